@@ -1,0 +1,227 @@
+"""The frozen values that cross module borders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from seedproof.rules import Rules
+
+__all__ = [
+    "Arm",
+    "Baseline",
+    "Comparison",
+    "MetricValue",
+    "Notice",
+    "Role",
+    "Run",
+    "RunState",
+    "Verdict",
+]
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    NOT_NEEDED = "not_needed"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the run may still bring a result."""
+        return self in (RunState.QUEUED, RunState.RUNNING)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the run is a result: never re-run, never dropped."""
+        return self in (RunState.SUCCEEDED, RunState.DIVERGED)
+
+
+class Role(StrEnum):
+    """What a run is for."""
+
+    MEASURE = "measure"
+    CONTROL = "control"
+    CONFIRM = "confirm"
+
+
+class Verdict(StrEnum):
+    """The three words of the protocol."""
+
+    WINNER = "WINNER"
+    NEUTRAL = "NEUTRAL"
+    LOSER = "LOSER"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the reader must know that is no refusal."""
+
+    code: str
+    """Stable name."""
+    message: str
+    """One sentence, with numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValue:
+    """One metric as a run printed it."""
+
+    value: float | None
+    """The number; None where nan or inf was printed."""
+    text: str
+    """The value exactly as printed."""
+    line: int | None = None
+    """Line of the log, from 1; None where it came from a file."""
+    matched: str = ""
+    """The text that matched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training process: its key, and what became of it."""
+
+    run_id: str
+    """Name of the run and of its folder; a function of the key."""
+    generation: int
+    """Generation of the baseline, from 1."""
+    role: Role
+    """What the run is for."""
+    experiment: str | None
+    """The experiment it belongs to; None for the baseline."""
+    seed: int
+    """Seed given to the script."""
+    attempt: int
+    """Attempt at this seed, from 1."""
+    state: RunState
+    """Where it stands."""
+    metrics: Mapping[str, MetricValue] = field(default_factory=dict)
+    """Metrics read from its output, by name."""
+    wall_time_s: float | None = None
+    """Seconds from start to exit, by a monotonic clock; None if it never ran."""
+    reason: str | None = None
+    """Why it did not succeed."""
+    step: int | None = None
+    """Last training step seen in the log."""
+    exit_code: int | None = None
+    """Exit status of the training; None if it did not exit by itself."""
+    log_sha256: str | None = None
+    """SHA-256 of the log that counts."""
+    output_dir: str | None = None
+    """Its output folder, relative to the project; known from the start of the run."""
+    argv: tuple[str, ...] = ()
+    """The command as it was run."""
+
+    def value(self, metric: str) -> float | None:
+        """The finite value of a metric, or None."""
+        if metric == "wall_time_s":
+            return self.wall_time_s
+        found = self.metrics.get(metric)
+        return found.value if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """All attempts at all seeds of one side of a comparison, in the order of their requests."""
+
+    generation: int
+    """Generation of the baseline it is measured against."""
+    experiment: str | None
+    """Name; None for the baseline."""
+    runs: tuple[Run, ...]
+    """Every attempt with role `measure`."""
+    flags: tuple[str, ...] = ()
+    """What the experiment adds to the command."""
+    hypothesis: str = ""
+    """What the experimenter expected, written before the first run."""
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the experiment was declared to have no effect."""
+        return self.hypothesis.lower().startswith("null:")
+
+    def attempts(self, seed: int) -> tuple[Run, ...]:
+        """The attempts at one seed, first to last."""
+        return tuple(run for run in self.runs if run.seed == seed)
+
+    @property
+    def counted(self) -> dict[int, Run]:
+        """The result of each seed that has one, by seed."""
+        return {run.seed: run for run in self.runs if run.state.is_counted}
+
+    @property
+    def diverged_seeds(self) -> tuple[int, ...]:
+        """Seeds whose last value was nan or inf."""
+        return tuple(run.seed for run in self.counted.values() if run.state is RunState.DIVERGED)
+
+    def finite(self, metric: str) -> dict[int, float]:
+        """Finite values of a metric by seed, of the runs that count."""
+        found = {seed: run.value(metric) for seed, run in self.counted.items()}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+
+_ESTABLISHED = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A complete baseline with a spread. Only `seedproof.phases.establish_baseline` makes one."""
+
+    generation: int
+    """Number of the generation, from 1."""
+    rules: Rules
+    """The rules it was measured under."""
+    arm: Arm
+    """Its runs."""
+    mean: float
+    """Mean of the deciding metric."""
+    std: float
+    """Sample standard deviation (ddof = 1) of the deciding metric: one sigma. Above 0."""
+    key: object = field(repr=False, compare=False, default=None)
+    """Proof that the guards were passed."""
+
+    def __post_init__(self) -> None:
+        if self.key is not _ESTABLISHED:
+            raise TypeError("a Baseline is made by establish_baseline() alone")
+
+    @property
+    def winner_threshold(self) -> float:
+        """The mean from which an experiment is a WINNER."""
+        return self.mean + self.rules.metric.sign * self.rules.winner_sigma * self.std
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the protocol says of one experiment. None where a diverged seed leaves nothing to say."""
+
+    baseline: Baseline
+    """The baseline it was judged against."""
+    arm: Arm
+    """The experiment."""
+    verdict: Verdict
+    """WINNER, NEUTRAL or LOSER."""
+    headline: str
+    """Verdict and reason in one line."""
+    reason: str
+    """The rule that decided, in a sentence."""
+    delta: float | None
+    """Experiment minus baseline, in the metric's unit."""
+    improvement_sigma: float | None
+    """Distance of the means in sigmas; positive is better, whatever the direction."""
+    change_percent: float | None
+    """Change of the mean in percent of the baseline's."""
+    cohens_d: float | None
+    """The protocol's d; negative is lower."""
+    effect_size: str | None
+    """Class of |d|."""
+    significant: bool | None
+    """Whether the means lie at least `winner_sigma` apart."""
+    wall_time_change_percent: float | None
+    """Change of the mean wall time; separate blocks of runs, not tested."""
+
