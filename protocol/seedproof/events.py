@@ -1,0 +1,288 @@
+"""Ledger records: their canonical bytes, their hash chain, and the state they fold into."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from seedproof.errors import LedgerDamaged, LedgerNewer
+from seedproof.values import Arm, MetricValue, Role, Run, RunState
+
+__all__ = [
+    "EMPTY_HASH",
+    "FORMAT",
+    "Experiment",
+    "Generation",
+    "Record",
+    "State",
+    "canonical",
+    "fold",
+    "make_record",
+    "read_line",
+    "run_id_of",
+]
+
+Record = dict[str, Any]
+FORMAT = 1
+EMPTY_HASH = "0" * 64
+_HASH_LENGTH = 12
+KINDS = frozenset(
+    "generation_started experiment_declared run_requested run_started run_finished run_interrupted "
+    "run_cancelled run_not_needed verdict_issued report_written files_removed resumed".split()
+)
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """The one way to write a record: ASCII JSON, sorted keys, no NaN, no spaces.
+
+    Raises:
+        ValueError: A number is nan or infinite.
+    """
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.encode("ascii")
+
+
+def make_record(seq: int, time: str, prev: str, kind: str, fields: Mapping[str, Any]) -> Record:
+    """A record with its hash: SHA-256 over the canonical record without the hash."""
+    record: Record = {**fields, "seq": seq, "time": time, "prev": prev, "kind": kind, "format": FORMAT}
+    record["hash"] = hashlib.sha256(canonical(record)).hexdigest()
+    return record
+
+
+def read_line(line: bytes, seq: int, prev: str) -> Record:
+    """Check one line of the ledger (without its newline) and give its record.
+
+    Raises:
+        LedgerDamaged: Not canonical JSON, wrong place in the sequence, broken chain or hash.
+        LedgerNewer: Written by a newer Seedproof.
+    """
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        raise _damaged(seq, "is not JSON") from None
+    if not isinstance(record, dict) or not isinstance(record.get("hash"), str):
+        raise _damaged(seq, "is not a record")
+    if isinstance(record.get("format"), int) and record["format"] > FORMAT:
+        raise LedgerNewer(
+            f"record {seq} has format {record['format']}; this Seedproof reads up to {FORMAT}. Update Seedproof."
+        )
+    _check_chain(record, line, seq, prev)
+    return record
+
+
+def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
+    if record.get("seq") != seq:
+        raise _damaged(seq, f"says it is record {record.get('seq')!r:.20}")
+    if record.get("prev") != prev:
+        raise _damaged(seq, "does not follow from the record before it")
+    if record.get("kind") not in KINDS:
+        raise _damaged(seq, "is of an unknown kind")
+    if canonical(record) != line:
+        raise _damaged(seq, "is not written canonically")
+    bare = {key: value for key, value in record.items() if key != "hash"}
+    if hashlib.sha256(canonical(bare)).hexdigest() != record["hash"]:
+        raise _damaged(seq, "does not match its hash")
+
+
+def _damaged(seq: int, what: str) -> LedgerDamaged:
+    return LedgerDamaged(
+        f"record {seq} of .seedproof/ledger.jsonl {what}. Nothing is decided on a damaged ledger. "
+        f"Look at it with `sed -n {seq}p .seedproof/ledger.jsonl` and restore the file from a backup "
+        "or from docs/research/ledger.jsonl."
+    )
+
+
+def run_id_of(generation: int, role: Role, experiment: str | None, seed: int, attempt: int) -> str:
+    """The name of a run: a function of its key, so one key can never have two runs."""
+    arm = "baseline" if experiment is None else f"{'exp' if role is Role.MEASURE else role}-{experiment}"
+    return f"g{generation}-{arm}-s{seed}-a{attempt}"
+
+
+@dataclass(slots=True)
+class Experiment:
+    """One declared experiment and what was said of it."""
+
+    name: str
+    generation: int
+    flags: tuple[str, ...]
+    hypothesis: str
+    code_change: bool
+    run_ids: list[str] = field(default_factory=list)
+    verdict: Record | None = None
+    report: Record | None = None
+
+
+@dataclass(slots=True)
+class Generation:
+    """One baseline generation: its rules, its runs and its experiments."""
+
+    number: int
+    rules: Mapping[str, Any]
+    reason: str | None
+    started: str
+    run_ids: list[str] = field(default_factory=list)
+    experiments: dict[str, Experiment] = field(default_factory=dict)
+    report: Record | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """Everything the records say, kept up to date by `apply`."""
+
+    seq: int = 0
+    head: str = EMPTY_HASH
+    generations: list[Generation] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+    active: dict[str, None] = field(default_factory=dict)
+    reports: dict[str, Record] = field(default_factory=dict)
+    owned_folders: dict[str, str] = field(default_factory=dict)
+    began: str | None = None
+
+    @property
+    def head_label(self) -> str:
+        """The ledger head as replies and reports print it: `#41 9f2c04a1b7d3`."""
+        return f"#{self.seq} {self.head[:_HASH_LENGTH]}"
+
+    @property
+    def generation(self) -> Generation | None:
+        """The present generation, or None."""
+        return self.generations[-1] if self.generations else None
+
+    def baseline_arm(self, number: int) -> Arm:
+        """The baseline's runs of a generation."""
+        runs = (self.runs[run_id] for run_id in self.generations[number - 1].run_ids)
+        return Arm(generation=number, experiment=None, runs=tuple(runs))
+
+    def experiment_arm(self, experiment: Experiment) -> Arm:
+        """The measuring runs of an experiment."""
+        runs = (self.runs[run_id] for run_id in experiment.run_ids)
+        return Arm(
+            generation=experiment.generation,
+            experiment=experiment.name,
+            runs=tuple(run for run in runs if run.role is Role.MEASURE),
+            flags=experiment.flags,
+            hypothesis=experiment.hypothesis,
+        )
+
+    def find_experiment(self, name: str) -> Experiment | None:
+        """The newest declaration of a name, or None."""
+        for generation in reversed(self.generations):
+            if name in generation.experiments:
+                return generation.experiments[name]
+        return None
+
+    def apply(self, record: Record) -> None:
+        """Take one verified record into account.
+
+        Raises:
+            LedgerDamaged: The record lacks a field or contradicts those before it.
+        """
+        try:
+            getattr(self, f"_on_{record['kind']}")(record)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise _damaged(record["seq"], f"contradicts those before it ({error!r:.80})") from error
+        self.seq, self.head = record["seq"], record["hash"]
+        self.began = self.began or record["time"]
+
+    def _on_generation_started(self, record: Record) -> None:
+        number = record["generation"]
+        if number != len(self.generations) + 1:
+            raise ValueError("generation out of order")
+        self.generations.append(Generation(number, record["rules"], record["reason"], record["time"]))
+
+    def _on_experiment_declared(self, record: Record) -> None:
+        generation = self.generations[record["generation"] - 1]
+        name = record["experiment"]
+        if name in generation.experiments:
+            raise ValueError("declared twice")
+        generation.experiments[name] = Experiment(
+            name, generation.number, tuple(record["flags"]), record["hypothesis"], record["code_change"]
+        )
+
+    def _on_run_requested(self, record: Record) -> None:
+        run = Run(
+            run_id=record["run_id"],
+            generation=record["generation"],
+            role=Role(record["role"]),
+            experiment=record["experiment"],
+            seed=record["seed"],
+            attempt=record["attempt"],
+            state=RunState.QUEUED,
+        )
+        if run.run_id in self.runs:
+            raise ValueError("requested twice")
+        generation = self.generations[run.generation - 1]
+        owner = generation if run.experiment is None else generation.experiments[run.experiment]
+        owner.run_ids.append(run.run_id)
+        self.runs[run.run_id] = run
+        self.active[run.run_id] = None
+
+    def _on_run_started(self, record: Record) -> None:
+        run = self._active_run(record)
+        folder = record["output_dir"]
+        self.runs[run.run_id] = replace(
+            run, state=RunState.RUNNING, argv=tuple(record["argv"]), output_dir=folder
+        )
+        self.owned_folders[folder] = run.run_id
+
+    def _on_run_finished(self, record: Record) -> None:
+        self._end(record, RunState(record["state"]))
+
+    def _on_run_interrupted(self, record: Record) -> None:
+        self._end(record, RunState.INTERRUPTED)
+
+    def _on_run_cancelled(self, record: Record) -> None:
+        self._end(record, RunState.CANCELLED)
+
+    def _on_run_not_needed(self, record: Record) -> None:
+        self._end(record, RunState.NOT_NEEDED)
+
+    def _on_verdict_issued(self, record: Record) -> None:
+        self._declared(record).verdict = record
+
+    def _on_report_written(self, record: Record) -> None:
+        self.reports[record["path"]] = record
+        if record["experiment"] is None:
+            self.generations[record["generation"] - 1].report = record
+        else:
+            self._declared(record).report = record
+
+    def _on_files_removed(self, record: Record) -> None:
+        for folder in record["paths"]:
+            self.owned_folders.pop(folder, None)
+
+    def _on_resumed(self, record: Record) -> None:
+        """A person has looked; nothing else changes."""
+
+    def _declared(self, record: Record) -> Experiment:
+        return self.generations[record["generation"] - 1].experiments[record["experiment"]]
+
+    def _active_run(self, record: Record) -> Run:
+        run = self.runs[record["run_id"]]
+        if not run.state.is_active:
+            raise ValueError("the run has ended already")
+        return run
+
+    def _end(self, record: Record, state: RunState) -> None:
+        run = self._active_run(record)
+        metrics = {name: MetricValue(**value) for name, value in record.get("metrics", {}).items()}
+        self.runs[run.run_id] = replace(
+            run,
+            state=state,
+            metrics=metrics,
+            wall_time_s=record.get("wall_time_s"),
+            reason=record.get("reason"),
+            step=record.get("step"),
+            exit_code=record.get("exit_code"),
+            log_sha256=record.get("log_sha256"),
+        )
+        del self.active[run.run_id]
+
+
+def fold(records: Iterable[Record]) -> State:
+    """The state that verified records add up to."""
+    state = State()
+    for record in records:
+        state.apply(record)
+    return state

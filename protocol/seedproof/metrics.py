@@ -1,0 +1,472 @@
+"""Reads metrics from a training run's own output: from its log, or from a JSON document.
+
+The last match of a pattern is the value. A value that is printed as `nan` or `inf` is a value:
+the run diverged. Text that is no number (`N/A`, `4,12`, `1e999`) is no value and is passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from seedproof.log import SEGMENT_LIMIT, SegmentBuffer, count_newlines, decode_segment, strip_codes
+
+if TYPE_CHECKING:
+    from seedproof.rules import MetricRule
+
+_PIECE_BYTES = 16 * 1024  # searched at once, from the end of a block: the last match is enough
+_MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
+_NUMBER_CHARS = 100  # a double needs 24, Decimal and numpy.longdouble print up to about 40
+
+# --- numbers ---------------------------------------------------------------------------------
+
+_NUMBER: Final = (
+    r"[+-]?(?:(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,5})?"
+    r"|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
+)
+_WHOLE_NUMBER = re.compile(_NUMBER)
+_NUMBER_GOES_ON = re.compile(r"[0-9]|\.[0-9]|[eE][+-]?[0-9]")
+_DIGITS = re.compile(r"[+-]?[0-9]*\.?(?P<decimals>[0-9]*)(?:[eE](?P<exponent>[+-]?[0-9]+))?")
+
+
+def parse_number(text: str) -> float | None:
+    """Return the number that `text` is, or None when it is not one, strictly.
+
+    `1e-3`, `.5`, `-2.`, `nan` and `-Infinity` are numbers; `4,12`, `1_000`, `0x10` and `4.1.2`
+    are not, and neither is `1e999`: no double has that value.
+    """
+    if len(text) > _NUMBER_CHARS or not _WHOLE_NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    overflowed = math.isinf(value) and "n" not in text.lower()
+    return None if overflowed else value
+
+
+def printed_resolution(text: str) -> float | None:
+    """Return the unit of the last printed digit (`3.7538`: 0.0001), None for nan and inf."""
+    value = parse_number(text)
+    digits = _DIGITS.fullmatch(text)
+    if value is None or digits is None:
+        return None
+    power = int(digits["exponent"] or 0) - len(digits["decimals"])
+    return float(f"1e{power}")
+
+
+# --- patterns --------------------------------------------------------------------------------
+
+# What may stand before the label. A list of what is allowed, because a label that is not read
+# ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
+_BEFORE_LABEL: Final = (
+    r"(?:^|^\s+(?=val.loss\s*:)"  # the line begins; `val_loss=0` after indentation is source code
+    r"|[|,;:\[\])>]\s*|(?<!\S)-\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
+    r"|(?<![a-z0-9_.])[0-9][0-9.,]{0,20}[a-z%/]{0,8}\s+"  # a number with its unit: `Epoch 3 `
+    r"|[:=]\S{1,40}\s+"  # another pair: `step:1490/1490 `
+    r"|(?<![a-z0-9_])(?:final|nan|inf|info|debug|warning)\s+)"
+)
+_AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
+
+DEFAULT_VAL_LOSS: Final = (
+    rf"(?ia){_BEFORE_LABEL}val[ _]loss(?:\s*:\s*|=)(?P<value>{_NUMBER}){_AFTER_VALUE}"
+)
+"""Reads `val_loss` as most programs print it, and nothing that only looks like it.
+
+Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1`, `Final Val Loss:  3.7`
+(llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms` (modded-nanogpt), `- val_loss: 0.27`
+(Keras), `, val_loss=2.29]` (Lightning). Not read: best, averaged or otherwise labelled values,
+quoted keys of dumps, source code, file names, numbers that do not end properly.
+"""
+
+_LLM_RESEARCH_KIT = "llm-research-kit"
+PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
+    {
+        # metrics.json in the output folder, written by train_llm.py at the end: the exact value,
+        # where the log prints four decimals.
+        _LLM_RESEARCH_KIT: (
+            {
+                "name": "val_loss",
+                "direction": "minimize",
+                "file": "metrics.json",
+                "path": "final_metrics.val_loss",
+            },
+            {
+                "name": "val_accuracy",
+                "direction": "maximize",
+                "file": "metrics.json",
+                "path": "final_metrics.val_accuracy",
+            },
+        ),
+        # makemore.py: `step 1000 train loss: 2.2069 test loss: 2.2068`. The line after it,
+        # `test loss 2.2068 is the best so far`, is printed only for a new best.
+        "makemore": (
+            {
+                "name": "test_loss",
+                "direction": "minimize",
+                "pattern": r"\bstep [0-9]{1,12} train loss: \S{1,40} test loss: "
+                rf"(?P<value>{_NUMBER})(?=\s|$)",
+            },
+        ),
+        # nanoGPT train.py: `step 200: train loss 2.6602, val loss 2.7316`.
+        "nanogpt": (
+            {
+                "name": "val_loss",
+                "direction": "minimize",
+                "pattern": r"\bstep [0-9]{1,12}: train loss \S{1,40}, val loss "
+                rf"(?P<value>{_NUMBER})(?=\s|$)",
+            },
+        ),
+        # autoresearch train.py, summary at the end: `val_bpb:          0.997900`.
+        "autoresearch": (
+            {
+                "name": "val_bpb",
+                "direction": "minimize",
+                "pattern": rf"^val_bpb:\s{{0,40}}(?P<value>{_NUMBER})\s{{0,8}}$",
+            },
+        ),
+        # Hugging Face Trainer: `{'eval_loss': '3.278', ...}` (5.x: quoted, four digits) and
+        # `{'mrpc_en_eval_loss': 4.203643321990967, ...}` (older: a prefix, all digits).
+        "huggingface": (
+            {
+                "name": "eval_loss",
+                "direction": "minimize",
+                "pattern": r"['\"](?:\w{1,64}_)?eval_loss['\"]:\s{0,4}['\"]?"
+                rf"(?P<value>{_NUMBER})['\"]?(?=\s{{0,4}}[,}}])",
+            },
+        ),
+    }
+)
+"""Ready-made metrics by program, each with the fields of `MetricRule`; the first is the primary."""
+
+
+def check_pattern(pattern: str) -> None:
+    """Accept a user's pattern for a metric.
+
+    Raises:
+        ValueError: It does not compile, has no group `value`, or matches an empty line.
+    """
+    try:
+        regex = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"The pattern is not a valid regular expression: {error}.") from error
+    if "value" not in regex.groupindex:
+        raise ValueError("The pattern has no group named 'value': write (?P<value>...) around it.")
+    if regex.search(""):
+        raise ValueError("The pattern matches an empty line, so every line would be a value.")
+
+
+_PATTERN_TOKEN = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?:[*+?]|\{[0-9]*,?[0-9]*\})[*+?]?|.", re.DOTALL
+)
+_GLOBAL_FLAGS = re.compile(r"\(\?([aiLmsux]+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Literals:
+    """Fixed texts of which every match of a pattern holds one: what grep would look for."""
+
+    texts: tuple[bytes, ...]
+    """One of these is in each match; empty when nothing is known, then every line is tried."""
+    ignore_case: bool
+    """Whether the texts are in lower case and the line has to be lowered first."""
+
+
+def required_literals(pattern: str) -> Literals:
+    """Return the longest text that a match must hold, outside of groups and options.
+
+    Too little found costs time, too much would lose values: whatever is not understood (verbose
+    patterns, alternatives, numeric escapes) counts as nothing found.
+    """
+    flags = _GLOBAL_FLAGS.match(pattern)
+    names = flags[1] if flags else ""
+    runs = (
+        []
+        if "x" in names or "(?#" in pattern
+        else _literal_runs(pattern[flags.end() if flags else 0 :])
+    )
+    best = max(runs, key=len, default=[])
+    if len(best) < 3 or math.prod(map(len, best)) > 8:
+        best = []
+    texts = ["".join(letters) for letters in itertools.product(*best)] if best else []
+    ignore_case = "i" in names
+    return Literals(
+        tuple((text.lower() if ignore_case else text).encode() for text in texts), ignore_case
+    )
+
+
+def _literal_runs(pattern: str) -> list[list[str]]:
+    """Return the unbroken runs of fixed characters; each position lists its possible letters."""
+    runs: list[list[str]] = [[]]
+    depth = 0
+    for token in _PATTERN_TOKEN.findall(pattern):
+        if token in "()":
+            depth += 1 if token == "(" else -1
+            runs.append([])
+        elif depth:
+            continue
+        elif token == "|" or (token[0] == "\\" and token[1] in "xuUN0123456789"):
+            return []
+        elif token[0] in "*+?{" and (len(token) > 1 or token != "{"):
+            if token[0] != "+":  # what stands before may be missing
+                del runs[-1][-1:]
+            runs.append([])
+        elif letters := _letters(token):
+            runs[-1].append(letters)
+        else:
+            runs.append([])
+    return runs
+
+
+def _letters(token: str) -> str:
+    """Return the characters that a token of a pattern may stand for; empty when not a few."""
+    if token[0] == "[":
+        inner = token[1:-1]
+        few = len(inner) <= 3 and inner.isascii() and not set(inner) & set("^-\\")
+        return inner if few else ""
+    if token[0] == "\\":
+        return "" if token[1].isalnum() or not token[1].isascii() else token[1]
+    return "" if token in ".^$" or not token.isascii() else token
+
+
+# --- logs ------------------------------------------------------------------------------------
+
+# `Step 100`, `step:1490/1490`, `step=350/390`, `[Step 0]`, `iter 100:`, `{'step': 5}`; not
+# `step time 8ms`, `step_avg:59ms`, `eval_steps: 50`.
+_STEP = (
+    r"(?ia)(?<![a-z0-9_])(?:global[_ ])?(?:step|iter(?:ation)?)['\"]?\s{0,4}[:=#]?\s{0,8}"
+    r"(?P<value>[0-9]{1,15})(?![a-z0-9_]|[.,][0-9])(?:\s?/\s?(?P<total>[0-9]{1,15})(?![0-9]))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value as a run printed or wrote it."""
+
+    value: float | None
+    """The number; None when it was printed as nan or inf."""
+    text: str
+    """The value exactly as printed."""
+    line: int | None
+    """Line of the log, from 1, counted by newlines; None for a value from a JSON document."""
+    matched: str
+    """The text that was matched, at most 200 characters; for a document its path and value."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the value is a number to calculate with."""
+        return self.value is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """What a log says, up to the bytes that were fed."""
+
+    metrics: Mapping[str, Reading]
+    """The last value of each metric that has a pattern and was printed at least once."""
+    step: int | None
+    """The step that was printed last; None when no step was recognised."""
+    total_steps: int | None
+    """The number of steps, where the last step was printed as `350/390`."""
+    lines: int
+    """Lines so far; after the end, an unfinished last line counts as one."""
+    size: int
+    """Bytes fed."""
+    sha256: str
+    """SHA-256 of all bytes fed, in hexadecimal."""
+
+
+class _Tracker:
+    """Remembers the last match of one pattern."""
+
+    def __init__(self, pattern: str, literals: Literals | None = None) -> None:
+        self._regex = re.compile(pattern)
+        self.literals = literals or required_literals(pattern)
+        self.match: re.Match[str] | None = None
+        self.line = 0
+
+    def try_line(self, text: str, line: int) -> bool:
+        """Match one line; remember and report whether it holds a value."""
+        matches = [match for match in self._regex.finditer(text) if _holds_number(match)]
+        if matches:
+            self.match, self.line = matches[-1], line
+        return bool(matches)
+
+    def reading(self) -> Reading | None:
+        if self.match is None:
+            return None
+        text = self.match["value"]
+        first = max(self.match.start(), self.match.end("value") - _MATCHED_CHARS)
+        matched = self.match.string[first : self.match.end()][:_MATCHED_CHARS]
+        return Reading(_finite(text), text, self.line, matched)
+
+
+def _holds_number(match: re.Match[str]) -> bool:
+    """Whether the group `value` is a number, and not a part of a longer one."""
+    text, (start, end) = match["value"], match.span("value")
+    if text is None or parse_number(text) is None:
+        return False
+    cut_before = match.string[max(0, start - 1) : start] in set("0123456789.")
+    return not cut_before and not _NUMBER_GOES_ON.match(match.string, end)
+
+
+def _finite(text: str) -> float | None:
+    value = parse_number(text)
+    return value if value is not None and math.isfinite(value) else None
+
+
+class LogScanner:
+    """Reads a log of any size in one pass; how it is cut into chunks makes no difference.
+
+    Only the last match of each pattern counts, so each block is searched from its end, and only
+    lines that hold the pattern's fixed text are looked at (see `required_literals`).
+    """
+
+    def __init__(self, rules: Sequence[MetricRule]) -> None:
+        patterns = {rule.name: rule.pattern for rule in rules if rule.pattern is not None}
+        self._metrics = {name: _Tracker(pattern) for name, pattern in patterns.items()}
+        self._step = _Tracker(_STEP, Literals((b"step", b"iter"), ignore_case=True))
+        self._buffer = SegmentBuffer()
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._newlines = 0
+        self._has_unfinished_line = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the log."""
+        self._digest.update(chunk)
+        self._size += len(chunk)
+        if chunk:
+            self._has_unfinished_line = chunk[-1:] != b"\n"
+        for block in self._buffer.feed(chunk):
+            self._scan(block)
+
+    def reading(self) -> LogReading:
+        """Return what the log says so far; its unfinished last line does not count yet."""
+        self._scan(self._buffer.complete())
+        return self._summary(self._newlines)
+
+    def finish(self) -> LogReading:
+        """Return what the whole log says; a last line without newline counts."""
+        self._scan(self._buffer.complete())
+        self._scan(self._buffer.rest())
+        return self._summary(self._newlines + self._has_unfinished_line)
+
+    def _summary(self, lines: int) -> LogReading:
+        found = {name: tracker.reading() for name, tracker in self._metrics.items()}
+        step = self._step.match
+        return LogReading(
+            metrics={name: reading for name, reading in found.items() if reading is not None},
+            step=int(step["value"]) if step else None,
+            total_steps=int(step["total"]) if step and step["total"] else None,
+            lines=lines,
+            size=self._size,
+            sha256=self._digest.hexdigest(),
+        )
+
+    def _scan(self, block: bytes) -> None:
+        """Search a block of whole segments from its end, until each pattern has its last match."""
+        self._newlines += count_newlines(block)
+        newlines_before_end = self._newlines
+        wanted = [self._step, *self._metrics.values()]
+        for piece in _pieces_backwards(block):
+            wanted = _scan_piece(piece, newlines_before_end, wanted)
+            if not wanted:
+                return
+            newlines_before_end -= piece.count(b"\n")
+
+
+def _scan_piece(piece: bytes, newlines_before_end: int, wanted: list[_Tracker]) -> list[_Tracker]:
+    """Return the trackers that have no match in this piece."""
+    text = strip_codes(piece)
+    lowered = text.lower() if any(tracker.literals.ignore_case for tracker in wanted) else text
+    return [t for t in wanted if not _find_last(t, text, lowered, newlines_before_end)]
+
+
+def _find_last(tracker: _Tracker, text: bytes, lowered: bytes, newlines_before_end: int) -> bool:
+    searched = lowered if tracker.literals.ignore_case else text
+    for start, end in _candidates_backwards(searched, tracker.literals.texts):
+        line = newlines_before_end - text.count(b"\n", start) + 1
+        if tracker.try_line(decode_segment(text[start:end]), line):
+            return True
+    return False
+
+
+def _pieces_backwards(block: bytes) -> Iterator[bytes]:
+    """Yield the block in pieces of whole segments, last piece first."""
+    end = len(block)
+    while end > 0:
+        start = _piece_start(block, end)
+        yield block[start:end]
+        end = start
+
+
+def _piece_start(block: bytes, end: int) -> int:
+    aim = end - _PIECE_BYTES
+    if aim <= 0:
+        return 0
+    # The line end at `end - 1` belongs to this piece, so a cut there would leave it empty.
+    cut = block.find(b"\n", aim, end - 1)
+    if cut < 0:
+        cut = block.find(b"\r", aim, end - 1)
+    if cut < 0:  # one segment longer than a piece: it begins at most one limit before
+        earliest = max(0, aim - SEGMENT_LIMIT - 8)
+        cut = max(block.rfind(b"\n", earliest, aim), block.rfind(b"\r", earliest, aim))
+    return cut + 1
+
+
+def _candidates_backwards(text: bytes, literals: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each segment that holds one of the literals, last one first."""
+    last_seen = {literal: text.rfind(literal) for literal in literals or (b"",)}
+    while (position := max(last_seen.values())) >= 0:
+        start = max(text.rfind(b"\n", 0, position), text.rfind(b"\r", 0, position)) + 1
+        yield start, _segment_end(text, position)
+        for literal, seen in last_seen.items():
+            if seen >= start:
+                last_seen[literal] = text.rfind(literal, 0, start - 1) if start else -1
+
+
+def _segment_end(text: bytes, position: int) -> int:
+    newline, carriage = text.find(b"\n", position), text.find(b"\r", position)
+    return min((end for end in (newline, carriage) if end >= 0), default=len(text))
+
+
+# --- documents -------------------------------------------------------------------------------
+
+
+def read_document(data: bytes, path: str) -> Reading | None:
+    """Return the number at a dotted path of a JSON document, exactly as it is written there.
+
+    NaN and Infinity are accepted, and so are strings that hold nothing but a number, as
+    Hugging Face 5.x writes them. None when the path is missing or leads to anything else.
+
+    Args:
+        data: The document.
+        path: Keys joined by dots; an integer picks from a list, negative from its end.
+
+    Raises:
+        ValueError: The document is not valid JSON.
+    """
+    # Numbers stay text, which keeps their digits and makes them equal to quoted numbers.
+    try:
+        value: Any = json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"The document is not valid JSON: {error}.") from error
+    for key in path.split("."):
+        value = _child(value, key)
+    if not isinstance(value, str) or parse_number(value) is None:
+        return None
+    return Reading(_finite(value), value, None, f"{path}: {value}"[-_MATCHED_CHARS:])
+
+
+def _child(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(key)
+    if isinstance(value, list) and re.fullmatch(r"-?[0-9]{1,9}", key):
+        index = int(key)
+        return value[index] if -len(value) <= index < len(value) else None
+    return None

@@ -1,0 +1,187 @@
+"""The phases of the protocol: which one the ledger is in, and the call that comes next."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seedproof.design import Look, may_retry, next_look
+from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
+from seedproof.events import Experiment, Generation, State
+from seedproof.rules import Rules
+from seedproof.stats import summarize
+from seedproof.values import _ESTABLISHED, Arm, Baseline, RunState
+
+__all__ = [
+    "BaselinePhase",
+    "Phase",
+    "baseline_next",
+    "baseline_phase",
+    "establish_baseline",
+    "experiment_next",
+    "new_baseline_call",
+    "new_experiment_call",
+    "present_baseline",
+    "rules_of",
+]
+
+Phase = Literal["unmeasured", "measuring", "ready", "stale", "void"]
+_STARTED = (RunState.QUEUED, RunState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class BaselinePhase:
+    """Where the baseline of the present generation stands."""
+
+    phase: Phase
+    """The word that `check_baseline` answers."""
+    reason: str | None
+    """Why it is void; None otherwise."""
+    look: Look
+    """What is due."""
+    arm: Arm
+    """Its runs."""
+
+
+def establish_baseline(arm: Arm, rules: Rules) -> Baseline:
+    """The only way to a `Baseline`, and so to a verdict.
+
+    Raises:
+        BaselineMissing: No seed is done.
+        BaselineIncomplete: Some seeds are missing.
+        BaselineVoid: A seed failed for good or diverged, or the spread is zero.
+    """
+    look = next_look(arm, None, rules)
+    fault = _fault(arm, look, rules)
+    if fault:
+        raise BaselineVoid(fault)
+    done = len(rules.baseline_seeds) - len(look.due)
+    if look.due:
+        kind = BaselineIncomplete if done else BaselineMissing
+        raise kind(_progress(done, look, rules))
+    values = arm.finite(rules.metric.name)
+    summary = summarize([values[seed] for seed in rules.baseline_seeds])
+    assert summary.std is not None  # three seeds or more, by the type of the rules
+    return Baseline(arm.generation, rules, arm, summary.mean, summary.std, _ESTABLISHED)
+
+
+def _progress(done: int, look: Look, rules: Rules) -> str:
+    missing = ", ".join(str(seed) for seed in look.due)
+    return f"the baseline has {done} of {len(rules.baseline_seeds)} seeds; missing: {missing}."
+
+
+def _fault(arm: Arm, look: Look, rules: Rules) -> str | None:
+    """Why this generation can never become a baseline, or None."""
+    if look.diverged:
+        return f"baseline seed {look.diverged[0]} diverged: its last {rules.metric.name} is not finite."
+    if look.failed:
+        return f"baseline seed {look.failed[0]} failed for good."
+    values = list(arm.finite(rules.metric.name).values())
+    if not look.due and summarize(values).std == 0:
+        return f"all {len(values)} seeds gave the same {rules.metric.name}; does the script use --seed?"
+    return None
+
+
+def rules_of(generation: Generation) -> Rules:
+    """The rules that a generation was measured under."""
+    return Rules.from_document(generation.rules)
+
+
+def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
+    """The phase of the present generation under the rules of the settings file."""
+    generation = state.generation
+    if generation is None:
+        arm = Arm(generation=1, experiment=None, runs=())
+        return BaselinePhase("unmeasured", None, next_look(arm, None, rules), arm)
+    arm = state.baseline_arm(generation.number)
+    if generation.rules != rules.document():
+        changed = _changed_rules(generation, rules)
+        reason = f"the rules in seedproof.toml differ from those the baseline was measured under ({changed})."
+        return BaselinePhase("void", reason, next_look(arm, None, rules), arm)
+    look = next_look(arm, None, rules)
+    fault = _fault(arm, look, rules)
+    if fault:
+        return BaselinePhase("void", fault, look, arm)
+    phase: Phase = "measuring" if look.due else "ready"
+    return BaselinePhase(phase if arm.runs else "unmeasured", None, look, arm)
+
+
+def _changed_rules(generation: Generation, rules: Rules) -> str:
+    present = rules.document()
+    names = sorted(set(present) | set(generation.rules))
+    return ", ".join(name for name in names if present.get(name) != generation.rules.get(name))
+
+
+def present_baseline(state: State, rules: Rules) -> Baseline:
+    """The baseline of the present generation.
+
+    Raises:
+        BaselineMissing, BaselineIncomplete, BaselineVoid: With the call that comes next.
+    """
+    phase = baseline_phase(state, rules)
+    if phase.phase == "void":
+        raise BaselineVoid(phase.reason or "", new_baseline_call())
+    try:
+        return establish_baseline(phase.arm, rules)
+    except BaselineRefusal as refusal:
+        refusal.next_call = baseline_next(state, rules)
+        raise
+
+
+def new_baseline_call() -> NextCall:
+    """Start the next generation."""
+    return NextCall(
+        "run_seed", "Starts a new baseline generation; say why. Earlier ones stay in the ledger.",
+        {}, ("new_baseline",),
+    )
+
+
+def new_experiment_call() -> NextCall:
+    """Declare and start an experiment."""
+    return NextCall(
+        "run_seed", "Declares an experiment and runs its first seed.", {}, ("experiment", "flags", "hypothesis")
+    )
+
+
+def baseline_next(state: State, rules: Rules) -> NextCall:
+    """The call that brings the baseline forward, or the first one after it."""
+    phase = baseline_phase(state, rules)
+    if phase.phase == "void":
+        return new_baseline_call()
+    due = _next_run(phase.arm, phase.look, rules, {})
+    if due is not None:
+        return due
+    if state.generation is not None and state.generation.report is None:
+        return NextCall("write_report", "Writes the baseline report and removes the baseline's checkpoints.")
+    return new_experiment_call()
+
+
+def experiment_next(state: State, experiment: Experiment, baseline: Baseline) -> NextCall:
+    """The call that brings an experiment forward, or the first one after it."""
+    arm = state.experiment_arm(experiment)
+    look = next_look(arm, baseline, baseline.rules)
+    name = {"experiment": experiment.name}
+    if look.failed:
+        return new_experiment_call()
+    due = _next_run(arm, look, baseline.rules, name)
+    if due is not None:
+        return due
+    if experiment.verdict is None:
+        return NextCall("compare", "Gives the verdict.", name)
+    if experiment.report is None:
+        return NextCall("write_report", "Writes the report and removes the checkpoints.", name)
+    return new_experiment_call()
+
+
+def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextCall | None:
+    for run in arm.runs:
+        if run.state in _STARTED and (look.due or run.state is RunState.RUNNING):
+            exact = {**name, "seed": run.seed, "attempt": run.attempt}
+            return NextCall("run_seed", f"Waits for the run that is {run.state}.", exact)
+    for seed in look.due:
+        if not arm.attempts(seed):
+            return NextCall("run_seed", f"Runs seed {seed}.", {**name, "seed": seed})
+    for seed in look.due:
+        attempts = arm.attempts(seed)
+        if may_retry(attempts, rules.metric.name):
+            again = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
+            return NextCall("run_seed", f"Tries seed {seed} again; the last attempt {attempts[-1].state}.", again)
+    return None
