@@ -116,15 +116,19 @@ def still_due(state: State, rules: Rules, run_id: str) -> str | None:
 def _check_shape(request: RunRequest) -> None:
     """What no ledger could make right."""
     if request.role is Role.CONTROL:
-        raise ControlNotDue("no control run is due.", None)
+        raise ControlNotDue("no control run is due.", _where_we_stand())
     if request.role is Role.CONFIRM:
-        raise ConfirmNotDue("no confirmation is due.", None)
+        raise ConfirmNotDue("no confirmation is due.", _where_we_stand())
     if request.code_change:
         raise BadArguments("code_change is not available; an experiment is a set of flags.")
     for name, words in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
         if words is not None and len(words) > MAX_WORDS:
             raise BadArguments(f"{name} is longer than {MAX_WORDS} characters.")
     _check_combination(request)
+
+
+def _where_we_stand() -> NextCall:
+    return NextCall("check_baseline", "Shows where the protocol stands and what is due.")
 
 
 def _check_combination(request: RunRequest) -> None:
@@ -185,7 +189,12 @@ def _admit_experiment(state: State, rules: Rules, request: RunRequest, is_in_the
         _check_declaration(state, rules, request)
         records.append(("experiment_declared", _declaration(generation.number, request)))
         arm = Arm(generation.number, request.experiment, (), request.flags or (), request.hypothesis or "")
-        following: NextCall | None = None
+        following: NextCall | None = NextCall(
+            "run_seed",
+            "Declares the experiment and runs its first seed.",
+            {"experiment": request.experiment, "seed": rules.experiment_seeds[0]},
+            ("flags", "hypothesis"),
+        )
     else:
         _check_unchanged(known, request)
         arm = state.experiment_arm(known)

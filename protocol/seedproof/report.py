@@ -1,0 +1,335 @@
+"""Baselines and comparisons become Markdown: a pure function of the ledger before the report."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seedproof.command import training_argv
+from seedproof.notices import arm_notices
+from seedproof.rules import Rules
+from seedproof.stats import Summary, cohens_d, effect_size, percent_change, summarize
+from seedproof.values import Arm, Baseline, Comparison, Run
+
+__all__ = ["EarlierGeneration", "LedgerFacts", "baseline_report", "experiment_report"]
+
+REPORT_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierGeneration:
+    """A superseded baseline as later reports print it."""
+
+    number: int
+    """Its number."""
+    reason: str | None
+    """Why it was started; None for the first."""
+    seeds: int
+    """Seeds with a finite value."""
+    mean: float | None
+    """Their mean; None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFacts:
+    """What a report says of the ledger it was written from."""
+
+    head: str
+    """Ledger head before the report's own record, such as `#41 9f2c04a1b7d3`."""
+    began: str
+    """Time of the first record."""
+    reason: str | None
+    """Why the present generation was started."""
+    earlier: tuple[EarlierGeneration, ...]
+    """Generations before the present one."""
+    declared: int
+    """Experiments declared in the whole ledger."""
+
+
+def baseline_report(baseline: Baseline, facts: LedgerFacts) -> str:
+    """`baseline_variance_<scale>.md`."""
+    rules = baseline.rules
+    name = rules.metric.name
+    side = "at most" if rules.metric.direction == "minimize" else "at least"
+    n = len(rules.baseline_seeds)
+    number = _Digits(baseline)
+    lines = [
+        f"# Baseline Variance ({rules.label} tokens)",
+        "",
+        f"- {name}: {number(baseline.mean)} ± {number(baseline.std)} (mean ± standard deviation, {n} seeds)",
+        f"- A WINNER needs a mean of {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
+        f"- Generation {baseline.generation}; ledger {facts.head}, begun {facts.began}.",
+        "",
+        f"## Baseline Statistics (N={n} runs)",
+        "",
+        *_statistics(baseline.arm, rules, number),
+        "",
+        *_per_seed([("baseline", baseline.arm)], rules),
+        "",
+        "## Command",
+        "",
+        *_command(rules, (), "baseline"),
+        "",
+        *_provenance(baseline, facts),
+        *_notices([baseline.arm], baseline),
+        *_machine_readable(_baseline_document(baseline, facts)),
+        "",
+        _closing(rules),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def experiment_report(comparison: Comparison, facts: LedgerFacts) -> str:
+    """`experiment_<name>_<scale>.md`, with the sections of the experiment-runner protocol."""
+    baseline, arm = comparison.baseline, comparison.arm
+    number = _Digits(baseline)
+    rules = baseline.rules
+    lines = [
+        f"# Experiment: {arm.experiment}",
+        "",
+        f"- {comparison.headline}",
+        f"- {_difference(comparison, number)}",
+        f"- Experiments declared in this ledger so far: {facts.declared}.",
+        f"- Generation {baseline.generation}; ledger {facts.head}, begun {facts.began}.",
+        "",
+        f"## Baseline Statistics (N={len(baseline.arm.counted)} runs)",
+        "",
+        *_statistics(baseline.arm, rules, number),
+        "",
+        f"## Experiment Statistics (N={len(arm.counted)} runs)",
+        "",
+        *_statistics(arm, rules, number),
+        "",
+        "## Statistical Test",
+        "",
+        *_test(comparison),
+        "",
+        "## Wall Clock",
+        "",
+        *_wall_clock(comparison),
+        "",
+        f"## Verdict: {comparison.verdict}",
+        "",
+        comparison.reason,
+        *_large_beside_neutral(comparison),
+        "",
+        "## Hypothesis",
+        "",
+        *_quoted(arm.hypothesis),
+        "",
+        "## Flags and Command",
+        "",
+        *_command(rules, arm.flags, f"exp_{arm.experiment}"),
+        "",
+        *_per_seed([("baseline", baseline.arm), (arm.experiment or "", arm)], rules),
+        "",
+        *_provenance(baseline, facts),
+        *_notices([baseline.arm, arm], baseline),
+        *_machine_readable(_comparison_document(comparison, facts)),
+        "",
+        _closing(rules),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class _Digits:
+    """Writes values of the deciding metric with two digits of sigma."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        self._decimals = min(12, max(4, 1 - math.floor(math.log10(baseline.std))))
+
+    def __call__(self, value: float) -> str:
+        return f"{value:.{self._decimals}f}"
+
+
+def _difference(comparison: Comparison, number: _Digits) -> str:
+    name = comparison.baseline.rules.metric.name
+    if comparison.delta is None or comparison.improvement_sigma is None:
+        return f"Difference in {name}: none can be given, a seed diverged."
+    side = "better" if comparison.improvement_sigma >= 0 else "worse"
+    percent = "" if comparison.change_percent is None else f" ({comparison.change_percent:+.2f} %)"
+    sign = "+" if comparison.delta >= 0 else ""
+    return f"Difference in {name}: {sign}{number(comparison.delta)}{percent}, experiment minus baseline: {side}."
+
+
+def _statistics(arm: Arm, rules: Rules, number: _Digits) -> list[str]:
+    lines = ["| Metric | Mean | Std | Min | Max |", "| --- | --- | --- | --- | --- |"]
+    for name in _metric_names(rules):
+        values = list(arm.finite(name).values())
+        diverged = bool(arm.diverged_seeds) and name != "wall_time_s"
+        if not values or diverged:
+            lines.append(f"| {name} | - | - | - | - |")
+            continue
+        lines.append(f"| {name} | {' | '.join(_cells(summarize(values), name, rules, number))} |")
+    return lines
+
+
+def _metric_names(rules: Rules) -> list[str]:
+    return [rules.metric.name, "wall_time_s", *(metric.name for metric in rules.extra_metrics)]
+
+
+def _cells(summary: Summary, name: str, rules: Rules, number: _Digits) -> list[str]:
+    values = [summary.mean, summary.std, summary.min, summary.max]
+    if name == rules.metric.name:
+        return ["-" if value is None else number(value) for value in values]
+    digits = ".2f" if name == "wall_time_s" else ".6g"
+    return ["-" if value is None else format(value, digits) for value in values]
+
+
+def _test(comparison: Comparison) -> list[str]:
+    rules = comparison.baseline.rules
+    lines = ["| Metric | Cohen's d | Effect Size | Significant? |", "| --- | --- | --- | --- |"]
+    for name in _metric_names(rules):
+        d = None if comparison.delta is None else _d(comparison, name)
+        size = "-" if d is None else effect_size(d)
+        lines.append(f"| {name} | {'-' if d is None else f'{d:.2f}'} | {size} | {_significant(comparison, name)} |")
+    return lines
+
+
+def _d(comparison: Comparison, name: str) -> float | None:
+    base = list(comparison.baseline.arm.finite(name).values())
+    exp = list(comparison.arm.finite(name).values())
+    return cohens_d(base, exp) if base and exp else None
+
+
+def _significant(comparison: Comparison, name: str) -> str:
+    rules = comparison.baseline.rules
+    if name != rules.metric.name:
+        return "not tested"
+    if comparison.significant is None:
+        return "-"
+    return f"{'yes' if comparison.significant else 'no'} ({rules.winner_sigma:g} sigma rule)"
+
+
+def _wall_clock(comparison: Comparison) -> list[str]:
+    base = list(comparison.baseline.arm.finite("wall_time_s").values())
+    exp = list(comparison.arm.finite("wall_time_s").values())
+    means = [summarize(values).mean if values else None for values in (base, exp)]
+    cells = ["-" if mean is None else f"{mean:.2f} s" for mean in means]
+    change = percent_change(means[0], means[1]) if means[0] is not None and means[1] is not None else None
+    delta = "-" if change is None else f"changed by {change:+.1f} % (separate blocks of runs, not tested)"
+    return [
+        "| | Baseline Mean | Experiment Mean | Delta |",
+        "| --- | --- | --- | --- |",
+        f"| wall_time_s | {cells[0]} | {cells[1]} | {delta} |",
+    ]
+
+
+def _large_beside_neutral(comparison: Comparison) -> list[str]:
+    if comparison.verdict != "NEUTRAL" or comparison.effect_size != "large":
+        return []
+    return [
+        "",
+        "Cohen's d is large although the verdict is NEUTRAL: d divides by the spread pooled over both arms, "
+        "which is small when the experiment's few seeds happen to lie close together, while the verdict asks "
+        "for a distance in the baseline's own sigma. "
+        "With so few seeds a large d is common without any effect; it is reported and never decides.",
+    ]
+
+
+def _quoted(text: str) -> list[str]:
+    lines = text.splitlines() or [""]
+    return [f"> {line}".rstrip() for line in lines]
+
+
+def _command(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
+    seed = rules.baseline_seeds[0]
+    folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
+    shown = " ".join(_shell(part) for part in training_argv(rules, "python", seed, flags, folder))
+    flag_text = json.dumps(list(flags)) if flags else "none"
+    return [f"Flags: `{flag_text}`", "", "```bash", shown, "```"]
+
+
+def _shell(part: str) -> str:
+    plain = part and all(letter.isalnum() or letter in "-_=./,:+@%" for letter in part)
+    return part if plain else "'" + part.replace("'", "'\"'\"'") + "'"
+
+
+def _per_seed(arms: Sequence[tuple[str, Arm]], rules: Rules) -> list[str]:
+    extra = [metric.name for metric in rules.extra_metrics]
+    columns = ["Arm", "Seed", "Attempt", "State", rules.metric.name, "wall_time_s", *extra, "Step", "Note"]
+    lines = [
+        "## Every Run",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"| {' | '.join('---' for _ in columns)} |",
+    ]
+    for name, arm in arms:
+        lines.extend(_run_row(name, run, rules, extra) for run in arm.runs)
+    return lines
+
+
+def _run_row(name: str, run: Run, rules: Rules, extra: Sequence[str]) -> str:
+    texts = [run.metrics[metric].text if metric in run.metrics else "-" for metric in (rules.metric.name, *extra)]
+    wall = "-" if run.wall_time_s is None else f"{run.wall_time_s:.2f}"
+    cells = [name, str(run.seed), str(run.attempt), str(run.state), texts[0], wall, *texts[1:]]
+    note = (run.reason or "").replace("|", "\\|").replace("\n", " ")
+    return f"| {' | '.join([*cells, '-' if run.step is None else str(run.step), note])} |"
+
+
+def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
+    lines = ["## Provenance", "", f"- Ledger head: {facts.head}", f"- Baseline generation: {baseline.generation}"]
+    if facts.reason:
+        lines.append(f"- Reason of this generation: {facts.reason}")
+    for earlier in facts.earlier:
+        mean = "no result" if earlier.mean is None else f"mean {earlier.mean:.6g} over {earlier.seeds} seeds"
+        reason = f"; reason: {earlier.reason}" if earlier.reason else ""
+        lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}")
+    differences = baseline.rules.differences()
+    if not differences:
+        lines.append("- Rules: all as in the protocol.")
+    for name, default, present in differences:
+        lines.append(f"- Rule {name} differs: `{json.dumps(present)}` (protocol: `{json.dumps(default)}`)")
+    return [*lines, ""]
+
+
+def _notices(arms: Sequence[Arm], baseline: Baseline) -> list[str]:
+    notices = [notice for arm in arms for notice in arm_notices(arm, baseline.rules, baseline.std)]
+    if not notices:
+        return []
+    return ["## Notices", "", *(f"- {notice.message}" for notice in notices), ""]
+
+
+def _machine_readable(document: dict[str, Any]) -> list[str]:
+    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return ["## Machine Readable", "", "```json", text, "```"]
+
+
+def _arm_document(arm: Arm, rules: Rules) -> dict[str, Any]:
+    return {
+        name: {str(seed): value for seed, value in arm.finite(name).items()} for name in _metric_names(rules)
+    }
+
+
+def _baseline_document(baseline: Baseline, facts: LedgerFacts) -> dict[str, Any]:
+    return {
+        "report_format": REPORT_FORMAT,
+        "kind": "baseline",
+        "generation": baseline.generation,
+        "ledger_head": facts.head,
+        "mean": baseline.mean,
+        "std": baseline.std,
+        "winner_threshold": baseline.winner_threshold,
+        "per_seed": _arm_document(baseline.arm, baseline.rules),
+    }
+
+
+def _comparison_document(comparison: Comparison, facts: LedgerFacts) -> dict[str, Any]:
+    return {
+        **_baseline_document(comparison.baseline, facts),
+        "kind": "experiment",
+        "experiment": comparison.arm.experiment,
+        "flags": list(comparison.arm.flags),
+        "verdict": str(comparison.verdict),
+        "headline": comparison.headline,
+        "delta": comparison.delta,
+        "improvement_sigma": comparison.improvement_sigma,
+        "cohens_d": comparison.cohens_d,
+        "wall_time_change_percent": comparison.wall_time_change_percent,
+        "experiment_per_seed": _arm_document(comparison.arm, comparison.baseline.rules),
+    }
+
+
+def _closing(rules: Rules) -> str:
+    return f"Measured at {rules.label} tokens, on this validation set."

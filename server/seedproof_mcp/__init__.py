@@ -1,0 +1,1 @@
+"""Seedproof's server: it acts on what the protocol decides."""

@@ -1,0 +1,160 @@
+"""Reads `seedproof.toml`: the rules of the study and the settings of its runs."""
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from seedproof.errors import BadSettings, NextCall
+from seedproof.metrics import PRESETS
+from seedproof.rules import Rules
+
+__all__ = ["TEMPLATE", "Config", "Settings", "load_config"]
+
+TEMPLATE = """\
+# Seedproof: what a result means ([rules]) and how runs are carried out ([settings]).
+# Everything is optional; the values shown are the defaults. Rules are frozen into the ledger when a
+# baseline begins: changing one afterwards voids that baseline. Settings void nothing.
+
+[rules]
+# train_tokens = 1000000
+# command = ["{python}", "train_llm.py", "--train_tokens", "{train_tokens}", "--seed", "{seed}", \
+"{flags}", "--output_dir", "{output_dir}"]
+# baseline_seeds = [42, 137, 256, 512, 1024]
+# experiment_seeds = [42, 137, 256]
+# extra_seeds = [512, 1024]
+# winner_sigma = 2.0
+# suggestive_sigma = 1.0
+
+# The metric that decides. The default reads `val_loss: 4.1234` and `Val Loss: 4.1234` from the log.
+# Ready-made: llm-research-kit, makemore, nanogpt, autoresearch, huggingface.
+# [rules.metric]
+# preset = "llm-research-kit"
+# ... or your own pattern over one log line (the last match counts):
+# name = "val_loss"
+# direction = "minimize"
+# pattern = 'loss=(?P<value>[0-9.]+)'
+# ... or a number in a JSON file that the training leaves in its output folder:
+# file = "metrics.json"
+# path = "final_metrics.val_loss"
+
+[settings]
+# python = ".venv/bin/python"
+# slot = "default"
+# timeout_min = 60.0
+# grace_s = 10.0
+
+# [settings.env]
+# CUDA_VISIBLE_DEVICES = "0"
+"""
+
+
+class Settings(BaseModel):
+    """How runs are carried out; recorded with each run, never void anything."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    python: str | None = Field(default=None, min_length=1)
+    """Interpreter of the training, absolute or relative to the project."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Variables added to the environment of the training."""
+    slot: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")
+    """Trainings of one slot never overlap, whatever project they belong to."""
+    timeout_min: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Time limit of a run in minutes; None: 24 h, later 3 times the slowest baseline run."""
+    grace_s: float = Field(default=10.0, ge=0, le=600, allow_inf_nan=False)
+    """Seconds between TERM and KILL."""
+    engine: Literal["local"] = "local"
+    """Where runs are placed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The file, read."""
+
+    rules: Rules
+    settings: Settings
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    rules: Rules = Rules()
+    settings: Settings = Settings()
+
+
+def load_config(path: Path) -> Config:
+    """Rules and settings of a project; the defaults where there is no file.
+
+    Raises:
+        BadSettings: With line, key and what is allowed.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return Config(Rules(), Settings())
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad(f"seedproof.toml cannot be read: {error}") from None
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _bad(f"seedproof.toml is not valid TOML: {error}") from None
+    _expand_presets(document)
+    try:
+        # Through JSON, so that lists become tuples while every other type stays strict.
+        read = _File.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        raise _bad(_explain(error, text)) from None
+    return Config(read.rules, read.settings)
+
+
+def _bad(message: str) -> BadSettings:
+    return BadSettings(message, NextCall("check_baseline", "Reads the settings again once they are mended."))
+
+
+def _expand_presets(document: dict[str, Any]) -> None:
+    rules = document.get("rules")
+    metric = rules.get("metric") if isinstance(rules, dict) else None
+    if not isinstance(rules, dict) or not isinstance(metric, dict) or "preset" not in metric:
+        return
+    name = metric.pop("preset")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise _bad(f"seedproof.toml: rules.metric.preset is {name!r:.60}; allowed: {', '.join(PRESETS)}.")
+    first, *others = PRESETS[name]
+    rules["metric"] = {**first, **metric}
+    if others:
+        rules.setdefault("extra_metrics", [dict(other) for other in others])
+
+
+def _explain(error: ValidationError, text: str) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    parts = [str(part) for part in first["loc"]]
+    allowed = ""
+    if first["type"] == "extra_forbidden":
+        allowed = f"; allowed here: {', '.join(_siblings(parts))}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"seedproof.toml{_line_of(parts, text)}: {'.'.join(parts) or 'file'}: {message}{allowed}."
+
+
+def _siblings(parts: list[str]) -> list[str]:
+    from seedproof.rules import MetricRule
+
+    if len(parts) == 1:
+        return ["rules", "settings"]
+    if parts[0] == "settings":
+        return list(Settings.model_fields)
+    return list(MetricRule.model_fields) if len(parts) > 2 else list(Rules.model_fields)
+
+
+def _line_of(parts: list[str], text: str) -> str:
+    """`, line 7` where the key stands in the file; empty if it cannot be told."""
+    names = [re.escape(part) for part in reversed(parts) if not part.isdigit()]
+    for name in names:
+        for number, line in enumerate(text.splitlines(), 1):
+            if re.match(rf"\s*(?:{name}\s*=|\[+.*\b{name}\s*\]+)", line):
+                return f", line {number}"
+    return ""

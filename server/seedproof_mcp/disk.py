@@ -1,0 +1,374 @@
+"""Every change Seedproof makes to the machine: writes, syncs, renames, deletes, locks, processes.
+
+All of them call `os` by its module name, so a test can replace `disk.os` and fail the n-th call.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+# One read of copy_file: large enough that system calls do not show, small enough to hold.
+_COPY_CHUNK_BYTES = 1 << 20
+# A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
+_PROBE_TRIES = 100
+_PROBE_PAUSE_S = 0.001
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Replace a file's content so that readers and crashes see the old or the new, never a part.
+
+    Args:
+        path: The file; its folder must exist.
+        data: The whole new content.
+        mode: Permissions before the umask; 0o600 for content with secrets.
+
+    Raises:
+        OSError: The file could not be written; the old content is untouched.
+    """
+    with _replacing(path, mode) as target:
+        _write_all(target, data)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a regular file's content atomically.
+
+    Raises:
+        OSError: The source is missing or not a regular file, or the target cannot be written.
+    """
+    # O_NONBLOCK: opening a FIFO that training left behind would otherwise wait for ever.
+    reader = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(reader).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(source))
+        with _replacing(target, 0o666) as writer:
+            while chunk := os.read(reader, _COPY_CHUNK_BYTES):
+                _write_all(writer, chunk)
+    finally:
+        os.close(reader)
+
+
+def append_synced(path: Path, data: bytes) -> None:
+    """Append to a file, created if missing, and return once the bytes are on the disk.
+
+    Raises:
+        OSError: A part of the data may have been written; the caller cuts it back.
+    """
+    is_new = not path.exists()
+    target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        _write_all(target, data)
+        _sync_data(target)
+    finally:
+        os.close(target)
+    if is_new:
+        _sync_folder(path.parent)
+
+
+def truncate_synced(path: Path, size: int) -> None:
+    """Cut a file back to a size and return once that is on the disk.
+
+    Raises:
+        OSError: The file is missing or cannot be written.
+    """
+    target = os.open(path, os.O_WRONLY)
+    try:
+        os.ftruncate(target, size)
+        os.fsync(target)
+    finally:
+        os.close(target)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its missing parents; an existing folder is fine.
+
+    Raises:
+        OSError: It cannot be made, or something that is not a folder is in the way.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    _sync_folder(path.parent)
+
+
+def remove_tree(path: Path) -> int:
+    """Delete a file, link or folder with all it contains, and return the freed bytes.
+
+    Symbolic links are deleted, never followed, and count as nothing.
+
+    Raises:
+        ValueError: The path has no name of its own, such as "/" or "..".
+        OSError: Something is missing or cannot be deleted; the rest may be gone already.
+    """
+    if path.name in ("", ".."):
+        raise ValueError(f"refusing to delete {path}")
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        freed_bytes = _remove_entry(parent, path.name)
+        _sync_open_folder(parent)
+    finally:
+        os.close(parent)
+    return freed_bytes
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file or folder another name on the same file system.
+
+    Raises:
+        OSError: The old name is missing, or the new one is a folder in use.
+    """
+    os.rename(old, new)
+    _sync_folder(new.parent)
+    if old.parent != new.parent:
+        _sync_folder(old.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Delete one file or link.
+
+    Raises:
+        OSError: It is missing, a folder, or cannot be deleted.
+    """
+    os.unlink(path)
+    _sync_folder(path.parent)
+
+
+def open_output(path: Path, *, truncate: bool = False) -> int:
+    """Return a descriptor that appends to a file, for a child process to write its output to.
+
+    Raises:
+        OSError: The file cannot be opened for writing.
+    """
+    # O_APPEND: both outputs and all children share the file; none may overwrite another's bytes.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.open(path, flags | (os.O_TRUNC if truncate else 0), 0o666)
+
+
+class Lock:
+    """A held flock on a file, shared with every process that inherits its descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that carries the lock; not inheritable unless passed on by name."""
+        return self._descriptor
+
+    def release(self) -> None:
+        """Give up this process's hold; a process that inherited the descriptor keeps its own."""
+        # Closing, not LOCK_UN: unlocking would take the lock from the heirs as well.
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def __enter__(self) -> "Lock":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def try_lock(path: Path) -> Lock | None:
+    """Lock a file, created if missing; None if another holder has it.
+
+    Raises:
+        OSError: The file cannot be opened; its folder may be missing.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if _flock_unless_held(descriptor):
+            return Lock(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def lock(path: Path) -> Lock:
+    """Lock a file, created if missing, waiting for as long as another holder has it.
+
+    Raises:
+        OSError: The file cannot be opened; its folder may be missing.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return Lock(descriptor)
+
+
+def adopt_lock(descriptor: int) -> Lock | None:
+    """Take over a lock that the parent process passed on; None if another holder has it.
+
+    Raises:
+        OSError: The descriptor is not open.
+    """
+    os.set_inheritable(descriptor, False)
+    return Lock(descriptor) if _flock_unless_held(descriptor) else None
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether any process holds the lock of a file; a missing file is not locked.
+
+    Raises:
+        OSError: The file exists and cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
+    stderr: int | None = None,
+    pass_fds: Sequence[int] = (),
+    new_session: bool = False,
+    before_exec: Callable[[], None] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process, the only place of the product that does.
+
+    Args:
+        argv: The program, looked up in `env`'s PATH, and its arguments.
+        cwd: Its working folder; this process's own if None.
+        env: Its whole environment; this process's own if None.
+        stdin: A descriptor or a constant of subprocess, as for the two outputs.
+        stdout: See stdin; inherited if None.
+        stderr: See stdin; inherited if None.
+        pass_fds: The only descriptors it inherits besides the three above.
+        new_session: Detach it from this process's terminal, session and group.
+        before_exec: Called in the child; only for a caller without threads.
+
+    Raises:
+        OSError: The program or the folder is missing, or may not be used.
+        ValueError: An argument contains a NUL.
+        subprocess.SubprocessError: `before_exec` raised.
+    """
+    return subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env=env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=tuple(pass_fds),
+        start_new_session=new_session,
+        preexec_fn=before_exec,
+    )
+
+
+@contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[int]:
+    """Yield a descriptor whose content becomes the file's when the block ends well."""
+    # In the same folder, because os.replace works within one file system only.
+    temporary = path.with_name(f".seedproof-{os.urandom(8).hex()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_data(descriptor: int) -> None:
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:  # macOS
+        os.fsync(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _sync_open_folder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_open_folder(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and shared file systems cannot sync a folder; nothing better exists there.
+        if error.errno != errno.EINVAL:
+            raise
+
+
+def _remove_entry(parent: int, name: str) -> int:
+    """Delete one entry of an open folder; open folders, so no link can be swapped in between."""
+    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(name, dir_fd=parent)
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
+    if status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(name, stat.S_IMODE(status.st_mode) | stat.S_IRWXU, dir_fd=parent)
+    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        freed_bytes = sum(_remove_entry(folder, child) for child in os.listdir(folder))
+    finally:
+        os.close(folder)
+    os.rmdir(name, dir_fd=parent)
+    return freed_bytes
+
+
+def _flock_unless_held(descriptor: int) -> bool:
+    """Lock exclusively, without taking a passing probe for a holder."""
+    for _ in range(_PROBE_TRIES):
+        if _try_flock(descriptor, fcntl.LOCK_EX):
+            return True
+        # A shared lock is refused by a real holder only; a probe lets it through.
+        if not _try_flock(descriptor, fcntl.LOCK_SH):
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(_PROBE_PAUSE_S)
+    return False
+
+
+def _try_flock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

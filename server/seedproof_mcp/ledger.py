@@ -1,0 +1,188 @@
+"""The ledger file: read in pieces, appended under a lock, mirrored for git."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from seedproof.errors import LedgerDiverged
+from seedproof.events import Record, State, canonical, fold, make_record, read_line
+from seedproof_mcp import disk
+from seedproof_mcp.paths import ProjectPaths
+
+__all__ = ["Ledger", "Writer"]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Ledger:
+    """One project's ledger as this process knows it. Use from one thread at a time."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self._paths = paths
+        self._forget()
+        self._mirror_seen: tuple[int, ...] | None = None
+        self._thread_lock = threading.RLock()
+
+    def _forget(self) -> None:
+        self.records: list[Record] = []
+        self.state = State()
+        self._offset = 0
+        self._seen: tuple[int, ...] | None = None
+
+    def refresh(self) -> State:
+        """Read what has been appended since the last call.
+
+        Raises:
+            LedgerDamaged, LedgerNewer, LedgerDiverged: The file cannot be trusted.
+        """
+        with self._thread_lock:
+            self._read_new()
+            return self.state
+
+    def state_at(self, seq: int) -> State:
+        """The state after the first `seq` records."""
+        return fold(self.records[:seq])
+
+    @contextmanager
+    def writing(self) -> Iterator["Writer"]:
+        """Hold the ledger's lock: what is decided inside is decided on the newest state.
+
+        Raises:
+            LedgerDamaged, LedgerNewer, LedgerDiverged: The file cannot be trusted.
+            OSError: The folder cannot be written.
+        """
+        self._prepare_folder()
+        with self._thread_lock, disk.lock(self._paths.ledger_lock):
+            self._adopt_mirror()
+            self._read_new()
+            self._cut_torn_tail()
+            yield Writer(self)
+
+    def write_mirror(self) -> None:
+        """Rewrite the copy under docs/research that git keeps."""
+        data = self._paths.ledger.read_bytes()
+        disk.make_folder(self._paths.research)
+        disk.write_atomic(self._paths.mirror, data[: self._offset])
+        self._mirror_seen = _signature(self._paths.mirror)
+
+    def _prepare_folder(self) -> None:
+        disk.make_folder(self._paths.state)
+        if not self._paths.gitignore.exists():
+            disk.write_atomic(self._paths.gitignore, b"*\n")
+
+    def _read_new(self) -> None:
+        self._check_mirror()
+        path = self._readable()
+        seen = _signature(path)
+        if seen == self._seen:
+            return
+        shrunk = seen is None or seen[2] < self._offset
+        replaced = self._seen is not None and seen is not None and seen[0] != self._seen[0]
+        # The same length with another time is an edit, not an append.
+        edited = seen is not None and self._offset > 0 and seen[2] == self._offset
+        if shrunk or replaced or edited:
+            self._forget()
+        if seen is not None:
+            self._take(path)
+        self._seen = seen
+
+    def _readable(self) -> Path:
+        """The ledger, or its mirror where a fresh clone has only that."""
+        return self._paths.ledger if _size(self._paths.ledger) else self._paths.mirror
+
+    def _take(self, path: Path) -> None:
+        with path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        complete = data[: data.rfind(b"\n") + 1]
+        for line in complete.split(b"\n")[:-1]:
+            if line and not line.strip(b"\0"):
+                return  # zeros left by a crash: no record; a writer cuts them off
+            record = read_line(line, self.state.seq + 1, self.state.head)
+            self.state.apply(record)
+            self.records.append(record)
+            self._offset += len(line) + 1
+
+    def _cut_torn_tail(self) -> None:
+        if _size(self._paths.ledger) > self._offset:
+            disk.truncate_synced(self._paths.ledger, self._offset)
+            self._seen = _signature(self._paths.ledger)
+
+    def _append(self, kind: str, fields: Mapping[str, Any]) -> Record:
+        record = make_record(self.state.seq + 1, _now(), self.state.head, kind, fields)
+        line = canonical(record) + b"\n"
+        disk.append_synced(self._paths.ledger, line)
+        self.state.apply(record)
+        self.records.append(record)
+        self._offset += len(line)
+        self._seen = _signature(self._paths.ledger)
+        return record
+
+    # --- the mirror ---------------------------------------------------------------------------
+
+    def _check_mirror(self) -> None:
+        """Compare ledger and mirror whenever the mirror has changed under us."""
+        seen = _signature(self._paths.mirror)
+        if seen is None or seen == self._mirror_seen or not _size(self._paths.ledger):
+            return
+        ledger, mirror = self._paths.ledger.read_bytes(), self._paths.mirror.read_bytes()
+        if not (ledger.startswith(mirror) or mirror.startswith(ledger)):
+            raise LedgerDiverged(
+                ".seedproof/ledger.jsonl and docs/research/ledger.jsonl tell different stories; neither continues "
+                "the other. Keep the one you trust and move the other away."
+            )
+        if len(mirror) <= len(ledger):
+            self._mirror_seen = seen
+
+    def _adopt_mirror(self) -> None:
+        """Where the mirror knows more (a fresh clone), it becomes the ledger."""
+        mirror, ledger = self._paths.mirror, self._paths.ledger
+        if _size(mirror) <= _size(ledger):
+            return
+        self._check_mirror()
+        data = mirror.read_bytes()
+        self._forget()
+        disk.write_atomic(ledger, data[: data.rfind(b"\n") + 1])
+        self._take(ledger)
+        self._seen = _signature(ledger)
+        for run_id in list(self.state.active):
+            reason = "the ledger was adopted from docs/research/ledger.jsonl; the run is not on this machine"
+            self._append("run_interrupted", {"run_id": run_id, "reason": reason})
+
+
+class Writer:
+    """The right to append, held while the lock is held."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @property
+    def state(self) -> State:
+        """The newest state, the records just appended included."""
+        return self._ledger.state
+
+    def append(self, kind: str, **fields: Any) -> Record:
+        """Append one record; it is on the disk when this returns.
+
+        Raises:
+            OSError: It could not be stored; nothing is acknowledged.
+        """
+        return self._ledger._append(kind, fields)
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+def _size(path: Path) -> int:
+    seen = _signature(path)
+    return seen[2] if seen else 0

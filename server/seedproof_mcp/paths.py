@@ -1,0 +1,139 @@
+"""Every file name that Seedproof reads or writes, decided in one place."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run."""
+
+    folder: Path
+
+    @property
+    def spec(self) -> Path:
+        """What to run, written by the conductor before the run is submitted."""
+        return self.folder / "spec.json"
+
+    @property
+    def log(self) -> Path:
+        """Both outputs of the training process."""
+        return self.folder / "output.log"
+
+    @property
+    def result(self) -> Path:
+        """How the run ended; the only evidence that it did."""
+        return self.folder / "result.json"
+
+    @property
+    def alive(self) -> Path:
+        """Locked for as long as the run has a supervisor."""
+        return self.folder / "alive.lock"
+
+    @property
+    def started(self) -> Path:
+        """Exists from the moment the training process does."""
+        return self.folder / "started.json"
+
+    @property
+    def cancel(self) -> Path:
+        """Asks the supervisor to end the run."""
+        return self.folder / "cancel.json"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """Both outputs of the supervisor itself."""
+        return self.folder / "supervise.log"
+
+    def metric_copy(self, filename: str) -> Path:
+        """Return where the copy of a metric file of this run is kept."""
+        return self.folder / filename
+
+
+@dataclass(frozen=True)
+class ProjectPaths:
+    """The files of one project."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """Rules and settings, written by the user."""
+        return self.root / "seedproof.toml"
+
+    @property
+    def state(self) -> Path:
+        """Everything Seedproof keeps for itself."""
+        return self.root / ".seedproof"
+
+    @property
+    def ledger(self) -> Path:
+        """The only source of truth."""
+        return self.state / "ledger.jsonl"
+
+    @property
+    def mirror(self) -> Path:
+        """The copy of the ledger that goes into git."""
+        return self.research / "ledger.jsonl"
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all run folders."""
+        return self.state / "runs"
+
+    @property
+    def gitignore(self) -> Path:
+        """Keeps the state folder out of git."""
+        return self.state / ".gitignore"
+
+    @property
+    def conductor_lock(self) -> Path:
+        """Locked for as long as the project has a conductor."""
+        return self.state / "conductor.lock"
+
+    @property
+    def conductor_log(self) -> Path:
+        """Both outputs of the conductor."""
+        return self.state / "conductor.log"
+
+    @property
+    def research(self) -> Path:
+        """Reports, figures and the mirror."""
+        return self.root / "docs" / "research"
+
+    def run(self, run_id: str) -> RunPaths:
+        """Return the files of one run."""
+        return RunPaths(self.runs / run_id)
+
+    def baseline_report(self, label: str) -> Path:
+        """Return the baseline report of one scale."""
+        return self.research / f"baseline_variance_{label}.md"
+
+    def unverified_baseline_report(self, label: str) -> Path:
+        """Return the baseline report that is written before its check has passed."""
+        return self.research / f"baseline_variance_{label}.unverified.md"
+
+    def experiment_report(self, name: str, label: str) -> Path:
+        """Return the report of one experiment at one scale."""
+        return self.research / f"experiment_{name}_{label}.md"
+
+
+def user_state_dir() -> Path:
+    """Return the folder for what all projects of one user share."""
+    configured = os.environ.get("XDG_STATE_HOME", "")
+    # The XDG specification: a relative path is invalid and must be ignored.
+    if os.path.isabs(configured):
+        return Path(configured) / "seedproof"
+    return Path(os.path.expanduser("~/.local/state")) / "seedproof"
+
+
+def slot_lock(name: str) -> Path:
+    """Return the lock file of one training slot.
+
+    Raises:
+        ValueError: The name is not a plain file name.
+    """
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"not a slot name: {name!r}")
+    return user_state_dir() / "slots" / f"{name}.lock"
