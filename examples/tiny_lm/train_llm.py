@@ -40,14 +40,12 @@ MODULES = (
     "shutil.py", "subprocess.py", "tarfile.py", "threading.py", "typing.py",
 )  # fmt: skip
 VALIDATION_FRACTION = 0.1
-VALIDATION_STRIDE = (
-    4  # score every fourth character: the whole text, a quarter the time
-)
+VALIDATION_STRIDE = 4  # score every fourth character: the whole text, a quarter the time
 EVAL_CHUNK = 1024  # rows per forward pass in evaluation; bounds its memory
 WARMUP_STEPS = 50  # Adam's first steps are large while its averages are young
-# Printable ASCII and newline; id 0 stands for every other byte.
+# Newline and printable ASCII: a character's id is its place.  96 suits the vector units.
 ALPHABET = b"\n" + bytes(range(32, 127))
-NEWLINE, VOCAB = 1, len(ALPHABET) + 1
+NEWLINE, VOCAB = 0, len(ALPHABET)
 
 
 def load_corpus(stdlib: Path | None = None) -> tuple[Array, Array]:
@@ -68,11 +66,9 @@ def load_corpus(stdlib: Path | None = None) -> tuple[Array, Array]:
     train_text, val_text = (b"\n".join(part) for part in parts)
     if len(train_text) < 100_000:
         raise OSError(f"too little Python source in {folder}: {len(train_text)} bytes")
-    table = np.zeros(256, dtype=np.uint8)
-    table[list(ALPHABET)] = np.arange(1, VOCAB)
-    train_ids, val_ids = (
-        table[np.frombuffer(text, np.uint8)] for text in (train_text, val_text)
-    )
+    table = np.full(256, ALPHABET.index(b"?"), dtype=np.uint8)  # any other byte reads "?"
+    table[list(ALPHABET)] = np.arange(VOCAB)
+    train_ids, val_ids = (table[np.frombuffer(text, np.uint8)] for text in (train_text, val_text))
     return train_ids, val_ids
 
 
@@ -117,9 +113,7 @@ class CharModel:
         for name, scale in scales.items():
             self.p[name][...] = rng.standard_normal(shapes[name]) * scale
 
-    def forward(
-        self, x: Array, mask: Array | None = None
-    ) -> tuple[Array, Array, Array]:
+    def forward(self, x: Array, mask: Array | None = None) -> tuple[Array, Array, Array]:
         """Return the joined embeddings, the hidden layer and the logits."""
         inputs = self.p["embed"].take(x, axis=0).reshape(len(x), -1)
         hidden = inputs @ self.p["w1"]
@@ -150,10 +144,9 @@ class CharModel:
         d_logits = np.exp(logits)
         normaliser = d_logits.sum(axis=1, keepdims=True)
         loss = float((np.log(normaliser[:, 0]) - logits[rows, y]).mean())
-        # d(loss)/d(logits) of softmax with cross-entropy: probabilities - target.
-        d_logits /= normaliser
-        d_logits[rows, y] -= 1
-        d_logits /= len(x)
+        # d(loss)/d(logits) of softmax with cross-entropy: (probabilities - target) / rows.
+        d_logits /= normaliser * len(x)
+        d_logits[rows, y] -= 1 / len(x)
         np.matmul(hidden.T, d_logits, out=self.g["w2"])
         np.sum(d_logits, axis=0, out=self.g["b2"])
         d_hidden = d_logits @ self.p["w2"].T
@@ -243,9 +236,7 @@ def fmt(loss: float) -> str:
     return f"{loss:.4f}" if math.isfinite(loss) else "nan"
 
 
-def train(
-    args: argparse.Namespace, train_ids: Array, val_ids: Array
-) -> tuple[CharModel, dict[str, float]]:
+def train(args: argparse.Namespace, train_ids: Array, val_ids: Array) -> tuple[CharModel, dict[str, float]]:
     """Train one model, print its progress and return it with its final metrics."""
     train_x, train_y = windows(train_ids, args.context)
     # Padded, so that every context length is scored on the same characters.
@@ -259,9 +250,7 @@ def train(
     optimiser = AdamW(model.flat, args.weight_decay)
     size, keep = args.batch_size, 1 - args.dropout
     steps = max(1, args.train_tokens // size)
-    order = example_order(
-        len(train_x), steps * size, args.shuffle_buffer, order_rng, again_rng
-    )
+    order = example_order(len(train_x), steps * size, args.shuffle_buffer, order_rng, again_rng)
     mask, val_loss, train_loss = None, math.nan, math.nan
     recent: list[float] = []
     start = time.perf_counter()
@@ -340,20 +329,18 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         ),
         ("context", number(int, 1, 1000), 8, "characters that the model sees"),
         ("embed_dim", number(int, 1), 8, "numbers per character embedding"),
-        ("hidden", number(int, 1), 64, "units in the hidden layer"),
+        ("hidden", number(int, 1), 48, "units in the hidden layer"),
         ("batch_size", number(int, 1), 512, "examples per step"),
         ("lr", number(float, 0), 0.005, "peak learning rate"),
         ("weight_decay", number(float, 0), 0.01, "decoupled weight decay"),
         ("dropout", number(float, 0, 1), 0.0, "share of hidden units dropped"),
         ("shuffle_buffer", number(int, 0), 0, "shuffle again in blocks of this size"),
-        ("eval_interval", number(int, 1), 250, "steps between evaluations"),
+        ("eval_interval", number(int, 1), 400, "steps between evaluations"),
     )
     for name, kind, default, text in options:
         parser.add_argument(f"--{name}", type=kind, default=default, help=text)
     schedules = ("constant", "cosine")
-    parser.add_argument(
-        "--lr_schedule", choices=schedules, default="cosine", help="after the warm-up"
-    )
+    parser.add_argument("--lr_schedule", choices=schedules, default="cosine", help="after the warm-up")
     return parser.parse_args(argv)
 
 
@@ -374,9 +361,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    config = {
-        name: str(v) if name == "output_dir" else v for name, v in vars(args).items()
-    }
+    config = {name: str(v) if name == "output_dir" else v for name, v in vars(args).items()}
     print("Config | " + " | ".join(f"{k}: {v}" for k, v in config.items()), flush=True)
     with np.errstate(all="ignore"):  # a diverging run reports nan, not warnings
         model, metrics = train(args, *corpus)

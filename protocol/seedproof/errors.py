@@ -1,14 +1,14 @@
 """The tree of refusals: every way in which Seedproof says no, each with its code and the next call.
 
-    Refusal
-    ├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended
-    ├── BaselineRefusal     baseline_missing, baseline_incomplete, baseline_void
-    ├── ExperimentRefusal   experiment_unknown, experiment_incomplete, more_seeds_needed, arm_failed
-    ├── DeclarationRefusal  name_invalid, hypothesis_missing, flags_missing, flags_changed,
-    │                       flags_duplicate, flag_protected, flag_malformed
-    ├── SeedRefusal         seed_unknown, seed_not_due, attempt_not_allowed, output_exists,
-    │                       nothing_due, control_not_due, confirm_not_due
-    └── LedgerRefusal       ledger_damaged, ledger_diverged, ledger_newer
+Refusal
+├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended
+├── BaselineRefusal     baseline_missing, baseline_incomplete, baseline_void
+├── ExperimentRefusal   experiment_unknown, experiment_incomplete, more_seeds_needed, arm_failed
+├── DeclarationRefusal  name_invalid, hypothesis_missing, flags_missing, flags_changed,
+│                       flags_duplicate, flag_protected, flag_malformed
+├── SeedRefusal         seed_unknown, seed_not_due, attempt_not_allowed, output_exists,
+│                       nothing_due, control_not_due, confirm_not_due
+└── LedgerRefusal       ledger_damaged, ledger_diverged, ledger_newer
 """
 
 import json

@@ -28,8 +28,7 @@ FORMAT = 1
 EMPTY_HASH = "0" * 64
 _HASH_LENGTH = 12
 KINDS = frozenset(
-    "generation_started experiment_declared run_requested run_started run_finished run_interrupted "
-    "run_cancelled run_not_needed verdict_issued report_written files_removed resumed".split()
+    ["generation_started", "experiment_declared", "run_requested", "run_started", "run_finished", "run_interrupted", "run_cancelled", "run_not_needed", "verdict_issued", "report_written", "files_removed", "resumed"]
 )
 
 
@@ -221,9 +220,7 @@ class State:
     def _on_run_started(self, record: Record) -> None:
         run = self._active_run(record)
         folder = record["output_dir"]
-        self.runs[run.run_id] = replace(
-            run, state=RunState.RUNNING, argv=tuple(record["argv"]), output_dir=folder
-        )
+        self.runs[run.run_id] = replace(run, state=RunState.RUNNING, argv=tuple(record["argv"]), output_dir=folder)
         self.owned_folders[folder] = run.run_id
 
     def _on_run_finished(self, record: Record) -> None:
@@ -256,7 +253,8 @@ class State:
         """A person has looked; nothing else changes."""
 
     def _declared(self, record: Record) -> Experiment:
-        return self.generations[record["generation"] - 1].experiments[record["experiment"]]
+        experiment: Experiment = self.generations[record["generation"] - 1].experiments[record["experiment"]]
+        return experiment
 
     def _active_run(self, record: Record) -> Run:
         run = self.runs[record["run_id"]]

@@ -35,7 +35,7 @@ from seedproof.phases import (
     present_baseline,
 )
 from seedproof.rules import Rules
-from seedproof.values import Arm, Baseline, Role, RunState
+from seedproof.values import Arm, Role, RunState
 
 __all__ = ["Admission", "RunRequest", "admit", "check_name", "still_due"]
 
@@ -134,7 +134,9 @@ def _where_we_stand() -> NextCall:
 def _check_combination(request: RunRequest) -> None:
     if request.new_baseline is not None:
         if not request.new_baseline.strip():
-            raise BadArguments("new_baseline is the reason for a new baseline; it may not be empty.", new_baseline_call())
+            raise BadArguments(
+                "new_baseline is the reason for a new baseline; it may not be empty.", new_baseline_call()
+            )
         if request.experiment is not None:
             raise BadArguments("new_baseline and experiment do not go together.")
     if request.experiment is None and (request.flags or request.hypothesis is not None):
@@ -151,11 +153,11 @@ def _check_combination(request: RunRequest) -> None:
 def _admit_baseline(state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]) -> Admission:
     records: list[tuple[str, Mapping[str, Any]]] = []
     number = state.generation.number if state.generation else 0
-    if request.new_baseline is not None or number == 0:
-        if not _joins_generation(state, rules, request):
-            number += 1
-            fields = {"generation": number, "rules": rules.document(), "reason": request.new_baseline}
-            records.append(("generation_started", fields))
+    starts = number == 0 or request.new_baseline is not None
+    if starts and not _joins_generation(state, rules, request):
+        number += 1
+        fields = {"generation": number, "rules": rules.document(), "reason": request.new_baseline}
+        records.append(("generation_started", fields))
     if records:
         arm = Arm(generation=number, experiment=None, runs=())
     else:
@@ -179,7 +181,9 @@ def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
 # --- experiments ------------------------------------------------------------------------------
 
 
-def _admit_experiment(state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]) -> Admission:
+def _admit_experiment(
+    state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]
+) -> Admission:
     baseline = present_baseline(state, rules)
     generation = state.generation
     assert generation is not None and request.experiment is not None

@@ -72,9 +72,7 @@ _BEFORE_LABEL: Final = (
 )
 _AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
 
-DEFAULT_VAL_LOSS: Final = (
-    rf"(?ia){_BEFORE_LABEL}val[ _]loss(?:\s*:\s*|=)(?P<value>{_NUMBER}){_AFTER_VALUE}"
-)
+DEFAULT_VAL_LOSS: Final = rf"(?ia){_BEFORE_LABEL}val[ _]loss(?:\s*:\s*|=)(?P<value>{_NUMBER}){_AFTER_VALUE}"
 """Reads `val_loss` as most programs print it, and nothing that only looks like it.
 
 Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1`, `Final Val Loss:  3.7`
@@ -160,9 +158,7 @@ def check_pattern(pattern: str) -> None:
         raise ValueError("The pattern matches an empty line, so every line would be a value.")
 
 
-_PATTERN_TOKEN = re.compile(
-    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?:[*+?]|\{[0-9]*,?[0-9]*\})[*+?]?|.", re.DOTALL
-)
+_PATTERN_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?:[*+?]|\{[0-9]*,?[0-9]*\})[*+?]?|.", re.DOTALL)
 _GLOBAL_FLAGS = re.compile(r"\(\?([aiLmsux]+)\)")
 
 
@@ -184,19 +180,13 @@ def required_literals(pattern: str) -> Literals:
     """
     flags = _GLOBAL_FLAGS.match(pattern)
     names = flags[1] if flags else ""
-    runs = (
-        []
-        if "x" in names or "(?#" in pattern
-        else _literal_runs(pattern[flags.end() if flags else 0 :])
-    )
+    runs = [] if "x" in names or "(?#" in pattern else _literal_runs(pattern[flags.end() if flags else 0 :])
     best = max(runs, key=len, default=[])
     if len(best) < 3 or math.prod(map(len, best)) > 8:
         best = []
     texts = ["".join(letters) for letters in itertools.product(*best)] if best else []
     ignore_case = "i" in names
-    return Literals(
-        tuple((text.lower() if ignore_case else text).encode() for text in texts), ignore_case
-    )
+    return Literals(tuple((text.lower() if ignore_case else text).encode() for text in texts), ignore_case)
 
 
 def _literal_runs(pattern: str) -> list[list[str]]:

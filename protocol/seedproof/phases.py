@@ -129,8 +129,10 @@ def present_baseline(state: State, rules: Rules) -> Baseline:
 def new_baseline_call() -> NextCall:
     """Start the next generation."""
     return NextCall(
-        "run_seed", "Starts a new baseline generation; say why. Earlier ones stay in the ledger.",
-        {}, ("new_baseline",),
+        "run_seed",
+        "Starts a new baseline generation; say why. Earlier ones stay in the ledger.",
+        {},
+        ("new_baseline",),
     )
 
 

@@ -297,9 +297,7 @@ def _machine_readable(document: dict[str, Any]) -> list[str]:
 
 
 def _arm_document(arm: Arm, rules: Rules) -> dict[str, Any]:
-    return {
-        name: {str(seed): value for seed, value in arm.finite(name).items()} for name in _metric_names(rules)
-    }
+    return {name: {str(seed): value for seed, value in arm.finite(name).items()} for name in _metric_names(rules)}
 
 
 def _baseline_document(baseline: Baseline, facts: LedgerFacts) -> dict[str, Any]:

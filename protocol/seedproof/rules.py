@@ -131,9 +131,7 @@ class Rules(BaseModel):
     @field_validator("command")
     @classmethod
     def _complete_command(cls, command: tuple[str, ...]) -> tuple[str, ...]:
-        missing = [
-            field for field in ("{seed}", "{output_dir}") if not any(field in part for part in command)
-        ]
+        missing = [field for field in ("{seed}", "{output_dir}") if not any(field in part for part in command)]
         if missing or command.count("{flags}") != 1:
             raise ValueError("the command needs {seed}, {output_dir} and one element that is {flags}")
         if not any(part.endswith(".py") for part in command):
@@ -188,4 +186,3 @@ class Rules(BaseModel):
         """(name, default, present value) of each rule that differs from the protocol's default."""
         default, present = Rules().document(), self.document()
         return [(name, default[name], present[name]) for name in present if present[name] != default[name]]
-

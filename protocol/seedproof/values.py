@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from seedproof.rules import Rules
+from seedproof.stats import EffectSize
 
 __all__ = [
     "Arm",
@@ -218,10 +219,9 @@ class Comparison:
     """Change of the mean in percent of the baseline's."""
     cohens_d: float | None
     """The protocol's d; negative is lower."""
-    effect_size: str | None
+    effect_size: EffectSize | None
     """Class of |d|."""
     significant: bool | None
     """Whether the means lie at least `winner_sigma` apart."""
     wall_time_change_percent: float | None
     """Change of the mean wall time; separate blocks of runs, not tested."""
-

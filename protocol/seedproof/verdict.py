@@ -101,7 +101,9 @@ def _reason(verdict: Verdict, sigma: float, winner: float, suggestive: bool, sug
         return f"{said}; {winner:g} sigma decide."
     if suggestive:
         return f"{said}: at least {suggestive_sigma:g} but less than {winner:g} sigma is suggestive, not conclusive."
-    return f"{said}; an improvement of less than {suggestive_sigma:g} sigma is noise, a loss of less than {winner:g} too."
+    return (
+        f"{said}; an improvement of less than {suggestive_sigma:g} sigma is noise, a loss of less than {winner:g} too."
+    )
 
 
 def _wall_time_change(baseline: Baseline, arm: Arm) -> float | None:

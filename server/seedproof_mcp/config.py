@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from seedproof.errors import BadSettings, NextCall
 from seedproof.metrics import PRESETS
 from seedproof.rules import Rules

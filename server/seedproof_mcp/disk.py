@@ -1,7 +1,6 @@
-"""Every change Seedproof makes to the machine: writes, syncs, renames, deletes, locks, processes.
+"""Every change Seedproof makes to the machine: writes, renames, deletes, locks and processes."""
 
-All of them call `os` by its module name, so a test can replace `disk.os` and fail the n-th call.
-"""
+# All of them call `os` by its module name: a test can replace `disk.os` and fail the n-th call.
 
 import errno
 import fcntl

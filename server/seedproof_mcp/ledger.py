@@ -9,6 +9,7 @@ from typing import Any
 
 from seedproof.errors import LedgerDiverged
 from seedproof.events import Record, State, canonical, fold, make_record, read_line
+
 from seedproof_mcp import disk
 from seedproof_mcp.paths import ProjectPaths
 

@@ -73,6 +73,11 @@ class ProjectPaths:
         return self.state / "ledger.jsonl"
 
     @property
+    def ledger_lock(self) -> Path:
+        """Held by whoever appends to the ledger."""
+        return self.state / "ledger.lock"
+
+    @property
     def mirror(self) -> Path:
         """The copy of the ledger that goes into git."""
         return self.research / "ledger.jsonl"

@@ -1,0 +1,48 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format inspect bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@python=""; \
+	for candidate in $${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do \
+	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Seedproof needs Python 3.11 or newer, and none was found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
+	if ! $$python -c 'import venv, ensurepip' 2>/dev/null; then \
+	  echo "$$python has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; fi; \
+	echo "Setting up $(VENV) with $$($$python --version) ..."; \
+	test -x $(BIN)/python || $$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## Run the whole protocol on a small real language model
+	@$(BIN)/seedproof demo
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest -q
+
+check: $(READY) ## Lint, format check, types, import rules
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@NO_COLOR=1 $(BIN)/lint-imports --no-cache 2>&1 | sed -n '/Contracts/,$$p'; $(BIN)/lint-imports --no-cache >/dev/null
+	@if [ -d skills/experiment-runner ]; then $(BIN)/agentskills validate skills/experiment-runner; fi
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
+
+inspect: $(READY) ## List and call the tools with the MCP Inspector, in both protocol eras
+	@./benchmarks/inspect.sh
+
+bench: $(READY) ## Measure the costs named in docs/performance.md
+	@$(BIN)/python benchmarks/run.py
+
+clean: ## Remove what the targets made
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

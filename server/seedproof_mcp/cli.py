@@ -1,0 +1,221 @@
+"""The command line: wiring between arguments, the lab and the screen."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seedproof_mcp.lab import Lab
+    from seedproof_mcp.results import Result, RunResult
+
+__all__ = ["main"]
+
+POLL_S = 0.2
+REFUSED = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 a run brought no result, 2 wrong usage, 3 refused."""
+    if sys.platform == "win32":
+        print("Seedproof needs Linux or macOS (file locks, process groups). On Windows use WSL.", file=sys.stderr)
+        return 2
+    options = _parser().parse_args(arguments)
+    if not options.project.is_dir():
+        print(f"seedproof: {options.project} is not a folder; give the project's with --project.", file=sys.stderr)
+        return 2
+    from seedproof.errors import Refusal
+
+    try:
+        return int(options.act(options))
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("Stopped waiting; runs that were requested go on. `seedproof status` shows them.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="seedproof", description="Runs training experiments and refuses a verdict before the variance is known."
+    )
+    parser.add_argument("--version", action="version", version=f"seedproof {version('seedproof')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, act: object, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--project", type=Path, default=Path(), help="folder with the training script (here)")
+        command.set_defaults(act=act)
+        return command
+
+    add("serve", _serve, "serve the MCP tools on stdin and stdout")
+    add("init", _init, "write a commented seedproof.toml")
+    add("status", _status, "show baseline, experiments and queue")
+    add("check-baseline", _check_baseline, "show where the baseline stands")
+    _add_run(add("run", _run, "run the next seed, or the one named"))
+    add("compare", _compare, "give the verdict on an experiment").add_argument("experiment")
+    report = add("report", _report, "write the report of an experiment, or of the baseline")
+    report.add_argument("experiment", nargs="?")
+    stop = add("stop", _stop, "cancel a queued or running run")
+    stop.add_argument("run_id")
+    stop.add_argument("--reason", required=True)
+    demo = add("demo", _demo, "watch the protocol on a small real language model")
+    demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
+    return parser
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("experiment", nargs="?", help="left out: the baseline")
+    command.add_argument("--seed", type=int)
+    command.add_argument("--attempt", type=int)
+    command.add_argument("--hypothesis")
+    command.add_argument("--flags", help="what the experiment adds to the command, in one string")
+    command.add_argument("--new-baseline", metavar="REASON")
+    command.add_argument("--all", action="store_true", help="run every seed that the arm is sure to need")
+
+
+def _lab(options: argparse.Namespace) -> "Lab":
+    from seedproof_mcp.lab import Lab
+
+    return Lab(options.project)
+
+
+def _show(result: "Result") -> int:
+    print(result.text())
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from seedproof_mcp.app import build_server
+
+    build_server(options.project).run("stdio")
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    from seedproof_mcp import disk
+    from seedproof_mcp.config import TEMPLATE
+    from seedproof_mcp.paths import ProjectPaths
+
+    path = ProjectPaths(options.project).settings
+    if path.exists():
+        print(f"{path.name} exists already; nothing was changed.", file=sys.stderr)
+        return REFUSED
+    disk.write_atomic(path, TEMPLATE.encode())
+    print(f"Wrote {path.name}; every line in it is optional.")
+    return 0
+
+
+def _check_baseline(options: argparse.Namespace) -> int:
+    return _show(_lab(options).check_baseline())
+
+
+def _compare(options: argparse.Namespace) -> int:
+    return _show(_lab(options).compare(options.experiment))
+
+
+def _report(options: argparse.Namespace) -> int:
+    return _show(_lab(options).write_report(options.experiment))
+
+
+def _stop(options: argparse.Namespace) -> int:
+    return _show(_lab(options).stop_run(options.run_id, options.reason))
+
+
+def _status(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    lab = _lab(options)
+    console = Console(highlight=False)
+    baseline, offset = lab.check_baseline(), 0
+    console.print(baseline.first_line(), markup=False)
+    table = Table("experiment", "state", "seeds", "verdict", "report")
+    while True:
+        page = lab.list_experiments(offset, 100)
+        for row in page.experiments:
+            seeds = f"{row.seeds_done} of {row.seeds_done + row.seeds_needed}"
+            name = f"{row.experiment} (null)" if row.is_null else row.experiment
+            table.add_row(name, row.state, seeds, row.headline or "-", row.report_path or "-")
+        offset += len(page.experiments)
+        if offset >= page.total or not page.experiments:
+            break
+    if page.total:
+        console.print(table)
+    if page.running:
+        console.print(f"training now: {page.running.run_id}; queued: {page.queued}", markup=False)
+    if page.next:
+        console.print(f"Next: {page.next} - {page.next.why}", markup=False)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    import shlex
+
+    from seedproof.errors import FlagMalformed
+    from seedproof.gate import RunRequest
+
+    try:
+        flags = None if options.flags is None else tuple(shlex.split(options.flags))
+    except ValueError as error:
+        raise FlagMalformed(f"the flags are not a command line: {error}.") from None
+    request = RunRequest(
+        experiment=options.experiment,
+        seed=options.seed,
+        attempt=options.attempt,
+        flags=flags,
+        hypothesis=options.hypothesis,
+        queue_all=options.all,
+        new_baseline=options.new_baseline,
+    )
+    lab = _lab(options)
+    run_id: str | None = lab.request_run(request)
+    while run_id is not None:
+        seen = _follow(lab, run_id)
+        print(seen.text())
+        if seen.state not in ("succeeded", "diverged"):
+            return 1
+        run_id = _next_queued(lab, seen) if options.all else None
+    return 0
+
+
+def _next_queued(lab: "Lab", seen: "RunResult") -> str | None:
+    """The next run of the same arm that is waiting or training, or None."""
+    follow = seen.next
+    same = follow is not None and follow.tool == "run_seed" and follow.arguments.get("experiment") == seen.experiment
+    if follow is None or not same or "attempt" not in follow.arguments:
+        return None
+    from seedproof.gate import RunRequest
+
+    return lab.request_run(RunRequest(**follow.arguments))
+
+
+def _follow(lab: "Lab", run_id: str) -> "RunResult":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(run_id, total=None)
+        while True:
+            seen = lab.observe(run_id)
+            if not seen.is_active:
+                return seen
+            elapsed = seen.elapsed_s or 0.0
+            total = None if seen.eta_s is None else elapsed + seen.eta_s
+            bar.update(task, completed=elapsed, total=total, description=f"{run_id}: {seen.progress()}")
+            time.sleep(POLL_S)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from seedproof_mcp.demo import run_demo
+
+    return run_demo(keep=options.keep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,364 @@
+"""The conductor: at most one per project, it takes the runs of the ledger through, one at a time."""
+
+import json
+import logging
+import os
+import stat
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from seedproof.command import output_dir, training_argv
+from seedproof.errors import Refusal
+from seedproof.events import State
+from seedproof.gate import still_due
+from seedproof.metrics import LogReading, LogScanner, read_document
+from seedproof.outcome import Ending, outcome
+from seedproof.phases import rules_of
+from seedproof.rules import MetricRule, Rules
+from seedproof.values import MetricValue, Run, RunState
+
+from seedproof_mcp import disk
+from seedproof_mcp.config import Config, load_config
+from seedproof_mcp.engines import Engine
+from seedproof_mcp.engines.local import LocalEngine
+from seedproof_mcp.fingerprint import fingerprint, interpreter, training_environment
+from seedproof_mcp.ledger import Ledger, Writer
+from seedproof_mcp.paths import ProjectPaths, RunPaths
+from seedproof_mcp.supervise import sweep
+
+__all__ = ["Conductor", "ensure_conductor"]
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 30.0
+BUSY_POLL_S = 0.03
+IDLE_POLL_S = 0.1
+TAKEOVER_S = 2.0
+CHUNK = 1 << 20
+MAX_METRIC_FILE = 64 << 20
+# Before a baseline exists nobody knows how long a run takes; later, three times its slowest run.
+FIRST_LIMIT_S = 24 * 3600.0
+LIMIT_FACTOR = 3.0
+LEAST_LIMIT_S = 600.0
+
+
+def ensure_conductor(paths: ProjectPaths) -> None:
+    """Start a conductor unless one lives.
+
+    Raises:
+        OSError: The state folder cannot be written, or no process can be started.
+    """
+    if disk.is_locked(paths.conductor_lock):
+        return
+    log = disk.open_output(paths.conductor_log)
+    try:
+        _children[:] = [child for child in _children if child.poll() is None]
+        _children.append(
+            disk.spawn(
+                [sys.executable, "-P", "-m", "seedproof_mcp.conductor", str(paths.root)],
+                stdout=log,
+                stderr=log,
+                new_session=True,
+            )
+        )
+    finally:
+        os.close(log)
+
+
+# Conductors that this process started, kept so that they can be reaped.
+_children: list[Any] = []
+
+
+class Conductor:
+    """Brings each requested run to its end. Any step may be the last: the next one takes over."""
+
+    def __init__(self, paths: ProjectPaths, engine: Engine) -> None:
+        self._paths = paths
+        self._engine = engine
+        self._ledger = Ledger(paths)
+
+    def step(self) -> bool:
+        """Do what can be done now; whether any run is still open."""
+        state = self._ledger.refresh()
+        if not state.active:
+            return False
+        started = [run for run in self._active(state) if run.state is RunState.RUNNING]
+        for run in started:
+            self._attend(run)
+        if not started:
+            self._take_next()
+        return True
+
+    def retire(self, lock: disk.Lock) -> bool:
+        """Give up the conductor's lock unless work has come; no request can fall between."""
+        with self._ledger.writing() as writer:
+            if writer.state.active:
+                return False
+            lock.release()
+            return True
+
+    def _active(self, state: State) -> list[Run]:
+        return [state.runs[run_id] for run_id in state.active]
+
+    # --- starting ---------------------------------------------------------------------------
+
+    def _take_next(self) -> None:
+        config = load_config(self._paths.settings)
+        with self._ledger.writing() as writer:
+            queued = [run for run in self._active(writer.state) if run.state is RunState.QUEUED]
+            if not queued:
+                return
+            run = queued[0]
+            unneeded = self._unneeded(writer.state, config.rules, run)
+            if unneeded:
+                writer.append("run_not_needed", run_id=run.run_id, reason=unneeded)
+                return
+            if not self._start(writer, run, config):
+                return
+        self._engine.submit(self._paths.run(run.run_id).folder)
+
+    def _unneeded(self, state: State, rules: Rules, run: Run) -> str | None:
+        try:
+            return still_due(state, rules, run.run_id)
+        except Refusal as refusal:
+            return refusal.message
+
+    def _start(self, writer: Writer, run: Run, config: Config) -> bool:
+        folder = output_dir(config.rules, run.role, run.experiment, run.seed)
+        if not self._make_way(writer, run, folder):
+            return False
+        python = interpreter(self._paths, config.settings)
+        argv = training_argv(config.rules, python, run.seed, self._flags(writer.state, run), folder)
+        env = training_environment(config.settings)
+        run_paths = self._paths.run(run.run_id)
+        disk.make_folder(run_paths.folder)
+        limit_s = _time_limit(writer.state, config, run)
+        spec = {
+            "run_id": run.run_id,
+            "argv": argv,
+            "cwd": str(self._paths.root),
+            "env": env,
+            "timeout_s": limit_s,
+            "grace_s": config.settings.grace_s,
+            "slot": config.settings.slot,
+        }
+        # The environment may hold secrets: for the owner's eyes only.
+        disk.write_atomic(run_paths.spec, json.dumps(spec).encode(), mode=0o600)
+        writer.append(
+            "run_started",
+            run_id=run.run_id,
+            argv=list(argv),
+            output_dir=folder,
+            timeout_s=limit_s,
+            fingerprint=fingerprint(self._paths, config.settings, python, env),
+        )
+        return True
+
+    def _make_way(self, writer: Writer, run: Run, folder: str) -> bool:
+        """Remove the leftover of an earlier attempt; refuse what is not ours."""
+        target = self._paths.root / folder
+        if not os.path.lexists(target):
+            return True
+        if folder in writer.state.owned_folders:
+            disk.remove_tree(target)
+            return True
+        reason = f"output_exists: {folder} exists and this ledger does not own it; move it away"
+        writer.append("run_finished", run_id=run.run_id, state="failed", reason=reason, metrics={})
+        return False
+
+    def _flags(self, state: State, run: Run) -> tuple[str, ...]:
+        if run.experiment is None:
+            return ()
+        return state.generations[run.generation - 1].experiments[run.experiment].flags
+
+    # --- finishing --------------------------------------------------------------------------
+
+    def _attend(self, run: Run) -> None:
+        folder = self._paths.run(run.run_id)
+        if not folder.folder.is_dir():
+            self._interrupt(run, "its folder under .seedproof/runs is gone")
+            return
+        place = self._engine.poll(str(folder.folder))
+        if place == "done":
+            self._finish(run, folder)
+        elif place == "lost":
+            self._recover(run, folder)
+
+    def _recover(self, run: Run, folder: RunPaths) -> None:
+        """A run without a supervisor: never started, so start it; or lost, so say so."""
+        if folder.spec.exists() and not folder.log.exists() and not folder.cancel.exists():
+            self._engine.submit(folder.folder)
+            return
+        sweep(run.run_id)
+        self._interrupt(run, "the supervisor or the machine was lost")
+
+    def _interrupt(self, run: Run, reason: str) -> None:
+        with self._ledger.writing() as writer:
+            if writer.state.runs[run.run_id].state.is_active:
+                writer.append("run_interrupted", run_id=run.run_id, reason=reason)
+
+    def _finish(self, run: Run, folder: RunPaths) -> None:
+        result = json.loads(folder.result.read_bytes())
+        rules = rules_of(self._ledger.state.generations[run.generation - 1])
+        reading = _read_log(folder.log, int(result["log_bytes"]), rules)
+        metrics = {name: _value(found) for name, found in reading.metrics.items()}
+        faults: list[str] = []
+        for metric in rules.metrics:
+            if metric.file is not None:
+                self._read_file(run, folder, metric, metrics, faults)
+        ended = outcome(_ending(result, folder), metrics, rules)
+        reason = "; ".join([part for part in (ended.reason, *faults) if part]) or None
+        fields = {
+            "run_id": run.run_id,
+            "reason": reason,
+            "metrics": {name: asdict(value) for name, value in metrics.items()},
+            "wall_time_s": result["wall_time_s"],
+            "exit_code": result["exit_code"],
+            "signal": result["signal"],
+            "step": reading.step,
+            "log_sha256": reading.sha256,
+            "log_bytes": reading.size,
+        }
+        kind = {RunState.CANCELLED: "run_cancelled", RunState.INTERRUPTED: "run_interrupted"}.get(
+            ended.state, "run_finished"
+        )
+        if kind == "run_finished":
+            fields["state"] = str(ended.state)
+        with self._ledger.writing() as writer:
+            if writer.state.runs[run.run_id].state.is_active:
+                writer.append(kind, **fields)
+
+    def _read_file(
+        self, run: Run, folder: RunPaths, metric: MetricRule, metrics: dict[str, MetricValue], faults: list[str]
+    ) -> None:
+        """Keep a copy of the training's metric file and read the metric from the copy."""
+        assert metric.file is not None and metric.path is not None and run.output_dir is not None
+        source = self._paths.root / run.output_dir / metric.file
+        copy = folder.metric_copy(f"metric-{metric.file}")
+        try:
+            if not copy.exists():
+                _check_metric_file(source)
+                disk.copy_file(source, copy)
+            found = read_document(copy.read_bytes(), metric.path)
+        except (OSError, ValueError) as error:
+            faults.append(f"{metric.file}: {getattr(error, 'strerror', None) or error}")
+            return
+        if found is not None:
+            metrics[metric.name] = _value(found)
+
+
+def _check_metric_file(source: Path) -> None:
+    """A fifo would block the conductor for ever, a link would read what is not the training's."""
+    seen = os.lstat(source)
+    if not stat.S_ISREG(seen.st_mode):
+        raise ValueError("is not a regular file")
+    if seen.st_size > MAX_METRIC_FILE:
+        raise ValueError(f"is larger than {MAX_METRIC_FILE >> 20} MB")
+
+
+def _value(found: Any) -> MetricValue:
+    return MetricValue(found.value, found.text, found.line, found.matched)
+
+
+def _read_log(path: Path, size: int, rules: Rules) -> LogReading:
+    """Read the first `size` bytes: what daemons print after the end does not count."""
+    scanner = LogScanner(rules.metrics)
+    if path.exists():
+        with path.open("rb") as log:
+            while size > 0 and (chunk := log.read(min(CHUNK, size))):
+                scanner.feed(chunk)
+                size -= len(chunk)
+    return scanner.finish()
+
+
+def _ending(result: Mapping[str, Any], folder: RunPaths) -> Ending:
+    detail = result["error"]
+    if result["end"] == "cancelled":
+        detail = _cancel_reason(folder)
+    elif result["end"] == "timed_out":
+        detail = f"ended at its time limit of {json.loads(folder.spec.read_bytes())['timeout_s'] / 60:g} min"
+    return Ending(result["end"], result["exit_code"], result["signal"], result["error"], detail)
+
+
+def _cancel_reason(folder: RunPaths) -> str | None:
+    try:
+        return str(json.loads(folder.cancel.read_bytes())["reason"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _time_limit(state: State, config: Config, run: Run) -> float:
+    if config.settings.timeout_min is not None:
+        return config.settings.timeout_min * 60
+    slowest = slowest_baseline_s(state, run.generation, config.rules)
+    return FIRST_LIMIT_S if slowest is None else max(LEAST_LIMIT_S, LIMIT_FACTOR * slowest)
+
+
+def slowest_baseline_s(state: State, generation: int, rules: Rules) -> float | None:
+    """Wall time of the slowest run of a complete baseline; None while it is not complete."""
+    times = state.baseline_arm(generation).finite("wall_time_s")
+    complete = all(seed in times for seed in rules.baseline_seeds)
+    return max(times.values()) if complete else None
+
+
+# --- the process ------------------------------------------------------------------------------
+
+
+def _lock(paths: ProjectPaths) -> disk.Lock | None:
+    """The conductor's lock; a moment's patience, because servers test it by touching it."""
+    deadline = time.monotonic() + TAKEOVER_S
+    while True:
+        lock = disk.try_lock(paths.conductor_lock)
+        if lock is not None or time.monotonic() > deadline:
+            return lock
+        time.sleep(IDLE_POLL_S)
+
+
+def _work(conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
+    idle_since = time.monotonic()
+    complaint = ""
+    while True:
+        try:
+            busy = conductor.step()
+        except Refusal as refusal:
+            # Settings or ledger must be mended by a person; running trainings go on meanwhile.
+            if str(refusal) != complaint:
+                complaint = str(refusal)
+                logger.warning("%s", complaint)
+            busy = False
+        if busy:
+            idle_since = time.monotonic()
+        elif time.monotonic() - idle_since > idle_s and _retire(conductor, lock):
+            return
+        time.sleep(BUSY_POLL_S if busy else IDLE_POLL_S)
+
+
+def _retire(conductor: Conductor, lock: disk.Lock) -> bool:
+    try:
+        return conductor.retire(lock)
+    except Refusal:
+        lock.release()
+        return True
+
+
+def main(arguments: list[str]) -> int:
+    """Run the conductor of one project until there is nothing left to do."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    paths = ProjectPaths(Path(arguments[0]))
+    lock = _lock(paths)
+    if lock is None:
+        return 0
+    try:
+        _work(Conductor(paths, LocalEngine()), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
+    except Exception:
+        logger.exception("the conductor ends; the next request starts another")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

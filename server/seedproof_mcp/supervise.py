@@ -1,0 +1,459 @@
+"""Runs one training under supervision: `python -P -m seedproof_mcp.supervise RUN_DIR`."""
+
+import ctypes
+import json
+import math
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from seedproof_mcp import disk
+from seedproof_mcp.paths import RunPaths, slot_lock
+
+__all__ = ["End", "Result", "Spec", "main", "read_spec", "sweep"]
+
+End = Literal["exited", "timed_out", "cancelled", "interrupted", "not_started"]
+
+_IS_LINUX = sys.platform == "linux"
+_MARKER = "SEEDPROOF_RUN"
+# How late a request to cancel or a free slot may be noticed; an exit wakes us at once.
+_TICK_S = 0.1
+# SIGKILL takes effect in milliseconds unless a process hangs in a driver; then waiting is no help.
+_KILL_BOUND_S = 10.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_EXIT_USAGE = 2
+_EXIT_ALREADY_SUPERVISED = 3
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to run."""
+
+    run_id: str
+    """The run's name; its processes carry it in their environment."""
+    argv: tuple[str, ...]
+    """The program and its arguments."""
+    cwd: str
+    """The working folder, absolute."""
+    env: Mapping[str, str]
+    """The complete environment, to which the supervisor adds its marker and PYTHONUNBUFFERED."""
+    timeout_s: float | None
+    """The time limit in seconds; None for no limit."""
+    grace_s: float
+    """Time in seconds between SIGTERM and SIGKILL."""
+    slot: str
+    """The name of the slot; one training at a time runs on it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended."""
+
+    end: End
+    """Why it ended; `exited` says nothing about success."""
+    exit_code: int | None = None
+    """The training's exit code; None if a signal ended it, or it never ran."""
+    signal: str | None = None
+    """The name of the signal that ended the training; None if it exited by itself."""
+    wall_time_s: float | None = None
+    """Time in seconds from just before the start to the exit; None if it never ran."""
+    log_bytes: int = 0
+    """How much of output.log had been written when the training ended; the rest does not count."""
+    started_at: str | None = None
+    """When the training was started (ISO 8601, UTC); None if it never was."""
+    ended_at: str = ""
+    """When the run ended (ISO 8601, UTC)."""
+    error: str | None = None
+    """What went wrong around the training; None if nothing did."""
+    killed_leftovers: int = 0
+    """How many of its other processes had to be ended."""
+
+
+@dataclass(frozen=True)
+class _Exit:
+    """The end of the main training process."""
+
+    code: int
+    """The exit code, or minus the number of the signal."""
+    wall_time_s: float
+    log_bytes: int
+    at: str
+
+
+class _Watch:
+    """Wakes the supervisor when a child ends or somebody signals the supervisor."""
+
+    def __init__(self) -> None:
+        self.interrupted_by: str | None = None
+        self._reader, writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._note)
+        # A blocked signal would be inherited from whoever started us, and passed on to training.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def wait(self, bound_s: float) -> None:
+        """Return after a signal, or when the time is over."""
+        select.select([self._reader], [], [], max(0.0, bound_s))
+        try:
+            os.read(self._reader, 4096)
+        except BlockingIOError:
+            return
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGCHLD and self.interrupted_by is None:
+            self.interrupted_by = signal.Signals(number).name
+
+
+class _Training:
+    """The main training process, and the reaping of all that were orphaned below it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: int, started_s: float) -> None:
+        self.pid = process.pid
+        self.started_s = started_s
+        self.exit: _Exit | None = None
+        self._process = process
+        self._log = log
+
+    def reap(self) -> None:
+        """Collect every ended child; as the subreaper we are the parent of all orphans."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.pid:
+                self._note_exit(os.waitstatus_to_exitcode(status))
+
+    def _note_exit(self, code: int) -> None:
+        wall_time_s = time.monotonic() - self.started_s
+        self.exit = _Exit(code, wall_time_s, os.fstat(self._log).st_size, _now())
+        self._process.returncode = code  # or Popen would ask for the status that is now gone
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Supervise the run that `RUN_DIR [--lock-fd N]` names, and return the exit code.
+
+    Args:
+        arguments: The run's folder; N is an inherited descriptor that holds its alive.lock.
+    """
+    match arguments:  # argparse would take longer to import than all the rest of the start
+        case [folder]:
+            run = RunPaths(Path(folder).absolute())
+            alive = disk.try_lock(run.alive)
+        case [folder, "--lock-fd", number]:
+            run = RunPaths(Path(folder).absolute())
+            alive = disk.adopt_lock(int(number))
+        case _:
+            print("usage: seedproof_mcp.supervise RUN_DIR [--lock-fd N]", file=sys.stderr)
+            return _EXIT_USAGE
+    if alive is None:
+        return _EXIT_ALREADY_SUPERVISED
+    with alive:
+        if not run.result.exists():
+            result = _result_in_any_case(run)
+            result = replace(result, ended_at=result.ended_at or _now())
+            disk.write_atomic(run.result, json.dumps(asdict(result)).encode())
+    return 0
+
+
+def read_spec(path: Path) -> Spec:
+    """Return the content of a spec.json.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON.
+        TypeError: Keys are missing or unknown.
+    """
+    spec = Spec(**json.loads(path.read_bytes()))
+    return replace(spec, argv=tuple(spec.argv))
+
+
+def sweep(run_id: str) -> int:
+    """Kill what a dead supervisor left behind of a run, and return how many processes that were.
+
+    Never kills the calling process. Finds nothing on systems without /proc.
+    """
+    killed: set[int] = set()
+    deadline_s = time.monotonic() + _KILL_BOUND_S
+    while time.monotonic() < deadline_s:
+        left = _marked_family(run_id)
+        if not left:
+            break
+        for pid in left:
+            _send(pid, signal.SIGKILL)
+        killed |= left
+        time.sleep(0.005)  # not our children: nothing tells us when they are gone
+    return len(killed)
+
+
+def _result_in_any_case(run: RunPaths) -> Result:
+    """Return how the run ended, also if this program is what failed."""
+    try:
+        return _supervise(run)
+    except Exception as problem:  # the edge of the program: the run must not end without a result
+        traceback.print_exc()
+        return Result("interrupted" if run.started.exists() else "not_started", error=str(problem))
+
+
+def _supervise(run: RunPaths) -> Result:
+    spec = read_spec(run.spec)
+    if run.started.exists():
+        # A training that began once must not begin again unseen, whatever is submitted twice.
+        leftovers = sweep(spec.run_id)
+        error = "an earlier supervisor of this run died"
+        return Result("interrupted", error=error, killed_leftovers=leftovers)
+    watch = _Watch()
+    _become_subreaper()
+    slot = _wait_for_slot(spec, run, watch)
+    if slot is None:
+        end, error_or_none = _asked_to_stop(run, watch) or ("cancelled", None)
+        return Result(end, error=error_or_none)
+    with slot:  # given up before the result is published, or the next start would see it busy
+        return _train(spec, run, watch, slot)
+
+
+def _wait_for_slot(spec: Spec, run: RunPaths, watch: _Watch) -> disk.Lock | None:
+    path = slot_lock(spec.slot)
+    disk.make_folder(path.parent)
+    while _asked_to_stop(run, watch) is None:
+        slot = disk.try_lock(path)
+        if slot is not None:
+            return slot
+        watch.wait(_TICK_S)
+    return None
+
+
+def _asked_to_stop(run: RunPaths, watch: _Watch) -> tuple[End, str | None] | None:
+    if watch.interrupted_by is not None:
+        return "interrupted", f"the supervisor received {watch.interrupted_by}"
+    return ("cancelled", None) if run.cancel.exists() else None
+
+
+def _train(spec: Spec, run: RunPaths, watch: _Watch, slot: disk.Lock) -> Result:
+    log = disk.open_output(run.log, truncate=True)
+    try:
+        started_at, started_s = _now(), time.monotonic()
+        try:
+            process = _start(spec, log, slot)
+        except (OSError, ValueError, subprocess.SubprocessError) as problem:
+            return Result("not_started", error=str(problem))
+        training = _Training(process, log, started_s)
+        end, error = _see_through(spec, run, watch, training, started_at)
+        leftovers, survivors = _end_tree(spec, watch, training)
+        if survivors:
+            error = f"processes that SIGKILL did not end: {sorted(survivors)}"
+        result = Result(end, started_at=started_at, error=error, killed_leftovers=leftovers)
+        return _with_exit(result, training.exit)
+    finally:
+        os.close(log)
+
+
+def _start(spec: Spec, log: int, slot: disk.Lock) -> subprocess.Popen[bytes]:
+    return disk.spawn(
+        spec.argv,
+        cwd=Path(spec.cwd),
+        env={**spec.env, "PYTHONUNBUFFERED": "1", _MARKER: spec.run_id},
+        stdout=log,
+        stderr=log,
+        # Inheriting it, training keeps the slot even if we are killed.
+        pass_fds=(slot.fd,),
+        new_session=True,
+        before_exec=_die_with_supervisor(),
+    )
+
+
+def _see_through(
+    spec: Spec, run: RunPaths, watch: _Watch, training: _Training, started_at: str
+) -> tuple[End, str | None]:
+    """Return why the training ended or has to; it may still run."""
+    try:
+        started = {
+            "pid": training.pid,
+            "pgid": training.pid,  # it leads a session of its own
+            "supervisor_pid": os.getpid(),
+            "started_at": started_at,
+        }
+        disk.write_atomic(run.started, json.dumps(started).encode())
+        return _await_end(spec, run, watch, training)
+    except Exception as problem:  # whatever fails here, the training must not run on unwatched
+        traceback.print_exc()
+        return "interrupted", str(problem)
+
+
+def _await_end(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) -> tuple[End, str | None]:
+    timeout_s = math.inf if spec.timeout_s is None else spec.timeout_s
+    deadline_s = training.started_s + timeout_s
+    while True:
+        training.reap()
+        if training.exit is not None:
+            return "exited", None
+        asked = _asked_to_stop(run, watch)
+        if asked is not None:
+            return asked
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            return "timed_out", None
+        watch.wait(min(_TICK_S, left_s))
+
+
+def _end_tree(spec: Spec, watch: _Watch, training: _Training) -> tuple[int, set[int]]:
+    """End all processes of the run; return how many besides the main one, and which are left."""
+    ended: set[int] = set()
+    left: set[int] = set()
+    for number, bound_s in ((signal.SIGTERM, spec.grace_s), (signal.SIGKILL, _KILL_BOUND_S)):
+        deadline_s = time.monotonic() + bound_s
+        told: set[int] = set()
+        while True:
+            training.reap()
+            left = _tree(spec.run_id, training)
+            # The main process may have ended between the two lines above: its status is due first.
+            if not left and training.exit is not None:
+                return len(ended - {training.pid}), left
+            for pid in left - told:
+                _send(pid, number)
+            told |= left
+            ended |= left
+            if time.monotonic() >= deadline_s:
+                break
+            watch.wait(min(_TICK_S, deadline_s - time.monotonic()))
+    return len(ended - {training.pid}), left
+
+
+def _with_exit(result: Result, end: _Exit | None) -> Result:
+    if end is None:
+        return result
+    has_exited = end.code >= 0
+    return replace(
+        result,
+        exit_code=end.code if has_exited else None,
+        signal=None if has_exited else _signal_name(-end.code),
+        wall_time_s=end.wall_time_s,
+        log_bytes=end.log_bytes,
+        ended_at=end.at,
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has a number only
+        return f"SIG{number}"
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+        if number == signal.SIGTERM:
+            os.kill(pid, signal.SIGCONT)  # a stopped process would not see the SIGTERM
+    except (ProcessLookupError, PermissionError):
+        return  # gone, or it became another user's: nothing we could do
+
+
+def _tree(run_id: str, training: _Training) -> set[int]:
+    """Return the live processes of the run: our descendants, and whoever carries the marker."""
+    if _IS_LINUX:
+        parents = _parents()
+        roots = _marked(run_id, parents) | {os.getpid()}
+        return _family(roots, parents) - {os.getpid()}
+    try:
+        os.killpg(training.pid, 0)
+    except (ProcessLookupError, PermissionError):  # macOS: EPERM if only zombies are left
+        return set()
+    return {-training.pid}  # a negative number names the process group
+
+
+def _marked_family(run_id: str) -> set[int]:
+    if not _IS_LINUX:
+        return set()
+    parents = _parents()
+    return _family(_marked(run_id, parents), parents)
+
+
+def _marked(run_id: str, pids: Iterable[int]) -> set[int]:
+    """Return the other processes whose environment says that they belong to the run."""
+    marker = os.fsencode(f"{_MARKER}={run_id}")
+    marked = {pid for pid in pids if marker in _read_proc(pid, "environ").split(b"\0")}
+    return marked - {os.getpid()}
+
+
+def _family(roots: set[int], parents: Mapping[int, int]) -> set[int]:
+    """Return the roots and their descendants, never passing through this process."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents.items():
+        if pid != os.getpid():
+            children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    rest = list(roots)
+    while rest:
+        pid = rest.pop()
+        if pid not in found:
+            found.add(pid)
+            rest.extend(children.get(pid, ()))
+    return found
+
+
+def _parents() -> dict[int, int]:
+    """Return the parent of each live process."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (status := _read_proc(int(name), "stat")):
+            # The command in parentheses may contain anything; the numbered fields follow it.
+            fields = status.rpartition(b")")[2].split()
+            # A zombie with threads is a live process whose first thread has ended.
+            is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
+            if not is_dead:
+                parents[int(name)] = int(fields[1])
+    return parents
+
+
+def _read_proc(pid: int, name: str) -> bytes:
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as stream:
+            return stream.read()
+    except OSError:  # it ended, or is another user's
+        return b""
+
+
+def _become_subreaper() -> None:
+    # Daemons that leave their session and parent stay our descendants, so that they can be ended.
+    if _IS_LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _die_with_supervisor() -> Callable[[], None] | None:
+    if not _IS_LINUX:
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork
+    supervisor = os.getpid()
+
+    def in_the_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != supervisor:  # it died before the line above
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return in_the_child
+
+
+def _now() -> str:
+    now_s = time.time()
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
+    return f"{seconds}.{int(now_s % 1 * 1000):03d}Z"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

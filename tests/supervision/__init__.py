@@ -1,0 +1,1 @@
+"""Tests of the supervisor, the local engine and everything that touches the disk."""

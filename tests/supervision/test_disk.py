@@ -1,0 +1,187 @@
+"""What the disk layer promises when things go right, and when they do not."""
+
+import errno
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from seedproof_mcp import disk
+
+
+class OsWith:
+    """The os module with some of its functions replaced."""
+
+    def __init__(self, **replaced: Any) -> None:
+        self.__dict__.update(replaced)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+def fail(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_write_atomic_replaces_the_content_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    disk.write_atomic(path, b"old")
+    disk.write_atomic(path, b"new", mode=0o600)
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["result.json"]
+
+
+@pytest.mark.parametrize("failing", ["write", "fsync", "replace"])
+def test_a_failed_write_atomic_keeps_the_old_content_and_leaves_no_partial_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    path = tmp_path / "result.json"
+    disk.write_atomic(path, b"old")
+    monkeypatch.setattr(disk, "os", OsWith(**{failing: fail}))
+    with pytest.raises(OSError, match="No space left"):
+        disk.write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_append_synced_finishes_short_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.jsonl"
+    monkeypatch.setattr(disk, "os", OsWith(write=lambda fd, data: os.write(fd, data[:3])))
+    disk.append_synced(path, b"first line\n")
+    disk.append_synced(path, b"second line\n")
+    assert path.read_bytes() == b"first line\nsecond line\n"
+
+
+def test_append_synced_works_without_fdatasync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fdatasync", raising=False)
+    disk.append_synced(tmp_path / "ledger.jsonl", b"line\n")
+    assert (tmp_path / "ledger.jsonl").read_bytes() == b"line\n"
+
+
+def test_truncate_synced_cuts_the_tail(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(b"whole\nto")
+    disk.truncate_synced(path, 6)
+    assert path.read_bytes() == b"whole\n"
+
+
+def test_make_folder_makes_parents_and_accepts_what_exists(tmp_path: Path) -> None:
+    disk.make_folder(tmp_path / "a" / "b")
+    disk.make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        disk.make_folder(tmp_path / "file")
+
+
+def test_rename_remove_file_and_copy_file(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    disk.write_atomic(tmp_path / "old", b"content")
+    disk.rename(tmp_path / "old", tmp_path / "other" / "new")
+    disk.copy_file(tmp_path / "other" / "new", tmp_path / "copy")
+    disk.remove_file(tmp_path / "other" / "new")
+    assert (tmp_path / "copy").read_bytes() == b"content"
+    assert os.listdir(tmp_path / "other") == []
+
+
+def test_copy_file_refuses_a_fifo_instead_of_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metrics.json")
+    with pytest.raises(OSError, match="not a regular file"):
+        disk.copy_file(tmp_path / "metrics.json", tmp_path / "copy")
+    assert os.listdir(tmp_path) == ["metrics.json"]
+
+
+def test_remove_tree_counts_regular_files_and_follows_no_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_bytes(b"x" * 1000)
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "model.pt").write_bytes(b"x" * 30)
+    (tree / "sub" / "log").write_bytes(b"x" * 4)
+    (tree / "sub" / "folder_link").symlink_to(outside)
+    (tree / "file_link").symlink_to(outside / "precious")
+    (tree / "dangling").symlink_to("nowhere")
+    assert disk.remove_tree(tree) == 34
+    assert not tree.exists()
+    assert (outside / "precious").stat().st_size == 1000
+
+
+def test_remove_tree_of_a_link_removes_the_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "precious").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("outside")
+    assert disk.remove_tree(tmp_path / "link") == 0
+    assert sorted(os.listdir(tmp_path)) == ["outside"]
+    assert os.listdir(tmp_path / "outside") == ["precious"]
+
+
+def test_remove_tree_enters_read_only_folders(tmp_path: Path) -> None:
+    locked = tmp_path / "tree" / "locked"
+    locked.mkdir(parents=True)
+    (locked / "file").write_bytes(b"xy")
+    locked.chmod(0)
+    (tmp_path / "tree").chmod(stat.S_IRUSR | stat.S_IXUSR)
+    assert disk.remove_tree(tmp_path / "tree") == 2
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["/", "..", "checkpoints/.."])
+def test_remove_tree_refuses_a_path_without_a_name(path: str) -> None:
+    with pytest.raises(ValueError, match="refusing to delete"):
+        disk.remove_tree(Path(path))
+
+
+def test_a_lock_excludes_others_until_it_is_released(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    assert not disk.is_locked(path)
+    with disk.lock(path) as held:
+        assert disk.is_locked(path)
+        assert disk.try_lock(path) is None
+        assert not os.get_inheritable(held.fd)
+    assert not disk.is_locked(path)
+    taken = disk.try_lock(path)
+    assert taken is not None
+    taken.release()
+    taken.release()
+    assert not disk.is_locked(path)
+
+
+def test_a_lock_lives_as_long_as_the_process_that_inherited_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with disk.lock(path) as held:
+        heir = disk.spawn(
+            [sys.executable, "-c", "input()"],
+            stdin=subprocess.PIPE,
+            pass_fds=(held.fd,),
+        )
+    assert disk.is_locked(path)
+    heir.communicate(b"\n", timeout=30)
+    assert not disk.is_locked(path)
+
+
+def test_a_passing_probe_is_not_taken_for_a_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.lock"
+    path.touch()
+    probe = os.open(path, os.O_RDONLY)
+    fcntl.flock(probe, fcntl.LOCK_SH)
+    monkeypatch.setattr("seedproof_mcp.disk.time.sleep", lambda _: os.close(probe))
+    taken = disk.try_lock(path)
+    assert taken is not None
+    taken.release()
+
+
+def test_adopt_lock_takes_over_what_another_descriptor_holds(tmp_path: Path) -> None:
+    with disk.lock(tmp_path / "a.lock") as held:
+        adopted = disk.adopt_lock(os.dup(held.fd))
+        assert adopted is not None
+    assert disk.is_locked(tmp_path / "a.lock")
+    foreign = os.open(tmp_path / "a.lock", os.O_RDWR)
+    assert disk.adopt_lock(foreign) is None
+    os.close(foreign)
+    adopted.release()
