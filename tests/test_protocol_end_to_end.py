@@ -36,8 +36,8 @@ async def test_following_next_leads_from_an_empty_project_to_the_last_report(pro
         said = await follow(call, choices)
         listing = await call("list_experiments")
     assert [line for line in said if "WINNER" in line or "NEUTRAL" in line] == [
-        "better: WINNER: 11.55 sigma better",
-        "Report written: docs/research/experiment_better_1M.md - WINNER: 11.55 sigma better",
+        "better: WINNER: 11.91 sigma better",
+        "Report written: docs/research/experiment_better_1M.md - WINNER: 11.91 sigma better",
         "nothing: NEUTRAL: 0.01 sigma worse, noise",
         "Report written: docs/research/experiment_nothing_1M.md - NEUTRAL: 0.01 sigma worse, noise",
     ]

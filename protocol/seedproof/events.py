@@ -28,7 +28,20 @@ FORMAT = 1
 EMPTY_HASH = "0" * 64
 _HASH_LENGTH = 12
 KINDS = frozenset(
-    ["generation_started", "experiment_declared", "run_requested", "run_started", "run_finished", "run_interrupted", "run_cancelled", "run_not_needed", "verdict_issued", "report_written", "files_removed", "resumed"]
+    {
+        "generation_started",
+        "experiment_declared",
+        "run_requested",
+        "run_started",
+        "run_finished",
+        "run_interrupted",
+        "run_cancelled",
+        "run_not_needed",
+        "verdict_issued",
+        "report_written",
+        "files_removed",
+        "resumed",
+    }
 )
 
 

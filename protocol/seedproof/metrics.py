@@ -21,7 +21,8 @@ from seedproof.log import SEGMENT_LIMIT, SegmentBuffer, count_newlines, decode_s
 if TYPE_CHECKING:
     from seedproof.rules import MetricRule
 
-_PIECE_BYTES = 16 * 1024  # searched at once, from the end of a block: the last match is enough
+_FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
+_LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
 _MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
 _NUMBER_CHARS = 100  # a double needs 24, Decimal and numpy.longdouble print up to about 40
 
@@ -75,8 +76,8 @@ _AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
 DEFAULT_VAL_LOSS: Final = rf"(?ia){_BEFORE_LABEL}val[ _]loss(?:\s*:\s*|=)(?P<value>{_NUMBER}){_AFTER_VALUE}"
 """Reads `val_loss` as most programs print it, and nothing that only looks like it.
 
-Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1`, `Final Val Loss:  3.7`
-(llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms` (modded-nanogpt), `- val_loss: 0.27`
+Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1`,
+`Final Val Loss:  3.7` (llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms` (modded-nanogpt), `- val_loss: 0.27`
 (Keras), `, val_loss=2.29]` (Lightning). Not read: best, averaged or otherwise labelled values,
 quoted keys of dumps, source code, file names, numbers that do not end properly.
 """
@@ -279,11 +280,11 @@ class _Tracker:
         self.match: re.Match[str] | None = None
         self.line = 0
 
-    def try_line(self, text: str, line: int) -> bool:
+    def try_line(self, text: str) -> bool:
         """Match one line; remember and report whether it holds a value."""
         matches = [match for match in self._regex.finditer(text) if _holds_number(match)]
         if matches:
-            self.match, self.line = matches[-1], line
+            self.match = matches[-1]
         return bool(matches)
 
     def reading(self) -> Reading | None:
@@ -361,42 +362,43 @@ class LogScanner:
     def _scan(self, block: bytes) -> None:
         """Search a block of whole segments from its end, until each pattern has its last match."""
         self._newlines += count_newlines(block)
-        newlines_before_end = self._newlines
         wanted = [self._step, *self._metrics.values()]
-        for piece in _pieces_backwards(block):
-            wanted = _scan_piece(piece, newlines_before_end, wanted)
+        for start, end in _pieces_backwards(block):
+            found = _scan_piece(block[start:end], wanted)
+            for tracker, newlines in found:
+                tracker.line = self._newlines - block.count(b"\n", end) - newlines + 1
+                wanted.remove(tracker)
             if not wanted:
                 return
-            newlines_before_end -= piece.count(b"\n")
 
 
-def _scan_piece(piece: bytes, newlines_before_end: int, wanted: list[_Tracker]) -> list[_Tracker]:
-    """Return the trackers that have no match in this piece."""
+def _scan_piece(piece: bytes, wanted: Sequence[_Tracker]) -> list[tuple[_Tracker, int]]:
+    """Return the trackers that match in this piece, with the newlines from the match to its end."""
     text = strip_codes(piece)
     lowered = text.lower() if any(tracker.literals.ignore_case for tracker in wanted) else text
-    return [t for t in wanted if not _find_last(t, text, lowered, newlines_before_end)]
+    starts = [(tracker, _find_last(tracker, text, lowered)) for tracker in wanted]
+    return [(tracker, text.count(b"\n", start)) for tracker, start in starts if start is not None]
 
 
-def _find_last(tracker: _Tracker, text: bytes, lowered: bytes, newlines_before_end: int) -> bool:
+def _find_last(tracker: _Tracker, text: bytes, lowered: bytes) -> int | None:
+    """Return where the last segment with a match begins."""
     searched = lowered if tracker.literals.ignore_case else text
     for start, end in _candidates_backwards(searched, tracker.literals.texts):
-        line = newlines_before_end - text.count(b"\n", start) + 1
-        if tracker.try_line(decode_segment(text[start:end]), line):
-            return True
-    return False
+        if tracker.try_line(decode_segment(text[start:end])):
+            return start
+    return None
 
 
-def _pieces_backwards(block: bytes) -> Iterator[bytes]:
-    """Yield the block in pieces of whole segments, last piece first."""
-    end = len(block)
+def _pieces_backwards(block: bytes) -> Iterator[tuple[int, int]]:
+    """Yield start and end of growing pieces of whole segments, last piece first."""
+    end, size = len(block), _FIRST_PIECE_BYTES
     while end > 0:
-        start = _piece_start(block, end)
-        yield block[start:end]
-        end = start
+        start = _piece_start(block, end - size, end)
+        yield start, end
+        end, size = start, min(size * 4, _LAST_PIECE_BYTES)
 
 
-def _piece_start(block: bytes, end: int) -> int:
-    aim = end - _PIECE_BYTES
+def _piece_start(block: bytes, aim: int, end: int) -> int:
     if aim <= 0:
         return 0
     # The line end at `end - 1` belongs to this piece, so a cut there would leave it empty.

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -244,8 +245,9 @@ signal.pause()
 def test_sweep_spares_its_caller_and_other_runs(bench: Bench) -> None:
     other = bench.submit("say('up'); await_file('go')")
     bench.read("up")
-    code = "from seedproof_mcp.supervise import sweep; print(sweep('mine'))"
-    environment = {**os.environ, "SEEDPROOF_RUN": "mine"}
+    mine = uuid.uuid4().hex  # another session of these tests must not find it
+    code = f"from seedproof_mcp.supervise import sweep; print(sweep('{mine}'))"
+    environment = {**os.environ, "SEEDPROOF_RUN": mine}
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True)
     assert found.stdout == b"0\n"
