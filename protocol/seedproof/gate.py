@@ -299,7 +299,8 @@ def _admit_seed(
                 _same_call(arm, seed),
             )
     requested = [("run_requested", _requested(arm, seed, attempt)) for seed, attempt in new]
-    first = keys[0]
+    active = any(run.seed == keys[0][0] and run.state.is_active for run in arm.runs)
+    first = new[0] if new and not active else keys[0]
     return Admission(
         (*records, *requested), run_id_of(arm.generation, Role.MEASURE, arm.experiment, first[0], first[1])
     )

@@ -64,21 +64,23 @@ def printed_resolution(text: str) -> float | None:
 
 # What may stand before the label. A list of what is allowed, because a label that is not read
 # ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
+# Look-behinds stand after the character they ask about: `re` rejects such alternatives at once.
 _BEFORE_LABEL: Final = (
-    r"(?:^|^\s+(?=val.loss\s*:)"  # the line begins; `val_loss=0` after indentation is source code
-    r"|[|,;:\[\])>]\s*|(?<!\S)-\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
-    r"|(?<![a-z0-9_.])[0-9][0-9.,]{0,20}[a-z%/]{0,8}\s+"  # a number with its unit: `Epoch 3 `
+    r"(?:[|,;:\[\])>]\s*|-(?<!\S-)\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
+    r"|[0-9](?<![a-z0-9_.][0-9])[0-9.,]{0,20}[a-z%/]{0,8}\s+"  # a number with its unit: `Epoch 3 `
     r"|[:=]\S{1,40}\s+"  # another pair: `step:1490/1490 `
-    r"|(?<![a-z0-9_])(?:final|nan|inf|info|debug|warning)\s+)"
+    r"|\b(?:final|nan|inf|info|debug|warning)\s+"
+    r"|^|^\s+(?=val.loss\s*:))"  # the line begins; `val_loss=0` after indentation is source code
 )
 _AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
 
 DEFAULT_VAL_LOSS: Final = rf"(?ia){_BEFORE_LABEL}val[ _]loss(?:\s*:\s*|=)(?P<value>{_NUMBER}){_AFTER_VALUE}"
 """Reads `val_loss` as most programs print it, and nothing that only looks like it.
 
-Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1`,
-`Final Val Loss:  3.7` (llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms` (modded-nanogpt), `- val_loss: 0.27`
-(Keras), `, val_loss=2.29]` (Lightning). Not read: best, averaged or otherwise labelled values,
+Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1` and
+`Final Val Loss:  3.7` (llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms`
+(modded-nanogpt), `- val_loss: 0.27` (Keras), `, val_loss=2.29]` (Lightning).
+Not read: best, averaged or otherwise labelled values,
 quoted keys of dumps, source code, file names, numbers that do not end properly.
 """
 
@@ -415,16 +417,22 @@ def _candidates_backwards(text: bytes, literals: tuple[bytes, ...]) -> Iterator[
     """Yield start and end of each segment that holds one of the literals, last one first."""
     last_seen = {literal: text.rfind(literal) for literal in literals or (b"",)}
     while (position := max(last_seen.values())) >= 0:
-        start = max(text.rfind(b"\n", 0, position), text.rfind(b"\r", 0, position)) + 1
-        yield start, _segment_end(text, position)
+        start, end = _segment_at(text, position)
+        yield start, end
         for literal, seen in last_seen.items():
             if seen >= start:
                 last_seen[literal] = text.rfind(literal, 0, start - 1) if start else -1
 
 
-def _segment_end(text: bytes, position: int) -> int:
-    newline, carriage = text.find(b"\n", position), text.find(b"\r", position)
-    return min((end for end in (newline, carriage) if end >= 0), default=len(text))
+def _segment_at(text: bytes, position: int) -> tuple[int, int]:
+    # Carriage returns are looked for only inside the line: where there are none, a search of
+    # everything before and after would cost more than all the rest.
+    newline_before = text.rfind(b"\n", 0, position)
+    start = max(newline_before, text.rfind(b"\r", newline_before + 1, position)) + 1
+    newline = text.find(b"\n", position)
+    end = newline if newline >= 0 else len(text)
+    carriage = text.find(b"\r", position, end)
+    return start, carriage if carriage >= 0 else end
 
 
 # --- documents -------------------------------------------------------------------------------

@@ -228,6 +228,11 @@ def _large_beside_neutral(comparison: Comparison) -> list[str]:
     ]
 
 
+def _one_line(text: str) -> str:
+    """Words that somebody chose, kept from beginning a line: they could forge a heading."""
+    return " ".join(text.split())
+
+
 def _quoted(text: str) -> list[str]:
     lines = text.splitlines() or [""]
     return [f"> {line}".rstrip() for line in lines]
@@ -238,7 +243,7 @@ def _command(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
     folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
     shown = " ".join(_shell(part) for part in training_argv(rules, "python", seed, flags, folder))
     flag_text = json.dumps(list(flags)) if flags else "none"
-    return [f"Flags: `{flag_text}`", "", "```bash", shown, "```"]
+    return ["```text", f"flags: {flag_text}", "```", "", "```bash", shown, "```"]
 
 
 def _shell(part: str) -> str:
@@ -264,17 +269,17 @@ def _run_row(name: str, run: Run, rules: Rules, extra: Sequence[str]) -> str:
     texts = [run.metrics[metric].text if metric in run.metrics else "-" for metric in (rules.metric.name, *extra)]
     wall = "-" if run.wall_time_s is None else f"{run.wall_time_s:.2f}"
     cells = [name, str(run.seed), str(run.attempt), str(run.state), texts[0], wall, *texts[1:]]
-    note = (run.reason or "").replace("|", "\\|").replace("\n", " ")
+    note = _one_line(run.reason or "").replace("|", "\\|")
     return f"| {' | '.join([*cells, '-' if run.step is None else str(run.step), note])} |"
 
 
 def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
     lines = ["## Provenance", "", f"- Ledger head: {facts.head}", f"- Baseline generation: {baseline.generation}"]
     if facts.reason:
-        lines.append(f"- Reason of this generation: {facts.reason}")
+        lines.append(f"- Reason of this generation: {_one_line(facts.reason)}")
     for earlier in facts.earlier:
         mean = "no result" if earlier.mean is None else f"mean {earlier.mean:.6g} over {earlier.seeds} seeds"
-        reason = f"; reason: {earlier.reason}" if earlier.reason else ""
+        reason = f"; reason: {_one_line(earlier.reason)}" if earlier.reason else ""
         lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}")
     differences = baseline.rules.differences()
     if not differences:

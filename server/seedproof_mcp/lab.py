@@ -1,7 +1,6 @@
 """The use cases behind tools and command line; every surface goes through here and its gate."""
 
 import errno
-import hashlib
 import os
 import threading
 import time
@@ -10,11 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seedproof.design import next_look
 from seedproof.errors import (
     BadArguments,
     BaselineRefusal,
-    ExperimentUnknown,
     NextCall,
     NotWritable,
     Refusal,
@@ -22,45 +19,47 @@ from seedproof.errors import (
     RunUnknown,
     ScriptMissing,
 )
-from seedproof.events import Experiment, Generation, Record, State
-from seedproof.gate import RunRequest, admit, check_name
+from seedproof.events import Experiment, Record, State
+from seedproof.gate import RunRequest, admit
 from seedproof.log import safe_tail
 from seedproof.notices import arm_notices
 from seedproof.phases import (
     baseline_next,
     baseline_phase,
-    establish_baseline,
     experiment_next,
     new_experiment_call,
     present_baseline,
     rules_of,
 )
-from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import Rules
-from seedproof.stats import summarize
 from seedproof.values import Arm, Baseline, Comparison, Notice, Run, RunState
-from seedproof.verdict import judge
 
-from seedproof_mcp import disk
+from seedproof_mcp.archive import Archive, judge_experiment
 from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.ledger import Ledger, Writer
+from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.results import (
-    ArmSummary,
     BaselineStatus,
     ComparisonResult,
     ExperimentList,
-    ExperimentRow,
     Follow,
-    MetricSummary,
     NoticeResult,
     ReportResult,
-    RunningRow,
     RunResult,
-    SeedRow,
+)
+from seedproof_mcp.views import (
+    Baselines,
+    arm_summaries,
+    eta,
+    experiment_row,
+    remaining,
+    run_next,
+    running_row,
+    seed_rows,
+    summaries,
 )
 from seedproof_mcp.watch import Watch
 
@@ -92,6 +91,7 @@ class Lab:
         self._start_conductor = start_conductor
         self._ledger = Ledger(self.paths)
         self._watch = Watch(self._engine)
+        self._archive = Archive(self.paths, self._ledger)
         self._lock = threading.RLock()
 
     # --- reading ------------------------------------------------------------------------------
@@ -122,8 +122,8 @@ class Lab:
                 direction=rules.metric.direction,
                 winner_threshold=baseline.winner_threshold if baseline else None,
                 missing_seeds=[seed for seed in rules.baseline_seeds if seed not in phase.arm.counted],
-                seeds=_seed_rows(phase.arm, rules),
-                metrics=_summaries(phase.arm, rules),
+                seeds=seed_rows(phase.arm, rules),
+                metrics=summaries(phase.arm, rules),
                 report_path=str(report["path"]) if report else None,
                 ledger_head=state.head_label,
                 notices=self._notices([phase.arm], rules, baseline),
@@ -154,14 +154,14 @@ class Lab:
             active = [state.runs[run_id] for run_id in state.active]
             running = next((run for run in active if run.state is RunState.RUNNING), None)
             page = everything[offset : offset + limit]
-            baselines = _Baselines(state)
+            baselines = Baselines(state)
             return ExperimentList(
                 generation=state.generation.number if state.generation else None,
                 total=len(everything),
                 judged=sum(one.verdict is not None for one in everything),
-                running=_running_row(running),
+                running=running_row(running),
                 queued=sum(run.state is RunState.QUEUED for run in active),
-                experiments=[_experiment_row(state, one, baselines) for one in page],
+                experiments=[experiment_row(state, one, baselines) for one in page],
                 ledger_head=state.head_label,
                 notices=[],
                 next=Follow.of(self._campaign_next(state, config.rules, everything)),
@@ -210,6 +210,7 @@ class Lab:
         """
         if not reason.strip() or len(reason) > MAX_REASON:
             raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why the run is stopped.")
+        grace_s = load_config(self.paths.settings).settings.grace_s
         with self._lock, _writing():
             self._require_active(self._ledger.refresh(), run_id)
             with self._ledger.writing() as writer:
@@ -218,7 +219,7 @@ class Lab:
                     writer.append("run_cancelled", run_id=run_id, reason=reason, metrics={})
                 else:
                     self._engine.cancel(str(self.paths.run(run_id).folder), reason)
-        return self._await_end(run_id)
+        return self._await_end(run_id, grace_s)
 
     def _require_active(self, state: State, run_id: str) -> Run:
         run = state.runs.get(run_id)
@@ -231,10 +232,9 @@ class Lab:
             )
         return run
 
-    def _await_end(self, run_id: str) -> RunResult:
+    def _await_end(self, run_id: str, grace_s: float) -> RunResult:
         """Wait until the training is gone: as long as it is granted, and a little longer."""
-        grace = load_config(self.paths.settings).settings.grace_s
-        deadline = time.monotonic() + grace + CANCEL_PATIENCE_S
+        deadline = time.monotonic() + grace_s + CANCEL_PATIENCE_S
         while True:
             seen = self.observe(run_id)
             if not seen.is_active or time.monotonic() > deadline:
@@ -262,43 +262,10 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             state = self._ledger.refresh()
-            self._judge(state, config.rules, name)
+            judge_experiment(state, config.rules, name)
             with _writing(), self._ledger.writing() as writer:
-                comparison = self._issue_verdict(writer, config.rules, name)
+                comparison = self._archive.issue_verdict(writer, config.rules, name)
             return self._comparison_result(self._ledger.state, comparison)
-
-    def _judge(self, state: State, rules: Rules, name: str) -> Comparison:
-        baseline = present_baseline(state, rules)
-        check_name(name)
-        assert state.generation is not None
-        experiment = state.generation.experiments.get(name)
-        if experiment is None:
-            raise _unknown_experiment(state, name)
-        try:
-            return judge(baseline, state.experiment_arm(experiment))
-        except Refusal as refusal:
-            refusal.next_call = experiment_next(state, experiment, baseline)
-            raise
-
-    def _issue_verdict(self, writer: Writer, rules: Rules, name: str) -> Comparison:
-        comparison = self._judge(writer.state, rules, name)
-        assert writer.state.generation is not None
-        issued = writer.state.generation.experiments[name].verdict
-        runs = sorted(run.run_id for run in comparison.arm.counted.values())
-        if issued is None or issued["runs"] != runs:
-            writer.append(
-                "verdict_issued",
-                generation=comparison.baseline.generation,
-                experiment=name,
-                runs=runs,
-                verdict=str(comparison.verdict),
-                headline=comparison.headline,
-                delta=comparison.delta,
-                improvement_sigma=comparison.improvement_sigma,
-                cohens_d=comparison.cohens_d,
-                on_head=writer.state.head_label,
-            )
-        return comparison
 
     def _comparison_result(self, state: State, comparison: Comparison) -> ComparisonResult:
         baseline, arm = comparison.baseline, comparison.arm
@@ -318,8 +285,8 @@ class Lab:
             cohens_d=comparison.cohens_d,
             effect_size=comparison.effect_size,
             significant=comparison.significant,
-            baseline_metrics=_arm_summaries(baseline.arm, rules),
-            experiment_metrics=_arm_summaries(arm, rules),
+            baseline_metrics=arm_summaries(baseline.arm, rules),
+            experiment_metrics=arm_summaries(arm, rules),
             wall_time_change_percent=comparison.wall_time_change_percent,
             ledger_head=state.head_label,
             notices=self._notices([baseline.arm, arm], rules, baseline),
@@ -340,9 +307,9 @@ class Lab:
             config = load_config(self.paths.settings)
             self._require_reportable(self._ledger.refresh(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
-                record = self._record_report(writer, config.rules, name)
-                self._restore(record)
-                removed, freed = self._clean_up(writer, config.rules, name)
+                record = self._archive.record_report(writer, config.rules, name)
+                self._archive.restore(record)
+                removed, freed = self._archive.clean_up(writer, name)
                 self._ledger.write_mirror()
             return self._report_result(record, config.rules, removed, freed)
 
@@ -350,68 +317,7 @@ class Lab:
         if name is None:
             present_baseline(state, rules)
         else:
-            self._judge(state, rules, name)
-
-    def _record_report(self, writer: Writer, rules: Rules, name: str | None) -> Record:
-        """The record of the report; a new one where runs have changed since the last."""
-        headline, verdict, runs = "baseline measured", None, [*present_baseline(writer.state, rules).arm.runs]
-        if name is not None:
-            comparison = self._issue_verdict(writer, rules, name)
-            headline, verdict, runs = comparison.headline, str(comparison.verdict), [*comparison.arm.runs]
-        state = writer.state
-        assert state.generation is not None
-        written = state.generation.report if name is None else state.generation.experiments[name].report
-        run_ids = [run.run_id for run in runs]
-        if written is not None and written["runs"] == run_ids:
-            return written
-        path = self.paths.baseline_report(rules.label)
-        if name is not None:
-            path = self.paths.experiment_report(name, rules.label)
-        relative = str(path.relative_to(self.paths.root))
-        self._keep_unverified(state, path, relative)
-        text = _render(state, state.generation, name)
-        return writer.append(
-            "report_written",
-            path=relative,
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-            generation=state.generation.number,
-            experiment=name,
-            headline=headline,
-            verdict=verdict,
-            runs=run_ids,
-            at_seq=state.seq,
-            figures=[],
-        )
-
-    def _keep_unverified(self, state: State, path: Path, relative: str) -> None:
-        """A report that no ledger vouches for is moved aside, not overwritten."""
-        if relative not in state.reports and os.path.lexists(path):
-            disk.rename(path, path.with_name(f"{path.stem}.unverified.md"))
-
-    def _restore(self, record: Record) -> None:
-        """Bring the file to what the record says; rendered from the ledger up to the record."""
-        path = self.paths.root / record["path"]
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == record["sha256"]:
-            return
-        state = self._ledger.state_at(record["at_seq"])
-        generation = state.generations[record["generation"] - 1]
-        disk.make_folder(path.parent)
-        disk.write_atomic(path, _render(state, generation, record["experiment"]).encode())
-
-    def _clean_up(self, writer: Writer, rules: Rules, name: str | None) -> tuple[list[str], int]:
-        """Remove the checkpoint folders of the arm that this ledger owns."""
-        state = writer.state
-        assert state.generation is not None
-        runs = state.generation.run_ids if name is None else state.generation.experiments[name].run_ids
-        removed, freed = [], 0
-        for folder, run_id in list(state.owned_folders.items()):
-            if run_id in runs and not state.runs[run_id].state.is_active:
-                if os.path.lexists(self.paths.root / folder):
-                    freed += disk.remove_tree(self.paths.root / folder)
-                removed.append(folder)
-        if removed:
-            writer.append("files_removed", paths=removed, freed_bytes=freed)
-        return removed, freed
+            judge_experiment(state, rules, name)
 
     def _report_result(self, record: Record, rules: Rules, removed: list[str], freed: int) -> ReportResult:
         state = self._ledger.state
@@ -466,12 +372,12 @@ class Lab:
             attempt=run.attempt,
             state=label.value,
             metrics=metrics,
-            remaining=_remaining(state, measured_under, run),
+            remaining=remaining(state, measured_under, run),
             reason=run.reason,
             log_tail=self._tail(run),
             ledger_head=state.head_label,
             notices=self._run_notices(state, measured_under, run),
-            next=Follow.of(_run_next(state, rules, run)),
+            next=Follow.of(run_next(state, rules, run)),
             **shown,
         )
 
@@ -485,7 +391,7 @@ class Lab:
     def _sight(self, state: State, rules: Rules, run: Run) -> tuple[RunState, dict[str, float | None], dict[str, Any]]:
         """State, metrics so far and progress of a run that has not ended."""
         ahead = list(state.active).index(run.run_id)
-        waiting = {"step": None, "elapsed_s": None, "eta_s": None, "queue_position": ahead + 1}
+        waiting: dict[str, Any] = {"step": None, "elapsed_s": None, "eta_s": None, "queue_position": ahead + 1}
         if run.state is RunState.QUEUED:
             return RunState.QUEUED, {}, waiting
         sight = self._watch.look(self.paths.run(run.run_id), rules)
@@ -495,7 +401,7 @@ class Lab:
         shown = {
             "step": sight.reading.step,
             "elapsed_s": sight.elapsed_s,
-            "eta_s": _eta(state, rules, run, sight.elapsed_s),
+            "eta_s": eta(state, rules, run, sight.elapsed_s),
             "queue_position": None,
         }
         return RunState.RUNNING, metrics, shown
@@ -547,167 +453,3 @@ def _unknown_run(run_id: str) -> RunUnknown:
     return RunUnknown(
         f"the ledger has no run {run_id!r:.80}.", NextCall("list_experiments", "Shows what is running and queued.")
     )
-
-
-def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
-    earlier = state.find_experiment(name)
-    message = f"no experiment {name} has been declared."
-    if earlier is not None:
-        message = (
-            f"{name} was declared against baseline generation {earlier.generation}, not the present one; "
-            "its verdict stays in the ledger. Declare it anew."
-        )
-    call = NextCall("run_seed", "Declares it and runs its first seed.", {"experiment": name}, ("flags", "hypothesis"))
-    return ExperimentUnknown(message, call)
-
-
-def _summaries(arm: Arm, rules: Rules) -> dict[str, MetricSummary]:
-    return {
-        name: MetricSummary(n=found.n, mean=found.mean, std=found.std, min=found.min, max=found.max)
-        for name, found in _arm_summaries(arm, rules).items()
-    }
-
-
-def _arm_summaries(arm: Arm, rules: Rules) -> dict[str, ArmSummary]:
-    """Each metric that has values; of a diverged arm only the wall time."""
-    found = {}
-    for name in [*(metric.name for metric in rules.metrics), "wall_time_s"]:
-        values = arm.finite(name)
-        if not values or (arm.diverged_seeds and name != "wall_time_s"):
-            continue
-        summary = summarize(list(values.values()))
-        found[name] = ArmSummary(
-            n=summary.n,
-            mean=summary.mean,
-            std=summary.std,
-            min=summary.min,
-            max=summary.max,
-            per_seed={str(seed): value for seed, value in values.items()},
-        )
-    return found
-
-
-def _seed_rows(arm: Arm, rules: Rules) -> list[SeedRow]:
-    rows = []
-    for seed in rules.baseline_seeds:
-        for run in arm.attempts(seed)[-1:]:
-            metrics = {name: found.value for name, found in run.metrics.items()}
-            if run.wall_time_s is not None:
-                metrics["wall_time_s"] = run.wall_time_s
-            rows.append(
-                SeedRow(seed=seed, state=run.state.value, attempt=run.attempt, run_id=run.run_id, metrics=metrics)
-            )
-    return rows
-
-
-def _running_row(run: Run | None) -> RunningRow | None:
-    if run is None:
-        return None
-    return RunningRow(run_id=run.run_id, experiment=run.experiment, seed=run.seed, attempt=run.attempt)
-
-
-class _Baselines:
-    """The baseline of each generation, established once for a page; None where it is not complete."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._known: dict[int, Baseline | None] = {}
-
-    def of(self, number: int) -> Baseline | None:
-        """The baseline of a generation, under its own rules."""
-        if number not in self._known:
-            self._known[number] = _establish(self._state, number)
-        return self._known[number]
-
-
-def _establish(state: State, number: int) -> Baseline | None:
-    try:
-        return establish_baseline(state.baseline_arm(number), rules_of(state.generations[number - 1]))
-    except BaselineRefusal:
-        return None
-
-
-def _experiment_row(state: State, experiment: Experiment, baselines: _Baselines) -> ExperimentRow:
-    arm = state.experiment_arm(experiment)
-    rules = rules_of(state.generations[experiment.generation - 1])
-    look = next_look(arm, baselines.of(experiment.generation), rules)
-    present = state.generation is not None and experiment.generation == state.generation.number
-    verdict = experiment.verdict
-    word = "judged" if verdict else "failed" if look.failed else "measured" if look.is_complete else "measuring"
-    if verdict is None and not present:
-        word = "superseded"
-    elif word == "measuring" and not arm.runs:
-        word = "declared"
-    return ExperimentRow.model_validate(
-        {
-            "experiment": experiment.name,
-            "generation": experiment.generation,
-            "flags": list(experiment.flags),
-            "code_change": experiment.code_change,
-            "is_null": arm.is_null,
-            "hypothesis": experiment.hypothesis,
-            "state": word,
-            "seeds_done": len(arm.counted),
-            "seeds_needed": len(look.due) if present else 0,
-            "verdict": verdict["verdict"] if verdict else None,
-            "headline": verdict["headline"] if verdict else None,
-            "report_path": experiment.report["path"] if experiment.report else None,
-        }
-    )
-
-
-def _remaining(state: State, rules: Rules, run: Run) -> int:
-    if run.experiment is None:
-        return len(next_look(state.baseline_arm(run.generation), None, rules).due)
-    experiment = state.generations[run.generation - 1].experiments[run.experiment]
-    return len(next_look(state.experiment_arm(experiment), _establish(state, run.generation), rules).due)
-
-
-def _run_next(state: State, rules: Rules, run: Run) -> NextCall | None:
-    """What to call after looking at a run: the run itself while it lasts, else what its arm needs."""
-    if run.state.is_active:
-        name = {"experiment": run.experiment} if run.experiment else {}
-        exact = {**name, "seed": run.seed, "attempt": run.attempt}
-        return NextCall("run_seed", f"Waits for the run that is {run.state}.", exact)
-    generation = state.generation
-    if run.experiment is None or generation is None or run.experiment not in generation.experiments:
-        return baseline_next(state, rules)
-    try:
-        baseline = present_baseline(state, rules)
-    except BaselineRefusal as refusal:
-        return refusal.next_call
-    return experiment_next(state, generation.experiments[run.experiment], baseline)
-
-
-def _eta(state: State, rules: Rules, run: Run, elapsed_s: float | None) -> float | None:
-    """Seconds to go, from the mean wall time of the baseline runs so far."""
-    times = list(state.baseline_arm(run.generation).finite("wall_time_s").values())
-    if elapsed_s is None or not times:
-        return None
-    return max(0.0, summarize(times).mean - elapsed_s)
-
-
-def _render(state: State, generation: Generation, name: str | None) -> str:
-    """A report's text from a state; the same state gives the same bytes."""
-    baseline = _establish(state, generation.number)
-    assert baseline is not None  # only complete baselines get reports
-    facts = _facts(state, generation)
-    if name is None:
-        return baseline_report(baseline, facts)
-    return experiment_report(judge(baseline, state.experiment_arm(generation.experiments[name])), facts)
-
-
-def _facts(state: State, generation: Generation) -> LedgerFacts:
-    return LedgerFacts(
-        head=state.head_label,
-        began=state.began or "",
-        reason=generation.reason,
-        earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
-        declared=sum(len(one.experiments) for one in state.generations),
-    )
-
-
-def _earlier(state: State, generation: Generation) -> EarlierGeneration:
-    values = list(state.baseline_arm(generation.number).finite(rules_of(generation).metric.name).values())
-    mean = summarize(values).mean if values else None
-    return EarlierGeneration(generation.number, generation.reason, len(values), mean)

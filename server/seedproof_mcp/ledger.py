@@ -93,8 +93,9 @@ class Ledger:
         self._seen = seen
 
     def _readable(self) -> Path:
-        """The ledger, or its mirror where a fresh clone has only that."""
-        return self._paths.ledger if _size(self._paths.ledger) else self._paths.mirror
+        """The ledger, or its mirror where that knows more: a fresh clone has nothing else."""
+        longer = _size(self._paths.mirror) > _size(self._paths.ledger)
+        return self._paths.mirror if longer else self._paths.ledger
 
     def _take(self, path: Path) -> None:
         with path.open("rb") as file:

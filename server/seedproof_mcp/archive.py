@@ -1,0 +1,168 @@
+"""Verdicts and reports on their way into the ledger, and the clean-up that follows them."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from seedproof.errors import ExperimentUnknown, NextCall, Refusal
+from seedproof.events import Experiment, Generation, Record, State
+from seedproof.gate import check_name
+from seedproof.phases import experiment_next, present_baseline, rules_of
+from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
+from seedproof.rules import Rules
+from seedproof.stats import summarize
+from seedproof.values import Comparison
+from seedproof.verdict import judge
+
+from seedproof_mcp import disk
+from seedproof_mcp.ledger import Ledger, Writer
+from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.views import establish
+
+__all__ = ["Archive", "judge_experiment"]
+
+
+def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
+    """The verdict on an experiment of the present generation.
+
+    Raises:
+        Refusal: The baseline or the experiment is not complete, with the next call.
+    """
+    baseline = present_baseline(state, rules)
+    check_name(name)
+    experiment = state.generations[-1].experiments.get(name)
+    if experiment is None:
+        raise _unknown_experiment(state, name)
+    try:
+        return judge(baseline, state.experiment_arm(experiment))
+    except Refusal as refusal:
+        refusal.next_call = experiment_next(state, experiment, baseline)
+        raise
+
+
+def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
+    earlier = state.find_experiment(name)
+    message = f"no experiment {name} has been declared."
+    if earlier is not None:
+        message = (
+            f"{name} was declared against baseline generation {earlier.generation}, not the present one; "
+            "its verdict stays in the ledger. Declare it anew."
+        )
+    call = NextCall("run_seed", "Declares it and runs its first seed.", {"experiment": name}, ("flags", "hypothesis"))
+    return ExperimentUnknown(message, call)
+
+
+class Archive:
+    """Writes what has been said: once in the ledger, then as a file that can be made again."""
+
+    def __init__(self, paths: ProjectPaths, ledger: Ledger) -> None:
+        self._paths = paths
+        self._ledger = ledger
+
+    def issue_verdict(self, writer: Writer, rules: Rules, name: str) -> Comparison:
+        """The verdict, written down once for each state of the arm."""
+        comparison = judge_experiment(writer.state, rules, name)
+        issued = writer.state.generations[-1].experiments[name].verdict
+        runs = sorted(run.run_id for run in comparison.arm.counted.values())
+        if issued is None or issued["runs"] != runs:
+            writer.append(
+                "verdict_issued",
+                generation=comparison.baseline.generation,
+                experiment=name,
+                runs=runs,
+                verdict=str(comparison.verdict),
+                headline=comparison.headline,
+                delta=comparison.delta,
+                improvement_sigma=comparison.improvement_sigma,
+                cohens_d=comparison.cohens_d,
+                on_head=writer.state.head_label,
+            )
+        return comparison
+
+    def record_report(self, writer: Writer, rules: Rules, name: str | None) -> Record:
+        """The record of the report; a new one where attempts have come since the last.
+
+        The record comes before the file: a crash in between leaves a report that can be made again,
+        never one that no record vouches for.
+        """
+        comparison = None if name is None else self.issue_verdict(writer, rules, name)
+        state = writer.state
+        generation = state.generations[-1]
+        owner: Generation | Experiment = generation if name is None else generation.experiments[name]
+        written = owner.report
+        if written is not None and written["runs"] == owner.run_ids:
+            return written
+        path = self._report_path(rules, name)
+        relative = str(path.relative_to(self._paths.root))
+        if relative not in state.reports and os.path.lexists(path):
+            # No ledger vouches for it: moved aside, not overwritten.
+            disk.rename(path, path.with_name(f"{path.stem}.unverified.md"))
+        text = _render(state, generation, name)
+        return writer.append(
+            "report_written",
+            path=relative,
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+            generation=generation.number,
+            experiment=name,
+            headline="baseline measured" if comparison is None else comparison.headline,
+            verdict=None if comparison is None else str(comparison.verdict),
+            runs=list(owner.run_ids),
+            at_seq=state.seq,
+            figures=[],
+        )
+
+    def _report_path(self, rules: Rules, name: str | None) -> Path:
+        if name is None:
+            return self._paths.baseline_report(rules.label)
+        return self._paths.experiment_report(name, rules.label)
+
+    def restore(self, record: Record) -> None:
+        """Bring the file to what the record says; rendered from the ledger up to the record."""
+        path = self._paths.root / record["path"]
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == record["sha256"]:
+            return
+        state = self._ledger.state_at(record["at_seq"])
+        disk.make_folder(path.parent)
+        text = _render(state, state.generations[record["generation"] - 1], record["experiment"])
+        disk.write_atomic(path, text.encode())
+
+    def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int]:
+        """Remove the checkpoint folders of the arm that this ledger owns; their names and bytes."""
+        state = writer.state
+        generation = state.generations[-1]
+        run_ids = generation.run_ids if name is None else generation.experiments[name].run_ids
+        removed, freed = [], 0
+        for folder, run_id in list(state.owned_folders.items()):
+            if run_id in run_ids and not state.runs[run_id].state.is_active:
+                if os.path.lexists(self._paths.root / folder):
+                    freed += disk.remove_tree(self._paths.root / folder)
+                removed.append(folder)
+        if removed:
+            writer.append("files_removed", paths=removed, freed_bytes=freed)
+        return removed, freed
+
+
+def _render(state: State, generation: Generation, name: str | None) -> str:
+    """A report's text from a state; the same state gives the same bytes."""
+    baseline = establish(state, generation.number)
+    assert baseline is not None  # only complete baselines get reports
+    facts = _facts(state, generation)
+    if name is None:
+        return baseline_report(baseline, facts)
+    return experiment_report(judge(baseline, state.experiment_arm(generation.experiments[name])), facts)
+
+
+def _facts(state: State, generation: Generation) -> LedgerFacts:
+    return LedgerFacts(
+        head=state.head_label,
+        began=state.began or "",
+        reason=generation.reason,
+        earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
+        declared=sum(len(one.experiments) for one in state.generations),
+    )
+
+
+def _earlier(state: State, generation: Generation) -> EarlierGeneration:
+    values = list(state.baseline_arm(generation.number).finite(rules_of(generation).metric.name).values())
+    mean = summarize(values).mean if values else None
+    return EarlierGeneration(generation.number, generation.reason, len(values), mean)

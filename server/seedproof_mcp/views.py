@@ -1,0 +1,156 @@
+"""What the ledger's state looks like in a result: rows, summaries, what comes next."""
+
+from seedproof.design import next_look
+from seedproof.errors import BaselineRefusal, NextCall
+from seedproof.events import Experiment, State
+from seedproof.phases import (
+    baseline_next,
+    establish_baseline,
+    experiment_next,
+    present_baseline,
+    rules_of,
+)
+from seedproof.rules import Rules
+from seedproof.stats import summarize
+from seedproof.values import Arm, Baseline, Run
+
+from seedproof_mcp.results import ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow
+
+__all__ = [
+    "Baselines",
+    "arm_summaries",
+    "establish",
+    "eta",
+    "experiment_row",
+    "remaining",
+    "run_next",
+    "running_row",
+    "seed_rows",
+    "summaries",
+]
+
+
+def summaries(arm: Arm, rules: Rules) -> dict[str, MetricSummary]:
+    return {
+        name: MetricSummary(n=found.n, mean=found.mean, std=found.std, min=found.min, max=found.max)
+        for name, found in arm_summaries(arm, rules).items()
+    }
+
+
+def arm_summaries(arm: Arm, rules: Rules) -> dict[str, ArmSummary]:
+    """Each metric that has values; of a diverged arm only the wall time."""
+    found = {}
+    for name in [*(metric.name for metric in rules.metrics), "wall_time_s"]:
+        values = arm.finite(name)
+        if not values or (arm.diverged_seeds and name != "wall_time_s"):
+            continue
+        summary = summarize(list(values.values()))
+        found[name] = ArmSummary(
+            n=summary.n,
+            mean=summary.mean,
+            std=summary.std,
+            min=summary.min,
+            max=summary.max,
+            per_seed={str(seed): value for seed, value in values.items()},
+        )
+    return found
+
+
+def seed_rows(arm: Arm, rules: Rules) -> list[SeedRow]:
+    rows = []
+    for seed in rules.baseline_seeds:
+        for run in arm.attempts(seed)[-1:]:
+            metrics = {name: found.value for name, found in run.metrics.items()}
+            if run.wall_time_s is not None:
+                metrics["wall_time_s"] = run.wall_time_s
+            rows.append(
+                SeedRow(seed=seed, state=run.state.value, attempt=run.attempt, run_id=run.run_id, metrics=metrics)
+            )
+    return rows
+
+
+def running_row(run: Run | None) -> RunningRow | None:
+    if run is None:
+        return None
+    return RunningRow(run_id=run.run_id, experiment=run.experiment, seed=run.seed, attempt=run.attempt)
+
+
+class Baselines:
+    """The baseline of each generation, established once for a page; None where it is not complete."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._known: dict[int, Baseline | None] = {}
+
+    def of(self, number: int) -> Baseline | None:
+        """The baseline of a generation, under its own rules."""
+        if number not in self._known:
+            self._known[number] = establish(self._state, number)
+        return self._known[number]
+
+
+def establish(state: State, number: int) -> Baseline | None:
+    try:
+        return establish_baseline(state.baseline_arm(number), rules_of(state.generations[number - 1]))
+    except BaselineRefusal:
+        return None
+
+
+def experiment_row(state: State, experiment: Experiment, baselines: Baselines) -> ExperimentRow:
+    arm = state.experiment_arm(experiment)
+    rules = rules_of(state.generations[experiment.generation - 1])
+    look = next_look(arm, baselines.of(experiment.generation), rules)
+    present = state.generation is not None and experiment.generation == state.generation.number
+    verdict = experiment.verdict
+    word = "judged" if verdict else "failed" if look.failed else "measured" if look.is_complete else "measuring"
+    if verdict is None and not present:
+        word = "superseded"
+    elif word == "measuring" and not arm.runs:
+        word = "declared"
+    return ExperimentRow.model_validate(
+        {
+            "experiment": experiment.name,
+            "generation": experiment.generation,
+            "flags": list(experiment.flags),
+            "code_change": experiment.code_change,
+            "is_null": arm.is_null,
+            "hypothesis": experiment.hypothesis,
+            "state": word,
+            "seeds_done": len(arm.counted),
+            "seeds_needed": len(look.due) if present else 0,
+            "verdict": verdict["verdict"] if verdict else None,
+            "headline": verdict["headline"] if verdict else None,
+            "report_path": experiment.report["path"] if experiment.report else None,
+        }
+    )
+
+
+def remaining(state: State, rules: Rules, run: Run) -> int:
+    if run.experiment is None:
+        return len(next_look(state.baseline_arm(run.generation), None, rules).due)
+    experiment = state.generations[run.generation - 1].experiments[run.experiment]
+    return len(next_look(state.experiment_arm(experiment), establish(state, run.generation), rules).due)
+
+
+def run_next(state: State, rules: Rules, run: Run) -> NextCall | None:
+    """What to call after looking at a run: the run itself while it lasts, else what its arm needs."""
+    if run.state.is_active:
+        name = {"experiment": run.experiment} if run.experiment else {}
+        exact = {**name, "seed": run.seed, "attempt": run.attempt}
+        return NextCall("run_seed", f"Waits for the run that is {run.state}.", exact)
+    generation = state.generation
+    if run.experiment is None or generation is None or run.experiment not in generation.experiments:
+        return baseline_next(state, rules)
+    try:
+        baseline = present_baseline(state, rules)
+    except BaselineRefusal as refusal:
+        return refusal.next_call
+    return experiment_next(state, generation.experiments[run.experiment], baseline)
+
+
+def eta(state: State, rules: Rules, run: Run, elapsed_s: float | None) -> float | None:
+    """Seconds to go, from the mean wall time of the baseline runs so far."""
+    times = list(state.baseline_arm(run.generation).finite("wall_time_s").values())
+    if elapsed_s is None or not times:
+        return None
+    return max(0.0, summarize(times).mean - elapsed_s)
