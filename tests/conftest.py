@@ -111,7 +111,7 @@ class Caller:
 
 
 @asynccontextmanager
-async def tools(folder: Path, mode: str = "auto") -> AsyncIterator[Caller]:
+async def tools(folder: Path, mode: str = "auto", lab: Lab | None = None) -> AsyncIterator[Caller]:
     """A client on a server of the project, in memory."""
-    async with Client(build_server(folder), mode=mode) as client:
+    async with Client(build_server(folder, lab), mode=mode) as client:
         yield Caller(client)

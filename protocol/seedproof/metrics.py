@@ -4,22 +4,20 @@ The last match of a pattern is the value. A value that is printed as `nan` or `i
 the run diverged. Text that is no number (`N/A`, `4,12`, `1e999`) is no value and is passed over.
 """
 
-from __future__ import annotations
-
 import hashlib
-import itertools
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from seedproof.log import SEGMENT_LIMIT, SegmentBuffer, count_newlines, decode_segment, strip_codes
+from seedproof.patterns import NUMBER, Literals, required_literals
+from seedproof.rules import MetricRule
+from seedproof.values import MetricValue
 
-if TYPE_CHECKING:
-    from seedproof.rules import MetricRule
+__all__ = ["LogReading", "LogScanner", "parse_number", "printed_resolution", "read_document"]
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
@@ -28,11 +26,7 @@ _NUMBER_CHARS = 100  # a double needs 24, Decimal and numpy.longdouble print up 
 
 # --- numbers ---------------------------------------------------------------------------------
 
-_NUMBER: Final = (
-    r"[+-]?(?:(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,5})?"
-    r"|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
-)
-_WHOLE_NUMBER = re.compile(_NUMBER)
+_WHOLE_NUMBER = re.compile(NUMBER)
 _NUMBER_GOES_ON = re.compile(r"[0-9]|\.[0-9]|[eE][+-]?[0-9]")
 _DIGITS = re.compile(r"[+-]?[0-9]*\.?(?P<decimals>[0-9]*)(?:[eE](?P<exponent>[+-]?[0-9]+))?")
 
@@ -60,172 +54,6 @@ def printed_resolution(text: str) -> float | None:
     return float(f"1e{power}")
 
 
-# --- patterns --------------------------------------------------------------------------------
-
-# What may stand before the label. A list of what is allowed, because a label that is not read
-# ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
-# Look-behinds stand after the character they ask about: `re` rejects such alternatives at once.
-_BEFORE_LABEL: Final = (
-    r"(?:[|,;:\[\])>]\s*|-(?<!\S-)\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
-    r"|[0-9](?<![a-z0-9_.][0-9])[0-9.,]{0,20}[a-z%/]{0,8}\s+"  # a number with its unit: `Epoch 3 `
-    r"|[:=]\S{1,40}\s+"  # another pair: `step:1490/1490 `
-    r"|\b(?:final|nan|inf|info|debug|warning)\s+"
-    r"|^|^\s+(?=val.loss\s*:))"  # the line begins; `val_loss=0` after indentation is source code
-)
-_AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
-
-DEFAULT_VAL_LOSS: Final = rf"(?ia){_BEFORE_LABEL}val[ _]loss(?:\s*:\s*|=)(?P<value>{_NUMBER}){_AFTER_VALUE}"
-"""Reads `val_loss` as most programs print it, and nothing that only looks like it.
-
-Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1` and
-`Final Val Loss:  3.7` (llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms`
-(modded-nanogpt), `- val_loss: 0.27` (Keras), `, val_loss=2.29]` (Lightning).
-Not read: best, averaged or otherwise labelled values,
-quoted keys of dumps, source code, file names, numbers that do not end properly.
-"""
-
-_LLM_RESEARCH_KIT = "llm-research-kit"
-PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
-    {
-        # metrics.json in the output folder, written by train_llm.py at the end: the exact value,
-        # where the log prints four decimals.
-        _LLM_RESEARCH_KIT: (
-            {
-                "name": "val_loss",
-                "direction": "minimize",
-                "file": "metrics.json",
-                "path": "final_metrics.val_loss",
-            },
-            {
-                "name": "val_accuracy",
-                "direction": "maximize",
-                "file": "metrics.json",
-                "path": "final_metrics.val_accuracy",
-            },
-        ),
-        # makemore.py: `step 1000 train loss: 2.2069 test loss: 2.2068`. The line after it,
-        # `test loss 2.2068 is the best so far`, is printed only for a new best.
-        "makemore": (
-            {
-                "name": "test_loss",
-                "direction": "minimize",
-                "pattern": r"\bstep [0-9]{1,12} train loss: \S{1,40} test loss: "
-                rf"(?P<value>{_NUMBER})(?=\s|$)",
-            },
-        ),
-        # nanoGPT train.py: `step 200: train loss 2.6602, val loss 2.7316`.
-        "nanogpt": (
-            {
-                "name": "val_loss",
-                "direction": "minimize",
-                "pattern": r"\bstep [0-9]{1,12}: train loss \S{1,40}, val loss "
-                rf"(?P<value>{_NUMBER})(?=\s|$)",
-            },
-        ),
-        # autoresearch train.py, summary at the end: `val_bpb:          0.997900`.
-        "autoresearch": (
-            {
-                "name": "val_bpb",
-                "direction": "minimize",
-                "pattern": rf"^val_bpb:\s{{0,40}}(?P<value>{_NUMBER})\s{{0,8}}$",
-            },
-        ),
-        # Hugging Face Trainer: `{'eval_loss': '3.278', ...}` (5.x: quoted, four digits) and
-        # `{'mrpc_en_eval_loss': 4.203643321990967, ...}` (older: a prefix, all digits).
-        "huggingface": (
-            {
-                "name": "eval_loss",
-                "direction": "minimize",
-                "pattern": r"['\"](?:\w{1,64}_)?eval_loss['\"]:\s{0,4}['\"]?"
-                rf"(?P<value>{_NUMBER})['\"]?(?=\s{{0,4}}[,}}])",
-            },
-        ),
-    }
-)
-"""Ready-made metrics by program, each with the fields of `MetricRule`; the first is the primary."""
-
-
-def check_pattern(pattern: str) -> None:
-    """Accept a user's pattern for a metric.
-
-    Raises:
-        ValueError: It does not compile, has no group `value`, or matches an empty line.
-    """
-    try:
-        regex = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"The pattern is not a valid regular expression: {error}.") from error
-    if "value" not in regex.groupindex:
-        raise ValueError("The pattern has no group named 'value': write (?P<value>...) around it.")
-    if regex.search(""):
-        raise ValueError("The pattern matches an empty line, so every line would be a value.")
-
-
-_PATTERN_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?:[*+?]|\{[0-9]*,?[0-9]*\})[*+?]?|.", re.DOTALL)
-_GLOBAL_FLAGS = re.compile(r"\(\?([aiLmsux]+)\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Literals:
-    """Fixed texts of which every match of a pattern holds one: what grep would look for."""
-
-    texts: tuple[bytes, ...]
-    """One of these is in each match; empty when nothing is known, then every line is tried."""
-    ignore_case: bool
-    """Whether the texts are in lower case and the line has to be lowered first."""
-
-
-def required_literals(pattern: str) -> Literals:
-    """Return the longest text that a match must hold, outside of groups and options.
-
-    Too little found costs time, too much would lose values: whatever is not understood (verbose
-    patterns, alternatives, numeric escapes) counts as nothing found.
-    """
-    flags = _GLOBAL_FLAGS.match(pattern)
-    names = flags[1] if flags else ""
-    runs = [] if "x" in names or "(?#" in pattern else _literal_runs(pattern[flags.end() if flags else 0 :])
-    best = max(runs, key=len, default=[])
-    if len(best) < 3 or math.prod(map(len, best)) > 8:
-        best = []
-    texts = ["".join(letters) for letters in itertools.product(*best)] if best else []
-    ignore_case = "i" in names
-    return Literals(tuple((text.lower() if ignore_case else text).encode() for text in texts), ignore_case)
-
-
-def _literal_runs(pattern: str) -> list[list[str]]:
-    """Return the unbroken runs of fixed characters; each position lists its possible letters."""
-    runs: list[list[str]] = [[]]
-    depth = 0
-    for token in _PATTERN_TOKEN.findall(pattern):
-        if token in "()":
-            depth += 1 if token == "(" else -1
-            runs.append([])
-        elif depth:
-            continue
-        elif token == "|" or (token[0] == "\\" and token[1] in "xuUN0123456789"):
-            return []
-        elif token[0] in "*+?{" and (len(token) > 1 or token != "{"):
-            if token[0] != "+":  # what stands before may be missing
-                del runs[-1][-1:]
-            runs.append([])
-        elif letters := _letters(token):
-            runs[-1].append(letters)
-        else:
-            runs.append([])
-    return runs
-
-
-def _letters(token: str) -> str:
-    """Return the characters that a token of a pattern may stand for; empty when not a few."""
-    if token[0] == "[":
-        inner = token[1:-1]
-        few = len(inner) <= 3 and inner.isascii() and not set(inner) & set("^-\\")
-        return inner if few else ""
-    if token[0] == "\\":
-        return "" if token[1].isalnum() or not token[1].isascii() else token[1]
-    return "" if token in ".^$" or not token.isascii() else token
-
-
 # --- logs ------------------------------------------------------------------------------------
 
 # `Step 100`, `step:1490/1490`, `step=350/390`, `[Step 0]`, `iter 100:`, `{'step': 5}`; not
@@ -237,29 +65,10 @@ _STEP = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One value as a run printed or wrote it."""
-
-    value: float | None
-    """The number; None when it was printed as nan or inf."""
-    text: str
-    """The value exactly as printed."""
-    line: int | None
-    """Line of the log, from 1, counted by newlines; None for a value from a JSON document."""
-    matched: str
-    """The text that was matched, at most 200 characters; for a document its path and value."""
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether the value is a number to calculate with."""
-        return self.value is not None
-
-
-@dataclass(frozen=True, slots=True)
 class LogReading:
     """What a log says, up to the bytes that were fed."""
 
-    metrics: Mapping[str, Reading]
+    metrics: Mapping[str, MetricValue]
     """The last value of each metric that has a pattern and was printed at least once."""
     step: int | None
     """The step that was printed last; None when no step was recognised."""
@@ -289,13 +98,13 @@ class _Tracker:
             self.match = matches[-1]
         return bool(matches)
 
-    def reading(self) -> Reading | None:
+    def reading(self) -> MetricValue | None:
         if self.match is None:
             return None
         text = self.match["value"]
         first = max(self.match.start(), self.match.end("value") - _MATCHED_CHARS)
         matched = self.match.string[first : self.match.end()][:_MATCHED_CHARS]
-        return Reading(_finite(text), text, self.line, matched)
+        return MetricValue(_finite(text), text, self.line, matched)
 
 
 def _holds_number(match: re.Match[str]) -> bool:
@@ -438,7 +247,7 @@ def _segment_at(text: bytes, position: int) -> tuple[int, int]:
 # --- documents -------------------------------------------------------------------------------
 
 
-def read_document(data: bytes, path: str) -> Reading | None:
+def read_document(data: bytes, path: str) -> MetricValue | None:
     """Return the number at a dotted path of a JSON document, exactly as it is written there.
 
     NaN and Infinity are accepted, and so are strings that hold nothing but a number, as
@@ -460,7 +269,7 @@ def read_document(data: bytes, path: str) -> Reading | None:
         value = _child(value, key)
     if not isinstance(value, str) or parse_number(value) is None:
         return None
-    return Reading(_finite(value), value, None, f"{path}: {value}"[-_MATCHED_CHARS:])
+    return MetricValue(_finite(value), value, None, f"{path}: {value}"[-_MATCHED_CHARS:])
 
 
 def _child(value: Any, key: str) -> Any:

@@ -1,40 +1,16 @@
 """The rules of a study: what a result means. Frozen into the ledger with each baseline generation."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["DEFAULT_VAL_LOSS", "MetricRule", "Rules", "check_pattern", "scale_label"]
+from seedproof.patterns import DEFAULT_VAL_LOSS, check_pattern
 
-NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)"
-# A value must be followed by something that ends it: `4,12`, `0.26.pt` and `4.1x` are not values.
-VALUE = rf"(?P<value>{NUMBER})(?=$|[\s|\]);}}]|,(?!\d))"
-# The label may not be part of a longer name, a quoted key or a path, nor a best-so-far or a
-# re-measured value (`final_..._roundtrip_exact val_loss:`): those are other quantities.
-DEFAULT_VAL_LOSS = (
-    r"(?i)(?<![\w'\"/.{-])(?<!best )(?<!lowest )(?<!min )(?<!_exact )(?<!_roundtrip )"
-    rf"val[ _]loss(?::[ \t]*|=(?=\S)){VALUE}"
-)
+__all__ = ["MetricRule", "Rules", "scale_label"]
+
 METRIC_NAME = r"^[a-z][a-z0-9_]{0,63}$"
-
-
-def check_pattern(pattern: str) -> None:
-    """Refuse a regular expression that cannot read a metric.
-
-    Raises:
-        ValueError: It does not compile, has no group named `value`, or matches the empty string.
-    """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"the pattern is not a regular expression: {error}") from error
-    if "value" not in compiled.groupindex:
-        raise ValueError("the pattern needs a group named value, such as loss=(?P<value>[0-9.]+)")
-    if compiled.search(""):
-        raise ValueError("the pattern matches the empty string")
 
 
 class MetricRule(BaseModel):

@@ -79,9 +79,9 @@ class MetricValue:
     text: str
     """The value exactly as printed."""
     line: int | None = None
-    """Line of the log, from 1; None where it came from a file."""
+    """Line of the log, from 1, counted by newlines; None for a value from a JSON document."""
     matched: str = ""
-    """The text that matched."""
+    """The text that matched, at most 200 characters; for a document its path and value."""
 
 
 @dataclass(frozen=True, slots=True)

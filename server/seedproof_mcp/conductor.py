@@ -205,7 +205,7 @@ class Conductor:
         result = json.loads(folder.result.read_bytes())
         rules = rules_of(self._ledger.state.generations[run.generation - 1])
         reading = _read_log(folder.log, int(result["log_bytes"]), rules)
-        metrics = {name: _value(found) for name, found in reading.metrics.items()}
+        metrics = dict(reading.metrics)
         faults: list[str] = []
         for metric in rules.metrics:
             if metric.file is not None:
@@ -248,7 +248,7 @@ class Conductor:
             faults.append(f"{metric.file}: {getattr(error, 'strerror', None) or error}")
             return
         if found is not None:
-            metrics[metric.name] = _value(found)
+            metrics[metric.name] = found
 
 
 def _check_metric_file(source: Path) -> None:
@@ -258,10 +258,6 @@ def _check_metric_file(source: Path) -> None:
         raise ValueError("is not a regular file")
     if seen.st_size > MAX_METRIC_FILE:
         raise ValueError(f"is larger than {MAX_METRIC_FILE >> 20} MB")
-
-
-def _value(found: Any) -> MetricValue:
-    return MetricValue(found.value, found.text, found.line, found.matched)
 
 
 def _read_log(path: Path, size: int, rules: Rules) -> LogReading:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seedproof.errors import BadSettings, NextCall
-from seedproof.metrics import PRESETS
+from seedproof.patterns import PRESETS
 from seedproof.rules import Rules
 
 __all__ = ["TEMPLATE", "Config", "Settings", "load_config"]

@@ -198,7 +198,9 @@ class Lab:
                 admission = admit(writer.state, config.rules, request, self._is_in_the_way(writer.state))
                 for kind, fields in admission.records:
                     writer.append(kind, **fields)
-                if writer.state.active:
+            # After the lock is given up: a conductor that retires has looked at the queue under it.
+            with _writing():
+                if self._ledger.state.active:
                     self._start_conductor(self.paths)
             return admission.run_id
 

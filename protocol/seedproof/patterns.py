@@ -1,0 +1,179 @@
+"""The patterns that find a metric in a line: the default, ready-made ones, and a check for one's own."""
+
+import itertools
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["DEFAULT_VAL_LOSS", "NUMBER", "PRESETS", "Literals", "check_pattern", "required_literals"]
+
+NUMBER: Final = (
+    r"[+-]?(?:(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,5})?"
+    r"|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
+)
+
+# What may stand before the label. A list of what is allowed, because a label that is not read
+# ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
+# Look-behinds stand after the character they ask about: `re` rejects such alternatives at once.
+_BEFORE_LABEL: Final = (
+    r"(?:[|,;:\[\])>]\s*|-(?<!\S-)\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
+    r"|[0-9](?<![a-z0-9_.][0-9])[0-9.,]{0,20}[a-z%/]{0,8}\s+"  # a number with its unit: `Epoch 3 `
+    r"|[:=]\S{1,40}\s+"  # another pair: `step:1490/1490 `
+    r"|\b(?:final|nan|inf|info|debug|warning)\s+"
+    r"|^|^\s+(?=val.loss\s*:))"  # the line begins; `val_loss=0` after indentation is source code
+)
+_AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
+
+DEFAULT_VAL_LOSS: Final = rf"(?ia){_BEFORE_LABEL}val[ _]loss(?:\s*:\s*|=)(?P<value>{NUMBER}){_AFTER_VALUE}"
+"""Reads `val_loss` as most programs print it, and nothing that only looks like it.
+
+Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1` and
+`Final Val Loss:  3.7` (llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms`
+(modded-nanogpt), `- val_loss: 0.27` (Keras), `, val_loss=2.29]` (Lightning).
+Not read: best, averaged or otherwise labelled values,
+quoted keys of dumps, source code, file names, numbers that do not end properly.
+"""
+
+_LLM_RESEARCH_KIT = "llm-research-kit"
+PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
+    {
+        # metrics.json in the output folder, written by train_llm.py at the end: the exact value,
+        # where the log prints four decimals.
+        _LLM_RESEARCH_KIT: (
+            {
+                "name": "val_loss",
+                "direction": "minimize",
+                "file": "metrics.json",
+                "path": "final_metrics.val_loss",
+            },
+            {
+                "name": "val_accuracy",
+                "direction": "maximize",
+                "file": "metrics.json",
+                "path": "final_metrics.val_accuracy",
+            },
+        ),
+        # makemore.py: `step 1000 train loss: 2.2069 test loss: 2.2068`. The line after it,
+        # `test loss 2.2068 is the best so far`, is printed only for a new best.
+        "makemore": (
+            {
+                "name": "test_loss",
+                "direction": "minimize",
+                "pattern": r"\bstep [0-9]{1,12} train loss: \S{1,40} test loss: "
+                rf"(?P<value>{NUMBER})(?=\s|$)",
+            },
+        ),
+        # nanoGPT train.py: `step 200: train loss 2.6602, val loss 2.7316`.
+        "nanogpt": (
+            {
+                "name": "val_loss",
+                "direction": "minimize",
+                "pattern": r"\bstep [0-9]{1,12}: train loss \S{1,40}, val loss "
+                rf"(?P<value>{NUMBER})(?=\s|$)",
+            },
+        ),
+        # autoresearch train.py, summary at the end: `val_bpb:          0.997900`.
+        "autoresearch": (
+            {
+                "name": "val_bpb",
+                "direction": "minimize",
+                "pattern": rf"^val_bpb:\s{{0,40}}(?P<value>{NUMBER})\s{{0,8}}$",
+            },
+        ),
+        # Hugging Face Trainer: `{'eval_loss': '3.278', ...}` (5.x: quoted, four digits) and
+        # `{'mrpc_en_eval_loss': 4.203643321990967, ...}` (older: a prefix, all digits).
+        "huggingface": (
+            {
+                "name": "eval_loss",
+                "direction": "minimize",
+                "pattern": r"['\"](?:\w{1,64}_)?eval_loss['\"]:\s{0,4}['\"]?"
+                rf"(?P<value>{NUMBER})['\"]?(?=\s{{0,4}}[,}}])",
+            },
+        ),
+    }
+)
+"""Ready-made metrics by program, each with the fields of `MetricRule`; the first is the primary."""
+
+
+def check_pattern(pattern: str) -> None:
+    """Accept a user's pattern for a metric.
+
+    Raises:
+        ValueError: It does not compile, has no group `value`, or matches an empty line.
+    """
+    try:
+        regex = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"The pattern is not a valid regular expression: {error}.") from error
+    if "value" not in regex.groupindex:
+        raise ValueError("The pattern has no group named 'value': write (?P<value>...) around it.")
+    if regex.search(""):
+        raise ValueError("The pattern matches an empty line, so every line would be a value.")
+
+
+_PATTERN_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?:[*+?]|\{[0-9]*,?[0-9]*\})[*+?]?|.", re.DOTALL)
+_GLOBAL_FLAGS = re.compile(r"\(\?([aiLmsux]+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Literals:
+    """Fixed texts of which every match of a pattern holds one: what grep would look for."""
+
+    texts: tuple[bytes, ...]
+    """One of these is in each match; empty when nothing is known, then every line is tried."""
+    ignore_case: bool
+    """Whether the texts are in lower case and the line has to be lowered first."""
+
+
+def required_literals(pattern: str) -> Literals:
+    """Return the longest text that a match must hold, outside of groups and options.
+
+    Too little found costs time, too much would lose values: whatever is not understood (verbose
+    patterns, alternatives, numeric escapes) counts as nothing found.
+    """
+    flags = _GLOBAL_FLAGS.match(pattern)
+    names = flags[1] if flags else ""
+    runs = [] if "x" in names or "(?#" in pattern else _literal_runs(pattern[flags.end() if flags else 0 :])
+    best = max(runs, key=len, default=[])
+    if len(best) < 3 or math.prod(map(len, best)) > 8:
+        best = []
+    texts = ["".join(letters) for letters in itertools.product(*best)] if best else []
+    ignore_case = "i" in names
+    return Literals(tuple((text.lower() if ignore_case else text).encode() for text in texts), ignore_case)
+
+
+def _literal_runs(pattern: str) -> list[list[str]]:
+    """Return the unbroken runs of fixed characters; each position lists its possible letters."""
+    runs: list[list[str]] = [[]]
+    depth = 0
+    for token in _PATTERN_TOKEN.findall(pattern):
+        if token in "()":
+            depth += 1 if token == "(" else -1
+            runs.append([])
+        elif depth:
+            continue
+        elif token == "|" or (token[0] == "\\" and token[1] in "xuUN0123456789"):
+            return []
+        elif token[0] in "*+?{" and (len(token) > 1 or token != "{"):
+            if token[0] != "+":  # what stands before may be missing
+                del runs[-1][-1:]
+            runs.append([])
+        elif letters := _letters(token):
+            runs[-1].append(letters)
+        else:
+            runs.append([])
+    return runs
+
+
+def _letters(token: str) -> str:
+    """Return the characters that a token of a pattern may stand for; empty when not a few."""
+    if token[0] == "[":
+        inner = token[1:-1]
+        few = len(inner) <= 3 and inner.isascii() and not set(inner) & set("^-\\")
+        return inner if few else ""
+    if token[0] == "\\":
+        return "" if token[1].isalnum() or not token[1].isascii() else token[1]
+    return "" if token in ".^$" or not token.isascii() else token

@@ -1,0 +1,130 @@
+"""An engine without processes: what a run prints is a function of its command, at once."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seedproof_mcp import disk
+from seedproof_mcp.conductor import Conductor
+from seedproof_mcp.engines import RunState
+from seedproof_mcp.lab import Lab
+from seedproof_mcp.paths import ProjectPaths, RunPaths
+
+from tests.conftest import Caller, tools
+
+STARTED_AT = "2026-01-01T00:00:00.000Z"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training does."""
+
+    log: str
+    exit_code: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+    wall_time_s: float = 2.0
+
+
+def option(argv: Sequence[str], name: str, default: str = "") -> str:
+    """The value of an option of a command; the last one counts."""
+    return dict(zip(argv, argv[1:], strict=False)).get(name, default)
+
+
+def train(argv: Sequence[str]) -> Training:
+    """The same script as fake_train.py, without its process."""
+    seed = int(option(argv, "--seed"))
+    if "--crash" in argv:
+        return Training("Traceback: no such package\n", 1)
+    loss = 4.0 + float(option(argv, "--shift", "0"))
+    if "--constant" not in argv:
+        loss += random.Random(seed).gauss(0, 0.01)
+    text = "nan" if option(argv, "--nan_seed") == str(seed) else f"{loss:.6f}"
+    log = f"Step 1 | val_loss: 9.5000 | warming up\nStep 100 | val_loss: {text} | done\n"
+    return Training(log, 1 if "--fail_after" in argv else 0, {"model.bin": "x" * 1000})
+
+
+class InProcessEngine:
+    """Runs end when they are submitted, or, while `held`, when they are released."""
+
+    def __init__(self, trains: Callable[[Sequence[str]], Training] = train) -> None:
+        self.trains = trains
+        self.held = False
+        self._waiting: list[RunPaths] = []
+
+    def submit(self, run_dir: Path) -> str:
+        run = RunPaths(run_dir)
+        if not run.started.exists():
+            run.started.write_text(json.dumps({"started_at": STARTED_AT}))
+            spec = json.loads(run.spec.read_bytes())
+            training = self.trains(spec["argv"])
+            run.log.write_text(training.log)
+            folder = Path(spec["cwd"]) / option(spec["argv"], "--output_dir")
+            folder.mkdir(parents=True)
+            for name, text in training.files.items():
+                (folder / name).write_text(text)
+            self._waiting.append(run)
+        if not self.held:
+            self.release()
+        return str(run_dir)
+
+    def release(self) -> None:
+        """Let every waiting run end."""
+        while self._waiting:
+            run = self._waiting.pop()
+            training = self.trains(json.loads(run.spec.read_bytes())["argv"])
+            self._publish(run, "exited", training.exit_code, training.wall_time_s)
+
+    def _publish(self, run: RunPaths, end: str, exit_code: int | None, wall_time_s: float) -> None:
+        result = {
+            "end": end,
+            "exit_code": exit_code,
+            "signal": None,
+            "wall_time_s": wall_time_s,
+            "log_bytes": run.log.stat().st_size,
+            "started_at": STARTED_AT,
+            "ended_at": STARTED_AT,
+            "error": None,
+            "killed_leftovers": 0,
+        }
+        disk.write_atomic(run.result, json.dumps(result).encode())
+
+    def poll(self, handle: str) -> RunState:
+        run = RunPaths(Path(handle))
+        if run.result.exists():
+            return "done"
+        return "running" if run.started.exists() else "lost"
+
+    def cancel(self, handle: str, reason: str) -> None:
+        run = RunPaths(Path(handle))
+        run.cancel.write_text(json.dumps({"reason": reason}))
+        self._waiting = [waiting for waiting in self._waiting if waiting.folder != run.folder]
+        self._publish(run, "cancelled", None, 1.0)
+
+    def read_log(self, handle: str, offset: int, limit: int) -> bytes:
+        log = RunPaths(Path(handle)).log
+        return log.read_bytes()[offset : offset + limit] if log.exists() else b""
+
+    def capabilities(self) -> frozenset[str]:
+        return frozenset({"cancel", "read_log"})
+
+
+def in_process_lab(folder: Path, engine: InProcessEngine) -> Lab:
+    """A lab whose queue is worked off whenever a conductor is asked for."""
+
+    def work_off(paths: ProjectPaths) -> None:
+        conductor = Conductor(paths, engine)
+        before = None
+        while conductor.step() and (now := paths.ledger.stat().st_size) != before:
+            before = now
+
+    return Lab(folder, engine, work_off)
+
+
+def quick_tools(
+    folder: Path, engine: InProcessEngine | None = None, mode: str = "auto"
+) -> AbstractAsyncContextManager[Caller]:
+    """A client on a server of the project whose runs take no time."""
+    return tools(folder, mode, in_process_lab(folder, engine or InProcessEngine()))
