@@ -1,11 +1,11 @@
 """The gate: every request for a run passes here, and is admitted or refused by the ledger alone."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seedproof.command import check_flags, normalise_flags, output_dir
+from seedproof.command import output_dir
+from seedproof.declaration import RunRequest, check_declaration, check_name, check_unchanged, declaration
 from seedproof.design import Look, may_retry, next_look
 from seedproof.errors import (
     ArmFailed,
@@ -14,48 +14,26 @@ from seedproof.errors import (
     BaselineVoid,
     ConfirmNotDue,
     ControlNotDue,
-    FlagsChanged,
-    FlagsDuplicate,
-    FlagsMissing,
-    HypothesisMissing,
-    NameInvalid,
     NextCall,
     NothingDue,
     OutputExists,
     SeedNotDue,
     SeedUnknown,
 )
-from seedproof.events import Experiment, State, run_id_of
+from seedproof.events import State, run_id_of
 from seedproof.phases import (
     baseline_next,
     baseline_phase,
     experiment_next,
     new_baseline_call,
-    new_experiment_call,
     present_baseline,
 )
 from seedproof.rules import Rules
 from seedproof.values import Arm, Role, RunState
 
-__all__ = ["Admission", "RunRequest", "admit", "check_name", "still_due"]
+__all__ = ["Admission", "admit", "still_due"]
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 MAX_WORDS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What a caller asks of `run_seed`."""
-
-    experiment: str | None = None
-    seed: int | None = None
-    flags: tuple[str, ...] | None = None
-    hypothesis: str | None = None
-    role: Role = Role.MEASURE
-    code_change: bool = False
-    attempt: int | None = None
-    queue_all: bool = False
-    new_baseline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +44,6 @@ class Admission:
     """(kind, fields) of the records to append, in order; empty if the run exists already."""
     run_id: str
     """The run that answers the request."""
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that could not stand in a file name.
-
-    Raises:
-        NameInvalid: Not 1 to 64 of a-z, 0-9, `_`, `-`, or it begins with `_` or `-`.
-    """
-    if not _NAME.fullmatch(name):
-        raise NameInvalid(
-            "the name of an experiment is 1 to 64 characters of a-z, 0-9, _ and -, beginning with a letter or digit.",
-            new_experiment_call(),
-        )
 
 
 def admit(state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]) -> Admission:
@@ -120,10 +85,10 @@ def _check_shape(request: RunRequest) -> None:
     if request.role is Role.CONFIRM:
         raise ConfirmNotDue("no confirmation is due.", _where_we_stand())
     if request.code_change:
-        raise BadArguments("code_change is not available; an experiment is a set of flags.")
+        raise BadArguments("code_change is not available; an experiment is a set of flags.", _where_we_stand())
     for name, words in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
         if words is not None and len(words) > MAX_WORDS:
-            raise BadArguments(f"{name} is longer than {MAX_WORDS} characters.")
+            raise BadArguments(f"{name} is longer than {MAX_WORDS} characters.", _where_we_stand())
     _check_combination(request)
 
 
@@ -132,19 +97,24 @@ def _where_we_stand() -> NextCall:
 
 
 def _check_combination(request: RunRequest) -> None:
-    if request.new_baseline is not None:
-        if not request.new_baseline.strip():
-            raise BadArguments(
-                "new_baseline is the reason for a new baseline; it may not be empty.", new_baseline_call()
-            )
-        if request.experiment is not None:
-            raise BadArguments("new_baseline and experiment do not go together.")
+    fault = _combination_fault(request)
+    if fault:
+        raise BadArguments(fault, _where_we_stand())
+
+
+def _combination_fault(request: RunRequest) -> str | None:
+    """Which arguments do not go together, or None."""
+    if request.new_baseline is not None and not request.new_baseline.strip():
+        return "new_baseline is the reason for a new baseline; it may not be empty."
+    if request.new_baseline is not None and request.experiment is not None:
+        return "new_baseline and experiment do not go together."
     if request.experiment is None and (request.flags or request.hypothesis is not None):
-        raise BadArguments("flags and hypothesis belong to an experiment; the baseline has none. Name the experiment.")
+        return "flags and hypothesis belong to an experiment; the baseline has none. Name the experiment."
     if request.attempt is not None and request.seed is None:
-        raise BadArguments("attempt needs the seed that it is an attempt at.")
+        return "attempt needs the seed that it is an attempt at."
     if request.queue_all and request.seed is not None:
-        raise BadArguments("queue_all queues every seed that is due; leave seed out.")
+        return "queue_all queues every seed that is due; leave seed out."
+    return None
 
 
 # --- the baseline -----------------------------------------------------------------------------
@@ -190,8 +160,8 @@ def _admit_experiment(
     known = generation.experiments.get(request.experiment)
     records: list[tuple[str, Mapping[str, Any]]] = []
     if known is None:
-        _check_declaration(state, rules, request)
-        records.append(("experiment_declared", _declaration(generation.number, request)))
+        check_declaration(state, baseline, request)
+        records.append(("experiment_declared", declaration(generation.number, request)))
         arm = Arm(generation.number, request.experiment, (), request.flags or (), request.hypothesis or "")
         following: NextCall | None = NextCall(
             "run_seed",
@@ -200,7 +170,7 @@ def _admit_experiment(
             ("flags", "hypothesis"),
         )
     else:
-        _check_unchanged(known, request)
+        check_unchanged(known, request)
         arm = state.experiment_arm(known)
         following = experiment_next(state, known, baseline)
     look = next_look(arm, baseline, rules)
@@ -209,67 +179,6 @@ def _admit_experiment(
             f"{request.experiment}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
         )
     return _admit_seed(arm, look, rules, request, records, following, is_in_the_way)
-
-
-def _declaration(generation: int, request: RunRequest) -> Mapping[str, Any]:
-    return {
-        "generation": generation,
-        "experiment": request.experiment,
-        "flags": list(request.flags or ()),
-        "hypothesis": (request.hypothesis or "").strip(),
-        "code_change": request.code_change,
-    }
-
-
-def _check_declaration(state: State, rules: Rules, request: RunRequest) -> None:
-    """Flags and hypothesis of a first call. Order: what is wrong before what is missing."""
-    declare = NextCall(
-        "run_seed", "Declares the experiment.", {"experiment": request.experiment}, ("flags", "hypothesis")
-    )
-    try:
-        check_flags(request.flags or (), rules)
-    except Exception as refusal:
-        if hasattr(refusal, "next_call"):
-            refusal.next_call = declare
-        raise
-    hypothesis = (request.hypothesis or "").strip()
-    if not hypothesis:
-        raise HypothesisMissing(
-            f"{request.experiment} is new: say what you expect and why, before the first run.", declare
-        )
-    is_null = hypothesis.lower().startswith("null:")
-    if not request.flags and not is_null:
-        raise FlagsMissing(
-            f"{request.experiment} has no flags, so nothing would differ from the baseline. "
-            "A hypothesis that begins with `null:` declares that on purpose.",
-            declare,
-        )
-    if not is_null:
-        _check_not_tried(state, rules, request)
-
-
-def _check_not_tried(state: State, rules: Rules, request: RunRequest) -> None:
-    assert state.generation is not None
-    wanted = normalise_flags(request.flags or ())
-    for other in state.generation.experiments.values():
-        same = normalise_flags(other.flags) == wanted and other.code_change == request.code_change
-        if same and any(rules.metric.name in run.metrics for run in state.experiment_arm(other).runs):
-            raise FlagsDuplicate(
-                f"{other.name} has the same flags and has been measured; a new name is not a new chance.",
-                NextCall("compare", "Gives the verdict on these flags.", {"experiment": other.name}),
-            )
-
-
-def _check_unchanged(known: Experiment, request: RunRequest) -> None:
-    again = NextCall("run_seed", "Goes on with the experiment as declared.", {"experiment": known.name})
-    if request.flags is not None and normalise_flags(request.flags) != normalise_flags(known.flags):
-        raise FlagsChanged(
-            f"{known.name} was declared with other flags ({len(known.flags)} elements); "
-            "leave them out, or declare a new name.",
-            again,
-        )
-    if request.hypothesis is not None and request.hypothesis.strip() != known.hypothesis:
-        raise FlagsChanged(f"{known.name} was declared with another hypothesis; leave it out.", again)
 
 
 # --- seeds and attempts, the same for both ----------------------------------------------------

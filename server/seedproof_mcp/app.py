@@ -15,8 +15,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError
+from seedproof.declaration import RunRequest
 from seedproof.errors import BadArguments, NextCall, Refusal
-from seedproof.gate import RunRequest
 from seedproof.values import Role
 
 from seedproof_mcp.lab import Lab

@@ -4,14 +4,14 @@ import hashlib
 import os
 from pathlib import Path
 
+from seedproof.declaration import check_name
 from seedproof.errors import ExperimentUnknown, NextCall, Refusal
 from seedproof.events import Experiment, Generation, Record, State
-from seedproof.gate import check_name
 from seedproof.phases import experiment_next, present_baseline, rules_of
 from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import Comparison
+from seedproof.values import Comparison, Notice
 from seedproof.verdict import judge
 
 from seedproof_mcp import disk
@@ -19,7 +19,7 @@ from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.views import establish
 
-__all__ = ["Archive", "judge_experiment"]
+__all__ = ["Archive", "judge_experiment", "unverified_report"]
 
 
 def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
@@ -50,6 +50,16 @@ def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
         )
     call = NextCall("run_seed", "Declares it and runs its first seed.", {"experiment": name}, ("flags", "hypothesis"))
     return ExperimentUnknown(message, call)
+
+
+def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:
+    """A notice where a baseline report lies about whose numbers no ledger knows anything."""
+    path = paths.baseline_report(rules.label)
+    relative = str(path.relative_to(paths.root))
+    if relative in state.reports or not path.exists():
+        return []
+    text = f"{relative} exists, but no ledger vouches for its numbers; they count for nothing here."
+    return [Notice("unverified_report", text)]
 
 
 class Archive:

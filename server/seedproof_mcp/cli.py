@@ -156,8 +156,8 @@ def _status(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     import shlex
 
+    from seedproof.declaration import RunRequest
     from seedproof.errors import FlagMalformed
-    from seedproof.gate import RunRequest
 
     try:
         flags = None if options.flags is None else tuple(shlex.split(options.flags))
@@ -189,7 +189,7 @@ def _next_queued(lab: "Lab", seen: "RunResult") -> str | None:
     same = follow is not None and follow.tool == "run_seed" and follow.arguments.get("experiment") == seen.experiment
     if follow is None or not same or "attempt" not in follow.arguments:
         return None
-    from seedproof.gate import RunRequest
+    from seedproof.declaration import RunRequest
 
     return lab.request_run(RunRequest(**follow.arguments))
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from seedproof.declaration import RunRequest
 from seedproof.errors import (
     BadArguments,
     BaselineRefusal,
@@ -20,8 +20,7 @@ from seedproof.errors import (
     ScriptMissing,
 )
 from seedproof.events import Experiment, Record, State
-from seedproof.gate import RunRequest, admit
-from seedproof.log import safe_tail
+from seedproof.gate import admit
 from seedproof.notices import arm_notices
 from seedproof.phases import (
     baseline_next,
@@ -29,46 +28,40 @@ from seedproof.phases import (
     experiment_next,
     new_experiment_call,
     present_baseline,
-    rules_of,
 )
 from seedproof.rules import Rules
-from seedproof.values import Arm, Baseline, Comparison, Notice, Run, RunState
+from seedproof.values import Run, RunState
 
-from seedproof_mcp.archive import Archive, judge_experiment
+from seedproof_mcp.archive import Archive, judge_experiment, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.ledger import Ledger
+from seedproof_mcp.observe import Observer
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.results import (
     BaselineStatus,
     ComparisonResult,
     ExperimentList,
     Follow,
-    NoticeResult,
     ReportResult,
     RunResult,
 )
 from seedproof_mcp.views import (
     Baselines,
-    arm_summaries,
-    eta,
+    comparison_result,
     experiment_row,
-    remaining,
-    run_next,
+    notice_results,
     running_row,
     seed_rows,
     summaries,
 )
-from seedproof_mcp.watch import Watch
 
 __all__ = ["Lab"]
 
-TAIL_BYTES = 256 * 1024
 MAX_REASON = 2000
 CANCEL_PATIENCE_S = 5.0
-_TAILED = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
 
 
 class Lab:
@@ -90,7 +83,7 @@ class Lab:
         self._engine = engine or LocalEngine()
         self._start_conductor = start_conductor
         self._ledger = Ledger(self.paths)
-        self._watch = Watch(self._engine)
+        self._observer = Observer(self.paths, self._engine)
         self._archive = Archive(self.paths, self._ledger)
         self._lock = threading.RLock()
 
@@ -113,6 +106,7 @@ class Lab:
             baseline = present_baseline(state, rules) if ready else None
             generation = state.generation
             report = generation.report if generation else None
+            sigma = baseline.std if baseline else None
             return BaselineStatus(
                 phase=phase.phase,
                 generation=generation.number if generation else None,
@@ -126,7 +120,9 @@ class Lab:
                 metrics=summaries(phase.arm, rules),
                 report_path=str(report["path"]) if report else None,
                 ledger_head=state.head_label,
-                notices=self._notices([phase.arm], rules, baseline),
+                notices=notice_results(
+                    [*arm_notices(phase.arm, rules, sigma), *unverified_report(self.paths, state, rules)]
+                ),
                 next=Follow.of(baseline_next(state, rules)),
             )
 
@@ -143,7 +139,7 @@ class Lab:
             if state.active:
                 with _writing():
                     self._start_conductor(self.paths)
-            return self._run_result(state, config.rules, run)
+            return self._observer.run_result(state, config.rules, run)
 
     def list_experiments(self, offset: int = 0, limit: int = 20) -> ExperimentList:
         """A page of all experiments of the ledger, in the order of their declaration."""
@@ -211,7 +207,8 @@ class Lab:
             RunUnknown, RunEnded, BadArguments: Nothing to stop, or no reason given.
         """
         if not reason.strip() or len(reason) > MAX_REASON:
-            raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why the run is stopped.")
+            again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
+            raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why the run is stopped.", again)
         grace_s = load_config(self.paths.settings).settings.grace_s
         with self._lock, _writing():
             self._require_active(self._ledger.refresh(), run_id)
@@ -267,33 +264,7 @@ class Lab:
             judge_experiment(state, config.rules, name)
             with _writing(), self._ledger.writing() as writer:
                 comparison = self._archive.issue_verdict(writer, config.rules, name)
-            return self._comparison_result(self._ledger.state, comparison)
-
-    def _comparison_result(self, state: State, comparison: Comparison) -> ComparisonResult:
-        baseline, arm = comparison.baseline, comparison.arm
-        rules = baseline.rules
-        experiment = state.find_experiment(arm.experiment or "")
-        assert experiment is not None
-        return ComparisonResult(
-            experiment=experiment.name,
-            headline=comparison.headline,
-            verdict=comparison.verdict.value,
-            reason=comparison.reason,
-            metric=rules.metric.name,
-            direction=rules.metric.direction,
-            delta=comparison.delta,
-            improvement_sigma=comparison.improvement_sigma,
-            change_percent=comparison.change_percent,
-            cohens_d=comparison.cohens_d,
-            effect_size=comparison.effect_size,
-            significant=comparison.significant,
-            baseline_metrics=arm_summaries(baseline.arm, rules),
-            experiment_metrics=arm_summaries(arm, rules),
-            wall_time_change_percent=comparison.wall_time_change_percent,
-            ledger_head=state.head_label,
-            notices=self._notices([baseline.arm, arm], rules, baseline),
-            next=Follow.of(experiment_next(state, experiment, baseline)),
-        )
+            return comparison_result(self._ledger.state, comparison)
 
     # --- reporting ----------------------------------------------------------------------------
 
@@ -343,81 +314,6 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             yield self._ledger.refresh(), config
-
-    def _notices(self, arms: list[Arm], rules: Rules, baseline: Baseline | None) -> list[NoticeResult]:
-        sigma = baseline.std if baseline else None
-        found = [notice for arm in arms for notice in arm_notices(arm, rules, sigma)]
-        path = self.paths.baseline_report(rules.label)
-        relative = str(path.relative_to(self.paths.root))
-        if relative not in self._ledger.state.reports and path.exists():
-            text = f"{relative} exists, but no ledger vouches for its numbers; they count for nothing here."
-            found.append(Notice("unverified_report", text))
-        return [NoticeResult.of(notice) for notice in found]
-
-    def _run_result(self, state: State, rules: Rules, run: Run) -> RunResult:
-        measured_under = rules_of(state.generations[run.generation - 1])
-        folder = self.paths.run(run.run_id)
-        shown: dict[str, Any] = {"step": run.step, "elapsed_s": run.wall_time_s, "eta_s": None, "queue_position": None}
-        metrics = {name: found.value for name, found in run.metrics.items()}
-        if run.wall_time_s is not None:
-            metrics["wall_time_s"] = run.wall_time_s
-        label: RunState = run.state
-        if run.state.is_active:
-            label, metrics, shown = self._sight(state, measured_under, run)
-        else:
-            self._watch.forget(folder)
-        return RunResult(
-            run_id=run.run_id,
-            role=run.role.value,
-            experiment=run.experiment,
-            seed=run.seed,
-            attempt=run.attempt,
-            state=label.value,
-            metrics=metrics,
-            remaining=remaining(state, measured_under, run),
-            reason=run.reason,
-            log_tail=self._tail(run),
-            ledger_head=state.head_label,
-            notices=self._run_notices(state, measured_under, run),
-            next=Follow.of(run_next(state, rules, run)),
-            **shown,
-        )
-
-    def _run_notices(self, state: State, rules: Rules, run: Run) -> list[NoticeResult]:
-        generation = state.generations[run.generation - 1]
-        if run.experiment is None:
-            return self._notices([state.baseline_arm(run.generation)], rules, None)
-        arm = state.experiment_arm(generation.experiments[run.experiment])
-        return [NoticeResult.of(notice) for notice in arm_notices(arm, rules, None)]
-
-    def _sight(self, state: State, rules: Rules, run: Run) -> tuple[RunState, dict[str, float | None], dict[str, Any]]:
-        """State, metrics so far and progress of a run that has not ended."""
-        ahead = list(state.active).index(run.run_id)
-        waiting: dict[str, Any] = {"step": None, "elapsed_s": None, "eta_s": None, "queue_position": ahead + 1}
-        if run.state is RunState.QUEUED:
-            return RunState.QUEUED, {}, waiting
-        sight = self._watch.look(self.paths.run(run.run_id), rules)
-        if not sight.started:
-            return RunState.QUEUED, {}, waiting
-        metrics = {name: found.value for name, found in sight.reading.metrics.items()}
-        shown = {
-            "step": sight.reading.step,
-            "elapsed_s": sight.elapsed_s,
-            "eta_s": eta(state, rules, run, sight.elapsed_s),
-            "queue_position": None,
-        }
-        return RunState.RUNNING, metrics, shown
-
-    def _tail(self, run: Run) -> str | None:
-        if run.state not in _TAILED:
-            return None
-        path = self.paths.run(run.run_id).log
-        try:
-            size = path.stat().st_size
-        except OSError:
-            return None
-        data = self._engine.read_log(str(path.parent), max(0, size - TAIL_BYTES), TAIL_BYTES)
-        return safe_tail(data) or None
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """What the ledger's state looks like in a result: rows, summaries, what comes next."""
 
+from collections.abc import Iterable
+
 from seedproof.design import next_look
 from seedproof.errors import BaselineRefusal, NextCall
 from seedproof.events import Experiment, State
+from seedproof.notices import arm_notices
 from seedproof.phases import (
     baseline_next,
     establish_baseline,
@@ -12,16 +15,27 @@ from seedproof.phases import (
 )
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import Arm, Baseline, Run
+from seedproof.values import Arm, Baseline, Comparison, Notice, Run
 
-from seedproof_mcp.results import ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow
+from seedproof_mcp.results import (
+    ArmSummary,
+    ComparisonResult,
+    ExperimentRow,
+    Follow,
+    MetricSummary,
+    NoticeResult,
+    RunningRow,
+    SeedRow,
+)
 
 __all__ = [
     "Baselines",
     "arm_summaries",
+    "comparison_result",
     "establish",
     "eta",
     "experiment_row",
+    "notice_results",
     "remaining",
     "run_next",
     "running_row",
@@ -31,6 +45,7 @@ __all__ = [
 
 
 def summaries(arm: Arm, rules: Rules) -> dict[str, MetricSummary]:
+    """Each metric of an arm without its seeds."""
     return {
         name: MetricSummary(n=found.n, mean=found.mean, std=found.std, min=found.min, max=found.max)
         for name, found in arm_summaries(arm, rules).items()
@@ -57,6 +72,7 @@ def arm_summaries(arm: Arm, rules: Rules) -> dict[str, ArmSummary]:
 
 
 def seed_rows(arm: Arm, rules: Rules) -> list[SeedRow]:
+    """The newest attempt at each baseline seed that has one."""
     rows = []
     for seed in rules.baseline_seeds:
         for run in arm.attempts(seed)[-1:]:
@@ -70,6 +86,7 @@ def seed_rows(arm: Arm, rules: Rules) -> list[SeedRow]:
 
 
 def running_row(run: Run | None) -> RunningRow | None:
+    """The run that is training, as lists show it."""
     if run is None:
         return None
     return RunningRow(run_id=run.run_id, experiment=run.experiment, seed=run.seed, attempt=run.attempt)
@@ -90,6 +107,7 @@ class Baselines:
 
 
 def establish(state: State, number: int) -> Baseline | None:
+    """The baseline of a generation under its own rules; None where it is not complete."""
     try:
         return establish_baseline(state.baseline_arm(number), rules_of(state.generations[number - 1]))
     except BaselineRefusal:
@@ -97,6 +115,7 @@ def establish(state: State, number: int) -> Baseline | None:
 
 
 def experiment_row(state: State, experiment: Experiment, baselines: Baselines) -> ExperimentRow:
+    """One experiment as lists show it."""
     arm = state.experiment_arm(experiment)
     rules = rules_of(state.generations[experiment.generation - 1])
     look = next_look(arm, baselines.of(experiment.generation), rules)
@@ -126,6 +145,7 @@ def experiment_row(state: State, experiment: Experiment, baselines: Baselines) -
 
 
 def remaining(state: State, rules: Rules, run: Run) -> int:
+    """How many seeds the arm of a run still needs."""
     if run.experiment is None:
         return len(next_look(state.baseline_arm(run.generation), None, rules).due)
     experiment = state.generations[run.generation - 1].experiments[run.experiment]
@@ -154,3 +174,38 @@ def eta(state: State, rules: Rules, run: Run, elapsed_s: float | None) -> float 
     if elapsed_s is None or not times:
         return None
     return max(0.0, summarize(times).mean - elapsed_s)
+
+
+def notice_results(notices: Iterable[Notice]) -> list[NoticeResult]:
+    """Notices as a reply shows them."""
+    return [NoticeResult.of(notice) for notice in notices]
+
+
+def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
+    """A verdict as a reply shows it."""
+    baseline, arm = comparison.baseline, comparison.arm
+    rules = baseline.rules
+    experiment = state.find_experiment(arm.experiment or "")
+    assert experiment is not None
+    return ComparisonResult(
+        experiment=experiment.name,
+        headline=comparison.headline,
+        verdict=comparison.verdict.value,
+        reason=comparison.reason,
+        metric=rules.metric.name,
+        direction=rules.metric.direction,
+        delta=comparison.delta,
+        improvement_sigma=comparison.improvement_sigma,
+        change_percent=comparison.change_percent,
+        cohens_d=comparison.cohens_d,
+        effect_size=comparison.effect_size,
+        significant=comparison.significant,
+        baseline_metrics=arm_summaries(baseline.arm, rules),
+        experiment_metrics=arm_summaries(arm, rules),
+        wall_time_change_percent=comparison.wall_time_change_percent,
+        ledger_head=state.head_label,
+        notices=notice_results(
+            [notice for one in (baseline.arm, arm) for notice in arm_notices(one, rules, baseline.std)]
+        ),
+        next=Follow.of(experiment_next(state, experiment, baseline)),
+    )

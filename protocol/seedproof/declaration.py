@@ -1,0 +1,122 @@
+"""The declaration of an experiment: name, flags and hypothesis, fixed before its first run."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seedproof.command import check_flags, normalise_flags
+from seedproof.errors import (
+    DeclarationRefusal,
+    FlagsChanged,
+    FlagsDuplicate,
+    FlagsMissing,
+    HypothesisMissing,
+    NameInvalid,
+    NextCall,
+)
+from seedproof.events import Experiment, State
+from seedproof.phases import experiment_next, new_experiment_call
+from seedproof.values import Baseline, Role
+
+__all__ = ["RunRequest", "check_declaration", "check_name", "check_unchanged", "declaration"]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a caller asks of `run_seed`."""
+
+    experiment: str | None = None
+    seed: int | None = None
+    flags: tuple[str, ...] | None = None
+    hypothesis: str | None = None
+    role: Role = Role.MEASURE
+    code_change: bool = False
+    attempt: int | None = None
+    queue_all: bool = False
+    new_baseline: str | None = None
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not stand in a file name.
+
+    Raises:
+        NameInvalid: Not 1 to 64 of a-z, 0-9, `_`, `-`, or it begins with `_` or `-`.
+    """
+    if not _NAME.fullmatch(name):
+        raise NameInvalid(
+            "the name of an experiment is 1 to 64 characters of a-z, 0-9, _ and -, beginning with a letter or digit.",
+            new_experiment_call(),
+        )
+
+
+def declaration(generation: int, request: RunRequest) -> Mapping[str, Any]:
+    """The fields of the `experiment_declared` record."""
+    return {
+        "generation": generation,
+        "experiment": request.experiment,
+        "flags": list(request.flags or ()),
+        "hypothesis": (request.hypothesis or "").strip(),
+        "code_change": request.code_change,
+    }
+
+
+def check_declaration(state: State, baseline: Baseline, request: RunRequest) -> None:
+    """Refuse a first call whose flags or hypothesis cannot stand; what is wrong before what is missing.
+
+    Raises:
+        DeclarationRefusal: With the call that would declare the experiment.
+    """
+    declare = NextCall(
+        "run_seed", "Declares the experiment.", {"experiment": request.experiment}, ("flags", "hypothesis")
+    )
+    try:
+        check_flags(request.flags or (), baseline.rules)
+    except DeclarationRefusal as refusal:
+        refusal.next_call = declare
+        raise
+    hypothesis = (request.hypothesis or "").strip()
+    if not hypothesis:
+        raise HypothesisMissing(
+            f"{request.experiment} is new: say what you expect and why, before the first run.", declare
+        )
+    is_null = hypothesis.lower().startswith("null:")
+    if not request.flags and not is_null:
+        raise FlagsMissing(
+            f"{request.experiment} has no flags, so nothing would differ from the baseline. "
+            "A hypothesis that begins with `null:` declares that on purpose.",
+            declare,
+        )
+    if not is_null:
+        _check_not_tried(state, baseline, request)
+
+
+def _check_not_tried(state: State, baseline: Baseline, request: RunRequest) -> None:
+    assert state.generation is not None
+    wanted = normalise_flags(request.flags or ())
+    for other in state.generation.experiments.values():
+        same = normalise_flags(other.flags) == wanted and other.code_change == request.code_change
+        if same and any(baseline.rules.metric.name in run.metrics for run in state.experiment_arm(other).runs):
+            raise FlagsDuplicate(
+                f"{other.name} has the same flags and has been measured; a new name is not a new chance.",
+                experiment_next(state, other, baseline),
+            )
+
+
+def check_unchanged(known: Experiment, request: RunRequest) -> None:
+    """Refuse a later call that says something else than the first one did.
+
+    Raises:
+        FlagsChanged: Other flags, or another hypothesis.
+    """
+    again = NextCall("run_seed", "Goes on with the experiment as declared.", {"experiment": known.name})
+    if request.flags is not None and normalise_flags(request.flags) != normalise_flags(known.flags):
+        raise FlagsChanged(
+            f"{known.name} was declared with other flags ({len(known.flags)} elements); "
+            "leave them out, or declare a new name.",
+            again,
+        )
+    if request.hypothesis is not None and request.hypothesis.strip() != known.hypothesis:
+        raise FlagsChanged(f"{known.name} was declared with another hypothesis; leave it out.", again)

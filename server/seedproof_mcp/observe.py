@@ -1,0 +1,125 @@
+"""What one run looks like from outside: its state, its progress, and the end of its log."""
+
+import json
+from dataclasses import dataclass
+
+from seedproof.events import State
+from seedproof.log import safe_tail
+from seedproof.notices import arm_notices
+from seedproof.phases import rules_of
+from seedproof.rules import Rules
+from seedproof.values import Notice, Run, RunState
+
+from seedproof_mcp import disk
+from seedproof_mcp.archive import unverified_report
+from seedproof_mcp.engines import Engine
+from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
+from seedproof_mcp.results import Follow, RunResult
+from seedproof_mcp.views import eta, notice_results, remaining, run_next
+from seedproof_mcp.watch import Watch
+
+__all__ = ["Observer"]
+
+TAIL_BYTES = 256 * 1024
+_TAILED = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What changes while a run lasts."""
+
+    state: RunState
+    metrics: dict[str, float | None]
+    step: int | None = None
+    elapsed_s: float | None = None
+    eta_s: float | None = None
+    queue_position: int | None = None
+    reason: str | None = None
+
+
+class Observer:
+    """Looks at the runs of one project."""
+
+    def __init__(self, paths: ProjectPaths, engine: Engine) -> None:
+        self._paths = paths
+        self._engine = engine
+        self._watch = Watch(engine)
+
+    def run_result(self, state: State, rules: Rules, run: Run) -> RunResult:
+        """A run as it stands now.
+
+        Args:
+            rules: The present rules; the run itself is read under those of its generation.
+        """
+        measured_under = rules_of(state.generations[run.generation - 1])
+        sight = self._look(state, measured_under, run) if run.state.is_active else self._ended(run)
+        return RunResult(
+            run_id=run.run_id,
+            role=run.role.value,
+            experiment=run.experiment,
+            seed=run.seed,
+            attempt=run.attempt,
+            state=sight.state.value,
+            metrics=sight.metrics,
+            step=sight.step,
+            elapsed_s=sight.elapsed_s,
+            eta_s=sight.eta_s,
+            queue_position=sight.queue_position,
+            remaining=remaining(state, measured_under, run),
+            reason=sight.reason,
+            log_tail=self._tail(run),
+            ledger_head=state.head_label,
+            notices=notice_results(self._notices(state, measured_under, run)),
+            next=Follow.of(run_next(state, rules, run)),
+        )
+
+    def _ended(self, run: Run) -> _Sight:
+        self._watch.forget(self._paths.run(run.run_id))
+        metrics = {name: found.value for name, found in run.metrics.items()}
+        if run.wall_time_s is not None:
+            metrics["wall_time_s"] = run.wall_time_s
+        return _Sight(run.state, metrics, run.step, run.wall_time_s, reason=run.reason)
+
+    def _look(self, state: State, rules: Rules, run: Run) -> _Sight:
+        ahead = list(state.active).index(run.run_id)
+        if run.state is RunState.QUEUED:
+            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1)
+        folder = self._paths.run(run.run_id)
+        seen = self._watch.look(folder, rules)
+        if not seen.started:
+            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1, reason=_who_holds(folder))
+        return _Sight(
+            RunState.RUNNING,
+            {name: found.value for name, found in seen.reading.metrics.items()},
+            seen.reading.step,
+            seen.elapsed_s,
+            eta(state, rules, run, seen.elapsed_s),
+        )
+
+    def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
+        if run.experiment is None:
+            found = arm_notices(state.baseline_arm(run.generation), rules, None)
+            return [*found, *unverified_report(self._paths, state, rules)]
+        experiment = state.generations[run.generation - 1].experiments[run.experiment]
+        return arm_notices(state.experiment_arm(experiment), rules, None)
+
+    def _tail(self, run: Run) -> str | None:
+        if run.state not in _TAILED:
+            return None
+        path = self._paths.run(run.run_id).log
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return None
+        data = self._engine.read_log(str(path.parent), max(0, size - TAIL_BYTES), TAIL_BYTES)
+        return safe_tail(data) or None
+
+
+def _who_holds(folder: RunPaths) -> str | None:
+    """Why a run that is next has not started: another project trains on its slot."""
+    try:
+        slot = json.loads(folder.spec.read_bytes())["slot"]
+        taken = disk.is_locked(slot_lock(slot))
+    except (OSError, ValueError, KeyError):
+        return None
+    return f"another training holds the slot {slot}; it starts when that one ends" if taken else None
