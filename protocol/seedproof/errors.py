@@ -77,19 +77,24 @@ class NextCall:
         return f"{self.tool}({', '.join(known + open_ones)})"
 
 
+WHERE_WE_STAND = NextCall("check_baseline", "Shows where the protocol stands and what is due.")
+
+
 class Refusal(Exception):
-    """A guard says no. `code` is stable; `message` says what is missing, in numbers."""
+    """A guard says no. `code` is stable; `message` says what is missing, in numbers.
+
+    There is always a next call; where nothing better is known it is the one that shows what is due.
+    """
 
     code: ClassVar[str] = "refused"
 
-    def __init__(self, message: str, next_call: NextCall | None = None) -> None:
+    def __init__(self, message: str, next_call: NextCall = WHERE_WE_STAND) -> None:
         super().__init__(message)
         self.message = message
         self.next_call = next_call
 
     def __str__(self) -> str:
-        tail = f" Next: {self.next_call}" if self.next_call else ""
-        return f"{self.code}: {self.message}{tail}"
+        return f"{self.code}: {self.message} Next: {self.next_call}"
 
 
 class RequestRefusal(Refusal):

@@ -29,7 +29,7 @@ from seedproof.phases import (
     present_baseline,
 )
 from seedproof.rules import Rules
-from seedproof.values import Arm, Role, RunState
+from seedproof.values import Arm, Role, Run, RunState
 
 __all__ = ["Admission", "admit", "still_due"]
 
@@ -81,25 +81,21 @@ def still_due(state: State, rules: Rules, run_id: str) -> str | None:
 def _check_shape(request: RunRequest) -> None:
     """What no ledger could make right."""
     if request.role is Role.CONTROL:
-        raise ControlNotDue("no control run is due.", _where_we_stand())
+        raise ControlNotDue("no control run is due.")
     if request.role is Role.CONFIRM:
-        raise ConfirmNotDue("no confirmation is due.", _where_we_stand())
+        raise ConfirmNotDue("no confirmation is due.")
     if request.code_change:
-        raise BadArguments("code_change is not available; an experiment is a set of flags.", _where_we_stand())
+        raise BadArguments("code_change is not available; an experiment is a set of flags.")
     for name, words in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
         if words is not None and len(words) > MAX_WORDS:
-            raise BadArguments(f"{name} is longer than {MAX_WORDS} characters.", _where_we_stand())
+            raise BadArguments(f"{name} is longer than {MAX_WORDS} characters.")
     _check_combination(request)
-
-
-def _where_we_stand() -> NextCall:
-    return NextCall("check_baseline", "Shows where the protocol stands and what is due.")
 
 
 def _check_combination(request: RunRequest) -> None:
     fault = _combination_fault(request)
     if fault:
-        raise BadArguments(fault, _where_we_stand())
+        raise BadArguments(fault)
 
 
 def _combination_fault(request: RunRequest) -> str | None:
@@ -132,12 +128,16 @@ def _admit_baseline(state: State, rules: Rules, request: RunRequest, is_in_the_w
         arm = Arm(generation=number, experiment=None, runs=())
     else:
         phase = baseline_phase(state, rules)
-        if phase.phase == "void":
+        if phase.phase == "void" and not _is_recorded(phase.arm, request):
             raise BaselineVoid(phase.reason or "", new_baseline_call())
         arm = phase.arm
     look = next_look(arm, None, rules)
-    following = None if records else baseline_next(state, rules)
+    following = _first_baseline_call(rules) if records else baseline_next(state, rules)
     return _admit_seed(arm, look, rules, request, records, following, is_in_the_way)
+
+
+def _first_baseline_call(rules: Rules) -> NextCall:
+    return NextCall("run_seed", "Runs the first baseline seed.", {"seed": rules.baseline_seeds[0]})
 
 
 def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
@@ -163,7 +163,7 @@ def _admit_experiment(
         check_declaration(state, baseline, request)
         records.append(("experiment_declared", declaration(generation.number, request)))
         arm = Arm(generation.number, request.experiment, (), request.flags or (), request.hypothesis or "")
-        following: NextCall | None = NextCall(
+        following = NextCall(
             "run_seed",
             "Declares the experiment and runs its first seed.",
             {"experiment": request.experiment, "seed": rules.experiment_seeds[0]},
@@ -174,11 +174,17 @@ def _admit_experiment(
         arm = state.experiment_arm(known)
         following = experiment_next(state, known, baseline)
     look = next_look(arm, baseline, rules)
-    if look.failed:
+    if look.failed and not _is_recorded(arm, request):
         raise ArmFailed(
             f"{request.experiment}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
         )
     return _admit_seed(arm, look, rules, request, records, following, is_in_the_way)
+
+
+def _is_recorded(arm: Arm, request: RunRequest) -> bool:
+    """Whether a seed is asked for that has been requested before: its result can always be had."""
+    attempts = () if request.seed is None else arm.attempts(request.seed)
+    return any(request.attempt in (None, run.attempt) for run in attempts)
 
 
 # --- seeds and attempts, the same for both ----------------------------------------------------
@@ -190,7 +196,7 @@ def _admit_seed(
     rules: Rules,
     request: RunRequest,
     records: Sequence[tuple[str, Mapping[str, Any]]],
-    following: NextCall | None,
+    following: NextCall,
     is_in_the_way: Callable[[str], bool],
 ) -> Admission:
     if request.seed is not None:
@@ -198,7 +204,7 @@ def _admit_seed(
         seeds: tuple[int, ...] = (request.seed,)
     else:
         seeds = _seeds_to_run(arm, look, request.queue_all, following)
-    keys = [(seed, _attempt(arm, rules, seed, request.attempt, following)) for seed in seeds]
+    keys = [(seed, _attempt(arm, look, rules, seed, request.attempt, following)) for seed in seeds]
     new = [(seed, attempt) for seed, attempt in keys if not _exists(arm, seed, attempt)]
     for seed, _ in new:
         folder = output_dir(rules, Role.MEASURE, arm.experiment, seed)
@@ -236,19 +242,26 @@ def _exists(arm: Arm, seed: int, attempt: int) -> bool:
     return any(run.attempt == attempt for run in arm.attempts(seed))
 
 
-def _check_seed(arm: Arm, look: Look, rules: Rules, seed: int, following: NextCall | None) -> None:
+def _check_seed(arm: Arm, look: Look, rules: Rules, seed: int, following: NextCall) -> None:
     known = ", ".join(str(known) for known in rules.all_seeds)
     if seed not in rules.all_seeds:
-        raise SeedUnknown(f"{seed} is not a seed of the protocol ({known}).", following or _same_call(arm, look.due[0]))
-    if seed not in look.allowed and not arm.attempts(seed):
-        raise SeedNotDue(
-            f"seed {seed} is not due for {arm.experiment or 'the baseline'}: it is run only when the first "
-            f"{len(rules.experiment_seeds)} seeds end within {rules.winner_sigma:g} sigma.",
-            following or _same_call(arm, look.due[0]),
-        )
+        raise SeedUnknown(f"{seed} is not a seed of the protocol ({known}).", following)
+    tried = any(run.state is not RunState.NOT_NEEDED for run in arm.attempts(seed))
+    if seed not in look.due and not tried:
+        who = arm.experiment or "the baseline"
+        raise SeedNotDue(f"seed {seed} is not due for {who}: {_why_not_due(look, rules, seed)}.", following)
 
 
-def _seeds_to_run(arm: Arm, look: Look, queue_all: bool, following: NextCall | None) -> tuple[int, ...]:
+def _why_not_due(look: Look, rules: Rules, seed: int) -> str:
+    if look.diverged:
+        return f"seed {look.diverged[0]} diverged, which decides the arm"
+    if seed in rules.extra_seeds:
+        first = len(rules.experiment_seeds)
+        return f"it is run only when the first {first} seeds end within {rules.winner_sigma:g} sigma"
+    return "the rules do not ask for it here"
+
+
+def _seeds_to_run(arm: Arm, look: Look, queue_all: bool, following: NextCall) -> tuple[int, ...]:
     active = [run.seed for run in arm.runs if run.state.is_active]
     if not look.due and not active:
         who = arm.experiment or "the baseline"
@@ -261,7 +274,7 @@ def _seeds_to_run(arm: Arm, look: Look, queue_all: bool, following: NextCall | N
     return ((untried or list(look.due))[0],)
 
 
-def _attempt(arm: Arm, rules: Rules, seed: int, wanted: int | None, following: NextCall | None) -> int:
+def _attempt(arm: Arm, look: Look, rules: Rules, seed: int, wanted: int | None, following: NextCall) -> int:
     attempts = arm.attempts(seed)
     last = attempts[-1] if attempts else None
     if last is not None and last.state is RunState.NOT_NEEDED and wanted is None:
@@ -270,12 +283,13 @@ def _attempt(arm: Arm, rules: Rules, seed: int, wanted: int | None, following: N
         return last.attempt if last else 1
     if any(run.attempt == wanted for run in attempts) or (last is None and wanted == 1):
         return wanted
-    if last is not None and wanted == last.attempt + 1 and may_retry(attempts, rules.metric.name):
+    may = seed in look.due and may_retry(attempts, rules.metric.name)
+    if last is not None and wanted == last.attempt + 1 and may:
         return wanted
-    raise AttemptNotAllowed(_why_no_attempt(attempts, seed, wanted), following)
+    raise AttemptNotAllowed(_why_no_attempt(attempts, look, seed, wanted), following)
 
 
-def _why_no_attempt(attempts: Sequence[Any], seed: int, wanted: int) -> str:
+def _why_no_attempt(attempts: Sequence[Run], look: Look, seed: int, wanted: int) -> str:
     if not attempts:
         return f"seed {seed} has no attempt yet; the first is attempt 1, not {wanted}."
     last = attempts[-1]
@@ -285,4 +299,6 @@ def _why_no_attempt(attempts: Sequence[Any], seed: int, wanted: int) -> str:
         return f"attempt {last.attempt} at seed {seed} is {last.state}; wait for it."
     if wanted != last.attempt + 1:
         return f"seed {seed} has {last.attempt} attempts; the next would be {last.attempt + 1}."
+    if look.diverged:
+        return f"seed {look.diverged[0]} diverged, which decides the arm; no further attempt is needed."
     return f"seed {seed} has shown its metric in two failed attempts; no further one is allowed."

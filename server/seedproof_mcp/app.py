@@ -16,7 +16,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError
 from seedproof.declaration import RunRequest
-from seedproof.errors import BadArguments, NextCall, Refusal
+from seedproof.errors import BadArguments, Refusal
 from seedproof.values import Role
 
 from seedproof_mcp.lab import Lab
@@ -73,8 +73,7 @@ class StrictTool(Tool):
         faults = [_fault(fault) for fault in error.errors(include_url=False, include_input=False)[:5]]
         allowed = ", ".join(self.fn_metadata.arg_model.model_fields) or "none"
         message = f"{self.name}: {'; '.join(faults)}. Arguments: {allowed}."
-        call = NextCall("check_baseline", "Shows where the protocol stands and what is due.")
-        return refusal_result(BadArguments(message, call), self.ledger_head())
+        return refusal_result(BadArguments(message), self.ledger_head())
 
 
 def _fault(fault: Any) -> str:

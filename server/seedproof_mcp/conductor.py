@@ -93,6 +93,13 @@ class Conductor:
             self._take_next()
         return True
 
+    def is_in_charge(self, lock: disk.Lock) -> bool:
+        """Whether the lock that this conductor holds is still the one of the project."""
+        try:
+            return os.path.samestat(os.fstat(lock.fd), os.stat(self._paths.conductor_lock))
+        except OSError:
+            return False
+
     def retire(self, lock: disk.Lock) -> bool:
         """Give up the conductor's lock unless work has come; no request can fall between."""
         with self._ledger.writing() as writer:
@@ -317,13 +324,14 @@ def _lock(paths: ProjectPaths) -> disk.Lock | None:
 def _work(conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
     idle_since = time.monotonic()
     complaint = ""
-    while True:
+    # Without the folder, or with another one in its place, somebody else conducts, or nobody should.
+    while conductor.is_in_charge(lock):
         try:
             busy = conductor.step()
-        except Refusal as refusal:
-            # Settings or ledger must be mended by a person; running trainings go on meanwhile.
-            if str(refusal) != complaint:
-                complaint = str(refusal)
+        except (Refusal, OSError) as problem:
+            # Settings, ledger or disk must be mended by a person; running trainings go on meanwhile.
+            if str(problem) != complaint:
+                complaint = str(problem)
                 logger.warning("%s", complaint)
             busy = False
         if busy:
@@ -336,7 +344,7 @@ def _work(conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
 def _retire(conductor: Conductor, lock: disk.Lock) -> bool:
     try:
         return conductor.retire(lock)
-    except Refusal:
+    except (Refusal, OSError):
         lock.release()
         return True
 
