@@ -1,5 +1,6 @@
 """An engine without processes: what a run prints is a function of its command, at once."""
 
+import itertools
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ class Training:
 
 def option(argv: Sequence[str], name: str, default: str = "") -> str:
     """The value of an option of a command; the last one counts."""
-    return dict(zip(argv, argv[1:], strict=False)).get(name, default)
+    return dict(itertools.pairwise(argv)).get(name, default)
 
 
 def train(argv: Sequence[str]) -> Training:

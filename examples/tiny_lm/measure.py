@@ -1,7 +1,5 @@
 """Train every arm of the README's table over five seeds and print the table."""
 
-from __future__ import annotations
-
 import json
 import statistics
 import subprocess
@@ -37,7 +35,7 @@ def run(options: list[str], seed: int, folder: Path) -> tuple[float, float]:
 
 def main() -> None:
     """Run all the arms, one run at a time so that the seconds mean something."""
-    print("| arm | option | mean val_loss | std | sigmas from baseline | seconds per run |")
+    print("| arm | option | mean val_loss | std | sigma better | seconds per run |")
     print("|---|---|---|---|---|---|")
     baseline: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -45,11 +43,11 @@ def main() -> None:
             runs = [run(options, seed, Path(folder)) for seed in SEEDS]
             losses = [loss for loss, _ in runs]
             baseline = baseline or losses
-            shift = statistics.mean(losses) - statistics.mean(baseline)
+            improvement = statistics.mean(baseline) - statistics.mean(losses)
             print(
                 f"| {arm} | `{' '.join(options) or '(none)'}` | {statistics.mean(losses):.4f} "
                 f"| {statistics.stdev(losses):.4f} "
-                f"| {shift / statistics.stdev(baseline):+.2f} "
+                f"| {improvement / statistics.stdev(baseline):+.2f} "
                 f"| {statistics.mean(seconds for _, seconds in runs):.1f} |",
                 flush=True,
             )

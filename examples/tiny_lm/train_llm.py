@@ -1,5 +1,4 @@
-"""
-Train a small character-level language model, written in numpy alone.
+"""Train a small character-level language model, written in numpy alone.
 
 The model reads a fixed window of characters and predicts the next one: an
 embedding per character, one hidden ReLU layer and a softmax, trained with
@@ -7,8 +6,6 @@ AdamW.  Its text is the Python standard library's own source, so the script
 needs no download.  One "token" is one character that the model is trained to
 predict.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -49,8 +46,7 @@ NEWLINE, VOCAB = 0, len(ALPHABET)
 
 
 def load_corpus(stdlib: Path | None = None) -> tuple[Array, Array]:
-    """
-    Return training and validation text as character ids.
+    """Return training and validation text as character ids.
 
     The last tenth of each module validates, so that both parts have the same
     mix of styles.  A module that this Python version lacks is skipped.
@@ -73,17 +69,15 @@ def load_corpus(stdlib: Path | None = None) -> tuple[Array, Array]:
 
 
 class CharModel:
-    """
-    Embedding, one hidden ReLU layer and a softmax over the next character.
+    """Embedding, one hidden ReLU layer and a softmax over the next character.
 
     All parameters are views into one flat vector, and so are the gradients,
     which lets the optimiser update everything in a few vector operations.
     """
 
     def __init__(
-        self, context: int, embed_dim: int, hidden: int,
-        rng: np.random.Generator, dtype: Any = np.float32,
-    ) -> None:  # fmt: skip
+        self, context: int, embed_dim: int, hidden: int, rng: np.random.Generator, dtype: Any = np.float32
+    ) -> None:
         width = context * embed_dim
         shapes = {
             "embed": (VOCAB, embed_dim),
@@ -105,11 +99,7 @@ class CharModel:
             start = stop
         # He initialisation for the ReLU layer; a small output layer so that
         # the first predictions are close to uniform.
-        scales = {
-            "embed": 1.0,
-            "w1": math.sqrt(2 / width),
-            "w2": 0.5 / math.sqrt(hidden),
-        }
+        scales = {"embed": 1.0, "w1": math.sqrt(2 / width), "w2": 0.5 / math.sqrt(hidden)}
         for name, scale in scales.items():
             self.p[name][...] = rng.standard_normal(shapes[name]) * scale
 
@@ -138,7 +128,7 @@ class CharModel:
         return total / len(x)
 
     def loss_and_grad(self, x: Array, y: Array, mask: Array | None = None) -> float:
-        """Return the batch's mean loss and leave its gradient in ``flat_grad``."""
+        """Return the batch's mean loss and leave its gradient in `flat_grad`."""
         inputs, hidden, logits = self.forward(x, mask)
         rows = np.arange(len(x))
         d_logits = np.exp(logits)
@@ -160,8 +150,7 @@ class CharModel:
         return loss
 
     def _embedding_grad(self, ids: Array, d_inputs: Array) -> None:
-        """
-        Add up the rows of ``d_inputs`` by character id.
+        """Add up the rows of `d_inputs` by character id.
 
         Sorting and one segmented sum are several times faster than np.add.at.
         """
@@ -183,7 +172,7 @@ class AdamW:
         self.m, self.v, self.t = np.zeros_like(flat), np.zeros_like(flat), 0
 
     def step(self, grad: Array, lr: float) -> None:
-        """Move the parameters one step against ``grad``."""
+        """Move the parameters one step against `grad`."""
         self.t += 1
         self.m += (1 - self.BETA1) * (grad - self.m)
         self.v += (1 - self.BETA2) * (grad * grad - self.v)
@@ -194,23 +183,17 @@ class AdamW:
 
 
 def windows(ids: Array, context: int) -> tuple[Array, Array]:
-    """Return every window of ``context`` characters and the one that follows it."""
+    """Return every window of `context` characters and the one that follows it."""
     view = np.lib.stride_tricks.sliding_window_view(ids, context + 1)
     return view[:, :context], view[:, context]
 
 
-def example_order(
-    n: int,
-    total: int,
-    buffer: int,
-    rng: np.random.Generator,
-    again: np.random.Generator,
-) -> Array:
-    """
-    Return ``total`` example numbers: one fresh permutation of ``n`` per epoch.
+def example_order(n: int, total: int, buffer: int, rng: np.random.Generator, again: np.random.Generator) -> Array:
+    """Return `total` example numbers: one fresh permutation of `n` per epoch.
 
-    A ``buffer`` above 1 shuffles again within consecutive blocks of that many
-    examples.  A shuffled uniform permutation is still a uniform permutation.
+    A `buffer` above 1 shuffles again within consecutive blocks of that many
+    examples.  Within an epoch that changes nothing but the draw: a shuffled
+    uniform permutation is still a uniform permutation.
     """
     epochs = -(-total // n)
     order = np.concatenate([rng.permutation(n) for _ in range(epochs)])[:total]
@@ -232,7 +215,7 @@ def learning_rate(step: int, steps: int, peak: float, schedule: str) -> float:
 
 
 def fmt(loss: float) -> str:
-    """Format a loss; a diverged run (inf or nan) always reads ``nan``."""
+    """Format a loss; a diverged run (inf or nan) always reads `nan`."""
     return f"{loss:.4f}" if math.isfinite(loss) else "nan"
 
 
@@ -271,16 +254,12 @@ def train(args: argparse.Namespace, train_ids: Array, val_ids: Array) -> tuple[C
                 flush=True,
             )
     metrics = {"val_loss": val_loss, "train_loss": train_loss, "steps": steps}
-    return model, metrics | {
-        "tokens": steps * size,
-        "seconds": time.perf_counter() - start,
-    }
+    return model, metrics | {"tokens": steps * size, "seconds": time.perf_counter() - start}
 
 
 def save(
-    folder: Path, model: CharModel, config: dict[str, Any], corpus: tuple[Array, Array],
-    metrics: dict[str, float],
-) -> None:  # fmt: skip
+    folder: Path, model: CharModel, config: dict[str, Any], corpus: tuple[Array, Array], metrics: dict[str, float]
+) -> None:
     """Write the parameters and the metrics."""
     parameters: dict[str, Any] = dict(model.p)
     np.savez(folder / "checkpoint.npz", **parameters)
@@ -297,10 +276,12 @@ def save(
 
 
 def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], Any]:
-    """Return an argparse type: a ``kind`` of at least ``low`` and below ``high``."""
+    """Return an argparse type: a `kind` of at least `low` and below `high`."""
 
     def parse(text: str) -> Any:
         value = kind(text)
+        if not -math.inf < value < math.inf:
+            raise ValueError  # argparse says "invalid float value"
         if not low <= value < high:
             limit = "" if high == math.inf else f" and below {high}"
             raise argparse.ArgumentTypeError(f"{text} is not at least {low}{limit}")
@@ -321,12 +302,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     options: tuple[tuple[str, Callable[[str], Any], Any, str], ...] = (
         ("train_tokens", number(int, 1), 1_000_000, "characters to train on"),
         ("seed", number(int, 0), 42, "of initialisation, data order and dropout"),
-        (
-            "output_dir",
-            Path,
-            Path("checkpoints/run"),
-            "for checkpoint and metrics.json",
-        ),
+        ("output_dir", Path, Path("checkpoints/run"), "for checkpoint and metrics.json"),
         ("context", number(int, 1, 1000), 8, "characters that the model sees"),
         ("embed_dim", number(int, 1), 8, "numbers per character embedding"),
         ("hidden", number(int, 1), 48, "units in the hidden layer"),
@@ -353,10 +329,7 @@ def main(argv: list[str] | None = None) -> int:
         (args.output_dir / "metrics.json").unlink(missing_ok=True)
         corpus = load_corpus()
     except (FileExistsError, NotADirectoryError):
-        print(
-            f"error: --output_dir {args.output_dir}: a file is in the way",
-            file=sys.stderr,
-        )
+        print(f"error: --output_dir {args.output_dir}: a file is in the way", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The demonstration: a real server over stdio, real training, the protocol's story."""
 
+import io
 import json
 import os
 import sys
@@ -16,9 +17,11 @@ from mcp import MCPError, StdioServerParameters
 from mcp.client import Client
 from mcp.client.stdio import stdio_client
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
-from rich.progress import BarColumn, Progress, ProgressBar, Task, TextColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 from seedproof.errors import NextCall, Refusal
@@ -30,34 +33,30 @@ from seedproof_mcp.paths import ProjectPaths
 __all__ = ["run_demo"]
 
 EXAMPLE = Path("examples/tiny_lm/train_llm.py")
-# Thirteen runs take about a minute; the rest is for slow machines and for a training on the same slot.
+# All runs take about a minute; the rest is for slow machines and for another training on the same slot.
 LIMIT_S = 1800.0
 CLEAN_UP_S = 30.0
-# The conductor outlives the last run by this much; its folder can be removed only afterwards.
+# The conductor outlives the last run by this much, and the folder can be removed only afterwards.
 IDLE_S = "1"
-VERDICT_STYLES = {"WINNER": "green", "NEUTRAL": "yellow", "LOSER": "red"}
+STYLES = {"WINNER": "green", "NEUTRAL": "yellow", "LOSER": "red"}
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """One experiment of the story and what the protocol should say about it."""
-
     title: str
-    name: str
-    flags: tuple[str, ...]
-    hypothesis: str
-    verdict: str
+    arguments: dict[str, Any]
+    verdict: str  # what the protocol should say
 
 
+_BETTER = {"experiment": "higher_lr", "flags": ["--lr", "0.02"], "hypothesis": "a higher learning rate learns more"}
+_NULL = {
+    "experiment": "shuffle_twice",
+    "flags": ["--shuffle_buffer", "4096"],
+    "hypothesis": "null: shuffling twice is no better than once",
+}
 TRIALS = (
-    _Trial("A flag that helps", "higher_lr", ("--lr", "0.02"), "a higher learning rate learns more", "WINNER"),
-    _Trial(
-        "A flag that does nothing",
-        "shuffle_twice",
-        ("--shuffle_buffer", "4096"),
-        "null: shuffling twice is no better than once",
-        "NEUTRAL",
-    ),
+    _Trial("3. A flag that helps", _BETTER, "WINNER"),
+    _Trial("4. A flag that does nothing", _NULL, "NEUTRAL"),
 )
 
 
@@ -71,25 +70,15 @@ class _Expectations:
     def __init__(self) -> None:
         self.results: list[tuple[bool, str]] = []
 
-    def check(self, holds: bool, promise: str, found: object) -> None:
-        """Note a promise; `found` is what happened instead."""
-        self.results.append((holds, promise if holds else f"{promise}; instead: {found}"))
-
-    def fail(self, sentence: str) -> None:
-        """Note what nobody should have seen."""
-        self.results.append((False, sentence))
-
-    @property
-    def all_met(self) -> bool:
-        """Whether every promise was kept."""
-        return all(holds for holds, _ in self.results)
+    def check(self, holds: bool, promise: str, found: object = "") -> None:
+        """Note a promise; `found` is what was seen in its place, if the promise does not say it."""
+        self.results.append((holds, promise if holds or not found else f"{promise}; instead: {found}"))
 
 
 class _TimeBar(BarColumn):
     """A bar of elapsed time: it goes on between two progress notifications."""
 
     def render(self, task: Task) -> ProgressBar:
-        """The bar as it stands at this moment."""
         bar = super().render(task)
         if bar.total is not None:
             bar.completed = min(bar.total, task.completed + time.monotonic() - task.fields["told_at"])
@@ -97,200 +86,278 @@ class _TimeBar(BarColumn):
 
 
 class _Screen:
-    """Everything the story shows; plain lines where the output is no terminal."""
+    """Shows the story; plain lines where the output is no terminal."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # an ASCII terminal gets ? for ✓
         self.console = Console(highlight=False)
         self.is_live = self.console.is_interactive and sys.stdout.isatty()
-        self._chapters = 0
 
-    def say(self, text: str, style: str = "") -> None:
+    def say(self, text: str, style: str = "", indent: int = 4) -> None:
         """One line; only a terminal has an edge to wrap at."""
-        self.console.print(Text(text, style), soft_wrap=not self.is_live)
+        if self.is_live:
+            self.console.print(Padding(Text(text, style), (0, 0, 0, indent), expand=False))
+        else:
+            self.console.print(Text(" " * indent + text, style), soft_wrap=True)
 
-    def chapter(self, title: str) -> None:
+    def title(self, text: str) -> None:
         """The heading of the next part."""
-        self._chapters += 1
-        self.say(f"\n{self._chapters}. {title}", "bold")
+        self.console.print()
+        self.say(text, "bold", 0)
 
-    def call(self, tool: str, arguments: dict[str, Any]) -> None:
-        """A call as the agent makes it."""
-        self.say(f"  > {NextCall(tool, '', arguments)}", "cyan")
+    def show(self, block: RenderableType) -> None:
+        """A table or a panel."""
+        self.console.print(Padding(block, (0, 0, 0, 4), expand=False))
 
-    def table(self, *columns: str, rows: list[list[str]], means: list[str]) -> None:
-        """Numbers per seed, and their mean below a line."""
-        table = Table(*[Column(name, justify="right") for name in columns], box=box.SIMPLE_HEAD, show_footer=True)
-        for column, mean in zip(table.columns, means, strict=True):
-            column.footer = mean
+    def table(self, names: list[str], rows: list[list[str]], summaries: list[dict[str, Any]]) -> None:
+        """Numbers for each seed, and their mean below a line."""
+        footers = ["mean ± std", *(f"{one['mean']:.4f} ± {one['std']:.4f}" for one in summaries)]
+        columns = [Column(name, footer, justify="right") for name, footer in zip(names, footers, strict=True)]
+        table = Table(*columns, box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
         for row in rows:
             table.add_row(*row)
-        self.console.print(table)
-
-    def verdict(self, headline: str, details: list[str]) -> None:
-        """The verdict in its colour, then what stands behind it."""
-        style = VERDICT_STYLES[headline.split(":")[0]]
-        self.console.print(Panel.fit(Text(headline, f"bold {style}"), border_style=style))
-        for line in details:
-            self.say(f"  {line}")
+        self.show(table)
 
     @contextmanager
-    def bar(self, title: str, usual_s: float | None) -> Iterator[Any]:
+    def bar(self, name: str, usual_s: float | None) -> Iterator[Any]:
         """The progress callback of one run; it moves a bar on a terminal and nothing elsewhere."""
-        message = TextColumn("{task.fields[message]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
-        columns = (TextColumn("    {task.description}"), _TimeBar(bar_width=24), message)
+        told = TextColumn("{task.fields[told]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+        columns = (TextColumn("    {task.description}"), _TimeBar(bar_width=24), told)
         with Progress(*columns, console=self.console, transient=True, disable=not self.is_live, expand=True) as bars:
-            bar = bars.add_task(title, total=usual_s, message="starting", told_at=time.monotonic())
+            bar = bars.add_task(name, total=usual_s, told="starting", told_at=time.monotonic())
 
             async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-                told = {"message": message or "", "told_at": time.monotonic()}
-                bars.update(bar, completed=progress, total=total or usual_s, **told)
+                now = time.monotonic()
+                bars.update(bar, completed=progress, total=total or usual_s, told=message or "", told_at=now)
 
             yield on_progress
 
 
-class _Agent:
-    """Calls the tools as an agent does, and follows `next`."""
+class _Story:
+    """An agent that follows `next`, and what should come of it."""
 
-    def __init__(self, client: Client, screen: _Screen) -> None:
-        self._client = client
-        self._screen = screen
-        self._usual_s: float | None = None
+    def __init__(self, client: Client, screen: _Screen, expect: _Expectations) -> None:
+        self.client, self.screen, self.expect = client, screen, expect
+        self.usual_s: float | None = None
 
-    async def call(self, tool: str, on_progress: Any = None, **arguments: Any) -> tuple[str, dict[str, Any]]:
-        """The text and the structure of an answer, refused or not."""
-        result = await self._client.call_tool(tool, arguments, progress_callback=on_progress)
-        text = "\n".join(block.text for block in result.content if block.type == "text")
-        if result.structured_content is None:
-            raise _StoryEnded(f"{tool} answered without a structure: {text}")
-        return text, result.structured_content
+    async def tell(self) -> list[str]:
+        """From the first refusal to the last report; the reports' paths."""
+        answer = await self.ask_too_early()
+        answer = await self.measure_baseline(answer)
+        reports = [answer["path"]]
+        for trial in TRIALS:
+            answer = await self.try_flags(answer, trial)
+            reports.append(answer["path"])
+        return reports
+
+    async def ask_too_early(self) -> dict[str, Any]:
+        self.screen.title("1. An impatient agent asks for a verdict first")
+        arguments = {"experiment": TRIALS[0].arguments["experiment"]}
+        text, data = await self.call("compare", arguments, may_refuse=True)
+        self.screen.say(text, "red")
+        code = data.get("refusal", {}).get("code", "an answer")
+        self.expect.check(code == "baseline_missing", "compare without a baseline is refused: baseline_missing", code)
+        words = [word for word in STYLES if word in text + json.dumps(data)]
+        self.expect.check(not words, "the refusal has no verdict word in it", ", ".join(words))
+        return data
+
+    async def measure_baseline(self, answer: dict[str, Any]) -> dict[str, Any]:
+        self.screen.title("2. The baseline: how far apart are seeds of the same code?")
+        await self.run_arm(answer)
+        text, status = await self.call("check_baseline", {})
+        rows = [row for row in status["seeds"] if row["state"] == "succeeded"]
+        self.expect.check(len(rows) == 5, "the baseline has five seeds", len(rows))
+        phase = f"{status['phase']}: {status['reason'] or 'no reason given'}"
+        self.expect.check(status["phase"] == "ready", "the baseline is ready after its five seeds", phase)
+        if status["phase"] != "ready":
+            raise _StoryEnded("without a baseline the story ended early")
+        metrics = status["metrics"]
+        shown = [[str(row["seed"]), *(f"{row['metrics'][name]:.4f}" for name in metrics)] for row in rows]
+        self.screen.table(["seed", *metrics], shown, list(metrics.values()))
+        for line in text.splitlines()[:2]:
+            self.screen.say(line)
+        return await self.report(status)
+
+    async def try_flags(self, answer: dict[str, Any], trial: _Trial) -> dict[str, Any]:
+        flags = " ".join(trial.arguments["flags"])
+        self.screen.title(f"{trial.title}: {flags}")
+        answer = await self.run_arm(answer, trial.arguments)
+        text, compared = await self.follow(answer, "compare")
+        self.show_verdict(text, compared)
+        self.expect.check(
+            compared["verdict"] == trial.verdict, f"{flags} is judged {trial.verdict}", compared["headline"]
+        )
+        return await self.report(compared)
+
+    def show_verdict(self, text: str, compared: dict[str, Any]) -> None:
+        arms = [compared[f"{arm}_metrics"]["val_loss"] for arm in ("baseline", "experiment")]
+        values = [arm["per_seed"] for arm in arms]
+        rows = [[seed, *(f"{arm[seed]:.4f}" if seed in arm else "" for arm in values)] for seed in values[0]]
+        self.screen.table(["seed", "baseline", compared["experiment"]], rows, arms)
+        style = STYLES[compared["verdict"]]
+        self.screen.show(Panel.fit(Text(compared["headline"], f"bold {style}"), border_style=style))
+        for line in text.splitlines()[1:]:
+            if not line.startswith(("Next: ", "Ledger: ")):
+                self.screen.say(line)
+
+    async def report(self, answer: dict[str, Any]) -> dict[str, Any]:
+        text, report = await self.follow(answer, "write_report")
+        self.screen.say(text.splitlines()[0])
+        return report
+
+    async def run_arm(self, answer: dict[str, Any], chosen: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Follow `next` from run to run until the arm has what it needs; `chosen` fills the first call."""
+        chosen = chosen or {}
+        while (due := answer["next"])["tool"] == "run_seed" and set(due["you_choose"]) <= set(chosen):
+            answer, chosen = await self.run({**due["arguments"], **chosen}), {}
+        return answer
+
+    async def run(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """One run to its end, however many calls the waiting takes."""
+        with self.screen.bar(arguments.get("experiment", "baseline"), self.usual_s) as on_progress:
+            _, data = await self.call("run_seed", arguments, on_progress)
+            while data["state"] in ("queued", "running"):
+                _, data = await self.call("run_seed", data["next"]["arguments"], on_progress)
+        name = f"{data['experiment'] or 'baseline'} seed {data['seed']}"
+        if data["state"] != "succeeded":
+            raise _StoryEnded(f"{name} should succeed; instead: {data['state']}, {data['reason']}")
+        loss, self.usual_s = data["metrics"]["val_loss"], data["metrics"]["wall_time_s"]
+        self.screen.say(f"{name}: val_loss {loss:.4f} in {self.usual_s:.1f} s")
+        return data
 
     async def follow(self, answer: dict[str, Any], tool: str) -> tuple[str, dict[str, Any]]:
         """Make the call that `next` names, which has to be one of this tool."""
-        due = answer["next"] or {"tool": "nothing", "arguments": {}, "you_choose": []}
-        if due["tool"] != tool or due["you_choose"]:
-            raise _StoryEnded(f"`next` should name {tool}, but names {_spell(due)}")
-        self._screen.call(tool, due["arguments"])
-        text, data = await self.call(tool, **due["arguments"])
-        return _accepted(text, data)
-
-    async def run_arm(self, answer: dict[str, Any], **chosen: Any) -> dict[str, Any]:
-        """Follow `next` from run to run until the arm has what it needs; `chosen` fills the first call."""
         due = answer["next"]
-        while due is not None and due["tool"] == "run_seed" and set(due["you_choose"]) <= set(chosen):
-            arguments, chosen = {**due["arguments"], **chosen}, {}
-            self._screen.call("run_seed", arguments)
-            answer = await self._run(arguments)
-            due = answer["next"]
-        return answer
+        if due["tool"] != tool:
+            raise _StoryEnded(f"`next` should name {tool}; instead: {due['tool']} ({due['why']})")
+        return await self.call(tool, due["arguments"])
 
-    async def _run(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        title = f"{arguments.get('experiment', 'baseline')} seed {arguments.get('seed', '')}".rstrip()
-        with self._screen.bar(title, self._usual_s) as on_progress:
-            data = _accepted(*await self.call("run_seed", on_progress, **arguments))[1]
-            while data["state"] in ("queued", "running"):
-                data = _accepted(*await self.call("run_seed", on_progress, **data["next"]["arguments"]))[1]
-        title = f"{data['experiment'] or 'baseline'} seed {data['seed']}"
-        if data["state"] != "succeeded":
-            raise _StoryEnded(f"{title} should succeed; instead: {data['state']}, {data['reason']}")
-        self._usual_s = data["metrics"]["wall_time_s"]
-        self._screen.say(f"    {title}: val_loss {data['metrics']['val_loss']:.4f}, {self._usual_s:.1f} s")
-        return data
+    async def call(
+        self, tool: str, arguments: dict[str, Any], on_progress: Any = None, may_refuse: bool = False
+    ) -> tuple[str, dict[str, Any]]:
+        """Text and structure of the answer to one call."""
+        self.screen.say(f"> {NextCall(tool, '', arguments)}", "cyan", 2)
+        result = await self.client.call_tool(tool, arguments, progress_callback=on_progress)
+        text = "\n".join(block.text for block in result.content if block.type == "text")
+        if result.structured_content is None or (result.is_error and not may_refuse):
+            raise _StoryEnded(f"{tool} should answer; instead: {text}")
+        return text, result.structured_content
 
 
-def _accepted(text: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    if "refusal" in data:
-        raise _StoryEnded(f"the server refused what should be allowed: {text}")
-    return text, data
+def run_demo(keep: bool = False, script: Path | None = None) -> int:
+    """Tell the story; 0 only if the protocol behaved as described.
+
+    Args:
+        keep: Leave the project folder behind and print its path.
+        script: The training script; the example by default.
+    """
+    screen, expect = _Screen(), _Expectations()
+    project = Path(tempfile.mkdtemp(prefix="seedproof-demo-"))
+    screen.say("A small language model is trained on this machine, for about a minute in all.", "bold", 0)
+    screen.say("Lines with > are calls to a real MCP server over stdio; each does what the last `next` said.", "", 0)
+    try:
+        _prepare(project, script or _example())
+        anyio.run(_converse, project, screen, expect)
+        return _summarize(screen, expect)
+    except OSError as error:
+        screen.say(f"The demonstration cannot be set up: {error}", "bold red", 0)
+        return 1
+    except KeyboardInterrupt:
+        screen.say("Stopped.", "bold", 0)
+        return 130
+    finally:
+        _leave(project, keep, screen)
 
 
-def _spell(due: dict[str, Any]) -> str:
-    return str(NextCall(due["tool"], "", due["arguments"], tuple(due["you_choose"])))
+def _example() -> Path:
+    """The example script: inside the package in a wheel, beside the packages in a checkout."""
+    package = Path(__file__).parent
+    packaged = package / EXAMPLE
+    return packaged if packaged.is_file() else package.parents[1] / EXAMPLE
 
 
-# --- the story --------------------------------------------------------------------------------
+def _prepare(project: Path, script: Path) -> None:
+    disk.copy_file(script, project / "train_llm.py")
+    # The example needs numpy, which this interpreter has; whether `python3` has it, nobody knows.
+    settings = f"[settings]\npython = {json.dumps(sys.executable)}\n"
+    disk.write_atomic(ProjectPaths(project).settings, settings.encode())
 
 
-async def _tell(agent: _Agent, screen: _Screen, expect: _Expectations) -> list[str]:
-    """The whole story; the paths of its reports."""
-    reports = []
-    answer = await _ask_too_early(agent, screen, expect)
-    answer = await _measure_baseline(agent, screen, expect, answer)
-    reports.append(answer["path"])
-    for trial in TRIALS:
-        answer = await _try_flags(agent, screen, expect, answer, trial)
-        reports.append(answer["path"])
-    return reports
-
-
-async def _ask_too_early(agent: _Agent, screen: _Screen, expect: _Expectations) -> dict[str, Any]:
-    screen.chapter("An impatient agent asks for a verdict first")
-    arguments = {"experiment": TRIALS[0].name}
-    screen.call("compare", arguments)
-    text, data = await agent.call("compare", **arguments)
-    screen.say(f"    {text}", "red")
-    code = data.get("refusal", {}).get("code", "an answer")
-    expect.check(code == "baseline_missing", "compare before the baseline is refused with baseline_missing", code)
-    words = [word for word in VERDICT_STYLES if word in text + json.dumps(data)]
-    expect.check(not words, "the refusal has no verdict word in it", ", ".join(words))
-    return data
-
-
-async def _measure_baseline(
-    agent: _Agent, screen: _Screen, expect: _Expectations, answer: dict[str, Any]
-) -> dict[str, Any]:
-    screen.chapter("The baseline: how far do seeds of the same code differ?")
-    await agent.run_arm(answer)
-    screen.call("check_baseline", {})
-    text, status = _accepted(*await agent.call("check_baseline"))
-    done = [row for row in status["seeds"] if row["state"] == "succeeded"]
-    found = f"{status['phase']}, {status['reason'] or 'no reason given'}"
-    expect.check(len(done) == 5, "five baseline seeds are measured", f"{len(done)}")
-    expect.check(status["phase"] == "ready", "the baseline is ready after its five seeds", found)
-    if status["phase"] != "ready":
-        raise _StoryEnded("without a baseline the story ends here")
-    _show_baseline(screen, status)
-    for line in text.splitlines()[:2]:
-        screen.say(f"    {line}")
-    return await _report(agent, screen, status)
-
-
-def _show_baseline(screen: _Screen, status: dict[str, Any]) -> None:
-    loss, seconds = status["metrics"]["val_loss"], status["metrics"]["wall_time_s"]
-    rows = [
-        [str(row["seed"]), f"{row['metrics']['val_loss']:.4f}", f"{row['metrics']['wall_time_s']:.1f}"]
-        for row in status["seeds"]
-    ]
-    means = ["mean ± std", f"{loss['mean']:.4f} ± {loss['std']:.4f}", f"{seconds['mean']:.1f} ± {seconds['std']:.1f}"]
-    screen.table("seed", "val_loss", "seconds", rows=rows, means=means)
-
-
-async def _report(agent: _Agent, screen: _Screen, answer: dict[str, Any]) -> dict[str, Any]:
-    text, data = await agent.follow(answer, "write_report")
-    screen.say(f"    {text.splitlines()[0]}")
-    return data
-
-
-async def _try_flags(
-    agent: _Agent, screen: _Screen, expect: _Expectations, answer: dict[str, Any], trial: _Trial
-) -> dict[str, Any]:
-    flags = " ".join(trial.flags)
-    screen.chapter(f"{trial.title}: {flags}")
-    answer = await agent.run_arm(
-        answer, experiment=trial.name, flags=list(trial.flags), hypothesis=trial.hypothesis
+async def _converse(project: Path, screen: _Screen, expect: _Expectations) -> None:
+    """Start the server, tell the story, look at what it left."""
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "seedproof_mcp.cli", "serve", "--project", str(project)],
+        env={**os.environ, "SEEDPROOF_IDLE_S": IDLE_S},
     )
-    text, data = await agent.follow(answer, "compare")
-    _show_comparison(screen, data)
-    details = [line for line in text.splitlines()[1:] if not line.startswith(("Next:", "Ledger:"))]
-    screen.verdict(data["headline"], details)
-    expect.check(data["verdict"] == trial.verdict, f"{flags} is judged {trial.verdict}", data["headline"])
-    return await _report(agent, screen, data)
+    with tempfile.TemporaryFile("w+", errors="replace") as errlog:
+        # What goes wrong arrives bare or in the groups of the client's tasks: `except*` takes both.
+        try:
+            with anyio.fail_after(LIMIT_S):
+                async with Client(stdio_client(server, errlog)) as client:
+                    reports = await _Story(client, screen, expect).tell()
+            _look_around(project, screen, expect, reports)
+        except* _StoryEnded as group:
+            expect.check(False, _sentence(group))
+        except* TimeoutError:
+            expect.check(False, f"the story should take less than {LIMIT_S / 60:g} minutes")
+        except* (MCPError, OSError) as group:
+            expect.check(False, f"the server should answer; instead: {_sentence(group)}{_last_words(errlog)}")
 
 
-def _show_comparison(screen: _Screen, data: dict[str, Any]) -> None:
-    arms = [data["baseline_metrics"]["val_loss"], data["experiment_metrics"]["val_loss"]]
-    rows = [
-        [seed, *(f"{arm['per_seed'][seed]:.4f}" if seed in arm["per_seed"] else "" for arm in arms)]
-        for seed in arms[0]["per_seed"]
-    ]
-    means = ["mean ± std", *(f"{arm['mean']:.4f} ± {arm['std']:.4f}" for arm in arms)]
-    screen.table("seed", "baseline", data["experiment"], rows=rows, means=means)
+def _sentence(group: BaseExceptionGroup[Any]) -> str:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return str(first)
+
+
+def _last_words(errlog: IO[str]) -> str:
+    """The last line on the server's stderr; it often names the cause."""
+    errlog.seek(0)
+    lines = errlog.read().strip().splitlines()
+    return f" ({lines[-1].strip()})" if lines else ""
+
+
+def _look_around(project: Path, screen: _Screen, expect: _Expectations, reports: list[str]) -> None:
+    screen.title("The reports")
+    for path in reports:
+        screen.say(str(project / path))
+    missing = [path for path in reports if not (project / path).is_file()]
+    expect.check(not missing, f"{len(reports)} reports are written", f"{', '.join(missing)} missing")
+    left = [path.name for path in (project / "checkpoints").glob("*")]
+    expect.check(not left, "the checkpoints are removed after the reports", f"{', '.join(left)} left")
+
+
+def _summarize(screen: _Screen, expect: _Expectations) -> int:
+    screen.title("What the protocol promised")
+    for holds, sentence in expect.results:
+        screen.say(f"{'✓' if holds else '✗'} {sentence}", "green" if holds else "bold red")
+    return 0 if all(holds for holds, _ in expect.results) else 1
+
+
+def _leave(project: Path, keep: bool, screen: _Screen) -> None:
+    """Remove the folder once nothing works in it, unless it is to be kept."""
+    is_quiet = _end_work(project)
+    screen.console.print()
+    if keep or not is_quiet:
+        screen.say(f"The project stays{'' if is_quiet else ', as something still works in it'}: {project}", "", 0)
+    else:
+        disk.remove_tree(project)
+        screen.say("The project is removed again; `seedproof demo --keep` leaves it for you to read.", "", 0)
+
+
+def _end_work(project: Path) -> bool:
+    """Stop what still trains and wait for the conductor to leave; whether it did in time."""
+    lock, lab = ProjectPaths(project).conductor_lock, Lab(project)
+    deadline = time.monotonic() + CLEAN_UP_S
+    while disk.is_locked(lock) and time.monotonic() < deadline:
+        try:
+            running = lab.list_experiments().running
+            if running is not None:
+                lab.stop_run(running.run_id, "the demonstration has ended")
+        except Refusal:
+            pass  # it ended by itself in this moment
+        time.sleep(0.1)
+    return not disk.is_locked(lock)
