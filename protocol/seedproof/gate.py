@@ -211,7 +211,7 @@ def _admit_seed(
         if is_in_the_way(folder):
             raise OutputExists(
                 f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.",
-                _same_call(arm, seed),
+                _same_call(arm, seed, request, records),
             )
     requested = [("run_requested", _requested(arm, seed, attempt)) for seed, attempt in new]
     active = any(run.seed == keys[0][0] and run.state.is_active for run in arm.runs)
@@ -221,9 +221,16 @@ def _admit_seed(
     )
 
 
-def _same_call(arm: Arm, seed: int) -> NextCall:
-    name = {"experiment": arm.experiment} if arm.experiment else {}
-    return NextCall("run_seed", "Runs the seed once the folder is gone.", {**name, "seed": seed})
+def _same_call(
+    arm: Arm, seed: int, request: RunRequest, records: Sequence[tuple[str, Mapping[str, Any]]]
+) -> NextCall:
+    """The refused call; what it declared, as nothing of a refused call is written down."""
+    arguments: dict[str, Any] = {"experiment": arm.experiment} if arm.experiment else {}
+    if arm.experiment and records:
+        arguments |= {"flags": list(request.flags or ()), "hypothesis": request.hypothesis}
+    elif records and request.new_baseline:
+        arguments["new_baseline"] = request.new_baseline
+    return NextCall("run_seed", "Runs the seed once the folder is gone.", {**arguments, "seed": seed})
 
 
 def _requested(arm: Arm, seed: int, attempt: int) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """The command line: wiring between arguments, the lab and the screen."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -92,7 +93,11 @@ def _show(result: "Result") -> int:
 def _serve(options: argparse.Namespace) -> int:
     from seedproof_mcp.app import build_server
 
-    build_server(options.project).run("stdio")
+    try:
+        build_server(options.project).run("stdio")
+    finally:
+        # What a library printed and nobody flushed would reach the client as the process ends.
+        os.dup2(2, 1)
     return 0
 
 

@@ -290,17 +290,19 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
     """Yield a descriptor whose content becomes the file's when the block ends well."""
     # In the same folder, because os.replace works within one file system only.
     temporary = path.with_name(f".seedproof-{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             yield descriptor
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename, error.filename2 = str(path), None  # a name that means something to a reader
         raise
     _sync_folder(path.parent)
 
