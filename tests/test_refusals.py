@@ -320,10 +320,10 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         ),
         {
             "stop_run with an empty reason": Manoeuvre(
-                ("stop_run", {"run_id": "g1-baseline-s42-a1", "reason": " "}), leads_to="run_unknown"
+                ("stop_run", {"run_id": "g1-baseline-s42-a1", "reason": " "}), before=(run(wait_s=0),), held=True
             ),
             "stop_run with an essay": Manoeuvre(
-                ("stop_run", {"run_id": "g1-baseline-s42-a1", "reason": "x" * 2001}), leads_to="run_unknown"
+                ("stop_run", {"run_id": "g1-baseline-s42-a1", "reason": "x" * 2001}), before=(run(wait_s=0),), held=True
             ),
         },
     ),
@@ -718,7 +718,7 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     (
         (
             "flags_changed: near was declared with other flags (2 elements); leave them out, or declare a new "
-            'name. Next: run_seed(experiment="near")'
+            'name. Next: run_seed(experiment="near", seed=512)'
         ),
         {
             "other flags for a declared name": Manoeuvre(
@@ -728,7 +728,10 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
-        ('flags_changed: near was declared with another hypothesis; leave it out. Next: run_seed(experiment="near")'),
+        (
+            "flags_changed: near was declared with another hypothesis; leave it out. "
+            'Next: run_seed(experiment="near", seed=512)'
+        ),
         {
             "another hypothesis for a declared name": Manoeuvre(
                 run(experiment="near", hypothesis="it hurts"), before=(BASELINE, NEAR)

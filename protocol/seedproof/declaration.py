@@ -105,18 +105,17 @@ def _check_not_tried(state: State, baseline: Baseline, request: RunRequest) -> N
             )
 
 
-def check_unchanged(known: Experiment, request: RunRequest) -> None:
+def check_unchanged(known: Experiment, request: RunRequest, following: NextCall) -> None:
     """Refuse a later call that says something else than the first one did.
 
     Raises:
-        FlagsChanged: Other flags, or another hypothesis.
+        FlagsChanged: Other flags, or another hypothesis; `following` goes on with the experiment as declared.
     """
-    again = NextCall("run_seed", "Goes on with the experiment as declared.", {"experiment": known.name})
     if request.flags is not None and normalise_flags(request.flags) != normalise_flags(known.flags):
         raise FlagsChanged(
             f"{known.name} was declared with other flags ({len(known.flags)} elements); "
             "leave them out, or declare a new name.",
-            again,
+            following,
         )
     if request.hypothesis is not None and request.hypothesis.strip() != known.hypothesis:
-        raise FlagsChanged(f"{known.name} was declared with another hypothesis; leave it out.", again)
+        raise FlagsChanged(f"{known.name} was declared with another hypothesis; leave it out.", following)

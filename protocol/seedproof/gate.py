@@ -170,9 +170,9 @@ def _admit_experiment(
             ("flags", "hypothesis"),
         )
     else:
-        check_unchanged(known, request)
-        arm = state.experiment_arm(known)
         following = experiment_next(state, known, baseline)
+        check_unchanged(known, request, following)
+        arm = state.experiment_arm(known)
     look = next_look(arm, baseline, rules)
     if look.failed and not _is_recorded(arm, request):
         raise ArmFailed(

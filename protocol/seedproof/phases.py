@@ -48,7 +48,10 @@ def establish_baseline(arm: Arm, rules: Rules) -> Baseline:
         BaselineMissing: No seed is done.
         BaselineIncomplete: Some seeds are missing.
         BaselineVoid: A seed failed for good or diverged, or the spread is zero.
+        ValueError: The runs are those of an experiment.
     """
+    if arm.experiment is not None:
+        raise ValueError(f"the runs of {arm.experiment} make no baseline")
     look = next_look(arm, None, rules)
     fault = _fault(arm, look, rules)
     if fault:

@@ -1,7 +1,7 @@
 """The frozen values that cross module borders."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import StrEnum
 
 from seedproof.rules import Rules
@@ -184,11 +184,11 @@ class Baseline:
     """Mean of the deciding metric."""
     std: float
     """Sample standard deviation (ddof = 1) of the deciding metric: one sigma. Above 0."""
-    key: object = field(repr=False, compare=False, default=None)
-    """Proof that the guards were passed."""
+    key: InitVar[object] = None
+    """Proof that the guards were passed; not kept, so that no copy with other numbers can be made."""
 
-    def __post_init__(self) -> None:
-        if self.key is not _ESTABLISHED:
+    def __post_init__(self, key: object) -> None:
+        if key is not _ESTABLISHED:
             raise TypeError("a Baseline is made by establish_baseline() alone")
 
     @property

@@ -2,6 +2,7 @@
 
 from seedproof.design import TIE, Look, next_look
 from seedproof.errors import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
+from seedproof.rules import Rules
 from seedproof.stats import cohens_d, effect_size, percent_change, summarize
 from seedproof.values import Arm, Baseline, Comparison, Verdict
 
@@ -76,8 +77,8 @@ def _compare(baseline: Baseline, arm: Arm) -> Comparison:
         baseline=baseline,
         arm=arm,
         verdict=verdict,
-        headline=f"{verdict}: {abs(sigma):.2f} sigma {side}{tail}",
-        reason=_reason(verdict, sigma, rules.winner_sigma, suggestive, rules.suggestive_sigma),
+        headline=f"{verdict}: {_distance(sigma, rules)} sigma {side}{tail}",
+        reason=_reason(verdict, sigma, suggestive, rules),
         delta=delta,
         improvement_sigma=sigma,
         change_percent=percent_change(baseline.mean, baseline.mean + delta),
@@ -94,16 +95,26 @@ def _word(sigma: float, threshold: float) -> Verdict:
     return Verdict.LOSER if sigma <= -threshold + TIE else Verdict.NEUTRAL
 
 
-def _reason(verdict: Verdict, sigma: float, winner: float, suggestive: bool, suggestive_sigma: float) -> str:
+def _distance(sigma: float, rules: Rules) -> str:
+    """The distance with two decimals, or as many as show on which side of a threshold it lies."""
+    thresholds = (rules.suggestive_sigma, rules.winner_sigma)
+
+    def sides(value: float) -> list[bool]:
+        return [value >= threshold - TIE for threshold in thresholds]
+
+    texts = (f"{abs(sigma):.{decimals}f}" for decimals in range(2, 10))
+    return next((text for text in texts if sides(float(text)) == sides(abs(sigma))), repr(abs(sigma)))
+
+
+def _reason(verdict: Verdict, sigma: float, suggestive: bool, rules: Rules) -> str:
+    winner, least = f"{rules.winner_sigma:g}", f"{rules.suggestive_sigma:g}"
     side = "better" if sigma >= 0 else "worse"
-    said = f"The mean is {abs(sigma):.2f} sigma {side} than the baseline's"
+    said = f"The mean is {_distance(sigma, rules)} sigma {side} than the baseline's"
     if verdict is not Verdict.NEUTRAL:
-        return f"{said}; {winner:g} sigma decide."
+        return f"{said}; {winner} sigma decide."
     if suggestive:
-        return f"{said}: at least {suggestive_sigma:g} but less than {winner:g} sigma is suggestive, not conclusive."
-    return (
-        f"{said}; an improvement of less than {suggestive_sigma:g} sigma is noise, a loss of less than {winner:g} too."
-    )
+        return f"{said}: at least {least} but less than {winner} sigma is suggestive, not conclusive."
+    return f"{said}; an improvement of less than {least} sigma is noise, a loss of less than {winner} too."
 
 
 def _wall_time_change(baseline: Baseline, arm: Arm) -> float | None:

@@ -206,12 +206,10 @@ class Lab:
         Raises:
             RunUnknown, RunEnded, BadArguments: Nothing to stop, or no reason given.
         """
-        if not reason.strip() or len(reason) > MAX_REASON:
-            again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
-            raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why the run is stopped.", again)
         grace_s = load_config(self.paths.settings).settings.grace_s
         with self._lock, _writing():
             self._require_active(self._ledger.refresh(), run_id)
+            _require_reason(run_id, reason)
             with self._ledger.writing() as writer:
                 run = self._require_active(writer.state, run_id)
                 if run.state is RunState.QUEUED:
@@ -345,6 +343,12 @@ def _writing() -> Iterator[None]:
             f"{name} cannot be written ({error.strerror}); make the project folder writable, or free space.",
             NextCall("check_baseline", "Shows where the protocol stands; works without writing."),
         ) from error
+
+
+def _require_reason(run_id: str, reason: str) -> None:
+    if not reason.strip() or len(reason) > MAX_REASON:
+        again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
+        raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why the run is stopped.", again)
 
 
 def _unknown_run(run_id: str) -> RunUnknown:

@@ -1,0 +1,75 @@
+"""Runs, arms and baselines made by hand."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from seedproof.phases import establish_baseline
+from seedproof.rules import DEFAULT_VAL_LOSS, MetricRule, Rules
+from seedproof.values import Arm, Baseline, MetricValue, Role, Run, RunState
+
+RULES = Rules()
+MAXIMIZE = Rules(metric=MetricRule(name="val_loss", direction="maximize", pattern=DEFAULT_VAL_LOSS))
+SEEDS = (42, 137, 256, 512, 1024)
+# Mean 4 and, with ddof = 1, sigma 1: the squared distances from the mean add up to 4, and 4 / (5 - 1) = 1.
+ROUND_VALUES = (3.0, 3.0, 4.0, 5.0, 5.0)
+
+
+def make_run(
+    seed: int,
+    value: float | None = None,
+    *,
+    experiment: str | None = "muon",
+    state: RunState = RunState.SUCCEEDED,
+    attempt: int = 1,
+    generation: int = 1,
+    role: Role = Role.MEASURE,
+    wall_time_s: float | None = 10.0,
+    metrics: Mapping[str, MetricValue] | None = None,
+    **more: Any,
+) -> Run:
+    """One run; a value becomes the text that a script would have printed."""
+    arm = "baseline" if experiment is None else f"exp-{experiment}"
+    found = {} if value is None else {"val_loss": MetricValue(value, f"{value:.6g}")}
+    return Run(
+        run_id=f"g{generation}-{arm}-s{seed}-a{attempt}",
+        generation=generation,
+        role=role,
+        experiment=experiment,
+        seed=seed,
+        attempt=attempt,
+        state=state,
+        metrics={**found, **(metrics or {})},
+        wall_time_s=wall_time_s,
+        **more,
+    )
+
+
+def diverged(seed: int, text: str = "nan", **more: Any) -> Run:
+    """A run whose last value was nan or inf."""
+    return make_run(seed, state=RunState.DIVERGED, metrics={"val_loss": MetricValue(None, text)}, **more)
+
+
+def failed(seed: int, *, shown: bool, attempt: int = 1, **more: Any) -> Run:
+    """A run that failed, before or after it had shown a value."""
+    return make_run(seed, 4.0 if shown else None, state=RunState.FAILED, attempt=attempt, **more)
+
+
+def measured(values: Iterable[float], *, seeds: Sequence[int] = SEEDS, **more: Any) -> tuple[Run, ...]:
+    """One finished run for each value."""
+    return tuple(make_run(seed, value, **more) for seed, value in zip(seeds, values, strict=False))
+
+
+def baseline_arm(*runs: Run, generation: int = 1) -> Arm:
+    """The baseline's side."""
+    return Arm(generation=generation, experiment=None, runs=runs)
+
+
+def experiment_arm(*runs: Run, **more: Any) -> Arm:
+    """The experiment's side."""
+    return Arm(**{"generation": 1, "experiment": "muon", "runs": runs, **more})
+
+
+def make_baseline(values: Sequence[float] = ROUND_VALUES, rules: Rules = RULES, **more: Any) -> Baseline:
+    """An established baseline with these values, in the order of its seeds."""
+    runs = measured(values, seeds=rules.baseline_seeds, experiment=None, **more)
+    return establish_baseline(baseline_arm(*runs), rules)
