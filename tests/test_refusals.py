@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from seedproof.errors import NextCall, Refusal
 
@@ -1233,6 +1234,18 @@ async def refused(call: Caller, manoeuvre: Manoeuvre, project: Path) -> Answer:
     manoeuvre.spoil(project)
     tool, arguments = manoeuvre.call
     return await call(tool, **arguments)
+
+
+async def test_a_client_that_checks_answers_against_the_schema_lets_every_tools_refusal_through(project: Path) -> None:
+    async with quick_tools(project) as call:
+        listed = {tool.name: tool.output_schema for tool in (await call.client.list_tools()).tools}
+        settings("[settings]\nslots = 2\n")(project)
+        for tool, arguments in EVERY_TOOL:
+            answer = await call(tool, **arguments)
+            assert answer.is_error
+            jsonschema.validate(answer.data, listed[tool])
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate({**answer.data, "refusal": None}, listed[tool])
 
 
 def next_of(answer: Answer) -> NextCall | None:

@@ -309,8 +309,30 @@ def _strict(
         model.__name__, (model,), {"model_config": ConfigDict(extra="forbid", strict=True)}
     )
     made.fn_metadata.arg_model = strict
+    made.fn_metadata.output_schema = _answers(made.fn_metadata.output_schema or {})
     return StrictTool(
         **{field: getattr(made, field) for field in Tool.model_fields if field != "parameters"},
         parameters=strict.model_json_schema(by_alias=True),
         ledger_head=lab.head,
     )
+
+
+def _answers(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a tool may answer: its result, or a refusal.
+
+    Clients hold error results to the schema as well (seen with the MCP Inspector 2.12): a refusal
+    that did not fit it would reach no model.
+    """
+    refusal = {
+        "type": "object",
+        "description": "Instead of a result, where is_error is set.",
+        "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+        "required": ["code", "message"],
+        "additionalProperties": False,
+    }
+    return {
+        **schema,
+        "properties": {**schema["properties"], "refusal": refusal},
+        "required": ["ledger_head", "next"],
+        "anyOf": [{"required": schema["required"]}, {"required": ["refusal"]}],
+    }

@@ -1,0 +1,90 @@
+"""What the benchmarks share: a figure with its target, and two things measured in turn."""
+
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from typing import TypeVar
+
+__all__ = ["Figure", "in_turn", "machine", "median", "show", "table"]
+
+T = TypeVar("T")
+median = statistics.median
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured cost beside what it is judged against."""
+
+    what: str
+    """The cost, in words."""
+    value: float
+    """The figure that the target is for."""
+    unit: str
+    """`x`, `s` or `ms`."""
+    beside: str
+    """What was run in turn with it, and both medians."""
+    limit: float | None = None
+    """The target: at most this; None where the figure is for information."""
+
+    @property
+    def result(self) -> str:
+        """Whether the target is reached, in one word."""
+        if self.limit is None:
+            return "-"
+        return "reached" if self.value <= self.limit else "**missed**"
+
+    def number(self, value: float) -> str:
+        """A number with this figure's unit."""
+        if self.unit == "x":
+            return f"{value:.2f}x"
+        return f"{value:.3f} s" if self.unit == "s" else f"{value:.1f} {self.unit}"
+
+    @property
+    def target(self) -> str:
+        """The target in words."""
+        return "-" if self.limit is None else f"at most {self.number(self.limit)}"
+
+
+def in_turn(first: Callable[[], T], second: Callable[[], T], pairs: int) -> tuple[list[T], list[T]]:
+    """Both measured `pairs` times in turn, so that a slow moment of the machine strikes both alike."""
+    firsts: list[T] = []
+    seconds: list[T] = []
+    for number in range(pairs):
+        # Whoever goes second finds warmer caches: they take turns at that too.
+        if number % 2:
+            seconds.append(second())
+            firsts.append(first())
+        else:
+            firsts.append(first())
+            seconds.append(second())
+    return firsts, seconds
+
+
+def machine() -> str:
+    """The kind of machine, without its name."""
+    load = "unknown" if not hasattr(os, "getloadavg") else f"{os.getloadavg()[0]:.1f}"
+    return (
+        f"{date.today().isoformat()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, mcp {version('mcp')}, load before the first figure {load}"
+    )
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """The figures as a Markdown table."""
+    rows = [f"| {one.what} | {one.number(one.value)} | {one.beside} | {one.target} | {one.result} |" for one in figures]
+    return "\n".join(["| cost | figure | beside it | target | |", "| --- | ---: | --- | --- | --- |", *rows])
+
+
+def show(measure: Callable[[], Sequence[Figure]]) -> int:
+    """Measure and print: what a benchmark does when it is run alone."""
+    if sys.platform == "win32":
+        print("The benchmarks need Linux or macOS, as Seedproof does.", file=sys.stderr)
+        return 2
+    print(machine(), end="\n\n")
+    print(table(measure()))
+    return 0

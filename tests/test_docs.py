@@ -1,0 +1,173 @@
+"""The documents say what the code does: names, codes, links, snippets, figures."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from seedproof.errors import Refusal
+from seedproof.events import KINDS
+from seedproof.patterns import PRESETS
+from seedproof.rules import MetricRule, Rules
+from seedproof.values import RunState
+from seedproof_mcp import cli
+from seedproof_mcp.config import TEMPLATE, Settings, load_config
+from seedproof_mcp.demo import TRIALS
+
+from tests.conftest import tools
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("skills/*/*.md"), *ROOT.glob("examples/*/*.md")]
+)
+SOURCES = "".join(path.read_text() for folder in ("protocol", "server") for path in (ROOT / folder).rglob("*.py"))
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def without_code(text: str) -> str:
+    """Prose alone: fenced blocks and inline code are not sentences."""
+    return re.sub(r"`[^`\n]+`", "`code`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def snippets(language: str) -> Iterator[tuple[Path, str]]:
+    for path in PAGES:
+        for code in re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), flags=re.DOTALL | re.MULTILINE):
+            yield path, code
+
+
+def anchors(path: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", path.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text()):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        linked = path.parent / name if name else path
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_line_of_prose_is_one_sentence(path: Path) -> None:
+    prose = [
+        line for line in without_code(path.read_text()).splitlines() if not line.startswith(("|", ">", "description: "))
+    ]
+    several = [line for line in prose if re.search(r"[a-z)`][.!?] [A-Z]", line) and not re.match(r"(\d+\.|-) ", line)]
+    assert several == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_page_names_a_folder_of_one_machine(path: Path) -> None:
+    assert not re.search(r"/(root|work|tmp|Users|home/\w+)/", path.read_text())
+
+
+def codes(kind: type[Refusal]) -> Iterator[str]:
+    yield from ([kind.code] if "code" in vars(kind) else [])
+    for child in kind.__subclasses__():
+        yield from codes(child)
+
+
+def rows(text: str, title: str) -> list[str]:
+    """The first cells of the tables in one section, without their backquotes."""
+    section = re.split(r"^#+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    cells = re.findall(r"^\| ([^|]+) \|", section, flags=re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_the_list_of_refusals_is_complete_and_has_no_other() -> None:
+    assert set(rows(page("docs/tools.md"), "Refusals")) == set(codes(Refusal)) - {Refusal.code}
+
+
+def test_the_list_of_notices_is_complete_and_has_no_other() -> None:
+    assert set(rows(page("docs/tools.md"), "Notices")) == set(re.findall(r'\bNotice\("(\w+)"', SOURCES))
+
+
+def test_rules_settings_presets_and_metric_fields_are_listed_with_no_other() -> None:
+    text = page("docs/settings.md")
+    defaults = {str(name) for name in Rules.model_fields}
+    assert defaults <= set(rows(text, "Rules")) <= defaults | set(rows(text, "The metric"))
+    assert set(rows(text, "Settings")) == set(Settings.model_fields)
+    assert set(rows(text, "Presets")) == set(PRESETS)
+    assert set(rows(text, "The metric")) == {*MetricRule.model_fields, "preset"}
+
+
+def test_states_and_kinds_of_records_are_listed_with_no_other() -> None:
+    assert set(rows(page("docs/how-it-runs.md"), "States")) == {state.value for state in RunState}
+    assert set(rows(page("docs/files.md"), "The ledger")) >= KINDS
+
+
+@pytest.mark.anyio
+async def test_every_tool_argument_and_field_is_described(tmp_path: Path) -> None:
+    text = page("docs/tools.md")
+    async with tools(tmp_path) as call:
+        listed = (await call.client.list_tools()).tools
+    assert re.findall(r"^## `(\w+)`", text, flags=re.MULTILINE) == [tool.name for tool in listed]
+    for tool in listed:
+        section = text.split(f"## `{tool.name}`\n", 1)[1].split("\n## ", 1)[0]
+        assert tool.output_schema is not None
+        fields = set(tool.output_schema["properties"]) - {"ledger_head", "notices", "next", "refusal"}
+        if tool.name == "stop_run":
+            fields = set()  # "Returns the run as run_seed does"
+        missing = [name for name in {*tool.input_schema["properties"], *fields} if f"`{name}`" not in section]
+        assert missing == [], tool.name
+
+
+def test_every_command_of_the_command_line_is_in_the_changelog() -> None:
+    (commands,) = [action for action in cli._parser()._actions if isinstance(action.choices, dict)]
+    listed = re.findall(
+        r"`(?:seedproof )?([a-z-]+)`", page("CHANGELOG.md").split("command line over")[1].split("\n")[0]
+    )
+    assert {*listed, "serve"} == set(commands.choices)
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    targets = set(re.findall(r"^(\w+):", page("Makefile"), flags=re.MULTILINE))
+    named = {name for path in PAGES for name in re.findall(r"\bmake ([a-z]+)`?$", path.read_text(), re.MULTILINE)}
+    assert named <= targets
+    assert {"demo", "test"} <= named
+
+
+def test_every_settings_snippet_and_the_template_load(tmp_path: Path) -> None:
+    texts = [TEMPLATE, *(code for path, code in snippets("toml") if path.name == "settings.md")]
+    assert len(texts) > 4
+    for text in texts:
+        (tmp_path / "seedproof.toml").write_text(text)
+        load_config(tmp_path / "seedproof.toml")
+
+
+def test_the_client_settings_in_the_readme_are_the_example_file() -> None:
+    ((_, code),) = snippets("json")
+    assert json.loads(code) == json.loads(page("examples/mcp.json"))
+    (codex,) = [tomllib.loads(code) for path, code in snippets("toml") if path.name == "README.md"]
+    assert codex["mcp_servers"] == json.loads(code)["mcpServers"]
+
+
+def test_the_story_of_the_readme_is_the_one_that_the_demonstration_tells() -> None:
+    text = page("README.md")
+    for trial in TRIALS:
+        assert f"{trial.title}: {' '.join(trial.arguments['flags'])}" in text
+        assert re.search(rf"^ +{trial.verdict}: \d+\.\d\d sigma ", text, flags=re.MULTILINE)
+
+
+@pytest.mark.anyio
+async def test_what_the_agent_reads_first_is_as_the_readme_says(project: Path) -> None:
+    async with tools(project) as call:
+        status = await call("check_baseline")
+        refused = await call("compare", experiment="higher_lr")
+    assert f"*{status.text.splitlines()[0]}*" in page("README.md")
+    assert refused.text in page("README.md")
+
+
+def test_the_skill_names_every_tool_and_none_that_does_not_exist() -> None:
+    text = page("skills/experiment-runner/SKILL.md")
+    tools_named = set(re.findall(r"`(\w+)\(", text)) | set(re.findall(r"`(check_baseline|compare)`", text))
+    assert tools_named == {"check_baseline", "run_seed", "compare", "write_report", "stop_run"}
