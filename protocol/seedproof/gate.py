@@ -221,9 +221,7 @@ def _admit_seed(
     )
 
 
-def _same_call(
-    arm: Arm, seed: int, request: RunRequest, records: Sequence[tuple[str, Mapping[str, Any]]]
-) -> NextCall:
+def _same_call(arm: Arm, seed: int, request: RunRequest, records: Sequence[tuple[str, Mapping[str, Any]]]) -> NextCall:
     """The refused call; what it declared, as nothing of a refused call is written down."""
     arguments: dict[str, Any] = {"experiment": arm.experiment} if arm.experiment else {}
     if arm.experiment and records:

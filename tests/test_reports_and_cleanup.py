@@ -1,0 +1,249 @@
+"""Reports can be made again byte for byte, and what is removed is only what the ledger owns."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Caller
+from tests.in_process import InProcessEngine, Training, option, quick_tools, train
+
+pytestmark = pytest.mark.anyio
+
+BASELINE = "docs/research/baseline_variance_1M.md"
+REPORT = "docs/research/experiment_idea_1M.md"
+
+
+async def a_study(call: Caller) -> None:
+    """A baseline and a judged experiment with their reports."""
+    await call.measure_baseline()
+    await call("write_report")
+    await call.measure("idea", "--shift", "-0.1")
+    await call("compare", experiment="idea")
+    await call("write_report", experiment="idea")
+
+
+async def test_a_lost_report_is_restored_byte_for_byte_whatever_came_after(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await a_study(call)
+        before = {path: (project / path).read_bytes() for path in (BASELINE, REPORT)}
+        await call.measure("later", "--shift", "0.1")
+        await call("compare", experiment="later")
+        await call("write_report", experiment="later")
+        (project / BASELINE).unlink()
+        (project / REPORT).write_text("WINNER by 100 sigma")
+        answers = {BASELINE: await call("write_report"), REPORT: await call("write_report", experiment="idea")}
+    for path, content in before.items():
+        assert (project / path).read_bytes() == content
+        assert answers[path].data["sha256"] == hashlib.sha256(content).hexdigest()
+        assert answers[path].data["path"] == path
+
+
+async def test_a_report_is_written_anew_only_after_another_attempt(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await a_study(call)
+        head = (await call("check_baseline")).data["ledger_head"]
+        again = await call("write_report", experiment="idea")
+    assert again.data["ledger_head"] == head
+
+
+async def test_a_report_names_no_folder_of_this_machine_and_every_attempt(project: Path) -> None:
+    second = project / ".seedproof/runs/g1-exp-idea-s137-a2"
+
+    def crashes_at_first(argv: Sequence[str]) -> Training:
+        is_first = option(argv, "--seed") == "137" and "--shift" in argv and not second.exists()
+        return Training("out of memory\n", 1) if is_first else train(argv)
+
+    async with quick_tools(project, InProcessEngine(crashes_at_first)) as call:
+        await call.measure_baseline()
+        await call("run_seed", experiment="idea", flags=["--shift", "-0.1"], hypothesis="it | helps", queue_all=True)
+        await call("run_seed", experiment="idea", seed=137, attempt=2)
+        await call("write_report", experiment="idea")
+    text = (project / REPORT).read_text()
+    assert str(project) not in text
+    assert "/usr" not in text
+    assert "| idea | 137 | 1 | failed | - | 2.00 | - | exit code 1 |" in text
+    assert re.search(r"\| idea \| 137 \| 2 \| succeeded \| 3\.9\d+ \| 2\.00 \| 100 \|", text)
+    assert text.rstrip().endswith("at 1M tokens, on this validation set.")
+
+
+async def test_the_checkpoints_of_the_reported_runs_are_removed_and_counted_and_no_others(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("idea", "--shift", "-0.1")
+        (project / "checkpoints/exp_mine_1M_seed42").mkdir()
+        report = await call("write_report", experiment="idea")
+        left = sorted(path.name for path in (project / "checkpoints").iterdir())
+        again = await call("write_report", experiment="idea")
+        baseline = await call("write_report")
+    assert report.data["removed"] == [f"checkpoints/exp_idea_1M_seed{seed}" for seed in (42, 137, 256)]
+    assert report.data["freed_bytes"] == 3 * 1000
+    assert left == [*(f"baseline_1M_seed{seed}" for seed in (1024, 137, 256, 42, 512)), "exp_mine_1M_seed42"]
+    assert (again.data["removed"], again.data["freed_bytes"]) == ([], 0)
+    assert len(baseline.data["removed"]) == 5
+
+
+async def test_a_link_in_a_checkpoint_folder_is_removed_and_its_target_stays(project: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.tex").write_text("ten years")
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        folder = project / "checkpoints/baseline_1M_seed42"
+        (folder / "data").symlink_to(precious)
+        shutil.rmtree(project / "checkpoints/baseline_1M_seed137")
+        (project / "checkpoints/baseline_1M_seed137").symlink_to(precious)
+        report = await call("write_report")
+    assert (precious / "thesis.tex").read_text() == "ten years"
+    assert not folder.exists()
+    assert len(report.data["removed"]) == 5
+
+
+async def test_a_report_that_no_ledger_vouches_for_opens_nothing_and_is_kept_aside(project: Path) -> None:
+    (project / "docs/research").mkdir(parents=True)
+    (project / BASELINE).write_text("## Baseline Statistics (N=5 runs)\n| val_loss | 1.0 | 0.1 | 0.9 | 1.1 |\n")
+    async with quick_tools(project) as call:
+        status = await call("check_baseline")
+        refused = await call("run_seed", experiment="idea", flags=["--shift", "1"], hypothesis="x")
+        await call.measure_baseline()
+        await call("write_report")
+        after = await call("check_baseline")
+    assert (status.data["phase"], refused.code) == ("unmeasured", "baseline_missing")
+    assert [notice["code"] for notice in status.data["notices"]] == ["unverified_report"]
+    assert (project / "docs/research/baseline_variance_1M.unverified.md").read_text().startswith("## Baseline")
+    assert (project / BASELINE).read_text().startswith("# Baseline Variance (1M tokens)")
+    assert after.data["notices"] == []
+
+
+async def test_in_a_fresh_clone_the_mirror_vouches_for_the_baseline_and_open_runs_are_interrupted(
+    project: Path,
+) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await a_study(call)
+        engine.held = True
+        await call("run_seed", experiment="open", flags=["--shift", "0.3"], hypothesis="x", wait_s=0)
+        await call("write_report")
+    shutil.rmtree(project / ".seedproof")
+    shutil.rmtree(project / "checkpoints")
+    async with quick_tools(project) as call:
+        status = await call("check_baseline")
+        judged = await call("compare", experiment="idea")
+        again = await call("run_seed", experiment="open", seed=42, attempt=2)
+    assert status.data["phase"] == "ready"
+    assert judged.data["verdict"] == "WINNER"
+    assert (again.data["state"], again.data["attempt"]) == ("succeeded", 2)
+    lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
+    interrupted = [record for line in lines if (record := json.loads(line))["kind"] == "run_interrupted"]
+    assert [one["run_id"] for one in interrupted] == ["g1-exp-open-s42-a1"]
+
+
+async def test_reports_after_a_new_generation_print_its_reason_and_the_means_before(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await a_study(call)
+        await call("run_seed", new_baseline="the data was fixed")
+        await call.measure_baseline()
+        await call("write_report")
+    text = (project / BASELINE).read_text()
+    assert "- Reason of this generation: the data was fixed" in text
+    assert re.search(r"- Earlier generation 1: mean 4\.\d+ over 5 seeds", text)
+
+
+async def test_rules_that_differ_from_the_protocol_are_listed(project: Path) -> None:
+    (project / "seedproof.toml").write_text("[rules]\nwinner_sigma = 1.5\ntrain_tokens = 200000\n")
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        report = await call("write_report")
+    assert report.data["path"] == "docs/research/baseline_variance_200k.md"
+    text = (project / report.data["path"]).read_text()
+    assert "- Rule winner_sigma differs: `1.5` (protocol: `2.0`)" in text
+    assert "- Rule train_tokens differs: `200000` (protocol: `1000000`)" in text
+
+
+# --- metrics ----------------------------------------------------------------------------------
+
+FROM_FILE = """\
+[rules.metric]
+preset = "llm-research-kit"
+[[rules.extra_metrics]]
+name = "val_accuracy"
+direction = "maximize"
+file = "metrics.json"
+path = "final_metrics.val_accuracy"
+[[rules.extra_metrics]]
+name = "peak_gb"
+pattern = 'peak memory (?P<value>[0-9.]+) GB'
+"""
+
+
+def writes_a_file(argv: Sequence[str]) -> Training:
+    loss = 4 + int(option(argv, "--seed")) / 7000
+    found = {"final_metrics": {"val_loss": loss, "val_accuracy": 0.25}}
+    return Training("val_loss: 4.0\npeak memory 1.5 GB\n", files={"metrics.json": json.dumps(found)})
+
+
+async def test_metrics_from_a_file_are_exact_kept_before_the_clean_up_and_extras_are_reported(project: Path) -> None:
+    (project / "seedproof.toml").write_text(FROM_FILE)
+    async with quick_tools(project, InProcessEngine(writes_a_file)) as call:
+        run = await call("run_seed")
+        await call.measure_baseline()
+        status = await call("check_baseline")
+        await call("write_report")
+    assert run.data["metrics"] == {"val_loss": 4 + 42 / 7000, "val_accuracy": 0.25, "peak_gb": 1.5, "wall_time_s": 2.0}
+    assert status.data["metrics"]["peak_gb"]["mean"] == 1.5
+    copy = project / ".seedproof/runs/g1-baseline-s42-a1/metric-metrics.json"
+    assert json.loads(copy.read_text())["final_metrics"]["val_loss"] == 4 + 42 / 7000
+    assert not (project / "checkpoints/baseline_1M_seed42").exists()
+    text = (project / BASELINE).read_text()
+    assert "| val_accuracy | 0.25 | 0 | 0.25 | 0.25 |" in text
+    assert "| peak_gb | 1.5 | 0 | 1.5 | 1.5 |" in text
+
+
+async def test_the_ledger_keeps_how_a_value_was_read(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await call("run_seed")
+    log = project / ".seedproof/runs/g1-baseline-s42-a1/output.log"
+    lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
+    (finished,) = [record for line in lines if (record := json.loads(line))["kind"] == "run_finished"]
+    found = finished["metrics"]["val_loss"]
+    assert (found["line"], found["text"], finished["step"]) == (2, f"{found['value']:.6f}", 100)
+    assert f"val_loss: {found['text']}" in found["matched"]
+    assert finished["log_sha256"] == hashlib.sha256(log.read_bytes()).hexdigest()
+
+
+# --- notices ----------------------------------------------------------------------------------
+
+
+def rounded(argv: Sequence[str]) -> Training:
+    value = 4 + int(option(argv, "--seed")) / 100_000
+    return Training(f"seed {option(argv, '--seed')}\nval_loss: {value:.3f}\n")
+
+
+def same_log(argv: Sequence[str]) -> Training:
+    seed = option(argv, "--seed")
+    return Training(f"val_loss: {'137.0' if seed == '42' else seed + '.0'}\n")
+
+
+@pytest.mark.parametrize(
+    ("trains", "codes"),
+    [(train, []), (rounded, ["coarse_resolution"]), (same_log, ["identical_logs"])],
+)
+async def test_what_a_reader_must_know_beside_the_numbers_is_a_notice_in_reply_and_report(
+    project: Path, trains: object, codes: list[str]
+) -> None:
+    assert callable(trains)
+    async with quick_tools(project, InProcessEngine(trains)) as call:
+        await call.measure_baseline()
+        status = await call("check_baseline")
+        await call("write_report")
+    found = status.data["notices"]
+    assert sorted(notice["code"] for notice in found) == sorted(codes)
+    text = (project / BASELINE).read_text()
+    assert ("## Notices" in text) == bool(codes)
+    for notice in found:
+        assert notice["message"] in text
+        assert f"Notice ({notice['code']}): {notice['message']}" in status.text

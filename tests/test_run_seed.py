@@ -1,0 +1,304 @@
+"""`run_seed` and `stop_run`: what is joined, queued, repeated, stopped and waited for."""
+
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.conftest import PATIENCE_S, SEEDS, Caller, tools, wait_until
+from tests.in_process import InProcessEngine, Training, option, quick_tools, train
+
+pytestmark = pytest.mark.anyio
+
+FIRST = "g1-baseline-s42-a1"
+
+
+def records(project: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
+    return [record for line in lines if (record := json.loads(line))["kind"] == kind]
+
+
+# --- the same call again ----------------------------------------------------------------------
+
+
+async def test_a_result_is_returned_again_and_never_trained_again(project: Path) -> None:
+    async with quick_tools(project) as call:
+        once = await call("run_seed", seed=42)
+        again = await call("run_seed", seed=42)
+        exact = await call("run_seed", seed=42, attempt=1)
+    assert once.data == again.data == exact.data
+    assert len(records(project, "run_requested")) == 1
+
+
+async def test_a_call_without_seed_joins_the_run_in_flight(project: Path) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    async with quick_tools(project, engine) as call:
+        started = await call("run_seed", wait_s=0)
+        joined = await call("run_seed", wait_s=0)
+        engine.release()
+        await call("run_seed", seed=42)
+        after = await call("run_seed", wait_s=0)
+    assert started.data["run_id"] == joined.data["run_id"] == FIRST
+    assert after.data["seed"] == 137
+
+
+async def test_queue_all_queues_what_the_arm_is_sure_to_need_and_no_more(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        engine.held = True
+        answer = await call(
+            "run_seed", experiment="a", flags=["--shift", "0.001"], hypothesis="x", queue_all=True, wait_s=0
+        )
+        again = await call("run_seed", experiment="a", queue_all=True, wait_s=0)
+        queued = await call("run_seed", experiment="a", seed=256, wait_s=0)
+    assert [run["seed"] for run in records(project, "run_requested")[5:]] == [42, 137, 256]
+    assert (answer.data["state"], answer.data["remaining"]) == ("running", 3)
+    assert again.data["run_id"] == answer.data["run_id"]
+    assert (queued.data["state"], queued.data["queue_position"]) == ("queued", 3)
+
+
+async def test_two_more_seeds_are_due_only_within_two_sigma(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("near", "--shift", "0.001")
+        near = await call("run_seed", experiment="near", seed=256)
+        await call.measure("far", "--shift", "0.1")
+        far = await call("run_seed", experiment="far", seed=256)
+    assert (near.data["remaining"], near.next) == (2, "run_seed(experiment='near', seed=512)")
+    assert (far.data["remaining"], far.next) == (0, "compare(experiment='far')")
+
+
+# --- attempts ---------------------------------------------------------------------------------
+
+
+async def test_a_run_that_showed_no_value_may_be_repeated_as_often_as_needed(project: Path) -> None:
+    broken = [True]
+
+    def mended_later(argv: Sequence[str]) -> Training:
+        return Training("Traceback: no such package\n", 1) if broken[0] else train(argv)
+
+    async with quick_tools(project, InProcessEngine(mended_later)) as call:
+        answer = await call("run_seed")
+        for attempt in (2, 3, 4):
+            assert answer.data["state"] == "failed"
+            assert answer.data["reason"] == "exit code 1"
+            assert "no such package" in answer.data["log_tail"]
+            assert answer.next == "run_seed(seed=137)"
+            answer = await call("run_seed", seed=42, attempt=attempt)
+        broken[0] = False
+        answer = await call("run_seed", seed=42, attempt=5)
+        listed = await call("check_baseline")
+    assert (answer.data["state"], answer.data["attempt"]) == ("succeeded", 5)
+    assert listed.data["seeds"][0]["attempt"] == 5
+
+
+async def test_after_a_value_was_seen_one_more_attempt_is_allowed_and_then_the_arm_has_failed(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        first = await call("run_seed", experiment="late", flags=["--fail_after"], hypothesis="x")
+        second = await call("run_seed", experiment="late", seed=42, attempt=2)
+        third = await call("run_seed", experiment="late", seed=42, attempt=3)
+        compared = await call("compare", experiment="late")
+        row = (await call("list_experiments")).data["experiments"][0]
+    assert [answer.data["state"] for answer in (first, second)] == ["failed", "failed"]
+    assert first.data["metrics"]["val_loss"] == pytest.approx(4, abs=0.1)
+    assert (third.code, compared.code, row["state"]) == ("arm_failed", "arm_failed", "failed")
+
+
+async def test_next_offers_the_other_seeds_first_and_then_the_attempt(project: Path) -> None:
+    def crashes_at_first(argv: Sequence[str]) -> Training:
+        is_first = not (project / ".seedproof/runs/g1-baseline-s42-a2").exists()
+        return Training("out of memory\n", 1) if option(argv, "--seed") == "42" and is_first else train(argv)
+
+    async with quick_tools(project, InProcessEngine(crashes_at_first)) as call:
+        said = [(await call("run_seed")).next]
+        for _ in SEEDS[1:]:
+            said.append((await call("run_seed")).next)
+        last = await call("run_seed", seed=42, attempt=2)
+    assert said[:4] == [f"run_seed(seed={seed})" for seed in SEEDS[1:]]
+    assert said[4] == "run_seed(seed=42, attempt=2)"
+    assert last.data["state"] == "succeeded"
+
+
+# --- stopping ---------------------------------------------------------------------------------
+
+
+async def test_a_running_training_is_stopped_with_everything_known_so_far_and_may_be_repeated_once(
+    project: Path,
+) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    async with quick_tools(project, engine) as call:
+        await call("run_seed", wait_s=0)
+        stopped = await call("stop_run", run_id=FIRST, reason="too slow")
+        engine.held = False
+        again = await call("run_seed", seed=42, attempt=2)
+    assert (stopped.data["state"], stopped.data["reason"]) == ("cancelled", "too slow")
+    assert records(project, "run_cancelled")[0]["metrics"]["val_loss"]["line"] == 2
+    assert again.data["state"] == "succeeded"
+
+
+async def test_a_queued_run_is_stopped_before_it_starts(project: Path) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    async with quick_tools(project, engine) as call:
+        await call("run_seed", queue_all=True, wait_s=0)
+        stopped = await call("stop_run", run_id="g1-baseline-s137-a1", reason="not needed")
+        engine.held = False
+        engine.release()
+        await call("run_seed", seed=1024)
+    assert (stopped.data["state"], stopped.data["elapsed_s"]) == ("cancelled", None)
+    assert [one["run_id"] for one in records(project, "run_started")] == [
+        f"g1-baseline-s{seed}-a1" for seed in (42, 256, 512, 1024)
+    ]
+
+
+# --- generations ------------------------------------------------------------------------------
+
+
+async def test_the_same_reason_joins_a_generation_without_results_and_another_begins_the_next(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        engine.held = True
+        second = await call("run_seed", new_baseline="new data", wait_s=0)
+        same = await call("run_seed", new_baseline="new data", wait_s=0)
+        engine.held = False
+        engine.release()
+        await call("run_seed", seed=42)
+        third = await call("run_seed", new_baseline="new data")
+        status = await call("check_baseline")
+    assert second.data["run_id"] == same.data["run_id"] == "g2-baseline-s42-a1"
+    assert second.data["next"]["arguments"] == {"seed": 42, "attempt": 1}
+    assert (third.data["run_id"], status.data["generation"]) == ("g3-baseline-s42-a1", 3)
+    assert [one["reason"] for one in records(project, "generation_started")] == [None, "new data", "new data"]
+
+
+async def test_a_name_may_be_declared_anew_against_the_next_baseline_and_compare_means_that_one(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("idea", "--shift", "-0.1")
+        first = await call("compare", experiment="idea")
+        await call("run_seed", new_baseline="new data")
+        await call.measure_baseline()
+        unknown = await call("compare", experiment="idea")
+        await call.measure("idea", "--shift", "0.1")
+        second = await call("compare", experiment="idea")
+        rows = (await call("list_experiments")).data["experiments"]
+    assert unknown.code == "experiment_unknown"
+    assert (first.data["verdict"], second.data["verdict"]) == ("WINNER", "LOSER")
+    assert [(row["generation"], row["verdict"]) for row in rows] == [(1, "WINNER"), (2, "LOSER")]
+
+
+# --- waiting ----------------------------------------------------------------------------------
+
+
+async def test_a_call_waits_no_longer_than_asked_reports_progress_and_names_the_very_run(project: Path) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    told: list[tuple[float, str | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message))
+
+    async with quick_tools(project, engine) as call:
+        await call.client.call_tool("run_seed", {"wait_s": 0.3}, progress_callback=note)
+        answer = await call("run_seed", wait_s=0)
+    assert (answer.data["state"], answer.next) == ("running", "run_seed(seed=42, attempt=1)")
+    assert (answer.data["step"], answer.data["metrics"]) == (100, {"val_loss": pytest.approx(3.998559, abs=0.01)})
+    assert told
+    assert told[0][1] is not None
+    assert "step 100" in told[0][1]
+
+
+async def test_cancelling_the_call_does_not_stop_the_run(project: Path) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    async with quick_tools(project, engine) as call:
+        with anyio.move_on_after(0.3) as scope:
+            await call("run_seed", wait_s=PATIENCE_S)
+        assert scope.cancelled_caught
+        engine.release()
+        answer = await call("run_seed", seed=42)
+    assert (answer.data["state"], answer.data["attempt"]) == ("succeeded", 1)
+    assert len(records(project, "run_requested")) == 1
+
+
+async def test_the_time_to_go_comes_from_the_baselines_wall_times(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call("run_seed")
+        engine.held = True
+        answer = await call("run_seed", wait_s=0)
+    # Two seconds is what a run takes there, and this one seems to have begun long ago.
+    assert answer.data["eta_s"] == 0
+    assert answer.data["elapsed_s"] > 2
+
+
+# --- real processes ---------------------------------------------------------------------------
+
+
+async def wait_for(call: Caller, **arguments: Any) -> dict[str, Any]:
+    answer = await call("run_seed", wait_s=PATIENCE_S, **arguments)
+    return answer.data
+
+
+async def test_the_time_limit_ends_a_training_and_says_so(project: Path, tmp_path: Path) -> None:
+    settings = (
+        f"[settings]\ntimeout_min = 0.01\ngrace_s = 0.1\nenv = {{ FAKE_GATE = {json.dumps(str(tmp_path / 'no'))} }}\n"
+    )
+    (project / "seedproof.toml").write_text(settings)
+    async with tools(project) as call:
+        ended = await wait_for(call)
+    assert ended["state"] == "timed_out", ended["reason"]
+    assert "ended at its time limit of 0.01 min" in ended["reason"]
+
+
+async def test_settings_env_reaches_the_training_and_the_ledger_keeps_names_and_no_secrets(project: Path) -> None:
+    (project / "train_llm.py").write_text(
+        "import os\nprint('password=' + os.environ['API_TOKEN'])\n"
+        "print('val_loss:', len(os.environ['API_TOKEN']) / 10 + float(os.environ['OMP_NUM_THREADS']))\n"
+    )
+    (project / "seedproof.toml").write_text('[settings.env]\nAPI_TOKEN = "hunter22222"\nOMP_NUM_THREADS = "3"\n')
+    async with tools(project) as call:
+        ended = await wait_for(call)
+    assert ended["metrics"]["val_loss"] == pytest.approx(4.1)
+    ledger = (project / ".seedproof/ledger.jsonl").read_text()
+    assert "hunter22222" not in ledger
+    assert "API_TOKEN" in ledger
+    assert '"OMP_NUM_THREADS":"3"' in ledger
+
+
+async def test_a_dead_conductor_is_replaced_by_the_next_call_and_the_run_is_the_same(
+    project: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    (project / "seedproof.toml").write_text(f"[settings.env]\nFAKE_GATE = {json.dumps(str(gate))}\n")
+    async with tools(project) as call:
+        started = await call("run_seed", wait_s=0)
+        wait_until(lambda: (project / f".seedproof/runs/{FIRST}/started.json").exists())
+        kill_conductor(project)
+        gate.touch()
+        ended = await wait_for(call, seed=42)
+    assert (ended["run_id"], ended["state"]) == (started.data["run_id"], "succeeded")
+    assert len(records(project, "run_started")) == 1
+
+
+def kill_conductor(project: Path) -> None:
+    """Kill -9 whoever conducts this project."""
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"seedproof_mcp.conductor" in words and os.fsencode(project) in words:
+            os.kill(int(entry.name), signal.SIGKILL)
+            return
+    raise AssertionError("no conductor lives")
