@@ -10,6 +10,19 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+__all__ = [
+    "BLOCK_BYTES",
+    "SEGMENT_LIMIT",
+    "SegmentBuffer",
+    "clean_line",
+    "count_newlines",
+    "decode_segment",
+    "mask_secrets",
+    "safe_tail",
+    "split_lines",
+    "strip_codes",
+]
+
 SEGMENT_LIMIT = 64 * 1024
 """Bytes kept of one segment: far above any metric line, small enough for any regular expression."""
 

@@ -50,10 +50,11 @@ def _same_logs(who: str, runs: Sequence[Run]) -> list[Notice]:
 def _coarse(who: str, runs: Sequence[Run], rules: Rules, sigma: float | None) -> list[Notice]:
     texts = [run.metrics[rules.metric.name].text for run in runs if rules.metric.name in run.metrics]
     steps = [step for step in map(printed_resolution, texts) if step is not None]
-    if not steps or not sigma or max(steps) <= RESOLUTION_SHARE * sigma:
+    # The finest of them: a value such as 4.1190 may have been printed as 4.119.
+    if not steps or not sigma or min(steps) <= RESOLUTION_SHARE * sigma:
         return []
     message = (
-        f"{who}: {rules.metric.name} is printed in steps of {max(steps):g}, not small against sigma ({sigma:.3g}); "
+        f"{who}: {rules.metric.name} is printed in steps of {min(steps):g}, not small against sigma ({sigma:.3g}); "
         "print more digits or read it from a file."
     )
     return [Notice("coarse_resolution", message)]

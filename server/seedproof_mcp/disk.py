@@ -234,7 +234,7 @@ def is_locked(path: Path) -> bool:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         return not _try_flock(descriptor, fcntl.LOCK_SH)

@@ -98,13 +98,14 @@ class Ledger:
         return self._paths.mirror if longer else self._paths.ledger
 
     def _take(self, path: Path) -> None:
+        begin = self._offset
         with path.open("rb") as file:
-            file.seek(self._offset)
+            file.seek(begin)
             data = file.read()
         complete = data[: data.rfind(b"\n") + 1]
         for line in complete.split(b"\n")[:-1]:
-            if line and not line.strip(b"\0"):
-                return  # zeros left by a crash: no record; a writer cuts them off
+            if line and not data[self._offset - begin :].strip(b"\0\n"):
+                return  # nothing but zeros to the end, left by a crash: no record; a writer cuts them off
             record = read_line(line, self.state.seq + 1, self.state.head)
             self.state.apply(record)
             self.records.append(record)

@@ -1,0 +1,124 @@
+"""Flags: what may reach the training script's command line, and what may not."""
+
+import argparse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seedproof.command import check_flags, normalise_flags, output_dir, training_argv
+from seedproof.errors import FlagMalformed, FlagProtected
+from seedproof.rules import Rules
+from seedproof.values import Role
+
+RULES = Rules()
+
+
+def test_the_baseline_command_is_the_protocols() -> None:
+    folder = output_dir(RULES, Role.MEASURE, None, 42)
+    assert " ".join(training_argv(RULES, "python", 42, (), folder)) == (
+        "python train_llm.py --train_tokens 1000000 --seed 42 --output_dir checkpoints/baseline_1M_seed42"
+    )
+
+
+def test_an_experiment_adds_its_flags_before_the_output_folder() -> None:
+    folder = output_dir(RULES, Role.MEASURE, "muon", 137)
+    assert " ".join(training_argv(RULES, "python", 137, ("--lr", "0.02"), folder)) == (
+        "python train_llm.py --train_tokens 1000000 --seed 137 --lr 0.02 --output_dir checkpoints/exp_muon_1M_seed137"
+    )
+
+
+def test_each_role_has_a_folder_of_its_own() -> None:
+    folders = {output_dir(RULES, role, "muon", 42) for role in Role}
+    assert folders == {f"checkpoints/{kind}_muon_1M_seed42" for kind in ("exp", "control", "confirm")}
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--seed",
+        "--seed=7",
+        "--se",
+        "--SEED",
+        "-s",
+        "--train-tokens",
+        "--train_tok=9",
+        "-o",
+        "--output-dir=x",
+        "---seed",
+    ],
+)
+def test_an_option_of_the_template_or_its_abbreviation_is_protected(flag: str) -> None:
+    with pytest.raises(FlagProtected):
+        check_flags(("--lr", "1", flag, "7"), RULES)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("0.1",),
+        ("--",),
+        ("-",),
+        ("@args.txt",),
+        ("--lr", "@args.txt"),
+        ("--lr", "1\n2"),
+        ("--lr", "\x1b[31m"),
+        ("--lr", "a\u2028b"),
+        ("--lr", "x" * 513),
+        ("-0.5",),
+        tuple(["--lr"] * 65),
+    ],
+)
+def test_what_is_no_option_with_values_is_malformed(flags: tuple[str, ...]) -> None:
+    with pytest.raises(FlagMalformed):
+        check_flags(flags, RULES)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--lr", "-0.5"),
+        ("--lr", "-1e-3", "--use_muon"),
+        ("--seeded", "1"),
+        ("--betas", "0.9", "0.95"),
+        ("--label_smoothing=0.1",),
+        ("--lr", "x" * 512),
+    ],
+)
+def test_ordinary_flags_pass(flags: tuple[str, ...]) -> None:
+    check_flags(flags, RULES)
+
+
+_names = st.from_regex(r"--?[A-Za-z_-]{0,14}", fullmatch=True)
+
+
+@given(_names, st.booleans())
+def test_what_passes_never_changes_what_argparse_reads_as_seed_scale_or_folder(name: str, joined: bool) -> None:
+    flags = (f"{name}=7",) if joined else (name, "7")
+    try:
+        check_flags(flags, RULES)
+    except (FlagProtected, FlagMalformed):
+        return
+    # The most forgiving script there is: argparse with abbreviations.
+    parser = argparse.ArgumentParser(add_help=False)
+    for option in ("--train_tokens", "--seed", "--output_dir"):
+        parser.add_argument(option)
+    argv = training_argv(RULES, "python", 42, flags, "out")[2:]
+    known, _ = parser.parse_known_args(argv)
+    assert (known.train_tokens, known.seed, known.output_dir) == ("1000000", "42", "out")
+
+
+def test_the_same_flags_are_the_same_however_they_are_written() -> None:
+    assert normalise_flags(("--a=1", "--b", "2")) == normalise_flags(("--b", "2", "--a", "1"))
+    assert normalise_flags(("--a", "1")) != normalise_flags(("--a", "2"))
+    # The last repetition wins with argparse, so the order of repetitions is meant.
+    assert normalise_flags(("--a", "1", "--a", "2")) != normalise_flags(("--a", "2", "--a", "1"))
+    assert normalise_flags(("--a", "-1")) == normalise_flags(("--a=-1",))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["--a", "--b", "--c"]), st.sampled_from(["1", "-2", "x"])), max_size=5))
+def test_normalising_does_not_depend_on_the_order_of_different_options(pairs: list[tuple[str, str]]) -> None:
+    once = dict(pairs)
+    forward = [part for pair in once.items() for part in pair]
+    backward = [part for pair in reversed(once.items()) for part in pair]
+    assert normalise_flags(forward) == normalise_flags(backward)

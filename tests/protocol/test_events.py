@@ -1,0 +1,150 @@
+"""Ledger records: one way to write them, a chain that any change breaks, and the state they add up to."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seedproof.errors import LedgerDamaged, LedgerNewer
+from seedproof.events import EMPTY_HASH, Record, canonical, fold, make_record, read_line
+from seedproof.rules import Rules
+from seedproof.values import RunState
+
+TIME = "2026-01-01T00:00:00.000Z"
+
+
+def chain(*records: tuple[str, dict[str, Any]]) -> list[Record]:
+    """Records with their places and hashes."""
+    made: list[Record] = []
+    for seq, (kind, fields) in enumerate(records, 1):
+        made.append(make_record(seq, TIME, made[-1]["hash"] if made else EMPTY_HASH, kind, fields))
+    return made
+
+
+def requested(seed: int, experiment: str | None = None) -> tuple[str, dict[str, Any]]:
+    arm = "baseline" if experiment is None else f"exp-{experiment}"
+    fields = {"run_id": f"g1-{arm}-s{seed}-a1", "generation": 1, "role": "measure", "experiment": experiment}
+    return "run_requested", {**fields, "seed": seed, "attempt": 1}
+
+
+def started(seed: int) -> tuple[str, dict[str, Any]]:
+    return "run_started", {"run_id": f"g1-baseline-s{seed}-a1", "argv": ["python"], "output_dir": f"out{seed}"}
+
+
+def finished(seed: int) -> tuple[str, dict[str, Any]]:
+    metrics = {"val_loss": {"value": 4.5, "text": "4.5000", "line": 3, "matched": "val_loss: 4.5000"}}
+    run_id = f"g1-baseline-s{seed}-a1"
+    return "run_finished", {"run_id": run_id, "state": "succeeded", "metrics": metrics, "wall_time_s": 1.5}
+
+
+GENERATION = ("generation_started", {"generation": 1, "rules": Rules().document(), "reason": None})
+STORY = chain(GENERATION, requested(42), started(42), finished(42), requested(137))
+
+
+def read_all(lines: list[bytes]) -> list[Record]:
+    records: list[Record] = []
+    for line in lines:
+        records.append(read_line(line, len(records) + 1, records[-1]["hash"] if records else EMPTY_HASH))
+    return records
+
+
+LINES = [canonical(record) for record in STORY]
+
+
+def test_records_come_back_as_they_were_written() -> None:
+    assert read_all(LINES) == STORY
+
+
+def test_a_record_is_ascii_with_sorted_keys_and_no_spaces() -> None:
+    line = canonical({"b": 0.1, "a": "ü"})
+    assert line == b'{"a":"\\u00fc","b":0.1}'
+
+
+def test_nan_cannot_be_written() -> None:
+    with pytest.raises(ValueError, match="Out of range"):
+        canonical({"value": float("nan")})
+
+
+def test_any_flipped_bit_is_noticed() -> None:
+    rng = random.Random(0)
+    whole = b"\n".join(LINES)
+    for _ in range(500):
+        place = rng.randrange(len(whole))
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.randrange(8)
+        with pytest.raises((LedgerDamaged, LedgerNewer)):
+            read_all(bytes(damaged).split(b"\n"))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [LINES[0], *LINES[2:]],
+        [LINES[1], LINES[0], *LINES[2:]],
+        [*LINES[:2], LINES[1], *LINES[2:]],
+        [LINES[0], b"{}"],
+        [LINES[0], b"[]"],
+        [LINES[0], b"no JSON"],
+        [LINES[0], b"[" * 10_000],
+        [LINES[0], LINES[1].replace(b'"seed":42', b'"seed": 42')],
+    ],
+    ids=["deleted", "swapped", "repeated", "empty", "list", "text", "deep", "not canonical"],
+)
+def test_lines_that_do_not_follow_from_each_other_are_damage(lines: list[bytes]) -> None:
+    with pytest.raises(LedgerDamaged) as caught:
+        read_all(lines)
+    assert caught.value.next_call.tool == "check_baseline"
+
+
+def test_a_record_of_a_newer_format_is_refused_by_name() -> None:
+    record = {**STORY[0], "format": 2}
+    with pytest.raises(LedgerNewer, match="format 2; this Seedproof reads up to 1"):
+        read_line(canonical(record), 1, EMPTY_HASH)
+
+
+def test_an_unknown_kind_is_damage() -> None:
+    with pytest.raises(LedgerDamaged, match="unknown kind"):
+        read_all([canonical(record) for record in chain(("verdict_forged", {}))])
+
+
+def test_the_state_is_what_the_records_add_up_to() -> None:
+    state = fold(STORY)
+    run = state.runs["g1-baseline-s42-a1"]
+    assert (run.state, run.value("val_loss"), run.wall_time_s) == (RunState.SUCCEEDED, 4.5, 1.5)
+    assert list(state.active) == ["g1-baseline-s137-a1"]
+    assert state.owned_folders == {"out42": "g1-baseline-s42-a1"}
+    assert state.head_label == f"#5 {STORY[-1]['hash'][:12]}"
+    assert state.began == TIME
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        (GENERATION, GENERATION),
+        (requested(42),),
+        (GENERATION, requested(42), requested(42)),
+        (GENERATION, requested(42), started(42), finished(42), finished(42)),
+        (GENERATION, finished(42)),
+        (GENERATION, requested(42, "never-declared")),
+        (GENERATION, ("run_requested", {})),
+    ],
+    ids=["generation twice", "no generation", "run twice", "ended twice", "never asked", "undeclared", "no fields"],
+)
+def test_records_that_contradict_those_before_are_damage(story: tuple[tuple[str, dict[str, Any]], ...]) -> None:
+    with pytest.raises(LedgerDamaged, match="contradicts"):
+        fold(chain(*story))
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(min_size=1).filter(lambda name: name not in ("hash", "format")), _json, max_size=4))
+def test_whatever_a_record_holds_it_reads_back_the_same(fields: dict[str, Any]) -> None:
+    record = make_record(1, TIME, EMPTY_HASH, "resumed", fields)
+    assert read_line(canonical(record), 1, EMPTY_HASH) == json.loads(canonical(record)) == record

@@ -1,0 +1,92 @@
+"""Reports, compared whole with the files in tests/golden, and what no text from outside may do to them."""
+
+import os
+from pathlib import Path
+
+import pytest
+from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
+from seedproof.rules import MetricRule, Rules
+from seedproof.values import Arm, Baseline
+from seedproof.verdict import judge
+
+from tests.protocol.arms import MAXIMIZE, RULES, diverged, experiment_arm, failed, make_baseline, make_run, measured
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", began="2026-01-01T00:00:00.000Z", reason=None, earlier=(), declared=3)
+LATER = LedgerFacts(
+    head="#99 0123456789ab",
+    began="2026-01-01T00:00:00.000Z",
+    reason="new driver\n# and a heading",
+    earlier=(EarlierGeneration(1, None, 5, 4.25), EarlierGeneration(2, "the data | moved", 0, None)),
+    declared=12,
+)
+LOSSES = (4.1234, 4.1190, 4.1302, 4.1251, 4.1218)
+TUNED = Rules(
+    winner_sigma=2.5,
+    extra_metrics=(MetricRule(name="val_accuracy", direction="maximize", pattern="acc (?P<value>.+)"),),
+)
+
+
+def baseline(rules: Rules = RULES) -> Baseline:
+    return make_baseline(LOSSES, rules)
+
+
+def arm(*losses: float, flags: tuple[str, ...] = ("--lr", "0.02"), hypothesis: str = "a higher rate helps") -> Arm:
+    return experiment_arm(*measured(losses, wall_time_s=8.0), flags=flags, hypothesis=hypothesis)
+
+
+def retried() -> Arm:
+    again = make_run(42, 4.2, attempt=2)
+    runs = (failed(42, shown=True), again, *measured((4.21, 4.19), seeds=(137, 256)))
+    return experiment_arm(*runs, flags=("--say", "it's", "x y"), hypothesis="null: | nothing\n# changes")
+
+
+REPORTS = {
+    "baseline": lambda: baseline_report(baseline(), FACTS),
+    "baseline_generation_3": lambda: baseline_report(baseline(TUNED), LATER),
+    "baseline_maximize": lambda: baseline_report(make_baseline((0.5, 0.51, 0.49, 0.52, 0.5), MAXIMIZE), FACTS),
+    "winner": lambda: experiment_report(judge(baseline(), arm(4.01, 4.02, 4.0)), FACTS),
+    "neutral_large_d": lambda: experiment_report(judge(baseline(), arm(4.1175, 4.1174, 4.1176, 4.1175, 4.1174)), FACTS),
+    "loser_with_a_failed_attempt": lambda: experiment_report(judge(baseline(TUNED), retried()), LATER),
+    "loser_diverged": lambda: experiment_report(
+        judge(baseline(), experiment_arm(diverged(42, reason="the last val_loss is nan"), flags=("--lr", "9"))), FACTS
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_report_is_the_golden_one_byte_for_byte(name: str) -> None:
+    golden, text = GOLDEN / f"{name}.md", REPORTS[name]()
+    if os.environ.get("REWRITE_GOLDEN"):
+        golden.write_text(text)
+        pytest.fail(f"{golden.name} was written anew; look at the difference, then run without REWRITE_GOLDEN")
+    assert text == golden.read_text()
+
+
+def test_no_golden_report_is_left_over() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.md")} == set(REPORTS)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_words_from_outside_begin_no_heading_and_no_table_row(name: str) -> None:
+    expected = {"Baseline", "Experiment", "Experiment:", "Statistical", "Wall", "Verdict:", "Hypothesis", "Flags"}
+    expected |= {"Command", "Every", "Provenance", "Machine", "Notices"}
+    headings = [line for line in REPORTS[name]().splitlines() if line.startswith("#")]
+    assert {line.split()[1] for line in headings} <= expected
+
+
+def test_the_sections_are_those_of_the_protocol_in_its_order() -> None:
+    text = REPORTS["winner"]()
+    wanted = [
+        "# Experiment: muon",
+        "## Baseline Statistics (N=5 runs)",
+        "| Metric | Mean | Std | Min | Max |",
+        "## Experiment Statistics (N=3 runs)",
+        "## Statistical Test",
+        "| Metric | Cohen's d | Effect Size | Significant? |",
+        "## Wall Clock",
+        "| | Baseline Mean | Experiment Mean | Delta |",
+        "## Verdict: WINNER",
+    ]
+    places = [text.index(line) for line in wanted]
+    assert places == sorted(places)

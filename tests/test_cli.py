@@ -1,0 +1,144 @@
+"""The command line, as a person and a shell script meet it; and what importing the server costs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from seedproof_mcp.cli import main
+
+from tests.conftest import FAKE, SEEDS
+
+
+@pytest.fixture
+def here(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project as the working folder; wide enough that tables do not wrap."""
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("COLUMNS", "200")
+    return project
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, output, errors."""
+    code = main(arguments)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "check-baseline")
+    assert (code, out.splitlines()[0]) == (0, "Baseline unmeasured (1M tokens)")
+    code, out, err = run(capsys, "compare", "muon")
+    assert (code, out) == (3, "")
+    assert err.startswith("baseline_missing: ") and "Next: run_seed(seed=42)" in err
+
+    code, out, _ = run(capsys, "run", "--all")
+    assert code == 0
+    assert [f"baseline seed {seed} (attempt 1): succeeded" in out for seed in SEEDS] == [True] * 5
+    code, out, _ = run(capsys, "report")
+    assert code == 0 and (here / "docs/research/baseline_variance_1M.md").exists()
+
+    flags = ("--flags=--shift -0.1", "--hypothesis", "a lower loss")
+    code, out, _ = run(capsys, "run", "muon", *flags, "--all")
+    assert code == 0 and out.count("succeeded") == 3
+    code, out, _ = run(capsys, "compare", "muon")
+    assert code == 0 and out.startswith("muon: WINNER: ")
+    code, out, _ = run(capsys, "report", "muon")
+    assert code == 0 and (here / "docs/research/experiment_muon_1M.md").exists()
+
+    code, out, _ = run(capsys, "status")
+    assert code == 0
+    assert out.startswith("Baseline ready (1M tokens): val_loss ")
+    assert "muon" in out and "WINNER: " in out and "experiment_muon_1M.md" in out
+
+
+def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "train_llm.py").write_text("import sys; sys.exit('no such package')\n")
+    code, out, _ = run(capsys, "run")
+    assert code == 1
+    assert "failed" in out and "no such package" in out
+
+
+def test_flags_that_are_no_command_line_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "run", "muon", "--flags=--a 'open", "--hypothesis", "x")
+    assert code == 3
+    assert err.startswith("flag_malformed: the flags are not a command line")
+
+
+def test_stopping_what_does_not_run_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "stop", "g1-baseline-s42-a1", "--reason", "tired")
+    assert code == 3 and err.startswith("run_unknown: ")
+
+
+def test_init_writes_a_settings_file_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "init")[0] == 0
+    written = (here / "seedproof.toml").read_text()
+    code, _, err = run(capsys, "init")
+    assert code == 3 and "nothing was changed" in err
+    assert (here / "seedproof.toml").read_text() == written
+
+
+def test_a_project_that_is_no_folder_is_told_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "status", "--project", str(tmp_path / "nowhere"))
+    assert code == 2 and "nowhere is not a folder" in err
+
+
+@pytest.mark.parametrize("arguments", [(), ("train",), ("run", "--seed", "many"), ("stop", "x")])
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: seedproof" in capsys.readouterr().err
+
+
+def test_windows_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    code, _, err = run(capsys, "status")
+    assert code == 2 and "On Windows use WSL" in err
+
+
+def test_the_installed_command_answers() -> None:
+    command = Path(sys.executable).with_name("seedproof")
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("seedproof 0.")
+
+
+def imported(statement: str) -> set[str]:
+    """Top-level modules that a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport sys\nprint(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(said.stdout.split())
+
+
+def test_importing_the_server_loads_no_statistics_library() -> None:
+    loaded = imported("import seedproof_mcp.app")
+    assert "mcp" in loaded
+    assert not loaded & {"scipy", "matplotlib", "pandas", "torch"}
+
+
+def test_the_conductor_knows_no_mcp_and_the_supervisor_only_the_standard_library() -> None:
+    assert not imported("import seedproof_mcp.conductor") & {"mcp", "scipy", "rich", "numpy"}
+    foreign = {name for name in imported("import seedproof_mcp.supervise") if not name.startswith("_")}
+    plain = {name for name in imported("pass") if not name.startswith("_")}
+    assert foreign - plain - set(sys.stdlib_module_names) == {"seedproof_mcp"}
+
+
+def test_waiting_can_be_interrupted_and_the_run_goes_on(here: Path) -> None:
+    shutil.copy(FAKE, here / "train_llm.py")
+    gate = here / "gate"
+    (here / "seedproof.toml").write_text(f'[settings.env]\nFAKE_GATE = "{gate}"\n')
+    command = [sys.executable, "-m", "seedproof_mcp.cli", "run"]
+    # In a session of its own, as the Ctrl-C of a terminal reaches its foreground group only.
+    waiting = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = here / ".seedproof/runs/g1-baseline-s42-a1/output.log"
+    while not (log.exists() and log.read_bytes()):
+        assert waiting.poll() is None
+    os.kill(waiting.pid, 2)
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
+    assert "runs that were requested go on" in err
+    gate.touch()
+    again = subprocess.run([*command, "--seed", "42"], capture_output=True, text=True, timeout=60, check=True)
+    assert "baseline seed 42 (attempt 1): succeeded" in again.stdout
