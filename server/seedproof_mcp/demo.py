@@ -341,11 +341,25 @@ def _leave(project: Path, keep: bool, screen: _Screen) -> None:
     """Remove the folder once nothing works in it, unless it is to be kept."""
     is_quiet = _end_work(project)
     screen.console.print()
-    if keep or not is_quiet:
-        screen.say(f"The project stays{'' if is_quiet else ', as something still works in it'}: {project}", "", 0)
+    if keep:
+        screen.say(f"The project stays: {project}", "", 0)
+    elif not is_quiet or not _remove(project):
+        screen.say(f"The project stays, as something still works in it: {project}", "", 0)
     else:
-        disk.remove_tree(project)
         screen.say("The project is removed again; `seedproof demo --keep` leaves it for you to read.", "", 0)
+
+
+def _remove(project: Path) -> bool:
+    """Remove the folder; again if a conductor that was just starting wrote into it meanwhile."""
+    deadline = time.monotonic() + CLEAN_UP_S
+    while True:
+        try:
+            disk.remove_tree(project)
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
 
 
 def _end_work(project: Path) -> bool:
