@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from mcp.client.client import Client
 from seedproof.errors import Refusal
 from seedproof_mcp import disk
 from seedproof_mcp.app import build_server
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.paths import ProjectPaths
+
+# No example fails because the machine was busy with something else.
+settings.register_profile("seedproof", deadline=None)
+settings.load_profile("seedproof")
 
 FAKE = Path(__file__).with_name("fake_train.py")
 PATIENCE_S = 60
