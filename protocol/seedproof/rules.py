@@ -94,10 +94,18 @@ class Rules(BaseModel):
     """Sigmas from which a difference is a verdict. Protocol, phase 1."""
     suggestive_sigma: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Sigmas from which an improvement is called suggestive. Protocol, phase 1."""
-    design: Literal["protocol"] = "protocol"
-    """How looks and decisions follow each other."""
+    design: Literal["protocol", "sequential"] = "protocol"
+    """How looks and decisions follow each other; `sequential` tests at each look instead of counting sigmas."""
+    sequential_variance: Literal["arms", "ledger"] = "arms"
+    """Whose variance a sequential look pools: both arms', or also that of the generation's earlier arms."""
+    pairing: Literal["auto", "paired", "unpaired"] = "auto"
+    """Which interval is the primary one; `auto` decides by the seed correlation of earlier arms."""
+    worthwhile_sigma: float = Field(default=2.0, gt=0, allow_inf_nan=False)
+    """The smallest improvement worth finding, for advice on the number of seeds; it decides nothing."""
+    confirm_seeds: tuple[int, ...] = Field(default=(2048, 4096, 8192), min_length=2)
+    """Fresh seeds of a confirmation, one pair of runs each; the powers of two after the protocol's last seed."""
 
-    @field_validator("baseline_seeds", "experiment_seeds", "extra_seeds")
+    @field_validator("baseline_seeds", "experiment_seeds", "extra_seeds", "confirm_seeds")
     @classmethod
     def _distinct_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) != len(seeds) or any(not 0 <= seed < 2**32 for seed in seeds):
@@ -118,6 +126,8 @@ class Rules(BaseModel):
     def _consistent(self) -> Self:
         if set(self.experiment_seeds) & set(self.extra_seeds):
             raise ValueError("experiment_seeds and extra_seeds have a seed in common")
+        if set(self.confirm_seeds) & set(self.all_seeds):
+            raise ValueError("confirm_seeds are fresh: none of them may be a seed of baseline or experiment")
         if self.suggestive_sigma > self.winner_sigma:
             raise ValueError("suggestive_sigma is at most winner_sigma")
         names = [metric.name for metric in self.metrics] + ["wall_time_s"]
@@ -142,7 +152,7 @@ class Rules(BaseModel):
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
-        """Every seed that the protocol knows, in order, without repetition."""
+        """Every seed of baseline and experiments, in order, without repetition; confirmations have their own."""
         return tuple(dict.fromkeys((*self.baseline_seeds, *self.experiment_seeds, *self.extra_seeds)))
 
     def document(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ __all__ = [
     "Comparison",
     "MetricValue",
     "Notice",
+    "Pair",
     "Role",
     "Run",
     "RunState",
@@ -165,6 +166,18 @@ class Arm:
         """Finite values of a metric by seed, of the runs that count."""
         found = {seed: run.value(metric) for seed, run in self.counted.items()}
         return {seed: value for seed, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One pair of a confirmation: a fresh seed trained without and with the experiment's flags."""
+
+    seed: int
+    """The fresh seed."""
+    control: Run | None
+    """The newest attempt without flags; None before it is requested."""
+    experiment: Run | None
+    """The newest attempt with the experiment's flags; None before it is requested."""
 
 
 _ESTABLISHED = object()
