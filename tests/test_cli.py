@@ -44,14 +44,14 @@ def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFi
     code, out, _ = run(capsys, "run", "muon", *flags, "--all")
     assert code == 0 and out.count("succeeded") == 3
     code, out, _ = run(capsys, "compare", "muon")
-    assert code == 0 and out.startswith("muon: WINNER: ")
+    assert code == 0 and out.startswith("WINNER (unconfirmed): ")
     code, out, _ = run(capsys, "report", "muon")
     assert code == 0 and (here / "docs/research/experiment_muon_1M.md").exists()
 
     code, out, _ = run(capsys, "status")
     assert code == 0
     assert out.startswith("Baseline ready (1M tokens): val_loss ")
-    assert "muon" in out and "WINNER: " in out and "experiment_muon_1M.md" in out
+    assert "muon" in out and "WINNER (unconfirmed): " in out and "experiment_muon_1M.md" in out
 
 
 def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,16 +36,16 @@ async def test_following_next_leads_from_an_empty_project_to_the_last_report(pro
         said = await follow(call, choices)
         listing = await call("list_experiments")
     assert [line for line in said if "WINNER" in line or "NEUTRAL" in line] == [
-        "better: WINNER: 11.91 sigma better",
-        "Report written: docs/research/experiment_better_1M.md - WINNER: 11.91 sigma better",
-        "nothing: NEUTRAL: 0.01 sigma worse, noise",
-        "Report written: docs/research/experiment_nothing_1M.md - NEUTRAL: 0.01 sigma worse, noise",
+        "WINNER (unconfirmed): 11.91 sigma better",
+        *["WINNER (confirmed on 3 fresh seeds): 11.91 sigma better"] * 2,
+        *["NEUTRAL: 0.01 sigma worse, noise"] * 2,
     ]
+    assert len([line for line in said if line.startswith("better on a fresh seed")]) == 6
     assert [row["seeds_done"] for row in listing.data["experiments"]] == [3, 5]
     assert sorted(path.name for path in (project / "docs/research").iterdir()) == [
-        "baseline_variance_1M.md",
-        "experiment_better_1M.md",
-        "experiment_nothing_1M.md",
+        *("baseline_variance_1M.md", "baseline_variance_1M.svg"),
+        *("experiment_better_1M.md", "experiment_better_1M.svg"),
+        *("experiment_nothing_1M.md", "experiment_nothing_1M.svg"),
         "ledger.jsonl",
     ]
     assert list((project / "checkpoints").iterdir()) == []

@@ -21,16 +21,16 @@ KEYS = {
         *("seeds", "metrics", "report_path"),
     },
     "run_seed": {
-        *("run_id", "role", "experiment", "seed", "attempt", "state", "metrics", "step", "elapsed_s", "eta_s"),
+        *("run_id", "role", "arm", "experiment", "seed", "attempt", "state", "metrics", "step", "elapsed_s", "eta_s"),
         *("queue_position", "remaining", "reason", "log_tail"),
     },
     "compare": {
         *("experiment", "headline", "verdict", "reason", "metric", "direction", "delta", "improvement_sigma"),
         *("change_percent", "cohens_d", "effect_size", "significant", "baseline_metrics", "experiment_metrics"),
-        *("wall_time_change_percent", "evidence", "campaign", "confirmation"),
+        *("wall_time_change_percent", "evidence", "campaign", "confirmation", "paragraph"),
     },
     "write_report": {"path", "sha256", "headline", "verdict", "figures", "removed", "freed_bytes"},
-    "list_experiments": {"generation", "total", "judged", "running", "queued", "experiments"},
+    "list_experiments": {"generation", "total", "judged", "running", "queued", "campaign", "experiments"},
 }
 KEYS["stop_run"] = KEYS["run_seed"]
 # (read-only, destructive, idempotent, open world)
@@ -169,8 +169,10 @@ async def test_delta_is_experiment_minus_baseline_and_better_is_positive_in_eith
     assert data["cohens_d"] == pytest.approx(data["delta"] / ((base["std"] ** 2 + exp["std"] ** 2) / 2) ** 0.5)
     assert list(base["per_seed"]) == [str(seed) for seed in SEEDS]
     assert list(exp["per_seed"]) == [str(seed) for seed in SEEDS[:3]]
-    assert (data["evidence"], data["campaign"], data["confirmation"]) == (None, None, None)
-    assert answer.text.splitlines()[0] == f"idea: {data['headline']}"
+    assert (data["confirmation"] is not None) == (verdict == "WINNER")
+    assert data["evidence"]["unpaired"]["difference"] == pytest.approx(data["delta"])
+    assert (data["evidence"]["unpaired"]["p_better"] < 0.05) == better
+    assert answer.text.splitlines()[0] == data["headline"]
     sign = 1 if direction == "maximize" else -1
     assert status.data["winner_threshold"] == pytest.approx(base["mean"] + sign * 2 * base["std"])
 

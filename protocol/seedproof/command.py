@@ -15,10 +15,10 @@ _NUMBER = re.compile(r"^-(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def output_dir(rules: Rules, role: Role, experiment: str | None, seed: int) -> str:
+def output_dir(rules: Rules, role: Role, experiment: str | None, seed: int, is_control: bool = False) -> str:
     """The output folder of a run, relative to the project."""
-    kind = {Role.MEASURE: f"exp_{experiment}", Role.CONTROL: f"control_{experiment}"}.get(role, f"{role}_{experiment}")
-    name = "baseline" if experiment is None else kind
+    kind = "control" if is_control else "exp" if role is Role.MEASURE else str(role)
+    name = "baseline" if experiment is None else f"{kind}_{experiment}"
     return f"checkpoints/{name}_{rules.label}_seed{seed}"
 
 

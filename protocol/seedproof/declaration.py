@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from seedproof.campaign import choose_primary, pooled_variance
 from seedproof.command import check_flags, normalise_flags
 from seedproof.errors import (
     DeclarationRefusal,
@@ -17,9 +18,10 @@ from seedproof.errors import (
 )
 from seedproof.events import Experiment, State
 from seedproof.phases import experiment_next, new_experiment_call
+from seedproof.rules import Rules
 from seedproof.values import Baseline, Role
 
-__all__ = ["RunRequest", "check_declaration", "check_name", "check_unchanged", "declaration"]
+__all__ = ["Admission", "RunRequest", "check_declaration", "check_name", "check_unchanged", "declaration"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -39,6 +41,16 @@ class RunRequest:
     new_baseline: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The gate's yes: what to write down, and the run to look at."""
+
+    records: tuple[tuple[str, Mapping[str, Any]], ...]
+    """(kind, fields) of the records to append, in order; empty if the run exists already."""
+    run_id: str
+    """The run that answers the request."""
+
+
 def check_name(name: str) -> None:
     """Refuse a name that could not stand in a file name.
 
@@ -52,14 +64,20 @@ def check_name(name: str) -> None:
         )
 
 
-def declaration(generation: int, request: RunRequest) -> Mapping[str, Any]:
-    """The fields of the `experiment_declared` record."""
+def declaration(state: State, rules: Rules, request: RunRequest) -> Mapping[str, Any]:
+    """The fields of the `experiment_declared` record; how it will be weighed is fixed before its results."""
+    assert state.generation is not None
+    primary, primary_reason = choose_primary(state, rules)
+    prior = pooled_variance(state, rules)
     return {
-        "generation": generation,
+        "generation": state.generation.number,
         "experiment": request.experiment,
         "flags": list(request.flags or ()),
         "hypothesis": (request.hypothesis or "").strip(),
         "code_change": request.code_change,
+        "primary": primary,
+        "primary_reason": primary_reason,
+        "prior": None if prior is None else asdict(prior),
     }
 
 

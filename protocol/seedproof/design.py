@@ -1,13 +1,28 @@
-"""What is due: the one place that knows which seeds an arm still needs."""
+"""What is due: the one place that knows which runs an arm still needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum
 
+from seedproof.power import OperatingPoint, protocol_power, smallest_detectable_effect
 from seedproof.rules import Rules
+from seedproof.sequential import decide, look_p, sequential_alpha
 from seedproof.values import Arm, Baseline, Run, RunState
 
-__all__ = ["TIE", "Look", "may_retry", "next_look"]
+__all__ = [
+    "TIE",
+    "ConfirmLook",
+    "Look",
+    "OperatingPoint",
+    "Step",
+    "confirm_look",
+    "confirm_steps",
+    "may_retry",
+    "next_look",
+    "protocol_power",
+    "smallest_detectable_effect",
+    "step_attempts",
+]
 
 # A tie counts as reached: 2 sigma must not be lost to the last bit of a float (protocol, section 2).
 TIE = 1e-9
@@ -51,7 +66,7 @@ def next_look(arm: Arm, baseline: Baseline | None, rules: Rules) -> Look:
     counted = arm.counted
     first_done = all(seed in counted for seed in first)
     allowed = first
-    if baseline is not None and first_done and not arm.diverged_seeds and _is_close(arm, baseline, first):
+    if baseline is not None and first_done and not arm.diverged_seeds and _goes_on(arm, baseline, first):
         allowed = first + rules.extra_seeds
     missing = tuple(seed for seed in allowed if seed not in counted)
     failed = tuple(seed for seed in missing if _is_spent(arm.attempts(seed), rules.metric.name))
@@ -71,8 +86,78 @@ def _is_spent(attempts: Sequence[Run], metric: str) -> bool:
     return not may_retry(attempts, metric)
 
 
-def _is_close(arm: Arm, baseline: Baseline, first: Sequence[int]) -> bool:
-    """Whether the mean of the first look is less than the winner's distance from the baseline's."""
-    values = arm.finite(baseline.rules.metric.name)
-    mean = fsum(values[seed] for seed in first) / len(first)
-    return abs(mean - baseline.mean) / baseline.std < baseline.rules.winner_sigma - TIE
+def _goes_on(arm: Arm, baseline: Baseline, first: Sequence[int]) -> bool:
+    """Whether the first look leaves the question open."""
+    rules = baseline.rules
+    values = [arm.finite(rules.metric.name)[seed] for seed in first]
+    if rules.design == "sequential":
+        p_better = look_p(baseline.values, values, rules.metric.sign, arm.prior)
+        alpha = sequential_alpha(rules, arm.prior.df if arm.prior else 0)
+        return decide(p_better, is_last=False, alpha=alpha) == "continue"
+    mean = fsum(values) / len(values)
+    return abs(mean - baseline.mean) / baseline.std < rules.winner_sigma - TIE
+
+
+# --- confirmation -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run of a confirmation."""
+
+    seed: int
+    """Its fresh seed."""
+    is_control: bool
+    """Whether it is the run without flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmLook:
+    """Where a confirmation stands."""
+
+    due: tuple[Step, ...]
+    """Runs that are needed and have no result, in the order they are run."""
+    failed: tuple[Step, ...]
+    """Runs that failed for good."""
+    needed: int
+    """Runs in all."""
+
+    @property
+    def done(self) -> int:
+        """Runs that have ended for good."""
+        return self.needed - len(self.due)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it can be evaluated."""
+        return not self.due
+
+
+def confirm_steps(rules: Rules) -> tuple[Step, ...]:
+    """All runs of a confirmation in their order: within pairs, each side goes first in turn.
+
+    What drifts with time (a warming machine, another user's load) then falls on both sides alike.
+    """
+    return tuple(
+        Step(seed, is_control)
+        for place, seed in enumerate(rules.confirm_seeds)
+        for is_control in ((True, False) if place % 2 == 0 else (False, True))
+    )
+
+
+def step_attempts(arm: Arm, step: Step) -> tuple[Run, ...]:
+    """The attempts at one run of a confirmation, first to last."""
+    return tuple(run for run in arm.fresh if run.seed == step.seed and run.is_control == step.is_control)
+
+
+def confirm_look(arm: Arm, rules: Rules) -> ConfirmLook:
+    """What the confirmation of an arm needs next; a diverged or failed run does not end the others."""
+    due, failed = [], []
+    steps = confirm_steps(rules)
+    for step in steps:
+        attempts = step_attempts(arm, step)
+        if _is_spent(attempts, rules.metric.name):
+            failed.append(step)
+        elif not any(run.state.is_counted for run in attempts):
+            due.append(step)
+    return ConfirmLook(tuple(due), tuple(failed), len(steps))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seedproof.errors import LedgerDamaged, LedgerNewer
-from seedproof.values import Arm, MetricValue, Role, Run, RunState
+from seedproof.rules import Rules
+from seedproof.values import Arm, MetricValue, Primary, PriorVariance, Role, Run, RunState
 
 __all__ = [
     "EMPTY_HASH",
@@ -105,9 +106,14 @@ def _damaged(seq: int, what: str) -> LedgerDamaged:
     )
 
 
-def run_id_of(generation: int, role: Role, experiment: str | None, seed: int, attempt: int) -> str:
+def run_id_of(
+    generation: int, role: Role, experiment: str | None, seed: int, attempt: int, is_control: bool = False
+) -> str:
     """The name of a run: a function of its key, so one key can never have two runs."""
-    arm = "baseline" if experiment is None else f"{'exp' if role is Role.MEASURE else role}-{experiment}"
+    kind = "exp" if role is Role.MEASURE else str(role)
+    # An underscore, because a dash could begin the name of an experiment.
+    side = "_control" if is_control and role is Role.CONFIRM else ""
+    arm = "baseline" if experiment is None else f"{kind}{side}-{experiment}"
     return f"g{generation}-{arm}-s{seed}-a{attempt}"
 
 
@@ -120,6 +126,9 @@ class Experiment:
     flags: tuple[str, ...]
     hypothesis: str
     code_change: bool
+    primary: Primary = "unpaired"
+    primary_reason: str = "by default"
+    prior: PriorVariance | None = None
     run_ids: list[str] = field(default_factory=list)
     verdict: Record | None = None
     report: Record | None = None
@@ -133,9 +142,18 @@ class Generation:
     rules: Mapping[str, Any]
     reason: str | None
     started: str
+    adopted: list[str] = field(default_factory=list)
+    adoption: str | None = None
     run_ids: list[str] = field(default_factory=list)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     report: Record | None = None
+    _rules: Rules | None = None
+
+    def parsed_rules(self) -> Rules:
+        """The rules that it was begun under; what a later version added has its default."""
+        if self._rules is None:
+            self._rules = Rules.from_document(self.rules)
+        return self._rules
 
 
 @dataclass(slots=True)
@@ -161,6 +179,10 @@ class State:
         """The present generation, or None."""
         return self.generations[-1] if self.generations else None
 
+    def rules_of(self, number: int) -> Rules:
+        """The rules of a generation."""
+        return self.generations[number - 1].parsed_rules()
+
     def baseline_arm(self, number: int) -> Arm:
         """The baseline's runs of a generation."""
         runs = (self.runs[run_id] for run_id in self.generations[number - 1].run_ids)
@@ -168,13 +190,17 @@ class State:
 
     def experiment_arm(self, experiment: Experiment) -> Arm:
         """The measuring runs of an experiment."""
-        runs = (self.runs[run_id] for run_id in experiment.run_ids)
+        runs = [self.runs[run_id] for run_id in experiment.run_ids]
         return Arm(
             generation=experiment.generation,
             experiment=experiment.name,
             runs=tuple(run for run in runs if run.role is Role.MEASURE),
             flags=experiment.flags,
             hypothesis=experiment.hypothesis,
+            primary=experiment.primary,
+            primary_reason=experiment.primary_reason,
+            prior=experiment.prior,
+            fresh=tuple(run for run in runs if run.role is Role.CONFIRM),
         )
 
     def find_experiment(self, name: str) -> Experiment | None:
@@ -201,7 +227,20 @@ class State:
         number = record["generation"]
         if number != len(self.generations) + 1:
             raise ValueError("generation out of order")
-        self.generations.append(Generation(number, record["rules"], record["reason"], record["time"]))
+        adopted = list(record.get("adopted", ()))
+        if not all(self.runs[run_id].experiment is None for run_id in adopted):
+            raise ValueError("a baseline takes over runs of a baseline only")
+        self.generations.append(
+            Generation(
+                number,
+                record["rules"],
+                record["reason"],
+                record["time"],
+                adopted,
+                record.get("adoption"),
+                list(adopted),
+            )
+        )
 
     def _on_experiment_declared(self, record: Record) -> None:
         generation = self.generations[record["generation"] - 1]
@@ -209,7 +248,14 @@ class State:
         if name in generation.experiments:
             raise ValueError("declared twice")
         generation.experiments[name] = Experiment(
-            name, generation.number, tuple(record["flags"]), record["hypothesis"], record["code_change"]
+            name,
+            generation.number,
+            tuple(record["flags"]),
+            record["hypothesis"],
+            record["code_change"],
+            record.get("primary", "unpaired"),
+            record.get("primary_reason", "by default"),
+            PriorVariance(**record["prior"]) if record.get("prior") else None,
         )
 
     def _on_run_requested(self, record: Record) -> None:
@@ -221,6 +267,7 @@ class State:
             seed=record["seed"],
             attempt=record["attempt"],
             state=RunState.QUEUED,
+            is_control=record["experiment"] is not None and record.get("arm") == "baseline",
         )
         if run.run_id in self.runs:
             raise ValueError("requested twice")
@@ -233,7 +280,14 @@ class State:
     def _on_run_started(self, record: Record) -> None:
         run = self._active_run(record)
         folder = record["output_dir"]
-        self.runs[run.run_id] = replace(run, state=RunState.RUNNING, argv=tuple(record["argv"]), output_dir=folder)
+        self.runs[run.run_id] = replace(
+            run,
+            state=RunState.RUNNING,
+            argv=tuple(record["argv"]),
+            output_dir=folder,
+            started=record["time"],
+            surroundings=record.get("fingerprint", {}),
+        )
         self.owned_folders[folder] = run.run_id
 
     def _on_run_finished(self, record: Record) -> None:
@@ -287,6 +341,8 @@ class State:
             step=record.get("step"),
             exit_code=record.get("exit_code"),
             log_sha256=record.get("log_sha256"),
+            start_text=record.get("start_text"),
+            ended=record["time"],
         )
         del self.active[run.run_id]
 

@@ -1,18 +1,16 @@
 """The gate: every request for a run passes here, and is admitted or refused by the ledger alone."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from seedproof.command import output_dir
-from seedproof.declaration import RunRequest, check_declaration, check_name, check_unchanged, declaration
-from seedproof.design import Look, may_retry, next_look
+from seedproof.declaration import Admission, RunRequest, check_declaration, check_name, check_unchanged, declaration
+from seedproof.design import Look, Step, confirm_look, may_retry, next_look
 from seedproof.errors import (
     ArmFailed,
     AttemptNotAllowed,
     BadArguments,
     BaselineVoid,
-    ConfirmNotDue,
     ControlNotDue,
     NextCall,
     NothingDue,
@@ -21,6 +19,7 @@ from seedproof.errors import (
     SeedUnknown,
 )
 from seedproof.events import State, run_id_of
+from seedproof.fresh import admit_confirmation
 from seedproof.phases import (
     baseline_next,
     baseline_phase,
@@ -29,6 +28,7 @@ from seedproof.phases import (
     present_baseline,
 )
 from seedproof.rules import Rules
+from seedproof.succession import succession
 from seedproof.values import Arm, Role, Run, RunState
 
 __all__ = ["Admission", "admit", "still_due"]
@@ -36,29 +36,28 @@ __all__ = ["Admission", "admit", "still_due"]
 MAX_WORDS = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The gate's yes: what to write down, and the run to look at."""
-
-    records: tuple[tuple[str, Mapping[str, Any]], ...]
-    """(kind, fields) of the records to append, in order; empty if the run exists already."""
-    run_id: str
-    """The run that answers the request."""
-
-
-def admit(state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]) -> Admission:
+def admit(
+    state: State,
+    rules: Rules,
+    request: RunRequest,
+    is_in_the_way: Callable[[str], bool],
+    surroundings: Mapping[str, Any] | None = None,
+) -> Admission:
     """Decide a request for a run.
 
     Args:
         is_in_the_way: Whether an output folder exists that the ledger does not own.
+        surroundings: The fingerprint that a run would have now; decides what a new baseline may take over.
 
     Raises:
         Refusal: With its code and the next allowed call.
     """
     _check_shape(request)
     if request.experiment is None:
-        return _admit_baseline(state, rules, request, is_in_the_way)
+        return _admit_baseline(state, rules, request, is_in_the_way, surroundings or {})
     check_name(request.experiment)
+    if request.role is Role.CONFIRM:
+        return admit_confirmation(state, rules, request, is_in_the_way)
     return _admit_experiment(state, rules, request, is_in_the_way)
 
 
@@ -74,7 +73,11 @@ def still_due(state: State, rules: Rules, run_id: str) -> str | None:
         look = next_look(state.baseline_arm(run.generation), None, rules)
     else:
         baseline = present_baseline(state, rules)
-        look = next_look(state.experiment_arm(generation.experiments[run.experiment]), baseline, rules)
+        arm = state.experiment_arm(generation.experiments[run.experiment])
+        if run.role is Role.CONFIRM:
+            is_due = Step(run.seed, run.is_control) in confirm_look(arm, rules).due
+            return None if is_due else "the confirmation has this run already"
+        look = next_look(arm, baseline, rules)
     return None if run.seed in look.due else "the arm is decided without it"
 
 
@@ -82,8 +85,6 @@ def _check_shape(request: RunRequest) -> None:
     """What no ledger could make right."""
     if request.role is Role.CONTROL:
         raise ControlNotDue("no control run is due.")
-    if request.role is Role.CONFIRM:
-        raise ConfirmNotDue("no confirmation is due.")
     if request.code_change:
         raise BadArguments("code_change is not available; an experiment is a set of flags.")
     for name, words in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
@@ -106,6 +107,8 @@ def _combination_fault(request: RunRequest) -> str | None:
         return "new_baseline and experiment do not go together."
     if request.experiment is None and (request.flags or request.hypothesis is not None):
         return "flags and hypothesis belong to an experiment; the baseline has none. Name the experiment."
+    if request.role is Role.CONFIRM:
+        return _confirmation_fault(request)
     if request.attempt is not None and request.seed is None:
         return "attempt needs the seed that it is an attempt at."
     if request.queue_all and request.seed is not None:
@@ -113,19 +116,39 @@ def _combination_fault(request: RunRequest) -> str | None:
     return None
 
 
+def _confirmation_fault(request: RunRequest) -> str | None:
+    if request.experiment is None:
+        return "a confirmation belongs to an experiment; name it."
+    if request.seed is not None:
+        return "the server chooses seed and side of a confirmation; leave seed out."
+    return None
+
+
 # --- the baseline -----------------------------------------------------------------------------
 
 
-def _admit_baseline(state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]) -> Admission:
+def _admit_baseline(
+    state: State,
+    rules: Rules,
+    request: RunRequest,
+    is_in_the_way: Callable[[str], bool],
+    surroundings: Mapping[str, Any],
+) -> Admission:
     records: list[tuple[str, Mapping[str, Any]]] = []
     number = state.generation.number if state.generation else 0
     starts = number == 0 or request.new_baseline is not None
     if starts and not _joins_generation(state, rules, request):
         number += 1
-        fields = {"generation": number, "rules": rules.document(), "reason": request.new_baseline}
+        heritage = succession(state, rules, surroundings)
+        fields = {
+            "generation": number,
+            "rules": rules.document(),
+            "reason": request.new_baseline,
+            "adopted": [run.run_id for run in heritage.runs],
+            "adoption": heritage.reason,
+        }
         records.append(("generation_started", fields))
-    if records:
-        arm = Arm(generation=number, experiment=None, runs=())
+        arm = Arm(generation=number, experiment=None, runs=heritage.runs)
     else:
         phase = baseline_phase(state, rules)
         if phase.phase == "void" and not _is_recorded(phase.arm, request):
@@ -145,7 +168,8 @@ def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
     generation = state.generation
     if generation is None or generation.reason != request.new_baseline or generation.rules != rules.document():
         return False
-    return all(state.runs[run_id].state.is_active for run_id in generation.run_ids)
+    own = (run_id for run_id in generation.run_ids if run_id not in generation.adopted)
+    return all(state.runs[run_id].state.is_active for run_id in own)
 
 
 # --- experiments ------------------------------------------------------------------------------
@@ -161,7 +185,7 @@ def _admit_experiment(
     records: list[tuple[str, Mapping[str, Any]]] = []
     if known is None:
         check_declaration(state, baseline, request)
-        records.append(("experiment_declared", declaration(generation.number, request)))
+        records.append(("experiment_declared", declaration(state, rules, request)))
         arm = Arm(generation.number, request.experiment, (), request.flags or (), request.hypothesis or "")
         following = NextCall(
             "run_seed",
@@ -216,9 +240,13 @@ def _admit_seed(
     requested = [("run_requested", _requested(arm, seed, attempt)) for seed, attempt in new]
     active = any(run.seed == keys[0][0] and run.state.is_active for run in arm.runs)
     first = new[0] if new and not active else keys[0]
-    return Admission(
-        (*records, *requested), run_id_of(arm.generation, Role.MEASURE, arm.experiment, first[0], first[1])
-    )
+    return Admission((*records, *requested), _run_id(arm, *first))
+
+
+def _run_id(arm: Arm, seed: int, attempt: int) -> str:
+    """The run of a key; one that a baseline took over has the name that its own generation gave it."""
+    known = (run.run_id for run in arm.attempts(seed) if run.attempt == attempt)
+    return next(known, run_id_of(arm.generation, Role.MEASURE, arm.experiment, seed, attempt))
 
 
 def _same_call(arm: Arm, seed: int, request: RunRequest, records: Sequence[tuple[str, Mapping[str, Any]]]) -> NextCall:

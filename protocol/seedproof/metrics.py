@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seedproof.log import SEGMENT_LIMIT, SegmentBuffer, count_newlines, decode_segment, strip_codes
-from seedproof.patterns import NUMBER, Literals, required_literals
+from seedproof.log import SEGMENT_LIMIT, SegmentBuffer, clean_line, count_newlines, decode_segment, strip_codes
+from seedproof.patterns import DEFAULT_VAL_LOSS, NUMBER, Literals, required_literals
 from seedproof.rules import MetricRule
 from seedproof.values import MetricValue
 
-__all__ = ["LogReading", "LogScanner", "parse_number", "printed_resolution", "read_document"]
+__all__ = ["LogReading", "LogScanner", "parse_number", "printed_resolution", "read_document", "start_text"]
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
@@ -242,6 +242,22 @@ def _segment_at(text: bytes, position: int) -> tuple[int, int]:
     end = newline if newline >= 0 else len(text)
     carriage = text.find(b"\r", position, end)
     return start, carriage if carriage >= 0 else end
+
+
+def start_text(head: bytes, rule: MetricRule) -> str | None:
+    """The deciding metric as printed on the first line that shows it, if that line is one of step 0.
+
+    Args:
+        head: The beginning of a log.
+        rule: The metric; one that is read from a file is looked for with the default pattern.
+    """
+    tracker, step = _Tracker(rule.pattern or DEFAULT_VAL_LOSS), re.compile(_STEP)
+    for segment in re.split(rb"[\r\n]", head)[:-1]:
+        line = clean_line(segment)
+        if tracker.try_line(line) and tracker.match is not None:
+            at = step.search(line)
+            return tracker.match["value"] if at is not None and int(at["value"]) == 0 else None
+    return None
 
 
 # --- documents -------------------------------------------------------------------------------

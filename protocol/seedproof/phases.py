@@ -1,20 +1,21 @@
 """The phases of the protocol: which one the ledger is in, and the call that comes next."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from seedproof.design import Look, may_retry, next_look
+from seedproof.design import ConfirmLook, Look, confirm_look, may_retry, next_look, step_attempts
 from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
 from seedproof.events import Experiment, Generation, State
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import _ESTABLISHED, Arm, Baseline, RunState
+from seedproof.values import _ESTABLISHED, Arm, Baseline, Role, RunState, Verdict
 
 __all__ = [
     "BaselinePhase",
     "Phase",
     "baseline_next",
     "baseline_phase",
+    "confirm_call",
     "establish_baseline",
     "experiment_next",
     "new_baseline_call",
@@ -85,7 +86,7 @@ def _fault(arm: Arm, look: Look, rules: Rules) -> str | None:
 
 def rules_of(generation: Generation) -> Rules:
     """The rules that a generation was measured under."""
-    return Rules.from_document(generation.rules)
+    return generation.parsed_rules()
 
 
 def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
@@ -95,7 +96,7 @@ def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
         arm = Arm(generation=1, experiment=None, runs=())
         return BaselinePhase("unmeasured", None, next_look(arm, None, rules), arm)
     arm = state.baseline_arm(generation.number)
-    if generation.rules != rules.document():
+    if generation.parsed_rules() != rules:
         changed = _changed_rules(generation, rules)
         reason = f"the rules in seedproof.toml differ from those the baseline was measured under ({changed})."
         return BaselinePhase("void", reason, next_look(arm, None, rules), arm)
@@ -108,9 +109,8 @@ def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
 
 
 def _changed_rules(generation: Generation, rules: Rules) -> str:
-    present = rules.document()
-    names = sorted(set(present) | set(generation.rules))
-    return ", ".join(name for name in names if present.get(name) != generation.rules.get(name))
+    present, begun = rules.document(), generation.parsed_rules().document()
+    return ", ".join(sorted(name for name in present if present[name] != begun[name]))
 
 
 def present_baseline(state: State, rules: Rules) -> Baseline:
@@ -171,9 +171,37 @@ def experiment_next(state: State, experiment: Experiment, baseline: Baseline) ->
         return due
     if experiment.verdict is None:
         return NextCall("compare", "Gives the verdict.", name)
-    if experiment.report is None:
+    confirmation = _confirm_next(experiment, arm, baseline.rules)
+    if confirmation is not None:
+        return confirmation
+    if experiment.report is None or experiment.report.get("runs") != experiment.run_ids:
         return NextCall("write_report", "Writes the report and removes the checkpoints.", name)
     return new_experiment_call()
+
+
+def _confirm_next(experiment: Experiment, arm: Arm, rules: Rules) -> NextCall | None:
+    """What confirms a WINNER; a report that was written without it means that nobody wants it."""
+    assert experiment.verdict is not None
+    if experiment.verdict["verdict"] != Verdict.WINNER or (experiment.report is not None and not arm.fresh):
+        return None
+    look = confirm_look(arm, rules)
+    if look.is_complete:
+        is_said = (experiment.verdict.get("confirmation") or {}).get("state", "open") != "open"
+        return None if is_said else NextCall("compare", "Says whether it holds.", {"experiment": experiment.name})
+    return confirm_call(experiment.name, arm, look, rules)
+
+
+def confirm_call(name: str, arm: Arm, look: ConfirmLook, rules: Rules) -> NextCall:
+    """The call that brings a confirmation forward; the server chooses seed and side."""
+    arguments: dict[str, Any] = {"experiment": name, "role": Role.CONFIRM.value}
+    for run in arm.fresh:
+        if run.state in _STARTED:
+            return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
+    attempts = step_attempts(arm, look.due[0])
+    if attempts and may_retry(attempts, rules.metric.name) and attempts[-1].state is not RunState.NOT_NEEDED:
+        again = {**arguments, "attempt": attempts[-1].attempt + 1}
+        return NextCall("run_seed", f"Tries the run again; the last attempt {attempts[-1].state}.", again)
+    return NextCall("run_seed", f"Confirms the WINNER on fresh seeds: {look.done} of {look.needed} runs.", arguments)
 
 
 def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextCall | None:
@@ -182,10 +210,10 @@ def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextC
             exact = {**name, "seed": run.seed, "attempt": run.attempt}
             return NextCall("run_seed", f"Waits for the run that is {run.state}.", exact)
     for seed in look.due:
-        if not arm.attempts(seed):
-            return NextCall("run_seed", f"Runs seed {seed}.", {**name, "seed": seed})
-    for seed in look.due:
         attempts = arm.attempts(seed)
+        if not attempts:
+            return NextCall("run_seed", f"Runs seed {seed}.", {**name, "seed": seed})
+        # Before the seeds that follow: what ended one without a result would end them as well.
         if may_retry(attempts, rules.metric.name):
             again = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
             return NextCall("run_seed", f"Tries seed {seed} again; the last attempt {attempts[-1].state}.", again)

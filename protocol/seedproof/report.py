@@ -1,20 +1,23 @@
 """Baselines and comparisons become Markdown: a pure function of the ledger before the report."""
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from seedproof.campaign import Campaign
 from seedproof.command import training_argv
+from seedproof.confirmation import pairs_of
+from seedproof.evidence import Evidence
 from seedproof.notices import arm_notices
+from seedproof.prose import Digits, confirmation_lines, evidence_lines, summary_lines
 from seedproof.rules import Rules
 from seedproof.stats import Summary, cohens_d, effect_size, percent_change, summarize
 from seedproof.values import Arm, Baseline, Comparison, Run
 
 __all__ = ["EarlierGeneration", "LedgerFacts", "baseline_report", "experiment_report"]
 
-REPORT_FORMAT = 1
+REPORT_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +46,28 @@ class LedgerFacts:
     """Why the present generation was started."""
     earlier: tuple[EarlierGeneration, ...]
     """Generations before the present one."""
-    declared: int
-    """Experiments declared in the whole ledger."""
+    adoption: str | None = None
+    """What the present generation took over from the one before, or why it took over nothing."""
 
 
-def baseline_report(baseline: Baseline, facts: LedgerFacts) -> str:
-    """`baseline_variance_<scale>.md`."""
+def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
+    """`baseline_variance_<scale>.md`.
+
+    Args:
+        figure: File name of the figure, which lies beside the report.
+    """
     rules = baseline.rules
     name = rules.metric.name
     side = "at most" if rules.metric.direction == "minimize" else "at least"
     n = len(rules.baseline_seeds)
-    number = _Digits(baseline)
+    number = Digits(baseline)
     lines = [
         f"# Baseline Variance ({rules.label} tokens)",
         "",
         f"- {name}: {number(baseline.mean)} ± {number(baseline.std)} (mean ± standard deviation, {n} seeds)",
         f"- A WINNER needs a mean of {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
-        f"- Generation {baseline.generation}; ledger {facts.head}, begun {facts.began}.",
+        "",
+        f"![Every baseline seed: {name} and wall time]({figure})",
         "",
         f"## Baseline Statistics (N={n} runs)",
         "",
@@ -80,18 +88,25 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts) -> str:
     return "\n".join(lines) + "\n"
 
 
-def experiment_report(comparison: Comparison, facts: LedgerFacts) -> str:
-    """`experiment_<name>_<scale>.md`, with the sections of the experiment-runner protocol."""
+def experiment_report(
+    comparison: Comparison, facts: LedgerFacts, evidence: Evidence | None, campaign: Campaign | None, figure: str
+) -> str:
+    """`experiment_<name>_<scale>.md`, with the sections of the experiment-runner protocol.
+
+    Args:
+        evidence: As written down with the verdict; None in a ledger from before there was any.
+        campaign: Likewise.
+        figure: File name of the figure, which lies beside the report.
+    """
     baseline, arm = comparison.baseline, comparison.arm
-    number = _Digits(baseline)
+    number = Digits(baseline)
     rules = baseline.rules
     lines = [
         f"# Experiment: {arm.experiment}",
         "",
-        f"- {comparison.headline}",
-        f"- {_difference(comparison, number)}",
-        f"- Experiments declared in this ledger so far: {facts.declared}.",
-        f"- Generation {baseline.generation}; ledger {facts.head}, begun {facts.began}.",
+        *(f"- {line}" for line in summary_lines(comparison, evidence, campaign)),
+        "",
+        f"![Every seed of {arm.experiment} and of the baseline: {rules.metric.name} and wall time]({figure})",
         "",
         f"## Baseline Statistics (N={len(baseline.arm.counted)} runs)",
         "",
@@ -114,6 +129,8 @@ def experiment_report(comparison: Comparison, facts: LedgerFacts) -> str:
         comparison.reason,
         *_large_beside_neutral(comparison),
         "",
+        *_section("Confirmation", confirmation_lines(comparison)),
+        *_section("Evidence", [] if evidence is None else evidence_lines(comparison, evidence, campaign)),
         "## Hypothesis",
         "",
         *_quoted(arm.hypothesis),
@@ -126,34 +143,18 @@ def experiment_report(comparison: Comparison, facts: LedgerFacts) -> str:
         "",
         *_provenance(baseline, facts),
         *_notices([baseline.arm, arm], baseline),
-        *_machine_readable(_comparison_document(comparison, facts)),
+        *_machine_readable(_comparison_document(comparison, facts, evidence, campaign)),
         "",
         _closing(rules),
     ]
     return "\n".join(lines) + "\n"
 
 
-class _Digits:
-    """Writes values of the deciding metric with two digits of sigma."""
-
-    def __init__(self, baseline: Baseline) -> None:
-        self._decimals = min(12, max(4, 1 - math.floor(math.log10(baseline.std))))
-
-    def __call__(self, value: float) -> str:
-        return f"{value:.{self._decimals}f}"
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "", *lines, ""] if lines else []
 
 
-def _difference(comparison: Comparison, number: _Digits) -> str:
-    name = comparison.baseline.rules.metric.name
-    if comparison.delta is None or comparison.improvement_sigma is None:
-        return f"Difference in {name}: none can be given, a seed diverged."
-    side = "better" if comparison.improvement_sigma >= 0 else "worse"
-    percent = "" if comparison.change_percent is None else f" ({comparison.change_percent:+.2f} %)"
-    sign = "+" if comparison.delta >= 0 else ""
-    return f"Difference in {name}: {sign}{number(comparison.delta)}{percent}, experiment minus baseline: {side}."
-
-
-def _statistics(arm: Arm, rules: Rules, number: _Digits) -> list[str]:
+def _statistics(arm: Arm, rules: Rules, number: Digits) -> list[str]:
     lines = ["| Metric | Mean | Std | Min | Max |", "| --- | --- | --- | --- | --- |"]
     for name in _metric_names(rules):
         values = list(arm.finite(name).values())
@@ -169,7 +170,7 @@ def _metric_names(rules: Rules) -> list[str]:
     return [rules.metric.name, "wall_time_s", *(metric.name for metric in rules.extra_metrics)]
 
 
-def _cells(summary: Summary, name: str, rules: Rules, number: _Digits) -> list[str]:
+def _cells(summary: Summary, name: str, rules: Rules, number: Digits) -> list[str]:
     values = [summary.mean, summary.std, summary.min, summary.max]
     if name == rules.metric.name:
         return ["-" if value is None else number(value) for value in values]
@@ -262,6 +263,9 @@ def _per_seed(arms: Sequence[tuple[str, Arm]], rules: Rules) -> list[str]:
     ]
     for name, arm in arms:
         lines.extend(_run_row(name, run, rules, extra) for run in arm.runs)
+        for run in arm.fresh:
+            side = f"{name}, fresh, {'control' if run.is_control else 'experiment'}"
+            lines.append(_run_row(side, run, rules, extra))
     return lines
 
 
@@ -274,7 +278,14 @@ def _run_row(name: str, run: Run, rules: Rules, extra: Sequence[str]) -> str:
 
 
 def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
-    lines = ["## Provenance", "", f"- Ledger head: {facts.head}", f"- Baseline generation: {baseline.generation}"]
+    lines = [
+        "## Provenance",
+        "",
+        f"- Ledger head: {facts.head}; begun {facts.began}",
+        f"- Baseline generation: {baseline.generation}",
+    ]
+    if facts.adoption:
+        lines.append(f"- This generation {_one_line(facts.adoption)}.")
     if facts.reason:
         lines.append(f"- Reason of this generation: {_one_line(facts.reason)}")
     for earlier in facts.earlier:
@@ -318,7 +329,10 @@ def _baseline_document(baseline: Baseline, facts: LedgerFacts) -> dict[str, Any]
     }
 
 
-def _comparison_document(comparison: Comparison, facts: LedgerFacts) -> dict[str, Any]:
+def _comparison_document(
+    comparison: Comparison, facts: LedgerFacts, evidence: Evidence | None, campaign: Campaign | None
+) -> dict[str, Any]:
+    rules = comparison.baseline.rules
     return {
         **_baseline_document(comparison.baseline, facts),
         "kind": "experiment",
@@ -330,8 +344,19 @@ def _comparison_document(comparison: Comparison, facts: LedgerFacts) -> dict[str
         "improvement_sigma": comparison.improvement_sigma,
         "cohens_d": comparison.cohens_d,
         "wall_time_change_percent": comparison.wall_time_change_percent,
-        "experiment_per_seed": _arm_document(comparison.arm, comparison.baseline.rules),
+        "experiment_per_seed": _arm_document(comparison.arm, rules),
+        "evidence": None if evidence is None else asdict(evidence),
+        "campaign": None if campaign is None else asdict(campaign),
+        "confirmation": None if comparison.confirmation is None else asdict(comparison.confirmation),
+        "fresh_per_seed": [
+            {"seed": pair.seed, "control": _fresh(pair.control, rules), "experiment": _fresh(pair.experiment, rules)}
+            for pair in pairs_of(comparison.arm, rules)
+        ],
     }
+
+
+def _fresh(run: Run | None, rules: Rules) -> dict[str, float | None] | None:
+    return None if run is None else {name: run.value(name) for name in _metric_names(rules)}
 
 
 def _closing(rules: Rules) -> str:

@@ -102,8 +102,8 @@ class Rules(BaseModel):
     """Which interval is the primary one; `auto` decides by the seed correlation of earlier arms."""
     worthwhile_sigma: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     """The smallest improvement worth finding, for advice on the number of seeds; it decides nothing."""
-    confirm_seeds: tuple[int, ...] = Field(default=(2048, 4096, 8192), min_length=2)
-    """Fresh seeds of a confirmation, one pair of runs each; the powers of two after the protocol's last seed."""
+    confirm_seeds: tuple[int, ...] = Field(default=(100_003, 100_019, 100_043), min_length=2)
+    """Fresh seeds of a confirmation, one pair of runs each; the first primes above 100,000, which nobody else picks."""
 
     @field_validator("baseline_seeds", "experiment_seeds", "extra_seeds", "confirm_seeds")
     @classmethod

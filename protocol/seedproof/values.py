@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
 from enum import StrEnum
+from typing import Any, Literal
 
 from seedproof.rules import Rules
 from seedproof.stats import EffectSize
@@ -11,13 +12,18 @@ __all__ = [
     "Arm",
     "Baseline",
     "Comparison",
+    "Confirmation",
+    "ConfirmationState",
     "MetricValue",
     "Notice",
     "Pair",
+    "Primary",
+    "PriorVariance",
     "Role",
     "Run",
     "RunState",
     "Verdict",
+    "WallTimeChange",
 ]
 
 
@@ -119,6 +125,21 @@ class Run:
     """Its output folder, relative to the project; known from the start of the run."""
     argv: tuple[str, ...] = ()
     """The command as it was run."""
+    is_control: bool = False
+    """Whether it is an experiment's run without flags: it belongs to the baseline's side."""
+    started: str | None = None
+    """When it was started (ISO 8601, UTC), by the clock of its machine."""
+    ended: str | None = None
+    """When its end was written down, by the same clock."""
+    surroundings: Mapping[str, Any] = field(default_factory=dict)
+    """What it was carried out with: the fingerprint in the ledger."""
+    start_text: str | None = None
+    """The deciding metric at step 0 as printed; None where the log shows none."""
+
+    @property
+    def host(self) -> str | None:
+        """The machine that it ran on; None before its start."""
+        return self.surroundings.get("host")
 
     def value(self, metric: str) -> float | None:
         """The finite value of a metric, or None."""
@@ -126,6 +147,19 @@ class Run:
             return self.wall_time_s
         found = self.metrics.get(metric)
         return found.value if found else None
+
+
+Primary = Literal["unpaired", "paired"]
+
+
+@dataclass(frozen=True, slots=True)
+class PriorVariance:
+    """The spread within earlier arms."""
+
+    sum_of_squares: float
+    """Squared distances from the mean of their own arm, in the metric's unit squared."""
+    df: int
+    """Their degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +176,14 @@ class Arm:
     """What the experiment adds to the command."""
     hypothesis: str = ""
     """What the experimenter expected, written before the first run."""
+    primary: Primary = "unpaired"
+    """Which interval was declared the primary one, before the first run."""
+    primary_reason: str = "by default"
+    """Why that one."""
+    prior: PriorVariance | None = None
+    """What a sequential look pools besides the two arms, fixed at the declaration."""
+    fresh: tuple[Run, ...] = ()
+    """Every attempt with role `confirm`, of both sides, in the order of their requests."""
 
     @property
     def is_null(self) -> bool:
@@ -205,9 +247,62 @@ class Baseline:
             raise TypeError("a Baseline is made by establish_baseline() alone")
 
     @property
+    def values(self) -> list[float]:
+        """The deciding metric, in the order of the rules' seeds."""
+        found = self.arm.finite(self.rules.metric.name)
+        return [found[seed] for seed in self.rules.baseline_seeds]
+
+    @property
     def winner_threshold(self) -> float:
         """The mean from which an experiment is a WINNER."""
         return self.mean + self.rules.metric.sign * self.rules.winner_sigma * self.std
+
+
+ConfirmationState = Literal["open", "confirmed", "not_confirmed", "incomplete"]
+
+
+@dataclass(frozen=True, slots=True)
+class WallTimeChange:
+    """The change of wall time over runs that alternated on one machine."""
+
+    change_percent: float
+    """Experiment against control, from the mean of the log ratios."""
+    low_percent: float
+    """Lower limit of its 95 % interval."""
+    high_percent: float
+    """Upper limit."""
+    claim: Literal["speedup", "slowdown", "none"]
+    """What the interval allows to say; `none` where it holds zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What pairs of fresh seeds say of a WINNER. Every number is None until all runs have ended."""
+
+    state: ConfirmationState
+    """`open` until all runs have ended."""
+    done: int
+    """Runs that have ended."""
+    needed: int
+    """Runs in all: two for each fresh seed."""
+    reason: str
+    """The rule that decided, or what is missing, in a sentence."""
+    difference: float | None = None
+    """Mean of experiment minus control over the pairs, in the metric's unit."""
+    low: float | None = None
+    """Lower limit of its 95 % interval."""
+    high: float | None = None
+    """Upper limit."""
+    improvement: float | None = None
+    """The same difference, positive where the experiment is better."""
+    threshold: float | None = None
+    """The improvement that confirms: t(.90, df) x std x sqrt(2 / pairs)."""
+    std: float | None = None
+    """Standard deviation pooled over baseline, experiment and both fresh arms."""
+    df: int | None = None
+    """Its degrees of freedom."""
+    wall_time: WallTimeChange | None = None
+    """The change of wall time; None where the runs did not share a machine or a time is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +333,5 @@ class Comparison:
     """Whether the means lie at least `winner_sigma` apart."""
     wall_time_change_percent: float | None
     """Change of the mean wall time; separate blocks of runs, not tested."""
+    confirmation: Confirmation | None = None
+    """What fresh seeds say of a WINNER; None for the other verdicts."""

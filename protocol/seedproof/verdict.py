@@ -1,10 +1,15 @@
 """From a baseline and a finished experiment to the protocol's verdict."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seedproof.confirmation import confirm
 from seedproof.design import TIE, Look, next_look
 from seedproof.errors import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
 from seedproof.rules import Rules
+from seedproof.sequential import FUTILITY_P, decide, look_p, sequential_alpha
 from seedproof.stats import cohens_d, effect_size, percent_change, summarize
-from seedproof.values import Arm, Baseline, Comparison, Verdict
+from seedproof.values import Arm, Baseline, Comparison, Confirmation, Verdict
 
 __all__ = ["judge"]
 
@@ -33,9 +38,12 @@ def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
         done = sum(seed in arm.counted for seed in first)
         raise ExperimentIncomplete(f"{name} has {done} of {len(first)} seeds; missing: {_listed(look.due)}.")
     if look.due:
+        count, seeds = len(baseline.rules.experiment_seeds), _listed(look.due)
+        if baseline.rules.design == "sequential":
+            raise MoreSeedsNeeded(f"the look after {count} seeds of {name} is open; seeds {seeds} are needed as well.")
         raise MoreSeedsNeeded(
-            f"after {len(baseline.rules.experiment_seeds)} seeds the mean of {name} is less than "
-            f"{baseline.rules.winner_sigma:g} sigma from the baseline's; seeds {_listed(look.due)} are needed as well."
+            f"after {count} seeds the mean of {name} is less than {baseline.rules.winner_sigma:g} sigma from the "
+            f"baseline's; seeds {seeds} are needed as well."
         )
 
 
@@ -64,21 +72,19 @@ def _diverged(baseline: Baseline, arm: Arm, look: Look) -> Comparison:
 
 def _compare(baseline: Baseline, arm: Arm) -> Comparison:
     rules = baseline.rules
-    base = list(baseline.arm.finite(rules.metric.name).values())
     exp = list(arm.finite(rules.metric.name).values())
     delta = summarize(exp).mean - baseline.mean
     sigma = rules.metric.sign * delta / baseline.std
-    d = cohens_d(base, exp)
-    verdict = _word(sigma, rules.winner_sigma)
-    side = "better" if sigma >= 0 else "worse"
-    suggestive = sigma >= rules.suggestive_sigma - TIE
-    tail = "" if verdict is not Verdict.NEUTRAL else ", suggestive but inconclusive" if suggestive else ", noise"
+    d = cohens_d(baseline.values, exp)
+    is_sequential = rules.design == "sequential"
+    ruling = _sequential(baseline, arm, exp, sigma) if is_sequential else _protocol(sigma, rules)
+    confirmation = confirm(baseline, arm) if ruling.verdict is Verdict.WINNER else None
     return Comparison(
         baseline=baseline,
         arm=arm,
-        verdict=verdict,
-        headline=f"{verdict}: {_distance(sigma, rules)} sigma {side}{tail}",
-        reason=_reason(verdict, sigma, suggestive, rules),
+        verdict=ruling.verdict,
+        headline=_headline(ruling, sigma, rules, confirmation),
+        reason=ruling.reason,
         delta=delta,
         improvement_sigma=sigma,
         change_percent=percent_change(baseline.mean, baseline.mean + delta),
@@ -86,7 +92,63 @@ def _compare(baseline: Baseline, arm: Arm) -> Comparison:
         effect_size=None if d is None else effect_size(d),
         significant=abs(sigma) >= rules.winner_sigma - TIE,
         wall_time_change_percent=_wall_time_change(baseline, arm),
+        confirmation=confirmation,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """What the design of the rules decides."""
+
+    verdict: Verdict
+    reason: str
+    by: str = ""
+    """What stands behind the word where the protocol's own rule did not decide."""
+
+
+def _protocol(sigma: float, rules: Rules) -> _Ruling:
+    verdict = _word(sigma, rules.winner_sigma)
+    return _Ruling(verdict, _reason(verdict, sigma, sigma >= rules.suggestive_sigma - TIE, rules))
+
+
+def _sequential(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float) -> _Ruling:
+    """The test at the last look; the protocol's own word stands beside it."""
+    rules = baseline.rules
+    is_last = len(exp) > len(rules.experiment_seeds) or not rules.extra_seeds
+    p_better = look_p(baseline.values, exp, rules.metric.sign, arm.prior)
+    alpha = sequential_alpha(rules, arm.prior.df if arm.prior else 0)
+    word = Verdict(decide(p_better, is_last=is_last, alpha=alpha))
+    protocol = str(_word(sigma, rules.winner_sigma))
+    if not is_last and protocol == Verdict.NEUTRAL:
+        protocol = f"undecided at {len(exp)} seeds"
+    reason = (
+        f"One-sided p that the experiment is better: {p_better:.4f} after {len(exp)} seeds, with the variance pooled; "
+        f"at most {alpha:.4f} is a WINNER, at least {1 - alpha:.4f} a LOSER"
+        f"{'.' if is_last else f', more than {FUTILITY_P:g} after the first look ends it.'}"
+    )
+    return _Ruling(word, reason, f" (sequential design; protocol rule: {protocol})")
+
+
+_CONFIRMED = {
+    "open": "unconfirmed",
+    "confirmed": "confirmed on {n} fresh seeds",
+    "not_confirmed": "NOT confirmed on {n} fresh seeds",
+    "incomplete": "confirmation incomplete",
+}
+
+
+def _headline(ruling: _Ruling, sigma: float, rules: Rules, confirmation: Confirmation | None) -> str:
+    side = "better" if sigma >= 0 else "worse"
+    tail = ""
+    if ruling.verdict is Verdict.NEUTRAL and not ruling.by:
+        tail = ", suggestive but inconclusive" if sigma >= rules.suggestive_sigma - TIE else ", noise"
+    words = ""
+    if confirmation is not None:
+        words = f" ({_CONFIRMED[confirmation.state].format(n=len(rules.confirm_seeds))})"
+        time = confirmation.wall_time
+        if time is not None and time.claim == "slowdown":
+            tail = f"; slower by {time.change_percent:.1f} % in alternated runs"
+    return f"{ruling.verdict}{ruling.by}{words}: {_distance(sigma, rules)} sigma {side}{tail}"
 
 
 def _word(sigma: float, threshold: float) -> Verdict:

@@ -2,11 +2,16 @@
 
 import hashlib
 import os
+from dataclasses import asdict
 from pathlib import Path
 
+from seedproof.campaign import campaign
+from seedproof.confirmation import pairs_of
 from seedproof.declaration import check_name
 from seedproof.errors import ExperimentUnknown, NextCall, Refusal
 from seedproof.events import Experiment, Generation, Record, State
+from seedproof.evidence import as_document, weigh
+from seedproof.figure import baseline_figure, experiment_figure
 from seedproof.phases import experiment_next, present_baseline, rules_of
 from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import Rules
@@ -17,7 +22,7 @@ from seedproof.verdict import judge
 from seedproof_mcp import disk
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.views import establish
+from seedproof_mcp.views import establish, said_beside
 
 __all__ = ["Archive", "judge_experiment", "unverified_report"]
 
@@ -72,9 +77,11 @@ class Archive:
     def issue_verdict(self, writer: Writer, rules: Rules, name: str) -> Comparison:
         """The verdict, written down once for each state of the arm."""
         comparison = judge_experiment(writer.state, rules, name)
-        issued = writer.state.generations[-1].experiments[name].verdict
-        runs = sorted(run.run_id for run in comparison.arm.counted.values())
+        experiment = writer.state.generations[-1].experiments[name]
+        issued = experiment.verdict
+        runs = _runs_behind(comparison)
         if issued is None or issued["runs"] != runs:
+            confirmation = comparison.confirmation
             writer.append(
                 "verdict_issued",
                 generation=comparison.baseline.generation,
@@ -85,6 +92,9 @@ class Archive:
                 delta=comparison.delta,
                 improvement_sigma=comparison.improvement_sigma,
                 cohens_d=comparison.cohens_d,
+                evidence=as_document(weigh(comparison)),
+                campaign=as_document(campaign(writer.state, experiment, str(comparison.verdict))),
+                confirmation=None if confirmation is None else asdict(confirmation),
                 on_head=writer.state.head_label,
             )
         return comparison
@@ -107,7 +117,8 @@ class Archive:
         if relative not in state.reports and os.path.lexists(path):
             # No ledger vouches for it: moved aside, not overwritten.
             disk.rename(path, path.with_name(f"{path.stem}.unverified.md"))
-        text = _render(state, generation, name)
+        figure = path.with_suffix(".svg")
+        text, drawing = _render(state, generation, name, figure.name)
         return writer.append(
             "report_written",
             path=relative,
@@ -118,7 +129,8 @@ class Archive:
             verdict=None if comparison is None else str(comparison.verdict),
             runs=list(owner.run_ids),
             at_seq=state.seq,
-            figures=[],
+            figures=[str(figure.relative_to(self._paths.root))],
+            figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
         )
 
     def _report_path(self, rules: Rules, name: str | None) -> Path:
@@ -129,11 +141,16 @@ class Archive:
     def restore(self, record: Record) -> None:
         """Bring the file to what the record says; rendered from the ledger up to the record."""
         path = self._paths.root / record["path"]
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == record["sha256"]:
+        wanted = {record["path"]: record["sha256"]}
+        wanted |= dict(zip(record["figures"], record.get("figure_sha256", ()), strict=False))
+        if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in wanted.items()):
             return
         state = self._ledger.state_at(record["at_seq"])
         disk.make_folder(path.parent)
-        text = _render(state, state.generations[record["generation"] - 1], record["experiment"])
+        figure = path.with_suffix(".svg")
+        text, drawing = _render(state, state.generations[record["generation"] - 1], record["experiment"], figure.name)
+        # The figure first: a report never shows a figure that is not there.
+        disk.write_atomic(figure, drawing.encode())
         disk.write_atomic(path, text.encode())
 
     def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int]:
@@ -152,14 +169,30 @@ class Archive:
         return removed, freed
 
 
-def _render(state: State, generation: Generation, name: str | None) -> str:
-    """A report's text from a state; the same state gives the same bytes."""
+def _runs_behind(comparison: Comparison) -> list[str]:
+    """The runs that a verdict rests on: a confirmation counts once all of its runs have ended."""
+    runs = [run.run_id for run in comparison.arm.counted.values()]
+    if comparison.confirmation is not None and comparison.confirmation.state != "open":
+        runs += [run.run_id for run in comparison.arm.fresh]
+    return sorted(runs)
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def _render(state: State, generation: Generation, name: str | None, figure: str) -> tuple[str, str]:
+    """A report's text and its figure from a state; the same state gives the same bytes."""
     baseline = establish(state, generation.number)
     assert baseline is not None  # only complete baselines get reports
     facts = _facts(state, generation)
     if name is None:
-        return baseline_report(baseline, facts)
-    return experiment_report(judge(baseline, state.experiment_arm(generation.experiments[name])), facts)
+        return baseline_report(baseline, facts, figure), baseline_figure(baseline)
+    experiment = generation.experiments[name]
+    comparison = judge(baseline, state.experiment_arm(experiment))
+    evidence, counted = said_beside(experiment)
+    text = experiment_report(comparison, facts, evidence, counted, figure)
+    return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
 
 
 def _facts(state: State, generation: Generation) -> LedgerFacts:
@@ -168,7 +201,7 @@ def _facts(state: State, generation: Generation) -> LedgerFacts:
         began=state.began or "",
         reason=generation.reason,
         earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
-        declared=sum(len(one.experiments) for one in state.generations),
+        adoption=generation.adoption,
     )
 
 

@@ -15,7 +15,7 @@ from seedproof.command import output_dir, training_argv
 from seedproof.errors import Refusal
 from seedproof.events import State
 from seedproof.gate import still_due
-from seedproof.metrics import LogReading, LogScanner, read_document
+from seedproof.metrics import LogReading, LogScanner, read_document, start_text
 from seedproof.outcome import Ending, outcome
 from seedproof.phases import rules_of
 from seedproof.rules import MetricRule, Rules
@@ -40,6 +40,7 @@ IDLE_POLL_S = 0.1
 TAKEOVER_S = 2.0
 CHUNK = 1 << 20
 MAX_METRIC_FILE = 64 << 20
+START_BYTES = 256 << 10
 # Before a baseline exists nobody knows how long a run takes; later, three times its slowest run.
 FIRST_LIMIT_S = 24 * 3600.0
 LIMIT_FACTOR = 3.0
@@ -135,7 +136,7 @@ class Conductor:
             return refusal.message
 
     def _start(self, writer: Writer, run: Run, config: Config) -> bool:
-        folder = output_dir(config.rules, run.role, run.experiment, run.seed)
+        folder = output_dir(config.rules, run.role, run.experiment, run.seed, run.is_control)
         if not self._make_way(writer, run, folder):
             return False
         python = interpreter(self._paths, config.settings)
@@ -161,7 +162,7 @@ class Conductor:
             argv=list(argv),
             output_dir=folder,
             timeout_s=limit_s,
-            fingerprint=fingerprint(self._paths, config.settings, python, env),
+            fingerprint=fingerprint(self._paths, config, python, env),
         )
         return True
 
@@ -178,7 +179,7 @@ class Conductor:
         return False
 
     def _flags(self, state: State, run: Run) -> tuple[str, ...]:
-        if run.experiment is None:
+        if run.experiment is None or run.is_control:
             return ()
         return state.generations[run.generation - 1].experiments[run.experiment].flags
 
@@ -227,6 +228,7 @@ class Conductor:
             "exit_code": result["exit_code"],
             "signal": result["signal"],
             "step": reading.step,
+            "start_text": _read_start(folder.log, rules),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
         }
@@ -276,6 +278,15 @@ def _read_log(path: Path, size: int, rules: Rules) -> LogReading:
                 scanner.feed(chunk)
                 size -= len(chunk)
     return scanner.finish()
+
+
+def _read_start(path: Path, rules: Rules) -> str | None:
+    """The deciding metric at step 0; it stands near the beginning of a log or nowhere."""
+    try:
+        with path.open("rb") as log:
+            return start_text(log.read(START_BYTES), rules.metric)
+    except FileNotFoundError:
+        return None
 
 
 def _ending(result: Mapping[str, Any], folder: RunPaths) -> Ending:

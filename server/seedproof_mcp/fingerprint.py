@@ -1,5 +1,6 @@
 """What a run is carried out with: interpreter, environment, machine."""
 
+import hashlib
 import os
 import platform
 import shutil
@@ -8,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seedproof_mcp.config import Settings
+from seedproof_mcp.config import Config, Settings
 from seedproof_mcp.paths import ProjectPaths
 
-__all__ = ["fingerprint", "interpreter", "training_environment"]
+__all__ = ["fingerprint", "interpreter", "present_fingerprint", "training_environment"]
 
 # Values of these may be recorded: they change numbers or wall time and hold no secret.
 RECORDED_VALUES = (
@@ -45,10 +46,18 @@ def training_environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1"}
 
 
-def fingerprint(paths: ProjectPaths, settings: Settings, python: str, env: Mapping[str, str]) -> dict[str, Any]:
+def present_fingerprint(paths: ProjectPaths, config: Config) -> dict[str, Any]:
+    """What would be recorded of a run that started now."""
+    settings = config.settings
+    return fingerprint(paths, config, interpreter(paths, settings), training_environment(settings))
+
+
+def fingerprint(paths: ProjectPaths, config: Config, python: str, env: Mapping[str, str]) -> dict[str, Any]:
     """What is recorded of a run's surroundings; names of added variables, values of few."""
+    settings = config.settings
     inside = python.startswith(f"{paths.root}/")
     return {
+        "script_sha256": _sha256(paths.root / config.rules.script),
         "interpreter": os.path.relpath(python, paths.root) if inside else python,
         "host": socket.gethostname(),
         "platform": platform.platform(),
@@ -57,3 +66,10 @@ def fingerprint(paths: ProjectPaths, settings: Settings, python: str, env: Mappi
         "env_names": sorted(settings.env),
         "env": {name: env[name] for name in RECORDED_VALUES if name in env},
     }
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from seedproof.campaign import adjusted_p, campaign, stored_p_values
 from seedproof.declaration import RunRequest
 from seedproof.errors import (
     BadArguments,
@@ -37,6 +38,7 @@ from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
+from seedproof_mcp.fingerprint import present_fingerprint
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.observe import Observer
 from seedproof_mcp.paths import ProjectPaths
@@ -150,14 +152,17 @@ class Lab:
             active = [state.runs[run_id] for run_id in state.active]
             running = next((run for run in active if run.state is RunState.RUNNING), None)
             page = everything[offset : offset + limit]
-            baselines = Baselines(state)
+            baselines, stored = Baselines(state), stored_p_values(state)
+            held = adjusted_p(stored, len(everything))
+            adjusted = {key: (p, held[key]) for key, p in stored.items()}
             return ExperimentList(
                 generation=state.generation.number if state.generation else None,
                 total=len(everything),
                 judged=sum(one.verdict is not None for one in everything),
                 running=running_row(running),
                 queued=sum(run.state is RunState.QUEUED for run in active),
-                experiments=[experiment_row(state, one, baselines) for one in page],
+                campaign=campaign(state),
+                experiments=[experiment_row(state, one, baselines, adjusted) for one in page],
                 ledger_head=state.head_label,
                 notices=[],
                 next=Follow.of(self._campaign_next(state, config.rules, everything)),
@@ -188,10 +193,12 @@ class Lab:
             config = load_config(self.paths.settings)
             admit_first = self._ledger.refresh()
             # Refused requests must leave no trace, not even an empty state folder.
-            admit(admit_first, config.rules, request, self._is_in_the_way(admit_first))
+            surroundings = present_fingerprint(self.paths, config) if request.new_baseline is not None else None
+            admit(admit_first, config.rules, request, self._is_in_the_way(admit_first), surroundings)
             self._require_script(config.rules)
             with _writing(), self._ledger.writing() as writer:
-                admission = admit(writer.state, config.rules, request, self._is_in_the_way(writer.state))
+                in_the_way = self._is_in_the_way(writer.state)
+                admission = admit(writer.state, config.rules, request, in_the_way, surroundings)
                 for kind, fields in admission.records:
                     writer.append(kind, **fields)
             # After the lock is given up: a conductor that retires has looked at the queue under it.

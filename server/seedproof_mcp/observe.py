@@ -56,6 +56,7 @@ class Observer:
         return RunResult(
             run_id=run.run_id,
             role=run.role.value,
+            arm="baseline" if run.experiment is None or run.is_control else "experiment",
             experiment=run.experiment,
             seed=run.seed,
             attempt=run.attempt,

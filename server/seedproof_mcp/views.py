@@ -1,21 +1,26 @@
 """What the ledger's state looks like in a result: rows, summaries, what comes next."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from seedproof.design import next_look
+from pydantic import TypeAdapter
+from seedproof.campaign import Campaign, Key
+from seedproof.design import confirm_look, next_look
 from seedproof.errors import BaselineRefusal, NextCall
 from seedproof.events import Experiment, State
+from seedproof.evidence import Evidence
 from seedproof.notices import arm_notices
 from seedproof.phases import (
     baseline_next,
+    confirm_call,
     establish_baseline,
     experiment_next,
     present_baseline,
     rules_of,
 )
+from seedproof.prose import paragraph
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import Arm, Baseline, Comparison, Notice, Run
+from seedproof.values import Arm, Baseline, Comparison, Notice, Role, Run
 
 from seedproof_mcp.results import (
     ArmSummary,
@@ -39,9 +44,14 @@ __all__ = [
     "remaining",
     "run_next",
     "running_row",
+    "said_beside",
     "seed_rows",
     "summaries",
 ]
+
+
+_EVIDENCE = TypeAdapter(Evidence)
+_CAMPAIGN = TypeAdapter(Campaign)
 
 
 def summaries(arm: Arm, rules: Rules) -> dict[str, MetricSummary]:
@@ -114,13 +124,20 @@ def establish(state: State, number: int) -> Baseline | None:
         return None
 
 
-def experiment_row(state: State, experiment: Experiment, baselines: Baselines) -> ExperimentRow:
-    """One experiment as lists show it."""
+def experiment_row(
+    state: State, experiment: Experiment, baselines: Baselines, adjusted: Mapping[Key, tuple[float, float]]
+) -> ExperimentRow:
+    """One experiment as lists show it.
+
+    Args:
+        adjusted: (p, Holm's adjusted p) of each judged experiment as of now.
+    """
     arm = state.experiment_arm(experiment)
     rules = rules_of(state.generations[experiment.generation - 1])
     look = next_look(arm, baselines.of(experiment.generation), rules)
     present = state.generation is not None and experiment.generation == state.generation.number
     verdict = experiment.verdict
+    p_better, p_holm = adjusted.get((experiment.generation, experiment.name), (None, None))
     word = "judged" if verdict else "failed" if look.failed else "measured" if look.is_complete else "measuring"
     if verdict is None and not present:
         word = "superseded"
@@ -140,6 +157,9 @@ def experiment_row(state: State, experiment: Experiment, baselines: Baselines) -
             "verdict": verdict["verdict"] if verdict else None,
             "headline": verdict["headline"] if verdict else None,
             "report_path": experiment.report["path"] if experiment.report else None,
+            "p_better": p_better,
+            "p_holm": p_holm,
+            "confirmation": ((verdict or {}).get("confirmation") or {}).get("state"),
         }
     )
 
@@ -149,11 +169,17 @@ def remaining(state: State, rules: Rules, run: Run) -> int:
     if run.experiment is None:
         return len(next_look(state.baseline_arm(run.generation), None, rules).due)
     experiment = state.generations[run.generation - 1].experiments[run.experiment]
+    if run.role is Role.CONFIRM:
+        return len(confirm_look(state.experiment_arm(experiment), state.rules_of(run.generation)).due)
     return len(next_look(state.experiment_arm(experiment), establish(state, run.generation), rules).due)
 
 
 def run_next(state: State, rules: Rules, run: Run) -> NextCall | None:
     """What to call after looking at a run: the run itself while it lasts, else what its arm needs."""
+    if run.state.is_active and run.role is Role.CONFIRM:
+        experiment = state.generations[run.generation - 1].experiments[run.experiment or ""]
+        arm, measured_under = state.experiment_arm(experiment), state.rules_of(run.generation)
+        return confirm_call(experiment.name, arm, confirm_look(arm, measured_under), measured_under)
     if run.state.is_active:
         name = {"experiment": run.experiment} if run.experiment else {}
         exact = {**name, "seed": run.seed, "attempt": run.attempt}
@@ -181,12 +207,23 @@ def notice_results(notices: Iterable[Notice]) -> list[NoticeResult]:
     return [NoticeResult.of(notice) for notice in notices]
 
 
+def said_beside(experiment: Experiment) -> tuple[Evidence | None, Campaign | None]:
+    """Evidence and campaign as they were written down with the newest verdict; None before there were any."""
+    record = experiment.verdict or {}
+    evidence, counted = record.get("evidence"), record.get("campaign")
+    return (
+        None if evidence is None else _EVIDENCE.validate_python(evidence),
+        None if counted is None else _CAMPAIGN.validate_python(counted),
+    )
+
+
 def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
     """A verdict as a reply shows it."""
     baseline, arm = comparison.baseline, comparison.arm
     rules = baseline.rules
     experiment = state.find_experiment(arm.experiment or "")
     assert experiment is not None
+    evidence, counted = said_beside(experiment)
     return ComparisonResult(
         experiment=experiment.name,
         headline=comparison.headline,
@@ -203,6 +240,10 @@ def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
         baseline_metrics=arm_summaries(baseline.arm, rules),
         experiment_metrics=arm_summaries(arm, rules),
         wall_time_change_percent=comparison.wall_time_change_percent,
+        evidence=evidence,
+        campaign=counted,
+        confirmation=comparison.confirmation,
+        paragraph=None if evidence is None else paragraph(comparison, evidence, counted),
         ledger_head=state.head_label,
         notices=notice_results(
             [notice for one in (baseline.arm, arm) for notice in arm_notices(one, rules, baseline.std)]

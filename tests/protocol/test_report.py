@@ -1,24 +1,27 @@
 """Reports, compared whole with the files in tests/golden, and what no text from outside may do to them."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
+from seedproof.campaign import Campaign
+from seedproof.evidence import Evidence, as_document, weigh
 from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import MetricRule, Rules
-from seedproof.values import Arm, Baseline
+from seedproof.values import Arm, Baseline, Comparison, Role
 from seedproof.verdict import judge
 
 from tests.protocol.arms import MAXIMIZE, RULES, diverged, experiment_arm, failed, make_baseline, make_run, measured
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", began="2026-01-01T00:00:00.000Z", reason=None, earlier=(), declared=3)
+FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
 LATER = LedgerFacts(
     head="#99 0123456789ab",
     began="2026-01-01T00:00:00.000Z",
     reason="new driver\n# and a heading",
     earlier=(EarlierGeneration(1, None, 5, 4.25), EarlierGeneration(2, "the data | moved", 0, None)),
-    declared=12,
 )
 LOSSES = (4.1234, 4.1190, 4.1302, 4.1251, 4.1218)
 TUNED = Rules(
@@ -35,21 +38,62 @@ def arm(*losses: float, flags: tuple[str, ...] = ("--lr", "0.02"), hypothesis: s
     return experiment_arm(*measured(losses, wall_time_s=8.0), flags=flags, hypothesis=hypothesis)
 
 
+CAMPAIGN = Campaign(
+    declared=12,
+    declared_in_generation=3,
+    nulls=2,
+    winners=1,
+    false_winners_expected=0.365,
+    false_winner_chance=0.1875,
+    label="exact under normal, independent noise with all ideas null",
+    p_better=0.0123,
+    p_holm=0.1476,
+    advice="A larger baseline would pay.",
+)
+
+
+def report_of(comparison: Comparison, facts: LedgerFacts = FACTS) -> str:
+    """The report beside which the evidence stands as the ledger keeps it."""
+    evidence = TypeAdapter(Evidence).validate_python(as_document(weigh(comparison)))
+    return experiment_report(comparison, facts, evidence, CAMPAIGN, "figure.svg")
+
+
 def retried() -> Arm:
     again = make_run(42, 4.2, attempt=2)
     runs = (failed(42, shown=True), again, *measured((4.21, 4.19), seeds=(137, 256)))
     return experiment_arm(*runs, flags=("--say", "it's", "x y"), hypothesis="null: | nothing\n# changes")
 
 
+def confirmed(*losses: float, slower: float = 0.0) -> Arm:
+    """A WINNER with its fresh runs: three controls, then three with flags."""
+    winner, fresh = arm(4.01, 4.02, 4.0), []
+    for place, loss in enumerate(losses):
+        seed, is_control = RULES.confirm_seeds[place % 3], place < 3
+        wall_time_s = 8.0 + place % 3 / 10 + (0.0 if is_control else slower)
+        here = {"host": "lab-1"}
+        more = {"role": Role.CONFIRM, "is_control": is_control, "surroundings": here, "wall_time_s": wall_time_s}
+        fresh.append(make_run(seed, loss, **more))
+    return replace(winner, fresh=tuple(fresh))
+
+
 REPORTS = {
-    "baseline": lambda: baseline_report(baseline(), FACTS),
-    "baseline_generation_3": lambda: baseline_report(baseline(TUNED), LATER),
-    "baseline_maximize": lambda: baseline_report(make_baseline((0.5, 0.51, 0.49, 0.52, 0.5), MAXIMIZE), FACTS),
-    "winner": lambda: experiment_report(judge(baseline(), arm(4.01, 4.02, 4.0)), FACTS),
-    "neutral_large_d": lambda: experiment_report(judge(baseline(), arm(4.1175, 4.1174, 4.1176, 4.1175, 4.1174)), FACTS),
-    "loser_with_a_failed_attempt": lambda: experiment_report(judge(baseline(TUNED), retried()), LATER),
-    "loser_diverged": lambda: experiment_report(
-        judge(baseline(), experiment_arm(diverged(42, reason="the last val_loss is nan"), flags=("--lr", "9"))), FACTS
+    "baseline": lambda: baseline_report(baseline(), FACTS, "figure.svg"),
+    "baseline_generation_3": lambda: baseline_report(baseline(TUNED), LATER, "figure.svg"),
+    "baseline_maximize": lambda: baseline_report(
+        make_baseline((0.5, 0.51, 0.49, 0.52, 0.5), MAXIMIZE), FACTS, "figure.svg"
+    ),
+    "winner": lambda: report_of(judge(baseline(), arm(4.01, 4.02, 4.0))),
+    "neutral_large_d": lambda: report_of(judge(baseline(), arm(4.1175, 4.1174, 4.1176, 4.1175, 4.1174))),
+    "loser_with_a_failed_attempt": lambda: report_of(judge(baseline(TUNED), retried()), LATER),
+    "loser_diverged": lambda: report_of(
+        judge(baseline(), experiment_arm(diverged(42, reason="the last val_loss is nan"), flags=("--lr", "9")))
+    ),
+    "before_there_was_evidence": lambda: experiment_report(
+        judge(baseline(), arm(4.01, 4.02, 4.0)), FACTS, None, None, "figure.svg"
+    ),
+    "winner_confirmed": lambda: report_of(judge(baseline(), confirmed(4.13, 4.121, 4.128, 4.02, 4.012, 4.015))),
+    "winner_not_confirmed_and_slower": lambda: report_of(
+        judge(baseline(), confirmed(4.13, 4.121, 4.128, 4.13, 4.12, 4.13, slower=3.0))
     ),
 }
 
@@ -70,7 +114,7 @@ def test_no_golden_report_is_left_over() -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_words_from_outside_begin_no_heading_and_no_table_row(name: str) -> None:
     expected = {"Baseline", "Experiment", "Experiment:", "Statistical", "Wall", "Verdict:", "Hypothesis", "Flags"}
-    expected |= {"Command", "Every", "Provenance", "Machine", "Notices"}
+    expected |= {"Command", "Every", "Provenance", "Machine", "Notices", "Evidence", "Confirmation"}
     headings = [line for line in REPORTS[name]().splitlines() if line.startswith("#")]
     assert {line.split()[1] for line in headings} <= expected
 

@@ -74,7 +74,7 @@ def test_the_real_experiment_is_neutral_and_suggestive_after_five_seeds_beside_a
 def test_the_real_better_learning_rate_of_makemore_wins_by_2_62_sigma_after_three_seeds() -> None:
     comparison = judge(make_baseline(MAKEMORE_BASELINE), experiment_arm(*measured(MAKEMORE_LR_0001)))
     # (2.2216197 - 2.1980013) / 0.0090239 = 2.617
-    assert (comparison.verdict, comparison.headline) == (WINNER, "WINNER: 2.62 sigma better")
+    assert (comparison.verdict, comparison.headline) == (WINNER, "WINNER (unconfirmed): 2.62 sigma better")
     assert comparison.significant
 
 
@@ -93,9 +93,9 @@ def test_the_real_tiny_change_of_makemore_is_noise_after_five_seeds() -> None:
 @pytest.mark.parametrize(
     ("mean", "verdict", "headline"),
     [
-        (1.0, WINNER, "WINNER: 3.00 sigma better"),
-        (2.0, WINNER, "WINNER: 2.00 sigma better"),
-        (2.0 + 1e-10, WINNER, "WINNER: 2.00 sigma better"),
+        (1.0, WINNER, "WINNER (unconfirmed): 3.00 sigma better"),
+        (2.0, WINNER, "WINNER (unconfirmed): 2.00 sigma better"),
+        (2.0 + 1e-10, WINNER, "WINNER (unconfirmed): 2.00 sigma better"),
         (2.5, NEUTRAL, "NEUTRAL: 1.50 sigma better, suggestive but inconclusive"),
         (3.0, NEUTRAL, "NEUTRAL: 1.00 sigma better, suggestive but inconclusive"),
         (3.0 + 1e-10, NEUTRAL, "NEUTRAL: 1.00 sigma better, suggestive but inconclusive"),
@@ -167,7 +167,7 @@ def test_with_maximize_a_higher_mean_wins_and_a_lower_one_loses() -> None:
     baseline = make_baseline(rules=MAXIMIZE)
     assert baseline.winner_threshold == pytest.approx(6.0)
     better, worse = judged(baseline, [6.5] * 5), judged(baseline, [1.5] * 5)
-    assert (better.headline, better.delta) == ("WINNER: 2.50 sigma better", pytest.approx(2.5))
+    assert (better.headline, better.delta) == ("WINNER (unconfirmed): 2.50 sigma better", pytest.approx(2.5))
     assert (worse.headline, worse.delta) == ("LOSER: 2.50 sigma worse", pytest.approx(-2.5))
 
 
@@ -175,7 +175,7 @@ def test_thresholds_of_the_rules_replace_the_protocols() -> None:
     rules = Rules(winner_sigma=3.0, suggestive_sigma=2.5)
     headlines = [judged(make_baseline(rules=rules), [mean] * 5).headline for mean in (1.0, 1.25, 1.75)]
     assert headlines == [
-        "WINNER: 3.00 sigma better",
+        "WINNER (unconfirmed): 3.00 sigma better",
         "NEUTRAL: 2.75 sigma better, suggestive but inconclusive",
         "NEUTRAL: 2.25 sigma better, noise",
     ]
@@ -184,7 +184,7 @@ def test_thresholds_of_the_rules_replace_the_protocols() -> None:
 def test_the_extra_seeds_can_turn_a_close_first_look_into_a_winner() -> None:
     # first look: mean 2.5, 1.5 sigma; all five: (7.5 + 1 + 1) / 5 = 1.9, 2.1 sigma
     comparison = judged(make_baseline(), [2.5, 2.5, 2.5, 1.0, 1.0])
-    assert (comparison.headline, len(comparison.arm.counted)) == ("WINNER: 2.10 sigma better", 5)
+    assert (comparison.headline, len(comparison.arm.counted)) == ("WINNER (unconfirmed): 2.10 sigma better", 5)
 
 
 def test_a_baseline_mean_of_zero_leaves_the_percentage_unsaid() -> None:

@@ -1,0 +1,373 @@
+"""How far a verdict can be trusted: what stands beside it and never decides."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from seedproof.claims import class_share_under_no_effect, seeds_for_power, shrunk_claim
+from seedproof.distributions import sigma_factors, sigma_upper_factor, t_cdf
+from seedproof.power import protocol_power, smallest_detectable_effect
+from seedproof.rules import Rules
+from seedproof.shared_seeds import false_winner
+from seedproof.stats import SampleError, TTest, hedges_g, paired, percent_change, welch
+from seedproof.values import Arm, Baseline, Comparison, Primary, Verdict
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "Claim",
+    "Detectable",
+    "Evidence",
+    "FalseWinner",
+    "HedgesG",
+    "Interval",
+    "PerSeed",
+    "SeedsNeeded",
+    "as_document",
+    "p_better",
+    "weigh",
+]
+
+# The power that is asked for by convention: Cohen 1988, section 2.4.
+POWER = 0.8
+# Above this modified z score a seed is called an outlier: Iglewicz and Hoaglin 1993, page 11.
+OUTLIER_Z = 3.5
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The difference, experiment minus baseline, with its 95 % interval and test."""
+
+    test: Literal["welch", "paired"]
+    """Which test."""
+    difference: float
+    """In the metric's unit."""
+    low: float
+    """Lower limit, in the metric's unit."""
+    high: float
+    """Upper limit, in the metric's unit."""
+    difference_percent: float | None
+    """In percent of the baseline's mean; None where that is 0."""
+    low_percent: float | None
+    """Lower limit in percent."""
+    high_percent: float | None
+    """Upper limit in percent."""
+    t: float
+    """The statistic."""
+    df: float
+    """Degrees of freedom."""
+    p_value: float
+    """Two-sided."""
+    p_better: float
+    """One-sided: how easily noise alone gives an improvement of this size or more."""
+    n: int | None = None
+    """Common seeds; None for the unpaired test."""
+    correlation: float | None = None
+    """Correlation of the two arms over the common seeds; None for the unpaired test or without spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class HedgesG:
+    """Hedges' g, experiment minus baseline, with its 95 % interval."""
+
+    g: float
+    """The bias-corrected standardised difference."""
+    low: float
+    """Lower limit."""
+    high: float
+    """Upper limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerSeed:
+    """Experiment minus baseline, seed by seed."""
+
+    differences: Mapping[str, float]
+    """By seed, in the metric's unit."""
+    improved: int
+    """Seeds at which the experiment is better."""
+    pattern: Literal["consistent", "one_outlier", "mixed"]
+    """`consistent`: all of one sign; `one_outlier`: one seed lies far from the others."""
+    outlier_seed: int | None
+    """That seed."""
+    smallest_sign_p: float
+    """The smallest two-sided p that a sign test of so many seeds can reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class FalseWinner:
+    """The probability of WINNER where nothing differs."""
+
+    label: str
+    """What is assumed."""
+    independent: float
+    """Seeds independent in the two arms."""
+    correlation_06: float
+    """The same seed moves both arms with correlation .6."""
+    correlation_09: float
+    """With correlation .9."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """The smallest true improvement that is a WINNER with 80 % probability."""
+
+    power: float
+    """That probability."""
+    sigma: float
+    """In true sigmas of the baseline."""
+    difference: float
+    """In the metric's unit, at the estimated sigma."""
+    low: float
+    """At the lower limit of sigma's own 95 % interval."""
+    high: float
+    """At its upper limit."""
+    sigma_low_factor: float
+    """Lower limit of sigma over its estimate."""
+    sigma_high_factor: float
+    """Upper limit of sigma over its estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A WINNER's improvement, freed from the luck of having been selected."""
+
+    observed_sigma: float
+    """As measured."""
+    shrunk_sigma: float
+    """Median-unbiased given WINNER, at least 0."""
+    shrunk_difference: float
+    """The same as experiment minus baseline in the metric's unit."""
+    method: str
+    """Where the estimate comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedsNeeded:
+    """Seeds in each arm with which a t test finds a worthwhile improvement with 80 % power."""
+
+    worthwhile_sigma: float
+    """The improvement, by the rules; never the one that was seen."""
+    at_estimate: int | None
+    """If sigma is as estimated; None above 1,000."""
+    at_upper: int | None
+    """If sigma is at its upper 80 % limit; None above 1,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What stands beside a verdict. A part that cannot be had is None, and `unavailable` says why."""
+
+    primary: Primary
+    """Which of the two intervals was declared the primary one before the first run."""
+    primary_reason: str
+    """Why."""
+    false_winner: FalseWinner
+    """How often the protocol's rule errs."""
+    smallest_detectable: Detectable
+    """What the protocol's rule can see."""
+    seeds_needed: SeedsNeeded
+    """For a better experiment."""
+    unpaired: Interval | None = None
+    """Welch's interval."""
+    paired: Interval | None = None
+    """The paired interval over common seeds."""
+    hedges_g: HedgesG | None = None
+    """Beside the protocol's d."""
+    class_share_under_no_effect: Mapping[str, float] | None = None
+    """How often each class of |d| appears at these numbers of seeds where nothing differs."""
+    per_seed: PerSeed | None = None
+    """Seed by seed."""
+    claim: Claim | None = None
+    """For a WINNER."""
+    seed_varies: str | None = None
+    """What sigma does not cover, where that can be seen."""
+    hours_between: float | None = None
+    """From the baseline's last end to the experiment's first start."""
+    same_machine: bool | None = None
+    """Whether all runs of both arms ran on one host."""
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    """Part -> why it cannot be had."""
+
+
+def weigh(comparison: Comparison) -> Evidence:
+    """The evidence beside a verdict; loads scipy."""
+    baseline, arm = comparison.baseline, comparison.arm
+    rules, name = baseline.rules, baseline.rules.metric.name
+    base, exp = baseline.arm.finite(name), {} if arm.diverged_seeds else arm.finite(name)
+    missing: dict[str, str] = {}
+    if arm.diverged_seeds:
+        missing["differences"] = f"seed {arm.diverged_seeds[0]} diverged, so no difference has a meaning"
+    parts = _Parts(missing)
+    one, other = list(base.values()), list(exp.values())
+    unpaired = parts.get("unpaired", lambda: _interval("welch", welch(one, other), baseline))
+    by_seed = parts.get("paired", lambda: _paired_interval(base, exp, baseline))
+    return Evidence(
+        primary=arm.primary if by_seed is not None else "unpaired",
+        primary_reason=_reason(arm, by_seed),
+        false_winner=_false_winner(rules),
+        smallest_detectable=_detectable(baseline),
+        seeds_needed=_seeds_needed(rules),
+        unpaired=unpaired,
+        paired=by_seed,
+        hedges_g=parts.get("hedges_g", lambda: HedgesG(*hedges_g(one, other))),
+        class_share_under_no_effect=class_share_under_no_effect(len(one), len(other)) if len(other) > 1 else None,
+        per_seed=_per_seed(base, exp, rules),
+        claim=_claim(comparison),
+        seed_varies=_seed_varies(baseline),
+        hours_between=_hours_between(baseline.arm, arm),
+        same_machine=_same_machine(baseline.arm, arm),
+        unavailable=missing,
+    )
+
+
+def as_document(value: "DataclassInstance") -> dict[str, Any]:
+    """Evidence or a campaign as it stands in the ledger: floats to the ten digits that its quadratures give."""
+
+    def rounded(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {name: rounded(one) for name, one in part.items()}
+        return float(f"{part:.10g}") if isinstance(part, float) else part
+
+    return {name: rounded(part) for name, part in asdict(value).items()}
+
+
+class _Parts:
+    """Computes parts, and notes why one cannot be had."""
+
+    def __init__(self, missing: dict[str, str]) -> None:
+        self._missing = missing
+
+    def get(self, name: str, make: Callable[[], T]) -> T | None:
+        if "differences" in self._missing:
+            return None
+        try:
+            return make()
+        except SampleError as error:
+            self._missing[name] = str(error)
+            return None
+
+
+def _interval(test: Literal["welch", "paired"], found: TTest, baseline: Baseline) -> Interval:
+    def percent(value: float) -> float | None:
+        return percent_change(baseline.mean, baseline.mean + value)
+
+    return Interval(
+        test=test,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        difference_percent=percent(found.difference),
+        low_percent=percent(found.low),
+        high_percent=percent(found.high),
+        t=found.t,
+        df=found.df,
+        p_value=found.p_value,
+        p_better=t_cdf(-baseline.rules.metric.sign * found.t, found.df),
+    )
+
+
+def _paired_interval(base: Mapping[int, float], exp: Mapping[int, float], baseline: Baseline) -> Interval:
+    found = paired(base, exp)
+    return replace(_interval("paired", found, baseline), n=found.n, correlation=found.correlation)
+
+
+def p_better(base: Mapping[int, float], exp: Mapping[int, float], primary: Primary, sign: int) -> float | None:
+    """One-sided p that an arm is better, by its primary test; None where no test can be made."""
+    try:
+        found = paired(base, exp) if primary == "paired" else welch(list(base.values()), list(exp.values()))
+    except SampleError:
+        return None
+    return t_cdf(-sign * found.t, found.df)
+
+
+def _reason(arm: Arm, by_seed: Interval | None) -> str:
+    if arm.primary == "paired" and by_seed is None:
+        return "declared paired, but no paired interval can be had"
+    return arm.primary_reason
+
+
+def _false_winner(rules: Rules) -> FalseWinner:
+    return FalseWinner(
+        "independent seeds, normal noise",
+        protocol_power(0.0, rules).p_winner,
+        false_winner(0.6, rules),
+        false_winner(0.9, rules),
+    )
+
+
+def _detectable(baseline: Baseline) -> Detectable:
+    effect = smallest_detectable_effect(POWER, baseline.rules)
+    low, high = sigma_factors(len(baseline.rules.baseline_seeds))
+    at = effect * baseline.std
+    return Detectable(POWER, effect, at, low * at, high * at, low, high)
+
+
+def _seeds_needed(rules: Rules) -> SeedsNeeded:
+    upper = sigma_upper_factor(len(rules.baseline_seeds), POWER)
+    worthwhile = rules.worthwhile_sigma
+    return SeedsNeeded(worthwhile, seeds_for_power(worthwhile, POWER), seeds_for_power(worthwhile / upper, POWER))
+
+
+def _per_seed(base: Mapping[int, float], exp: Mapping[int, float], rules: Rules) -> PerSeed | None:
+    differences = {seed: exp[seed] - base[seed] for seed in base if seed in exp}
+    if len(differences) < 2:
+        return None
+    improved = sum(rules.metric.sign * value > 0 for value in differences.values())
+    outlier = _outlier(differences)
+    signs = {math.copysign(1, value) if value else 0.0 for value in differences.values()}
+    consistent = len(signs) == 1 and 0.0 not in signs
+    return PerSeed(
+        differences={str(seed): value for seed, value in differences.items()},
+        improved=improved,
+        pattern="one_outlier" if outlier is not None else "consistent" if consistent else "mixed",
+        outlier_seed=outlier,
+        smallest_sign_p=2.0 ** (1 - len(differences)),
+    )
+
+
+def _outlier(differences: Mapping[int, float]) -> int | None:
+    """The one seed whose modified z score is too large; None if there is none, or more than one."""
+    values = list(differences.values())
+    middle = statistics.median(values)
+    spread = statistics.median(abs(value - middle) for value in values)
+    # 0.6745 is the third quartile of the normal distribution: it makes the MAD comparable with sigma.
+    far = [seed for seed, value in differences.items() if 0.6745 * abs(value - middle) > OUTLIER_Z * spread > 0]
+    return far[0] if len(far) == 1 else None
+
+
+def _claim(comparison: Comparison) -> Claim | None:
+    sigma, rules = comparison.improvement_sigma, comparison.baseline.rules
+    if comparison.verdict is not Verdict.WINNER or sigma is None or rules.design != "protocol":
+        return None
+    shrunk = shrunk_claim(sigma, rules)
+    method = "median-unbiased given WINNER (Andrews, Kitagawa and McCloskey 2024), floored at 0"
+    return Claim(sigma, shrunk, rules.metric.sign * shrunk * comparison.baseline.std, method)
+
+
+def _seed_varies(baseline: Baseline) -> str | None:
+    texts = [run.start_text for run in baseline.arm.counted.values()]
+    known = {text for text in texts if text is not None}
+    if len(texts) < 2 or len(known) != 1 or None in texts:
+        return None
+    name = baseline.rules.metric.name
+    return f"{name} at step 0 is {known.pop()} for all seeds: sigma covers data order, not initialisation."
+
+
+def _hours_between(base: Arm, exp: Arm) -> float | None:
+    ends = [run.ended for run in base.counted.values() if run.ended]
+    starts = [run.started for run in exp.counted.values() if run.started]
+    if not ends or not starts:
+        return None
+    seconds = (datetime.fromisoformat(min(starts)) - datetime.fromisoformat(max(ends))).total_seconds()
+    return max(0.0, seconds / 3600)
+
+
+def _same_machine(base: Arm, exp: Arm) -> bool | None:
+    hosts = {run.host for arm in (base, exp) for run in arm.counted.values()}
+    return None if None in hosts or not hosts else len(hosts) == 1

@@ -1,0 +1,60 @@
+"""What a new baseline generation takes over from the one before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seedproof.errors import BaselineRefusal
+from seedproof.events import State
+from seedproof.phases import establish_baseline
+from seedproof.rules import Rules
+from seedproof.values import Run
+
+__all__ = ["Succession", "succession"]
+
+# A slot is a place in a queue: it changes neither values nor, by itself, wall times.
+_IRRELEVANT = frozenset({"slot"})
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """Runs of the earlier baseline that count for the new one as well."""
+
+    runs: tuple[Run, ...] = ()
+    """Every attempt at its seeds."""
+    reason: str | None = None
+    """Why they are taken over, or why not; None where there is nothing to take over."""
+
+
+def succession(state: State, rules: Rules, surroundings: Mapping[str, Any]) -> Succession:
+    """The runs that a generation under these rules takes over: where it only adds seeds to a complete baseline.
+
+    Args:
+        surroundings: The fingerprint that a run would have now; code and environment must be the same.
+    """
+    generation = state.generation
+    if generation is None or not _only_adds_seeds(generation.parsed_rules(), rules):
+        return Succession()
+    arm = state.baseline_arm(generation.number)
+    try:
+        establish_baseline(arm, generation.parsed_rules())
+    except BaselineRefusal:
+        return Succession(reason=f"generation {generation.number} is not complete, so nothing is taken over")
+    for run in arm.counted.values():
+        differing = _differences(run.surroundings, surroundings)
+        if differing:
+            what = ", ".join(differing)
+            return Succession(reason=f"seed {run.seed} ran with another {what}, so nothing is taken over")
+    return Succession(arm.runs, f"takes over the runs of generation {generation.number}: same code and environment")
+
+
+def _only_adds_seeds(old: Rules, new: Rules) -> bool:
+    n = len(old.baseline_seeds)
+    grown = new.baseline_seeds[:n] == old.baseline_seeds and len(new.baseline_seeds) > n
+    return grown and new.model_copy(update={"baseline_seeds": old.baseline_seeds}) == old
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Names of what differs; a fingerprint without the script's hash vouches for nothing."""
+    names = (set(then) | set(now) | {"script_sha256"}) - _IRRELEVANT
+    return sorted(name for name in names if then.get(name) is None or then.get(name) != now.get(name))
