@@ -26,7 +26,7 @@ def test_the_template_changes_nothing_as_it_stands_and_names_every_key(tmp_path:
     found = load(tmp_path, TEMPLATE)
     assert (found.rules, found.settings) == (Rules(), Settings())  # type: ignore[attr-defined]
     named = set(re.findall(r"^# \[?(?:settings\.|rules\.)?(\w+)", TEMPLATE, re.MULTILINE))
-    exempt = {"extra_metrics", "design", "engine"}  # one value, or documented in docs/settings.md
+    exempt = {"extra_metrics", "engine"}  # one value, or documented in docs/settings.md
     assert set(Rules.model_fields) | set(Settings.model_fields) <= named | exempt
 
 

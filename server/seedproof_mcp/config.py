@@ -28,6 +28,11 @@ TEMPLATE = """\
 # extra_seeds = [512, 1024]
 # winner_sigma = 2.0
 # suggestive_sigma = 1.0
+# design = "protocol"            # or "sequential": fewer runs for the same error
+# sequential_variance = "arms"   # or "ledger"
+# pairing = "auto"               # or "paired", "unpaired"
+# worthwhile_sigma = 2.0
+# confirm_seeds = [100003, 100019, 100043]
 
 # The metric that decides. The default reads `val_loss: 4.1234` and `Val Loss: 4.1234` from the log.
 # Ready-made: llm-research-kit, makemore, nanogpt, autoresearch, huggingface.

@@ -188,22 +188,38 @@ class _Story:
         self.expect.check(
             compared["verdict"] == trial.verdict, f"{flags} is judged {trial.verdict}", compared["headline"]
         )
+        if compared["verdict"] == "WINNER":
+            compared = await self.confirm(compared)
         return await self.report(compared)
+
+    async def confirm(self, compared: dict[str, Any]) -> dict[str, Any]:
+        """Three pairs of runs on fresh seeds, and what they say of the WINNER."""
+        self.screen.say("Does it hold on fresh seeds? Three pairs of runs, without and with the flag in turn:", "bold")
+        answer = await self.run_arm(compared)
+        _, compared = await self.follow(answer, "compare")
+        self.show_headline(compared)
+        found = compared["confirmation"]
+        self.screen.say(found["reason"])
+        self.expect.check(found["state"] == "confirmed", "the WINNER is confirmed on fresh seeds", found["state"])
+        return compared
 
     def show_verdict(self, text: str, compared: dict[str, Any]) -> None:
         arms = [compared[f"{arm}_metrics"]["val_loss"] for arm in ("baseline", "experiment")]
         values = [arm["per_seed"] for arm in arms]
         rows = [[seed, *(f"{arm[seed]:.4f}" if seed in arm else "" for arm in values)] for seed in values[0]]
         self.screen.table(["seed", "baseline", compared["experiment"]], rows, arms)
+        self.show_headline(compared)
+        for line in text.splitlines()[1:]:
+            if not line.startswith(("Next: ", "Ledger: ", "To paste: ")):
+                self.screen.say(line)
+
+    def show_headline(self, compared: dict[str, Any]) -> None:
         style = STYLES[compared["verdict"]]
         self.screen.show(Panel.fit(Text(compared["headline"], f"bold {style}"), border_style=style))
-        for line in text.splitlines()[1:]:
-            if not line.startswith(("Next: ", "Ledger: ")):
-                self.screen.say(line)
 
     async def report(self, answer: dict[str, Any]) -> dict[str, Any]:
         text, report = await self.follow(answer, "write_report")
-        self.screen.say(text.splitlines()[0])
+        self.screen.say(text.splitlines()[1])
         return report
 
     async def run_arm(self, answer: dict[str, Any], chosen: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -220,6 +236,8 @@ class _Story:
             while data["state"] in ("queued", "running"):
                 _, data = await self.call("run_seed", data["next"]["arguments"], on_progress)
         name = f"{data['experiment'] or 'baseline'} seed {data['seed']}"
+        if data["role"] == "confirm":
+            name += f", {'without' if data['arm'] == 'baseline' else 'with'} the flag"
         if data["state"] != "succeeded":
             raise _StoryEnded(f"{name} should succeed; instead: {data['state']}, {data['reason']}")
         loss, self.usual_s = data["metrics"]["val_loss"], data["metrics"]["wall_time_s"]
@@ -254,7 +272,7 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
     """
     screen, expect = _Screen(), _Expectations()
     project = Path(tempfile.mkdtemp(prefix="seedproof-demo-"))
-    screen.say("A small language model is trained on this machine, for about a minute in all.", "bold", 0)
+    screen.say("A small language model is trained on this machine, for a minute or two in all.", "bold", 0)
     screen.say("Lines with > are calls to a real MCP server over stdio; each does what the last `next` said.", "", 0)
     try:
         _prepare(project, script or _example())
