@@ -395,7 +395,8 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         (
             "bad_settings: seedproof.toml, line 2: rules.sigma: Extra inputs are not permitted; allowed here: "
             "command, train_tokens, baseline_seeds, experiment_seeds, extra_seeds, metric, extra_metrics, "
-            "winner_sigma, suggestive_sigma, design. Next: check_baseline()"
+            "winner_sigma, suggestive_sigma, design, sequential_variance, pairing, worthwhile_sigma, confirm_seeds. "
+            "Next: check_baseline()"
         ),
         {
             "a rule that does not exist": Manoeuvre(
@@ -635,7 +636,7 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     (
         (
             "experiment_incomplete: broken has 0 of 3 seeds; missing: 42, 137, 256. Next: "
-            'run_seed(experiment="broken", seed=137)'
+            'run_seed(experiment="broken", seed=42, attempt=2)'
         ),
         {
             "compare after a crashed seed": Manoeuvre(
@@ -1039,7 +1040,7 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     (
         (
             "attempt_not_allowed: seed 42 has 1 attempts; the next would be 2. Next: "
-            'run_seed(experiment="broken", seed=137)'
+            'run_seed(experiment="broken", seed=42, attempt=2)'
         ),
         {
             "a ninth try after the first": Manoeuvre(
@@ -1107,7 +1108,7 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
-        ('nothing_due: far has every run that it needs. Next: write_report(experiment="far")'),
+        ('nothing_due: far has every run that it needs. Next: run_seed(experiment="far", role="confirm")'),
         {
             "one more run of a judged experiment": Manoeuvre(
                 run(experiment="far"), before=(BASELINE, FAR, compare("far"))
@@ -1132,10 +1133,27 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
-        ("confirm_not_due: no confirmation is due. Next: check_baseline()"),
+        ("confirm_not_due: only an experiment that is a WINNER is confirmed; name it. Next: check_baseline()"),
         {
-            "a confirmation that is not due": Manoeuvre(
+            "a confirmation of nothing": Manoeuvre(run(role="confirm"), before=(BASELINE,)),
+        },
+    ),
+    (
+        (
+            "confirm_not_due: near has no verdict yet; only a WINNER is confirmed. Next: "
+            'run_seed(experiment="near", seed=512)'
+        ),
+        {
+            "a confirmation before the verdict": Manoeuvre(
                 run(role="confirm", experiment="near"), before=(BASELINE, NEAR)
+            ),
+        },
+    ),
+    (
+        ("bad_arguments: the server chooses seed and side of a confirmation; leave seed out. Next: check_baseline()"),
+        {
+            "a confirmation with a seed": Manoeuvre(
+                run(role="confirm", experiment="far", seed=42), before=(BASELINE, FAR, compare("far"))
             ),
         },
     ),

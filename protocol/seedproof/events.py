@@ -147,7 +147,7 @@ class Generation:
     run_ids: list[str] = field(default_factory=list)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     report: Record | None = None
-    _rules: Rules | None = None
+    _rules: Rules | None = field(default=None, compare=False)
 
     def parsed_rules(self) -> Rules:
         """The rules that it was begun under; what a later version added has its default."""

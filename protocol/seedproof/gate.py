@@ -11,6 +11,7 @@ from seedproof.errors import (
     AttemptNotAllowed,
     BadArguments,
     BaselineVoid,
+    ConfirmNotDue,
     ControlNotDue,
     NextCall,
     NothingDue,
@@ -85,6 +86,8 @@ def _check_shape(request: RunRequest) -> None:
     """What no ledger could make right."""
     if request.role is Role.CONTROL:
         raise ControlNotDue("no control run is due.")
+    if request.role is Role.CONFIRM and request.experiment is None:
+        raise ConfirmNotDue("only an experiment that is a WINNER is confirmed; name it.")
     if request.code_change:
         raise BadArguments("code_change is not available; an experiment is a set of flags.")
     for name, words in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
@@ -117,11 +120,7 @@ def _combination_fault(request: RunRequest) -> str | None:
 
 
 def _confirmation_fault(request: RunRequest) -> str | None:
-    if request.experiment is None:
-        return "a confirmation belongs to an experiment; name it."
-    if request.seed is not None:
-        return "the server chooses seed and side of a confirmation; leave seed out."
-    return None
+    return None if request.seed is None else "the server chooses seed and side of a confirmation; leave seed out."
 
 
 # --- the baseline -----------------------------------------------------------------------------
