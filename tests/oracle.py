@@ -13,7 +13,7 @@ FIRST, EXTRA = SEEDS[:3], SEEDS[3:]
 COUNTED = ("succeeded", "diverged")
 
 Key = tuple[int, str | None, int]
-"""(generation, experiment, seed)"""
+"""(generation, arm, seed)"""
 Attempt = tuple[int, str | None, float | None]
 """(attempt, state, value); state None while the run is open"""
 
@@ -30,10 +30,16 @@ def attempts(records: Sequence[Record]) -> dict[Key, list[Attempt]]:
     found: dict[Key, list[Attempt]] = {}
     for record in records:
         if record["kind"] == "run_requested":
-            key = (record["generation"], record["experiment"], record["seed"])
+            key = (record["generation"], _arm(record), record["seed"])
             state, value = ends.get(record["run_id"], (None, None))
             found.setdefault(key, []).append((record["attempt"], state, value))
     return found
+
+
+def _arm(record: Record) -> str | None:
+    """The experiment; for a run of a confirmation, which its verdict does not rest on, a name of its own."""
+    name: str | None = record["experiment"]
+    return name if record["role"] == "measure" else f"{record['role']} {record['arm']} of {name}"
 
 
 def results(records: Sequence[Record], generation: int, experiment: str | None) -> dict[int, float]:

@@ -22,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from seedproof.errors import Refusal
 from seedproof.events import EMPTY_HASH, Record, fold, read_line
 from seedproof.gate import RunRequest, admit
+from seedproof.values import Role
 from seedproof_mcp.archive import judge_experiment
 from seedproof_mcp.config import load_config
 from seedproof_mcp.paths import ProjectPaths
@@ -200,7 +201,8 @@ class AnyOrder(RuleBasedStateMachine):
         try:
             if following["tool"] == "run_seed":
                 flags = arguments.pop("flags", None)
-                request = RunRequest(**arguments, flags=None if flags is None else tuple(flags))
+                role = Role(arguments.pop("role", "measure"))
+                request = RunRequest(**arguments, flags=None if flags is None else tuple(flags), role=role)
                 admit(state, rules, request, lambda folder: False)
             elif following["tool"] == "compare":
                 judge_experiment(state, rules, arguments["experiment"])
@@ -245,6 +247,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(name=names)
     def compare(self, name: str) -> None:
         self.call("compare", experiment=name)
+
+    @rule(name=names, attempt=maybe_attempts, queue_all=st.booleans())
+    def confirm(self, name: str, attempt: int | None, queue_all: bool) -> None:
+        self.call("run_seed", experiment=name, role="confirm", attempt=attempt, queue_all=queue_all)
 
     @rule(name=st.sampled_from((None, *NAMES)))
     def write_report(self, name: str | None) -> None:
