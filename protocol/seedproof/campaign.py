@@ -8,8 +8,9 @@ from seedproof.events import Experiment, Generation, State
 from seedproof.evidence import p_better
 from seedproof.power import at_least_one_winner, protocol_power, smallest_detectable_effect
 from seedproof.rules import Rules
-from seedproof.stats import holm, summarize
-from seedproof.values import Arm, Primary, PriorVariance
+from seedproof.samples import PriorVariance, summarize
+from seedproof.stats import holm
+from seedproof.values import Arm, Primary
 
 __all__ = ["Campaign", "Key", "adjusted_p", "campaign", "choose_primary", "pooled_variance", "stored_p_values"]
 

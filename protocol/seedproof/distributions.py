@@ -178,9 +178,7 @@ def cos_sin_density(angle: Any, p: float, q: float) -> Any:
     import numpy as np
 
     constant = math.log(2) + math.lgamma((p + q) / 2 + 1) - math.lgamma((p + 1) / 2) - math.lgamma((q + 1) / 2)
-    return (
-        math.exp(constant) * np.cos(angle) ** p * np.sin(angle) ** q if q else math.exp(constant) * np.cos(angle) ** p
-    )
+    return math.exp(constant) * np.cos(angle) ** p * np.sin(angle) ** q
 
 
 def angle_nodes(p: float, q: float, breaks: Sequence[float] = (), n: int = _NODES) -> tuple["Floats", "Floats"]:
@@ -243,7 +241,7 @@ def dunnett_tail(limit: float, shares: Sequence[float], df: float, two_sided: bo
     narrow = min(1.0, *(math.sqrt(1 - share * share) / share for share in shares))
     # On a logarithmic scale a step in s is as wide for a statistic of a million as for one of two.
     low, high = _sigma_range(df)
-    log_s, s_weights = width_panels(math.log(low), math.log(high), min(narrow / 2, 1 / math.sqrt(2 * df)))
+    log_s, s_weights = width_panels(math.log(low), math.log(high), min(narrow, 1 / math.sqrt(df)) / 3)
     s = np.exp(log_s)
     s_weights = s_weights * s * _sigma_density(s, df)
     z, z_weights = width_panels(-_NORMAL_REACH, _NORMAL_REACH, narrow)

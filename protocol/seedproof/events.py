@@ -8,7 +8,8 @@ from typing import Any
 
 from seedproof.errors import LedgerDamaged, LedgerNewer
 from seedproof.rules import Rules
-from seedproof.values import Arm, MetricValue, Primary, PriorVariance, Role, Run, RunState
+from seedproof.samples import PriorVariance
+from seedproof.values import Arm, MetricValue, Primary, Role, Run, RunState
 
 __all__ = [
     "EMPTY_HASH",

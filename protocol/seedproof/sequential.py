@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 
 from seedproof.distributions import (
     angle_nodes,
-    bisect,
     cos_sin_density,
     noncentral_t_cdf,
     noncentral_t_cdfs,
@@ -25,8 +24,7 @@ from seedproof.distributions import (
 )
 from seedproof.power import OperatingPoint, protocol_power
 from seedproof.rules import Rules
-from seedproof.stats import SampleError, summarize
-from seedproof.values import PriorVariance
+from seedproof.samples import PriorVariance, SampleError, summarize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FUTILITY_P", "Decision", "decide", "look_p", "sequential_alpha", "sequential_power"]
 
-# An experiment with a larger p at the first look ends there (docs/design.md, the sequential design).
+# An experiment with a larger p at the first look ends there (docs/evidence.md, the sequential design).
 FUTILITY_P = 0.3
 
 Decision = Literal["WINNER", "LOSER", "NEUTRAL", "continue"]
@@ -76,11 +74,12 @@ def look_p(
 def decide(p_better: float, is_last: bool, alpha: float) -> Decision:
     """What a look's one-sided p says. A p that equals alpha counts as reached.
 
-    Source: two-stage design with a futility stop, Pocock 1977's equal levels; docs/design.md.
+    Source: two-stage design with a futility stop, Pocock 1977's equal levels; docs/evidence.md.
     """
     if p_better <= alpha:
         return "WINNER"
-    if 1 - p_better <= alpha:
+    # Not 1 - p <= alpha: that loses the tie of 0.98 and 0.02 to rounding.
+    if p_better >= 1 - alpha:
         return "LOSER"
     return "NEUTRAL" if is_last or p_better > FUTILITY_P else "continue"
 
@@ -102,7 +101,22 @@ def sequential_alpha(rules: Rules, prior_df: int = 0) -> float:
     target = protocol_power(0.0, rules).p_winner
     if sizes.extra == 0:
         return target
-    return bisect(lambda alpha: _Design(sizes, alpha, 0.0).p_winner() - target, target / 2, target, 1e-13)
+    return _root(lambda alpha: _Design(sizes, alpha, 0.0).p_winner() - target, target / 2, target)
+
+
+def _root(rises: Callable[[float], float], low: float, high: float) -> float:
+    """Where a smooth rising function crosses zero, to 1e-12, by secants between the ends (Brent 1973, ch. 4)."""
+    last, guess = high, (low + high) / 2
+    at_last, at_guess = rises(last), rises(guess)
+    for _ in range(60):
+        if abs(guess - last) < 1e-12 or at_guess == 0:
+            break
+        low, high = (guess, high) if at_guess < 0 else (low, guess)
+        step = guess - at_guess * (guess - last) / (at_guess - at_last) if at_guess != at_last else math.inf
+        last, at_last = guess, at_guess
+        guess = step if low <= step <= high else (low + high) / 2
+        at_guess = rises(guess)
+    return guess
 
 
 @lru_cache(maxsize=256)

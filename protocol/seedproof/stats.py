@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seedproof.distributions import bisect, dunnett_tail, noncentral_t_cdf, t_cdf, t_quantile
+from seedproof.samples import (
+    EffectSize,
+    SampleError,
+    Summary,
+    cohens_d,
+    effect_size,
+    percent_change,
+    ratio,
+    summarize,
+)
 
 __all__ = [
     "Alternative",
@@ -28,99 +38,7 @@ __all__ = [
     "welch",
 ]
 
-EffectSize = Literal["negligible", "small", "medium", "large"]
 Alternative = Literal["two-sided", "less", "greater"]
-
-
-class SampleError(ValueError):
-    """The numbers given cannot answer the question (too few, not finite, no spread)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What the reports say of one metric in one arm, in the metric's unit."""
-
-    n: int
-    """Number of runs."""
-    mean: float
-    """Arithmetic mean."""
-    std: float | None
-    """Sample standard deviation (ddof = 1). None if only one run counts."""
-    min: float
-    """Smallest value."""
-    max: float
-    """Largest value."""
-
-
-def summarize(values: Sequence[float]) -> Summary:
-    """Mean, sample standard deviation (ddof = 1), minimum and maximum.
-
-    Raises:
-        SampleError: No value, one that is not finite, or values too far apart for a float.
-    """
-    if not values:
-        raise SampleError("no value to summarize")
-    if not all(math.isfinite(value) for value in values):
-        raise SampleError("a value is not finite")
-    low, high = min(values), max(values)
-    # The clamp keeps min <= mean <= max where rounding would break it (three times 0.1).
-    mean = min(max(math.fsum(value / len(values) for value in values), low), high)
-    if len(values) == 1:
-        return Summary(1, mean, None, low, high)
-    # hypot scales, so neither tiny nor huge values under- or overflow in the squares.
-    std = math.hypot(*(value - mean for value in values)) / math.sqrt(len(values) - 1)
-    if not math.isfinite(std):
-        raise SampleError("the values are too far apart for a float")
-    return Summary(len(values), mean, 0.0 if low == high else std, low, high)
-
-
-def percent_change(baseline_mean: float, experiment_mean: float) -> float | None:
-    """Change of the mean in percent of the baseline's; None where the baseline's mean is (all but) 0.
-
-    Raises:
-        SampleError: A mean is not finite.
-    """
-    if not (math.isfinite(baseline_mean) and math.isfinite(experiment_mean)):
-        raise SampleError("a mean is not finite")
-    if baseline_mean == 0:
-        return None
-    change = 100.0 * ((experiment_mean - baseline_mean) / abs(baseline_mean))
-    return change if math.isfinite(change) else None
-
-
-def cohens_d(baseline: Sequence[float], experiment: Sequence[float]) -> float | None:
-    """(mean_exp - mean_base) / sqrt((std_base^2 + std_exp^2) / 2), the protocol's formula.
-
-    Source: experiment-runner protocol, phase 3; Cohen 1988, eq. 2.3.2, for equal n.
-    None where an arm has fewer than two values or neither has any spread.
-
-    Raises:
-        SampleError: An empty arm, a value that is not finite, or values too far apart for a float.
-    """
-    base, exp = summarize(baseline), summarize(experiment)
-    if base.std is None or exp.std is None:
-        return None
-    pooled = math.hypot(base.std, exp.std) / math.sqrt(2)
-    return _ratio(exp.mean - base.mean, pooled) if pooled > 0 else None
-
-
-def effect_size(d: float) -> EffectSize:
-    """The protocol's class of |d|: below 0.2, 0.5, 0.8, or large (Cohen 1988, section 2.2.3).
-
-    Raises:
-        SampleError: d is not a number.
-    """
-    size = abs(d)
-    if math.isnan(size):
-        raise SampleError("d is not a number")
-    if size < 0.2:
-        return "negligible"
-    if size < 0.5:
-        return "small"
-    return "medium" if size < 0.8 else "large"
-
-
-# --- tests and intervals ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +139,7 @@ def hedges_g(
     df = base.n + exp.n - 2
     unit = math.sqrt(1 / base.n + 1 / exp.n)
     _require_confidence(confidence)
-    t = _ratio(exp.mean - base.mean, _pooled(base, exp) * unit)
+    t = ratio(exp.mean - base.mean, _pooled(base, exp) * unit)
     correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
     tail = (1 - confidence) / 2
     low, high = (_noncentrality(t, df, p) for p in (1 - tail, tail))
@@ -254,7 +172,7 @@ def dunnett_p(
     is_two_sided = alternative == "two-sided"
     found = []
     for arm in others:
-        t = sign * _ratio(arm.mean - control.mean, pooled * math.sqrt(1 / arm.n + 1 / control.n))
+        t = sign * ratio(arm.mean - control.mean, pooled * math.sqrt(1 / arm.n + 1 / control.n))
         found.append(dunnett_tail(abs(t) if is_two_sided else t, shares, df, is_two_sided))
     return found
 
@@ -288,7 +206,8 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     order = sorted(range(len(p_values)), key=lambda place: p_values[place], reverse=True)
     adjusted, running = [0.0] * len(p_values), 1.0
     for rank, place in enumerate(order):
-        running = min(running, p_values[place] * len(p_values) / (len(p_values) - rank))
+        # The ratio first: where it is 1, the value stays what it was.
+        running = min(running, p_values[place] * (len(p_values) / (len(p_values) - rank)))
         adjusted[place] = running
     return adjusted
 
@@ -319,14 +238,6 @@ def _require_confidence(confidence: float) -> None:
         raise SampleError("confidence lies between 0 and 1")
 
 
-def _ratio(difference: float, error: float) -> float:
-    t = difference / error
-    # Beyond, the steps that follow would overflow; such a ratio comes from values that differ by rounding alone.
-    if not abs(t) < 1e150:
-        raise SampleError("the difference is too large, or the spread too small, for a float")
-    return t
-
-
 def _require_probabilities(p_values: Sequence[float]) -> None:
     if not all(0 <= p <= 1 for p in p_values):
         raise SampleError("a p value lies outside 0 to 1")
@@ -343,7 +254,7 @@ def _t_test(
     difference: float, error: float, df: float, confidence: float
 ) -> tuple[float, float, float, float, float, float]:
     _require_confidence(confidence)
-    t = _ratio(difference, error)
+    t = ratio(difference, error)
     half = t_quantile((1 + confidence) / 2, df) * error
     low, high = difference - half, difference + half
     if not (math.isfinite(low) and math.isfinite(high)):

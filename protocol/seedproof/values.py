@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from seedproof.rules import Rules
-from seedproof.stats import EffectSize
+from seedproof.samples import EffectSize, PriorVariance
 
 __all__ = [
     "Arm",
@@ -18,7 +18,6 @@ __all__ = [
     "Notice",
     "Pair",
     "Primary",
-    "PriorVariance",
     "Role",
     "Run",
     "RunState",
@@ -150,16 +149,6 @@ class Run:
 
 
 Primary = Literal["unpaired", "paired"]
-
-
-@dataclass(frozen=True, slots=True)
-class PriorVariance:
-    """The spread within earlier arms."""
-
-    sum_of_squares: float
-    """Squared distances from the mean of their own arm, in the metric's unit squared."""
-    df: int
-    """Their degrees of freedom."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,248 @@
+"""Operating characteristics: published numbers, other integrators, and seeded simulation."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import special
+from seedproof.claims import class_share_under_no_effect, seeds_for_power, shrunk_claim
+from seedproof.power import at_least_one_winner, protocol_power, smallest_detectable_effect
+from seedproof.rules import Rules
+from seedproof.shared_seeds import false_winner
+
+RULES = Rules()
+TEN = Rules(baseline_seeds=(42, 137, 256, 512, 1024, 1, 2, 3, 4, 5))
+ONE_LOOK = Rules(extra_seeds=())
+ONE_MORE = Rules(extra_seeds=(512,))
+KEEN = Rules(winner_sigma=0.7, suggestive_sigma=0.5)
+FEW = Rules(baseline_seeds=(42, 137, 512))
+FRESH = Rules(baseline_seeds=(1, 2, 3, 4))
+EVERY = [RULES, TEN, ONE_LOOK, ONE_MORE, KEEN, FEW, FRESH]
+DRAWS = 60_000
+
+
+def simulate(effect: float, rules: Rules, correlation: float = 0.0) -> dict[str, NDArray[np.float64]]:
+    """Draws of the rule: improvement in estimated sigmas at the decision, and the number of runs."""
+    rng = np.random.default_rng(20240607)
+    seeds = rules.experiment_seeds + rules.extra_seeds
+    base = rng.standard_normal((DRAWS, len(rules.baseline_seeds)))
+    exp = rng.standard_normal((DRAWS, len(seeds)))
+    for place, seed in enumerate(seeds):
+        if seed in rules.baseline_seeds:
+            shared = correlation * base[:, rules.baseline_seeds.index(seed)]
+            exp[:, place] = shared + math.sqrt(1 - correlation**2) * exp[:, place]
+    n, sigma = len(rules.experiment_seeds), base.std(axis=1, ddof=1)
+    first, last = ((exp[:, :k].mean(axis=1) + effect - base.mean(axis=1)) / sigma for k in (n, len(seeds)))
+    goes_on = (np.abs(first) < rules.winner_sigma) & bool(rules.extra_seeds)
+    return {"distance": np.where(goes_on, last, first), "runs": np.where(goes_on, len(seeds), n)}
+
+
+def close(p: float, seen: NDArray[np.bool_]) -> bool:
+    """Whether a share of the draws lies within 4.5 standard errors of p."""
+    return bool(abs(seen.mean() - p) < 4.5 * math.sqrt(p * (1 - p) / seen.size) + 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("effect", "p_winner"),
+    [(0.0, 0.0305), (0.5, 0.0950), (1.0, 0.2235), (1.5, 0.4113), (2.0, 0.6175), (3.0, 0.9049), (4.0, 0.9888)],
+)
+def test_the_rule_finds_an_effect_as_often_as_the_issue_says(effect: float, p_winner: float) -> None:
+    assert protocol_power(effect, RULES).p_winner == pytest.approx(p_winner, abs=5e-5)
+
+
+def test_the_expected_runs_of_the_default_rules() -> None:
+    assert protocol_power(0.0, RULES).expected_runs == pytest.approx(4.90, abs=5e-3)
+    assert protocol_power(2.0, RULES).expected_runs == pytest.approx(3.89, abs=5e-3)
+    assert protocol_power(0.0, RULES).p_loser == protocol_power(0.0, RULES).p_winner
+
+
+# Nested adaptive scipy.integrate.quad over sigma and the first look's distance (epsrel 1e-13).
+@pytest.mark.parametrize(
+    ("effect", "rules", "p_winner"),
+    [
+        (0.0, RULES, 0.0304513980638),
+        (2.0, RULES, 0.6175011857181),
+        (1.0, Rules(baseline_seeds=tuple(range(10)), winner_sigma=1.5), 0.3220379655389),
+        (0.0, Rules(baseline_seeds=(1, 2, 3), extra_seeds=(512,)), 0.0772426873042),
+    ],
+)
+def test_another_integrator_finds_the_same_ten_digits(effect: float, rules: Rules, p_winner: float) -> None:
+    assert protocol_power(effect, rules).p_winner == pytest.approx(p_winner, rel=1e-10)
+
+
+def test_a_single_look_is_a_noncentral_t() -> None:
+    # X - M >= 2 S with 3 and 5 seeds: t = 2 / sqrt(8/15) with 4 degrees of freedom.
+    expected = float(special.stdtr(4, -2 / math.sqrt(8 / 15)))
+    assert protocol_power(0.0, ONE_LOOK).p_winner == pytest.approx(expected, rel=1e-11)
+    assert protocol_power(0.0, ONE_LOOK).expected_runs == 3
+
+
+@pytest.mark.parametrize("rules", EVERY)
+@pytest.mark.parametrize("effect", [0.0, 1.2])
+def test_draws_agree_with_the_quadrature(effect: float, rules: Rules) -> None:
+    drawn, point = simulate(effect, rules), protocol_power(effect, rules)
+    assert close(point.p_winner, drawn["distance"] >= rules.winner_sigma)
+    assert close(point.p_loser, drawn["distance"] <= -rules.winner_sigma)
+    assert drawn["runs"].mean() == pytest.approx(point.expected_runs, abs=0.01)
+
+
+def test_the_smallest_effect_that_is_found_in_four_of_five() -> None:
+    found = smallest_detectable_effect(0.8, RULES)
+    assert found == pytest.approx(2.53, abs=5e-3)
+    for rules in EVERY:
+        assert protocol_power(smallest_detectable_effect(0.8, rules), rules).p_winner == pytest.approx(0.8, rel=1e-10)
+    for power in (0.01, 1.0):
+        with pytest.raises(ValueError):
+            smallest_detectable_effect(power, RULES)
+
+
+def test_a_campaign_of_fifty_null_ideas_has_a_winner_in_a_quarter_of_cases() -> None:
+    assert at_least_one_winner(50, RULES) == pytest.approx(0.26, abs=5e-3)
+    assert at_least_one_winner(0, RULES) == 0
+    with pytest.raises(ValueError):
+        at_least_one_winner(-1, RULES)
+
+
+@pytest.mark.parametrize("rules", EVERY)
+def test_a_campaign_of_one_is_the_rule_itself(rules: Rules) -> None:
+    assert at_least_one_winner(1, rules) == pytest.approx(protocol_power(0.0, rules).p_winner, rel=1e-10)
+    campaign = [at_least_one_winner(k, rules) for k in (1, 2, 10, 100, 1000)]
+    assert campaign == sorted(campaign) and campaign[-1] <= 1
+
+
+def test_drawn_campaigns_agree_with_the_quadrature() -> None:
+    rng, k = np.random.default_rng(7), 10
+    base = rng.standard_normal((40_000, 1, 5))
+    exp = rng.standard_normal((40_000, k, 5))
+    mean, limit = base.mean(axis=2), 2 * base.std(axis=2, ddof=1)
+    first, last = exp[:, :, :3].mean(axis=2) - mean, exp.mean(axis=2) - mean
+    winner = (first >= limit) | ((np.abs(first) < limit) & (last >= limit))
+    assert close(at_least_one_winner(k, RULES), winner.any(axis=1))
+
+
+def test_listing_experiments_never_imports_scipy() -> None:
+    program = """
+import sys
+from seedproof.power import at_least_one_winner, protocol_power, smallest_detectable_effect
+from seedproof.distributions import sigma_nodes
+from seedproof.rules import Rules
+assert "numpy" not in sys.modules
+sigma_nodes(4), protocol_power(0.0, Rules()), smallest_detectable_effect(0.8, Rules()), at_least_one_winner(9, Rules())
+assert "numpy" in sys.modules
+assert not [name for name in sys.modules if name.partition(".")[0] == "scipy"]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# --- seeds that move both arms together -------------------------------------------------------
+
+
+@pytest.mark.parametrize(("correlation", "percent"), [(0.0, 3.05), (0.6, 1.0), (0.9, 0.1)])
+def test_shared_seeds_make_a_false_winner_rarer(correlation: float, percent: float) -> None:
+    assert 100 * false_winner(correlation, RULES) == pytest.approx(percent, abs=0.05)
+
+
+@pytest.mark.parametrize("rules", EVERY)
+def test_without_correlation_the_seeds_are_independent(rules: Rules) -> None:
+    assert false_winner(0.0, rules) == pytest.approx(protocol_power(0.0, rules).p_winner, rel=1e-6)
+
+
+@pytest.mark.parametrize("rules", EVERY)
+@pytest.mark.parametrize("correlation", [-0.5, 0.6, 0.95])
+def test_draws_with_shared_seeds_agree_with_the_quadrature(correlation: float, rules: Rules) -> None:
+    drawn = simulate(0.0, rules, correlation)
+    assert close(false_winner(correlation, rules), drawn["distance"] >= rules.winner_sigma)
+
+
+def test_a_correlation_lies_between_minus_one_and_one() -> None:
+    assert 0 <= false_winner(1.0, RULES) < 1e-6
+    assert false_winner(0.7, FRESH) == pytest.approx(false_winner(0.0, FRESH))
+    for wrong in (1.01, math.nan):
+        with pytest.raises(ValueError):
+            false_winner(wrong, RULES)
+
+
+# --- what may be claimed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("effect", "rules"),
+    [(0.5, RULES), (1.0, RULES), (2.0, RULES), (4.0, RULES), (1.0, TEN), (2.0, ONE_LOOK), (1.0, KEEN)],
+)
+def test_half_of_the_shrunk_claims_of_winners_lie_above_the_truth(effect: float, rules: Rules) -> None:
+    distance = simulate(effect, rules)["distance"]
+    winners = distance[distance >= rules.winner_sigma]
+    # The estimate rises with the distance, so it is enough to find the distance whose estimate is the truth.
+    low, high = rules.winner_sigma, rules.winner_sigma + 6
+    for _ in range(13):
+        middle = (low + high) / 2
+        low, high = (middle, high) if shrunk_claim(middle, rules) < effect else (low, middle)
+    assert close(0.5, winners > high)
+    assert (winners > effect).mean() > 0.5
+
+
+def test_a_claim_is_shrunk_to_no_less_than_nothing_and_no_more_than_was_seen() -> None:
+    claims = [shrunk_claim(seen, RULES) for seen in (2.0, 2.2, 2.5, 3.0, 4.0, 6.0, 20.0)]
+    assert claims[:2] == [0, 0] and claims == sorted(claims)
+    assert claims[2:5] == pytest.approx([0.548, 2.376, 3.633], abs=1e-3)
+    assert claims[-1] < 20
+    for wrong in (1.9, math.inf, math.nan):
+        with pytest.raises(ValueError):
+            shrunk_claim(wrong, RULES)
+
+
+# Cohen 1988, table 2.4.1 (alpha two-sided .05): 64, 26 and 17 for d = .5, .8 and 1 at power .80; the others
+# are statsmodels 0.15, TTestIndPower().solve_power, rounded up (393.41, 8.06, 5.09, 85.03, 26.99).
+@pytest.mark.parametrize(
+    ("effect", "power", "n"),
+    [
+        (0.5, 0.8, 64),
+        (0.8, 0.8, 26),
+        (1.0, 0.8, 17),
+        (0.2, 0.8, 394),
+        (1.5, 0.8, 9),
+        (2.0, 0.8, 6),
+        (0.5, 0.9, 86),
+        (1.0, 0.95, 27),
+    ],
+)
+def test_the_seeds_for_a_power_are_the_tabled_ones(effect: float, power: float, n: int) -> None:
+    assert seeds_for_power(effect, power) == n
+
+
+def test_no_number_of_seeds_finds_nothing() -> None:
+    assert seeds_for_power(0.0) is None
+    assert seeds_for_power(0.01) is None
+    assert seeds_for_power(50.0) == 2
+    for wrong in (0.01, 1.0):
+        with pytest.raises(ValueError):
+            seeds_for_power(1.0, wrong)
+
+
+def test_a_large_d_appears_in_a_third_of_null_comparisons_of_five_and_three() -> None:
+    shares = class_share_under_no_effect(5, 3)
+    assert list(shares) == ["negligible", "small", "medium", "large"]
+    assert shares["large"] == pytest.approx(0.32, abs=5e-3)
+    assert sum(shares.values()) == pytest.approx(1, rel=1e-12)
+    with pytest.raises(ValueError):
+        class_share_under_no_effect(5, 1)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 200])
+def test_with_equal_arms_d_is_a_multiple_of_students_t(n: int) -> None:
+    expected = 2 * float(special.stdtr(2 * n - 2, -0.8 * math.sqrt(n / 2)))
+    assert class_share_under_no_effect(n, n)["large"] == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 3), (2, 6), (10, 3)])
+def test_drawn_d_fall_into_the_classes_as_often(n: int, m: int) -> None:
+    rng = np.random.default_rng(3)
+    base, exp = rng.standard_normal((DRAWS, n)), rng.standard_normal((DRAWS, m))
+    pooled = np.sqrt((base.var(axis=1, ddof=1) + exp.var(axis=1, ddof=1)) / 2)
+    d = np.abs(exp.mean(axis=1) - base.mean(axis=1)) / pooled
+    shares = class_share_under_no_effect(n, m)
+    assert close(shares["large"], d >= 0.8) and close(shares["negligible"], d < 0.2)
+    assert close(shares["small"], (d >= 0.2) & (d < 0.5))
