@@ -42,7 +42,7 @@ from tests.oracle import (
 
 # The same stories in every run, so that what they meet can be asserted.
 DETERMINISTIC = settings(
-    max_examples=80,
+    max_examples=90,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
@@ -374,7 +374,7 @@ MUST_BE_MET = {
     *(("compare", verdict) for verdict in ("WINNER", "NEUTRAL", "LOSER")),
     *(("compare", code) for code in ("baseline_missing", "baseline_incomplete", "experiment_incomplete")),
     *(("run_seed", state) for state in ("succeeded", "failed", "diverged")),
-    *(("run_seed", code) for code in ("attempt_not_allowed", "seed_not_due", "flags_duplicate")),
+    *(("run_seed", code) for code in ("attempt_not_allowed", "seed_not_due", "flags_duplicate", "confirm_not_due")),
 }
 
 

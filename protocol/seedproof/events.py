@@ -59,9 +59,10 @@ def canonical(record: Mapping[str, Any]) -> bytes:
 
 def make_record(seq: int, time: str, prev: str, kind: str, fields: Mapping[str, Any]) -> Record:
     """A record with its hash: SHA-256 over the canonical record without the hash."""
-    record: Record = {**fields, "seq": seq, "time": time, "prev": prev, "kind": kind, "format": FORMAT}
-    record["hash"] = hashlib.sha256(canonical(record)).hexdigest()
-    return record
+    bare = canonical({**fields, "seq": seq, "time": time, "prev": prev, "kind": kind, "format": FORMAT})
+    # Read back, so that who wrote a record has the very one that others read, the order of its keys included.
+    record: Record = json.loads(bare)
+    return {**record, "hash": hashlib.sha256(bare).hexdigest()}
 
 
 def read_line(line: bytes, seq: int, prev: str) -> Record:

@@ -164,7 +164,8 @@ def _seed_by_seed(evidence: Evidence, number: Digits) -> list[str]:
     found = evidence.per_seed
     if found is None:
         return []
-    values = ", ".join(f"{seed}: {number.signed(value)}" for seed, value in found.differences.items())
+    by_seed = sorted(found.differences.items(), key=lambda item: int(item[0]))
+    values = ", ".join(f"{seed}: {number.signed(value)}" for seed, value in by_seed)
     pattern = {
         "consistent": "all of one sign",
         "mixed": "of both signs",
