@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format inspect bench clean
+.PHONY: help demo test check format inspect bench calibrate clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,6 +43,9 @@ inspect: $(READY) ## List and call the tools with the MCP Inspector, in both pro
 
 bench: $(READY) ## Measure the costs named in docs/performance.md
 	@$(BIN)/python benchmarks/run.py
+
+calibrate: $(READY) ## Measure how often each rule errs, and write docs/calibration.md
+	@$(BIN)/python benchmarks/calibrate.py
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
