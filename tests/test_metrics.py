@@ -331,7 +331,7 @@ def test_a_reading_names_line_text_and_match() -> None:
     assert (got.value, got.text, got.line, got.matched) == (4.5, "4.50", 2, "| val_loss: 4.50")
 
 
-@pytest.mark.parametrize("text", ["nan", "-inf", "Infinity"])
+@pytest.mark.parametrize("text", ["nan", "-inf", "Infinity", "1e151", "-1e300"])
 def test_a_diverged_value_is_a_reading_without_a_number(text: str) -> None:
     got = scan(f"val_loss: 4.1\nval_loss: {text}\n".encode()).metrics["val_loss"]
     assert (got.value, got.text) == (None, text)
@@ -566,6 +566,6 @@ def test_an_invalid_document_is_refused_with_a_sentence(data: bytes) -> None:
 def test_a_document_that_python_writes_is_read_back_exactly(value: float, junk: bytes) -> None:
     got = read_document(json.dumps({"a": [value]}).encode(), "a.0")
     assert got is not None
-    assert got.value == value if math.isfinite(value) else got.value is None
+    assert got.value == value if abs(value) <= 1e150 else got.value is None
     with contextlib.suppress(ValueError):
         read_document(junk, "a")

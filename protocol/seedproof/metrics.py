@@ -22,6 +22,7 @@ __all__ = ["LogReading", "LogScanner", "parse_number", "printed_resolution", "re
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
 _MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
+_LARGEST = 1e150  # the square of it is still a float, so statistics of such values exist
 _NUMBER_CHARS = 100  # a double needs 24, Decimal and numpy.longdouble print up to about 40
 
 # --- numbers ---------------------------------------------------------------------------------
@@ -117,8 +118,9 @@ def _holds_number(match: re.Match[str]) -> bool:
 
 
 def _finite(text: str) -> float | None:
+    """The value of a number; None for nan, inf and what is on its way there: then the run has diverged."""
     value = parse_number(text)
-    return value if value is not None and math.isfinite(value) else None
+    return value if value is not None and abs(value) <= _LARGEST else None
 
 
 class LogScanner:

@@ -81,7 +81,7 @@ class MetricValue:
     """One metric as a run printed it."""
 
     value: float | None
-    """The number; None where nan or inf was printed."""
+    """The number; None where nan or inf was printed, or a number beyond 1e150."""
     text: str
     """The value exactly as printed."""
     line: int | None = None
