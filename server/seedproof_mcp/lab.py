@@ -143,6 +143,14 @@ class Lab:
                     self._start_conductor(self.paths)
             return self._observer.run_result(state, config.rules, run)
 
+    def open_runs(self, run_id: str) -> list[str]:
+        """A run, and after it what is queued or training of the same arm, in that order."""
+        with self._reading() as (state, _):
+            first = state.runs[run_id]
+            active = [state.runs[one] for one in state.active if one != run_id]
+            same = [run for run in active if (run.generation, run.experiment) == (first.generation, first.experiment)]
+            return [run_id, *(run.run_id for run in same if run.role is first.role)]
+
     def list_experiments(self, offset: int = 0, limit: int = 20) -> ExperimentList:
         """A page of all experiments of the ledger, in the order of their declaration."""
         if offset < 0 or not 1 <= limit <= 100:
