@@ -812,6 +812,24 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     ),
     (
         (
+            "flag_protected: `-s7` reaches into the protocol's own option --seed; scale, seed and output folder "
+            'are set by the server. Next: run_seed(experiment="x", flags=…, hypothesis=…)'
+        ),
+        {
+            "the flags -s7": Manoeuvre(declare("x", "-s7"), before=(BASELINE,)),
+        },
+    ),
+    (
+        (
+            "flag_protected: `+seed` reaches into the protocol's own seed; scale, seed and output folder are set by "
+            'the server. Next: run_seed(experiment="x", flags=…, hypothesis=…)'
+        ),
+        {
+            "the value +seed=7": Manoeuvre(declare("x", "--lr", "+seed=7"), before=(BASELINE,)),
+        },
+    ),
+    (
+        (
             "flag_protected: `---seed` reaches into the protocol's own option --seed; scale, seed and output "
             'folder are set by the server. Next: run_seed(experiment="x", flags=…, hypothesis=…)'
         ),
