@@ -151,8 +151,9 @@ def _status(options: argparse.Namespace) -> int:
             break
     if page.total:
         console.print(table)
-    if page.running:
-        console.print(f"training now: {page.running.run_id}; queued: {page.queued}", markup=False)
+    if page.running or page.queued:
+        now = page.running.run_id if page.running else "nothing"
+        console.print(f"training now: {now}; queued: {page.queued}", markup=False)
     if page.next:
         console.print(f"Next: {page.next} - {page.next.why}", markup=False)
     return 0

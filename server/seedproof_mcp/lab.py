@@ -199,7 +199,7 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            admit_first = self._ledger.refresh()
+            admit_first = self._seen()
             # Refused requests must leave no trace, not even an empty state folder.
             surroundings = present_fingerprint(self.paths, config) if request.new_baseline is not None else None
             admit(admit_first, config.rules, request, self._is_in_the_way(admit_first), surroundings)
@@ -273,8 +273,7 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            state = self._ledger.refresh()
-            judge_experiment(state, config.rules, name)
+            judge_experiment(self._seen(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
                 comparison = self._archive.issue_verdict(writer, config.rules, name)
             return comparison_result(self._ledger.state, comparison)
@@ -291,7 +290,7 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            self._require_reportable(self._ledger.refresh(), config.rules, name)
+            self._require_reportable(self._seen(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
                 record = self._archive.record_report(writer, config.rules, name)
                 self._archive.restore(record)
@@ -326,7 +325,11 @@ class Lab:
     def _reading(self) -> Iterator[tuple[State, Config]]:
         with self._lock:
             config = load_config(self.paths.settings)
-            yield self._ledger.refresh(), config
+            yield self._seen(), config
+
+    def _seen(self) -> State:
+        """The newest state, with runs as they can be seen."""
+        return self._observer.as_seen(self._ledger.refresh())
 
 
 @contextmanager

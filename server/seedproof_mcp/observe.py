@@ -1,7 +1,7 @@
 """What one run looks like from outside: its state, its progress, and the end of its log."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seedproof.events import State
 from seedproof.log import safe_tail
@@ -45,10 +45,21 @@ class Observer:
         self._engine = engine
         self._watch = Watch(engine)
 
+    def as_seen(self, state: State) -> State:
+        """The state with runs that wait for their slot as queued: a record says only that they were placed."""
+        placed = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
+        waiting = {
+            run.run_id: replace(run, state=RunState.QUEUED)
+            for run in placed
+            if not self._paths.run(run.run_id).started.exists()
+        }
+        return replace(state, runs=state.runs | waiting) if waiting else state
+
     def run_result(self, state: State, rules: Rules, run: Run) -> RunResult:
         """A run as it stands now.
 
         Args:
+            state: As `as_seen` gives it.
             rules: The present rules; the run itself is read under those of its generation.
         """
         measured_under = rules_of(state.generations[run.generation - 1])
@@ -82,13 +93,11 @@ class Observer:
         return _Sight(run.state, metrics, run.step, run.wall_time_s, reason=run.reason)
 
     def _look(self, state: State, rules: Rules, run: Run) -> _Sight:
-        ahead = list(state.active).index(run.run_id)
-        if run.state is RunState.QUEUED:
-            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1)
         folder = self._paths.run(run.run_id)
+        if run.state is RunState.QUEUED:
+            position = list(state.active).index(run.run_id) + 1
+            return _Sight(RunState.QUEUED, {}, queue_position=position, reason=_who_holds(folder))
         seen = self._watch.look(folder, rules)
-        if not seen.started:
-            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1, reason=_who_holds(folder))
         return _Sight(
             RunState.RUNNING,
             {name: found.value for name, found in seen.reading.metrics.items()},
