@@ -145,7 +145,7 @@ def _status(options: argparse.Namespace) -> int:
         for row in page.experiments:
             seeds = f"{row.seeds_done} of {row.seeds_done + row.seeds_needed}"
             name = f"{row.experiment} (null)" if row.is_null else row.experiment
-            table.add_row(name, row.state, seeds, row.headline or "-", row.report_path or "-")
+            table.add_row(name, row.state, seeds, row.headline or row.reason or "-", row.report_path or "-")
         offset += len(page.experiments)
         if offset >= page.total or not page.experiments:
             break

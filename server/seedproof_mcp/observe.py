@@ -3,19 +3,20 @@
 import json
 from dataclasses import dataclass, replace
 
+from seedproof.design import next_look
 from seedproof.events import State
 from seedproof.log import safe_tail
 from seedproof.notices import arm_notices
-from seedproof.phases import rules_of
+from seedproof.phases import baseline_phase, rules_of
 from seedproof.rules import Rules
-from seedproof.values import Notice, Run, RunState
+from seedproof.values import Notice, Role, Run, RunState
 
 from seedproof_mcp import disk
 from seedproof_mcp.archive import unverified_report
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
 from seedproof_mcp.results import Follow, RunResult
-from seedproof_mcp.views import eta, notice_results, remaining, run_next
+from seedproof_mcp.views import arm_ended, establish, eta, notice_results, remaining, run_next
 from seedproof_mcp.watch import Watch
 
 __all__ = ["Observer"]
@@ -109,9 +110,12 @@ class Observer:
     def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
         if run.experiment is None:
             found = arm_notices(state.baseline_arm(run.generation), rules, None)
-            return [*found, *unverified_report(self._paths, state, rules)]
+            return [*_baseline_void(state, rules, run), *found, *unverified_report(self._paths, state, rules)]
         experiment = state.generations[run.generation - 1].experiments[run.experiment]
-        return arm_notices(state.experiment_arm(experiment), rules, None)
+        arm = state.experiment_arm(experiment)
+        ended = arm_ended(next_look(arm, establish(state, run.generation), rules))
+        failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
+        return [*failed, *arm_notices(arm, rules, None)]
 
     def _tail(self, run: Run) -> str | None:
         if run.state not in _TAILED:
@@ -123,6 +127,14 @@ class Observer:
             return None
         data = self._engine.read_log(str(path.parent), max(0, size - TAIL_BYTES), TAIL_BYTES)
         return safe_tail(data) or None
+
+
+def _baseline_void(state: State, rules: Rules, run: Run) -> list[Notice]:
+    """Why the baseline of a run of the present generation can never be complete."""
+    if state.generation is None or run.generation != state.generation.number:
+        return []
+    phase = baseline_phase(state, rules)
+    return [Notice("baseline_void", phase.reason)] if phase.phase == "void" and phase.reason else []
 
 
 def _who_holds(folder: RunPaths) -> str | None:

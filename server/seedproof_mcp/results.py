@@ -277,6 +277,7 @@ class ExperimentRow(_Shape):
     is_null: bool
     hypothesis: str
     state: Literal["declared", "measuring", "measured", "judged", "failed", "superseded"]
+    reason: str | None
     seeds_done: int
     seeds_needed: int
     verdict: Literal["WINNER", "NEUTRAL", "LOSER"] | None
@@ -316,5 +317,6 @@ class ExperimentList(Result):
         return [
             f"- {row.experiment}{' (null)' if row.is_null else ''}: "
             f"{row.headline or f'{row.state}, {row.seeds_done} seeds done, {row.seeds_needed} needed'}"
+            f"{f' ({row.reason})' if row.reason else ''}"
             for row in self.experiments
         ]
