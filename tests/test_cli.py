@@ -75,6 +75,15 @@ def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     assert run(capsys, "check-baseline")[1].startswith("Baseline measuring ")
 
 
+def test_status_tells_of_a_report_that_nobody_vouches_for(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = here / "docs/research/baseline_variance_1M.md"
+    report.parent.mkdir(parents=True)
+    report.write_text("val_loss: 1.0000 ± 0.0001\n")
+    code, out, _ = run(capsys, "status")
+    assert code == 0
+    assert "Notice (unverified_report): docs/research/baseline_variance_1M.md exists, but no ledger" in out
+
+
 def test_flags_that_are_no_command_line_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "run", "muon", "--flags=--a 'open", "--hypothesis", "x")
     assert code == 3

@@ -154,6 +154,8 @@ def _status(options: argparse.Namespace) -> int:
     if page.running or page.queued:
         now = page.running.run_id if page.running else "nothing"
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)
+    for notice in (*baseline.notices, *page.notices):
+        console.print(f"Notice ({notice.code}): {notice.message}", markup=False)
     if page.next:
         console.print(f"Next: {page.next} - {page.next.why}", markup=False)
     return 0

@@ -313,8 +313,9 @@ class ExperimentList(Result):
         return f"{self.total} experiments declared, {self.judged} judged, {self.queued} runs queued"
 
     def details(self) -> list[str]:
-        """One line for each experiment."""
-        return [
+        """What is training, and one line for each experiment."""
+        lines = [f"Training now: {self.running.run_id}"] if self.running else []
+        return lines + [
             f"- {row.experiment}{' (null)' if row.is_null else ''}: "
             f"{row.headline or f'{row.state}, {row.seeds_done} seeds done, {row.seeds_needed} needed'}"
             f"{f' ({row.reason})' if row.reason else ''}"
