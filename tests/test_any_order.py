@@ -70,7 +70,8 @@ HYPOTHESES = ("it helps", "null: nothing changes", " ")
 WEATHER = ("fine", "crash", "fail", "nan", "constant")
 RARE = ("another server", "new baseline", "clone", "rules", "folder", "report")
 SPEAKS_OF_A_VERDICT = re.compile(
-    r"\b(WINNER|NEUTRAL|LOSER)\b|cohens_d|effect_size|improvement_sigma|sigma (better|worse)|suggestive but"
+    r"\b(WINNER|NEUTRAL|LOSER)\b|cohens_d|effect_size|improvement_sigma"
+    r"|sigma (better|worse)|no difference|suggestive but"
 )
 # The world outside the ledger is in the way: not for `next` to foresee.
 OUTSIDE = frozenset({"output_exists"})

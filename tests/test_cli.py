@@ -61,6 +61,29 @@ def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.Cap
     assert "failed" in out and "no such package" in out
 
 
+def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = "import sys\nprint('val_loss: 4.' + sys.argv[4])\nsys.exit(sys.argv[4] == '42')\n"
+    (here / "train_llm.py").write_text(script)
+    assert run(capsys, "run")[0] == 1
+    code, out, _ = run(capsys, "run", "--all")
+    assert code == 0
+    assert [f"baseline seed {seed} (attempt 1): succeeded" in out for seed in SEEDS[1:]] == [True] * 4
+    assert "attempt 2" not in out
+    assert "Next: run_seed(seed=42, attempt=2)" in out
+    assert run(capsys, "check-baseline")[1].startswith("Baseline measuring ")
+
+
+def test_status_tells_of_a_report_that_nobody_vouches_for(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = here / "docs/research/baseline_variance_1M.md"
+    report.parent.mkdir(parents=True)
+    report.write_text("val_loss: 1.0000 ± 0.0001\n")
+    code, out, _ = run(capsys, "status")
+    assert code == 0
+    assert "Notice (unverified_report): docs/research/baseline_variance_1M.md exists, but no ledger" in out
+
+
 def test_flags_that_are_no_command_line_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "run", "muon", "--flags=--a 'open", "--hypothesis", "x")
     assert code == 3

@@ -43,6 +43,7 @@ async def test_following_next_leads_from_an_empty_project_to_the_last_report(pro
     assert len([line for line in said if line.startswith("better on a fresh seed")]) == 6
     assert [row["seeds_done"] for row in listing.data["experiments"]] == [3, 5]
     assert sorted(path.name for path in (project / "docs/research").iterdir()) == [
+        ".gitattributes",
         *("baseline_variance_1M.md", "baseline_variance_1M.svg"),
         *("experiment_better_1M.md", "experiment_better_1M.svg"),
         *("experiment_nothing_1M.md", "experiment_nothing_1M.svg"),

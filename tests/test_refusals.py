@@ -119,6 +119,19 @@ def another_mirror(project: Path) -> None:
     mirror.write_text(mirror.read_text().replace('"seq":1,', '"seq":1, '))
 
 
+def crlf_mirror(project: Path) -> None:
+    mirror = project / "docs/research/ledger.jsonl"
+    mirror.write_bytes(mirror.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def only_a_mirror(spoil: Deed) -> Deed:
+    def clone(project: Path) -> None:
+        shutil.rmtree(project / ".seedproof")
+        spoil(project)
+
+    return clone
+
+
 # --- trainings that go wrong ------------------------------------------------------------------
 
 
@@ -812,6 +825,24 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     ),
     (
         (
+            "flag_protected: `-s7` reaches into the protocol's own option --seed; scale, seed and output folder "
+            'are set by the server. Next: run_seed(experiment="x", flags=…, hypothesis=…)'
+        ),
+        {
+            "the flags -s7": Manoeuvre(declare("x", "-s7"), before=(BASELINE,)),
+        },
+    ),
+    (
+        (
+            "flag_protected: `+seed` reaches into the protocol's own seed; scale, seed and output folder are set by "
+            'the server. Next: run_seed(experiment="x", flags=…, hypothesis=…)'
+        ),
+        {
+            "the value +seed=7": Manoeuvre(declare("x", "--lr", "+seed=7"), before=(BASELINE,)),
+        },
+    ),
+    (
+        (
             "flag_protected: `---seed` reaches into the protocol's own option --seed; scale, seed and output "
             'folder are set by the server. Next: run_seed(experiment="x", flags=…, hypothesis=…)'
         ),
@@ -1224,6 +1255,50 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
                 before=(BASELINE, FAR, ("write_report", {})),
                 spoil=another_mirror,
                 leads_to="ledger_diverged",
+            ),
+        },
+    ),
+    (
+        (
+            "ledger_diverged: .seedproof/ledger.jsonl and docs/research/ledger.jsonl differ; the line endings of the "
+            "latter were changed to CRLF. Git does this where core.autocrlf is set: put the line "
+            "`ledger.jsonl -text` into docs/research/.gitattributes, delete docs/research/ledger.jsonl and check it "
+            "out again. Next: check_baseline()"
+        ),
+        {
+            "a mirror with other line endings beside the ledger": Manoeuvre(
+                run(), before=(BASELINE, ("write_report", {})), spoil=crlf_mirror, leads_to="ledger_diverged"
+            ),
+        },
+    ),
+    (
+        (
+            "ledger_damaged: record 1 of docs/research/ledger.jsonl ends in CRLF; its line endings were changed. "
+            "Nothing is decided on a damaged ledger. Git does this where core.autocrlf is set: put the line "
+            "`ledger.jsonl -text` into docs/research/.gitattributes, delete docs/research/ledger.jsonl and check it "
+            "out again. Next: check_baseline()"
+        ),
+        {
+            "a mirror with other line endings and no ledger": Manoeuvre(
+                run(),
+                before=(BASELINE, ("write_report", {})),
+                spoil=only_a_mirror(crlf_mirror),
+                leads_to="ledger_damaged",
+            ),
+        },
+    ),
+    (
+        (
+            "ledger_damaged: record 1 of docs/research/ledger.jsonl is not written canonically. Nothing is decided on "
+            "a damaged ledger. Look at it with `sed -n 1p docs/research/ledger.jsonl`, and restore it from git or a "
+            "backup. Next: check_baseline()"
+        ),
+        {
+            "a damaged mirror and no ledger": Manoeuvre(
+                run(),
+                before=(BASELINE, ("write_report", {})),
+                spoil=only_a_mirror(another_mirror),
+                leads_to="ledger_damaged",
             ),
         },
     ),

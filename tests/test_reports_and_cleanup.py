@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -140,6 +141,41 @@ async def test_in_a_fresh_clone_the_mirror_vouches_for_the_baseline_and_open_run
     lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
     interrupted = [record for line in lines if (record := json.loads(line))["kind"] == "run_interrupted"]
     assert [one["run_id"] for one in interrupted] == ["g1-exp-open-s42-a1"]
+
+
+async def test_a_clone_by_a_git_that_changes_line_endings_reads_the_mirror(project: Path, tmp_path: Path) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call("write_report")
+    git = [
+        "git",
+        "-c",
+        "core.autocrlf=true",
+        "-c",
+        "core.safecrlf=false",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b.c",
+    ]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *words], cwd=project, check=True)
+    subprocess.run([*git, "clone", "-q", str(project), str(tmp_path / "clone")], check=True)
+    assert (project / "docs/research/.gitattributes").read_text() == "ledger.jsonl -text\n"
+    assert b"\r\n" in (tmp_path / "clone/docs/research/.gitattributes").read_bytes()
+    async with quick_tools(tmp_path / "clone") as call:
+        status = await call("check_baseline")
+    assert (status.data["phase"], status.data["notices"]) == ("ready", [])
+
+
+async def test_attributes_that_are_there_stay_as_they_are(project: Path) -> None:
+    attributes = project / "docs/research/.gitattributes"
+    attributes.parent.mkdir(parents=True)
+    attributes.write_text("*.jsonl -text -diff\n")
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call("write_report")
+    assert attributes.read_text() == "*.jsonl -text -diff\n"
 
 
 async def test_reports_after_a_new_generation_print_its_reason_and_the_means_before(project: Path) -> None:

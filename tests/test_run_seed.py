@@ -112,6 +112,40 @@ async def test_after_a_value_was_seen_one_more_attempt_is_allowed_and_then_the_a
     assert (third.code, compared.code, row["state"]) == ("arm_failed", "arm_failed", "failed")
 
 
+async def test_a_seed_that_fails_for_good_is_said_with_the_run_that_decided_it_and_in_the_list(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        first = await call("run_seed", experiment="late", flags=["--fail_after"], hypothesis="x")
+        engine.held = True
+        await call("run_seed", experiment="late", seed=42, attempt=2, wait_s=0)
+        second = await call("stop_run", run_id="g1-exp-late-s42-a2", reason="enough")
+        engine.held = False
+        listed = await call("list_experiments")
+    sentence = "seed 42 failed for good; the arm ends without a verdict"
+    assert first.data["notices"] == []
+    assert second.data["notices"] == [{"code": "arm_failed", "message": f"late: {sentence}."}]
+    assert listed.data["experiments"][0]["reason"] == sentence
+    assert f"- late: failed, 0 seeds done, 0 needed ({sentence})" in listed.text
+
+
+async def test_a_baseline_seed_that_fails_for_good_or_diverges_is_said_with_the_run(project: Path) -> None:
+    def spoils(argv: Sequence[str]) -> Training:
+        return Training("val_loss: nan\n") if mended else Training(train(argv).log, 1)
+
+    mended: list[bool] = []
+
+    async with quick_tools(project, InProcessEngine(spoils)) as call:
+        once = await call("run_seed")
+        failed = await call("run_seed", seed=42, attempt=2)
+        mended.append(True)
+        diverged = await call("run_seed", new_baseline="mended")
+    assert once.data["notices"] == []
+    assert failed.data["notices"] == [{"code": "baseline_void", "message": "baseline seed 42 failed for good."}]
+    message = "baseline seed 42 diverged: its last val_loss is not finite."
+    assert diverged.data["notices"] == [{"code": "baseline_void", "message": message}]
+
+
 async def test_next_offers_another_attempt_at_once_and_then_the_other_seeds(project: Path) -> None:
     def crashes_at_first(argv: Sequence[str]) -> Training:
         is_first = not (project / ".seedproof/runs/g1-baseline-s42-a2").exists()

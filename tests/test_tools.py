@@ -229,6 +229,7 @@ async def test_experiments_are_listed_in_order_with_their_states_and_in_pages(pr
         await call("run_seed", experiment="waiting", flags=["--shift", "0.3"], hypothesis="x", queue_all=True, wait_s=0)
         first = (await call("list_experiments", limit=3)).data
         second = (await call("list_experiments", offset=3)).data
+        text = (await call("list_experiments")).text
     assert [row["experiment"] for row in first["experiments"]] == ["judged", "measured", "measuring"]
     assert [row["state"] for row in first["experiments"]] == ["judged", "measured", "measuring"]
     assert [row["is_null"] for row in first["experiments"]] == [False, False, True]
@@ -236,6 +237,23 @@ async def test_experiments_are_listed_in_order_with_their_states_and_in_pages(pr
     assert [row["experiment"] for row in second["experiments"]] == ["waiting"]
     assert first["total"] == second["total"] == 4
     assert (first["judged"], first["queued"]) == (1, 2)
+    assert "Training now: g1-exp-waiting-s42-a1" in text
     assert first["running"] == {"run_id": "g1-exp-waiting-s42-a1", "experiment": "waiting", "seed": 42, "attempt": 1}
     assert first["experiments"][0]["headline"].startswith("WINNER")
     assert first["experiments"][0]["flags"] == ["--shift", "-0.1"]
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+async def test_equal_means_are_no_difference_and_never_minus_zero(project: Path, direction: str) -> None:
+    (project / "seedproof.toml").write_text(directed(direction))
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("same", "--shift", "0", seeds=SEEDS)
+        compared = await call("compare", experiment="same")
+        await call("write_report", experiment="same")
+    assert (compared.data["delta"], str(compared.data["improvement_sigma"])) == (0, "0.0")
+    assert compared.text.splitlines()[0] == "NEUTRAL: 0.00 sigma, no difference"
+    report = (project / "docs/research/experiment_same_1M.md").read_text()
+    said = f"{compared.text}\n{report}"
+    assert "experiment minus baseline: no difference" in report
+    assert re.search(r"sigma (better|worse)|: (better|worse)[.;]|-0\.0+\b", said) is None

@@ -12,6 +12,7 @@ __all__ = ["check_flags", "normalise_flags", "output_dir", "training_argv"]
 MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
 _NUMBER = re.compile(r"^-(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
+_FIELDS = ("train_tokens", "seed", "output_dir")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -47,17 +48,20 @@ def check_flags(flags: Sequence[str], rules: Rules) -> None:
     Raises:
         FlagMalformed: Too many, too long, control characters, a value before the first option,
             `@file`, or a bare `-` or `--`.
-        FlagProtected: An option that equals, or abbreviates, one of the template's.
+        FlagProtected: An option that equals, or abbreviates, one of the template's; a short one with
+            the first letter of such; or `key=value` with a key of the template's.
     """
     if len(flags) > MAX_FLAGS:
         raise FlagMalformed(f"{len(flags)} flags; at most {MAX_FLAGS} are allowed.")
-    protected = {_option_key(part) for part in rules.command if _is_option(part)}
+    protected = _protected(rules)
     for position, flag in enumerate(flags):
         _check_text(flag, position)
         if _is_option(flag):
             _check_option(flag, protected)
         elif position == 0:
             raise FlagMalformed("the first flag must be an option that begins with `-`; a value stands before it.")
+        else:
+            _check_value(flag, protected)
 
 
 def normalise_flags(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -82,7 +86,17 @@ def _is_option(flag: str) -> bool:
 
 
 def _option_key(flag: str) -> str:
-    return flag.partition("=")[0].lstrip("-").casefold().replace("-", "_")
+    # `+` and `~` stand before a key where a script takes `key=value`: Hydra's words for add and remove.
+    return flag.partition("=")[0].strip().lstrip("-+~").casefold().replace("-", "_")
+
+
+def _protected(rules: Rules) -> set[str]:
+    """The names that the template sets, as options or as `key=value`, and those of its fields.
+
+    A template may call an option `-s` that the script knows as `--seed` as well.
+    """
+    named = {_option_key(part) for part in rules.command if _is_option(part) or "=" in part}
+    return named | {field for field in _FIELDS if any(f"{{{field}}}" in part for part in rules.command)}
 
 
 def _check_text(flag: str, position: int) -> None:
@@ -98,9 +112,25 @@ def _check_option(flag: str, protected: set[str]) -> None:
     key = _option_key(flag)
     if not key:
         raise FlagMalformed("a bare `-` or `--` is not an option.")
-    taken = sorted(name for name in protected if name.startswith(key))
+    # `-s7` is `-s 7` to argparse, and `-se 7` is `-seed 7` where a script has that: one letter decides.
+    is_short = not flag.startswith("--")
+    taken = sorted(name for name in protected if name.startswith(key[0] if is_short else key))
     if taken:
         raise FlagProtected(
             f"`{flag.partition('=')[0]}` reaches into the protocol's own option --{taken[0]}; "
+            "scale, seed and output folder are set by the server."
+        )
+    _check_value(flag[2:] if is_short else flag.partition("=")[2], protected)
+
+
+def _check_value(value: str, protected: set[str]) -> None:
+    """Refuse `key=value`, and `~key`, where the key is the template's or holds one of its keys."""
+    if "=" not in value and not value.startswith("~"):
+        return
+    key = _option_key(value)
+    taken = sorted(name for name in protected if name == key or name.startswith(f"{key}."))
+    if taken:
+        raise FlagProtected(
+            f"`{value.partition('=')[0]}` reaches into the protocol's own {taken[0]}; "
             "scale, seed and output folder are set by the server."
         )

@@ -231,6 +231,10 @@ class LedgerRefusal(Refusal):
 
 class LedgerDamaged(LedgerRefusal):
     code = "ledger_damaged"
+    seq: int | None = None
+    """Number of the record that is to blame, for whoever knows its file; None where none is."""
+    fault: str = ""
+    """What is wrong with the record, as the end of a sentence."""
 
 
 class LedgerDiverged(LedgerRefusal):

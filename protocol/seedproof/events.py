@@ -93,6 +93,8 @@ def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
         raise _damaged(seq, "does not follow from the record before it")
     if record.get("kind") not in KINDS:
         raise _damaged(seq, "is of an unknown kind")
+    if line == canonical(record) + b"\r":
+        raise _damaged(seq, "ends in CRLF; its line endings were changed")
     if canonical(record) != line:
         raise _damaged(seq, "is not written canonically")
     bare = {key: value for key, value in record.items() if key != "hash"}
@@ -101,11 +103,13 @@ def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
 
 
 def _damaged(seq: int, what: str) -> LedgerDamaged:
-    return LedgerDamaged(
+    damage = LedgerDamaged(
         f"record {seq} of .seedproof/ledger.jsonl {what}. Nothing is decided on a damaged ledger. "
         f"Look at it with `sed -n {seq}p .seedproof/ledger.jsonl` and restore the file from a backup "
         "or from docs/research/ledger.jsonl."
     )
+    damage.seq, damage.fault = seq, what
+    return damage
 
 
 def run_id_of(

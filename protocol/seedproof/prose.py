@@ -46,7 +46,8 @@ def interval_line(comparison: Comparison, evidence: Evidence | None) -> str:
     if comparison.delta is None or comparison.improvement_sigma is None:
         return f"Difference in {name}: none can be given, a seed diverged."
     number = Digits(comparison.baseline)
-    side = "better" if comparison.improvement_sigma >= 0 else "worse"
+    sigma = comparison.improvement_sigma
+    side = "better" if sigma > 0 else "worse" if sigma < 0 else "no difference"
     found = None if evidence is None else evidence.paired if evidence.primary == "paired" else evidence.unpaired
     percent = "" if comparison.change_percent is None else f" ({comparison.change_percent:+.2f} %)"
     said = f"Difference in {name}: {number.signed(comparison.delta)}{percent}, experiment minus baseline: {side}"

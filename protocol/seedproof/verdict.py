@@ -74,7 +74,7 @@ def _compare(baseline: Baseline, arm: Arm) -> Comparison:
     rules = baseline.rules
     exp = list(arm.finite(rules.metric.name).values())
     delta = summarize(exp).mean - baseline.mean
-    sigma = rules.metric.sign * delta / baseline.std
+    sigma = rules.metric.sign * delta / baseline.std + 0.0  # never -0.0
     d = cohens_d(baseline.values, exp)
     is_sequential = rules.design == "sequential"
     ruling = _sequential(baseline, arm, exp, sigma) if is_sequential else _protocol(sigma, rules)
@@ -138,9 +138,9 @@ _CONFIRMED = {
 
 
 def _headline(ruling: _Ruling, sigma: float, rules: Rules, confirmation: Confirmation | None) -> str:
-    side = "better" if sigma >= 0 else "worse"
+    side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
     tail = ""
-    if ruling.verdict is Verdict.NEUTRAL and not ruling.by:
+    if ruling.verdict is Verdict.NEUTRAL and not ruling.by and sigma:
         tail = ", suggestive but inconclusive" if sigma >= rules.suggestive_sigma - TIE else ", noise"
     words = ""
     if confirmation is not None:
@@ -148,7 +148,7 @@ def _headline(ruling: _Ruling, sigma: float, rules: Rules, confirmation: Confirm
         time = confirmation.wall_time
         if time is not None and time.claim == "slowdown":
             tail = f"; slower by {time.change_percent:.1f} % in alternated runs"
-    return f"{ruling.verdict}{ruling.by}{words}: {_distance(sigma, rules)} sigma {side}{tail}"
+    return f"{ruling.verdict}{ruling.by}{words}: {_distance(sigma, rules)} sigma{side}{tail}"
 
 
 def _word(sigma: float, threshold: float) -> Verdict:
@@ -171,7 +171,7 @@ def _distance(sigma: float, rules: Rules) -> str:
 def _reason(verdict: Verdict, sigma: float, suggestive: bool, rules: Rules) -> str:
     winner, least = f"{rules.winner_sigma:g}", f"{rules.suggestive_sigma:g}"
     side = "better" if sigma >= 0 else "worse"
-    said = f"The mean is {_distance(sigma, rules)} sigma {side} than the baseline's"
+    said = f"The mean is {_distance(sigma, rules)} sigma {side} than the baseline's" if sigma else "The means are equal"
     if verdict is not Verdict.NEUTRAL:
         return f"{said}; {winner} sigma decide."
     if suggestive:

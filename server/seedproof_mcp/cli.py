@@ -145,14 +145,17 @@ def _status(options: argparse.Namespace) -> int:
         for row in page.experiments:
             seeds = f"{row.seeds_done} of {row.seeds_done + row.seeds_needed}"
             name = f"{row.experiment} (null)" if row.is_null else row.experiment
-            table.add_row(name, row.state, seeds, row.headline or "-", row.report_path or "-")
+            table.add_row(name, row.state, seeds, row.headline or row.reason or "-", row.report_path or "-")
         offset += len(page.experiments)
         if offset >= page.total or not page.experiments:
             break
     if page.total:
         console.print(table)
-    if page.running:
-        console.print(f"training now: {page.running.run_id}; queued: {page.queued}", markup=False)
+    if page.running or page.queued:
+        now = page.running.run_id if page.running else "nothing"
+        console.print(f"training now: {now}; queued: {page.queued}", markup=False)
+    for notice in (*baseline.notices, *page.notices):
+        console.print(f"Notice ({notice.code}): {notice.message}", markup=False)
     if page.next:
         console.print(f"Next: {page.next} - {page.next.why}", markup=False)
     return 0
@@ -178,25 +181,16 @@ def _run(options: argparse.Namespace) -> int:
         new_baseline=options.new_baseline,
     )
     lab = _lab(options)
-    run_id: str | None = lab.request_run(request)
-    while run_id is not None:
-        seen = _follow(lab, run_id)
+    run_id = lab.request_run(request)
+    # What is queued now, and not `next` after each run: that may be a retry, which only a person may spend.
+    for one in lab.open_runs(run_id) if options.all else [run_id]:
+        seen = _follow(lab, one)
         print(seen.text())
-        if seen.state not in ("succeeded", "diverged"):
+        if seen.state == "diverged":
+            break  # which decides the arm; its other runs are not needed
+        if seen.state != "succeeded":
             return 1
-        run_id = _next_queued(lab, seen) if options.all else None
     return 0
-
-
-def _next_queued(lab: "Lab", seen: "RunResult") -> str | None:
-    """The next run of the same arm that is waiting or training, or None."""
-    follow = seen.next
-    same = follow is not None and follow.tool == "run_seed" and follow.arguments.get("experiment") == seen.experiment
-    if follow is None or not same or "attempt" not in follow.arguments:
-        return None
-    from seedproof.declaration import RunRequest
-
-    return lab.request_run(RunRequest(**follow.arguments))
 
 
 def _follow(lab: "Lab", run_id: str) -> "RunResult":

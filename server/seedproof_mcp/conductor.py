@@ -201,7 +201,7 @@ class Conductor:
         if folder.spec.exists() and not folder.log.exists() and not folder.cancel.exists():
             self._engine.submit(folder.folder)
             return
-        sweep(run.run_id)
+        sweep(folder.folder)
         self._interrupt(run, "the supervisor or the machine was lost")
 
     def _interrupt(self, run: Run, reason: str) -> None:

@@ -143,6 +143,14 @@ class Lab:
                     self._start_conductor(self.paths)
             return self._observer.run_result(state, config.rules, run)
 
+    def open_runs(self, run_id: str) -> list[str]:
+        """A run, and after it what is queued or training of the same arm, in that order."""
+        with self._reading() as (state, _):
+            first = state.runs[run_id]
+            active = [state.runs[one] for one in state.active if one != run_id]
+            same = [run for run in active if (run.generation, run.experiment) == (first.generation, first.experiment)]
+            return [run_id, *(run.run_id for run in same if run.role is first.role)]
+
     def list_experiments(self, offset: int = 0, limit: int = 20) -> ExperimentList:
         """A page of all experiments of the ledger, in the order of their declaration."""
         if offset < 0 or not 1 <= limit <= 100:
@@ -191,7 +199,7 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            admit_first = self._ledger.refresh()
+            admit_first = self._seen()
             # Refused requests must leave no trace, not even an empty state folder.
             surroundings = present_fingerprint(self.paths, config) if request.new_baseline is not None else None
             admit(admit_first, config.rules, request, self._is_in_the_way(admit_first), surroundings)
@@ -265,8 +273,7 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            state = self._ledger.refresh()
-            judge_experiment(state, config.rules, name)
+            judge_experiment(self._seen(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
                 comparison = self._archive.issue_verdict(writer, config.rules, name)
             return comparison_result(self._ledger.state, comparison)
@@ -283,7 +290,7 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            self._require_reportable(self._ledger.refresh(), config.rules, name)
+            self._require_reportable(self._seen(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
                 record = self._archive.record_report(writer, config.rules, name)
                 self._archive.restore(record)
@@ -318,7 +325,11 @@ class Lab:
     def _reading(self) -> Iterator[tuple[State, Config]]:
         with self._lock:
             config = load_config(self.paths.settings)
-            yield self._ledger.refresh(), config
+            yield self._seen(), config
+
+    def _seen(self) -> State:
+        """The newest state, with runs as they can be seen."""
+        return self._observer.as_seen(self._ledger.refresh())
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The ledger file: read in pieces, appended under a lock, mirrored for git."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,13 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from seedproof.errors import LedgerDiverged
+from seedproof.errors import LedgerDamaged, LedgerDiverged
 from seedproof.events import Record, State, canonical, fold, make_record, read_line
 
 from seedproof_mcp import disk
 from seedproof_mcp.paths import ProjectPaths
 
 __all__ = ["Ledger", "Writer"]
+
+_CRLF_CURE = (
+    "Git does this where core.autocrlf is set: put the line `ledger.jsonl -text` into docs/research/.gitattributes, "
+    "delete docs/research/ledger.jsonl and check it out again."
+)
 
 
 def _now() -> str:
@@ -68,6 +74,9 @@ class Ledger:
         """Rewrite the copy under docs/research that git keeps."""
         data = self._paths.ledger.read_bytes()
         disk.make_folder(self._paths.research)
+        if not os.path.lexists(self._paths.mirror_attributes):
+            # Git would turn LF into CRLF where core.autocrlf is set, and no hash would fit.
+            disk.write_atomic(self._paths.mirror_attributes, f"{self._paths.mirror.name} -text\n".encode())
         disk.write_atomic(self._paths.mirror, data[: self._offset])
         self._mirror_seen = _signature(self._paths.mirror)
 
@@ -106,10 +115,25 @@ class Ledger:
         for line in complete.split(b"\n")[:-1]:
             if line and not data[self._offset - begin :].strip(b"\0\n"):
                 return  # nothing but zeros to the end, left by a crash: no record; a writer cuts them off
-            record = read_line(line, self.state.seq + 1, self.state.head)
-            self.state.apply(record)
+            try:
+                record = read_line(line, self.state.seq + 1, self.state.head)
+                self.state.apply(record)
+            except LedgerDamaged as damage:
+                if path != self._paths.mirror:
+                    raise
+                raise self._told_of_mirror(damage, line.endswith(b"\r")) from None
             self.records.append(record)
             self._offset += len(line) + 1
+
+    def _told_of_mirror(self, damage: LedgerDamaged, is_crlf: bool) -> LedgerDamaged:
+        """The damage, where the mirror was read because it knows more than the ledger, or is all there is."""
+        look = (
+            f"Look at it with `sed -n {damage.seq}p docs/research/ledger.jsonl`, and restore it from git or a backup."
+        )
+        return LedgerDamaged(
+            f"record {damage.seq} of docs/research/ledger.jsonl {damage.fault}. Nothing is decided on a damaged "
+            f"ledger. {_CRLF_CURE if is_crlf else look}"
+        )
 
     def _cut_torn_tail(self) -> None:
         if _size(self._paths.ledger) > self._offset:
@@ -135,6 +159,11 @@ class Ledger:
             return
         ledger, mirror = self._paths.ledger.read_bytes(), self._paths.mirror.read_bytes()
         if not (ledger.startswith(mirror) or mirror.startswith(ledger)):
+            if b"\r\n" in mirror:
+                raise LedgerDiverged(
+                    ".seedproof/ledger.jsonl and docs/research/ledger.jsonl differ; the line endings of the latter "
+                    f"were changed to CRLF. {_CRLF_CURE}"
+                )
             raise LedgerDiverged(
                 ".seedproof/ledger.jsonl and docs/research/ledger.jsonl tell different stories; neither continues "
                 "the other. Keep the one you trust and move the other away."

@@ -1,21 +1,22 @@
 """What one run looks like from outside: its state, its progress, and the end of its log."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from seedproof.design import next_look
 from seedproof.events import State
 from seedproof.log import safe_tail
 from seedproof.notices import arm_notices
-from seedproof.phases import rules_of
+from seedproof.phases import baseline_phase, rules_of
 from seedproof.rules import Rules
-from seedproof.values import Notice, Run, RunState
+from seedproof.values import Notice, Role, Run, RunState
 
 from seedproof_mcp import disk
 from seedproof_mcp.archive import unverified_report
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
 from seedproof_mcp.results import Follow, RunResult
-from seedproof_mcp.views import eta, notice_results, remaining, run_next
+from seedproof_mcp.views import arm_ended, establish, eta, notice_results, remaining, run_next
 from seedproof_mcp.watch import Watch
 
 __all__ = ["Observer"]
@@ -45,10 +46,21 @@ class Observer:
         self._engine = engine
         self._watch = Watch(engine)
 
+    def as_seen(self, state: State) -> State:
+        """The state with runs that wait for their slot as queued: a record says only that they were placed."""
+        placed = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
+        waiting = {
+            run.run_id: replace(run, state=RunState.QUEUED)
+            for run in placed
+            if not self._paths.run(run.run_id).started.exists()
+        }
+        return replace(state, runs=state.runs | waiting) if waiting else state
+
     def run_result(self, state: State, rules: Rules, run: Run) -> RunResult:
         """A run as it stands now.
 
         Args:
+            state: As `as_seen` gives it.
             rules: The present rules; the run itself is read under those of its generation.
         """
         measured_under = rules_of(state.generations[run.generation - 1])
@@ -82,13 +94,11 @@ class Observer:
         return _Sight(run.state, metrics, run.step, run.wall_time_s, reason=run.reason)
 
     def _look(self, state: State, rules: Rules, run: Run) -> _Sight:
-        ahead = list(state.active).index(run.run_id)
-        if run.state is RunState.QUEUED:
-            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1)
         folder = self._paths.run(run.run_id)
+        if run.state is RunState.QUEUED:
+            position = list(state.active).index(run.run_id) + 1
+            return _Sight(RunState.QUEUED, {}, queue_position=position, reason=_who_holds(folder))
         seen = self._watch.look(folder, rules)
-        if not seen.started:
-            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1, reason=_who_holds(folder))
         return _Sight(
             RunState.RUNNING,
             {name: found.value for name, found in seen.reading.metrics.items()},
@@ -100,9 +110,12 @@ class Observer:
     def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
         if run.experiment is None:
             found = arm_notices(state.baseline_arm(run.generation), rules, None)
-            return [*found, *unverified_report(self._paths, state, rules)]
+            return [*_baseline_void(state, rules, run), *found, *unverified_report(self._paths, state, rules)]
         experiment = state.generations[run.generation - 1].experiments[run.experiment]
-        return arm_notices(state.experiment_arm(experiment), rules, None)
+        arm = state.experiment_arm(experiment)
+        ended = arm_ended(next_look(arm, establish(state, run.generation), rules))
+        failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
+        return [*failed, *arm_notices(arm, rules, None)]
 
     def _tail(self, run: Run) -> str | None:
         if run.state not in _TAILED:
@@ -114,6 +127,14 @@ class Observer:
             return None
         data = self._engine.read_log(str(path.parent), max(0, size - TAIL_BYTES), TAIL_BYTES)
         return safe_tail(data) or None
+
+
+def _baseline_void(state: State, rules: Rules, run: Run) -> list[Notice]:
+    """Why the baseline of a run of the present generation can never be complete."""
+    if state.generation is None or run.generation != state.generation.number:
+        return []
+    phase = baseline_phase(state, rules)
+    return [Notice("baseline_void", phase.reason)] if phase.phase == "void" and phase.reason else []
 
 
 def _who_holds(folder: RunPaths) -> str | None:

@@ -83,6 +83,11 @@ class ProjectPaths:
         return self.research / "ledger.jsonl"
 
     @property
+    def mirror_attributes(self) -> Path:
+        """Tells git to leave the mirror's line endings alone."""
+        return self.research / ".gitattributes"
+
+    @property
     def runs(self) -> Path:
         """The folder of all run folders."""
         return self.state / "runs"

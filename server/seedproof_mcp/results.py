@@ -277,6 +277,7 @@ class ExperimentRow(_Shape):
     is_null: bool
     hypothesis: str
     state: Literal["declared", "measuring", "measured", "judged", "failed", "superseded"]
+    reason: str | None
     seeds_done: int
     seeds_needed: int
     verdict: Literal["WINNER", "NEUTRAL", "LOSER"] | None
@@ -312,9 +313,11 @@ class ExperimentList(Result):
         return f"{self.total} experiments declared, {self.judged} judged, {self.queued} runs queued"
 
     def details(self) -> list[str]:
-        """One line for each experiment."""
-        return [
+        """What is training, and one line for each experiment."""
+        lines = [f"Training now: {self.running.run_id}"] if self.running else []
+        return lines + [
             f"- {row.experiment}{' (null)' if row.is_null else ''}: "
             f"{row.headline or f'{row.state}, {row.seeds_done} seeds done, {row.seeds_needed} needed'}"
+            f"{f' ({row.reason})' if row.reason else ''}"
             for row in self.experiments
         ]

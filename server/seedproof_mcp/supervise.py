@@ -40,7 +40,7 @@ class Spec:
     """What to run."""
 
     run_id: str
-    """The run's name; its processes carry it in their environment."""
+    """The run's name; unique in its project only, so it marks no process."""
     argv: tuple[str, ...]
     """The program and its arguments."""
     cwd: str
@@ -183,15 +183,19 @@ def read_spec(path: Path) -> Spec:
     return replace(spec, argv=tuple(spec.argv))
 
 
-def sweep(run_id: str) -> int:
+def sweep(folder: Path) -> int:
     """Kill what a dead supervisor left behind of a run, and return how many processes that were.
 
     Never kills the calling process. Finds nothing on systems without /proc.
+
+    Args:
+        folder: The run's folder.
     """
+    marker = _marker(folder)
     killed: set[int] = set()
     deadline_s = time.monotonic() + _KILL_BOUND_S
     while time.monotonic() < deadline_s:
-        left = _marked_family(run_id)
+        left = _marked_family(marker)
         if not left:
             break
         for pid in left:
@@ -214,7 +218,7 @@ def _supervise(run: RunPaths) -> Result:
     spec = read_spec(run.spec)
     if run.started.exists():
         # A training that began once must not begin again unseen, whatever is submitted twice.
-        leftovers = sweep(spec.run_id)
+        leftovers = sweep(run.folder)
         error = "an earlier supervisor of this run died"
         return Result("interrupted", error=error, killed_leftovers=leftovers)
     watch = _Watch()
@@ -249,12 +253,12 @@ def _train(spec: Spec, run: RunPaths, watch: _Watch, slot: disk.Lock) -> Result:
     try:
         started_at, started_s = _now(), time.monotonic()
         try:
-            process = _start(spec, log, slot)
+            process = _start(spec, run, log, slot)
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
             return Result("not_started", error=str(problem))
         training = _Training(process, log, started_s)
         end, error = _see_through(spec, run, watch, training, started_at)
-        leftovers, survivors = _end_tree(spec, watch, training)
+        leftovers, survivors = _end_tree(spec, run, watch, training)
         if survivors:
             error = f"processes that SIGKILL did not end: {sorted(survivors)}"
         result = Result(end, started_at=started_at, error=error, killed_leftovers=leftovers)
@@ -263,11 +267,11 @@ def _train(spec: Spec, run: RunPaths, watch: _Watch, slot: disk.Lock) -> Result:
         os.close(log)
 
 
-def _start(spec: Spec, log: int, slot: disk.Lock) -> subprocess.Popen[bytes]:
+def _start(spec: Spec, run: RunPaths, log: int, slot: disk.Lock) -> subprocess.Popen[bytes]:
     return disk.spawn(
         spec.argv,
         cwd=Path(spec.cwd),
-        env={**spec.env, "PYTHONUNBUFFERED": "1", _MARKER: spec.run_id},
+        env={**spec.env, "PYTHONUNBUFFERED": "1", _MARKER: _marker(run.folder)},
         stdout=log,
         stderr=log,
         # Inheriting it, training keeps the slot even if we are killed.
@@ -311,8 +315,9 @@ def _await_end(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) ->
         watch.wait(min(_TICK_S, left_s))
 
 
-def _end_tree(spec: Spec, watch: _Watch, training: _Training) -> tuple[int, set[int]]:
+def _end_tree(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) -> tuple[int, set[int]]:
     """End all processes of the run; return how many besides the main one, and which are left."""
+    marker = _marker(run.folder)
     ended: set[int] = set()
     left: set[int] = set()
     for number, bound_s in ((signal.SIGTERM, spec.grace_s), (signal.SIGKILL, _KILL_BOUND_S)):
@@ -320,7 +325,7 @@ def _end_tree(spec: Spec, watch: _Watch, training: _Training) -> tuple[int, set[
         told: set[int] = set()
         while True:
             training.reap()
-            left = _tree(spec.run_id, training)
+            left = _tree(marker, training)
             # The main process may have ended between the two lines above: its status is due first.
             if not left and training.exit is not None:
                 return len(ended - {training.pid}), left
@@ -364,11 +369,20 @@ def _send(pid: int, number: signal.Signals) -> None:
         return  # gone, or it became another user's: nothing we could do
 
 
-def _tree(run_id: str, training: _Training) -> set[int]:
+def _marker(folder: Path) -> str:
+    """Return what the processes of a run carry in their environment.
+
+    A run id is the same in every project, and a token in the run's files would be copied with them:
+    ending the run of one folder must never reach another's.
+    """
+    return os.path.realpath(folder)
+
+
+def _tree(marker: str, training: _Training) -> set[int]:
     """Return the live processes of the run: our descendants, and whoever carries the marker."""
     if _IS_LINUX:
         parents = _parents()
-        roots = _marked(run_id, parents) | {os.getpid()}
+        roots = _marked(marker, parents) | {os.getpid()}
         return _family(roots, parents) - {os.getpid()}
     try:
         os.killpg(training.pid, 0)
@@ -377,17 +391,17 @@ def _tree(run_id: str, training: _Training) -> set[int]:
     return {-training.pid}  # a negative number names the process group
 
 
-def _marked_family(run_id: str) -> set[int]:
+def _marked_family(marker: str) -> set[int]:
     if not _IS_LINUX:
         return set()
     parents = _parents()
-    return _family(_marked(run_id, parents), parents)
+    return _family(_marked(marker, parents), parents)
 
 
-def _marked(run_id: str, pids: Iterable[int]) -> set[int]:
+def _marked(marker: str, pids: Iterable[int]) -> set[int]:
     """Return the other processes whose environment says that they belong to the run."""
-    marker = os.fsencode(f"{_MARKER}={run_id}")
-    marked = {pid for pid in pids if marker in _read_proc(pid, "environ").split(b"\0")}
+    entry = os.fsencode(f"{_MARKER}={marker}")
+    marked = {pid for pid in pids if entry in _read_proc(pid, "environ").split(b"\0")}
     return marked - {os.getpid()}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
 from seedproof.campaign import Campaign, Key
-from seedproof.design import confirm_look, next_look
+from seedproof.design import Look, confirm_look, next_look
 from seedproof.errors import BaselineRefusal, NextCall
 from seedproof.events import Experiment, State
 from seedproof.evidence import Evidence
@@ -35,6 +35,7 @@ from seedproof_mcp.results import (
 
 __all__ = [
     "Baselines",
+    "arm_ended",
     "arm_summaries",
     "comparison_result",
     "establish",
@@ -124,6 +125,11 @@ def establish(state: State, number: int) -> Baseline | None:
         return None
 
 
+def arm_ended(look: Look) -> str | None:
+    """Why an experiment ends without a verdict; None while it may still get one."""
+    return f"seed {look.failed[0]} failed for good; the arm ends without a verdict" if look.failed else None
+
+
 def experiment_row(
     state: State, experiment: Experiment, baselines: Baselines, adjusted: Mapping[Key, tuple[float, float]]
 ) -> ExperimentRow:
@@ -152,6 +158,7 @@ def experiment_row(
             "is_null": arm.is_null,
             "hypothesis": experiment.hypothesis,
             "state": word,
+            "reason": arm_ended(look) if word == "failed" else None,
             "seeds_done": len(arm.counted),
             "seeds_needed": len(look.due) if present else 0,
             "verdict": verdict["verdict"] if verdict else None,

@@ -52,6 +52,34 @@ def test_an_option_of_the_template_or_its_abbreviation_is_protected(flag: str) -
         check_flags(("--lr", "1", flag, "7"), RULES)
 
 
+@pytest.mark.parametrize("flag", ["-s7", "-s=7", "-S7", "-se", "-seed", "-tX", "-o/tmp"])
+def test_a_short_option_with_the_first_letter_of_a_protected_one_is_protected(flag: str) -> None:
+    with pytest.raises(FlagProtected):
+        check_flags(("--lr", "1", flag, "7"), RULES)
+
+
+HYDRA = Rules(command=("{python}", "train.py", "model=small", "run.seed={seed}", "+out={output_dir}", "{flags}"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["run.seed=7", "+run.seed=7", "++run.seed=7", "~run.seed", "RUN.SEED=7", "run={seed: 7}", "out=x", "model=big"],
+)
+def test_a_key_that_the_template_sets_is_protected_wherever_it_stands(value: str) -> None:
+    for flags in (("--x", value), (f"--x={value}",), (f"-D{value}",)):
+        with pytest.raises(FlagProtected):
+            check_flags(flags, HYDRA)
+    check_flags(("--x", "runner=7", "lr=0.1", "~dropout", "run.seeds=7", "~/data", "-lr", "0.1", "-x=y"), HYDRA)
+
+
+def test_the_fields_of_the_template_are_protected_under_their_own_names_too() -> None:
+    rules = Rules(command=("{python}", "train.py", "-s", "{seed}", "-d", "{output_dir}", "{flags}"))
+    for flag in ("--seed", "--output_dir=x", "-s7", "-dx"):
+        with pytest.raises(FlagProtected):
+            check_flags((flag, "7"), rules)
+    check_flags(("--train_tokens", "7", "--dropout", "0.1"), rules)
+
+
 @pytest.mark.parametrize(
     "flags",
     [
@@ -83,13 +111,16 @@ def test_what_is_no_option_with_values_is_malformed(flags: tuple[str, ...]) -> N
         ("--betas", "0.9", "0.95"),
         ("--label_smoothing=0.1",),
         ("--lr", "x" * 512),
+        ("-lr", "0.1"),
+        ("-lr=0.1", "-n7"),
+        ("--optimizer", "adam", "lr=0.1", "-x", "~/data"),
     ],
 )
 def test_ordinary_flags_pass(flags: tuple[str, ...]) -> None:
     check_flags(flags, RULES)
 
 
-_names = st.from_regex(r"--?[A-Za-z_-]{0,14}", fullmatch=True)
+_names = st.from_regex(r"--?[A-Za-z0-9_-]{0,14}", fullmatch=True)
 
 
 @given(_names, st.booleans())
@@ -99,10 +130,10 @@ def test_what_passes_never_changes_what_argparse_reads_as_seed_scale_or_folder(n
         check_flags(flags, RULES)
     except (FlagProtected, FlagMalformed):
         return
-    # The most forgiving script there is: argparse with abbreviations.
+    # The most forgiving script there is: argparse with abbreviations and short names.
     parser = argparse.ArgumentParser(add_help=False)
     for option in ("--train_tokens", "--seed", "--output_dir"):
-        parser.add_argument(option)
+        parser.add_argument(option, option[1:3])
     argv = training_argv(RULES, "python", 42, flags, "out")[2:]
     known, _ = parser.parse_known_args(argv)
     assert (known.train_tokens, known.seed, known.output_dir) == ("1000000", "42", "out")

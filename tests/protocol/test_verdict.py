@@ -100,6 +100,7 @@ def test_the_real_tiny_change_of_makemore_is_noise_after_five_seeds() -> None:
         (3.0, NEUTRAL, "NEUTRAL: 1.00 sigma better, suggestive but inconclusive"),
         (3.0 + 1e-10, NEUTRAL, "NEUTRAL: 1.00 sigma better, suggestive but inconclusive"),
         (3.25, NEUTRAL, "NEUTRAL: 0.75 sigma better, noise"),
+        (4.0, NEUTRAL, "NEUTRAL: 0.00 sigma, no difference"),
         (5.0, NEUTRAL, "NEUTRAL: 1.00 sigma worse, noise"),
         (5.5, NEUTRAL, "NEUTRAL: 1.50 sigma worse, noise"),
         (6.0 - 1e-10, LOSER, "LOSER: 2.00 sigma worse"),
@@ -150,13 +151,14 @@ def test_a_small_d_stands_beside_noise() -> None:
 
 
 def test_the_reason_names_the_rule_that_decided() -> None:
-    reasons = [judged(make_baseline(), [mean] * 5).reason for mean in (1.0, 2.5, 3.5, 5.0, 7.0)]
+    reasons = [judged(make_baseline(), [mean] * 5).reason for mean in (1.0, 2.5, 3.5, 4.0, 5.0, 7.0)]
     assert reasons == [
         "The mean is 3.00 sigma better than the baseline's; 2 sigma decide.",
         "The mean is 1.50 sigma better than the baseline's: "
         "at least 1 but less than 2 sigma is suggestive, not conclusive.",
         "The mean is 0.50 sigma better than the baseline's; "
         "an improvement of less than 1 sigma is noise, a loss of less than 2 too.",
+        "The means are equal; an improvement of less than 1 sigma is noise, a loss of less than 2 too.",
         "The mean is 1.00 sigma worse than the baseline's; "
         "an improvement of less than 1 sigma is noise, a loss of less than 2 too.",
         "The mean is 3.00 sigma worse than the baseline's; 2 sigma decide.",

@@ -133,6 +133,6 @@ class Bench:
         if self.poll(run) in ("queued", "running"):
             self.engine.cancel(run.handle, "the test is over")
         eventually(lambda: self.poll(run) in ("done", "lost"))
-        sweep(run.run_id)
+        sweep(run.paths.folder)
         eventually(lambda: not disk.is_locked(run.paths.alive))
         self.poll(run)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
@@ -80,7 +79,7 @@ def test_the_training_sees_its_environment_its_folder_and_an_empty_stdin(bench: 
         ("LC_ALL", "C.UTF-8"),
         ("PATH", "/bin"),
         ("PYTHONUNBUFFERED", "1"),
-        ("SEEDPROOF_RUN", run.run_id),
+        ("SEEDPROOF_RUN", os.path.realpath(run.handle)),
     ]
     assert run.log.decode() == f"{environment} {bench.work} True\n"
 
@@ -236,17 +235,17 @@ signal.pause()
     eventually(lambda: is_gone(started["pid"]))
     eventually(lambda: bench.poll(run) == "lost")
     assert not is_gone(grandchild)
-    assert sweep(run.run_id) == 1
+    assert sweep(run.paths.folder) == 1
     assert is_gone(grandchild)
-    assert sweep(run.run_id) == 0
+    assert sweep(run.paths.folder) == 0
 
 
 @linux_only
 def test_sweep_spares_its_caller_and_other_runs(bench: Bench) -> None:
     other = bench.submit("say('up'); await_file('go')")
     bench.read("up")
-    mine = uuid.uuid4().hex  # another session of these tests must not find it
-    code = f"from seedproof_mcp.supervise import sweep; print(sweep('{mine}'))"
+    mine = bench.prepare().handle
+    code = f"from pathlib import Path; from seedproof_mcp.supervise import sweep; print(sweep(Path({mine!r})))"
     environment = {**os.environ, "SEEDPROOF_RUN": mine}
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True)
