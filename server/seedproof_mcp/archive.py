@@ -100,7 +100,7 @@ class Archive:
         return comparison
 
     def record_report(self, writer: Writer, rules: Rules, name: str | None) -> Record:
-        """The record of the report; a new one where attempts have come since the last.
+        """The record of the report; a new one where attempts have ended since the last.
 
         The record comes before the file: a crash in between leaves a report that can be made again,
         never one that no record vouches for.
@@ -110,7 +110,7 @@ class Archive:
         generation = state.generations[-1]
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
         written = owner.report
-        if written is not None and written["runs"] == owner.run_ids:
+        if written is not None and written["runs"] == state.ended_runs(owner):
             return written
         path = self._report_path(rules, name)
         relative = str(path.relative_to(self._paths.root))
@@ -127,7 +127,7 @@ class Archive:
             experiment=name,
             headline="baseline measured" if comparison is None else comparison.headline,
             verdict=None if comparison is None else str(comparison.verdict),
-            runs=list(owner.run_ids),
+            runs=state.ended_runs(owner),
             at_seq=state.seq,
             figures=[str(figure.relative_to(self._paths.root))],
             figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
