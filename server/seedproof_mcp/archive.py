@@ -22,7 +22,7 @@ from seedproof.verdict import judge
 from seedproof_mcp import disk
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.views import establish, said_beside
+from seedproof_mcp.views import establish, said_beside, written_confirmation
 
 __all__ = ["Archive", "judge_experiment", "unverified_report"]
 
@@ -39,7 +39,7 @@ def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
     if experiment is None:
         raise _unknown_experiment(state, name)
     try:
-        return judge(baseline, state.experiment_arm(experiment))
+        return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
     except Refusal as refusal:
         refusal.next_call = experiment_next(state, experiment, baseline)
         raise
@@ -189,7 +189,7 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     if name is None:
         return baseline_report(baseline, facts, figure), baseline_figure(baseline)
     experiment = generation.experiments[name]
-    comparison = judge(baseline, state.experiment_arm(experiment))
+    comparison = judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
     evidence, counted = said_beside(experiment)
     text = experiment_report(comparison, facts, evidence, counted, figure)
     return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
