@@ -1,6 +1,8 @@
 """What the tests share: a project with an instant training script, and a caller of its tools."""
 
+import os
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -22,6 +24,8 @@ settings.register_profile("seedproof", deadline=None)
 settings.load_profile("seedproof")
 
 FAKE = Path(__file__).with_name("fake_train.py")
+SHM = Path("/dev/shm")
+MEMORY = SHM if os.access(SHM, os.W_OK) else None
 PATIENCE_S = 60
 SEEDS = (42, 137, 256, 512, 1024)
 
@@ -46,6 +50,16 @@ def project(tmp_path: Path) -> Iterator[Path]:
     shutil.copy(FAKE, folder / "train_llm.py")
     yield folder
     _stop_everything(folder)
+
+
+@pytest.fixture
+def quick_project() -> Iterator[Path]:
+    """A project for the engine without processes, in memory where the system has it: a sync then costs nothing."""
+    with tempfile.TemporaryDirectory(prefix="seedproof-", dir=MEMORY) as name:
+        folder = Path(name) / "project"
+        folder.mkdir()
+        (folder / "train_llm.py").touch()
+        yield folder
 
 
 def _stop_everything(folder: Path) -> None:

@@ -36,11 +36,10 @@ def confirm(baseline: Baseline, arm: Arm) -> Confirmation:
     if not look.is_complete:
         return Confirmation("open", look.done, look.needed, f"{look.done} of {look.needed} runs on fresh seeds.")
     pairs = pairs_of(arm, rules)
-    wall_time = _wall_time(pairs)
     ended = _without_numbers(look, pairs, rules.metric.name)
     if ended is not None:
-        return Confirmation(ended[0], look.done, look.needed, ended[1], wall_time=wall_time)
-    return _evaluate(baseline, arm, pairs, look, wall_time)
+        return Confirmation(ended[0], look.done, look.needed, ended[1])
+    return _evaluate(baseline, arm, pairs, look)
 
 
 def _without_numbers(look: ConfirmLook, pairs: Sequence[Pair], metric: str) -> tuple[ConfirmationState, str] | None:
@@ -60,9 +59,7 @@ def _has_diverged(run: Run | None) -> bool:
     return run is not None and run.state is RunState.DIVERGED
 
 
-def _evaluate(
-    baseline: Baseline, arm: Arm, pairs: Sequence[Pair], look: ConfirmLook, wall_time: WallTimeChange | None
-) -> Confirmation:
+def _evaluate(baseline: Baseline, arm: Arm, pairs: Sequence[Pair], look: ConfirmLook) -> Confirmation:
     """The old means never enter, only the old spreads: they were selected, the spreads were not."""
     metric = baseline.rules.metric
     control, experiment = _side(pairs, "control", metric.name), _side(pairs, "experiment", metric.name)
@@ -89,7 +86,7 @@ def _evaluate(
         threshold=threshold,
         std=std,
         df=df,
-        wall_time=wall_time,
+        wall_time=_wall_time(pairs),
     )
 
 
@@ -109,7 +106,10 @@ def _pooled(arms: Sequence[Sequence[float]]) -> tuple[float, int]:
 
 
 def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
-    """Paired over the seeds, on logarithms: the change is a ratio, and each pair saw the same conditions."""
+    """Paired over the seeds, on logarithms: the change is a ratio, and each pair saw the same conditions.
+
+    Of runs that all came to their end: one that failed or diverged may have been short for that.
+    """
     runs = [run for pair in pairs for run in (pair.control, pair.experiment)]
     hosts = {None if run is None else run.host for run in runs}
     if len(hosts) != 1 or None in hosts or not all(run and run.wall_time_s for run in runs):

@@ -209,6 +209,10 @@ class State:
             fresh=tuple(run for run in runs if run.role is Role.CONFIRM),
         )
 
+    def ended_runs(self, owner: Generation | Experiment) -> list[str]:
+        """The runs of an arm that have ended, in the order of their requests: what a report shows for good."""
+        return [run_id for run_id in owner.run_ids if run_id not in self.active]
+
     def find_experiment(self, name: str) -> Experiment | None:
         """The newest declaration of a name, or None."""
         for generation in reversed(self.generations):

@@ -278,11 +278,14 @@ def _paired_interval(base: Mapping[int, float], exp: Mapping[int, float], baseli
 
 
 def p_better(base: Mapping[int, float], exp: Mapping[int, float], primary: Primary, sign: int) -> float | None:
-    """One-sided p that an arm is better, by its primary test; None where no test can be made."""
+    """One-sided p that an arm is better, by its primary test; None where no test can be made.
+
+    Where a paired test was declared and cannot be made, the unpaired one is the primary, as in `weigh`.
+    """
     try:
         found = paired(base, exp) if primary == "paired" else welch(list(base.values()), list(exp.values()))
     except SampleError:
-        return None
+        return p_better(base, exp, "unpaired", sign) if primary == "paired" else None
     return t_cdf(-sign * found.t, found.df)
 
 

@@ -80,7 +80,9 @@ def _new_runs(
 
 
 def _is_untried(arm: Arm, step: Step) -> bool:
-    return all(run.state is RunState.NOT_NEEDED for run in step_attempts(arm, step))
+    """Whether no attempt stands; one that was not needed when its turn came is none."""
+    attempts = step_attempts(arm, step)
+    return not attempts or attempts[-1].state is RunState.NOT_NEEDED
 
 
 def _named_attempt(arm: Arm, look: ConfirmLook, rules: Rules, wanted: int, active: list[Run]) -> list[tuple[Step, int]]:

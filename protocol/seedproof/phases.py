@@ -174,7 +174,7 @@ def experiment_next(state: State, experiment: Experiment, baseline: Baseline) ->
     confirmation = _confirm_next(experiment, arm, baseline.rules)
     if confirmation is not None:
         return confirmation
-    if experiment.report is None or experiment.report.get("runs") != experiment.run_ids:
+    if experiment.report is None or experiment.report.get("runs") != state.ended_runs(experiment):
         return NextCall("write_report", "Writes the report and removes the checkpoints.", name)
     return new_experiment_call()
 

@@ -291,7 +291,7 @@ class Confirmation:
     df: int | None = None
     """Its degrees of freedom."""
     wall_time: WallTimeChange | None = None
-    """The change of wall time; None where the runs did not share a machine or a time is missing."""
+    """The change of wall time; None where the runs did not share a machine, or one has no time or no value."""
 
 
 @dataclass(frozen=True, slots=True)

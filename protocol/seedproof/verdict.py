@@ -14,8 +14,11 @@ from seedproof.values import Arm, Baseline, Comparison, Confirmation, Verdict
 __all__ = ["judge"]
 
 
-def judge(baseline: Baseline, arm: Arm) -> Comparison:
+def judge(baseline: Baseline, arm: Arm, confirmation: Confirmation | None = None) -> Comparison:
     """The protocol's verdict; a pure function of the runs.
+
+    Args:
+        confirmation: What the fresh seeds were found to say, as it was written down; evaluated here if None.
 
     Raises:
         ArmFailed: A seed failed for good.
@@ -26,7 +29,7 @@ def judge(baseline: Baseline, arm: Arm) -> Comparison:
     if look.diverged:
         return _diverged(baseline, arm, look)
     _require_complete(baseline, arm, look)
-    return _compare(baseline, arm)
+    return _compare(baseline, arm, confirmation)
 
 
 def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
@@ -70,7 +73,7 @@ def _diverged(baseline: Baseline, arm: Arm, look: Look) -> Comparison:
     )
 
 
-def _compare(baseline: Baseline, arm: Arm) -> Comparison:
+def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None) -> Comparison:
     rules = baseline.rules
     exp = list(arm.finite(rules.metric.name).values())
     delta = summarize(exp).mean - baseline.mean
@@ -78,7 +81,7 @@ def _compare(baseline: Baseline, arm: Arm) -> Comparison:
     d = cohens_d(baseline.values, exp)
     is_sequential = rules.design == "sequential"
     ruling = _sequential(baseline, arm, exp, sigma) if is_sequential else _protocol(sigma, rules)
-    confirmation = confirm(baseline, arm) if ruling.verdict is Verdict.WINNER else None
+    confirmation = (said or confirm(baseline, arm)) if ruling.verdict is Verdict.WINNER else None
     return Comparison(
         baseline=baseline,
         arm=arm,

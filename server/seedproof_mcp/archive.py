@@ -22,7 +22,7 @@ from seedproof.verdict import judge
 from seedproof_mcp import disk
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.views import establish, said_beside
+from seedproof_mcp.views import establish, said_beside, written_confirmation
 
 __all__ = ["Archive", "judge_experiment", "unverified_report"]
 
@@ -39,7 +39,7 @@ def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
     if experiment is None:
         raise _unknown_experiment(state, name)
     try:
-        return judge(baseline, state.experiment_arm(experiment))
+        return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
     except Refusal as refusal:
         refusal.next_call = experiment_next(state, experiment, baseline)
         raise
@@ -100,7 +100,7 @@ class Archive:
         return comparison
 
     def record_report(self, writer: Writer, rules: Rules, name: str | None) -> Record:
-        """The record of the report; a new one where attempts have come since the last.
+        """The record of the report; a new one where attempts have ended since the last.
 
         The record comes before the file: a crash in between leaves a report that can be made again,
         never one that no record vouches for.
@@ -110,7 +110,7 @@ class Archive:
         generation = state.generations[-1]
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
         written = owner.report
-        if written is not None and written["runs"] == owner.run_ids:
+        if written is not None and written["runs"] == state.ended_runs(owner):
             return written
         path = self._report_path(rules, name)
         relative = str(path.relative_to(self._paths.root))
@@ -127,7 +127,7 @@ class Archive:
             experiment=name,
             headline="baseline measured" if comparison is None else comparison.headline,
             verdict=None if comparison is None else str(comparison.verdict),
-            runs=list(owner.run_ids),
+            runs=state.ended_runs(owner),
             at_seq=state.seq,
             figures=[str(figure.relative_to(self._paths.root))],
             figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
@@ -189,7 +189,7 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     if name is None:
         return baseline_report(baseline, facts, figure), baseline_figure(baseline)
     experiment = generation.experiments[name]
-    comparison = judge(baseline, state.experiment_arm(experiment))
+    comparison = judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
     evidence, counted = said_beside(experiment)
     text = experiment_report(comparison, facts, evidence, counted, figure)
     return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))

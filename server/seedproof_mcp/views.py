@@ -20,7 +20,7 @@ from seedproof.phases import (
 from seedproof.prose import paragraph
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import Arm, Baseline, Comparison, Notice, Role, Run
+from seedproof.values import Arm, Baseline, Comparison, Confirmation, Notice, Role, Run
 
 from seedproof_mcp.results import (
     ArmSummary,
@@ -48,11 +48,13 @@ __all__ = [
     "said_beside",
     "seed_rows",
     "summaries",
+    "written_confirmation",
 ]
 
 
 _EVIDENCE = TypeAdapter(Evidence)
 _CAMPAIGN = TypeAdapter(Campaign)
+_CONFIRMATION = TypeAdapter(Confirmation)
 
 
 def summaries(arm: Arm, rules: Rules) -> dict[str, MetricSummary]:
@@ -222,6 +224,12 @@ def said_beside(experiment: Experiment) -> tuple[Evidence | None, Campaign | Non
         None if evidence is None else _EVIDENCE.validate_python(evidence),
         None if counted is None else _CAMPAIGN.validate_python(counted),
     )
+
+
+def written_confirmation(experiment: Experiment) -> Confirmation | None:
+    """What the fresh seeds were found to say: evaluated once, so that a report of it needs no scipy; None before."""
+    found = (experiment.verdict or {}).get("confirmation")
+    return None if found is None or found["state"] == "open" else _CONFIRMATION.validate_python(found)
 
 
 def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
