@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Caller
+from tests.conftest import SEEDS, Caller
 from tests.in_process import InProcessEngine, Training, option, quick_tools, train
 
 pytestmark = pytest.mark.anyio
@@ -100,7 +100,74 @@ async def test_a_link_in_a_checkpoint_folder_is_removed_and_its_target_stays(pro
         report = await call("write_report")
     assert (precious / "thesis.tex").read_text() == "ten years"
     assert not folder.exists()
-    assert len(report.data["removed"]) == 5
+    assert len(report.data["removed"]) == 4
+    (notice,) = report.data["notices"]
+    assert notice["code"] == "not_removed"
+    assert "checkpoints/baseline_1M_seed137" in notice["message"]
+    assert "checkpoints/baseline_1M_seed42" not in notice["message"]
+    assert (project / "checkpoints/baseline_1M_seed137").is_symlink()
+
+
+async def test_what_a_link_in_place_of_the_checkpoints_leads_to_is_left_and_named(
+    project: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for seed in SEEDS:
+        (elsewhere / f"baseline_1M_seed{seed}").mkdir(parents=True)
+        (elsewhere / f"baseline_1M_seed{seed}/precious").write_text("ten years")
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        (project / "checkpoints").rename(project / "mine")
+        (project / "checkpoints").symlink_to(elsewhere)
+        report = await call("write_report")
+        again = await call("write_report")
+        (project / "checkpoints").unlink()
+        (project / "mine").rename(project / "checkpoints")
+        last = await call("write_report")
+    assert len(list(elsewhere.glob("*/precious"))) == 5
+    assert (report.data["removed"], report.data["freed_bytes"]) == ([], 0)
+    assert report.data["notices"] == again.data["notices"]
+    assert [notice["code"] for notice in report.data["notices"]] == ["not_removed"]
+    assert all(f"checkpoints/baseline_1M_seed{seed}" in report.data["notices"][0]["message"] for seed in SEEDS)
+    assert (len(last.data["removed"]), last.data["freed_bytes"], last.data["notices"]) == (5, 5 * 1000, [])
+
+
+async def test_checkpoints_may_be_a_link_to_a_larger_disk(project: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "not_ours").mkdir()
+    (project / "checkpoints").symlink_to(disk)
+    failing = [True]
+
+    def fails_once(argv: Sequence[str]) -> Training:
+        return Training("out of memory\n", 1, {"half.bin": "x"}) if failing[0] else train(argv)
+
+    async with quick_tools(project, InProcessEngine(fails_once)) as call:
+        await call("run_seed")
+        assert (disk / "baseline_1M_seed42/half.bin").exists()
+        failing[0] = False
+        again = await call("run_seed", seed=42, attempt=2)
+        assert not (disk / "baseline_1M_seed42/half.bin").exists()
+        await call("run_seed", queue_all=True)
+        report = await call("write_report")
+    assert again.data["state"] == "succeeded"
+    assert (len(report.data["removed"]), report.data["notices"]) == (5, [])
+    assert [path.name for path in disk.iterdir()] == ["not_ours"]
+    assert (project / "checkpoints").is_symlink()
+
+
+async def test_a_folder_that_took_the_place_of_a_failed_attempts_is_not_removed_for_the_next_one(
+    project: Path,
+) -> None:
+    engine = InProcessEngine(lambda argv: Training("out of memory\n", 1))
+    async with quick_tools(project, engine) as call:
+        await call("run_seed")
+        (project / "checkpoints/baseline_1M_seed42").rename(project / "kept")
+        (project / "checkpoints/baseline_1M_seed42").mkdir()
+        (project / "checkpoints/baseline_1M_seed42/precious").write_text("ten years")
+        refused = await call("run_seed", seed=42, attempt=2)
+    assert refused.code == "output_exists"
+    assert (project / "checkpoints/baseline_1M_seed42/precious").read_text() == "ten years"
 
 
 async def test_a_report_that_no_ledger_vouches_for_opens_nothing_and_is_kept_aside(project: Path) -> None:

@@ -335,6 +335,7 @@ class State:
         self.runs[run.run_id] = replace(
             run,
             state=state,
+            output_id=tuple(record["output_id"]) if record.get("output_id") else None,
             metrics=metrics,
             wall_time_s=record.get("wall_time_s"),
             reason=record.get("reason"),

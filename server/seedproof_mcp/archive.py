@@ -19,7 +19,7 @@ from seedproof.stats import summarize
 from seedproof.values import Comparison, Notice
 from seedproof.verdict import judge
 
-from seedproof_mcp import disk
+from seedproof_mcp import disk, outputs
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.views import establish, said_beside
@@ -153,20 +153,34 @@ class Archive:
         disk.write_atomic(figure, drawing.encode())
         disk.write_atomic(path, text.encode())
 
-    def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int]:
-        """Remove the checkpoint folders of the arm that this ledger owns; their names and bytes."""
+    def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int, list[Notice]]:
+        """Remove the checkpoint folders of the arm that this ledger owns; names, bytes, and what was left."""
         state = writer.state
         generation = state.generations[-1]
         run_ids = generation.run_ids if name is None else generation.experiments[name].run_ids
-        removed, freed = [], 0
+        removed: list[str] = []
+        left: list[str] = []
+        freed = 0
         for folder, run_id in list(state.owned_folders.items()):
             if run_id in run_ids and not state.runs[run_id].state.is_active:
+                found: int | None = 0
                 if os.path.lexists(self._paths.root / folder):
-                    freed += disk.remove_tree(self._paths.root / folder)
+                    found = outputs.remove_ours(self._paths.root, state, folder)
+                if found is None:
+                    left.append(folder)
+                    continue
+                freed += found
                 removed.append(folder)
         if removed:
             writer.append("files_removed", paths=removed, freed_bytes=freed)
-        return removed, freed
+        return removed, freed, _not_removed(left)
+
+
+def _not_removed(folders: list[str]) -> list[Notice]:
+    if not folders:
+        return []
+    text = f"not what the run left there, so it stays: {', '.join(folders)}. Look at it and remove it yourself."
+    return [Notice("not_removed", text)]
 
 
 def _runs_behind(comparison: Comparison) -> list[str]:

@@ -21,7 +21,7 @@ from seedproof.phases import rules_of
 from seedproof.rules import MetricRule, Rules
 from seedproof.values import MetricValue, Run, RunState
 
-from seedproof_mcp import disk
+from seedproof_mcp import disk, outputs
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
@@ -171,8 +171,7 @@ class Conductor:
         target = self._paths.root / folder
         if not os.path.lexists(target):
             return True
-        if folder in writer.state.owned_folders:
-            disk.remove_tree(target)
+        if outputs.remove_ours(self._paths.root, writer.state, folder) is not None:
             return True
         reason = f"output_exists: {folder} exists and this ledger does not own it; move it away"
         writer.append("run_finished", run_id=run.run_id, state="failed", reason=reason, metrics={})
@@ -207,7 +206,7 @@ class Conductor:
     def _interrupt(self, run: Run, reason: str) -> None:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
-                writer.append("run_interrupted", run_id=run.run_id, reason=reason)
+                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **self._output_id(run))
 
     def _finish(self, run: Run, folder: RunPaths) -> None:
         result = json.loads(folder.result.read_bytes())
@@ -231,6 +230,7 @@ class Conductor:
             "start_text": _read_start(folder.log, rules),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
+            **self._output_id(run),
         }
         kind = {RunState.CANCELLED: "run_cancelled", RunState.INTERRUPTED: "run_interrupted"}.get(
             ended.state, "run_finished"
@@ -240,6 +240,11 @@ class Conductor:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
                 writer.append(kind, **fields)
+
+    def _output_id(self, run: Run) -> dict[str, list[int]]:
+        """What the run leaves as its output folder: the clean-up removes this and nothing else."""
+        found = None if run.output_dir is None else outputs.identity(self._paths.root / run.output_dir)
+        return {} if found is None else {"output_id": found}
 
     def _read_file(
         self, run: Run, folder: RunPaths, metric: MetricRule, metrics: dict[str, MetricValue], faults: list[str]
