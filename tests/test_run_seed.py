@@ -75,6 +75,51 @@ async def test_two_more_seeds_are_due_only_within_two_sigma(project: Path) -> No
     assert (far.data["remaining"], far.next) == (0, "compare(experiment='far')")
 
 
+async def test_the_same_flags_cannot_be_queued_under_several_names_before_a_result_lands(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        engine.held = True
+        declared = {"flags": ["--shift", "0.001"], "hypothesis": "x", "queue_all": True, "wait_s": 0}
+        first = await call("run_seed", experiment="a", **declared)
+        others = [await call("run_seed", experiment=name, **declared) for name in ("b", "c")]
+        engine.held = False
+        engine.release()
+        followed = await call("run_seed", **others[0].data["next"]["arguments"])
+    assert first.data["state"] == "running"
+    for other in others:
+        assert other.text.startswith("flags_duplicate: a has the same flags and is being measured")
+        assert other.next == "run_seed(experiment='a', seed=42, attempt=1)"
+    assert followed.data["state"] == "succeeded"
+    assert len(records(project, "experiment_declared")) == 1
+
+
+async def test_an_arm_that_only_crashed_is_not_retried_once_another_name_has_shown_its_metric(project: Path) -> None:
+    broken = [True]
+
+    def mended_later(argv: Sequence[str]) -> Training:
+        is_broken = "--shift" in argv and broken[0]
+        return Training("Traceback: no such package\n", 1) if is_broken else train(argv)
+
+    async with quick_tools(project, InProcessEngine(mended_later)) as call:
+        await call.measure_baseline()
+        await call("write_report")
+        crashed = await call("run_seed", experiment="a", flags=["--shift", "0.001"], hypothesis="x")
+        broken[0] = False
+        second = await call("run_seed", experiment="b", flags=["--shift=0.001"], hypothesis="x")
+        retried = await call("run_seed", experiment="a", seed=42, attempt=2)
+        going_on = await call("run_seed", experiment="a", seed=137)
+        recorded = await call("run_seed", experiment="a", seed=42)
+        listed = await call("list_experiments")
+    assert (crashed.data["state"], second.data["state"]) == ("failed", "succeeded")
+    for refused in (retried, going_on):
+        assert refused.text.startswith("flags_duplicate: b has the same flags and has been measured")
+        assert refused.next == "run_seed(experiment='b', seed=137)"
+    assert recorded.data["state"] == "failed"
+    assert recorded.data["next"]["you_choose"] == ["experiment", "flags", "hypothesis"]
+    assert listed.next == "run_seed(experiment='b', seed=137)"
+
+
 # --- attempts ---------------------------------------------------------------------------------
 
 

@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seedproof.command import output_dir
-from seedproof.declaration import Admission, RunRequest, check_declaration, check_name, check_unchanged, declaration
+from seedproof.declaration import (
+    Admission,
+    RunRequest,
+    check_declaration,
+    check_name,
+    check_unchanged,
+    declaration,
+    duplicate,
+)
 from seedproof.design import Look, Step, confirm_look, may_retry, next_look
 from seedproof.errors import (
     ArmFailed,
@@ -21,6 +29,7 @@ from seedproof.errors import (
 from seedproof.events import State, run_id_of
 from seedproof.fresh import admit_confirmation
 from seedproof.phases import (
+    barring_twin,
     baseline_next,
     baseline_phase,
     experiment_next,
@@ -197,6 +206,9 @@ def _admit_experiment(
         following = experiment_next(state, known, baseline)
         check_unchanged(known, request, following)
         arm = state.experiment_arm(known)
+        twin = barring_twin(state, known, rules)
+        if twin is not None and not _is_recorded(arm, request):
+            raise duplicate(state, twin, baseline)
     look = next_look(arm, baseline, rules)
     if look.failed and not _is_recorded(arm, request):
         raise ArmFailed(
