@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SEEDS, Caller
+from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
 from tests.in_process import InProcessEngine, Training, option, quick_tools, train
 
 pytestmark = pytest.mark.anyio
@@ -66,9 +66,47 @@ async def test_a_report_names_no_folder_of_this_machine_and_every_attempt(projec
     text = (project / REPORT).read_text()
     assert str(project) not in text
     assert "/usr" not in text
+    assert "/tmp" not in text
     assert "| idea | 137 | 1 | failed | - | 2.00 | - | exit code 1 |" in text
     assert re.search(r"\| idea \| 137 \| 2 \| succeeded \| 3\.9\d+ \| 2\.00 \| 100 \|", text)
     assert text.rstrip().endswith("at 1M tokens, on this validation set.")
+
+
+async def test_an_absolute_path_in_command_or_flags_is_shortened_in_the_report_and_kept_in_the_ledger(
+    project: Path,
+) -> None:
+    data = project / "data/x.bin"
+    command = ["{python}", str(project / "train_llm.py"), "--seed", "{seed}", "{flags}", "--output_dir", "{output_dir}"]
+    (project / "seedproof.toml").write_text(f"[rules]\ncommand = {json.dumps(command)}\n")
+    flags = ["--data", str(data), f"--other={data}", "--root", "/", "--shift", "-0.1"]
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("idea", *flags)
+        await call("write_report")
+        await call("write_report", experiment="idea")
+    for path in (BASELINE, REPORT):
+        text = (project / path).read_text()
+        assert str(project) not in text
+        assert "python …/project/train_llm.py --seed 42 " in text
+        assert '"…/project/train_llm.py", "--seed"' in text
+    assert 'flags: ["--data", "…/data/x.bin", "--other=…/data/x.bin", "--root", "…/", "--shift", "-0.1"]' in text
+    assert "--data …/data/x.bin --other=…/data/x.bin --root …/ --shift -0.1" in text
+    assert '"\\u2026/data/x.bin"' in text.partition("## Machine Readable")[2]
+    assert json.dumps(str(data)) in (project / ".seedproof/ledger.jsonl").read_text()
+
+
+async def test_an_interpreter_that_is_missing_is_named_in_the_report_without_its_folder(project: Path) -> None:
+    (project / "seedproof.toml").write_text('[settings]\npython = "/nonexistent/secret/python"\n')
+    async with tools(project) as call:
+        failed = await call("run_seed", wait_s=PATIENCE_S)
+        (project / "seedproof.toml").unlink()
+        await call("run_seed", seed=42, attempt=2, wait_s=PATIENCE_S)
+        await call.measure_baseline()
+        await call("write_report")
+    assert failed.data["reason"] == "the training could not be started: python: No such file or directory"
+    text = (project / BASELINE).read_text()
+    assert "could not be started: python: No such file or directory |" in text
+    assert "secret" not in text
 
 
 async def test_the_checkpoints_of_the_reported_runs_are_removed_and_counted_and_no_others(project: Path) -> None:

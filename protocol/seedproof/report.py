@@ -242,13 +242,31 @@ def _quoted(text: str) -> list[str]:
 def _command(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
     seed = rules.baseline_seeds[0]
     folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
-    shown = " ".join(_shell(part) for part in training_argv(rules, "python", seed, flags, folder))
-    flag_text = json.dumps(list(flags)) if flags else "none"
+    shown = " ".join(_shell(_short(part)) for part in training_argv(rules, "python", seed, flags, folder))
+    flag_text = _json([_short(flag) for flag in flags]) if flags else "none"
     return ["```text", f"flags: {flag_text}", "```", "", "```bash", shown, "```"]
 
 
+def _short(part: str) -> str:
+    """A word of a command as a report shows it: of an absolute path, the last two names.
+
+    Reports are published; how the folders of one machine are called says nothing about a result.
+    """
+    name, equals, value = part.partition("=")
+    if part.startswith("/"):
+        name, equals, value = "", "", part
+    if not value.startswith("/"):
+        return part
+    return f"{name}{equals}…/{'/'.join([one for one in value.split('/') if one][-2:])}"
+
+
+def _json(value: Any) -> str:
+    """JSON for a reader: ASCII, but for the ellipsis that `_short` writes."""
+    return json.dumps(value).replace(r"\u2026", "…")
+
+
 def _shell(part: str) -> str:
-    plain = part and all(letter.isalnum() or letter in "-_=./,:+@%" for letter in part)
+    plain = part and all(letter.isalnum() or letter in "-_=./,:+@%…" for letter in part)
     return part if plain else "'" + part.replace("'", "'\"'\"'") + "'"
 
 
@@ -296,7 +314,9 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
     if not differences:
         lines.append("- Rules: all as in the protocol.")
     for name, default, present in differences:
-        lines.append(f"- Rule {name} differs: `{json.dumps(present)}` (protocol: `{json.dumps(default)}`)")
+        if name == "command":
+            present = [_short(part) for part in present]
+        lines.append(f"- Rule {name} differs: `{_json(present)}` (protocol: `{json.dumps(default)}`)")
     return [*lines, ""]
 
 
@@ -337,7 +357,7 @@ def _comparison_document(
         **_baseline_document(comparison.baseline, facts),
         "kind": "experiment",
         "experiment": comparison.arm.experiment,
-        "flags": list(comparison.arm.flags),
+        "flags": [_short(flag) for flag in comparison.arm.flags],
         "verdict": str(comparison.verdict),
         "headline": comparison.headline,
         "delta": comparison.delta,
