@@ -85,6 +85,22 @@ def test_a_project_that_is_no_folder_is_told_by_name(tmp_path: Path, capsys: pyt
     assert code == 2 and "nowhere is not a folder" in err
 
 
+def test_a_ledger_that_cannot_be_read_is_told_in_a_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / ".seedproof/ledger.jsonl").mkdir(parents=True)
+    for command in ("status", "check-baseline", "run", "report"):
+        code, out, err = run(capsys, command)
+        assert (code, out) == (3, "")
+        assert err.startswith("ledger_damaged: .seedproof/ledger.jsonl cannot be read (Is a directory). ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which not even root may write to")
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "init", "--project", "/proc")
+    assert (code, out) == (3, "")
+    assert err.startswith("seedproof: seedproof.toml: ")
+    assert err.endswith("; make the project folder writable, or free space.\n")
+
+
 @pytest.mark.parametrize("arguments", [(), ("train",), ("run", "--seed", "many"), ("stop", "x")])
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -35,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return REFUSED
+    except OSError as error:
+        name = Path(str(error.filename)).name if error.filename else "the project folder"
+        print(f"seedproof: {name}: {error.strerror}; make the project folder writable, or free space.", file=sys.stderr)
+        return REFUSED
     except KeyboardInterrupt:
         print("Stopped waiting; runs that were requested go on. `seedproof status` shows them.", file=sys.stderr)
         return 130

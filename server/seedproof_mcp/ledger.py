@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from seedproof.errors import LedgerDiverged
+from seedproof.errors import LedgerDamaged, LedgerDiverged
 from seedproof.events import Record, State, canonical, fold, make_record, read_line
 
 from seedproof_mcp import disk
@@ -77,6 +77,10 @@ class Ledger:
             disk.write_atomic(self._paths.gitignore, b"*\n")
 
     def _read_new(self) -> None:
+        with _readable():
+            self._take_new()
+
+    def _take_new(self) -> None:
         self._check_mirror()
         path = self._readable()
         seen = _signature(path)
@@ -145,10 +149,11 @@ class Ledger:
     def _adopt_mirror(self) -> None:
         """Where the mirror knows more (a fresh clone), it becomes the ledger."""
         mirror, ledger = self._paths.mirror, self._paths.ledger
-        if _size(mirror) <= _size(ledger):
-            return
-        self._check_mirror()
-        data = mirror.read_bytes()
+        with _readable():
+            if _size(mirror) <= _size(ledger):
+                return
+            self._check_mirror()
+            data = mirror.read_bytes()
         self._forget()
         disk.write_atomic(ledger, data[: data.rfind(b"\n") + 1])
         self._take(ledger)
@@ -176,6 +181,24 @@ class Writer:
             OSError: It could not be stored; nothing is acknowledged.
         """
         return self._ledger._append(kind, fields)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What cannot be read is refused like what cannot be trusted.
+
+    Raises:
+        LedgerDamaged: A folder in the file's place, no permission, a disk that fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        is_mirror = Path(str(error.filename)).parent.name == "research"
+        name = f"{'docs/research' if is_mirror else '.seedproof'}/ledger.jsonl"
+        raise LedgerDamaged(
+            f"{name} cannot be read ({error.strerror}). Nothing is decided on a ledger that cannot be read. "
+            f"Look at it with `ls -ld {name}`; make it readable, or move away what stands in its place."
+        ) from error
 
 
 def _signature(path: Path) -> tuple[int, ...] | None:
