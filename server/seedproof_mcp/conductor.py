@@ -4,10 +4,11 @@ import json
 import logging
 import os
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ IDLE_POLL_S = 0.1
 TAKEOVER_S = 2.0
 CHUNK = 1 << 20
 MAX_METRIC_FILE = 64 << 20
+# A conductor holds its lock 0.3 s after its start; on a very busy machine it takes longer.
+STARTING_S = 10.0
+# One that dies at once would die again: the pause between two doubles from the first to the second.
+CRASH_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
 START_BYTES = 256 << 10
 # Before a baseline exists nobody knows how long a run takes; later, three times its slowest run.
 FIRST_LIMIT_S = 24 * 3600.0
@@ -48,30 +54,60 @@ LEAST_LIMIT_S = 600.0
 
 
 def ensure_conductor(paths: ProjectPaths) -> None:
-    """Start a conductor unless one lives.
+    """Start a conductor unless one lives, or one of ours is just starting or has just crashed.
 
     Raises:
         OSError: The state folder cannot be written, or no process can be started.
     """
+    last = _last_starts.get(paths.root)
     if disk.is_locked(paths.conductor_lock):
+        if last is not None:
+            last.took_over = True
+        return
+    if last is not None and last.is_enough(time.monotonic()):
         return
     log = disk.open_output(paths.conductor_log)
     try:
-        _children[:] = [child for child in _children if child.poll() is None]
-        _children.append(
-            disk.spawn(
-                [sys.executable, "-P", "-m", "seedproof_mcp.conductor", str(paths.root)],
-                stdout=log,
-                stderr=log,
-                new_session=True,
-            )
+        process = disk.spawn(
+            [sys.executable, "-P", "-m", "seedproof_mcp.conductor", str(paths.root)],
+            stdout=log,
+            stderr=log,
+            new_session=True,
         )
     finally:
         os.close(log)
+    _children[:] = [*(child for child in _children if child.poll() is None), process]
+    crashes = 0 if last is None or not last.has_crashed else last.crashes + 1
+    _last_starts[paths.root] = _Start(process, time.monotonic(), crashes)
+
+
+@dataclass
+class _Start:
+    """What became of a conductor that this process started."""
+
+    process: subprocess.Popen[bytes]
+    at_s: float
+    """When, by the monotonic clock."""
+    crashes: int
+    """How many before it crashed in a row."""
+    took_over: bool = False
+    """Whether it was seen with the lock: without it now, it is on its way out."""
+
+    @property
+    def has_crashed(self) -> bool:
+        return self.process.poll() not in (None, 0)
+
+    def is_enough(self, now_s: float) -> bool:
+        """Whether another one would come too early."""
+        if self.process.poll() is None:
+            return not self.took_over and now_s - self.at_s < STARTING_S
+        return self.has_crashed and now_s - self.at_s < min(CRASH_PAUSE_S * 2**self.crashes, LONGEST_PAUSE_S)
 
 
 # Conductors that this process started, kept so that they can be reaped.
-_children: list[Any] = []
+_children: list[subprocess.Popen[bytes]] = []
+# By project: the newest conductor that this process started.
+_last_starts: dict[Path, _Start] = {}
 
 
 class Conductor:
