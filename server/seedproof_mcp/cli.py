@@ -157,6 +157,10 @@ def _status(options: argparse.Namespace) -> int:
         console.print(table)
     if page.running:
         console.print(f"training now: {page.running.run_id}; queued: {page.queued}", markup=False)
+    if page.running or page.queued:
+        words = lab.complaint()
+        if words:
+            console.print(f"The conductor cannot go on: {words}", markup=False)
     if page.next:
         console.print(f"Next: {page.next} - {page.next.why}", markup=False)
     return 0

@@ -22,7 +22,7 @@ from seedproof.phases import rules_of
 from seedproof.rules import MetricRule, Rules
 from seedproof.values import MetricValue, Run, RunState
 
-from seedproof_mcp import disk, outputs
+from seedproof_mcp import complaint, disk, outputs
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
@@ -373,19 +373,21 @@ def _lock(paths: ProjectPaths) -> disk.Lock | None:
         time.sleep(IDLE_POLL_S)
 
 
-def _work(conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
+def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
     idle_since = time.monotonic()
-    complaint = ""
+    told = complaint.read(paths)  # by the conductor before this one
     # Without the folder, or with another one in its place, somebody else conducts, or nobody should.
     while conductor.is_in_charge(lock):
+        words = None
         try:
             busy = conductor.step()
         except (Refusal, OSError) as problem:
             # Settings, ledger or disk must be mended by a person; running trainings go on meanwhile.
-            if str(problem) != complaint:
-                complaint = str(problem)
-                logger.warning("%s", complaint)
+            words = complaint.words_for(paths, problem)
             busy = False
+        if words != told:
+            complaint.tell(paths, words)
+            told = words
         if busy:
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since > idle_s and _retire(conductor, lock):
@@ -405,13 +407,18 @@ def main(arguments: list[str]) -> int:
     """Run the conductor of one project until there is nothing left to do."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     paths = ProjectPaths(Path(arguments[0]))
-    lock = _lock(paths)
+    try:
+        lock = _lock(paths)
+    except OSError as problem:
+        complaint.tell(paths, complaint.words_for(paths, problem))
+        return 1
     if lock is None:
         return 0
     try:
-        _work(Conductor(paths, LocalEngine()), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
+        _work(paths, Conductor(paths, LocalEngine()), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
     except Exception:
         logger.exception("the conductor ends; the next request starts another")
+        complaint.tell(paths, "an unexpected error; .seedproof/conductor.log has the details")
         return 1
     return 0
 

@@ -32,6 +32,7 @@ from seedproof.phases import (
 from seedproof.rules import Rules
 from seedproof.values import Notice, Run, RunState
 
+from seedproof_mcp import complaint
 from seedproof_mcp.archive import Archive, judge_experiment, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
@@ -98,6 +99,10 @@ class Lab:
                 return self._ledger.refresh().head_label
             except (Refusal, OSError):
                 return self._ledger.state.head_label
+
+    def complaint(self) -> str | None:
+        """What keeps the queue from going on; None if nothing does."""
+        return complaint.read(self.paths)
 
     def check_baseline(self) -> BaselineStatus:
         """Where the baseline of the present generation stands."""

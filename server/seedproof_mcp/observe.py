@@ -10,7 +10,7 @@ from seedproof.phases import rules_of
 from seedproof.rules import Rules
 from seedproof.values import Notice, Run, RunState
 
-from seedproof_mcp import disk
+from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import unverified_report
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
@@ -84,18 +84,24 @@ class Observer:
     def _look(self, state: State, rules: Rules, run: Run) -> _Sight:
         ahead = list(state.active).index(run.run_id)
         if run.state is RunState.QUEUED:
-            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1)
+            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1, reason=self._complaint())
         folder = self._paths.run(run.run_id)
         seen = self._watch.look(folder, rules)
         if not seen.started:
-            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1, reason=_who_holds(folder))
+            return _Sight(RunState.QUEUED, {}, queue_position=ahead + 1, reason=self._complaint() or _who_holds(folder))
         return _Sight(
             RunState.RUNNING,
             {name: found.value for name, found in seen.reading.metrics.items()},
             seen.reading.step,
             seen.elapsed_s,
             eta(state, rules, run, seen.elapsed_s),
+            reason=self._complaint(),
         )
+
+    def _complaint(self) -> str | None:
+        """Why the conductor does not get on; nobody else could say it."""
+        words = complaint.read(self._paths)
+        return None if words is None else f"the conductor cannot go on: {words}"
 
     def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
         if run.experiment is None:

@@ -103,6 +103,11 @@ class ProjectPaths:
         return self.state / "conductor.log"
 
     @property
+    def complaint(self) -> Path:
+        """What keeps the conductor from its work; absent while nothing does."""
+        return self.state / "conductor.complaint"
+
+    @property
     def research(self) -> Path:
         """Reports, figures and the mirror."""
         return self.root / "docs" / "research"

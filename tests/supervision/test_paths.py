@@ -16,6 +16,7 @@ def test_project_files_have_their_documented_names() -> None:
         paths.conductor_log: "/p/.seedproof/conductor.log",
         paths.mirror: "/p/docs/research/ledger.jsonl",
         paths.baseline_report("1M"): "/p/docs/research/baseline_variance_1M.md",
+        paths.complaint: "/p/.seedproof/conductor.complaint",
         paths.unverified_baseline_report("1M"): "/p/docs/research/baseline_variance_1M.unverified.md",
         paths.experiment_report("muon", "1M"): "/p/docs/research/experiment_muon_1M.md",
         paths.run("r1").spec: "/p/.seedproof/runs/r1/spec.json",
