@@ -258,6 +258,29 @@ async def test_reports_after_a_new_generation_print_its_reason_and_the_means_bef
     assert re.search(r"- Earlier generation 1: mean 4\.\d+ over 5 seeds", text)
 
 
+async def test_the_report_of_a_name_that_was_declared_anew_prints_the_verdict_before(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await a_study(call)
+        first = (project / REPORT).read_text()
+        await call("run_seed", new_baseline="the data was fixed")
+        await call.measure_baseline()
+        await call.measure("idea", "--shift", "0.1")
+        await call("write_report", experiment="idea")
+        await call.measure("other", "--shift", "0.2")
+        await call("write_report", experiment="other")
+    text = (project / REPORT).read_text()
+    ((headline, seq),) = re.findall(
+        r"^- Earlier verdict on this name, generation 1: (.+) \(record #(\d+)\)$", text, re.MULTILINE
+    )
+    assert headline.startswith("WINNER (unconfirmed): ")
+    assert headline in first
+    lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
+    assert json.loads(lines[int(seq) - 1])["kind"] == "verdict_issued"
+    assert "## Verdict: LOSER" in text
+    assert "Earlier verdict" not in first
+    assert "Earlier verdict" not in (project / "docs/research/experiment_other_1M.md").read_text()
+
+
 async def test_rules_that_differ_from_the_protocol_are_listed(project: Path) -> None:
     (project / "seedproof.toml").write_text("[rules]\nwinner_sigma = 1.5\ntrain_tokens = 200000\n")
     async with quick_tools(project) as call:

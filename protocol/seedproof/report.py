@@ -15,7 +15,7 @@ from seedproof.rules import Rules
 from seedproof.stats import Summary, cohens_d, effect_size, percent_change, summarize
 from seedproof.values import Arm, Baseline, Comparison, Run
 
-__all__ = ["EarlierGeneration", "LedgerFacts", "baseline_report", "experiment_report"]
+__all__ = ["EarlierGeneration", "EarlierVerdict", "LedgerFacts", "baseline_report", "experiment_report"]
 
 REPORT_FORMAT = 2
 
@@ -35,6 +35,18 @@ class EarlierGeneration:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierVerdict:
+    """What an earlier generation said of an experiment of the same name."""
+
+    generation: int
+    """Its number."""
+    headline: str
+    """Verdict and distance."""
+    at_seq: int
+    """Number of the record."""
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerFacts:
     """What a report says of the ledger it was written from."""
 
@@ -48,6 +60,8 @@ class LedgerFacts:
     """Generations before the present one."""
     adoption: str | None = None
     """What the present generation took over from the one before, or why it took over nothing."""
+    verdicts: tuple[EarlierVerdict, ...] = ()
+    """Verdicts of earlier generations on the experiment of this name: its report replaces theirs."""
 
 
 def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
@@ -310,6 +324,11 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
         mean = "no result" if earlier.mean is None else f"mean {earlier.mean:.6g} over {earlier.seeds} seeds"
         reason = f"; reason: {_one_line(earlier.reason)}" if earlier.reason else ""
         lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}")
+    for verdict in facts.verdicts:
+        lines.append(
+            f"- Earlier verdict on this name, generation {verdict.generation}: "
+            f"{verdict.headline} (record #{verdict.at_seq})"
+        )
     differences = baseline.rules.differences()
     if not differences:
         lines.append("- Rules: all as in the protocol.")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from seedproof.events import Experiment, Generation, Record, State
 from seedproof.evidence import as_document, weigh
 from seedproof.figure import baseline_figure, experiment_figure
 from seedproof.phases import experiment_next, present_baseline, rules_of
-from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
+from seedproof.report import EarlierGeneration, EarlierVerdict, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import Rules
 from seedproof.stats import summarize
 from seedproof.values import Comparison, Notice
@@ -199,7 +200,7 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     """A report's text and its figure from a state; the same state gives the same bytes."""
     baseline = establish(state, generation.number)
     assert baseline is not None  # only complete baselines get reports
-    facts = _facts(state, generation)
+    facts = _facts(state, generation, name)
     if name is None:
         return baseline_report(baseline, facts, figure), baseline_figure(baseline)
     experiment = generation.experiments[name]
@@ -209,14 +210,23 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
 
 
-def _facts(state: State, generation: Generation) -> LedgerFacts:
+def _facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
     return LedgerFacts(
         head=state.head_label,
         began=state.began or "",
         reason=generation.reason,
         earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
         adoption=generation.adoption,
+        verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
     )
+
+
+def _verdicts(state: State, generation: Generation, name: str) -> Iterator[EarlierVerdict]:
+    for earlier in state.generations[: generation.number - 1]:
+        experiment = earlier.experiments.get(name)
+        if experiment is not None and experiment.verdict is not None:
+            issued = experiment.verdict
+            yield EarlierVerdict(earlier.number, issued["headline"], issued["seq"])
 
 
 def _earlier(state: State, generation: Generation) -> EarlierGeneration:
