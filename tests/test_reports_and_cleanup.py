@@ -237,9 +237,13 @@ async def test_in_a_fresh_clone_the_mirror_vouches_for_the_baseline_and_open_run
     shutil.rmtree(project / "checkpoints")
     async with quick_tools(project) as call:
         status = await call("check_baseline")
+        listed = await call("list_experiments")
+        stopped = await call("stop_run", run_id="g1-exp-open-s42-a1", reason="seen to be running")
+        assert not (project / ".seedproof").exists()
         judged = await call("compare", experiment="idea")
         again = await call("run_seed", experiment="open", seed=42, attempt=2)
     assert status.data["phase"] == "ready"
+    assert (listed.data["running"], listed.data["queued"], stopped.code) == (None, 0, "run_ended")
     assert judged.data["verdict"] == "WINNER"
     assert (again.data["state"], again.data["attempt"]) == ("succeeded", 2)
     lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()

@@ -223,6 +223,12 @@ class State:
         self.seq, self.head = record["seq"], record["hash"]
         self.began = self.began or record["time"]
 
+    def interrupt_active(self, reason: str) -> None:
+        """See every open run as interrupted, before a record says so; no further record may follow."""
+        for run_id in self.active:
+            self.runs[run_id] = replace(self.runs[run_id], state=RunState.INTERRUPTED, reason=reason)
+        self.active.clear()
+
     def _on_generation_started(self, record: Record) -> None:
         number = record["generation"]
         if number != len(self.generations) + 1:

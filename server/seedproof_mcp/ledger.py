@@ -16,6 +16,9 @@ from seedproof_mcp.paths import ProjectPaths
 __all__ = ["Ledger", "Writer"]
 
 
+_NOT_HERE = "the ledger was adopted from docs/research/ledger.jsonl; the run is not on this machine"
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -34,6 +37,7 @@ class Ledger:
         self.state = State()
         self._offset = 0
         self._seen: tuple[int, ...] | None = None
+        self._is_of_mirror = False
 
     def refresh(self) -> State:
         """Read what has been appended since the last call.
@@ -90,11 +94,15 @@ class Ledger:
         replaced = self._seen is not None and seen is not None and seen[0] != self._seen[0]
         # The same length with another time is an edit, not an append.
         edited = seen is not None and self._offset > 0 and seen[2] == self._offset
-        if shrunk or replaced or edited:
+        if shrunk or replaced or edited or self._is_of_mirror:
             self._forget()
         if seen is not None:
             self._take(path)
         self._seen = seen
+        if path == self._paths.mirror:
+            # As a writer will record it: what was running elsewhere does not run here.
+            self._is_of_mirror = True
+            self.state.interrupt_active(_NOT_HERE)
 
     def _readable(self) -> Path:
         """The ledger, or its mirror where that knows more: a fresh clone has nothing else."""
@@ -159,8 +167,7 @@ class Ledger:
         self._take(ledger)
         self._seen = _signature(ledger)
         for run_id in list(self.state.active):
-            reason = "the ledger was adopted from docs/research/ledger.jsonl; the run is not on this machine"
-            self._append("run_interrupted", {"run_id": run_id, "reason": reason})
+            self._append("run_interrupted", {"run_id": run_id, "reason": _NOT_HERE})
 
 
 class Writer:
