@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from tests.conftest import PATIENCE_S, Caller, tools, wait_until
-from tests.in_process import InProcessEngine, Training, option, quick_tools, train
+from tests.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
 
 pytestmark = pytest.mark.anyio
 
@@ -237,6 +238,47 @@ async def test_a_name_may_be_declared_anew_against_the_next_baseline_and_compare
     assert unknown.code == "experiment_unknown"
     assert (first.data["verdict"], second.data["verdict"]) == ("WINNER", "LOSER")
     assert [(row["generation"], row["verdict"]) for row in rows] == [(1, "WINNER"), (2, "LOSER")]
+
+
+async def test_a_recorded_result_stays_reachable_after_the_rules_have_changed(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("idea", "--shift", "0.001")
+        before = await call("run_seed", experiment="idea", seed=42)
+        (project / "seedproof.toml").write_text("[rules]\nwinner_sigma = 1.5\n")
+        baseline = await call("run_seed", seed=42)
+        again = await call("run_seed", experiment="idea", seed=42)
+        exact = await call("run_seed", experiment="idea", seed=42, attempt=1)
+        changed = await call("run_seed", experiment="idea", seed=42, flags=["--shift", "9"])
+        others = [
+            await call("run_seed", experiment="idea", **arguments)
+            for arguments in ({}, {"seed": 512}, {"seed": 42, "attempt": 2}, {"queue_all": True})
+        ]
+    assert baseline.data["state"] == "succeeded"
+    assert again.data == exact.data
+    assert again.data["metrics"] == before.data["metrics"]
+    assert again.data["next"]["you_choose"] == ["new_baseline"]
+    assert changed.code == "flags_changed"
+    assert [other.code for other in others] == ["baseline_void"] * 4
+
+
+async def test_a_run_that_a_new_generation_overtook_names_a_call_that_is_allowed(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        engine.held = True
+        await call("run_seed", experiment="idea", flags=["--shift", "0.1"], hypothesis="x", wait_s=0)
+        await call("run_seed", new_baseline="the data was fixed", wait_s=0)
+        # A call that waits for the run when the generation begins sees it so.
+        overtaken = await anyio.to_thread.run_sync(in_process_lab(project, engine).observe, "g1-exp-idea-s42-a1")
+        assert overtaken.next is not None
+        joined = await call(overtaken.next.tool, **overtaken.next.arguments, wait_s=0)
+        engine.held = False
+        engine.release()
+        followed = await call(overtaken.next.tool, **overtaken.next.arguments)
+    assert (overtaken.state, str(overtaken.next)) == ("running", "run_seed(seed=42, attempt=1)")
+    assert (joined.data["run_id"], joined.data["state"]) == ("g2-baseline-s42-a1", "queued")
+    assert (followed.data["run_id"], followed.data["state"]) == ("g2-baseline-s42-a1", "succeeded")
 
 
 # --- waiting ----------------------------------------------------------------------------------

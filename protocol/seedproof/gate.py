@@ -18,6 +18,7 @@ from seedproof.errors import (
     ArmFailed,
     AttemptNotAllowed,
     BadArguments,
+    BaselineRefusal,
     BaselineVoid,
     ControlNotDue,
     NextCall,
@@ -187,7 +188,13 @@ def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
 def _admit_experiment(
     state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]
 ) -> Admission:
-    baseline = present_baseline(state, rules)
+    try:
+        baseline = present_baseline(state, rules)
+    except BaselineRefusal as refusal:
+        recorded = _recorded(state, request, refusal.next_call)
+        if recorded is None:
+            raise
+        return Admission((), recorded.run_id)
     generation = state.generation
     assert generation is not None and request.experiment is not None
     known = generation.experiments.get(request.experiment)
@@ -215,6 +222,23 @@ def _admit_experiment(
             f"{request.experiment}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
         )
     return _admit_seed(arm, look, rules, request, records, following, is_in_the_way)
+
+
+def _recorded(state: State, request: RunRequest, following: NextCall) -> Run | None:
+    """The run of an experiment that is asked for by its key; None where it was never requested.
+
+    Raises:
+        FlagsChanged: It was declared with something else.
+    """
+    generation = state.generation
+    known = None if generation is None else generation.experiments.get(request.experiment or "")
+    if known is None or request.seed is None:
+        return None
+    attempts = state.experiment_arm(known).attempts(request.seed)
+    found = [run for run in attempts if request.attempt in (None, run.attempt)]
+    if found:
+        check_unchanged(known, request, following)
+    return found[-1] if found else None
 
 
 def _is_recorded(arm: Arm, request: RunRequest) -> bool:
