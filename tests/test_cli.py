@@ -61,6 +61,35 @@ def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.Cap
     assert "failed" in out and "no such package" in out
 
 
+def test_flags_stand_behind_two_dashes_as_they_are(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "run", "--all")[0] == 0
+    code, out, err = run(capsys, "run", "muon", "--hypothesis", "it helps", "--", "--shift", "-0.1", "--say=", "--fast")
+    assert code == 1 and "unrecognized arguments: --fast" in out, err
+    code, _, err = run(capsys, "run", "muon", "--seed", "42", "--flags=--shift -0.1 --say= --fast")
+    assert code == 1, err
+    code, _, err = run(capsys, "run", "muon", "--", "--shift", "-0.2")
+    assert code == 3 and err.startswith("flags_changed: ")
+    code, _, err = run(capsys, "run", "muon", "--", "--")
+    assert code == 3 and err.startswith("flags_changed: ")
+
+
+@pytest.mark.parametrize("arguments", [("run", "x", "--flags=--a", "--", "--b"), ("status", "--", "--b")])
+def test_flags_in_two_places_or_for_another_command_are_wrong_usage(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "--" in capsys.readouterr().err
+
+
+def test_the_help_of_run_shows_where_flags_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "seedproof run muon --hypothesis 'a lower loss' -- --lr 0.01" in said
+
+
 def test_flags_that_are_no_command_line_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "run", "muon", "--flags=--a 'open", "--hypothesis", "x")
     assert code == 3
