@@ -215,13 +215,31 @@ async def test_a_report_that_no_ledger_vouches_for_opens_nothing_and_is_kept_asi
         status = await call("check_baseline")
         refused = await call("run_seed", experiment="idea", flags=["--shift", "1"], hypothesis="x")
         await call.measure_baseline()
-        await call("write_report")
+        report = await call("write_report")
         after = await call("check_baseline")
     assert (status.data["phase"], refused.code) == ("unmeasured", "baseline_missing")
     assert [notice["code"] for notice in status.data["notices"]] == ["unverified_report"]
     assert (project / "docs/research/baseline_variance_1M.unverified.md").read_text().startswith("## Baseline")
     assert (project / BASELINE).read_text().startswith("# Baseline Variance (1M tokens)")
     assert after.data["notices"] == []
+    moved = "docs/research/baseline_variance_1M.unverified.md"
+    text = f"{BASELINE} was there and no ledger vouches for it; it is {moved} now."
+    assert report.data["notices"] == [{"code": "report_moved", "message": text}]
+    assert f"Notice (report_moved): {text}" in report.text
+
+
+async def test_every_report_that_no_ledger_vouches_for_is_kept(project: Path) -> None:
+    for number in (1, 2, 3):
+        (project / "docs/research").mkdir(parents=True, exist_ok=True)
+        (project / BASELINE).write_text(f"foreign report {number}")
+        async with quick_tools(project) as call:
+            await call.measure_baseline()
+            await call("write_report")
+        shutil.rmtree(project / ".seedproof")
+        (project / "docs/research/ledger.jsonl").unlink()
+    names = ("unverified", "unverified-2", "unverified-3")
+    kept = [(project / f"docs/research/baseline_variance_1M.{name}.md").read_text() for name in names]
+    assert kept == ["foreign report 1", "foreign report 2", "foreign report 3"]
 
 
 async def test_in_a_fresh_clone_the_mirror_vouches_for_the_baseline_and_open_runs_are_interrupted(

@@ -1,6 +1,7 @@
 """Verdicts and reports on their way into the ledger, and the clean-up that follows them."""
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -100,8 +101,8 @@ class Archive:
             )
         return comparison
 
-    def record_report(self, writer: Writer, rules: Rules, name: str | None) -> Record:
-        """The record of the report; a new one where attempts have come since the last.
+    def record_report(self, writer: Writer, rules: Rules, name: str | None) -> tuple[Record, list[Notice]]:
+        """The record of the report; a new one where attempts have come since the last. And what was moved for it.
 
         The record comes before the file: a crash in between leaves a report that can be made again,
         never one that no record vouches for.
@@ -112,15 +113,15 @@ class Archive:
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
         written = owner.report
         if written is not None and written["runs"] == owner.run_ids:
-            return written
+            return written, []
         path = self._report_path(rules, name)
         relative = str(path.relative_to(self._paths.root))
+        notices = []
         if relative not in state.reports and os.path.lexists(path):
-            # No ledger vouches for it: moved aside, not overwritten.
-            disk.rename(path, path.with_name(f"{path.stem}.unverified.md"))
+            notices = [self._move_aside(path)]
         figure = path.with_suffix(".svg")
         text, drawing = _render(state, generation, name, figure.name)
-        return writer.append(
+        record = writer.append(
             "report_written",
             path=relative,
             sha256=hashlib.sha256(text.encode()).hexdigest(),
@@ -133,6 +134,15 @@ class Archive:
             figures=[str(figure.relative_to(self._paths.root))],
             figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
         )
+        return record, notices
+
+    def _move_aside(self, path: Path) -> Notice:
+        """Keep a report that no ledger vouches for, and every one that was kept before."""
+        names = (self._paths.unverified(path, number) for number in itertools.count(1))
+        aside = next(name for name in names if not os.path.lexists(name))
+        disk.rename(path, aside)
+        old, new = (str(name.relative_to(self._paths.root)) for name in (path, aside))
+        return Notice("report_moved", f"{old} was there and no ledger vouches for it; it is {new} now.")
 
     def _report_path(self, rules: Rules, name: str | None) -> Path:
         if name is None:

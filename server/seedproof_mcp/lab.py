@@ -290,11 +290,11 @@ class Lab:
             config = load_config(self.paths.settings)
             self._require_reportable(self._ledger.refresh(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
-                record = self._archive.record_report(writer, config.rules, name)
+                record, moved = self._archive.record_report(writer, config.rules, name)
                 self._archive.restore(record)
-                removed, freed, notices = self._archive.clean_up(writer, name)
+                removed, freed, left = self._archive.clean_up(writer, name)
                 self._ledger.write_mirror()
-            return self._report_result(record, config.rules, removed, freed, notices)
+            return self._report_result(record, config.rules, removed, freed, [*moved, *left])
 
     def _require_reportable(self, state: State, rules: Rules, name: str | None) -> None:
         if name is None:
