@@ -224,6 +224,33 @@ async def test_the_same_reason_joins_a_generation_without_results_and_another_be
     assert [one["reason"] for one in records(project, "generation_started")] == [None, "new data", "new data"]
 
 
+async def test_a_generation_whose_only_run_was_stopped_is_joined_by_the_same_reason(project: Path) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    async with quick_tools(project, engine) as call:
+        await call("run_seed", new_baseline="new data", wait_s=0)
+        await call("stop_run", run_id="g1-baseline-s42-a1", reason="not yet")
+        engine.held = False
+        joined = await call("run_seed", new_baseline="new data")
+        after = await call("run_seed", new_baseline="new data")
+    assert joined.data["run_id"] == "g1-baseline-s137-a1"
+    assert after.data["run_id"] == "g2-baseline-s42-a1"
+    assert [one["generation"] for one in records(project, "generation_started")] == [1, 2]
+
+
+async def test_a_generation_that_stopped_runs_have_made_void_is_not_joined(project: Path) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    async with quick_tools(project, engine) as call:
+        await call("run_seed", new_baseline="new data", wait_s=0)
+        await call("stop_run", run_id="g1-baseline-s42-a1", reason="too slow")
+        await call("run_seed", seed=42, attempt=2, wait_s=0)
+        await call("stop_run", run_id="g1-baseline-s42-a2", reason="too slow")
+        status = await call("check_baseline")
+        again = await call("run_seed", new_baseline="new data", wait_s=0)
+    assert (status.data["phase"], again.data["run_id"]) == ("void", "g2-baseline-s42-a1")
+
+
 async def test_a_name_may_be_declared_anew_against_the_next_baseline_and_compare_means_that_one(project: Path) -> None:
     async with quick_tools(project) as call:
         await call.measure_baseline()

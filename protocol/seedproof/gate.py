@@ -44,6 +44,8 @@ from seedproof.values import Arm, Role, Run, RunState
 __all__ = ["Admission", "admit", "still_due"]
 
 MAX_WORDS = 2000
+# A run that was stopped or lost says nothing about a baseline: repeating the call still means the same one.
+_BROUGHT_SOMETHING = (RunState.SUCCEEDED, RunState.DIVERGED, RunState.FAILED, RunState.TIMED_OUT)
 
 
 def admit(
@@ -174,12 +176,13 @@ def _first_baseline_call(rules: Rules) -> NextCall:
 
 
 def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
-    """Repeating `new_baseline` with the same reason joins a generation that has nothing finished."""
+    """Repeating `new_baseline` with the same reason joins a generation that has no result or failure yet."""
     generation = state.generation
     if generation is None or generation.reason != request.new_baseline or generation.rules != rules.document():
         return False
     own = (run_id for run_id in generation.run_ids if run_id not in generation.adopted)
-    return all(state.runs[run_id].state.is_active for run_id in own)
+    is_void = baseline_phase(state, rules).phase == "void"  # by two stopped runs that had shown a value
+    return not is_void and not any(state.runs[run_id].state in _BROUGHT_SOMETHING for run_id in own)
 
 
 # --- experiments ------------------------------------------------------------------------------
