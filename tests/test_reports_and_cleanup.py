@@ -303,6 +303,19 @@ async def test_the_report_of_a_name_that_was_declared_anew_prints_the_verdict_be
     assert "Earlier verdict" not in (project / "docs/research/experiment_other_1M.md").read_text()
 
 
+async def test_words_with_control_characters_are_printed_with_them_written_out(project: Path) -> None:
+    words = "it \x1b[31mhelps\x07\u202e\x00 \u4e2d\nand\tmore"
+    async with quick_tools(project) as call:
+        await call("run_seed", new_baseline=words)
+        await call.measure_baseline()
+        await call("run_seed", experiment="idea", flags=["--shift", "-0.1"], hypothesis=words, queue_all=True)
+        await call("write_report", experiment="idea")
+    text = (project / REPORT).read_text()
+    assert "\n> it \\x1b[31mhelps\\x07\\u202e\\x00 \u4e2d\n> and\tmore\n" in text
+    assert "Reason of this generation: it \\x1b[31mhelps\\x07\\u202e\\x00 \u4e2d and more\n" in text
+    assert all(character.isprintable() or character in "\n\t" for character in text)
+
+
 async def test_rules_that_differ_from_the_protocol_are_listed(project: Path) -> None:
     (project / "seedproof.toml").write_text("[rules]\nwinner_sigma = 1.5\ntrain_tokens = 200000\n")
     async with quick_tools(project) as call:

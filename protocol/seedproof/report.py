@@ -9,6 +9,7 @@ from seedproof.campaign import Campaign
 from seedproof.command import training_argv
 from seedproof.confirmation import pairs_of
 from seedproof.evidence import Evidence
+from seedproof.log import escape_hidden
 from seedproof.notices import arm_notices
 from seedproof.prose import Digits, confirmation_lines, evidence_lines, summary_lines
 from seedproof.rules import Rules
@@ -245,12 +246,12 @@ def _large_beside_neutral(comparison: Comparison) -> list[str]:
 
 def _one_line(text: str) -> str:
     """Words that somebody chose, kept from beginning a line: they could forge a heading."""
-    return " ".join(text.split())
+    return escape_hidden(" ".join(text.split()))
 
 
 def _quoted(text: str) -> list[str]:
     lines = text.splitlines() or [""]
-    return [f"> {line}".rstrip() for line in lines]
+    return [f"> {escape_hidden(line)}".rstrip() for line in lines]
 
 
 def _command(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
