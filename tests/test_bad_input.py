@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,39 @@ async def test_a_foreign_ledger_is_refused_by_every_tool_and_left_alone(project:
             answer = await call(tool)
             assert answer.code == "ledger_damaged", answer.text
     assert ledger.read_bytes() == content
+
+
+@pytest.mark.parametrize("place", [".seedproof/ledger.jsonl", "docs/research/ledger.jsonl"])
+async def test_a_folder_in_the_place_of_ledger_or_mirror_is_told_by_every_tool(project: Path, place: str) -> None:
+    arguments: dict[str, dict[str, str]] = {
+        "compare": {"experiment": "a"},
+        "stop_run": {"run_id": "x", "reason": "y"},
+    }
+    async with quick_tools(project) as call:
+        await call("run_seed")
+        (project / place).unlink(missing_ok=True)
+        (project / place).mkdir(parents=True)
+        for number in range(40):  # a folder that is larger than the ledger counts as the longer of the two
+            (project / place / f"{number:0250}").touch()
+        for tool in TOOLS:
+            answer = await call(tool, **arguments.get(tool, {}))
+            assert answer.text.startswith(f"ledger_damaged: {place} cannot be read (Is a directory). "), answer.text
+            assert f"`ls -ld {place}`" in answer.text
+        shutil.rmtree(project / place)
+        assert (await call("check_baseline")).code is None
+
+
+@is_root
+@pytest.mark.parametrize("place", [".seedproof/ledger.jsonl", "docs/research/ledger.jsonl"])
+async def test_a_ledger_that_may_not_be_read_is_told(project: Path, place: str) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call("write_report")
+    (project / place).chmod(0)
+    async with quick_tools(project) as call:
+        answer = await call("check_baseline")
+    (project / place).chmod(0o600)
+    assert answer.text.startswith(f"ledger_damaged: {place} cannot be read (Permission denied). "), answer.text
 
 
 async def test_two_servers_on_one_project_see_the_same_runs(project: Path) -> None:

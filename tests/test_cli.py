@@ -84,6 +84,35 @@ def test_status_tells_of_a_report_that_nobody_vouches_for(here: Path, capsys: py
     assert "Notice (unverified_report): docs/research/baseline_variance_1M.md exists, but no ledger" in out
 
 
+def test_flags_stand_behind_two_dashes_as_they_are(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "run", "--all")[0] == 0
+    code, out, err = run(capsys, "run", "muon", "--hypothesis", "it helps", "--", "--shift", "-0.1", "--say=", "--fast")
+    assert code == 1 and "unrecognized arguments: --fast" in out, err
+    code, _, err = run(capsys, "run", "muon", "--seed", "42", "--flags=--shift -0.1 --say= --fast")
+    assert code == 1, err
+    code, _, err = run(capsys, "run", "muon", "--", "--shift", "-0.2")
+    assert code == 3 and err.startswith("flags_changed: ")
+    code, _, err = run(capsys, "run", "muon", "--", "--")
+    assert code == 3 and err.startswith("flags_changed: ")
+
+
+@pytest.mark.parametrize("arguments", [("run", "x", "--flags=--a", "--", "--b"), ("status", "--", "--b")])
+def test_flags_in_two_places_or_for_another_command_are_wrong_usage(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "--" in capsys.readouterr().err
+
+
+def test_the_help_of_run_shows_where_flags_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "seedproof run muon --hypothesis 'a lower loss' -- --lr 0.01" in said
+
+
 def test_flags_that_are_no_command_line_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "run", "muon", "--flags=--a 'open", "--hypothesis", "x")
     assert code == 3
@@ -106,6 +135,22 @@ def test_init_writes_a_settings_file_once(here: Path, capsys: pytest.CaptureFixt
 def test_a_project_that_is_no_folder_is_told_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "status", "--project", str(tmp_path / "nowhere"))
     assert code == 2 and "nowhere is not a folder" in err
+
+
+def test_a_ledger_that_cannot_be_read_is_told_in_a_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / ".seedproof/ledger.jsonl").mkdir(parents=True)
+    for command in ("status", "check-baseline", "run", "report"):
+        code, out, err = run(capsys, command)
+        assert (code, out) == (3, "")
+        assert err.startswith("ledger_damaged: .seedproof/ledger.jsonl cannot be read (Is a directory). ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which not even root may write to")
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "init", "--project", "/proc")
+    assert (code, out) == (3, "")
+    assert err.startswith("seedproof: seedproof.toml: ")
+    assert err.endswith("; make the project folder writable, or free space.\n")
 
 
 @pytest.mark.parametrize("arguments", [(), ("train",), ("run", "--seed", "many"), ("stop", "x")])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from seedproof.errors import BadSettings
 from seedproof.patterns import PRESETS
-from seedproof.rules import Rules
-from seedproof_mcp.config import TEMPLATE, Settings, load_config
+from seedproof.rules import MetricRule, Rules
+from seedproof_mcp.config import _ALLOWED, TEMPLATE, Settings, load_config
 
 
 def load(folder: Path, text: str | bytes) -> object:
@@ -55,14 +55,33 @@ def test_every_preset_can_be_chosen(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[rules]\nwinner_sigma = 'two'", "line 2: rules.winner_sigma: Input should be a valid number"),
+        ("[rules]\nwinner_sigma = 'two'", "line 2: rules.winner_sigma: allowed is a number above 0."),
         ("[rules]\n\nwinner_sgima = 2.0", "line 3: rules.winner_sgima: Extra inputs are not permitted; allowed here:"),
         ("[setings]\n", "line 1: setings: Extra inputs are not permitted; allowed here: rules, settings"),
-        ("[settings]\ntimeout_min = -1.0", "line 2: settings.timeout_min: Input should be greater than 0"),
-        ("[settings]\nslot = '../up'", "line 2: settings.slot"),
-        ("[settings]\nengine = 'cloud'", "line 2: settings.engine: Input should be 'local'"),
-        ("[settings.env]\nTHREADS = 3", "line 2: settings.env.THREADS: Input should be a valid string"),
-        ("[rules]\nbaseline_seeds = [1, 2]", "line 2: rules.baseline_seeds"),
+        ("[settings]\ntimeout_min = -1.0", "line 2: settings.timeout_min: allowed is a number of minutes above 0."),
+        (
+            "[settings]\nslot = '../up'",
+            "line 2: settings.slot: allowed is a text of 1 to 32 letters, digits, _ and -, which begins",
+        ),
+        ("[settings]\nengine = 'cloud'", 'line 2: settings.engine: allowed is "local".'),
+        (
+            "[settings.env]\nTHREADS = 3",
+            "line 2: settings.env.THREADS: allowed is names of variables, each with a text in quotes, such",
+        ),
+        (
+            "[rules]\nbaseline_seeds = [1, 2]",
+            "line 2: rules.baseline_seeds: allowed is a list of 3 or more: whole numbers from 0 to",
+        ),
+        ("[settings]\ngrace_s = 601.0", "line 2: settings.grace_s: allowed is a number of seconds from 0 to 600."),
+        ("[settings]\ntimeout_min = 'soon'", "line 2: settings.timeout_min: allowed is a number of minutes above 0."),
+        ("[rules]\ntrain_tokens = 1.5", "line 2: rules.train_tokens: allowed is a whole number from 1 on."),
+        ("[rules]\ntrain_tokens = 0", "line 2: rules.train_tokens: allowed is a whole number from 1 on."),
+        (
+            "[rules]\nbaseline_seeds = [1, 2, 'x']",
+            "line 2: rules.baseline_seeds.2: allowed is a list of 3 or more: whole",
+        ),
+        ("[rules.metric]\nname = 'x'\npattern = 3", "line 3: rules.metric.pattern: allowed is a regular expression"),
+        ("[rules.metric]\npattern = 'a(?P<value>.)'", "line 1: rules.metric.name: allowed is a text of 1 to 64 of a-z"),
         ("[rules]\nbaseline_seeds = [1, 2, 2]", "seeds are distinct integers"),
         ("[rules.metric]\nname = 'x'\npattern = '('", "pattern"),
         ("[rules.metric]\nname = 'x'\npattern = 'loss (.*)'", "value"),
@@ -70,7 +89,7 @@ def test_every_preset_can_be_chosen(tmp_path: Path, name: str) -> None:
         ("[rules\n", "not valid TOML"),
         ("x = " + "[" * 5000, "not valid TOML"),
         (b"\xff\xfe", "cannot be read"),
-        ("rules = 3", "rules: Input should be an object"),
+        ("rules = 3", "rules: allowed is a table, written [rules]."),
     ],
 )
 def test_a_mistake_is_told_with_line_key_and_what_is_allowed(tmp_path: Path, text: str | bytes, says: str) -> None:
@@ -79,6 +98,11 @@ def test_a_mistake_is_told_with_line_key_and_what_is_allowed(tmp_path: Path, tex
     assert says in caught.value.message
     assert "\n" not in caught.value.message
     assert caught.value.next_call.tool == "check_baseline"
+
+
+def test_every_key_says_in_words_what_it_may_be() -> None:
+    keys = {*Rules.model_fields, *MetricRule.model_fields, *Settings.model_fields, "rules", "settings"}
+    assert set(_ALLOWED) == keys
 
 
 def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:

@@ -165,6 +165,29 @@ def test_runs_of_an_adopted_mirror_that_had_not_ended_are_interrupted(paths: Pro
     assert "not on this machine" in str(state.runs["g1-baseline-s42-a1"].reason)
 
 
+def test_an_open_run_of_a_mirror_is_seen_as_interrupted_until_the_mirror_says_how_it_ended(
+    paths: ProjectPaths, tmp_path: Path
+) -> None:
+    elsewhere = ProjectPaths(tmp_path / "elsewhere")
+    ledger = Ledger(elsewhere)
+    run = {"run_id": "g1-baseline-s42-a1", "generation": 1, "role": "measure", "arm": "baseline", "experiment": None}
+    with ledger.writing() as writer:
+        writer.append("generation_started", generation=1, rules=Rules().document(), reason=None)
+        writer.append("run_requested", **run, seed=42, attempt=1)
+    paths.research.mkdir(parents=True)
+    shutil.copy(elsewhere.ledger, paths.mirror)
+    reader = Ledger(paths)
+    seen = reader.refresh()
+    assert (seen.runs["g1-baseline-s42-a1"].state, list(seen.active)) == ("interrupted", [])
+    assert "not on this machine" in str(seen.runs["g1-baseline-s42-a1"].reason)
+    assert seen.head == ledger.state.head
+    with ledger.writing() as writer:
+        writer.append("run_finished", run_id=run["run_id"], state="failed", reason="exit code 1", metrics={})
+    shutil.copy(elsewhere.ledger, paths.mirror)
+    assert reader.refresh().runs["g1-baseline-s42-a1"].state == "failed"
+    assert not paths.state.exists()
+
+
 @pytest.mark.parametrize("longer", ["ledger", "mirror"])
 def test_where_one_continues_the_other_the_longer_counts(paths: ProjectPaths, longer: str) -> None:
     ledger = mirrored(paths, "a")

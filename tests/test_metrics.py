@@ -123,6 +123,13 @@ BAR = "Epoch 0: 100%|████| 2/2 [00:00<00:00, 150.1it/s, v_num=0, train_l
         ("Step 1 | val_loss: 4.1 | best_val_loss: 0.1", "4.1"),
         ("lr=0.02400]Step 300: Val Loss: 3.8734, Val Acc: 0.1", "3.8734"),
         ("val_loss: 4.3 | val_loss: 4.2", "4.2"),
+        ("Step 1 | val_loss: 4.1 | best | val_loss: 0.1 | val_loss: 0.2", "4.1"),
+        ("Step 1 | val_loss: 4.1 | saving checkpoint", "4.1"),
+        ("step 5 | best_acc: 0.5 | load_time=0.1 val_loss=4.1", "4.1"),
+        ("Step 5: val_loss=4.1, acc=0.3", "4.1"),
+        ("Epoch 3, val_loss: 4.1", "4.1"),
+        ("loss(train)=3.1 | val_loss: 4.1", "4.1"),
+        ("checkpoint.py:12 | INFO | val_loss: 4.1", "4.1"),
     ],
 )
 def test_the_default_reads(line: str, value: str) -> None:
@@ -173,6 +180,24 @@ def test_the_default_reads(line: str, value: str) -> None:
         "valid on 'valid' subset | loss 6.84 | best_loss 6.84088",
         "[500]\teval-logloss:0.41906\ttrain-logloss:0.160439",
         "val_bpb:          0.997900",
+        "Namespace(seed=1, val_loss=0.3)",
+        "TrainConfig(lr=0.1, val_loss=0.5, seed=1)",
+        "TrainConfig(betas=(0.9, 0.95), val_loss=0.5, seeds=[1])",
+        "args: val_loss=0.1 lr=2",
+        "args: lr=2 val_loss=0.1",
+        "config: lr=1, val_loss=0.4",
+        "def f(self, epoch, val_loss=0):",
+        "logs = dict(acc=1, val_loss=0.5)",
+        "log.info('x', val_loss=3)",
+        "print(f'step {n}', val_loss: 3)",
+        "Best: val_loss: 0.1",
+        "Best epoch: 4 | val_loss: 0.1",
+        "Restoring best weights: epoch 3 val_loss: 0.1",
+        "| best | val_loss: 0.1 |",
+        "loading checkpoint: epoch=3, val_loss=0.26",
+        "Loaded ckpt at step 3 | val_loss: 0.26",
+        "Resuming from step 100, val_loss: 3.1",
+        "Saved model | val_loss: 3.1",
     ],
 )
 def test_the_default_does_not_read(line: str) -> None:
@@ -447,7 +472,20 @@ def test_a_value_is_found_wherever_it_stands(filler: bytes, copies: int) -> None
     assert (got.text, got.line) == ("4.5", before.count(b"\n") + 2)
 
 
-@pytest.mark.parametrize("line", [b":" * SEGMENT_LIMIT, b" " * SEGMENT_LIMIT, b"1," * 32_000, b"|" * SEGMENT_LIMIT])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b":" * SEGMENT_LIMIT,
+        b" " * SEGMENT_LIMIT,
+        b"1," * 32_000,
+        b"|" * SEGMENT_LIMIT,
+        b"best " * 12_000,
+        b"a(" * 32_000,
+        b"args: " * 10_000,
+        b"," * SEGMENT_LIMIT,
+        b"val_loss best " * 4_000,
+    ],
+)
 def test_a_hostile_line_does_not_stop_the_default(line: bytes) -> None:
     assert read(line[: SEGMENT_LIMIT - 9] + b" val_loss", VAL_LOSS) is None
 

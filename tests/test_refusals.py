@@ -419,7 +419,7 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     ),
     (
         (
-            "bad_settings: seedproof.toml, line 3: settings.timeout_min: Input should be a valid number. Next: "
+            "bad_settings: seedproof.toml, line 3: settings.timeout_min: allowed is a number of minutes above 0. Next: "
             "check_baseline()"
         ),
         {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Caller
+from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
 from tests.in_process import InProcessEngine, Training, option, quick_tools, train
 
 pytestmark = pytest.mark.anyio
@@ -67,9 +67,47 @@ async def test_a_report_names_no_folder_of_this_machine_and_every_attempt(projec
     text = (project / REPORT).read_text()
     assert str(project) not in text
     assert "/usr" not in text
+    assert "/tmp" not in text
     assert "| idea | 137 | 1 | failed | - | 2.00 | - | exit code 1 |" in text
     assert re.search(r"\| idea \| 137 \| 2 \| succeeded \| 3\.9\d+ \| 2\.00 \| 100 \|", text)
     assert text.rstrip().endswith("at 1M tokens, on this validation set.")
+
+
+async def test_an_absolute_path_in_command_or_flags_is_shortened_in_the_report_and_kept_in_the_ledger(
+    project: Path,
+) -> None:
+    data = project / "data/x.bin"
+    command = ["{python}", str(project / "train_llm.py"), "--seed", "{seed}", "{flags}", "--output_dir", "{output_dir}"]
+    (project / "seedproof.toml").write_text(f"[rules]\ncommand = {json.dumps(command)}\n")
+    flags = ["--data", str(data), f"--other={data}", "--root", "/", "--shift", "-0.1"]
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("idea", *flags)
+        await call("write_report")
+        await call("write_report", experiment="idea")
+    for path in (BASELINE, REPORT):
+        text = (project / path).read_text()
+        assert str(project) not in text
+        assert "python …/project/train_llm.py --seed 42 " in text
+        assert '"…/project/train_llm.py", "--seed"' in text
+    assert 'flags: ["--data", "…/data/x.bin", "--other=…/data/x.bin", "--root", "…/", "--shift", "-0.1"]' in text
+    assert "--data …/data/x.bin --other=…/data/x.bin --root …/ --shift -0.1" in text
+    assert '"\\u2026/data/x.bin"' in text.partition("## Machine Readable")[2]
+    assert json.dumps(str(data)) in (project / ".seedproof/ledger.jsonl").read_text()
+
+
+async def test_an_interpreter_that_is_missing_is_named_in_the_report_without_its_folder(project: Path) -> None:
+    (project / "seedproof.toml").write_text('[settings]\npython = "/nonexistent/secret/python"\n')
+    async with tools(project) as call:
+        failed = await call("run_seed", wait_s=PATIENCE_S)
+        (project / "seedproof.toml").unlink()
+        await call("run_seed", seed=42, attempt=2, wait_s=PATIENCE_S)
+        await call.measure_baseline()
+        await call("write_report")
+    assert failed.data["reason"] == "the training could not be started: python: No such file or directory"
+    text = (project / BASELINE).read_text()
+    assert "could not be started: python: No such file or directory |" in text
+    assert "secret" not in text
 
 
 async def test_the_checkpoints_of_the_reported_runs_are_removed_and_counted_and_no_others(project: Path) -> None:
@@ -101,7 +139,74 @@ async def test_a_link_in_a_checkpoint_folder_is_removed_and_its_target_stays(pro
         report = await call("write_report")
     assert (precious / "thesis.tex").read_text() == "ten years"
     assert not folder.exists()
-    assert len(report.data["removed"]) == 5
+    assert len(report.data["removed"]) == 4
+    (notice,) = report.data["notices"]
+    assert notice["code"] == "not_removed"
+    assert "checkpoints/baseline_1M_seed137" in notice["message"]
+    assert "checkpoints/baseline_1M_seed42" not in notice["message"]
+    assert (project / "checkpoints/baseline_1M_seed137").is_symlink()
+
+
+async def test_what_a_link_in_place_of_the_checkpoints_leads_to_is_left_and_named(
+    project: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for seed in SEEDS:
+        (elsewhere / f"baseline_1M_seed{seed}").mkdir(parents=True)
+        (elsewhere / f"baseline_1M_seed{seed}/precious").write_text("ten years")
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        (project / "checkpoints").rename(project / "mine")
+        (project / "checkpoints").symlink_to(elsewhere)
+        report = await call("write_report")
+        again = await call("write_report")
+        (project / "checkpoints").unlink()
+        (project / "mine").rename(project / "checkpoints")
+        last = await call("write_report")
+    assert len(list(elsewhere.glob("*/precious"))) == 5
+    assert (report.data["removed"], report.data["freed_bytes"]) == ([], 0)
+    assert report.data["notices"] == again.data["notices"]
+    assert [notice["code"] for notice in report.data["notices"]] == ["not_removed"]
+    assert all(f"checkpoints/baseline_1M_seed{seed}" in report.data["notices"][0]["message"] for seed in SEEDS)
+    assert (len(last.data["removed"]), last.data["freed_bytes"], last.data["notices"]) == (5, 5 * 1000, [])
+
+
+async def test_checkpoints_may_be_a_link_to_a_larger_disk(project: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "not_ours").mkdir()
+    (project / "checkpoints").symlink_to(disk)
+    failing = [True]
+
+    def fails_once(argv: Sequence[str]) -> Training:
+        return Training("out of memory\n", 1, {"half.bin": "x"}) if failing[0] else train(argv)
+
+    async with quick_tools(project, InProcessEngine(fails_once)) as call:
+        await call("run_seed")
+        assert (disk / "baseline_1M_seed42/half.bin").exists()
+        failing[0] = False
+        again = await call("run_seed", seed=42, attempt=2)
+        assert not (disk / "baseline_1M_seed42/half.bin").exists()
+        await call("run_seed", queue_all=True)
+        report = await call("write_report")
+    assert again.data["state"] == "succeeded"
+    assert (len(report.data["removed"]), report.data["notices"]) == (5, [])
+    assert [path.name for path in disk.iterdir()] == ["not_ours"]
+    assert (project / "checkpoints").is_symlink()
+
+
+async def test_a_folder_that_took_the_place_of_a_failed_attempts_is_not_removed_for_the_next_one(
+    project: Path,
+) -> None:
+    engine = InProcessEngine(lambda argv: Training("out of memory\n", 1))
+    async with quick_tools(project, engine) as call:
+        await call("run_seed")
+        (project / "checkpoints/baseline_1M_seed42").rename(project / "kept")
+        (project / "checkpoints/baseline_1M_seed42").mkdir()
+        (project / "checkpoints/baseline_1M_seed42/precious").write_text("ten years")
+        refused = await call("run_seed", seed=42, attempt=2)
+    assert refused.code == "output_exists"
+    assert (project / "checkpoints/baseline_1M_seed42/precious").read_text() == "ten years"
 
 
 async def test_a_report_that_no_ledger_vouches_for_opens_nothing_and_is_kept_aside(project: Path) -> None:
@@ -111,13 +216,31 @@ async def test_a_report_that_no_ledger_vouches_for_opens_nothing_and_is_kept_asi
         status = await call("check_baseline")
         refused = await call("run_seed", experiment="idea", flags=["--shift", "1"], hypothesis="x")
         await call.measure_baseline()
-        await call("write_report")
+        report = await call("write_report")
         after = await call("check_baseline")
     assert (status.data["phase"], refused.code) == ("unmeasured", "baseline_missing")
     assert [notice["code"] for notice in status.data["notices"]] == ["unverified_report"]
     assert (project / "docs/research/baseline_variance_1M.unverified.md").read_text().startswith("## Baseline")
     assert (project / BASELINE).read_text().startswith("# Baseline Variance (1M tokens)")
     assert after.data["notices"] == []
+    moved = "docs/research/baseline_variance_1M.unverified.md"
+    text = f"{BASELINE} was there and no ledger vouches for it; it is {moved} now."
+    assert report.data["notices"] == [{"code": "report_moved", "message": text}]
+    assert f"Notice (report_moved): {text}" in report.text
+
+
+async def test_every_report_that_no_ledger_vouches_for_is_kept(project: Path) -> None:
+    for number in (1, 2, 3):
+        (project / "docs/research").mkdir(parents=True, exist_ok=True)
+        (project / BASELINE).write_text(f"foreign report {number}")
+        async with quick_tools(project) as call:
+            await call.measure_baseline()
+            await call("write_report")
+        shutil.rmtree(project / ".seedproof")
+        (project / "docs/research/ledger.jsonl").unlink()
+    names = ("unverified", "unverified-2", "unverified-3")
+    kept = [(project / f"docs/research/baseline_variance_1M.{name}.md").read_text() for name in names]
+    assert kept == ["foreign report 1", "foreign report 2", "foreign report 3"]
 
 
 async def test_in_a_fresh_clone_the_mirror_vouches_for_the_baseline_and_open_runs_are_interrupted(
@@ -133,9 +256,13 @@ async def test_in_a_fresh_clone_the_mirror_vouches_for_the_baseline_and_open_run
     shutil.rmtree(project / "checkpoints")
     async with quick_tools(project) as call:
         status = await call("check_baseline")
+        listed = await call("list_experiments")
+        stopped = await call("stop_run", run_id="g1-exp-open-s42-a1", reason="seen to be running")
+        assert not (project / ".seedproof").exists()
         judged = await call("compare", experiment="idea")
         again = await call("run_seed", experiment="open", seed=42, attempt=2)
     assert status.data["phase"] == "ready"
+    assert (listed.data["running"], listed.data["queued"], stopped.code) == (None, 0, "run_ended")
     assert judged.data["verdict"] == "WINNER"
     assert (again.data["state"], again.data["attempt"]) == ("succeeded", 2)
     lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
@@ -187,6 +314,42 @@ async def test_reports_after_a_new_generation_print_its_reason_and_the_means_bef
     text = (project / BASELINE).read_text()
     assert "- Reason of this generation: the data was fixed" in text
     assert re.search(r"- Earlier generation 1: mean 4\.\d+ over 5 seeds", text)
+
+
+async def test_the_report_of_a_name_that_was_declared_anew_prints_the_verdict_before(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await a_study(call)
+        first = (project / REPORT).read_text()
+        await call("run_seed", new_baseline="the data was fixed")
+        await call.measure_baseline()
+        await call.measure("idea", "--shift", "0.1")
+        await call("write_report", experiment="idea")
+        await call.measure("other", "--shift", "0.2")
+        await call("write_report", experiment="other")
+    text = (project / REPORT).read_text()
+    ((headline, seq),) = re.findall(
+        r"^- Earlier verdict on this name, generation 1: (.+) \(record #(\d+)\)$", text, re.MULTILINE
+    )
+    assert headline.startswith("WINNER (unconfirmed): ")
+    assert headline in first
+    lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
+    assert json.loads(lines[int(seq) - 1])["kind"] == "verdict_issued"
+    assert "## Verdict: LOSER" in text
+    assert "Earlier verdict" not in first
+    assert "Earlier verdict" not in (project / "docs/research/experiment_other_1M.md").read_text()
+
+
+async def test_words_with_control_characters_are_printed_with_them_written_out(project: Path) -> None:
+    words = "it \x1b[31mhelps\x07\u202e\x00 \u4e2d\nand\tmore"
+    async with quick_tools(project) as call:
+        await call("run_seed", new_baseline=words)
+        await call.measure_baseline()
+        await call("run_seed", experiment="idea", flags=["--shift", "-0.1"], hypothesis=words, queue_all=True)
+        await call("write_report", experiment="idea")
+    text = (project / REPORT).read_text()
+    assert "\n> it \\x1b[31mhelps\\x07\\u202e\\x00 \u4e2d\n> and\tmore\n" in text
+    assert "Reason of this generation: it \\x1b[31mhelps\\x07\\u202e\\x00 \u4e2d and more\n" in text
+    assert all(character.isprintable() or character in "\n\t" for character in text)
 
 
 async def test_rules_that_differ_from_the_protocol_are_listed(project: Path) -> None:

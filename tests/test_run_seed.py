@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from tests.conftest import PATIENCE_S, Caller, tools, wait_until
-from tests.in_process import InProcessEngine, Training, option, quick_tools, train
+from tests.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +74,51 @@ async def test_two_more_seeds_are_due_only_within_two_sigma(project: Path) -> No
         far = await call("run_seed", experiment="far", seed=256)
     assert (near.data["remaining"], near.next) == (2, "run_seed(experiment='near', seed=512)")
     assert (far.data["remaining"], far.next) == (0, "compare(experiment='far')")
+
+
+async def test_the_same_flags_cannot_be_queued_under_several_names_before_a_result_lands(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        engine.held = True
+        declared = {"flags": ["--shift", "0.001"], "hypothesis": "x", "queue_all": True, "wait_s": 0}
+        first = await call("run_seed", experiment="a", **declared)
+        others = [await call("run_seed", experiment=name, **declared) for name in ("b", "c")]
+        engine.held = False
+        engine.release()
+        followed = await call("run_seed", **others[0].data["next"]["arguments"])
+    assert first.data["state"] == "running"
+    for other in others:
+        assert other.text.startswith("flags_duplicate: a has the same flags and is being measured")
+        assert other.next == "run_seed(experiment='a', seed=42, attempt=1)"
+    assert followed.data["state"] == "succeeded"
+    assert len(records(project, "experiment_declared")) == 1
+
+
+async def test_an_arm_that_only_crashed_is_not_retried_once_another_name_has_shown_its_metric(project: Path) -> None:
+    broken = [True]
+
+    def mended_later(argv: Sequence[str]) -> Training:
+        is_broken = "--shift" in argv and broken[0]
+        return Training("Traceback: no such package\n", 1) if is_broken else train(argv)
+
+    async with quick_tools(project, InProcessEngine(mended_later)) as call:
+        await call.measure_baseline()
+        await call("write_report")
+        crashed = await call("run_seed", experiment="a", flags=["--shift", "0.001"], hypothesis="x")
+        broken[0] = False
+        second = await call("run_seed", experiment="b", flags=["--shift=0.001"], hypothesis="x")
+        retried = await call("run_seed", experiment="a", seed=42, attempt=2)
+        going_on = await call("run_seed", experiment="a", seed=137)
+        recorded = await call("run_seed", experiment="a", seed=42)
+        listed = await call("list_experiments")
+    assert (crashed.data["state"], second.data["state"]) == ("failed", "succeeded")
+    for refused in (retried, going_on):
+        assert refused.text.startswith("flags_duplicate: b has the same flags and has been measured")
+        assert refused.next == "run_seed(experiment='b', seed=137)"
+    assert recorded.data["state"] == "failed"
+    assert recorded.data["next"]["you_choose"] == ["experiment", "flags", "hypothesis"]
+    assert listed.next == "run_seed(experiment='b', seed=137)"
 
 
 # --- attempts ---------------------------------------------------------------------------------
@@ -212,6 +258,33 @@ async def test_the_same_reason_joins_a_generation_without_results_and_another_be
     assert [one["reason"] for one in records(project, "generation_started")] == [None, "new data", "new data"]
 
 
+async def test_a_generation_whose_only_run_was_stopped_is_joined_by_the_same_reason(project: Path) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    async with quick_tools(project, engine) as call:
+        await call("run_seed", new_baseline="new data", wait_s=0)
+        await call("stop_run", run_id="g1-baseline-s42-a1", reason="not yet")
+        engine.held = False
+        joined = await call("run_seed", new_baseline="new data")
+        after = await call("run_seed", new_baseline="new data")
+    assert joined.data["run_id"] == "g1-baseline-s137-a1"
+    assert after.data["run_id"] == "g2-baseline-s42-a1"
+    assert [one["generation"] for one in records(project, "generation_started")] == [1, 2]
+
+
+async def test_a_generation_that_stopped_runs_have_made_void_is_not_joined(project: Path) -> None:
+    engine = InProcessEngine()
+    engine.held = True
+    async with quick_tools(project, engine) as call:
+        await call("run_seed", new_baseline="new data", wait_s=0)
+        await call("stop_run", run_id="g1-baseline-s42-a1", reason="too slow")
+        await call("run_seed", seed=42, attempt=2, wait_s=0)
+        await call("stop_run", run_id="g1-baseline-s42-a2", reason="too slow")
+        status = await call("check_baseline")
+        again = await call("run_seed", new_baseline="new data", wait_s=0)
+    assert (status.data["phase"], again.data["run_id"]) == ("void", "g2-baseline-s42-a1")
+
+
 async def test_a_name_may_be_declared_anew_against_the_next_baseline_and_compare_means_that_one(project: Path) -> None:
     async with quick_tools(project) as call:
         await call.measure_baseline()
@@ -226,6 +299,47 @@ async def test_a_name_may_be_declared_anew_against_the_next_baseline_and_compare
     assert unknown.code == "experiment_unknown"
     assert (first.data["verdict"], second.data["verdict"]) == ("WINNER", "LOSER")
     assert [(row["generation"], row["verdict"]) for row in rows] == [(1, "WINNER"), (2, "LOSER")]
+
+
+async def test_a_recorded_result_stays_reachable_after_the_rules_have_changed(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("idea", "--shift", "0.001")
+        before = await call("run_seed", experiment="idea", seed=42)
+        (project / "seedproof.toml").write_text("[rules]\nwinner_sigma = 1.5\n")
+        baseline = await call("run_seed", seed=42)
+        again = await call("run_seed", experiment="idea", seed=42)
+        exact = await call("run_seed", experiment="idea", seed=42, attempt=1)
+        changed = await call("run_seed", experiment="idea", seed=42, flags=["--shift", "9"])
+        others = [
+            await call("run_seed", experiment="idea", **arguments)
+            for arguments in ({}, {"seed": 512}, {"seed": 42, "attempt": 2}, {"queue_all": True})
+        ]
+    assert baseline.data["state"] == "succeeded"
+    assert again.data == exact.data
+    assert again.data["metrics"] == before.data["metrics"]
+    assert again.data["next"]["you_choose"] == ["new_baseline"]
+    assert changed.code == "flags_changed"
+    assert [other.code for other in others] == ["baseline_void"] * 4
+
+
+async def test_a_run_that_a_new_generation_overtook_names_a_call_that_is_allowed(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        engine.held = True
+        await call("run_seed", experiment="idea", flags=["--shift", "0.1"], hypothesis="x", wait_s=0)
+        await call("run_seed", new_baseline="the data was fixed", wait_s=0)
+        # A call that waits for the run when the generation begins sees it so.
+        overtaken = await anyio.to_thread.run_sync(in_process_lab(project, engine).observe, "g1-exp-idea-s42-a1")
+        assert overtaken.next is not None
+        joined = await call(overtaken.next.tool, **overtaken.next.arguments, wait_s=0)
+        engine.held = False
+        engine.release()
+        followed = await call(overtaken.next.tool, **overtaken.next.arguments)
+    assert (overtaken.state, str(overtaken.next)) == ("running", "run_seed(seed=42, attempt=1)")
+    assert (joined.data["run_id"], joined.data["state"]) == ("g2-baseline-s42-a1", "queued")
+    assert (followed.data["run_id"], followed.data["state"]) == ("g2-baseline-s42-a1", "succeeded")
 
 
 # --- waiting ----------------------------------------------------------------------------------

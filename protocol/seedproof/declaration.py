@@ -17,11 +17,11 @@ from seedproof.errors import (
     NextCall,
 )
 from seedproof.events import Experiment, State
-from seedproof.phases import experiment_next, new_experiment_call
+from seedproof.phases import experiment_next, new_experiment_call, tried_twins
 from seedproof.rules import Rules
 from seedproof.values import Baseline, Role
 
-__all__ = ["Admission", "RunRequest", "check_declaration", "check_name", "check_unchanged", "declaration"]
+__all__ = ["Admission", "RunRequest", "check_declaration", "check_name", "check_unchanged", "declaration", "duplicate"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -113,14 +113,20 @@ def check_declaration(state: State, baseline: Baseline, request: RunRequest) -> 
 
 def _check_not_tried(state: State, baseline: Baseline, request: RunRequest) -> None:
     assert state.generation is not None
-    wanted = normalise_flags(request.flags or ())
-    for other in state.generation.experiments.values():
-        same = normalise_flags(other.flags) == wanted and other.code_change == request.code_change
-        if same and any(baseline.rules.metric.name in run.metrics for run in state.experiment_arm(other).runs):
-            raise FlagsDuplicate(
-                f"{other.name} has the same flags and has been measured; a new name is not a new chance.",
-                experiment_next(state, other, baseline),
-            )
+    twins = tried_twins(state, state.generation, request.flags or (), request.code_change, baseline.rules)
+    if twins:
+        raise duplicate(state, twins[0], baseline)
+
+
+def duplicate(state: State, other: Experiment, baseline: Baseline) -> FlagsDuplicate:
+    """The refusal that names the experiment with the same flags, and goes on with that one."""
+    name = baseline.rules.metric.name
+    is_shown = any(name in run.metrics for run in state.experiment_arm(other).runs)
+    return FlagsDuplicate(
+        f"{other.name} has the same flags and {'has been' if is_shown else 'is being'} measured; "
+        "a new name is not a new chance.",
+        experiment_next(state, other, baseline),
+    )
 
 
 def check_unchanged(known: Experiment, request: RunRequest, following: NextCall) -> None:

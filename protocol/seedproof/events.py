@@ -233,6 +233,12 @@ class State:
         self.seq, self.head = record["seq"], record["hash"]
         self.began = self.began or record["time"]
 
+    def interrupt_active(self, reason: str) -> None:
+        """See every open run as interrupted, before a record says so; no further record may follow."""
+        for run_id in self.active:
+            self.runs[run_id] = replace(self.runs[run_id], state=RunState.INTERRUPTED, reason=reason)
+        self.active.clear()
+
     def _on_generation_started(self, record: Record) -> None:
         number = record["generation"]
         if number != len(self.generations) + 1:
@@ -345,6 +351,7 @@ class State:
         self.runs[run.run_id] = replace(
             run,
             state=state,
+            output_id=tuple(record["output_id"]) if record.get("output_id") else None,
             metrics=metrics,
             wall_time_s=record.get("wall_time_s"),
             reason=record.get("reason"),

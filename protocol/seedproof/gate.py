@@ -4,12 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seedproof.command import output_dir
-from seedproof.declaration import Admission, RunRequest, check_declaration, check_name, check_unchanged, declaration
+from seedproof.declaration import (
+    Admission,
+    RunRequest,
+    check_declaration,
+    check_name,
+    check_unchanged,
+    declaration,
+    duplicate,
+)
 from seedproof.design import Look, Step, confirm_look, may_retry, next_look
 from seedproof.errors import (
     ArmFailed,
     AttemptNotAllowed,
     BadArguments,
+    BaselineRefusal,
     BaselineVoid,
     ConfirmNotDue,
     ControlNotDue,
@@ -22,6 +31,7 @@ from seedproof.errors import (
 from seedproof.events import State, run_id_of
 from seedproof.fresh import admit_confirmation
 from seedproof.phases import (
+    barring_twin,
     baseline_next,
     baseline_phase,
     experiment_next,
@@ -35,6 +45,8 @@ from seedproof.values import Arm, Role, Run, RunState
 __all__ = ["Admission", "admit", "still_due"]
 
 MAX_WORDS = 2000
+# A run that was stopped or lost says nothing about a baseline: repeating the call still means the same one.
+_BROUGHT_SOMETHING = (RunState.SUCCEEDED, RunState.DIVERGED, RunState.FAILED, RunState.TIMED_OUT)
 
 
 def admit(
@@ -163,12 +175,13 @@ def _first_baseline_call(rules: Rules) -> NextCall:
 
 
 def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
-    """Repeating `new_baseline` with the same reason joins a generation that has nothing finished."""
+    """Repeating `new_baseline` with the same reason joins a generation that has no result or failure yet."""
     generation = state.generation
     if generation is None or generation.reason != request.new_baseline or generation.rules != rules.document():
         return False
     own = (run_id for run_id in generation.run_ids if run_id not in generation.adopted)
-    return all(state.runs[run_id].state.is_active for run_id in own)
+    is_void = baseline_phase(state, rules).phase == "void"  # by two stopped runs that had shown a value
+    return not is_void and not any(state.runs[run_id].state in _BROUGHT_SOMETHING for run_id in own)
 
 
 # --- experiments ------------------------------------------------------------------------------
@@ -177,7 +190,13 @@ def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
 def _admit_experiment(
     state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]
 ) -> Admission:
-    baseline = present_baseline(state, rules)
+    try:
+        baseline = present_baseline(state, rules)
+    except BaselineRefusal as refusal:
+        recorded = _recorded(state, request, refusal.next_call)
+        if recorded is None:
+            raise
+        return Admission((), recorded.run_id)
     generation = state.generation
     assert generation is not None and request.experiment is not None
     known = generation.experiments.get(request.experiment)
@@ -196,12 +215,32 @@ def _admit_experiment(
         following = experiment_next(state, known, baseline)
         check_unchanged(known, request, following)
         arm = state.experiment_arm(known)
+        twin = barring_twin(state, known, rules)
+        if twin is not None and not _is_recorded(arm, request):
+            raise duplicate(state, twin, baseline)
     look = next_look(arm, baseline, rules)
     if look.failed and not _is_recorded(arm, request):
         raise ArmFailed(
             f"{request.experiment}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
         )
     return _admit_seed(arm, look, rules, request, records, following, is_in_the_way)
+
+
+def _recorded(state: State, request: RunRequest, following: NextCall) -> Run | None:
+    """The run of an experiment that is asked for by its key; None where it was never requested.
+
+    Raises:
+        FlagsChanged: It was declared with something else.
+    """
+    generation = state.generation
+    known = None if generation is None else generation.experiments.get(request.experiment or "")
+    if known is None or request.seed is None:
+        return None
+    attempts = state.experiment_arm(known).attempts(request.seed)
+    found = [run for run in attempts if request.attempt in (None, run.attempt)]
+    if found:
+        check_unchanged(known, request, following)
+    return found[-1] if found else None
 
 
 def _is_recorded(arm: Arm, request: RunRequest) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "clean_line",
     "count_newlines",
     "decode_segment",
+    "escape_hidden",
     "mask_secrets",
     "safe_tail",
     "split_lines",
@@ -228,7 +229,7 @@ def safe_tail(log_tail: bytes, max_lines: int = 40, max_bytes: int = 4096) -> st
         max_bytes: At most this many bytes of UTF-8; what is too much is cut at the front.
     """
     lines = [_last_state(line) for line in log_tail[-_TAIL_BYTES:].rstrip().split(b"\n")]
-    visible = "\n".join(_escape(line) for line in lines[max(0, len(lines) - max_lines) :])
+    visible = "\n".join(escape_hidden(line) for line in lines[max(0, len(lines) - max_lines) :])
     shown = _FENCE.sub(_break_fence, mask_secrets(visible)) if max_lines > 0 else ""
     encoded = shown.encode()
     # `ignore` drops only the rest of a character whose first bytes were cut off.
@@ -249,7 +250,8 @@ def _last_state(line: bytes) -> str:
     return last.decode("utf-8", "replace")[-_SHOWN_LINE_CHARS:]
 
 
-def _escape(line: str) -> str:
+def escape_hidden(line: str) -> str:
+    """The text with control, invisible and reordering characters written out, such as `\\x1b`."""
     return line if line.isprintable() else "".join(map(_escape_character, line))
 
 

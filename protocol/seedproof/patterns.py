@@ -19,22 +19,36 @@ NUMBER: Final = (
 # ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
 # Look-behinds stand after the character they ask about: `re` rejects such alternatives at once.
 _BEFORE_LABEL: Final = (
-    r"(?:[|,;:\[\])>]\s*|-(?<!\S-)\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
-    r"|[0-9](?<![a-z0-9_.][0-9])[0-9.,]{0,20}[a-z%/]{0,8}\s+"  # a number with its unit: `Epoch 3 `
-    r"|[:=]\S{1,40}\s+"  # another pair: `step:1490/1490 `
+    r"(?:[|;:\[\])>]\s*|-(?<!\S-)\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
+    r"|,\s*(?!val.loss=(?![^\[\]]{1,400}\]))"  # a comma; before `val_loss=` in brackets only, as Lightning prints
+    r"|[0-9](?<![a-z0-9_.][0-9])[0-9.,]{0,20}[a-z%/]{0,8}(?<!,)\s+"  # a number with its unit: `Epoch 3 `
+    r"|[:=]\S{1,40}(?<!,)\s+"  # another pair: `step:1490/1490 `
     r"|\b(?:final|nan|inf|info|debug|warning)\s+"
     r"|^|^\s+(?=val.loss\s*:))"  # the line begins; `val_loss=0` after indentation is source code
 )
 _AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
+# What makes the rest of a line speak of another value: words before the label (not file names such as
+# `checkpoint.py`), an open call such as `Namespace(`, settings that are printed. Such a match takes the
+# line to its end and has no value; bounded, so that no line is searched to its end many times.
+_OTHER_VALUE: Final = (
+    r"(?P<other>\b(?:best|restor(?:es?|ed|ing)|resum(?:es?|ed|ing)|(?:re)?load(?:s|ed|ing)?|sav(?:es?|ed|ing)"
+    r"|checkpoint(?:s|ed|ing)?|ckpt)\b(?!\.[a-z]).{0,400}"
+    r"|\((?<=[a-z0-9_]\()[^()]{0,400}"
+    r"|\b(?:args|arguments|config|hparams|hyperparameters|namespace|options)\s{0,4}[:=].{0,400}(?=val[ _]loss=))"
+)
 
-DEFAULT_VAL_LOSS: Final = rf"(?ia){_BEFORE_LABEL}val[ _]loss(?:\s*:\s*|=)(?P<value>{NUMBER}){_AFTER_VALUE}"
+DEFAULT_VAL_LOSS: Final = (
+    rf"(?ia)(?:{_OTHER_VALUE}|{_BEFORE_LABEL})val[ _]loss"
+    rf"(?(other).*|(?:\s*:\s*|=(?![^\s)]{{1,60}}\)))(?P<value>{NUMBER}){_AFTER_VALUE})"
+)
 """Reads `val_loss` as most programs print it, and nothing that only looks like it.
 
 Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1` and
 `Final Val Loss:  3.7` (llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms`
 (modded-nanogpt), `- val_loss: 0.27` (Keras), `, val_loss=2.29]` (Lightning).
-Not read: best, averaged or otherwise labelled values,
-quoted keys of dumps, source code, file names, numbers that do not end properly.
+Not read: best, averaged or otherwise labelled values, lines about checkpoints that are
+saved, loaded or restored, settings, quoted keys of dumps, source code, file names, numbers
+that do not end properly.
 """
 
 _LLM_RESEARCH_KIT = "llm-research-kit"

@@ -1,8 +1,10 @@
 """The phases of the protocol: which one the ledger is in, and the call that comes next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from seedproof.command import normalise_flags
 from seedproof.design import ConfirmLook, Look, confirm_look, may_retry, next_look, step_attempts
 from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
 from seedproof.events import Experiment, Generation, State
@@ -13,6 +15,7 @@ from seedproof.values import _ESTABLISHED, Arm, Baseline, Role, RunState, Verdic
 __all__ = [
     "BaselinePhase",
     "Phase",
+    "barring_twin",
     "baseline_next",
     "baseline_phase",
     "confirm_call",
@@ -22,6 +25,7 @@ __all__ = [
     "new_experiment_call",
     "present_baseline",
     "rules_of",
+    "tried_twins",
 ]
 
 Phase = Literal["unmeasured", "measuring", "ready", "stale", "void"]
@@ -164,7 +168,7 @@ def experiment_next(state: State, experiment: Experiment, baseline: Baseline) ->
     arm = state.experiment_arm(experiment)
     look = next_look(arm, baseline, baseline.rules)
     name = {"experiment": experiment.name}
-    if look.failed:
+    if look.failed or (look.due and barring_twin(state, experiment, baseline.rules) is not None):
         return new_experiment_call()
     due = _next_run(arm, look, baseline.rules, name)
     if due is not None:
@@ -202,6 +206,30 @@ def confirm_call(name: str, arm: Arm, look: ConfirmLook, rules: Rules) -> NextCa
         again = {**arguments, "attempt": attempts[-1].attempt + 1}
         return NextCall("run_seed", f"Tries the run again; the last attempt {attempts[-1].state}.", again)
     return NextCall("run_seed", f"Confirms the WINNER on fresh seeds: {look.done} of {look.needed} runs.", arguments)
+
+
+def tried_twins(
+    state: State, generation: Generation, flags: Sequence[str], code_change: bool, rules: Rules
+) -> list[Experiment]:
+    """The experiments with these flags that showed their metric, or have a run that still may."""
+    wanted = normalise_flags(flags)
+    found = []
+    for other in generation.experiments.values():
+        if normalise_flags(other.flags) == wanted and other.code_change == code_change:
+            runs = state.experiment_arm(other).runs
+            if any(run.state.is_active or rules.metric.name in run.metrics for run in runs):
+                found.append(other)
+    return found
+
+
+def barring_twin(state: State, experiment: Experiment, rules: Rules) -> Experiment | None:
+    """The twin that took this experiment's chance while it had nothing to show; None if it may run."""
+    arm = state.experiment_arm(experiment)
+    if arm.is_null or any(run.state.is_active or rules.metric.name in run.metrics for run in arm.runs):
+        return None
+    generation = state.generations[experiment.generation - 1]
+    twins = tried_twins(state, generation, experiment.flags, experiment.code_change, rules)
+    return next((twin for twin in twins if not state.experiment_arm(twin).is_null), None)
 
 
 def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextCall | None:

@@ -9,13 +9,14 @@ from seedproof.campaign import Campaign
 from seedproof.command import training_argv
 from seedproof.confirmation import pairs_of
 from seedproof.evidence import Evidence
+from seedproof.log import escape_hidden
 from seedproof.notices import arm_notices
 from seedproof.prose import Digits, confirmation_lines, evidence_lines, summary_lines
 from seedproof.rules import Rules
 from seedproof.stats import Summary, cohens_d, effect_size, percent_change, summarize
 from seedproof.values import Arm, Baseline, Comparison, Run
 
-__all__ = ["EarlierGeneration", "LedgerFacts", "baseline_report", "experiment_report"]
+__all__ = ["EarlierGeneration", "EarlierVerdict", "LedgerFacts", "baseline_report", "experiment_report"]
 
 REPORT_FORMAT = 2
 
@@ -35,6 +36,18 @@ class EarlierGeneration:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierVerdict:
+    """What an earlier generation said of an experiment of the same name."""
+
+    generation: int
+    """Its number."""
+    headline: str
+    """Verdict and distance."""
+    at_seq: int
+    """Number of the record."""
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerFacts:
     """What a report says of the ledger it was written from."""
 
@@ -48,6 +61,8 @@ class LedgerFacts:
     """Generations before the present one."""
     adoption: str | None = None
     """What the present generation took over from the one before, or why it took over nothing."""
+    verdicts: tuple[EarlierVerdict, ...] = ()
+    """Verdicts of earlier generations on the experiment of this name: its report replaces theirs."""
 
 
 def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
@@ -231,24 +246,42 @@ def _large_beside_neutral(comparison: Comparison) -> list[str]:
 
 def _one_line(text: str) -> str:
     """Words that somebody chose, kept from beginning a line: they could forge a heading."""
-    return " ".join(text.split())
+    return escape_hidden(" ".join(text.split()))
 
 
 def _quoted(text: str) -> list[str]:
     lines = text.splitlines() or [""]
-    return [f"> {line}".rstrip() for line in lines]
+    return [f"> {escape_hidden(line)}".rstrip() for line in lines]
 
 
 def _command(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
     seed = rules.baseline_seeds[0]
     folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
-    shown = " ".join(_shell(part) for part in training_argv(rules, "python", seed, flags, folder))
-    flag_text = json.dumps(list(flags)) if flags else "none"
+    shown = " ".join(_shell(_short(part)) for part in training_argv(rules, "python", seed, flags, folder))
+    flag_text = _json([_short(flag) for flag in flags]) if flags else "none"
     return ["```text", f"flags: {flag_text}", "```", "", "```bash", shown, "```"]
 
 
+def _short(part: str) -> str:
+    """A word of a command as a report shows it: of an absolute path, the last two names.
+
+    Reports are published; how the folders of one machine are called says nothing about a result.
+    """
+    name, equals, value = part.partition("=")
+    if part.startswith("/"):
+        name, equals, value = "", "", part
+    if not value.startswith("/"):
+        return part
+    return f"{name}{equals}…/{'/'.join([one for one in value.split('/') if one][-2:])}"
+
+
+def _json(value: Any) -> str:
+    """JSON for a reader: ASCII, but for the ellipsis that `_short` writes."""
+    return json.dumps(value).replace(r"\u2026", "…")
+
+
 def _shell(part: str) -> str:
-    plain = part and all(letter.isalnum() or letter in "-_=./,:+@%" for letter in part)
+    plain = part and all(letter.isalnum() or letter in "-_=./,:+@%…" for letter in part)
     return part if plain else "'" + part.replace("'", "'\"'\"'") + "'"
 
 
@@ -292,11 +325,18 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
         mean = "no result" if earlier.mean is None else f"mean {earlier.mean:.6g} over {earlier.seeds} seeds"
         reason = f"; reason: {_one_line(earlier.reason)}" if earlier.reason else ""
         lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}")
+    for verdict in facts.verdicts:
+        lines.append(
+            f"- Earlier verdict on this name, generation {verdict.generation}: "
+            f"{verdict.headline} (record #{verdict.at_seq})"
+        )
     differences = baseline.rules.differences()
     if not differences:
         lines.append("- Rules: all as in the protocol.")
     for name, default, present in differences:
-        lines.append(f"- Rule {name} differs: `{json.dumps(present)}` (protocol: `{json.dumps(default)}`)")
+        if name == "command":
+            present = [_short(part) for part in present]
+        lines.append(f"- Rule {name} differs: `{_json(present)}` (protocol: `{json.dumps(default)}`)")
     return [*lines, ""]
 
 
@@ -337,7 +377,7 @@ def _comparison_document(
         **_baseline_document(comparison.baseline, facts),
         "kind": "experiment",
         "experiment": comparison.arm.experiment,
-        "flags": list(comparison.arm.flags),
+        "flags": [_short(flag) for flag in comparison.arm.flags],
         "verdict": str(comparison.verdict),
         "headline": comparison.headline,
         "delta": comparison.delta,

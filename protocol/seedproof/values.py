@@ -122,6 +122,8 @@ class Run:
     """SHA-256 of the log that counts."""
     output_dir: str | None = None
     """Its output folder, relative to the project; known from the start of the run."""
+    output_id: tuple[int, ...] | None = None
+    """Device and inode of that folder as the run ended; None if there was none or nobody saw the end."""
     argv: tuple[str, ...] = ()
     """The command as it was run."""
     is_control: bool = False

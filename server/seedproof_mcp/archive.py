@@ -1,7 +1,9 @@
 """Verdicts and reports on their way into the ledger, and the clean-up that follows them."""
 
 import hashlib
+import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,13 +15,13 @@ from seedproof.events import Experiment, Generation, Record, State
 from seedproof.evidence import as_document, weigh
 from seedproof.figure import baseline_figure, experiment_figure
 from seedproof.phases import experiment_next, present_baseline, rules_of
-from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
+from seedproof.report import EarlierGeneration, EarlierVerdict, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import Rules
 from seedproof.stats import summarize
 from seedproof.values import Comparison, Notice
 from seedproof.verdict import judge
 
-from seedproof_mcp import disk
+from seedproof_mcp import disk, outputs
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.views import establish, said_beside, written_confirmation
@@ -99,8 +101,8 @@ class Archive:
             )
         return comparison
 
-    def record_report(self, writer: Writer, rules: Rules, name: str | None) -> Record:
-        """The record of the report; a new one where attempts have ended since the last.
+    def record_report(self, writer: Writer, rules: Rules, name: str | None) -> tuple[Record, list[Notice]]:
+        """The record of the report; a new one where attempts have ended since the last. And what was moved for it.
 
         The record comes before the file: a crash in between leaves a report that can be made again,
         never one that no record vouches for.
@@ -111,15 +113,15 @@ class Archive:
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
         written = owner.report
         if written is not None and written["runs"] == state.ended_runs(owner):
-            return written
+            return written, []
         path = self._report_path(rules, name)
         relative = str(path.relative_to(self._paths.root))
+        notices = []
         if relative not in state.reports and os.path.lexists(path):
-            # No ledger vouches for it: moved aside, not overwritten.
-            disk.rename(path, path.with_name(f"{path.stem}.unverified.md"))
+            notices = [self._move_aside(path)]
         figure = path.with_suffix(".svg")
         text, drawing = _render(state, generation, name, figure.name)
-        return writer.append(
+        record = writer.append(
             "report_written",
             path=relative,
             sha256=hashlib.sha256(text.encode()).hexdigest(),
@@ -132,6 +134,15 @@ class Archive:
             figures=[str(figure.relative_to(self._paths.root))],
             figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
         )
+        return record, notices
+
+    def _move_aside(self, path: Path) -> Notice:
+        """Keep a report that no ledger vouches for, and every one that was kept before."""
+        names = (self._paths.unverified(path, number) for number in itertools.count(1))
+        aside = next(name for name in names if not os.path.lexists(name))
+        disk.rename(path, aside)
+        old, new = (str(name.relative_to(self._paths.root)) for name in (path, aside))
+        return Notice("report_moved", f"{old} was there and no ledger vouches for it; it is {new} now.")
 
     def _report_path(self, rules: Rules, name: str | None) -> Path:
         if name is None:
@@ -153,20 +164,34 @@ class Archive:
         disk.write_atomic(figure, drawing.encode())
         disk.write_atomic(path, text.encode())
 
-    def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int]:
-        """Remove the checkpoint folders of the arm that this ledger owns; their names and bytes."""
+    def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int, list[Notice]]:
+        """Remove the checkpoint folders of the arm that this ledger owns; names, bytes, and what was left."""
         state = writer.state
         generation = state.generations[-1]
         run_ids = generation.run_ids if name is None else generation.experiments[name].run_ids
-        removed, freed = [], 0
+        removed: list[str] = []
+        left: list[str] = []
+        freed = 0
         for folder, run_id in list(state.owned_folders.items()):
             if run_id in run_ids and not state.runs[run_id].state.is_active:
+                found: int | None = 0
                 if os.path.lexists(self._paths.root / folder):
-                    freed += disk.remove_tree(self._paths.root / folder)
+                    found = outputs.remove_ours(self._paths.root, state, folder)
+                if found is None:
+                    left.append(folder)
+                    continue
+                freed += found
                 removed.append(folder)
         if removed:
             writer.append("files_removed", paths=removed, freed_bytes=freed)
-        return removed, freed
+        return removed, freed, _not_removed(left)
+
+
+def _not_removed(folders: list[str]) -> list[Notice]:
+    if not folders:
+        return []
+    text = f"not what the run left there, so it stays: {', '.join(folders)}. Look at it and remove it yourself."
+    return [Notice("not_removed", text)]
 
 
 def _runs_behind(comparison: Comparison) -> list[str]:
@@ -185,7 +210,7 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     """A report's text and its figure from a state; the same state gives the same bytes."""
     baseline = establish(state, generation.number)
     assert baseline is not None  # only complete baselines get reports
-    facts = _facts(state, generation)
+    facts = _facts(state, generation, name)
     if name is None:
         return baseline_report(baseline, facts, figure), baseline_figure(baseline)
     experiment = generation.experiments[name]
@@ -195,14 +220,23 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
 
 
-def _facts(state: State, generation: Generation) -> LedgerFacts:
+def _facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
     return LedgerFacts(
         head=state.head_label,
         began=state.began or "",
         reason=generation.reason,
         earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
         adoption=generation.adoption,
+        verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
     )
+
+
+def _verdicts(state: State, generation: Generation, name: str) -> Iterator[EarlierVerdict]:
+    for earlier in state.generations[: generation.number - 1]:
+        experiment = earlier.experiments.get(name)
+        if experiment is not None and experiment.verdict is not None:
+            issued = experiment.verdict
+            yield EarlierVerdict(earlier.number, issued["headline"], issued["seq"])
 
 
 def _earlier(state: State, generation: Generation) -> EarlierGeneration:

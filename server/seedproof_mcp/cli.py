@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.platform == "win32":
         print("Seedproof needs Linux or macOS (file locks, process groups). On Windows use WSL.", file=sys.stderr)
         return 2
-    options = _parser().parse_args(arguments)
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
     if not options.project.is_dir():
         print(f"seedproof: {options.project} is not a folder; give the project's with --project.", file=sys.stderr)
         return 2
@@ -35,9 +35,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return REFUSED
+    except OSError as error:
+        name = Path(str(error.filename)).name if error.filename else "the project folder"
+        print(f"seedproof: {name}: {error.strerror}; make the project folder writable, or free space.", file=sys.stderr)
+        return REFUSED
     except KeyboardInterrupt:
         print("Stopped waiting; runs that were requested go on. `seedproof status` shows them.", file=sys.stderr)
         return 130
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; what stands behind `--` are the flags of `run`, word by word as typed."""
+    end = list(arguments).index("--") if "--" in arguments else None
+    parser = _parser()
+    options = parser.parse_args(arguments[:end])
+    if end is None:
+        return options
+    if options.act is not _run:
+        parser.error("only run takes flags behind --")
+    if options.flags is not None:
+        parser.error("give the flags either behind -- or as --flags='…'")
+    options.after = tuple(arguments[end + 1 :])
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,11 +89,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:
+    command.epilog = (
+        "The first run of an experiment declares it: seedproof run muon --hypothesis 'a lower loss' -- --lr 0.01. "
+        "Everything behind -- is added to the training command."
+    )
+    command.set_defaults(after=None)
     command.add_argument("experiment", nargs="?", help="left out: the baseline")
     command.add_argument("--seed", type=int)
     command.add_argument("--attempt", type=int)
     command.add_argument("--hypothesis")
-    command.add_argument("--flags", help="what the experiment adds to the command, in one string")
+    command.add_argument("--flags", help="the same as behind --, in one string and with =: --flags='--lr 0.01'")
     command.add_argument("--new-baseline", metavar="REASON")
     command.add_argument("--all", action="store_true", help="run every seed that the arm is sure to need")
 
@@ -156,6 +180,10 @@ def _status(options: argparse.Namespace) -> int:
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)
     for notice in (*baseline.notices, *page.notices):
         console.print(f"Notice ({notice.code}): {notice.message}", markup=False)
+    if page.running or page.queued:
+        words = lab.complaint()
+        if words:
+            console.print(f"The conductor cannot go on: {words}", markup=False)
     if page.next:
         console.print(f"Next: {page.next} - {page.next.why}", markup=False)
     return 0
@@ -168,7 +196,7 @@ def _run(options: argparse.Namespace) -> int:
     from seedproof.errors import FlagMalformed
 
     try:
-        flags = None if options.flags is None else tuple(shlex.split(options.flags))
+        flags = options.after if options.flags is None else tuple(shlex.split(options.flags))
     except ValueError as error:
         raise FlagMalformed(f"the flags are not a command line: {error}.") from None
     request = RunRequest(

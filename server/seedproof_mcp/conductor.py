@@ -4,10 +4,11 @@ import json
 import logging
 import os
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from seedproof.phases import rules_of
 from seedproof.rules import MetricRule, Rules
 from seedproof.values import MetricValue, Run, RunState
 
-from seedproof_mcp import disk
+from seedproof_mcp import complaint, disk, outputs
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
@@ -40,6 +41,11 @@ IDLE_POLL_S = 0.1
 TAKEOVER_S = 2.0
 CHUNK = 1 << 20
 MAX_METRIC_FILE = 64 << 20
+# A conductor holds its lock 0.3 s after its start; on a very busy machine it takes longer.
+STARTING_S = 10.0
+# One that dies at once would die again: the pause between two doubles from the first to the second.
+CRASH_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
 START_BYTES = 256 << 10
 # Before a baseline exists nobody knows how long a run takes; later, three times its slowest run.
 FIRST_LIMIT_S = 24 * 3600.0
@@ -48,30 +54,60 @@ LEAST_LIMIT_S = 600.0
 
 
 def ensure_conductor(paths: ProjectPaths) -> None:
-    """Start a conductor unless one lives.
+    """Start a conductor unless one lives, or one of ours is just starting or has just crashed.
 
     Raises:
         OSError: The state folder cannot be written, or no process can be started.
     """
+    last = _last_starts.get(paths.root)
     if disk.is_locked(paths.conductor_lock):
+        if last is not None:
+            last.took_over = True
+        return
+    if last is not None and last.is_enough(time.monotonic()):
         return
     log = disk.open_output(paths.conductor_log)
     try:
-        _children[:] = [child for child in _children if child.poll() is None]
-        _children.append(
-            disk.spawn(
-                [sys.executable, "-P", "-m", "seedproof_mcp.conductor", str(paths.root)],
-                stdout=log,
-                stderr=log,
-                new_session=True,
-            )
+        process = disk.spawn(
+            [sys.executable, "-P", "-m", "seedproof_mcp.conductor", str(paths.root)],
+            stdout=log,
+            stderr=log,
+            new_session=True,
         )
     finally:
         os.close(log)
+    _children[:] = [*(child for child in _children if child.poll() is None), process]
+    crashes = 0 if last is None or not last.has_crashed else last.crashes + 1
+    _last_starts[paths.root] = _Start(process, time.monotonic(), crashes)
+
+
+@dataclass
+class _Start:
+    """What became of a conductor that this process started."""
+
+    process: subprocess.Popen[bytes]
+    at_s: float
+    """When, by the monotonic clock."""
+    crashes: int
+    """How many before it crashed in a row."""
+    took_over: bool = False
+    """Whether it was seen with the lock: without it now, it is on its way out."""
+
+    @property
+    def has_crashed(self) -> bool:
+        return self.process.poll() not in (None, 0)
+
+    def is_enough(self, now_s: float) -> bool:
+        """Whether another one would come too early."""
+        if self.process.poll() is None:
+            return not self.took_over and now_s - self.at_s < STARTING_S
+        return self.has_crashed and now_s - self.at_s < min(CRASH_PAUSE_S * 2**self.crashes, LONGEST_PAUSE_S)
 
 
 # Conductors that this process started, kept so that they can be reaped.
-_children: list[Any] = []
+_children: list[subprocess.Popen[bytes]] = []
+# By project: the newest conductor that this process started.
+_last_starts: dict[Path, _Start] = {}
 
 
 class Conductor:
@@ -171,8 +207,7 @@ class Conductor:
         target = self._paths.root / folder
         if not os.path.lexists(target):
             return True
-        if folder in writer.state.owned_folders:
-            disk.remove_tree(target)
+        if outputs.remove_ours(self._paths.root, writer.state, folder) is not None:
             return True
         reason = f"output_exists: {folder} exists and this ledger does not own it; move it away"
         writer.append("run_finished", run_id=run.run_id, state="failed", reason=reason, metrics={})
@@ -207,7 +242,7 @@ class Conductor:
     def _interrupt(self, run: Run, reason: str) -> None:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
-                writer.append("run_interrupted", run_id=run.run_id, reason=reason)
+                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **self._output_id(run))
 
     def _finish(self, run: Run, folder: RunPaths) -> None:
         result = json.loads(folder.result.read_bytes())
@@ -231,6 +266,7 @@ class Conductor:
             "start_text": _read_start(folder.log, rules),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
+            **self._output_id(run),
         }
         kind = {RunState.CANCELLED: "run_cancelled", RunState.INTERRUPTED: "run_interrupted"}.get(
             ended.state, "run_finished"
@@ -240,6 +276,11 @@ class Conductor:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
                 writer.append(kind, **fields)
+
+    def _output_id(self, run: Run) -> dict[str, list[int]]:
+        """What the run leaves as its output folder: the clean-up removes this and nothing else."""
+        found = None if run.output_dir is None else outputs.identity(self._paths.root / run.output_dir)
+        return {} if found is None else {"output_id": found}
 
     def _read_file(
         self, run: Run, folder: RunPaths, metric: MetricRule, metrics: dict[str, MetricValue], faults: list[str]
@@ -332,19 +373,21 @@ def _lock(paths: ProjectPaths) -> disk.Lock | None:
         time.sleep(IDLE_POLL_S)
 
 
-def _work(conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
+def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
     idle_since = time.monotonic()
-    complaint = ""
+    told = complaint.read(paths)  # by the conductor before this one
     # Without the folder, or with another one in its place, somebody else conducts, or nobody should.
     while conductor.is_in_charge(lock):
+        words = None
         try:
             busy = conductor.step()
         except (Refusal, OSError) as problem:
             # Settings, ledger or disk must be mended by a person; running trainings go on meanwhile.
-            if str(problem) != complaint:
-                complaint = str(problem)
-                logger.warning("%s", complaint)
+            words = complaint.words_for(paths, problem)
             busy = False
+        if words != told:
+            complaint.tell(paths, words)
+            told = words
         if busy:
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since > idle_s and _retire(conductor, lock):
@@ -364,13 +407,18 @@ def main(arguments: list[str]) -> int:
     """Run the conductor of one project until there is nothing left to do."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     paths = ProjectPaths(Path(arguments[0]))
-    lock = _lock(paths)
+    try:
+        lock = _lock(paths)
+    except OSError as problem:
+        complaint.tell(paths, complaint.words_for(paths, problem))
+        return 1
     if lock is None:
         return 0
     try:
-        _work(Conductor(paths, LocalEngine()), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
+        _work(paths, Conductor(paths, LocalEngine()), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
     except Exception:
         logger.exception("the conductor ends; the next request starts another")
+        complaint.tell(paths, "an unexpected error; .seedproof/conductor.log has the details")
         return 1
     return 0
 

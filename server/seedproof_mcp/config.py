@@ -141,7 +141,51 @@ def _explain(error: ValidationError, text: str) -> str:
     if first["type"] == "extra_forbidden":
         allowed = f"; allowed here: {', '.join(_siblings(parts))}"
     message = first["msg"].removeprefix("Value error, ")
+    words = _words_for(parts)
+    if words is not None and first["type"] not in ("extra_forbidden", "value_error"):
+        message = f"allowed is {words}"
     return f"seedproof.toml{_line_of(parts, text)}: {'.'.join(parts) or 'file'}: {message}{allowed}."
+
+
+def _words_for(parts: list[str]) -> str | None:
+    """What a key may be, in words; None for what is no key of ours."""
+    if parts[:2] == ["settings", "env"]:
+        return _ALLOWED["env"]
+    names = [part for part in parts if not part.isdigit()]
+    return _ALLOWED.get(names[-1]) if names else None
+
+
+_SEEDS = "whole numbers from 0 to 4294967295, each once"
+# What a person may write, by key; docs/settings.md says the same at length.
+_ALLOWED = {
+    "rules": "a table, written [rules]",
+    "settings": "a table, written [settings]",
+    "command": "a list of texts that holds {seed}, {output_dir}, {flags} and a script that ends in .py",
+    "train_tokens": "a whole number from 1 on",
+    "baseline_seeds": f"a list of 3 or more: {_SEEDS}",
+    "experiment_seeds": f"a list of 3 or more: {_SEEDS}",
+    "extra_seeds": f"a list, which may be empty: {_SEEDS}",
+    "confirm_seeds": f"a list of 2 or more: {_SEEDS}",
+    "metric": "a table, written [rules.metric]",
+    "extra_metrics": "a table for each, written [[rules.extra_metrics]]",
+    "winner_sigma": "a number above 0",
+    "suggestive_sigma": "a number above 0",
+    "worthwhile_sigma": "a number above 0",
+    "design": '"protocol" or "sequential"',
+    "sequential_variance": '"arms" or "ledger"',
+    "pairing": '"auto", "paired" or "unpaired"',
+    "name": "a text of 1 to 64 of a-z, 0-9 and _, which begins with a letter",
+    "direction": '"minimize" or "maximize"',
+    "pattern": "a regular expression, as a text, with a group named value",
+    "file": "the name of a file, as a text",
+    "path": "a dotted path, as a text",
+    "python": "a text: an interpreter's path or name",
+    "env": 'names of variables, each with a text in quotes, such as OMP_NUM_THREADS = "4"',
+    "slot": "a text of 1 to 32 letters, digits, _ and -, which begins with a letter or digit",
+    "timeout_min": "a number of minutes above 0",
+    "grace_s": "a number of seconds from 0 to 600",
+    "engine": '"local"',
+}
 
 
 def _siblings(parts: list[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """The use cases behind tools and command line; every surface goes through here and its gate."""
 
 import errno
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,8 +30,9 @@ from seedproof.phases import (
     present_baseline,
 )
 from seedproof.rules import Rules
-from seedproof.values import Run, RunState
+from seedproof.values import Notice, Run, RunState
 
+from seedproof_mcp import complaint
 from seedproof_mcp.archive import Archive, judge_experiment, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
@@ -41,6 +41,7 @@ from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.fingerprint import present_fingerprint
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.observe import Observer
+from seedproof_mcp.outputs import is_in_the_way
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.results import (
     BaselineStatus,
@@ -98,6 +99,10 @@ class Lab:
                 return self._ledger.refresh().head_label
             except (Refusal, OSError):
                 return self._ledger.state.head_label
+
+    def complaint(self) -> str | None:
+        """What keeps the queue from going on; None if nothing does."""
+        return complaint.read(self.paths)
 
     def check_baseline(self) -> BaselineStatus:
         """Where the baseline of the present generation stands."""
@@ -261,7 +266,7 @@ class Lab:
             )
 
     def _is_in_the_way(self, state: State) -> Callable[[str], bool]:
-        return lambda folder: os.path.lexists(self.paths.root / folder) and folder not in state.owned_folders
+        return lambda folder: is_in_the_way(self.paths.root, state, folder)
 
     # --- judging ------------------------------------------------------------------------------
 
@@ -292,11 +297,11 @@ class Lab:
             config = load_config(self.paths.settings)
             self._require_reportable(self._seen(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
-                record = self._archive.record_report(writer, config.rules, name)
+                record, moved = self._archive.record_report(writer, config.rules, name)
                 self._archive.restore(record)
-                removed, freed = self._archive.clean_up(writer, name)
+                removed, freed, left = self._archive.clean_up(writer, name)
                 self._ledger.write_mirror()
-            return self._report_result(record, config.rules, removed, freed)
+            return self._report_result(record, config.rules, removed, freed, [*moved, *left])
 
     def _require_reportable(self, state: State, rules: Rules, name: str | None) -> None:
         if name is None:
@@ -304,7 +309,9 @@ class Lab:
         else:
             judge_experiment(state, rules, name)
 
-    def _report_result(self, record: Record, rules: Rules, removed: list[str], freed: int) -> ReportResult:
+    def _report_result(
+        self, record: Record, rules: Rules, removed: list[str], freed: int, notices: list[Notice]
+    ) -> ReportResult:
         state = self._ledger.state
         return ReportResult(
             path=record["path"],
@@ -315,7 +322,7 @@ class Lab:
             removed=removed,
             freed_bytes=freed,
             ledger_head=state.head_label,
-            notices=[],
+            notices=notice_results(notices),
             next=Follow.of(new_experiment_call() if record["experiment"] else baseline_next(state, rules)),
         )
 

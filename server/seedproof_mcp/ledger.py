@@ -22,6 +22,9 @@ _CRLF_CURE = (
 )
 
 
+_NOT_HERE = "the ledger was adopted from docs/research/ledger.jsonl; the run is not on this machine"
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -40,6 +43,7 @@ class Ledger:
         self.state = State()
         self._offset = 0
         self._seen: tuple[int, ...] | None = None
+        self._is_of_mirror = False
 
     def refresh(self) -> State:
         """Read what has been appended since the last call.
@@ -86,6 +90,10 @@ class Ledger:
             disk.write_atomic(self._paths.gitignore, b"*\n")
 
     def _read_new(self) -> None:
+        with _readable():
+            self._take_new()
+
+    def _take_new(self) -> None:
         self._check_mirror()
         path = self._readable()
         seen = _signature(path)
@@ -95,11 +103,15 @@ class Ledger:
         replaced = self._seen is not None and seen is not None and seen[0] != self._seen[0]
         # The same length with another time is an edit, not an append.
         edited = seen is not None and self._offset > 0 and seen[2] == self._offset
-        if shrunk or replaced or edited:
+        if shrunk or replaced or edited or self._is_of_mirror:
             self._forget()
         if seen is not None:
             self._take(path)
         self._seen = seen
+        if path == self._paths.mirror:
+            # As a writer will record it: what was running elsewhere does not run here.
+            self._is_of_mirror = True
+            self.state.interrupt_active(_NOT_HERE)
 
     def _readable(self) -> Path:
         """The ledger, or its mirror where that knows more: a fresh clone has nothing else."""
@@ -174,17 +186,17 @@ class Ledger:
     def _adopt_mirror(self) -> None:
         """Where the mirror knows more (a fresh clone), it becomes the ledger."""
         mirror, ledger = self._paths.mirror, self._paths.ledger
-        if _size(mirror) <= _size(ledger):
-            return
-        self._check_mirror()
-        data = mirror.read_bytes()
+        with _readable():
+            if _size(mirror) <= _size(ledger):
+                return
+            self._check_mirror()
+            data = mirror.read_bytes()
         self._forget()
         disk.write_atomic(ledger, data[: data.rfind(b"\n") + 1])
         self._take(ledger)
         self._seen = _signature(ledger)
         for run_id in list(self.state.active):
-            reason = "the ledger was adopted from docs/research/ledger.jsonl; the run is not on this machine"
-            self._append("run_interrupted", {"run_id": run_id, "reason": reason})
+            self._append("run_interrupted", {"run_id": run_id, "reason": _NOT_HERE})
 
 
 class Writer:
@@ -205,6 +217,24 @@ class Writer:
             OSError: It could not be stored; nothing is acknowledged.
         """
         return self._ledger._append(kind, fields)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What cannot be read is refused like what cannot be trusted.
+
+    Raises:
+        LedgerDamaged: A folder in the file's place, no permission, a disk that fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        is_mirror = Path(str(error.filename)).parent.name == "research"
+        name = f"{'docs/research' if is_mirror else '.seedproof'}/ledger.jsonl"
+        raise LedgerDamaged(
+            f"{name} cannot be read ({error.strerror}). Nothing is decided on a ledger that cannot be read. "
+            f"Look at it with `ls -ld {name}`; make it readable, or move away what stands in its place."
+        ) from error
 
 
 def _signature(path: Path) -> tuple[int, ...] | None:

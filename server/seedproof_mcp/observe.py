@@ -11,7 +11,7 @@ from seedproof.phases import baseline_phase, rules_of
 from seedproof.rules import Rules
 from seedproof.values import Notice, Role, Run, RunState
 
-from seedproof_mcp import disk
+from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import unverified_report
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
@@ -97,7 +97,8 @@ class Observer:
         folder = self._paths.run(run.run_id)
         if run.state is RunState.QUEUED:
             position = list(state.active).index(run.run_id) + 1
-            return _Sight(RunState.QUEUED, {}, queue_position=position, reason=_who_holds(folder))
+            reason = self._complaint() or _who_holds(folder)
+            return _Sight(RunState.QUEUED, {}, queue_position=position, reason=reason)
         seen = self._watch.look(folder, rules)
         return _Sight(
             RunState.RUNNING,
@@ -105,7 +106,13 @@ class Observer:
             seen.reading.step,
             seen.elapsed_s,
             eta(state, rules, run, seen.elapsed_s),
+            reason=self._complaint(),
         )
+
+    def _complaint(self) -> str | None:
+        """Why the conductor does not get on; nobody else could say it."""
+        words = complaint.read(self._paths)
+        return None if words is None else f"the conductor cannot go on: {words}"
 
     def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
         if run.experiment is None:

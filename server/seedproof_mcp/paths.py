@@ -108,6 +108,11 @@ class ProjectPaths:
         return self.state / "conductor.log"
 
     @property
+    def complaint(self) -> Path:
+        """What keeps the conductor from its work; absent while nothing does."""
+        return self.state / "conductor.complaint"
+
+    @property
     def research(self) -> Path:
         """Reports, figures and the mirror."""
         return self.root / "docs" / "research"
@@ -120,9 +125,9 @@ class ProjectPaths:
         """Return the baseline report of one scale."""
         return self.research / f"baseline_variance_{label}.md"
 
-    def unverified_baseline_report(self, label: str) -> Path:
-        """Return the baseline report that is written before its check has passed."""
-        return self.research / f"baseline_variance_{label}.unverified.md"
+    def unverified(self, report: Path, number: int) -> Path:
+        """Return where the number-th report is kept that lay in a report's place and no ledger vouches for."""
+        return report.with_name(f"{report.stem}.unverified{'' if number == 1 else f'-{number}'}.md")
 
     def experiment_report(self, name: str, label: str) -> Path:
         """Return the report of one experiment at one scale."""

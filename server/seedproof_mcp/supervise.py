@@ -211,7 +211,15 @@ def _result_in_any_case(run: RunPaths) -> Result:
         return _supervise(run)
     except Exception as problem:  # the edge of the program: the run must not end without a result
         traceback.print_exc()
-        return Result("interrupted" if run.started.exists() else "not_started", error=str(problem))
+        return Result("interrupted" if run.started.exists() else "not_started", error=_said(problem))
+
+
+def _said(problem: BaseException) -> str:
+    """What went wrong, without the folders of this machine: it is printed in the report."""
+    if isinstance(problem, OSError) and problem.strerror:
+        name = os.path.basename(str(problem.filename or ""))
+        return f"{name}: {problem.strerror}" if name else problem.strerror
+    return str(problem)
 
 
 def _supervise(run: RunPaths) -> Result:
@@ -255,7 +263,7 @@ def _train(spec: Spec, run: RunPaths, watch: _Watch, slot: disk.Lock) -> Result:
         try:
             process = _start(spec, run, log, slot)
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
-            return Result("not_started", error=str(problem))
+            return Result("not_started", error=_said(problem))
         training = _Training(process, log, started_s)
         end, error = _see_through(spec, run, watch, training, started_at)
         leftovers, survivors = _end_tree(spec, run, watch, training)
@@ -296,7 +304,7 @@ def _see_through(
         return _await_end(spec, run, watch, training)
     except Exception as problem:  # whatever fails here, the training must not run on unwatched
         traceback.print_exc()
-        return "interrupted", str(problem)
+        return "interrupted", _said(problem)
 
 
 def _await_end(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) -> tuple[End, str | None]:

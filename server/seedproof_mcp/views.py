@@ -185,15 +185,17 @@ def remaining(state: State, rules: Rules, run: Run) -> int:
 
 def run_next(state: State, rules: Rules, run: Run) -> NextCall | None:
     """What to call after looking at a run: the run itself while it lasts, else what its arm needs."""
-    if run.state.is_active and run.role is Role.CONFIRM:
+    generation = state.generation
+    # A run of an earlier generation cannot be asked for again: its key belongs to the present one.
+    is_present = generation is not None and run.generation == generation.number
+    if run.state.is_active and is_present and run.role is Role.CONFIRM:
         experiment = state.generations[run.generation - 1].experiments[run.experiment or ""]
         arm, measured_under = state.experiment_arm(experiment), state.rules_of(run.generation)
         return confirm_call(experiment.name, arm, confirm_look(arm, measured_under), measured_under)
-    if run.state.is_active:
+    if run.state.is_active and is_present:
         name = {"experiment": run.experiment} if run.experiment else {}
         exact = {**name, "seed": run.seed, "attempt": run.attempt}
         return NextCall("run_seed", f"Waits for the run that is {run.state}.", exact)
-    generation = state.generation
     if run.experiment is None or generation is None or run.experiment not in generation.experiments:
         return baseline_next(state, rules)
     try:

@@ -87,14 +87,14 @@ def test_the_training_sees_its_environment_its_folder_and_an_empty_stdin(bench: 
 def test_a_missing_interpreter_is_not_started_and_says_why(bench: Bench) -> None:
     result = bench.result(bench.submit(argv=["/nowhere/python", "train.py"]))
     assert result["end"] == "not_started"
-    assert result["error"] == "[Errno 2] No such file or directory: '/nowhere/python'"
+    assert result["error"] == "python: No such file or directory"
     assert (result["exit_code"], result["wall_time_s"], result["started_at"]) == (None, None, None)
 
 
 def test_a_missing_folder_is_not_started_and_says_why(bench: Bench) -> None:
     result = bench.result(bench.submit(cwd="/nowhere/project"))
     assert result["end"] == "not_started"
-    assert "/nowhere/project" in result["error"]
+    assert result["error"] == "project: No such file or directory"
 
 
 def test_an_unreadable_spec_is_not_started_and_says_why(bench: Bench) -> None:

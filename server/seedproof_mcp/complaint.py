@@ -1,0 +1,46 @@
+"""What keeps the conductor from its work, said where every server and the command line see it."""
+
+import logging
+from pathlib import Path
+
+from seedproof.errors import Refusal
+
+from seedproof_mcp import disk
+from seedproof_mcp.paths import ProjectPaths
+
+__all__ = ["read", "tell", "words_for"]
+
+logger = logging.getLogger(__name__)
+
+
+def words_for(paths: ProjectPaths, problem: Refusal | OSError) -> str:
+    """The problem in a sentence, files named from the project's folder on."""
+    if isinstance(problem, Refusal):
+        return f"{problem.code}: {problem.message}"
+    if not problem.filename:
+        return problem.strerror or str(problem)
+    file = Path(str(problem.filename))
+    name = file.relative_to(paths.root) if file.is_relative_to(paths.root) else file.name
+    return f"{name}: {problem.strerror}"
+
+
+def tell(paths: ProjectPaths, words: str | None) -> None:
+    """Publish what the conductor cannot do; None once it is over."""
+    try:
+        if words is None:
+            disk.remove_file(paths.complaint)
+        else:
+            logger.warning("%s", words)
+            disk.write_atomic(paths.complaint, words.encode())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        logger.warning("%s cannot be written: %s", paths.complaint.name, error.strerror)
+
+
+def read(paths: ProjectPaths) -> str | None:
+    """What the conductor cannot do now; None if it has no complaint."""
+    try:
+        return paths.complaint.read_text(errors="replace") or None
+    except OSError:
+        return None
