@@ -8,10 +8,13 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
+from seedproof_mcp.conductor import Conductor
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
-from tests.in_process import InProcessEngine, Training, option, quick_tools, train
+from tests.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +53,32 @@ async def test_a_report_is_written_anew_only_after_another_attempt(project: Path
         head = (await call("check_baseline")).data["ledger_head"]
         again = await call("write_report", experiment="idea")
     assert again.data["ledger_head"] == head
+
+
+async def test_a_report_that_shows_open_runs_is_written_anew_once_they_have_ended(project: Path) -> None:
+    engine = InProcessEngine()
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        engine.held = True
+        flags = ["--nan_seed", "42"]
+        await call("run_seed", experiment="idea", flags=flags, hypothesis="x", queue_all=True, wait_s=0)
+        engine.release()
+        # The report comes between the end of the diverged seed and what its end means for the others.
+        lab = in_process_lab(project, engine)
+        conductor = Conductor(lab.paths, engine)
+        conductor.step()
+        early = await anyio.to_thread.run_sync(lab.write_report, "idea")
+        shown = (project / REPORT).read_text()
+        await call("run_seed", experiment="idea", seed=256)
+        late = await call("write_report", experiment="idea")
+        text = (project / REPORT).read_text()
+        head = (await call("check_baseline")).data["ledger_head"]
+        again = await call("write_report", experiment="idea")
+    assert early.verdict == late.data["verdict"] == "LOSER"
+    assert re.search(r"\| idea \| 256 \| 1 \| queued \|", shown)
+    assert re.search(r"\| idea \| 256 \| 1 \| not_needed \|", text)
+    assert "queued" not in text
+    assert (again.data["sha256"], again.data["ledger_head"]) == (late.data["sha256"], head)
 
 
 async def test_a_report_names_no_folder_of_this_machine_and_every_attempt(project: Path) -> None:

@@ -1,16 +1,22 @@
 """`run_seed` and `stop_run`: what is joined, queued, repeated, stopped and waited for."""
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from seedproof_mcp import app
 
+from tests import in_process
 from tests.conftest import PATIENCE_S, Caller, tools, wait_until
 from tests.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
 
@@ -387,6 +393,105 @@ async def test_the_time_to_go_comes_from_the_baselines_wall_times(project: Path)
     assert answer.data["elapsed_s"] > 2
 
 
+async def test_the_time_to_go_is_what_the_baselines_runs_took_less_what_has_passed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = InProcessEngine(lambda argv: dataclasses.replace(train(argv), wall_time_s=5000.0))
+    async with quick_tools(project, engine) as call:
+        await call("run_seed")
+        engine.held = True
+        monkeypatch.setattr(in_process, "STARTED_AT", (datetime.now(UTC) - timedelta(seconds=1000)).isoformat())
+        answer = await call("run_seed", wait_s=0)
+    assert answer.data["elapsed_s"] >= 1000
+    assert answer.data["eta_s"] + answer.data["elapsed_s"] == pytest.approx(5000)
+    assert answer.data["eta_s"] > 0
+    assert " s to go" in answer.text
+
+
+class Clock:
+    """Time that passes by waiting only."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.to_thread = anyio.to_thread
+
+    def current_time(self) -> float:
+        return self.now_s
+
+    async def sleep(self, delay_s: float) -> None:
+        self.now_s += delay_s
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_progress_is_reported_at_least_every_five_seconds(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, told = Clock(), []
+    engine = InProcessEngine()
+    engine.held = True
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    async with quick_tools(project, engine) as call:
+        monkeypatch.setattr(app, "anyio", clock)
+        await call.client.call_tool("run_seed", {"wait_s": 30}, progress_callback=note)
+    assert clock.now_s == pytest.approx(30)
+    assert len(told) >= 30 / 5
+    assert all("step 100" in str(message) for message in told)
+
+
+# --- how runs are carried out ----------------------------------------------------------------
+
+
+def python(folder: Path) -> Path:
+    """Something that looks like an environment's interpreter; what it is called is all that matters here."""
+    found = folder / "bin/python"
+    found.parent.mkdir(parents=True)
+    found.touch()
+    return found
+
+
+async def test_the_interpreter_is_the_settings_then_the_projects_then_the_active_ones_then_any(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    active, own = python(tmp_path / "active"), python(project / ".venv")
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "active"))
+    settings = project / "seedproof.toml"
+    async with quick_tools(project) as call:
+        settings.write_text('[settings]\npython = "tools/python3.12"\n')
+        await call("run_seed")
+        settings.write_text('[settings]\npython = "python3.12"\n')
+        await call("run_seed")
+        settings.unlink()
+        await call("run_seed")
+        shutil.rmtree(project / ".venv")
+        await call("run_seed")
+        monkeypatch.delenv("VIRTUAL_ENV")
+        await call("run_seed")
+    used = [one["argv"][0] for one in records(project, "run_started")]
+    assert used == [
+        str(project / "tools/python3.12"),
+        "python3.12",
+        str(own),
+        str(active),
+        shutil.which("python3") or "python3",
+    ]
+
+
+@pytest.mark.parametrize(("wall_time_s", "later_limit_s"), [(2.0, 600.0), (199.0, 600.0), (1000.0, 3000.0)])
+async def test_the_time_limit_is_a_day_then_three_times_the_slowest_baseline_run_and_ten_minutes_at_least(
+    project: Path, wall_time_s: float, later_limit_s: float
+) -> None:
+    def slow(argv: Sequence[str]) -> Training:
+        slowest = option(argv, "--seed") == "256"
+        return dataclasses.replace(train(argv), wall_time_s=wall_time_s if slowest else 1.0)
+
+    async with quick_tools(project, InProcessEngine(slow)) as call:
+        await call.measure_baseline()
+        await call("run_seed", experiment="idea", flags=["--shift", "0.1"], hypothesis="x")
+    limits = [one["timeout_s"] for one in records(project, "run_started")]
+    assert limits == [*[24 * 3600.0] * 5, later_limit_s]
+
+
 # --- real processes ---------------------------------------------------------------------------
 
 
@@ -404,6 +509,27 @@ async def test_the_time_limit_ends_a_training_and_says_so(project: Path, tmp_pat
         ended = await wait_for(call)
     assert ended["state"] == "timed_out", ended["reason"]
     assert "ended at its time limit of 0.01 min" in ended["reason"]
+
+
+async def test_two_projects_train_one_after_the_other_on_a_slot_and_the_waiting_one_says_why(
+    project: Path, tmp_path: Path
+) -> None:
+    gate, other = tmp_path / "gate", tmp_path / "other"
+    shutil.copytree(project, other)
+    (project / "seedproof.toml").write_text(f"[settings.env]\nFAKE_GATE = {json.dumps(str(gate))}\n")
+    async with tools(project) as first, tools(other) as second:
+        await first("run_seed", wait_s=0)
+        wait_until(lambda: (project / f".seedproof/runs/{FIRST}/started.json").exists())
+        await second("run_seed", wait_s=0)
+        wait_until(lambda: (other / f".seedproof/runs/{FIRST}/alive.lock").exists())
+        waiting = await second("run_seed", seed=42, wait_s=0)
+        assert not (other / f".seedproof/runs/{FIRST}/started.json").exists()
+        gate.touch()
+        ended = [await wait_for(call, seed=42) for call in (first, second)]
+    assert (waiting.data["state"], waiting.data["queue_position"]) == ("queued", 1)
+    assert waiting.data["reason"] == "another training holds the slot default; it starts when that one ends"
+    assert [one["state"] for one in ended] == ["succeeded", "succeeded"]
+    assert ended[1]["reason"] is None
 
 
 async def test_settings_env_reaches_the_training_and_the_ledger_keeps_names_and_no_secrets(project: Path) -> None:

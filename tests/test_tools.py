@@ -257,3 +257,22 @@ async def test_equal_means_are_no_difference_and_never_minus_zero(project: Path,
     said = f"{compared.text}\n{report}"
     assert "experiment minus baseline: no difference" in report
     assert re.search(r"sigma (better|worse)|: (better|worse)[.;]|-0\.0+\b", said) is None
+
+
+async def test_an_experiment_that_a_new_baseline_overtook_is_superseded_and_a_judged_one_stays_judged(
+    project: Path,
+) -> None:
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        await call.measure("judged", "--shift", "-0.1")
+        await call("compare", experiment="judged")
+        await call("run_seed", experiment="open", flags=["--shift", "0.2"], hypothesis="x")
+        await call("run_seed", new_baseline="the data was fixed")
+        listed = await call("list_experiments")
+    rows = listed.data["experiments"]
+    assert [(row["experiment"], row["generation"], row["state"]) for row in rows] == [
+        ("judged", 1, "judged"),
+        ("open", 1, "superseded"),
+    ]
+    assert (rows[1]["seeds_done"], rows[1]["seeds_needed"], rows[1]["verdict"]) == (1, 0, None)
+    assert "- open: superseded, 1 seeds done, 0 needed" in listed.text
