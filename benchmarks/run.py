@@ -2,6 +2,7 @@
 
 import sys
 
+import evidence
 import large_ledger
 import run_overhead
 import startup
@@ -12,7 +13,7 @@ def main() -> int:
     """Print one table; 1 if a target is missed."""
     print(machine(), end="\n\n", flush=True)
     figures: list[Figure] = []
-    for benchmark in (startup, run_overhead, large_ledger):
+    for benchmark in (startup, run_overhead, large_ledger, evidence):
         print(benchmark.__doc__, file=sys.stderr, flush=True)
         figures += benchmark.measure()
     print(table(figures))

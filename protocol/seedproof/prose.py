@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from seedproof.campaign import Campaign
 from seedproof.evidence import Evidence, Interval
-from seedproof.values import Baseline, Comparison, Confirmation
+from seedproof.values import Baseline, Comparison, Confirmation, Verdict
 
 __all__ = ["Digits", "confirmation_lines", "evidence_lines", "interval_line", "paragraph", "summary_lines"]
 
@@ -125,15 +125,20 @@ def _points(comparison: Comparison, evidence: Evidence, campaign: Campaign | Non
 
 
 def _disagreement(comparison: Comparison, evidence: Evidence) -> list[str]:
-    """Where the seeds move both arms together, the two views part."""
+    """Where the two views part, or both of them from the verdict: the seeds move both arms together."""
     one, other = evidence.unpaired, evidence.paired
-    if one is None or other is None or _holds_zero(one) == _holds_zero(other):
+    if one is None or other is None or comparison.improvement_sigma is None:
         return []
-    said, silent = ("paired", "unpaired") if _holds_zero(one) else ("unpaired", "paired")
-    return [
-        f"The two intervals disagree: the {said} one leaves zero out, the {silent} one does not. "
-        f"{_why_they_differ(other)}The verdict {comparison.verdict} is the protocol's."
-    ]
+    decided = f"{_why_they_differ(other)}The verdict {comparison.verdict} is the protocol's."
+    if _holds_zero(one) != _holds_zero(other):
+        said, silent = ("paired", "unpaired") if _holds_zero(one) else ("unpaired", "paired")
+        return [f"The two intervals disagree: the {said} one leaves zero out, the {silent} one does not. {decided}"]
+    if comparison.verdict == Verdict.NEUTRAL and not _holds_zero(other):
+        return [
+            f"Intervals and verdict disagree: both intervals leave zero out (paired t = {other.t:.1f} over {other.n} "
+            f"seeds), while the means lie {abs(comparison.improvement_sigma):.2f} sigma apart. {decided}"
+        ]
+    return []
 
 
 def _why_they_differ(by_seed: Interval) -> str:

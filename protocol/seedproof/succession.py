@@ -23,7 +23,7 @@ class Succession:
     runs: tuple[Run, ...] = ()
     """Every attempt at its seeds."""
     reason: str | None = None
-    """Why they are taken over, or why not; None where there is nothing to take over."""
+    """What the generation takes over and why, as words that follow it; None where there is nothing to take over."""
 
 
 def succession(state: State, rules: Rules, surroundings: Mapping[str, Any]) -> Succession:
@@ -39,12 +39,12 @@ def succession(state: State, rules: Rules, surroundings: Mapping[str, Any]) -> S
     try:
         establish_baseline(arm, generation.parsed_rules())
     except BaselineRefusal:
-        return Succession(reason=f"generation {generation.number} is not complete, so nothing is taken over")
+        return Succession(reason=f"takes over nothing: generation {generation.number} is not complete")
     for run in arm.counted.values():
         differing = _differences(run.surroundings, surroundings)
         if differing:
             what = ", ".join(differing)
-            return Succession(reason=f"seed {run.seed} ran with another {what}, so nothing is taken over")
+            return Succession(reason=f"takes over nothing: seed {run.seed} ran with another {what}")
     return Succession(arm.runs, f"takes over the runs of generation {generation.number}: same code and environment")
 
 

@@ -176,7 +176,9 @@ def experiment_row(
 def remaining(state: State, rules: Rules, run: Run) -> int:
     """How many seeds the arm of a run still needs."""
     if run.experiment is None:
-        return len(next_look(state.baseline_arm(run.generation), None, rules).due)
+        # The newest baseline that it counts for: a larger one takes over the runs of the one before.
+        newest = next(one.number for one in reversed(state.generations) if run.run_id in one.run_ids)
+        return len(next_look(state.baseline_arm(newest), None, state.rules_of(newest)).due)
     experiment = state.generations[run.generation - 1].experiments[run.experiment]
     if run.role is Role.CONFIRM:
         return len(confirm_look(state.experiment_arm(experiment), state.rules_of(run.generation)).due)
