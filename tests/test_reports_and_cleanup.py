@@ -272,6 +272,19 @@ async def test_every_report_that_no_ledger_vouches_for_is_kept(project: Path) ->
     assert kept == ["foreign report 1", "foreign report 2", "foreign report 3"]
 
 
+async def test_a_drawing_of_the_users_in_a_figures_place_is_kept(project: Path) -> None:
+    (project / "docs/research").mkdir(parents=True)
+    (project / "docs/research/baseline_variance_1M.svg").write_text("mine")
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        report = await call("write_report")
+        again = await call("write_report")
+    assert (project / "docs/research/baseline_variance_1M.unverified.svg").read_text() == "mine"
+    assert (project / report.data["figures"][0]).read_text().startswith("<svg")
+    assert [notice["code"] for notice in report.data["notices"]] == ["report_moved"]
+    assert again.data["notices"] == []
+
+
 async def test_in_a_fresh_clone_the_mirror_vouches_for_the_baseline_and_open_runs_are_interrupted(
     project: Path,
 ) -> None:

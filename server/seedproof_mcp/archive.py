@@ -116,10 +116,10 @@ class Archive:
             return written, []
         path = self._report_path(rules, name)
         relative = str(path.relative_to(self._paths.root))
-        notices = []
-        if relative not in state.reports and os.path.lexists(path):
-            notices = [self._move_aside(path)]
         figure = path.with_suffix(".svg")
+        # Figures have the names of their reports, so whoever wrote the one wrote the other.
+        foreign = [] if relative in state.reports else [one for one in (path, figure) if os.path.lexists(one)]
+        notices = [self._move_aside(one) for one in foreign]
         text, drawing = _render(state, generation, name, figure.name)
         record = writer.append(
             "report_written",
@@ -137,7 +137,7 @@ class Archive:
         return record, notices
 
     def _move_aside(self, path: Path) -> Notice:
-        """Keep a report that no ledger vouches for, and every one that was kept before."""
+        """Keep a report or figure that no ledger vouches for, and every one that was kept before."""
         names = (self._paths.unverified(path, number) for number in itertools.count(1))
         aside = next(name for name in names if not os.path.lexists(name))
         disk.rename(path, aside)

@@ -127,7 +127,7 @@ class ProjectPaths:
 
     def unverified(self, report: Path, number: int) -> Path:
         """Return where the number-th report is kept that lay in a report's place and no ledger vouches for."""
-        return report.with_name(f"{report.stem}.unverified{'' if number == 1 else f'-{number}'}.md")
+        return report.with_name(f"{report.stem}.unverified{'' if number == 1 else f'-{number}'}{report.suffix}")
 
     def experiment_report(self, name: str, label: str) -> Path:
         """Return the report of one experiment at one scale."""
