@@ -336,11 +336,12 @@ def _per_seed(base: Mapping[int, float], exp: Mapping[int, float], rules: Rules)
 
 def _outlier(differences: Mapping[int, float]) -> int | None:
     """The one seed whose modified z score is too large; None if there is none, or more than one."""
-    values = list(differences.values())
-    middle = statistics.median(values)
-    spread = statistics.median(abs(value - middle) for value in values)
-    # 0.6745 is the third quartile of the normal distribution: it makes the MAD comparable with sigma.
-    far = [seed for seed, value in differences.items() if 0.6745 * abs(value - middle) > OUTLIER_Z * spread > 0]
+    middle = statistics.median(differences.values())
+    distances = {seed: abs(value - middle) for seed, value in differences.items()}
+    # Both factors make a spread comparable with sigma; where half of the values are equal, the MAD is 0 and the
+    # mean distance takes its place.
+    spread = statistics.median(distances.values()) / 0.6745 or 1.253314 * statistics.fmean(distances.values())
+    far = [seed for seed, distance in distances.items() if distance > OUTLIER_Z * spread > 0]
     return far[0] if len(far) == 1 else None
 
 

@@ -200,3 +200,24 @@ def test_for_any_values_every_number_is_finite_and_what_is_missing_has_its_reaso
         assert 0 <= found.unpaired.p_better <= 1
     assert found.per_seed is not None
     assert math.isfinite(found.smallest_detectable.high)
+
+
+@pytest.mark.parametrize(
+    ("differences", "outlier"),
+    [
+        ((0.1, 0.2, 0.15, 0.12, 9.0), 1024),
+        ((0.1, 0.1, 0.1, 0.1, 9.0), 1024),
+        ((0.1, 0.1, 0.1, 0.1, 0.1), None),
+        ((0.1, 0.2, 0.15, 0.12, 0.25), None),
+        ((-9.0, 0.2, 0.15, 0.12, 9.0), None),
+    ],
+    ids=["far from the rest", "far from equal ones", "all equal", "none", "two"],
+)
+def test_a_seed_far_from_the_others_is_named(differences: tuple[float, ...], outlier: int | None) -> None:
+    # Sigma is 100, so that all five seeds are due whatever the differences are.
+    base = (300.0, 300.0, 400.0, 500.0, 500.0)
+    values = [before + after for before, after in zip(base, differences, strict=True)]
+    found = weigh(compared(values, base)).per_seed
+    assert found is not None
+    assert found.outlier_seed == outlier
+    assert (found.pattern == "one_outlier") == (outlier is not None)
