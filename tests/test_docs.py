@@ -88,7 +88,7 @@ def test_the_list_of_refusals_is_complete_and_has_no_other() -> None:
 
 
 def test_the_list_of_notices_is_complete_and_has_no_other() -> None:
-    assert set(rows(page("docs/tools.md"), "Notices")) == set(re.findall(r'\bNotice\("(\w+)"', SOURCES))
+    assert set(rows(page("docs/tools.md"), "Notices")) == set(re.findall(r'\bNotice\(\s*"(\w+)"', SOURCES))
 
 
 def test_rules_settings_presets_and_metric_fields_are_listed_with_no_other() -> None:

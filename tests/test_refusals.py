@@ -1303,6 +1303,19 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
+        (
+            "runaway: the last 2 runs failed or diverged; a new experiment would too. A person looks at the cause and "
+            "runs `seedproof resume`. Next: list_experiments()"
+        ),
+        {
+            "a new experiment after failure upon failure": Manoeuvre(
+                declare("next", "--shift", "0.3"),
+                before=(BASELINE, declare("x", "--crash"), run(experiment="x", seed=42, attempt=2)),
+                spoil=settings("[settings]\nrunaway_after = 2\n"),
+            ),
+        },
+    ),
+    (
         ("internal_error: an unexpected error; the server's stderr has the details. Next: check_baseline()"),
         {
             "an engine that breaks": Manoeuvre(run(), trains=breaks_the_engine),
@@ -1400,7 +1413,8 @@ def test_every_code_of_the_tree_has_its_manoeuvre() -> None:
         for child in kind.__subclasses__():
             yield from codes(child)
 
-    assert {said.split(":")[0] for said, _ in REFUSALS} == set(codes(Refusal)) - {Refusal.code}
+    # What is free on a disk is another number each time: tests/test_attention.py has the refusal for it.
+    assert {said.split(":")[0] for said, _ in REFUSALS} == set(codes(Refusal)) - {Refusal.code, "disk_low"}
 
 
 EVERY_TOOL: tuple[Call, ...] = (

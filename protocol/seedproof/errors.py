@@ -1,7 +1,8 @@
 """The tree of refusals: every way in which Seedproof says no, each with its code and the next call.
 
 Refusal
-├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended
+├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended,
+│                       disk_low, runaway
 ├── BaselineRefusal     baseline_missing, baseline_incomplete, baseline_void
 ├── ExperimentRefusal   experiment_unknown, experiment_incomplete, more_seeds_needed, arm_failed
 ├── DeclarationRefusal  name_invalid, hypothesis_missing, flags_missing, flags_changed,
@@ -28,6 +29,7 @@ __all__ = [
     "ConfirmNotDue",
     "ControlNotDue",
     "DeclarationRefusal",
+    "DiskLow",
     "ExperimentIncomplete",
     "ExperimentRefusal",
     "ExperimentUnknown",
@@ -51,6 +53,7 @@ __all__ = [
     "RequestRefusal",
     "RunEnded",
     "RunUnknown",
+    "Runaway",
     "ScriptMissing",
     "SeedNotDue",
     "SeedRefusal",
@@ -123,6 +126,14 @@ class RunUnknown(RequestRefusal):
 
 class RunEnded(RequestRefusal):
     code = "run_ended"
+
+
+class DiskLow(RequestRefusal):
+    code = "disk_low"
+
+
+class Runaway(RequestRefusal):
+    code = "runaway"
 
 
 class BaselineRefusal(Refusal):

@@ -174,6 +174,8 @@ class State:
     reports: dict[str, Record] = field(default_factory=dict)
     owned_folders: dict[str, str] = field(default_factory=dict)
     began: str | None = None
+    failures_in_row: int = 0
+    largest_output_bytes: int = 0
 
     @property
     def head_label(self) -> str:
@@ -333,7 +335,8 @@ class State:
             self.owned_folders.pop(folder, None)
 
     def _on_resumed(self, record: Record) -> None:
-        """A person has looked; nothing else changes."""
+        """A person has looked."""
+        self.failures_in_row = 0
 
     def _declared(self, record: Record) -> Experiment:
         experiment: Experiment = self.generations[record["generation"] - 1].experiments[record["experiment"]]
@@ -359,9 +362,15 @@ class State:
             exit_code=record.get("exit_code"),
             log_sha256=record.get("log_sha256"),
             start_text=record.get("start_text"),
+            slept_s=record.get("slept_s", 0.0),
             ended=record["time"],
         )
         del self.active[run.run_id]
+        self.largest_output_bytes = max(self.largest_output_bytes, record.get("output_bytes", 0))
+        if state is RunState.SUCCEEDED:
+            self.failures_in_row = 0
+        elif state in (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED):
+            self.failures_in_row += 1
 
 
 def fold(records: Iterable[Record]) -> State:

@@ -30,6 +30,7 @@ from seedproof.errors import (
 )
 from seedproof.events import State, run_id_of
 from seedproof.fresh import admit_confirmation
+from seedproof.limits import Limits, check_room, check_runaway
 from seedproof.phases import (
     barring_twin,
     baseline_next,
@@ -55,19 +56,37 @@ def admit(
     request: RunRequest,
     is_in_the_way: Callable[[str], bool],
     surroundings: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
 ) -> Admission:
     """Decide a request for a run.
 
     Args:
         is_in_the_way: Whether an output folder exists that the ledger does not own.
         surroundings: The fingerprint that a run would have now; decides what a new baseline may take over.
+        limits: What guards a night that nobody watches; the defaults, without a look at the disk, if None.
 
     Raises:
         Refusal: With its code and the next allowed call.
     """
     _check_shape(request)
+    admission = _admit_arm(state, rules, request, is_in_the_way, surroundings or {})
+    kinds, limits = [kind for kind, _ in admission.records], limits or Limits()
+    if "experiment_declared" in kinds:
+        check_runaway(state, limits)
+    if "run_requested" in kinds:
+        check_room(state, limits)
+    return admission
+
+
+def _admit_arm(
+    state: State,
+    rules: Rules,
+    request: RunRequest,
+    is_in_the_way: Callable[[str], bool],
+    surroundings: Mapping[str, Any],
+) -> Admission:
     if request.experiment is None:
-        return _admit_baseline(state, rules, request, is_in_the_way, surroundings or {})
+        return _admit_baseline(state, rules, request, is_in_the_way, surroundings)
     check_name(request.experiment)
     if request.role is Role.CONFIRM:
         return admit_confirmation(state, rules, request, is_in_the_way)

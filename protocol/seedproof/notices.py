@@ -15,6 +15,10 @@ __all__ = ["arm_notices"]
 RESOLUTION_SHARE = 0.2
 
 
+# A sleep shorter than this disturbs a wall time less than another program does.
+SLEPT_S = 1.0
+
+
 def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
     """Notices on one arm.
 
@@ -23,7 +27,12 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
     """
     who = arm.experiment or "baseline"
     runs = list(arm.counted.values())
-    return [*_same_values(who, runs, rules), *_same_logs(who, runs), *_coarse(who, runs, rules, sigma)]
+    return [
+        *_same_values(who, runs, rules),
+        *_same_logs(who, runs),
+        *_coarse(who, runs, rules, sigma),
+        *_slept(who, [*runs, *arm.fresh]),
+    ]
 
 
 def _same_values(who: str, runs: Sequence[Run], rules: Rules) -> list[Notice]:
@@ -44,6 +53,16 @@ def _same_logs(who: str, runs: Sequence[Run]) -> list[Notice]:
         Notice("identical_logs", f"{who}: the logs of seeds {', '.join(map(str, seeds))} are identical.")
         for seeds in by_hash.values()
         if len(seeds) > 1
+    ]
+
+
+def _slept(who: str, runs: Sequence[Run]) -> list[Notice]:
+    return [
+        Notice(
+            "slept", f"{who}: the machine slept {run.slept_s:.0f} s during seed {run.seed}; its wall time is not one."
+        )
+        for run in runs
+        if run.slept_s >= SLEPT_S
     ]
 
 

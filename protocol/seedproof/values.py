@@ -134,6 +134,8 @@ class Run:
     """When its end was written down, by the same clock."""
     surroundings: Mapping[str, Any] = field(default_factory=dict)
     """What it was carried out with: the fingerprint in the ledger."""
+    slept_s: float = 0.0
+    """Seconds that the machine slept during the run; the wall time does not hold them."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed; None where the log shows none."""
 

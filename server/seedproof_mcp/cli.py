@@ -80,9 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     add("compare", _compare, "give the verdict on an experiment").add_argument("experiment")
     report = add("report", _report, "write the report of an experiment, or of the baseline")
     report.add_argument("experiment", nargs="?")
-    stop = add("stop", _stop, "cancel a queued or running run")
-    stop.add_argument("run_id")
+    stop = add("stop", _stop, "cancel a queued or running run, or all of the project")
+    which = stop.add_mutually_exclusive_group(required=True)
+    which.add_argument("run_id", nargs="?")
+    which.add_argument("--all", action="store_true", help="everything that is queued or running in this project")
     stop.add_argument("--reason", required=True)
+    resume = add("resume", _resume, "say that you have looked at a row of failures; experiments may be declared again")
+    resume.add_argument("--reason", required=True, help="what was wrong; printed by whoever reads the ledger")
     demo = add("demo", _demo, "watch the protocol on a small real language model")
     demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
     return parser
@@ -152,7 +156,20 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    return _show(_lab(options).stop_run(options.run_id, options.reason))
+    if not options.all:
+        return _show(_lab(options).stop_run(options.run_id, options.reason))
+    stopped = _lab(options).stop_all(options.reason)
+    for result in stopped:
+        print(result.first_line())
+    ended = sum(not result.is_active for result in stopped)
+    print(f"{ended} of {len(stopped)} runs were ended." if stopped else "Nothing was queued or running.")
+    return 0 if ended == len(stopped) else 1
+
+
+def _resume(options: argparse.Namespace) -> int:
+    failures = _lab(options).resume(options.reason)
+    print(f"Noted, after {failures} runs in a row that failed or diverged. New experiments may be declared again.")
+    return 0
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -10,12 +10,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from seedproof.command import output_dir, training_argv
 from seedproof.errors import Refusal
 from seedproof.events import State
 from seedproof.gate import still_due
+from seedproof.limits import check_room
 from seedproof.metrics import LogReading, LogScanner, read_document, start_text
 from seedproof.outcome import Ending, outcome
 from seedproof.phases import rules_of
@@ -23,7 +24,7 @@ from seedproof.rules import MetricRule, Rules
 from seedproof.values import MetricValue, Run, RunState
 
 from seedproof_mcp import complaint, disk, outputs
-from seedproof_mcp.config import Config, load_config
+from seedproof_mcp.config import Config, load_config, present_limits
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.fingerprint import fingerprint, interpreter, training_environment
@@ -161,6 +162,7 @@ class Conductor:
             if unneeded:
                 writer.append("run_not_needed", run_id=run.run_id, reason=unneeded)
                 return
+            check_room(writer.state, present_limits(self._paths, config.settings))
             if not self._start(writer, run, config):
                 return
         self._engine.submit(self._paths.run(run.run_id).folder)
@@ -189,6 +191,7 @@ class Conductor:
             "timeout_s": limit_s,
             "grace_s": config.settings.grace_s,
             "slot": config.settings.slot,
+            "log_cap_bytes": int(config.settings.log_cap_mb * 1e6),
         }
         # The environment may hold secrets: for the owner's eyes only.
         disk.write_atomic(run_paths.spec, json.dumps(spec).encode(), mode=0o600)
@@ -242,7 +245,7 @@ class Conductor:
     def _interrupt(self, run: Run, reason: str) -> None:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
-                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **self._output_id(run))
+                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **self._output(run))
 
     def _finish(self, run: Run, folder: RunPaths) -> None:
         result = json.loads(folder.result.read_bytes())
@@ -266,7 +269,8 @@ class Conductor:
             "start_text": _read_start(folder.log, rules),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
-            **self._output_id(run),
+            **({"slept_s": result["slept_s"]} if result.get("slept_s") else {}),
+            **self._output(run),
         }
         kind = {RunState.CANCELLED: "run_cancelled", RunState.INTERRUPTED: "run_interrupted"}.get(
             ended.state, "run_finished"
@@ -277,10 +281,11 @@ class Conductor:
             if writer.state.runs[run.run_id].state.is_active:
                 writer.append(kind, **fields)
 
-    def _output_id(self, run: Run) -> dict[str, list[int]]:
+    def _output(self, run: Run) -> dict[str, Any]:
         """What the run leaves as its output folder: the clean-up removes this and nothing else."""
-        found = None if run.output_dir is None else outputs.identity(self._paths.root / run.output_dir)
-        return {} if found is None else {"output_id": found}
+        folder = None if run.output_dir is None else self._paths.root / run.output_dir
+        found = None if folder is None else outputs.identity(folder)
+        return {} if folder is None or found is None else {"output_id": found, "output_bytes": outputs.size(folder)}
 
     def _read_file(
         self, run: Run, folder: RunPaths, metric: MetricRule, metrics: dict[str, MetricValue], faults: list[str]
@@ -315,10 +320,20 @@ def _read_log(path: Path, size: int, rules: Rules) -> LogReading:
     scanner = LogScanner(rules.metrics)
     if path.exists():
         with path.open("rb") as log:
-            while size > 0 and (chunk := log.read(min(CHUNK, size))):
-                scanner.feed(chunk)
-                size -= len(chunk)
+            seen = 0
+            for start, end in disk.data_parts(log.fileno(), size):
+                if start > seen:  # left out by the log cap; the line that it cut is none
+                    scanner.feed(b"\n[the log cap left out %d bytes here]\n" % (start - seen))
+                _feed(scanner, log, start, end)
+                seen = end
     return scanner.finish()
+
+
+def _feed(scanner: LogScanner, log: BinaryIO, start: int, end: int) -> None:
+    log.seek(start)
+    while start < end and (chunk := log.read(min(CHUNK, end - start))):
+        scanner.feed(chunk)
+        start += len(chunk)
 
 
 def _read_start(path: Path, rules: Rules) -> str | None:

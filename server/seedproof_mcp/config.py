@@ -9,10 +9,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seedproof.errors import BadSettings, NextCall
+from seedproof.limits import GIGABYTE, Limits
 from seedproof.patterns import PRESETS
 from seedproof.rules import Rules
 
-__all__ = ["TEMPLATE", "Config", "Settings", "load_config"]
+from seedproof_mcp import disk
+from seedproof_mcp.paths import ProjectPaths
+
+__all__ = ["TEMPLATE", "Config", "Settings", "load_config", "present_limits"]
 
 TEMPLATE = """\
 # Seedproof: what a result means ([rules]) and how runs are carried out ([settings]).
@@ -51,6 +55,9 @@ TEMPLATE = """\
 # slot = "default"
 # timeout_min = 60.0
 # grace_s = 10.0
+# log_cap_mb = 2000.0
+# min_free_gb = 1.0
+# runaway_after = 10
 
 # [settings.env]
 # CUDA_VISIBLE_DEVICES = "0"
@@ -72,6 +79,12 @@ class Settings(BaseModel):
     """Time limit of a run in minutes; None: 24 h, later 3 times the slowest baseline run."""
     grace_s: float = Field(default=10.0, ge=0, le=600, allow_inf_nan=False)
     """Seconds between TERM and KILL."""
+    log_cap_mb: float = Field(default=2000.0, ge=1, allow_inf_nan=False)
+    """Megabytes of a run's output that are kept: the first and the last half of them."""
+    min_free_gb: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    """Gigabytes that must be free besides the largest output folder so far, or no run starts."""
+    runaway_after: int = Field(default=10, ge=1)
+    """Runs in a row that failed or diverged, after which new experiments wait for a person."""
     engine: Literal["local"] = "local"
     """Where runs are placed."""
 
@@ -114,6 +127,11 @@ def load_config(path: Path) -> Config:
     except ValidationError as error:
         raise _bad(_explain(error, text)) from None
     return Config(read.rules, read.settings)
+
+
+def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
+    """What guards a night that nobody watches, as things stand."""
+    return Limits(settings.runaway_after, disk.free_bytes(paths.root), int(settings.min_free_gb * GIGABYTE))
 
 
 def _bad(message: str) -> BadSettings:
@@ -184,6 +202,9 @@ _ALLOWED = {
     "slot": "a text of 1 to 32 letters, digits, _ and -, which begins with a letter or digit",
     "timeout_min": "a number of minutes above 0",
     "grace_s": "a number of seconds from 0 to 600",
+    "log_cap_mb": "a number of megabytes from 1",
+    "min_free_gb": "a number of gigabytes from 0",
+    "runaway_after": "a whole number from 1",
     "engine": '"local"',
 }
 

@@ -2,22 +2,37 @@
 
 # All of them call `os` by its module name: a test can replace `disk.os` and fail the n-th call.
 
+import ctypes
 import errno
 import fcntl
 import os
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
 # One read of copy_file: large enough that system calls do not show, small enough to hold.
 _COPY_CHUNK_BYTES = 1 << 20
 # A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
 _PROBE_TRIES = 100
 _PROBE_PAUSE_S = 0.001
+
+
+def _look_up_fallocate() -> Callable[[int, int, int, int], int] | None:
+    if sys.platform != "linux":
+        return None
+    function = ctypes.CDLL(None, use_errno=True).fallocate
+    function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    found: Callable[[int, int, int, int], int] = function
+    return found
+
+
+_fallocate = _look_up_fallocate()
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
@@ -141,6 +156,45 @@ def remove_file(path: Path) -> None:
     """
     os.unlink(path)
     _sync_folder(path.parent)
+
+
+def free_bytes(path: Path) -> int | None:
+    """Bytes that this user may still write where a file or folder lies; None if it cannot be told."""
+    try:
+        seen = os.statvfs(path)
+    except OSError:
+        return None
+    return seen.f_bavail * seen.f_frsize
+
+
+def punch_hole(descriptor: int, start: int, end: int) -> bool:
+    """Give back the disk space of a part of an open file, which then reads as zeros; whether that worked.
+
+    Linux only, and not on every file system; the size of the file stays.
+    """
+    if _fallocate is None:
+        return False
+    length = end - start
+    return bool(length <= 0 or _fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, start, length) == 0)
+
+
+def data_parts(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Start and end of each part of a file's first `size` bytes that is stored; the rest are holes."""
+    if not hasattr(os, "SEEK_DATA"):
+        yield 0, size
+        return
+    start = 0
+    while start < size:
+        try:
+            start = os.lseek(descriptor, start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole to the end
+                return
+            raise
+        end = min(size, os.lseek(descriptor, start, os.SEEK_HOLE))
+        if start < end:
+            yield start, end
+        start = max(end, start + 1)
 
 
 def open_output(path: Path, *, truncate: bool = False) -> int:

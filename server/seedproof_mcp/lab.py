@@ -13,6 +13,7 @@ from seedproof.errors import (
     BadArguments,
     BaselineRefusal,
     NextCall,
+    NothingDue,
     NotWritable,
     Refusal,
     RunEnded,
@@ -35,7 +36,7 @@ from seedproof.values import Notice, Run, RunState
 from seedproof_mcp import complaint
 from seedproof_mcp.archive import Archive, judge_experiment, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
-from seedproof_mcp.config import Config, load_config
+from seedproof_mcp.config import Config, load_config, present_limits
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.fingerprint import present_fingerprint
@@ -207,11 +208,12 @@ class Lab:
             admit_first = self._seen()
             # Refused requests must leave no trace, not even an empty state folder.
             surroundings = present_fingerprint(self.paths, config) if request.new_baseline is not None else None
-            admit(admit_first, config.rules, request, self._is_in_the_way(admit_first), surroundings)
+            limits = present_limits(self.paths, config.settings)
+            admit(admit_first, config.rules, request, self._is_in_the_way(admit_first), surroundings, limits)
             self._require_script(config.rules)
             with _writing(), self._ledger.writing() as writer:
                 in_the_way = self._is_in_the_way(writer.state)
-                admission = admit(writer.state, config.rules, request, in_the_way, surroundings)
+                admission = admit(writer.state, config.rules, request, in_the_way, surroundings, limits)
                 for kind, fields in admission.records:
                     writer.append(kind, **fields)
             # After the lock is given up: a conductor that retires has looked at the queue under it.
@@ -237,6 +239,35 @@ class Lab:
                 else:
                     self._engine.cancel(str(self.paths.run(run_id).folder), reason)
         return self._await_end(run_id, grace_s)
+
+    def stop_all(self, reason: str) -> list[RunResult]:
+        """Cancel everything that is queued or running, the newest request first; each run as it stands then.
+
+        Raises:
+            BadArguments: No reason given.
+        """
+        with self._reading() as (state, _):
+            active = list(state.active)
+        stopped = []
+        for run_id in reversed(active):
+            try:
+                stopped.append(self.stop_run(run_id, reason))
+            except RunEnded:
+                continue  # by itself, in this moment
+        return stopped
+
+    def resume(self, reason: str) -> int:
+        """Write down that a person has looked at a row of failures; how many they were.
+
+        Raises:
+            NothingDue: Nothing is held back.
+        """
+        with self._lock, _writing(), self._ledger.writing() as writer:
+            failures = writer.state.failures_in_row
+            if not failures:
+                raise NothingDue("the last run did not fail, so nothing is held back.")
+            writer.append("resumed", reason=reason, failures=failures)
+            return failures
 
     def _require_active(self, state: State, run_id: str) -> Run:
         run = state.runs.get(run_id)

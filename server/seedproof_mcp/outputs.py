@@ -8,7 +8,7 @@ from seedproof.events import State
 
 from seedproof_mcp import disk
 
-__all__ = ["identity", "is_in_the_way", "is_ours", "remove_ours"]
+__all__ = ["identity", "is_in_the_way", "is_ours", "remove_ours", "size"]
 
 
 def identity(path: Path) -> list[int] | None:
@@ -18,6 +18,19 @@ def identity(path: Path) -> list[int] | None:
     except OSError:
         return None
     return [seen.st_dev, seen.st_ino] if stat.S_ISDIR(seen.st_mode) else None
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files below a folder; links count as nothing, and what vanishes meanwhile too."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                seen = os.lstat(os.path.join(parent, name))
+            except OSError:
+                continue
+            total += seen.st_size if stat.S_ISREG(seen.st_mode) else 0
+    return total
 
 
 def is_ours(root: Path, state: State, folder: str) -> bool:

@@ -29,6 +29,8 @@ _MARKER = "SEEDPROOF_RUN"
 _TICK_S = 0.1
 # SIGKILL takes effect in milliseconds unless a process hangs in a driver; then waiting is no help.
 _KILL_BOUND_S = 10.0
+# Holes in files are made of whole blocks.
+_BLOCK = 4096
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _EXIT_USAGE = 2
@@ -53,6 +55,8 @@ class Spec:
     """Time in seconds between SIGTERM and SIGKILL."""
     slot: str
     """The name of the slot; one training at a time runs on it."""
+    log_cap_bytes: int | None = None
+    """How much of output.log is kept: the first and the last half of it; None for all."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class Result:
     """What went wrong around the training; None if nothing did."""
     killed_leftovers: int = 0
     """How many of its other processes had to be ended."""
+    slept_s: float = 0.0
+    """Seconds that the machine slept meanwhile; the wall time does not hold them."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +123,43 @@ class _Watch:
             self.interrupted_by = signal.Signals(number).name
 
 
+class _Log:
+    """The file that training writes into by itself, of which only head and tail are kept."""
+
+    def __init__(self, descriptor: int, cap_bytes: int | None) -> None:
+        self._descriptor = descriptor
+        self._half = None if cap_bytes is None else cap_bytes // 2 // _BLOCK * _BLOCK
+        self._end = self._half or 0
+        """Where the hole ends so far."""
+
+    @property
+    def size(self) -> int:
+        """Bytes written."""
+        return os.fstat(self._descriptor).st_size
+
+    def trim(self) -> None:
+        """Give the middle back to the disk, a piece at a time."""
+        if self._half is None:
+            return
+        end = (self.size - self._half) // _BLOCK * _BLOCK
+        # The hole grows by an eighth of what is kept at least, so that this stays rare.
+        if end - self._end < max(_BLOCK, self._half // 4):
+            return
+        if disk.punch_hole(self._descriptor, self._end, end):
+            self._end = end
+        else:  # not on this file system: nothing better can be done beside a process that writes
+            self._half = None
+
+
 class _Training:
     """The main training process, and the reaping of all that were orphaned below it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: int, started_s: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: _Log, started_s: float) -> None:
         self.pid = process.pid
         self.started_s = started_s
         self.exit: _Exit | None = None
         self._process = process
-        self._log = log
+        self.log = log
 
     def reap(self) -> None:
         """Collect every ended child; as the subreaper we are the parent of all orphans."""
@@ -141,7 +175,7 @@ class _Training:
 
     def _note_exit(self, code: int) -> None:
         wall_time_s = time.monotonic() - self.started_s
-        self.exit = _Exit(code, wall_time_s, os.fstat(self._log).st_size, _now())
+        self.exit = _Exit(code, wall_time_s, self.log.size, _now())
         self._process.returncode = code  # or Popen would ask for the status that is now gone
 
 
@@ -259,17 +293,19 @@ def _asked_to_stop(run: RunPaths, watch: _Watch) -> tuple[End, str | None] | Non
 def _train(spec: Spec, run: RunPaths, watch: _Watch, slot: disk.Lock) -> Result:
     log = disk.open_output(run.log, truncate=True)
     try:
-        started_at, started_s = _now(), time.monotonic()
+        started_at, started_s, asleep_s = _now(), time.monotonic(), _asleep_s()
         try:
             process = _start(spec, run, log, slot)
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
             return Result("not_started", error=_said(problem))
-        training = _Training(process, log, started_s)
+        training = _Training(process, _Log(log, spec.log_cap_bytes), started_s)
         end, error = _see_through(spec, run, watch, training, started_at)
         leftovers, survivors = _end_tree(spec, run, watch, training)
         if survivors:
             error = f"processes that SIGKILL did not end: {sorted(survivors)}"
-        result = Result(end, started_at=started_at, error=error, killed_leftovers=leftovers)
+        # Clocks that are read one after the other differ by microseconds, a sleep lasts seconds.
+        slept_s = round(_asleep_s() - asleep_s, 1)
+        result = Result(end, started_at=started_at, error=error, killed_leftovers=leftovers, slept_s=max(0.0, slept_s))
         return _with_exit(result, training.exit)
     finally:
         os.close(log)
@@ -317,6 +353,7 @@ def _await_end(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) ->
         asked = _asked_to_stop(run, watch)
         if asked is not None:
             return asked
+        training.log.trim()
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             return "timed_out", None
@@ -469,6 +506,13 @@ def _die_with_supervisor() -> Callable[[], None] | None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return in_the_child
+
+
+def _asleep_s() -> float:
+    """Seconds that the machine has slept since it started: what the monotonic clock left out."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def _now() -> str:

@@ -1,0 +1,54 @@
+"""Guards of a night that nobody watches: a disk that fills, and failures that go on and on."""
+
+from dataclasses import dataclass
+
+from seedproof.errors import DiskLow, NextCall, Runaway
+from seedproof.events import State
+
+__all__ = ["GIGABYTE", "Limits", "check_room", "check_runaway"]
+
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the settings allow, and what the disk has."""
+
+    runaway_after: int = 10
+    """Runs in a row that failed or diverged, after which a person has to look."""
+    free_bytes: int | None = None
+    """Free on the project's disk; None if it is not known."""
+    reserve_bytes: int = GIGABYTE
+    """What must be free besides the largest output folder so far."""
+
+
+def check_runaway(state: State, limits: Limits) -> None:
+    """Refuse a new experiment while everything fails.
+
+    Raises:
+        Runaway: So many runs in a row have failed or diverged.
+    """
+    if state.failures_in_row < limits.runaway_after:
+        return
+    raise Runaway(
+        f"the last {state.failures_in_row} runs failed or diverged; a new experiment would too. "
+        "A person looks at the cause and runs `seedproof resume`.",
+        NextCall("list_experiments", "Shows what failed; tell your user."),
+    )
+
+
+def check_room(state: State, limits: Limits) -> None:
+    """Refuse a run whose output could fill the disk.
+
+    Raises:
+        DiskLow: Less is free than the largest output folder so far and the reserve.
+    """
+    needed = state.largest_output_bytes + limits.reserve_bytes
+    if limits.free_bytes is None or limits.free_bytes >= needed:
+        return
+    raise DiskLow(
+        f"{limits.free_bytes / GIGABYTE:.2f} GB are free, and a run needs {needed / GIGABYTE:.2f} GB: the largest "
+        f"output folder so far and {limits.reserve_bytes / GIGABYTE:g} GB. Free space, or write the reports that are "
+        "due: that removes checkpoints.",
+        NextCall("list_experiments", "Shows which reports are due."),
+    )
