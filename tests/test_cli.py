@@ -113,6 +113,22 @@ def test_the_help_of_run_shows_where_flags_stand(capsys: pytest.CaptureFixture[s
     assert "seedproof run muon --hypothesis 'a lower loss' -- --lr 0.01" in said
 
 
+def test_a_person_confirms_a_winner_and_ends_or_resumes_what_goes_wrong(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, "run", "--all")[0] == 0
+    assert run(capsys, "run", "muon", "--hypothesis", "it helps", "--all", "--", "--shift", "-0.1")[0] == 0
+    assert run(capsys, "run", "muon", "--confirm")[2].startswith("confirm_not_due: muon has no verdict yet")
+    assert run(capsys, "compare", "muon")[0] == 0
+    code, out, _ = run(capsys, "run", "muon", "--confirm", "--all")
+    assert code == 0 and out.count("muon on a fresh seed") == 6
+    assert run(capsys, "compare", "muon")[1].startswith("WINNER (confirmed on 3 fresh seeds)")
+    assert run(capsys, "stop", "--all", "--reason", "enough")[1] == "Nothing was queued or running.\n"
+    assert run(capsys, "resume", "--reason", "looked")[2].startswith("nothing_due: the last run did not fail")
+    assert run(capsys, "run", "bad", "--hypothesis", "it fails", "--", "--crash")[0] == 1
+    assert "after 1 runs in a row" in run(capsys, "resume", "--reason", "a typo")[1]
+
+
 def test_flags_that_are_no_command_line_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "run", "muon", "--flags=--a 'open", "--hypothesis", "x")
     assert code == 3

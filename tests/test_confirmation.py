@@ -458,11 +458,11 @@ async def test_a_report_written_while_the_runs_are_queued_is_written_anew_when_t
     assert "(confirmed on 3 fresh seeds)" in (project / late.data["path"]).read_text()
 
 
-async def test_a_report_without_a_confirmation_means_that_nobody_wants_one_and_it_can_still_be_had(
+async def test_after_a_report_that_calls_a_winner_unconfirmed_the_confirmation_is_offered_again(
     project: Path,
 ) -> None:
     async with quick_tools(project, InProcessEngine(table())) as call:
         await to_winner(call)
         written = await call("write_report", experiment="a")
-        assert "confirm" not in str(written.data["next"])
+        assert written.next == "run_seed(experiment='a', role='confirm')"
         assert (await call("run_seed", **CONFIRM)).next == "run_seed(experiment='a', role='confirm')"

@@ -125,13 +125,13 @@ NOT_TAKEN: dict[str, tuple[str, str, str | None]] = {
     "the script changed": (
         SEVEN,
         "# another script",
-        "takes over nothing: seed 42 ran with another script_sha256",
+        "takes over nothing: seed 42 ran with another code_sha256",
     ),
     "a variable changed": (SETTINGS, "", "takes over nothing: seed 42 ran with another env, env_names"),
     "another interpreter": (
         f'{SEVEN}[settings]\npython = "/usr/bin/python9"\n',
         "",
-        "takes over nothing: seed 42 ran with another interpreter",
+        "takes over nothing: seed 42 ran with another interpreter, packages_sha256",
     ),
     "another rule differs": (f"{SEVEN}winner_sigma = 3.0\n", "", None),
     "the present seeds do not come first": (SEVEN.replace("42, 137", "137, 42"), "", None),
@@ -159,6 +159,30 @@ async def test_nothing_is_taken_over_where_anything_else_differs_and_the_reason_
     assert len(trained.argvs) - before == len(second["rules"]["baseline_seeds"])
     if reason is not None:
         assert f"- This generation {reason}." in (project / written.data["path"]).read_text()
+
+
+async def test_nothing_is_taken_over_where_another_file_of_the_project_changed(project: Path) -> None:
+    (project / "model").mkdir()
+    (project / "model/helper.py").write_text("LR = 1\n")
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await first_baseline(call)
+        (project / "model/helper.py").write_text("LR = 999\n")
+        (project / "seedproof.toml").write_text(SEVEN)
+        await call("run_seed", new_baseline=REASON)
+    second = generations(project)[1]
+    assert (second["adopted"], second["adoption"]) == ([], "takes over nothing: seed 42 ran with another code_sha256")
+
+
+async def test_nothing_is_taken_over_where_a_variable_is_added_whose_value_is_not_recorded(project: Path) -> None:
+    secret = '[settings.env]\nAPI_LEVEL = "1"\n'
+    (project / "seedproof.toml").write_text(secret)
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await first_baseline(call)
+        (project / "seedproof.toml").write_text(SEVEN + secret.replace("1", "5"))
+        await call("run_seed", new_baseline=REASON)
+    second = generations(project)[1]
+    reason = "takes over nothing: the values of API_LEVEL in [settings.env] are not recorded"
+    assert (second["adopted"], second["adoption"]) == ([], reason)
 
 
 async def test_an_incomplete_baseline_hands_nothing_on_and_says_so(project: Path) -> None:

@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from seedproof.design import protocol_power
+from seedproof.errors import MoreSeedsNeeded
 from seedproof.rules import Rules
 from seedproof.sequential import look_p, sequential_alpha, sequential_power
 from seedproof.values import PriorVariance
+from seedproof.verdict import judge
 
 from tests.conftest import Answer, Caller
 from tests.in_process import InProcessEngine, quick_tools
+from tests.protocol.arms import experiment_arm, make_baseline, measured
 from tests.tables import Table
 
 pytestmark = pytest.mark.anyio
@@ -112,7 +117,23 @@ async def test_a_p_between_the_limits_asks_for_the_extra_seeds_and_the_last_look
         f"One-sided p that the experiment is better: {p_of('open', 5):.4f} after 5 seeds, with the variance pooled; "
     )
     assert flat.data["headline"] == "NEUTRAL (sequential design; protocol rule: NEUTRAL): 0.57 sigma better"
-    assert said.data["campaign"]["label"].startswith("at most, ")
+    assert said.data["campaign"]["label"].startswith("about, ")
+
+
+@given(st.lists(st.floats(3.9, 4.1), min_size=5, max_size=5))
+def test_the_protocols_word_beside_it_is_what_the_protocol_says_of_the_same_seeds(values: list[float]) -> None:
+    runs = measured(values)
+    flat = make_baseline(BASE)
+    try:
+        word, decided_at = str(judge(flat, experiment_arm(*runs[:3])).verdict), 3
+    except MoreSeedsNeeded:
+        word, decided_at = str(judge(flat, experiment_arm(*runs)).verdict), 5
+    try:
+        said, seeds = judge(make_baseline(BASE, RULES), experiment_arm(*runs[:3])).headline, 3
+    except MoreSeedsNeeded:
+        said, seeds = judge(make_baseline(BASE, RULES), experiment_arm(*runs)).headline, 5
+    expected = word if decided_at <= seeds else "undecided at 3 seeds"
+    assert f"protocol rule: {expected})" in said
 
 
 async def test_nothing_is_said_below_three_seeds_however_clear_they_are(project: Path) -> None:

@@ -18,7 +18,7 @@ COMMON = {"ledger_head", "notices", "next"}
 KEYS = {
     "check_baseline": {
         *("phase", "generation", "reason", "scale", "metric", "direction", "winner_threshold", "missing_seeds"),
-        *("seeds", "metrics", "report_path"),
+        *("seeds", "metrics", "report_path", "design"),
     },
     "run_seed": {
         *("run_id", "role", "arm", "experiment", "seed", "attempt", "state", "metrics", "step", "elapsed_s", "eta_s"),

@@ -9,15 +9,29 @@ from seedproof.evidence import p_better
 from seedproof.power import at_least_one_winner, protocol_power, smallest_detectable_effect
 from seedproof.rules import Rules
 from seedproof.samples import PriorVariance, summarize
-from seedproof.stats import holm
+from seedproof.stats import correlation, holm
 from seedproof.values import Arm, Primary
 
-__all__ = ["Campaign", "Key", "adjusted_p", "campaign", "choose_primary", "pooled_variance", "stored_p_values"]
+__all__ = [
+    "Campaign",
+    "Key",
+    "adjusted_p",
+    "campaign",
+    "campaign_at_verdict",
+    "campaign_since",
+    "choose_primary",
+    "pooled_variance",
+    "stored_p_values",
+]
 
 # Pairing shortens the 95 % interval from r = .31 on with five common seeds and from .67 on with three
 # (t quantiles of 4 and 2 degrees of freedom against Welch's); this lies between.
 PAIRED_FROM = 0.4
 EARLIER_ARMS = 3
+
+
+Key = tuple[int, str]
+"""Generation and name of an experiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +48,8 @@ class Campaign:
     """Verdicts WINNER so far."""
     false_winners_expected: float
     """The mean number of false WINNERs if no experiment had an effect."""
-    false_winner_chance: float
-    """The chance of at least one."""
+    false_winner_chance: float | None
+    """The chance of at least one; None where a generation has the sequential design."""
     label: str
     """What the last two assume."""
     p_better: float | None = None
@@ -46,35 +60,44 @@ class Campaign:
     """When a larger baseline would pay."""
 
 
-def campaign(state: State, of: Experiment | None = None, verdict: str | None = None) -> Campaign:
-    """The campaign so far.
+def campaign(state: State) -> Campaign:
+    """The campaign as of now, without a p value of its own."""
+    return _campaign(state, None, {})
 
-    Args:
-        of: The experiment whose verdict is being given: computes its adjusted p, which loads scipy.
-        verdict: That verdict, which no record holds yet.
-    """
-    everything = list(_experiments(state))
-    here = state.generation
-    p_values = {} if of is None else _p_values(state)
-    own = None if of is None else p_values.get((of.generation, of.name))
-    verdicts = [one.verdict["verdict"] for one in everything if one.verdict is not None and one is not of]
+
+def campaign_at_verdict(state: State, of: Experiment, verdict: str) -> Campaign:
+    """The campaign at a verdict that no record holds yet; computes the p values that are not stored, with scipy."""
+    return _campaign(state, of, _p_values(state), verdict)
+
+
+def campaign_since(state: State, of: Experiment) -> Campaign:
+    """The campaign as of a state that holds the verdict, from the p values that were written down."""
+    return _campaign(state, of, stored_p_values(state))
+
+
+def _campaign(
+    state: State, of: Experiment | None, p_values: Mapping[Key, float], verdict: str | None = None
+) -> Campaign:
+    everything, here = list(_experiments(state)), state.generation
+    verdicts = [one.verdict["verdict"] for one in everything if one.verdict is not None]
+    if verdict is not None and of is not None:  # takes the place of an earlier one
+        verdicts = [one.verdict["verdict"] for one in everything if one.verdict is not None and one is not of]
+        verdicts.append(verdict)
     expected, chance, label = _false_winners(state)
+    key = None if of is None else (of.generation, of.name)
+    own = None if key is None else p_values.get(key)
     return Campaign(
         declared=len(everything),
         declared_in_generation=len(here.experiments) if here else 0,
-        nulls=sum(_is_null(one) for one in everything),
-        winners=[*verdicts, verdict].count("WINNER"),
+        nulls=sum(one.is_null for one in everything),
+        winners=verdicts.count("WINNER"),
         false_winners_expected=expected,
         false_winner_chance=chance,
         label=label,
         p_better=own,
-        p_holm=None if of is None or own is None else adjusted_p(p_values, len(everything))[(of.generation, of.name)],
+        p_holm=None if key is None or own is None else adjusted_p(p_values, len(everything))[key],
         advice=None if here is None else _advice(here),
     )
-
-
-Key = tuple[int, str]
-"""Generation and name of an experiment."""
 
 
 def adjusted_p(p_values: Mapping[Key, float], declared: int) -> dict[Key, float]:
@@ -111,30 +134,26 @@ def _p_values(state: State) -> dict[Key, float]:
     return found
 
 
-def _is_null(experiment: Experiment) -> bool:
-    """Whether the experiment was declared to have no effect."""
-    return experiment.hypothesis.lower().startswith("null:")
-
-
 def _experiments(state: State) -> Iterator[Experiment]:
     for generation in state.generations:
         yield from generation.experiments.values()
 
 
-def _false_winners(state: State) -> tuple[float, float, str]:
+def _false_winners(state: State) -> tuple[float, float | None, str]:
     """Expected number and chance of at least one; generations have baselines of their own."""
-    expected, none, exact = 0.0, 1.0, True
+    expected, none, designs = 0.0, 1.0, set()
     for generation in state.generations:
         rules, k = state.rules_of(generation.number), len(generation.experiments)
-        single = protocol_power(0.0, rules).p_winner
-        expected += k * single
-        if rules.design == "protocol":
-            none *= 1 - at_least_one_winner(k, rules) if k else 1.0
-        else:  # experiments that share a baseline err together, so independence is an upper bound
-            none *= (1 - single) ** k
-            exact = False
+        expected += k * protocol_power(0.0, rules).p_winner  # to which the sequential design is calibrated
+        if k:
+            none *= 1 - at_least_one_winner(k, rules)
+            designs.add(rules.design)
     assumed = "under normal, independent noise with all ideas null"
-    return expected, 1 - none, f"exact {assumed}" if exact else f"at most, {assumed}"
+    if "sequential" in designs:
+        return expected, None, f"about, {assumed}; docs/calibration.md has the chance of at least one"
+    # A generation that took over runs shares them with the one before, and errs with it: independence is a bound.
+    shared = any(one.adopted and one.experiments for one in state.generations)
+    return expected, 1 - none, f"at most, {assumed}" if shared else f"exact {assumed}"
 
 
 def _advice(generation: Generation) -> str | None:
@@ -152,7 +171,7 @@ def _advice(generation: Generation) -> str | None:
     seen, then = (smallest_detectable_effect(0.8, each) for each in (rules, larger))
     return (
         f"{len(generation.experiments)} experiments share {now} baseline seeds; {best} would pay "
-        f"(n x sqrt(K)): {best - now} more runs, false WINNERs {before:.1f} -> {after:.1f} %, smallest detectable "
+        f"(n x sqrt(K)): more runs: {best - now}, false WINNERs {before:.1f} -> {after:.1f} %, smallest detectable "
         f"effect {seen:.2f} -> {then:.2f} sigma. List them in rules.baseline_seeds, the present ones first, and start "
         "a new baseline: it takes over the runs it has."
     )
@@ -179,28 +198,24 @@ def choose_primary(state: State, rules: Rules) -> tuple[Primary, str]:
 
 
 def _pooled_correlation(state: State) -> tuple[float | None, int]:
-    """Correlation of experiment and baseline over common seeds, pooled within arms, and the number of arms.
+    """Correlation of experiment and baseline over common seeds, and the number of arms that show it.
 
-    Source: the pooled within-group correlation, sum of cross products over the root of the sums of squares.
+    The mean of the arms' correlations, each by its degrees of freedom, so that a metric's unit has no weight.
     """
-    cross, base_squares, exp_squares, arms = [], [], [], 0
+    total, weights, arms = 0.0, 0, 0
     for one in _experiments(state):
         name = state.rules_of(one.generation).metric.name
-        pairs = _common(state.baseline_arm(one.generation), state.experiment_arm(one), name)
-        if len(pairs) < 3:
-            continue
-        arms += 1
-        base_mean, exp_mean = (math.fsum(side) / len(pairs) for side in zip(*pairs, strict=True))
-        cross += [(base - base_mean) * (exp - exp_mean) for base, exp in pairs]
-        base_squares += [(base - base_mean) ** 2 for base, _ in pairs]
-        exp_squares += [(exp - exp_mean) ** 2 for _, exp in pairs]
-    scale = math.sqrt(math.fsum(base_squares)) * math.sqrt(math.fsum(exp_squares))
-    return (math.fsum(cross) / scale if scale > 0 else None), arms
+        base, exp = _common(state.baseline_arm(one.generation), state.experiment_arm(one), name)
+        found = correlation(base, exp) if len(base) > 2 else None
+        if found is not None:
+            total, weights, arms = total + (len(base) - 1) * found, weights + len(base) - 1, arms + 1
+    return (total / weights if arms else None), arms
 
 
-def _common(base: Arm, exp: Arm, name: str) -> list[tuple[float, float]]:
+def _common(base: Arm, exp: Arm, name: str) -> tuple[list[float], list[float]]:
     one, other = base.finite(name), exp.finite(name)
-    return [] if exp.diverged_seeds else [(one[seed], other[seed]) for seed in one if seed in other]
+    seeds = [] if exp.diverged_seeds else [seed for seed in one if seed in other]
+    return [one[seed] for seed in seeds], [other[seed] for seed in seeds]
 
 
 def pooled_variance(state: State, rules: Rules) -> PriorVariance | None:

@@ -19,7 +19,7 @@ from seedproof.errors import (
 from seedproof.events import Experiment, State
 from seedproof.phases import experiment_next, new_experiment_call, tried_twins
 from seedproof.rules import Rules
-from seedproof.values import Baseline, Role
+from seedproof.values import Baseline, Role, declares_no_effect
 
 __all__ = ["Admission", "RunRequest", "check_declaration", "check_name", "check_unchanged", "declaration", "duplicate"]
 
@@ -100,7 +100,7 @@ def check_declaration(state: State, baseline: Baseline, request: RunRequest) -> 
         raise HypothesisMissing(
             f"{request.experiment} is new: say what you expect and why, before the first run.", declare
         )
-    is_null = hypothesis.lower().startswith("null:")
+    is_null = declares_no_effect(hypothesis)
     if not request.flags and not is_null:
         raise FlagsMissing(
             f"{request.experiment} has no flags, so nothing would differ from the baseline. "

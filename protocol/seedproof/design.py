@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import fsum
 
+from seedproof.distributions import bisect
 from seedproof.power import OperatingPoint, protocol_power, smallest_detectable_effect
 from seedproof.rules import Rules
-from seedproof.sequential import decide, look_p, sequential_alpha
+from seedproof.sequential import decide, look_p, sequential_alpha, sequential_power
 from seedproof.values import Arm, Baseline, Run, RunState
 
 __all__ = [
@@ -17,12 +19,31 @@ __all__ = [
     "Step",
     "confirm_look",
     "confirm_steps",
+    "detectable_effect",
     "may_retry",
     "next_look",
+    "operating_point",
     "protocol_power",
     "smallest_detectable_effect",
     "step_attempts",
 ]
+
+
+def operating_point(effect_sigma: float, rules: Rules) -> OperatingPoint:
+    """What the design of the rules does with a true effect, for independent normal seeds."""
+    power = sequential_power if rules.design == "sequential" else protocol_power
+    return power(effect_sigma, rules)
+
+
+@lru_cache(maxsize=64)
+def detectable_effect(power: float, rules: Rules) -> float:
+    """The true improvement, in sigmas, that the design of the rules calls WINNER with this probability."""
+    if rules.design == "protocol":
+        return smallest_detectable_effect(power, rules)
+    # Printed with two decimals; each step of the search takes milliseconds.
+    found = bisect(lambda effect: operating_point(effect, rules).p_winner - power, 0.0, 20.0, 1e-3)
+    return round(found, 2)
+
 
 # A tie counts as reached: 2 sigma must not be lost to the last bit of a float (protocol, section 2).
 TIE = 1e-9

@@ -9,7 +9,7 @@ from typing import Any
 from seedproof.errors import LedgerDamaged, LedgerNewer
 from seedproof.rules import Rules
 from seedproof.samples import PriorVariance
-from seedproof.values import Arm, MetricValue, Primary, Role, Run, RunState
+from seedproof.values import Arm, MetricValue, Primary, Role, Run, RunState, declares_no_effect
 
 __all__ = [
     "EMPTY_HASH",
@@ -138,6 +138,11 @@ class Experiment:
     run_ids: list[str] = field(default_factory=list)
     verdict: Record | None = None
     report: Record | None = None
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it was declared to have no effect."""
+        return declares_no_effect(self.hypothesis)
 
 
 @dataclass(slots=True)

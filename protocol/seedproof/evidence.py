@@ -1,15 +1,15 @@
 """How far a verdict can be trusted: what stands beside it and never decides."""
 
 import math
-import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from seedproof.claims import class_share_under_no_effect, seeds_for_power, shrunk_claim
+from seedproof.design import detectable_effect
 from seedproof.distributions import sigma_factors, sigma_upper_factor, t_cdf
-from seedproof.power import protocol_power, smallest_detectable_effect
+from seedproof.power import protocol_power
 from seedproof.rules import Rules
 from seedproof.shared_seeds import false_winner
 from seedproof.stats import SampleError, TTest, hedges_g, paired, percent_change, welch
@@ -34,8 +34,9 @@ __all__ = [
 
 # The power that is asked for by convention: Cohen 1988, section 2.4.
 POWER = 0.8
-# Above this modified z score a seed is called an outlier: Iglewicz and Hoaglin 1993, page 11.
-OUTLIER_Z = 3.5
+# Dixon's Q by number of values, two-sided 95 %: Rorabacher 1991, table 2. Three values have no outlier: where two of
+# them are equal, as rounded ones often are, the third would be one.
+DIXON_Q = {4: 0.829, 5: 0.710, 6: 0.625, 7: 0.568, 8: 0.526, 9: 0.493, 10: 0.466}
 T = TypeVar("T")
 
 
@@ -92,7 +93,9 @@ class PerSeed:
     improved: int
     """Seeds at which the experiment is better."""
     pattern: Literal["consistent", "one_outlier", "mixed"]
-    """`consistent`: all of one sign; `one_outlier`: one seed lies far from the others."""
+    """`one_outlier`: one seed lies far from the others; else `consistent`: all of one sign; else `mixed`."""
+    consistent: bool
+    """Whether all are of one sign, an outlier included."""
     outlier_seed: int | None
     """That seed."""
     smallest_sign_p: float
@@ -170,7 +173,7 @@ class Evidence:
     false_winner: FalseWinner
     """How often the protocol's rule errs."""
     smallest_detectable: Detectable
-    """What the protocol's rule can see."""
+    """What the rule in force can see."""
     seeds_needed: SeedsNeeded
     """For a better experiment."""
     unpaired: Interval | None = None
@@ -305,7 +308,7 @@ def _false_winner(rules: Rules) -> FalseWinner:
 
 
 def _detectable(baseline: Baseline) -> Detectable:
-    effect = smallest_detectable_effect(POWER, baseline.rules)
+    effect = detectable_effect(POWER, baseline.rules)
     low, high = sigma_factors(len(baseline.rules.baseline_seeds))
     at = effect * baseline.std
     return Detectable(POWER, effect, at, low * at, high * at, low, high)
@@ -329,20 +332,22 @@ def _per_seed(base: Mapping[int, float], exp: Mapping[int, float], rules: Rules)
         differences={str(seed): value for seed, value in differences.items()},
         improved=improved,
         pattern="one_outlier" if outlier is not None else "consistent" if consistent else "mixed",
+        consistent=consistent,
         outlier_seed=outlier,
         smallest_sign_p=2.0 ** (1 - len(differences)),
     )
 
 
 def _outlier(differences: Mapping[int, float]) -> int | None:
-    """The one seed whose modified z score is too large; None if there is none, or more than one."""
-    middle = statistics.median(differences.values())
-    distances = {seed: abs(value - middle) for seed, value in differences.items()}
-    # Both factors make a spread comparable with sigma; where half of the values are equal, the MAD is 0 and the
-    # mean distance takes its place.
-    spread = statistics.median(distances.values()) / 0.6745 or 1.253314 * statistics.fmean(distances.values())
-    far = [seed for seed, distance in distances.items() if distance > OUTLIER_Z * spread > 0]
-    return far[0] if len(far) == 1 else None
+    """The one seed that lies too far from its neighbour, by Dixon's Q; None if there is none."""
+    ordered = sorted(differences.items(), key=lambda item: item[1])
+    width = ordered[-1][1] - ordered[0][1]
+    limit = DIXON_Q.get(len(ordered))
+    if limit is None or width <= 0:
+        return None
+    gaps = {ordered[0][0]: ordered[1][1] - ordered[0][1], ordered[-1][0]: ordered[-1][1] - ordered[-2][1]}
+    seed = max(gaps, key=lambda one: gaps[one])
+    return seed if gaps[seed] / width > limit else None
 
 
 def _claim(comparison: Comparison) -> Claim | None:

@@ -184,9 +184,9 @@ def experiment_next(state: State, experiment: Experiment, baseline: Baseline) ->
 
 
 def _confirm_next(experiment: Experiment, arm: Arm, rules: Rules) -> NextCall | None:
-    """What confirms a WINNER; a report that was written without it means that nobody wants it."""
+    """What confirms a WINNER, also after a report that calls it unconfirmed."""
     assert experiment.verdict is not None
-    if experiment.verdict["verdict"] != Verdict.WINNER or (experiment.report is not None and not arm.fresh):
+    if experiment.verdict["verdict"] != Verdict.WINNER:
         return None
     look = confirm_look(arm, rules)
     if look.is_complete:

@@ -7,7 +7,15 @@ from seedproof.campaign import Campaign
 from seedproof.evidence import Evidence, Interval
 from seedproof.values import Baseline, Comparison, Confirmation, Verdict
 
-__all__ = ["Digits", "confirmation_lines", "evidence_lines", "interval_line", "paragraph", "summary_lines"]
+__all__ = [
+    "Digits",
+    "confirmation_lines",
+    "evidence_lines",
+    "interval_line",
+    "paragraph",
+    "summary_lines",
+    "tried_line",
+]
 
 _CLASSES = ("negligible", "small", "medium", "large")
 
@@ -30,7 +38,7 @@ def summary_lines(comparison: Comparison, evidence: Evidence | None, campaign: C
     """What a reader has to know first, at most five lines."""
     lines = [comparison.headline, interval_line(comparison, evidence)]
     if campaign is not None:
-        lines.append(_tried(campaign))
+        lines.append(tried_line(campaign))
     if comparison.confirmation is not None:
         lines.append(f"Confirmation: {comparison.confirmation.reason}")
     elif campaign is not None:
@@ -60,12 +68,14 @@ def _limits(found: Interval, number: Digits) -> str:
     return f"95 % interval {number.signed(found.low)} to {number.signed(found.high)}{about} ({over})"
 
 
-def _tried(campaign: Campaign) -> str:
+def tried_line(campaign: Campaign) -> str:
+    """How many experiments the ledger has, and what that means."""
     nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
-    return (
-        f"Experiments declared in this ledger so far: {campaign.declared}{nulls}; chance of at least one false WINNER "
-        f"among them: {100 * campaign.false_winner_chance:.1f} % ({campaign.label})."
-    )
+    said = f"Experiments declared in this ledger so far: {campaign.declared}{nulls}"
+    if campaign.false_winner_chance is None:
+        return f"{said}; false WINNERs expected among them: {campaign.false_winners_expected:.2f} ({campaign.label})."
+    chance = 100 * campaign.false_winner_chance
+    return f"{said}; chance of at least one false WINNER among them: {chance:.1f} % ({campaign.label})."
 
 
 def _when_and_where(evidence: Evidence) -> str:
@@ -197,7 +207,7 @@ def _reach(evidence: Evidence, number: Digits) -> list[str]:
     seen, needed = evidence.smallest_detectable, evidence.seeds_needed
     counts = ["more than 1,000" if n is None else str(n) for n in (needed.at_estimate, needed.at_upper)]
     return [
-        f"Smallest improvement that the protocol's rule finds with {100 * seen.power:.0f} % probability: "
+        f"Smallest improvement that the rule in force finds with {100 * seen.power:.0f} % probability: "
         f"{seen.sigma:.2f} sigma = {number(seen.difference)}; between {number(seen.low)} and {number(seen.high)}, as "
         f"sigma itself is known to {seen.sigma_low_factor:.2f} to {seen.sigma_high_factor:.2f} times its value.",
         f"Seeds in each arm with which a t test finds {needed.worthwhile_sigma:g} sigma with 80 % probability: "

@@ -8,7 +8,7 @@ from typing import Any
 from seedproof.campaign import Campaign
 from seedproof.command import training_argv
 from seedproof.confirmation import pairs_of
-from seedproof.evidence import Evidence
+from seedproof.evidence import Evidence, as_document
 from seedproof.log import escape_hidden
 from seedproof.notices import arm_notices
 from seedproof.prose import Digits, confirmation_lines, evidence_lines, summary_lines
@@ -16,7 +16,14 @@ from seedproof.rules import Rules
 from seedproof.stats import Summary, cohens_d, effect_size, percent_change, summarize
 from seedproof.values import Arm, Baseline, Comparison, Run
 
-__all__ = ["EarlierGeneration", "EarlierVerdict", "LedgerFacts", "baseline_report", "experiment_report"]
+__all__ = [
+    "REPORT_FORMAT",
+    "EarlierGeneration",
+    "EarlierVerdict",
+    "LedgerFacts",
+    "baseline_report",
+    "experiment_report",
+]
 
 REPORT_FORMAT = 2
 
@@ -80,7 +87,7 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
         f"# Baseline Variance ({rules.label} tokens)",
         "",
         f"- {name}: {number(baseline.mean)} ± {number(baseline.std)} (mean ± standard deviation, {n} seeds)",
-        f"- A WINNER needs a mean of {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
+        f"- {_what_a_winner_needs(rules)} {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
         "",
         f"![Every baseline seed: {name} and wall time]({figure})",
         "",
@@ -163,6 +170,12 @@ def experiment_report(
         _closing(rules),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _what_a_winner_needs(rules: Rules) -> str:
+    if rules.design == "sequential":
+        return "Experiments are judged by the sequential design; the protocol's own rule would ask for a mean of"
+    return "A WINNER needs a mean of"
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
@@ -386,7 +399,7 @@ def _comparison_document(
         "wall_time_change_percent": comparison.wall_time_change_percent,
         "experiment_per_seed": _arm_document(comparison.arm, rules),
         "evidence": None if evidence is None else asdict(evidence),
-        "campaign": None if campaign is None else asdict(campaign),
+        "campaign": None if campaign is None else as_document(campaign),
         "confirmation": None if comparison.confirmation is None else asdict(comparison.confirmation),
         "fresh_per_seed": [
             {"seed": pair.seed, "control": _fresh(pair.control, rules), "experiment": _fresh(pair.experiment, rules)}

@@ -27,6 +27,7 @@ __all__ = [
     "TTest",
     "benjamini_hochberg",
     "cohens_d",
+    "correlation",
     "dunnett_p",
     "effect_size",
     "hedges_g",
@@ -120,7 +121,7 @@ def paired(
     rounding = 4 * sys.float_info.epsilon * max(map(abs, (*base, *exp)))
     _require_spread(found.std if found.std > rounding else 0.0)
     test = _t_test(found.mean, found.std / math.sqrt(found.n), found.n - 1, confidence)
-    return PairedTest(*test, n=found.n, correlation=_correlation(base, exp))
+    return PairedTest(*test, n=found.n, correlation=correlation(base, exp))
 
 
 def hedges_g(
@@ -262,7 +263,14 @@ def _t_test(
     return t, df, min(1.0, 2 * t_cdf(-abs(t), df)), difference, low, high
 
 
-def _correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Pearson's correlation of two equally long samples; None where one has no spread.
+
+    Source: Pearson 1896.
+
+    Raises:
+        SampleError: Fewer than two values, or one that is not finite.
+    """
     one, other = _two(first), _two(second)
     if one.std == 0 or other.std == 0:
         return None

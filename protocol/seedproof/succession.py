@@ -40,6 +40,10 @@ def succession(state: State, rules: Rules, surroundings: Mapping[str, Any]) -> S
         establish_baseline(arm, generation.parsed_rules())
     except BaselineRefusal:
         return Succession(reason=f"takes over nothing: generation {generation.number} is not complete")
+    unrecorded = set(surroundings.get("env_names", ())) - set(surroundings.get("env", ()))
+    if unrecorded:
+        names = ", ".join(sorted(unrecorded))
+        return Succession(reason=f"takes over nothing: the values of {names} in [settings.env] are not recorded")
     for run in arm.counted.values():
         differing = _differences(run.surroundings, surroundings)
         if differing:
@@ -55,6 +59,6 @@ def _only_adds_seeds(old: Rules, new: Rules) -> bool:
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names of what differs; a fingerprint without the script's hash vouches for nothing."""
-    names = (set(then) | set(now) | {"script_sha256"}) - _IRRELEVANT
+    """Names of what differs; a fingerprint without hashes of code and packages vouches for nothing."""
+    names = (set(then) | set(now) | {"code_sha256", "packages_sha256"}) - _IRRELEVANT
     return sorted(name for name in names if then.get(name) is None or then.get(name) != now.get(name))

@@ -23,6 +23,7 @@ __all__ = [
     "RunState",
     "Verdict",
     "WallTimeChange",
+    "declares_no_effect",
 ]
 
 
@@ -155,6 +156,11 @@ class Run:
 Primary = Literal["unpaired", "paired"]
 
 
+def declares_no_effect(hypothesis: str) -> bool:
+    """Whether a hypothesis declares that nothing should change."""
+    return hypothesis.lower().startswith("null:")
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
     """All attempts at all seeds of one side of a comparison, in the order of their requests."""
@@ -181,7 +187,7 @@ class Arm:
     @property
     def is_null(self) -> bool:
         """Whether the experiment was declared to have no effect."""
-        return self.hypothesis.lower().startswith("null:")
+        return declares_no_effect(self.hypothesis)
 
     def attempts(self, seed: int) -> tuple[Run, ...]:
         """The attempts at one seed, first to last."""

@@ -121,15 +121,26 @@ def _sequential(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float
     p_better = look_p(baseline.values, exp, rules.metric.sign, arm.prior)
     alpha = sequential_alpha(rules, arm.prior.df if arm.prior else 0)
     word = Verdict(decide(p_better, is_last=is_last, alpha=alpha))
-    protocol = str(_word(sigma, rules.winner_sigma))
-    if not is_last and protocol == Verdict.NEUTRAL:
-        protocol = f"undecided at {len(exp)} seeds"
     reason = (
         f"One-sided p that the experiment is better: {p_better:.4f} after {len(exp)} seeds, with the variance pooled; "
         f"at most {alpha:.4f} is a WINNER, at least {1 - alpha:.4f} a LOSER"
         f"{'.' if is_last else f', more than {FUTILITY_P:g} after the first look ends it.'}"
     )
-    return _Ruling(word, reason, f" (sequential design; protocol rule: {protocol})")
+    return _Ruling(word, reason, f" (sequential design; protocol rule: {_protocol_word(baseline, arm)})")
+
+
+def _protocol_word(baseline: Baseline, arm: Arm) -> str:
+    """What the protocol's own rule says of the same runs: its first look decides if it is clear."""
+    rules = baseline.rules
+    values = arm.finite(rules.metric.name)
+    first = {seed: values[seed] for seed in rules.experiment_seeds}
+    for looked_at in (first, values):
+        distance = rules.metric.sign * (summarize(list(looked_at.values())).mean - baseline.mean) / baseline.std
+        word = _word(distance, rules.winner_sigma)
+        if word is not Verdict.NEUTRAL:
+            return str(word)
+    is_open = len(values) == len(first) and bool(rules.extra_seeds)
+    return f"undecided at {len(first)} seeds" if is_open else str(Verdict.NEUTRAL)
 
 
 _CONFIRMED = {

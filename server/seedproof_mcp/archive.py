@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from seedproof.campaign import campaign
+from seedproof.campaign import campaign_at_verdict, campaign_since
 from seedproof.confirmation import pairs_of
 from seedproof.declaration import check_name
 from seedproof.errors import ExperimentUnknown, NextCall, Refusal
@@ -15,7 +15,14 @@ from seedproof.events import Experiment, Generation, Record, State
 from seedproof.evidence import as_document, weigh
 from seedproof.figure import baseline_figure, experiment_figure
 from seedproof.phases import experiment_next, present_baseline, rules_of
-from seedproof.report import EarlierGeneration, EarlierVerdict, LedgerFacts, baseline_report, experiment_report
+from seedproof.report import (
+    REPORT_FORMAT,
+    EarlierGeneration,
+    EarlierVerdict,
+    LedgerFacts,
+    baseline_report,
+    experiment_report,
+)
 from seedproof.rules import Rules
 from seedproof.stats import summarize
 from seedproof.values import Comparison, Notice
@@ -95,7 +102,7 @@ class Archive:
                 improvement_sigma=comparison.improvement_sigma,
                 cohens_d=comparison.cohens_d,
                 evidence=as_document(weigh(comparison)),
-                campaign=as_document(campaign(writer.state, experiment, str(comparison.verdict))),
+                campaign=as_document(campaign_at_verdict(writer.state, experiment, str(comparison.verdict))),
                 confirmation=None if confirmation is None else asdict(confirmation),
                 on_head=writer.state.head_label,
             )
@@ -112,7 +119,9 @@ class Archive:
         generation = state.generations[-1]
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
         written = owner.report
-        if written is not None and written["runs"] == state.ended_runs(owner):
+        # A report of another format could not be made again from its record.
+        is_present = written is not None and written.get("report_format") == REPORT_FORMAT
+        if written is not None and is_present and written["runs"] == state.ended_runs(owner):
             return written, []
         path = self._report_path(rules, name)
         relative = str(path.relative_to(self._paths.root))
@@ -133,6 +142,7 @@ class Archive:
             at_seq=state.seq,
             figures=[str(figure.relative_to(self._paths.root))],
             figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
+            report_format=REPORT_FORMAT,
         )
         return record, notices
 
@@ -216,6 +226,8 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     experiment = generation.experiments[name]
     comparison = judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
     evidence, counted = said_beside(experiment)
+    # As of the report's own record: other experiments may have been declared since the verdict.
+    counted = None if counted is None else campaign_since(state, experiment)
     text = experiment_report(comparison, facts, evidence, counted, figure)
     return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
 

@@ -104,6 +104,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--hypothesis")
     command.add_argument("--flags", help="the same as behind --, in one string and with =: --flags='--lr 0.01'")
     command.add_argument("--new-baseline", metavar="REASON")
+    command.add_argument("--confirm", action="store_true", help="run the next fresh pair of a WINNER")
     command.add_argument("--all", action="store_true", help="run every seed that the arm is sure to need")
 
 
@@ -211,6 +212,7 @@ def _run(options: argparse.Namespace) -> int:
 
     from seedproof.declaration import RunRequest
     from seedproof.errors import FlagMalformed
+    from seedproof.values import Role
 
     try:
         flags = options.after if options.flags is None else tuple(shlex.split(options.flags))
@@ -224,6 +226,7 @@ def _run(options: argparse.Namespace) -> int:
         hypothesis=options.hypothesis,
         queue_all=options.all,
         new_baseline=options.new_baseline,
+        role=Role.CONFIRM if options.confirm else Role.MEASURE,
     )
     lab = _lab(options)
     run_id = lab.request_run(request)

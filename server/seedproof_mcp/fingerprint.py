@@ -5,15 +5,21 @@ import os
 import platform
 import shutil
 import socket
+import subprocess
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from seedproof_mcp import disk
 from seedproof_mcp.config import Config, Settings
 from seedproof_mcp.paths import ProjectPaths
 
 __all__ = ["fingerprint", "interpreter", "present_fingerprint", "training_environment"]
 
+# An interpreter answers in 20 ms; one that takes this long is none.
+ASK_S = 10.0
+_NO_CODE = frozenset({"checkpoints", "node_modules", "__pycache__"})
 # Values of these may be recorded: they change numbers or wall time and hold no secret.
 RECORDED_VALUES = (
     "CUDA_VISIBLE_DEVICES",
@@ -57,7 +63,8 @@ def fingerprint(paths: ProjectPaths, config: Config, python: str, env: Mapping[s
     settings = config.settings
     inside = python.startswith(f"{paths.root}/")
     return {
-        "script_sha256": _sha256(paths.root / config.rules.script),
+        "code_sha256": _code_sha256(paths.root),
+        "packages_sha256": _packages_sha256(python),
         "interpreter": os.path.relpath(python, paths.root) if inside else python,
         "host": socket.gethostname(),
         "platform": platform.platform(),
@@ -68,8 +75,44 @@ def fingerprint(paths: ProjectPaths, config: Config, python: str, env: Mapping[s
     }
 
 
-def _sha256(path: Path) -> str | None:
+def _code_sha256(root: Path) -> str:
+    """Hash of every Python file of the project, by name and content; hidden folders and virtual environments aside."""
+    digest = hashlib.sha256()
+    for parent, folders, names in os.walk(root):
+        keep = [name for name in folders if not name.startswith(".") and name not in _NO_CODE]
+        folders[:] = sorted(name for name in keep if not os.path.exists(os.path.join(parent, name, "pyvenv.cfg")))
+        for name in sorted(names):
+            if name.endswith(".py"):
+                _add(digest, root, Path(parent, name))
+    return digest.hexdigest()
+
+
+def _add(digest: Any, root: Path, path: Path) -> None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        content = path.read_bytes()
     except OSError:
-        return None
+        content = b"unreadable"
+    digest.update(os.fsencode(path.relative_to(root)) + b"\0" + hashlib.sha256(content).digest())
+
+
+def _packages_sha256(python: str) -> str | None:
+    """Hash of the names and versions of the packages of an interpreter; None if they cannot be found."""
+    places = _package_folders(python)
+    names = {entry.name for place in places for entry in Path(place).glob("*.*-info")}
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest() if places else None
+
+
+@lru_cache(maxsize=8)
+def _package_folders(python: str) -> tuple[str, ...]:
+    """Where an interpreter finds its packages, as it says itself: a path may be that of a wrapper."""
+    ask = [python, "-c", "import sys; print(*(p for p in sys.path if p.endswith('-packages')), sep='\\n')"]
+    try:
+        process = disk.spawn(ask, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        said, _ = process.communicate(timeout=ASK_S)
+    except (OSError, ValueError):
+        return ()
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return ()
+    return tuple(os.fsdecode(said).splitlines()) if process.returncode == 0 else ()

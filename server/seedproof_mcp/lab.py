@@ -27,7 +27,6 @@ from seedproof.phases import (
     baseline_next,
     baseline_phase,
     experiment_next,
-    new_experiment_call,
     present_baseline,
 )
 from seedproof.rules import Rules
@@ -122,6 +121,7 @@ class Lab:
                 scale=rules.label,
                 metric=rules.metric.name,
                 direction=rules.metric.direction,
+                design=rules.design,
                 winner_threshold=baseline.winner_threshold if baseline else None,
                 missing_seeds=[seed for seed in rules.baseline_seeds if seed not in phase.arm.counted],
                 seeds=seed_rows(phase.arm, rules),
@@ -183,17 +183,17 @@ class Lab:
             )
 
     def _campaign_next(self, state: State, rules: Rules, everything: list[Experiment]) -> NextCall:
-        """The first unfinished thing: the baseline, then experiments of this generation."""
+        """The first unfinished thing: the baseline, experiments of this generation, confirmations after all of them."""
         try:
             baseline = present_baseline(state, rules)
         except BaselineRefusal:
             return baseline_next(state, rules)
-        for one in everything:
-            if one.generation == baseline.generation:
-                call = experiment_next(state, one, baseline)
-                if "experiment" in call.arguments:
-                    return call
-        return baseline_next(state, rules)
+        here = [one for one in everything if one.generation == baseline.generation]
+        calls = [experiment_next(state, one, baseline) for one in here]
+        open_ones = [call for call in calls if "experiment" in call.arguments]
+        # An agent may leave a WINNER unconfirmed; that must not hide what else is unfinished.
+        open_ones.sort(key=lambda call: "role" in call.arguments)
+        return open_ones[0] if open_ones else baseline_next(state, rules)
 
     # --- running ------------------------------------------------------------------------------
 
@@ -343,7 +343,10 @@ class Lab:
     def _report_result(
         self, record: Record, rules: Rules, removed: list[str], freed: int, notices: list[Notice]
     ) -> ReportResult:
-        state = self._ledger.state
+        state, name = self._ledger.state, record["experiment"]
+        following = baseline_next(state, rules)
+        if name is not None:
+            following = experiment_next(state, state.generations[-1].experiments[name], present_baseline(state, rules))
         return ReportResult(
             path=record["path"],
             sha256=record["sha256"],
@@ -354,7 +357,7 @@ class Lab:
             freed_bytes=freed,
             ledger_head=state.head_label,
             notices=notice_results(notices),
-            next=Follow.of(new_experiment_call() if record["experiment"] else baseline_next(state, rules)),
+            next=Follow.of(following),
         )
 
     # --- shared -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 from seedproof.campaign import Campaign
 from seedproof.errors import NextCall
 from seedproof.evidence import Evidence
+from seedproof.prose import tried_line
 from seedproof.values import Confirmation, Notice
 
 __all__ = [
@@ -118,6 +119,7 @@ class BaselineStatus(Result):
     scale: str
     metric: str
     direction: Literal["minimize", "maximize"]
+    design: Literal["protocol", "sequential"]
     winner_threshold: float | None
     missing_seeds: list[int]
     seeds: list[SeedRow]
@@ -137,7 +139,8 @@ class BaselineStatus(Result):
         lines = [f"Missing seeds: {', '.join(map(str, self.missing_seeds))}"] if self.missing_seeds else []
         if self.winner_threshold is not None:
             side = "at most" if self.direction == "minimize" else "at least"
-            lines.append(f"A winner's mean {self.metric} is {side} {self.winner_threshold:.6g}.")
+            said = "A winner's mean" if self.design == "protocol" else "By the protocol's own rule, a winner's mean"
+            lines.append(f"{said} {self.metric} is {side} {self.winner_threshold:.6g}.")
         return lines
 
 
@@ -236,6 +239,8 @@ class ComparisonResult(Result):
             lines.append(f"{self.metric}: {self.delta:+.6g}{percent}, experiment minus baseline.")
         if self.cohens_d is not None:
             lines.append(f"Cohen's d {self.cohens_d:.2f} ({self.effect_size}); reported, never deciding.")
+        if self.campaign is not None:
+            lines.append(tried_line(self.campaign))
         if self.paragraph is not None:
             lines.append(f"To paste: {self.paragraph}")
         if self.wall_time_change_percent is not None:
@@ -315,6 +320,8 @@ class ExperimentList(Result):
     def details(self) -> list[str]:
         """What is training, and one line for each experiment."""
         lines = [f"Training now: {self.running.run_id}"] if self.running else []
+        lines += [tried_line(self.campaign)] if self.total else []
+        lines += [self.campaign.advice] if self.campaign.advice else []
         return lines + [
             f"- {row.experiment}{' (null)' if row.is_null else ''}: "
             f"{row.headline or f'{row.state}, {row.seeds_done} seeds done, {row.seeds_needed} needed'}"

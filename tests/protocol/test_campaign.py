@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from typing import Literal
 
 import pytest
-from seedproof.campaign import adjusted_p, campaign, choose_primary, pooled_variance, stored_p_values
+from seedproof.campaign import (
+    adjusted_p,
+    campaign,
+    campaign_at_verdict,
+    choose_primary,
+    pooled_variance,
+    stored_p_values,
+)
 from seedproof.design import protocol_power
 from seedproof.rules import Rules
 from seedproof.stats import SampleError, welch
@@ -58,17 +65,17 @@ def test_experiments_of_one_baseline_err_together_and_those_of_two_baselines_apa
     assert two.false_winner_chance == pytest.approx(1 - (1 - one.false_winner_chance) ** 2)
 
 
-def test_under_the_sequential_design_the_chance_is_an_upper_limit_and_says_so() -> None:
+def test_under_the_sequential_design_the_expected_number_is_given_and_no_chance() -> None:
     found = campaign(story(Rules(design="sequential")).declare("a").declare("b").state)
-    assert found.label == "at most, under normal, independent noise with all ideas null"
-    assert found.false_winner_chance == pytest.approx(1 - (1 - SINGLE) ** 2, rel=1e-2)
+    assert found.label.startswith("about, under normal, independent noise with all ideas null; docs/calibration.md ")
+    assert (found.false_winner_chance, found.false_winners_expected) == (None, pytest.approx(2 * SINGLE, rel=1e-2))
 
 
 def test_the_verdict_being_given_counts_once_and_replaces_an_earlier_one_of_the_same_experiment() -> None:
     told = story().experiment("a", (3.9, 3.91, 3.92))
-    assert campaign(told.state, told.of("a"), "WINNER").winners == 1
+    assert campaign_at_verdict(told.state, told.of("a"), "WINNER").winners == 1
     told.verdict("a", "WINNER", 0.001)
-    assert campaign(told.state, told.of("a"), "WINNER").winners == 1
+    assert campaign_at_verdict(told.state, told.of("a"), "WINNER").winners == 1
 
 
 # --- Holm -----------------------------------------------------------------------------------------
@@ -84,20 +91,20 @@ def test_holms_adjustment_is_the_one_worked_by_hand_and_those_without_p_enter_as
 def test_the_own_p_is_the_one_sided_welch_p_adjusted_for_every_declared_experiment() -> None:
     told = story().experiment("a", (3.99, 3.98, 3.97)).declare("abandoned").experiment("one", (4.0,))
     told.experiment("worse", (4.1, 4.11, 4.12))
-    found = campaign(told.state, told.of("a"), "NEUTRAL")
+    found = campaign_at_verdict(told.state, told.of("a"), "NEUTRAL")
     two_sided = welch(BASE, [3.99, 3.98, 3.97]).p_value
     assert found.p_better == pytest.approx(two_sided / 2)
     # `one` has a single value; `worse` a p near 1: four enter, and this one is the smallest.
     assert found.p_holm == pytest.approx(4 * two_sided / 2)
-    assert campaign(told.state, told.of("worse"), "LOSER").p_better == pytest.approx(1, abs=1e-3)
-    assert campaign(told.state, told.of("one"), "NEUTRAL").p_better is None
-    assert campaign(told.state, told.of("abandoned"), "NEUTRAL").p_holm is None
+    assert campaign_at_verdict(told.state, told.of("worse"), "LOSER").p_better == pytest.approx(1, abs=1e-3)
+    assert campaign_at_verdict(told.state, told.of("one"), "NEUTRAL").p_better is None
+    assert campaign_at_verdict(told.state, told.of("abandoned"), "NEUTRAL").p_holm is None
 
 
 def test_a_diverged_arm_enters_as_one_however_good_its_other_seeds_are() -> None:
     told = story().experiment("a", (3.99, 3.98, 3.97)).experiment("lost", (3.0, 3.01, None))
-    assert campaign(told.state, told.of("lost"), "LOSER").p_better is None
-    found = campaign(told.state, told.of("a"), "NEUTRAL")
+    assert campaign_at_verdict(told.state, told.of("lost"), "LOSER").p_better is None
+    found = campaign_at_verdict(told.state, told.of("a"), "NEUTRAL")
     assert found.p_better is not None
     assert found.p_holm == pytest.approx(2 * found.p_better)
 
@@ -105,12 +112,12 @@ def test_a_diverged_arm_enters_as_one_however_good_its_other_seeds_are() -> None
 def test_the_p_value_written_with_a_verdict_is_the_one_that_counts() -> None:
     told = story().experiment("a", (3.99, 3.98, 3.97)).verdict("a", "NEUTRAL", 0.02).experiment("b", (4.0, 4.01, 4.02))
     assert stored_p_values(told.state) == {(1, "a"): 0.02}
-    assert campaign(told.state, told.of("a"), "NEUTRAL").p_holm == pytest.approx(0.04)
+    assert campaign_at_verdict(told.state, told.of("a"), "NEUTRAL").p_holm == pytest.approx(0.04)
 
 
 def p_under(pairing: Literal["paired", "unpaired"], values: Sequence[float]) -> float | None:
     told = story(Rules(pairing=pairing)).experiment("a", values)
-    return campaign(told.state, told.of("a"), "NEUTRAL").p_better
+    return campaign_at_verdict(told.state, told.of("a"), "NEUTRAL").p_better
 
 
 def test_the_paired_p_enters_where_the_paired_interval_is_the_primary_one() -> None:
@@ -138,7 +145,7 @@ def test_a_larger_baseline_is_advised_from_the_fourth_experiment_on_it(k: int, s
         assert advice is None
         return
     assert advice is not None
-    said = f"{k} experiments share 5 baseline seeds; {seeds} would pay (n x sqrt(K)): {seeds - 5} more runs, "
+    said = f"{k} experiments share 5 baseline seeds; {seeds} would pay (n x sqrt(K)): more runs: {seeds - 5}, "
     assert advice.startswith(said)
     assert "false WINNERs 3.0 -> " in advice
     assert "smallest detectable effect 2.53 -> " in advice
@@ -205,6 +212,36 @@ def test_arms_with_fewer_than_three_common_seeds_or_a_diverged_one_say_nothing_a
     )
 
 
+def test_arms_without_spread_show_no_correlation() -> None:
+    told = story()
+    for name in ("a", "b", "c"):
+        told.experiment(name, (4.0, 4.0, 4.0))
+    assert choose_primary(told.state, told.rules)[1].startswith("by default: 0 earlier arms show the correlation")
+
+
+def test_the_unit_of_an_earlier_metric_has_no_weight_in_the_correlation() -> None:
+    def correlation(scale: float) -> str:
+        told = story()
+        told.baseline([scale * value for value in BASE]).experiment("huge", [scale * value for value in apart(BASE, 1)])
+        told.baseline(BASE)
+        for name, steps in {"a": (0, -1, 1), "b": (0, -1, 1), "c": (1, 0, -1)}.items():
+            told.experiment(name, [4.5 + step / 100 for step in steps])
+        return choose_primary(told.state, told.rules)[1]
+
+    assert correlation(1000.0) == correlation(1.0)
+
+
+def test_generations_that_share_runs_err_together_and_the_chance_is_a_limit() -> None:
+    told = story().declare("a")
+    adopted = list(told.state.generations[0].run_ids)
+    rules = Rules(baseline_seeds=(*told.rules.baseline_seeds, 5, 6))
+    fields = {"generation": 2, "rules": rules.document(), "reason": "more", "adopted": adopted}
+    told.tell("generation_started", **fields).tell(
+        "experiment_declared", generation=2, experiment="b", flags=[], hypothesis="null: x", code_change=False
+    )
+    assert campaign(told.state).label == "at most, under normal, independent noise with all ideas null"
+
+
 def test_earlier_arms_of_an_earlier_generation_count_for_the_correlation() -> None:
     told = story()
     for name in ("a", "b", "c"):
@@ -248,7 +285,7 @@ def test_what_was_pooled_is_written_with_the_declaration_and_a_later_arm_does_no
 def test_numbers_that_no_test_can_be_made_of_are_not_nan() -> None:
     told = story().experiment("same", (4.0, 4.0, 4.0)).experiment("moved", [value - 0.5 for value in BASE])
     for name in ("same", "moved"):
-        found = campaign(told.state, told.of(name), "NEUTRAL")
+        found = campaign_at_verdict(told.state, told.of(name), "NEUTRAL")
         assert found.p_better is not None and math.isfinite(found.p_better)
     with pytest.raises(SampleError):
         welch([4.0], [4.0])

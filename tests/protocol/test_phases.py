@@ -310,7 +310,7 @@ def test_a_far_experiments_next_call_goes_over_three_seeds_to_verdict_and_report
         'run_seed(experiment="muon", seed=256)',
         'compare(experiment="muon")',
         'run_seed(experiment="muon", role="confirm")',
-        "run_seed(experiment=…, flags=…, hypothesis=…)",
+        'run_seed(experiment="muon", role="confirm")',
     ]
 
 
