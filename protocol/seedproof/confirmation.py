@@ -7,7 +7,8 @@ from typing import Literal
 from seedproof.design import ConfirmLook, Step, confirm_look, step_attempts
 from seedproof.distributions import t_quantile
 from seedproof.rules import Rules
-from seedproof.stats import SampleError, paired, summarize
+from seedproof.samples import SampleError, pooled_std, summarize
+from seedproof.stats import paired
 from seedproof.values import Arm, Baseline, Confirmation, ConfirmationState, Pair, Run, RunState, WallTimeChange
 
 __all__ = ["CONFIDENCE", "confirm", "pairs_of"]
@@ -64,7 +65,7 @@ def _evaluate(baseline: Baseline, arm: Arm, pairs: Sequence[Pair], look: Confirm
     metric = baseline.rules.metric
     control, experiment = _side(pairs, "control", metric.name), _side(pairs, "experiment", metric.name)
     arms = [baseline.values, list(arm.finite(metric.name).values()), control, experiment]
-    std, df = _pooled(arms)
+    std, df = pooled_std([summarize(values) for values in arms])
     difference = math.fsum(experiment) / len(pairs) - math.fsum(control) / len(pairs)
     error = std * math.sqrt(2 / len(pairs))
     threshold = t_quantile(CONFIDENCE, df) * error
@@ -95,14 +96,6 @@ def _side(pairs: Sequence[Pair], side: Literal["control", "experiment"], metric:
     found = [(pair.control if side == "control" else pair.experiment) for pair in pairs]
     values = [None if run is None else run.value(metric) for run in found]
     return [value for value in values if value is not None]
-
-
-def _pooled(arms: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """Standard deviation within arms, pooled by degrees of freedom, and those."""
-    summaries = [summarize(values) for values in arms]
-    df = sum(found.n - 1 for found in summaries)
-    spread = math.hypot(*((found.std or 0.0) * math.sqrt(found.n - 1) for found in summaries))
-    return spread / math.sqrt(df), df
 
 
 def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:

@@ -13,6 +13,7 @@ __all__ = [
     "cohens_d",
     "effect_size",
     "percent_change",
+    "pooled_std",
     "ratio",
     "summarize",
 ]
@@ -82,6 +83,28 @@ def summarize(values: Sequence[float]) -> Summary:
     if not math.isfinite(std):
         raise SampleError("the values are too far apart for a float")
     return Summary(len(values), mean, 0.0 if low == high else std, low, high)
+
+
+def pooled_std(arms: Sequence[Summary], prior: PriorVariance | None = None) -> tuple[float, int]:
+    """Standard deviation within arms, pooled by degrees of freedom, and those.
+
+    Source: Fisher 1925.
+
+    Args:
+        prior: Spread of earlier arms, which is pooled as well.
+
+    Raises:
+        SampleError: No arm has two values, or none has any spread.
+    """
+    earlier = prior or PriorVariance(0.0, 0)
+    df = sum(arm.n - 1 for arm in arms) + earlier.df
+    if df < 1:
+        raise SampleError("no arm has two values, so the spread is unknown")
+    parts = [(arm.std or 0.0) * math.sqrt(arm.n - 1) for arm in arms]
+    pooled = math.hypot(*parts, math.sqrt(earlier.sum_of_squares)) / math.sqrt(df)
+    if not pooled > 0:
+        raise SampleError("the values do not vary, so a test would divide by zero")
+    return pooled, df
 
 
 def percent_change(baseline_mean: float, experiment_mean: float) -> float | None:

@@ -24,7 +24,7 @@ from seedproof.distributions import (
 )
 from seedproof.power import OperatingPoint, protocol_power
 from seedproof.rules import Rules
-from seedproof.samples import PriorVariance, SampleError, summarize
+from seedproof.samples import PriorVariance, pooled_std, summarize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,14 +59,7 @@ def look_p(
     if sign not in (1, -1):
         raise ValueError("sign is +1 or -1")
     base, exp = summarize(baseline), summarize(experiment)
-    earlier = prior or PriorVariance(0.0, 0)
-    df = base.n + exp.n - 2 + earlier.df
-    if df < 1:
-        raise SampleError("no arm has two values, so the spread is unknown")
-    parts = [(found.std or 0.0) * math.sqrt(found.n - 1) for found in (base, exp)]
-    spread = math.hypot(*parts, math.sqrt(earlier.sum_of_squares)) / math.sqrt(df)
-    if not spread > 0:
-        raise SampleError("the values do not vary, so a test would divide by zero")
+    spread, df = pooled_std((base, exp), prior)
     difference = sign * (exp.mean - base.mean)
     return t_cdf(-difference / spread / math.sqrt(1 / base.n + 1 / exp.n), df)
 

@@ -14,6 +14,7 @@ from seedproof.samples import (
     cohens_d,
     effect_size,
     percent_change,
+    pooled_std,
     ratio,
     summarize,
 )
@@ -96,8 +97,9 @@ def student(baseline: Sequence[float], experiment: Sequence[float], confidence: 
         SampleError: As for `welch`.
     """
     base, exp = _two(baseline), _two(experiment)
-    error = _pooled(base, exp) * math.sqrt(1 / base.n + 1 / exp.n)
-    return TTest(*_t_test(exp.mean - base.mean, error, base.n + exp.n - 2, confidence))
+    pooled, df = pooled_std((summarize(baseline), summarize(experiment)))
+    error = pooled * math.sqrt(1 / base.n + 1 / exp.n)
+    return TTest(*_t_test(exp.mean - base.mean, error, df, confidence))
 
 
 def paired(
@@ -137,10 +139,10 @@ def hedges_g(
         SampleError: As for `welch`.
     """
     base, exp = _two(baseline), _two(experiment)
-    df = base.n + exp.n - 2
+    pooled, df = pooled_std((summarize(baseline), summarize(experiment)))
     unit = math.sqrt(1 / base.n + 1 / exp.n)
     _require_confidence(confidence)
-    t = ratio(exp.mean - base.mean, _pooled(base, exp) * unit)
+    t = ratio(exp.mean - base.mean, pooled * unit)
     correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
     tail = (1 - confidence) / 2
     low, high = (_noncentrality(t, df, p) for p in (1 - tail, tail))
@@ -162,11 +164,7 @@ def dunnett_p(
         SampleError: An empty arm, a value that is not finite, no spread or no degree of freedom.
     """
     arms = [summarize(values) for values in (baseline, *experiments)]
-    df = sum(arm.n - 1 for arm in arms)
-    if df < 1:
-        raise SampleError("no arm has two values, so the spread is unknown")
-    pooled = math.hypot(*((arm.std or 0.0) * math.sqrt(arm.n - 1) for arm in arms)) / math.sqrt(df)
-    _require_spread(pooled)
+    pooled, df = pooled_std(arms)
     control, *others = arms
     shares = [math.sqrt(arm.n / (arm.n + control.n)) for arm in others]
     sign = -1.0 if alternative == "less" else 1.0
@@ -242,13 +240,6 @@ def _require_confidence(confidence: float) -> None:
 def _require_probabilities(p_values: Sequence[float]) -> None:
     if not all(0 <= p <= 1 for p in p_values):
         raise SampleError("a p value lies outside 0 to 1")
-
-
-def _pooled(base: _Sample, exp: _Sample) -> float:
-    df = base.n + exp.n - 2
-    pooled = math.hypot(base.std * math.sqrt(base.n - 1), exp.std * math.sqrt(exp.n - 1)) / math.sqrt(df)
-    _require_spread(pooled)
-    return pooled
 
 
 def _t_test(
