@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format inspect bench calibrate clean
+.PHONY: help demo test soak check format inspect bench calibrate clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,9 @@ demo: $(READY) ## Run the whole protocol on a small real language model
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -q
+
+soak: $(READY) ## Run the tests with the large numbers: kills, faults, hostile trainings, crowds of clients
+	@SEEDPROOF_SOAK=1 $(BIN)/python -m pytest -q
 
 check: $(READY) ## Lint, format check, types, import rules
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .

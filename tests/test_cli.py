@@ -52,6 +52,7 @@ def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFi
     assert code == 0
     assert out.startswith("Baseline ready (1M tokens): val_loss ")
     assert "muon" in out and "WINNER (unconfirmed): " in out and "experiment_muon_1M.md" in out
+    assert "chance of at least one false WINNER among them: 3.0 %" in " ".join(out.split())
 
 
 def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -176,6 +176,7 @@ def _resume(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
+    from seedproof.prose import tried_line
 
     lab = _lab(options)
     console = Console(highlight=False)
@@ -193,6 +194,7 @@ def _status(options: argparse.Namespace) -> int:
             break
     if page.total:
         console.print(table)
+        console.print(tried_line(page.campaign), markup=False)
     if page.running or page.queued:
         now = page.running.run_id if page.running else "nothing"
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)
