@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from seedproof.events import Experiment, Generation, State
-from seedproof.evidence import p_better
 from seedproof.power import at_least_one_winner, protocol_power, smallest_detectable_effect
 from seedproof.rules import Rules
 from seedproof.samples import PriorVariance, summarize
 from seedproof.stats import correlation, holm
 from seedproof.values import Arm, Primary
+from seedproof.weighing import p_better
 
 __all__ = [
     "Campaign",

@@ -13,7 +13,7 @@ from seedproof.log import escape_hidden
 from seedproof.notices import arm_notices
 from seedproof.prose import Digits, confirmation_lines, evidence_lines, summary_lines
 from seedproof.rules import Rules
-from seedproof.stats import Summary, cohens_d, effect_size, percent_change, summarize
+from seedproof.tables import metric_names, one_line, run_table, statistics_table, test_table, wall_clock_table
 from seedproof.values import Arm, Baseline, Comparison, Run
 
 __all__ = [
@@ -93,9 +93,9 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
         "",
         f"## Baseline Statistics (N={n} runs)",
         "",
-        *_statistics(baseline.arm, rules, number),
+        *statistics_table(baseline.arm, rules, number),
         "",
-        *_per_seed([("baseline", baseline.arm)], rules),
+        *run_table([("baseline", baseline.arm)], rules),
         "",
         "## Command",
         "",
@@ -132,19 +132,19 @@ def experiment_report(
         "",
         f"## Baseline Statistics (N={len(baseline.arm.counted)} runs)",
         "",
-        *_statistics(baseline.arm, rules, number),
+        *statistics_table(baseline.arm, rules, number),
         "",
         f"## Experiment Statistics (N={len(arm.counted)} runs)",
         "",
-        *_statistics(arm, rules, number),
+        *statistics_table(arm, rules, number),
         "",
         "## Statistical Test",
         "",
-        *_test(comparison),
+        *test_table(comparison),
         "",
         "## Wall Clock",
         "",
-        *_wall_clock(comparison),
+        *wall_clock_table(comparison),
         "",
         f"## Verdict: {comparison.verdict}",
         "",
@@ -161,7 +161,7 @@ def experiment_report(
         "",
         *_command(rules, arm.flags, f"exp_{arm.experiment}"),
         "",
-        *_per_seed([("baseline", baseline.arm), (arm.experiment or "", arm)], rules),
+        *run_table([("baseline", baseline.arm), (arm.experiment or "", arm)], rules),
         "",
         *_provenance(baseline, facts),
         *_notices([baseline.arm, arm], baseline),
@@ -182,69 +182,6 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
     return [f"## {title}", "", *lines, ""] if lines else []
 
 
-def _statistics(arm: Arm, rules: Rules, number: Digits) -> list[str]:
-    lines = ["| Metric | Mean | Std | Min | Max |", "| --- | --- | --- | --- | --- |"]
-    for name in _metric_names(rules):
-        values = list(arm.finite(name).values())
-        diverged = bool(arm.diverged_seeds) and name != "wall_time_s"
-        if not values or diverged:
-            lines.append(f"| {name} | - | - | - | - |")
-            continue
-        lines.append(f"| {name} | {' | '.join(_cells(summarize(values), name, rules, number))} |")
-    return lines
-
-
-def _metric_names(rules: Rules) -> list[str]:
-    return [rules.metric.name, "wall_time_s", *(metric.name for metric in rules.extra_metrics)]
-
-
-def _cells(summary: Summary, name: str, rules: Rules, number: Digits) -> list[str]:
-    values = [summary.mean, summary.std, summary.min, summary.max]
-    if name == rules.metric.name:
-        return ["-" if value is None else number(value) for value in values]
-    digits = ".2f" if name == "wall_time_s" else ".6g"
-    return ["-" if value is None else format(value, digits) for value in values]
-
-
-def _test(comparison: Comparison) -> list[str]:
-    rules = comparison.baseline.rules
-    lines = ["| Metric | Cohen's d | Effect Size | Significant? |", "| --- | --- | --- | --- |"]
-    for name in _metric_names(rules):
-        d = None if comparison.delta is None else _d(comparison, name)
-        size = "-" if d is None else effect_size(d)
-        lines.append(f"| {name} | {'-' if d is None else f'{d:.2f}'} | {size} | {_significant(comparison, name)} |")
-    return lines
-
-
-def _d(comparison: Comparison, name: str) -> float | None:
-    base = list(comparison.baseline.arm.finite(name).values())
-    exp = list(comparison.arm.finite(name).values())
-    return cohens_d(base, exp) if base and exp else None
-
-
-def _significant(comparison: Comparison, name: str) -> str:
-    rules = comparison.baseline.rules
-    if name != rules.metric.name:
-        return "not tested"
-    if comparison.significant is None:
-        return "-"
-    return f"{'yes' if comparison.significant else 'no'} ({rules.winner_sigma:g} sigma rule)"
-
-
-def _wall_clock(comparison: Comparison) -> list[str]:
-    base = list(comparison.baseline.arm.finite("wall_time_s").values())
-    exp = list(comparison.arm.finite("wall_time_s").values())
-    means = [summarize(values).mean if values else None for values in (base, exp)]
-    cells = ["-" if mean is None else f"{mean:.2f} s" for mean in means]
-    change = percent_change(means[0], means[1]) if means[0] is not None and means[1] is not None else None
-    delta = "-" if change is None else f"changed by {change:+.1f} % (separate blocks of runs, not tested)"
-    return [
-        "| | Baseline Mean | Experiment Mean | Delta |",
-        "| --- | --- | --- | --- |",
-        f"| wall_time_s | {cells[0]} | {cells[1]} | {delta} |",
-    ]
-
-
 def _large_beside_neutral(comparison: Comparison) -> list[str]:
     if comparison.verdict != "NEUTRAL" or comparison.effect_size != "large":
         return []
@@ -255,11 +192,6 @@ def _large_beside_neutral(comparison: Comparison) -> list[str]:
         "for a distance in the baseline's own sigma. "
         "With so few seeds a large d is common without any effect; it is reported and never decides.",
     ]
-
-
-def _one_line(text: str) -> str:
-    """Words that somebody chose, kept from beginning a line: they could forge a heading."""
-    return escape_hidden(" ".join(text.split()))
 
 
 def _quoted(text: str) -> list[str]:
@@ -298,31 +230,6 @@ def _shell(part: str) -> str:
     return part if plain else "'" + part.replace("'", "'\"'\"'") + "'"
 
 
-def _per_seed(arms: Sequence[tuple[str, Arm]], rules: Rules) -> list[str]:
-    extra = [metric.name for metric in rules.extra_metrics]
-    columns = ["Arm", "Seed", "Attempt", "State", rules.metric.name, "wall_time_s", *extra, "Step", "Note"]
-    lines = [
-        "## Every Run",
-        "",
-        f"| {' | '.join(columns)} |",
-        f"| {' | '.join('---' for _ in columns)} |",
-    ]
-    for name, arm in arms:
-        lines.extend(_run_row(name, run, rules, extra) for run in arm.runs)
-        for run in arm.fresh:
-            side = f"{name}, fresh, {'control' if run.is_control else 'experiment'}"
-            lines.append(_run_row(side, run, rules, extra))
-    return lines
-
-
-def _run_row(name: str, run: Run, rules: Rules, extra: Sequence[str]) -> str:
-    texts = [run.metrics[metric].text if metric in run.metrics else "-" for metric in (rules.metric.name, *extra)]
-    wall = "-" if run.wall_time_s is None else f"{run.wall_time_s:.2f}"
-    cells = [name, str(run.seed), str(run.attempt), str(run.state), texts[0], wall, *texts[1:]]
-    note = _one_line(run.reason or "").replace("|", "\\|")
-    return f"| {' | '.join([*cells, '-' if run.step is None else str(run.step), note])} |"
-
-
 def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
     lines = [
         "## Provenance",
@@ -331,12 +238,12 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
         f"- Baseline generation: {baseline.generation}",
     ]
     if facts.adoption:
-        lines.append(f"- This generation {_one_line(facts.adoption)}.")
+        lines.append(f"- This generation {one_line(facts.adoption)}.")
     if facts.reason:
-        lines.append(f"- Reason of this generation: {_one_line(facts.reason)}")
+        lines.append(f"- Reason of this generation: {one_line(facts.reason)}")
     for earlier in facts.earlier:
         mean = "no result" if earlier.mean is None else f"mean {earlier.mean:.6g} over {earlier.seeds} seeds"
-        reason = f"; reason: {_one_line(earlier.reason)}" if earlier.reason else ""
+        reason = f"; reason: {one_line(earlier.reason)}" if earlier.reason else ""
         lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}")
     for verdict in facts.verdicts:
         lines.append(
@@ -366,7 +273,7 @@ def _machine_readable(document: dict[str, Any]) -> list[str]:
 
 
 def _arm_document(arm: Arm, rules: Rules) -> dict[str, Any]:
-    return {name: {str(seed): value for seed, value in arm.finite(name).items()} for name in _metric_names(rules)}
+    return {name: {str(seed): value for seed, value in arm.finite(name).items()} for name in metric_names(rules)}
 
 
 def _baseline_document(baseline: Baseline, facts: LedgerFacts) -> dict[str, Any]:
@@ -409,7 +316,7 @@ def _comparison_document(
 
 
 def _fresh(run: Run | None, rules: Rules) -> dict[str, float | None] | None:
-    return None if run is None else {name: run.value(name) for name in _metric_names(rules)}
+    return None if run is None else {name: run.value(name) for name in metric_names(rules)}
 
 
 def _closing(rules: Rules) -> str:

@@ -12,7 +12,7 @@ from seedproof.confirmation import pairs_of
 from seedproof.declaration import check_name
 from seedproof.errors import ExperimentUnknown, NextCall, Refusal
 from seedproof.events import Experiment, Generation, Record, State
-from seedproof.evidence import as_document, weigh
+from seedproof.evidence import as_document
 from seedproof.figure import baseline_figure, experiment_figure
 from seedproof.phases import experiment_next, present_baseline, rules_of
 from seedproof.report import (
@@ -27,6 +27,7 @@ from seedproof.rules import Rules
 from seedproof.stats import summarize
 from seedproof.values import Comparison, Notice
 from seedproof.verdict import judge
+from seedproof.weighing import weigh
 
 from seedproof_mcp import disk, outputs
 from seedproof_mcp.ledger import Ledger, Writer

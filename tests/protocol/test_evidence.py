@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from seedproof.errors import MoreSeedsNeeded
-from seedproof.evidence import Evidence, as_document, p_better, weigh
+from seedproof.evidence import Evidence, as_document
 from seedproof.phases import establish_baseline
 from seedproof.prose import evidence_lines, paragraph, summary_lines
 from seedproof.rules import Rules
 from seedproof.stats import paired, welch
 from seedproof.values import Comparison, Run
 from seedproof.verdict import judge
+from seedproof.weighing import p_better, weigh
 
 from tests.protocol.arms import (
     MAXIMIZE,

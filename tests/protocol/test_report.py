@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 from seedproof.campaign import Campaign
-from seedproof.evidence import Evidence, as_document, weigh
+from seedproof.evidence import Evidence, as_document
 from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import MetricRule, Rules
 from seedproof.values import Arm, Baseline, Comparison, Role
 from seedproof.verdict import judge
+from seedproof.weighing import weigh
 
 from tests.protocol.arms import MAXIMIZE, RULES, diverged, experiment_arm, failed, make_baseline, make_run, measured
 
