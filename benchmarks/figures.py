@@ -1,17 +1,19 @@
 """What the benchmarks share: a figure with its target, and two things measured in turn."""
 
+import inspect
 import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from typing import TypeVar
 
-__all__ = ["Figure", "in_turn", "machine", "median", "show", "table"]
+__all__ = ["Figure", "in_rounds", "in_turn", "is_long", "machine", "measured", "median", "show", "table"]
 
+K = TypeVar("K")
 T = TypeVar("T")
 median = statistics.median
 
@@ -65,6 +67,17 @@ def in_turn(first: Callable[[], T], second: Callable[[], T], pairs: int) -> tupl
     return firsts, seconds
 
 
+def in_rounds(measures: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, list[T]]:
+    """Any number of things measured in turn; every round begins with the next one."""
+    keys = list(measures)
+    found: dict[K, list[T]] = {key: [] for key in keys}
+    for number in range(rounds):
+        first = number % len(keys)
+        for key in [*keys[first:], *keys[:first]]:
+            found[key].append(measures[key]())
+    return found
+
+
 def machine() -> str:
     """The kind of machine, without its name."""
     load = "unknown" if not hasattr(os, "getloadavg") else f"{os.getloadavg()[0]:.1f}"
@@ -80,11 +93,21 @@ def table(figures: Iterable[Figure]) -> str:
     return "\n".join(["| cost | figure | beside it | target | |", "| --- | ---: | --- | --- | --- |", *rows])
 
 
-def show(measure: Callable[[], Sequence[Figure]]) -> int:
-    """Measure and print: what a benchmark does when it is run alone."""
+def is_long() -> bool:
+    """Whether the long version was asked for."""
+    return "--long" in sys.argv[1:]
+
+
+def measured(measure: Callable[..., Sequence[Figure]], is_long: bool) -> Sequence[Figure]:
+    """The figures of one benchmark, of its long version if it has one and that is asked for."""
+    return measure(is_long=True) if is_long and "is_long" in inspect.signature(measure).parameters else measure()
+
+
+def show(measure: Callable[..., Sequence[Figure]]) -> int:
+    """Measure and print: what a benchmark does when it is run alone; `--long` where it has a long version."""
     if sys.platform == "win32":
         print("The benchmarks need Linux or macOS, as Seedproof does.", file=sys.stderr)
         return 2
     print(machine(), end="\n\n")
-    print(table(measure()))
+    print(table(measured(measure, is_long())))
     return 0

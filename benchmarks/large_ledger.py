@@ -1,23 +1,24 @@
-"""A long campaign: what `check_baseline` and `compare` cost on a ledger of 1,000 runs."""
+"""A long campaign: what `check_baseline` and `compare` cost on a ledger of 1,000 runs, and reading one of 10,000."""
 
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import numpy as np
-from figures import Figure, median, show
+from figures import Figure, in_turn, median, show
 from mcp.client.client import Client
 from seedproof.command import output_dir, training_argv
-from seedproof.events import EMPTY_HASH, read_line, run_id_of
+from seedproof.events import EMPTY_HASH, Record, canonical, make_record, read_line, run_id_of
 from seedproof.rules import Rules
 from seedproof.values import Role
 from seedproof_mcp.app import build_server
-from seedproof_mcp.ledger import Ledger, Writer
+from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 
 __all__ = ["measure"]
@@ -26,9 +27,39 @@ RULES = Rules()
 RUNS = 1_000
 CALLS = 15
 LIMIT_MS = 50.0
+FOLD_RUNS = 10_000
+FOLD_PAIRS = 7
+FOLD_LIMIT_S = 2.0
 
 
-def write_run(writer: Writer, experiment: str | None, seed: int, value: float) -> None:
+class Appends(Protocol):
+    """What a ledger's writer can do."""
+
+    def append(self, kind: str, **fields: Any) -> Record:
+        """Append one record."""
+
+
+class Bulk:
+    """The records that the ledger's writer would append, stored once at the end instead of synced one by one."""
+
+    def __init__(self) -> None:
+        self._seq, self._head = 0, EMPTY_HASH
+        self._lines: list[bytes] = []
+
+    def append(self, kind: str, **fields: Any) -> Record:
+        """Append one record to what `store` will write."""
+        record = make_record(self._seq + 1, "2026-11-24T12:00:00.000Z", self._head, kind, fields)
+        self._seq, self._head = record["seq"], record["hash"]
+        self._lines.append(canonical(record) + b"\n")
+        return record
+
+    def store(self, paths: ProjectPaths) -> None:
+        """Write the ledger of a project that has none."""
+        paths.state.mkdir(parents=True)
+        paths.ledger.write_bytes(b"".join(self._lines))
+
+
+def write_run(writer: Appends, experiment: str | None, seed: int, value: float) -> None:
     """One run from its request to its result, with the fields that a real one has."""
     run_id = run_id_of(1, Role.MEASURE, experiment, seed, 1)
     folder = output_dir(RULES, Role.MEASURE, experiment, seed)
@@ -57,20 +88,48 @@ def write_run(writer: Writer, experiment: str | None, seed: int, value: float) -
     )
 
 
-def write_campaign(paths: ProjectPaths) -> str:
-    """A baseline and as many experiments of five seeds as make 1,000 runs; the last one's name."""
-    values = iter(np.random.default_rng(0).normal(4.0, 0.01, RUNS))
+def write_verdict(writer: Appends, name: str) -> None:
+    """A verdict with what lists show of it."""
+    writer.append(
+        "verdict_issued",
+        generation=1,
+        experiment=name,
+        runs=sorted(run_id_of(1, Role.MEASURE, name, seed, 1) for seed in RULES.all_seeds),
+        verdict="NEUTRAL",
+        headline="NEUTRAL: 0.60 sigma better, noise",
+        delta=-0.006,
+        improvement_sigma=0.6,
+        cohens_d=-0.6,
+        evidence=None,
+        campaign={"p_better": 0.2},
+        confirmation=None,
+        on_head="#1 000000000000",
+    )
+
+
+def write_records(writer: Appends, runs: int, is_judged: bool) -> str:
+    """A baseline and as many experiments of five seeds as make so many runs; the last one's name."""
+    values = iter(np.random.default_rng(0).normal(4.0, 0.01, runs))
+    writer.append("generation_started", generation=1, rules=RULES.document(), reason=None)
+    for seed in RULES.baseline_seeds:
+        write_run(writer, None, seed, next(values))
+    for number in range((runs - len(RULES.baseline_seeds)) // len(RULES.all_seeds)):
+        name = f"idea-{number}"
+        declared = {"flags": ["--lr", str(number)], "hypothesis": "it helps", "code_change": False}
+        writer.append("experiment_declared", generation=1, experiment=name, **declared)
+        for seed in RULES.all_seeds:
+            write_run(writer, name, seed, next(values))
+        if is_judged:
+            write_verdict(writer, name)
+    return name
+
+
+def write_campaign(paths: ProjectPaths, runs: int = RUNS, is_judged: bool = False) -> str:
+    """A project with a ledger of so many runs; the name of the last experiment."""
     (paths.root / RULES.script).touch()
-    with Ledger(paths).writing() as writer:
-        writer.append("generation_started", generation=1, rules=RULES.document(), reason=None)
-        for seed in RULES.baseline_seeds:
-            write_run(writer, None, seed, next(values))
-        for number in range((RUNS - len(RULES.baseline_seeds)) // len(RULES.all_seeds)):
-            name = f"idea-{number}"
-            declared = {"flags": ["--lr", str(number)], "hypothesis": "it helps", "code_change": False}
-            writer.append("experiment_declared", generation=1, experiment=name, **declared)
-            for seed in RULES.all_seeds:
-                write_run(writer, name, seed, next(values))
+    writer = Bulk()
+    name = write_records(writer, runs, is_judged)
+    writer.store(paths)
     return name
 
 
@@ -110,12 +169,40 @@ async def first_and_later(paths: ProjectPaths, name: str) -> dict[str, list[floa
             found["first"].append(await call_ms(client, "check_baseline"))
             found["parse"].append(parse_ms(paths.ledger))
             found["check_baseline"].append(await call_ms(client, "check_baseline"))
+            await call_ms(client, "compare", experiment=name)  # the SDK prepares the check of a tool's first answer
             found["compare"].append(await call_ms(client, "compare", experiment=name))
         with tempfile.TemporaryDirectory() as empty:
             async with Client(build_server(Path(empty))) as client:
                 await call_ms(client, "check_baseline")
                 found["empty"].append(await call_ms(client, "check_baseline"))
     return found
+
+
+def cpu_s(act: Callable[[], object]) -> float:
+    """CPU time of one call."""
+    began = time.process_time()
+    act()
+    return time.process_time() - began
+
+
+def fold_figure() -> Figure:
+    """What a first reading of a very long ledger costs, chain and all, in turn with parsing the same lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = ProjectPaths(Path(folder))
+        write_campaign(paths, FOLD_RUNS, is_judged=True)
+        lines = paths.ledger.read_bytes().splitlines()
+        read, parsed = in_turn(
+            lambda: cpu_s(lambda: Ledger(paths).refresh()),
+            lambda: cpu_s(lambda: [json.loads(line) for line in lines]),
+            FOLD_PAIRS,
+        )
+    beside = (
+        f"{len(lines)} records; {median(read) / median(parsed):.1f} times json.loads of the same lines, "
+        f"{median(parsed):.2f} s (medians of {FOLD_PAIRS} pairs)"
+    )
+    return Figure(
+        f"reading a ledger of {FOLD_RUNS} runs with its chain, CPU time", median(read), "s", beside, FOLD_LIMIT_S
+    )
 
 
 def measure() -> list[Figure]:
@@ -131,6 +218,7 @@ def measure() -> list[Figure]:
         Figure(f"`check_baseline`, {RUNS} runs", found["check_baseline"], "ms", ratio, LIMIT_MS),
         Figure(f"`compare`, {RUNS} runs", found["compare"], "ms", ratio, LIMIT_MS),
         Figure("the first call of a server on that ledger", found["first"] / found["parse"], "x", read),
+        fold_figure(),
     ]
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 from figures import Figure, median, show
@@ -25,7 +26,7 @@ from seedproof_mcp.fingerprint import training_environment
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 
-__all__ = ["measure"]
+__all__ = ["SPANS", "Run", "fresh_project", "measure", "run_once", "server_of", "spans"]
 
 ROUNDS = 7
 # The product's baseline seeds: the first meets no conductor, the others one that is at work.
@@ -54,13 +55,17 @@ class Run:
 
 
 @contextmanager
-def fresh_project() -> Iterator[ProjectPaths]:
-    """A project of its own with the short training; nothing of it runs afterwards."""
+def fresh_project(training: Path = TRAINING, rules: str = "") -> Iterator[ProjectPaths]:
+    """A project of its own with a training script, the short one by default; nothing of it runs afterwards.
+
+    Args:
+        rules: Lines of the table [rules] in its seedproof.toml.
+    """
     with tempfile.TemporaryDirectory() as folder:
         paths = ProjectPaths(Path(folder).resolve() / "project")
         paths.root.mkdir()
-        shutil.copy(TRAINING, paths.root / "train_llm.py")
-        paths.settings.write_text(f"[settings]\npython = {json.dumps(sys.executable)}\n")
+        shutil.copy(training, paths.root / "train_llm.py")
+        paths.settings.write_text(f"[rules]\n{rules}\n[settings]\npython = {json.dumps(sys.executable)}\n")
         yield paths
         with anyio.from_thread.start_blocking_portal() as portal:
             portal.call(_conductor_gone, paths)
@@ -72,17 +77,17 @@ async def _conductor_gone(paths: ProjectPaths) -> None:
             await anyio.sleep(0.05)
 
 
-def server_of(paths: ProjectPaths) -> StdioServerParameters:
+def server_of(paths: ProjectPaths, idle_s: float = 1) -> StdioServerParameters:
     """The product's server on a project, with slots of its own and a conductor that leaves soon."""
-    state = {"XDG_STATE_HOME": str(paths.root.parent / "state"), "SEEDPROOF_IDLE_S": "1"}
+    state = {"XDG_STATE_HOME": str(paths.root.parent / "state"), "SEEDPROOF_IDLE_S": str(idle_s)}
     arguments = ["-m", "seedproof_mcp.cli", "serve", "--project", str(paths.root)]
     return StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ, **state})
 
 
-async def run_once(client: Client, paths: ProjectPaths, seed: int) -> Run:
+async def run_once(client: Client, paths: ProjectPaths, seed: int, **declared: Any) -> Run:
     """One seed through the server, then its very command in a shell."""
     called_at, called = time.time(), time.perf_counter()
-    result = await client.call_tool("run_seed", {"seed": seed, "wait_s": WAIT_S})
+    result = await client.call_tool("run_seed", {"seed": seed, "wait_s": WAIT_S, **declared})
     server_s = time.perf_counter() - called
     answer = result.structured_content or {}
     if answer.get("state") != "succeeded":
@@ -143,7 +148,7 @@ def _figure(what: str, runs: Sequence[Run]) -> Figure:
     return Figure(what, median(run.overhead_s for run in runs), "s", beside, LIMIT_S)
 
 
-def _spans(what: str, runs: Sequence[Run]) -> list[Figure]:
+def spans(what: str, runs: Sequence[Run]) -> list[Figure]:
     """Where the overhead goes: the stages that are not the training itself."""
     legend = {
         "request": "the call until `run_requested` is on the disk",
@@ -166,8 +171,8 @@ def measure() -> list[Figure]:
     return [
         _figure("a run beside the shell, first of a project", firsts),
         _figure("a run beside the shell, while the conductor lives", following),
-        *_spans("first run", firsts),
-        *_spans("following run", following),
+        *spans("first run", firsts),
+        *spans("following run", following),
     ]
 
 

@@ -28,6 +28,7 @@ print("Step 1 | val_loss: 9.5000 | warming up", flush=True)
 gate = options.gate or os.environ.get("FAKE_GATE", "")
 while gate and not os.path.exists(gate):
     time.sleep(0.01)
+time.sleep(float(os.environ.get("FAKE_LASTS_S", "0")))
 loss = 4.0 + options.shift
 if not (options.constant or os.environ.get("FAKE_CONSTANT")):
     loss += random.Random(options.seed).gauss(0, 0.01)

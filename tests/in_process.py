@@ -74,9 +74,10 @@ class InProcessEngine:
     def release(self) -> None:
         """Let every waiting run end."""
         while self._waiting:
-            run = self._waiting.pop()
+            run = self._waiting[-1]
             training = self.trains(json.loads(run.spec.read_bytes())["argv"])
             self._publish(run, "exited", training.exit_code, training.wall_time_s)
+            self._waiting.pop()
 
     def _publish(self, run: RunPaths, end: str, exit_code: int | None, wall_time_s: float) -> None:
         result = {

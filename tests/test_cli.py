@@ -166,7 +166,7 @@ def test_a_ledger_that_cannot_be_read_is_told_in_a_sentence(here: Path, capsys: 
 def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "init", "--project", "/proc")
     assert (code, out) == (3, "")
-    assert err.startswith("seedproof: seedproof.toml: ")
+    assert err.startswith("seedproof: seedproof.toml cannot be written (")
     assert err.endswith("; make the project folder writable, or free space.\n")
 
 

@@ -32,7 +32,7 @@ INITIALIZE = {
 
 def bare_environment(**more: str) -> dict[str, str]:
     """What hosts leave of the environment, and where this test keeps its slots."""
-    kept = ("HOME", "PATH", "USER", "XDG_STATE_HOME", "SEEDPROOF_IDLE_S")
+    kept = ("HOME", "PATH", "USER", "XDG_STATE_HOME", "SEEDPROOF_IDLE_S", "PYTHONPATH")
     return {**{name: os.environ[name] for name in kept if name in os.environ}, **more}
 
 

@@ -1,7 +1,7 @@
 """Many experiments on one ledger: what a single verdict is worth among them."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seedproof.events import Experiment, Generation, State
@@ -16,12 +16,12 @@ __all__ = [
     "Campaign",
     "Key",
     "adjusted_p",
+    "adjusted_stored",
     "campaign",
     "campaign_at_verdict",
     "campaign_since",
     "choose_primary",
     "pooled_variance",
-    "stored_p_values",
 ]
 
 # Pairing shortens the 95 % interval from r = .31 on with five common seeds and from .67 on with three
@@ -72,30 +72,28 @@ def campaign_at_verdict(state: State, of: Experiment, verdict: str) -> Campaign:
 
 def campaign_since(state: State, of: Experiment) -> Campaign:
     """The campaign as of a state that holds the verdict, from the p values that were written down."""
-    return _campaign(state, of, stored_p_values(state))
+    return _campaign(state, of, state.p_values)
 
 
 def _campaign(
     state: State, of: Experiment | None, p_values: Mapping[Key, float], verdict: str | None = None
 ) -> Campaign:
-    everything, here = list(_experiments(state)), state.generation
-    verdicts = [one.verdict["verdict"] for one in everything if one.verdict is not None]
+    here, winners = state.generation, state.winners
     if verdict is not None and of is not None:  # takes the place of an earlier one
-        verdicts = [one.verdict["verdict"] for one in everything if one.verdict is not None and one is not of]
-        verdicts.append(verdict)
+        winners += (verdict == "WINNER") - (of.verdict is not None and of.verdict["verdict"] == "WINNER")
     expected, chance, label = _false_winners(state)
     key = None if of is None else (of.generation, of.name)
     own = None if key is None else p_values.get(key)
     return Campaign(
-        declared=len(everything),
+        declared=len(state.experiments),
         declared_in_generation=len(here.experiments) if here else 0,
-        nulls=sum(one.is_null for one in everything),
-        winners=verdicts.count("WINNER"),
+        nulls=state.nulls,
+        winners=winners,
         false_winners_expected=expected,
         false_winner_chance=chance,
         label=label,
         p_better=own,
-        p_holm=None if key is None or own is None else adjusted_p(p_values, len(everything))[key],
+        p_holm=None if key is None or own is None else adjusted_p(p_values, len(state.experiments))[key],
         advice=None if here is None else _advice(here),
     )
 
@@ -107,20 +105,19 @@ def adjusted_p(p_values: Mapping[Key, float], declared: int) -> dict[Key, float]
     return dict(zip(keys, adjusted, strict=False))
 
 
-def stored_p_values(state: State) -> dict[Key, float]:
-    """The p value that was written down with each verdict."""
-    found = {}
-    for one in _experiments(state):
-        written = (one.verdict or {}).get("campaign") or {}
-        if written.get("p_better") is not None:
-            found[(one.generation, one.name)] = float(written["p_better"])
+def adjusted_stored(state: State) -> Mapping[Key, tuple[float, float]]:
+    """The p value that was written down with each verdict, and the same adjusted for all; kept while they hold."""
+    if "adjusted" not in state.memo:
+        held = adjusted_p(state.p_values, len(state.experiments))
+        state.memo["adjusted"] = {key: (p, held[key]) for key, p in state.p_values.items()}
+    found: Mapping[Key, tuple[float, float]] = state.memo["adjusted"]
     return found
 
 
 def _p_values(state: State) -> dict[Key, float]:
     """The p value of each arm with two values or more; from its verdict, where there is one."""
-    found = stored_p_values(state)
-    for one in _experiments(state):
+    found = dict(state.p_values)
+    for one in state.experiments:
         if (one.generation, one.name) in found:
             continue
         rules = state.rules_of(one.generation)
@@ -132,11 +129,6 @@ def _p_values(state: State) -> dict[Key, float]:
         if p is not None:
             found[(one.generation, one.name)] = p
     return found
-
-
-def _experiments(state: State) -> Iterator[Experiment]:
-    for generation in state.generations:
-        yield from generation.experiments.values()
 
 
 def _false_winners(state: State) -> tuple[float, float | None, str]:
@@ -203,7 +195,7 @@ def _pooled_correlation(state: State) -> tuple[float | None, int]:
     The mean of the arms' correlations, each by its degrees of freedom, so that a metric's unit has no weight.
     """
     total, weights, arms = 0.0, 0, 0
-    for one in _experiments(state):
+    for one in state.experiments:
         name = state.rules_of(one.generation).metric.name
         base, exp = _common(state.baseline_arm(one.generation), state.experiment_arm(one), name)
         found = correlation(base, exp) if len(base) > 2 else None

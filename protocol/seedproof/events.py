@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seedproof.errors import LedgerDamaged, LedgerNewer
+from seedproof.errors import LedgerDamaged, LedgerNewer, NextCall
 from seedproof.rules import Rules
 from seedproof.samples import PriorVariance
 from seedproof.values import Arm, MetricValue, Primary, Role, Run, RunState, declares_no_effect
@@ -29,6 +30,8 @@ Record = dict[str, Any]
 FORMAT = 1
 EMPTY_HASH = "0" * 64
 _HASH_LENGTH = 12
+# Made once: json.dumps makes one for every record, which shows where thousands are read.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 KINDS = frozenset(
     {
         "generation_started",
@@ -53,8 +56,7 @@ def canonical(record: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError: A number is nan or infinite.
     """
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return text.encode("ascii")
+    return _ENCODER.encode(record).encode("ascii")
 
 
 def make_record(seq: int, time: str, prev: str, kind: str, fields: Mapping[str, Any]) -> Record:
@@ -93,9 +95,13 @@ def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
         raise _damaged(seq, "does not follow from the record before it")
     if record.get("kind") not in KINDS:
         raise _damaged(seq, "is of an unknown kind")
-    if line == canonical(record) + b"\r":
+    try:
+        written = canonical(record)
+    except (ValueError, RecursionError):  # NaN, or an infinite number, which JSON as Python reads it may hold
+        raise _damaged(seq, "is not written canonically") from None
+    if line == written + b"\r":
         raise _damaged(seq, "ends in CRLF; its line endings were changed")
-    if canonical(record) != line:
+    if written != line:
         raise _damaged(seq, "is not written canonically")
     bare = {key: value for key, value in record.items() if key != "hash"}
     if hashlib.sha256(canonical(bare)).hexdigest() != record["hash"]:
@@ -138,6 +144,10 @@ class Experiment:
     run_ids: list[str] = field(default_factory=list)
     verdict: Record | None = None
     report: Record | None = None
+    place: int = 0
+    """Its place among all experiments of the ledger."""
+    following: NextCall | None = field(default=None, compare=False)
+    """What comes next for it, as `seedproof.phases` found, kept until a record about it."""
 
     @property
     def is_null(self) -> bool:
@@ -181,6 +191,21 @@ class State:
     began: str | None = None
     failures_in_row: int = 0
     largest_output_bytes: int = 0
+    experiments: list[Experiment] = field(default_factory=list)
+    """All of them, in the order of their declaration."""
+    judged: int = 0
+    """How many of them have a verdict."""
+    winners: int = 0
+    """How many have the verdict WINNER."""
+    nulls: int = 0
+    """How many were declared to have no effect."""
+    p_values: dict[tuple[int, str], float] = field(default_factory=dict)
+    """By generation and name, the p value that was written down with the newest verdict."""
+    unsettled: list[int] = field(default_factory=list, compare=False)
+    """Places of the experiments of the present generation that may need something; those that do not may be taken out
+    by who looks, until a record about them."""
+    memo: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What was computed from all experiments, until one is declared or judged."""
 
     @property
     def head_label(self) -> str:
@@ -264,13 +289,14 @@ class State:
                 list(adopted),
             )
         )
+        self.unsettled.clear()
 
     def _on_experiment_declared(self, record: Record) -> None:
         generation = self.generations[record["generation"] - 1]
         name = record["experiment"]
         if name in generation.experiments:
             raise ValueError("declared twice")
-        generation.experiments[name] = Experiment(
+        declared = generation.experiments[name] = Experiment(
             name,
             generation.number,
             tuple(record["flags"]),
@@ -279,7 +305,12 @@ class State:
             record.get("primary", "unpaired"),
             record.get("primary_reason", "by default"),
             PriorVariance(**record["prior"]) if record.get("prior") else None,
+            place=len(self.experiments),
         )
+        self.experiments.append(declared)
+        self.nulls += declared.is_null
+        self.memo.clear()
+        self._touch(declared)
 
     def _on_run_requested(self, record: Record) -> None:
         run = Run(
@@ -298,6 +329,7 @@ class State:
         owner = generation if run.experiment is None else generation.experiments[run.experiment]
         owner.run_ids.append(run.run_id)
         self.runs[run.run_id] = run
+        self._touch_owner(run)
         self.active[run.run_id] = None
 
     def _on_run_started(self, record: Record) -> None:
@@ -312,6 +344,7 @@ class State:
             surroundings=record.get("fingerprint", {}),
         )
         self.owned_folders[folder] = run.run_id
+        self._touch_owner(run)
 
     def _on_run_finished(self, record: Record) -> None:
         self._end(record, RunState(record["state"]))
@@ -326,14 +359,26 @@ class State:
         self._end(record, RunState.NOT_NEEDED)
 
     def _on_verdict_issued(self, record: Record) -> None:
-        self._declared(record).verdict = record
+        judged = self._declared(record)
+        before = judged.verdict
+        judged.verdict = record
+        self.judged += before is None
+        self.winners += (record["verdict"] == "WINNER") - (before is not None and before["verdict"] == "WINNER")
+        key, written = (judged.generation, judged.name), (record.get("campaign") or {}).get("p_better")
+        self.p_values.pop(key, None)
+        if written is not None:
+            self.p_values[key] = float(written)
+        self.memo.clear()
+        self._touch(judged)
 
     def _on_report_written(self, record: Record) -> None:
         self.reports[record["path"]] = record
         if record["experiment"] is None:
             self.generations[record["generation"] - 1].report = record
         else:
-            self._declared(record).report = record
+            reported = self._declared(record)
+            reported.report = record
+            self._touch(reported)
 
     def _on_files_removed(self, record: Record) -> None:
         for folder in record["paths"]:
@@ -346,6 +391,17 @@ class State:
     def _declared(self, record: Record) -> Experiment:
         experiment: Experiment = self.generations[record["generation"] - 1].experiments[record["experiment"]]
         return experiment
+
+    def _touch(self, experiment: Experiment) -> None:
+        """A record about it: what was known to come next may not be."""
+        experiment.following = None
+        at = bisect_left(self.unsettled, experiment.place)
+        if experiment.generation == len(self.generations) and self.unsettled[at : at + 1] != [experiment.place]:
+            self.unsettled.insert(at, experiment.place)
+
+    def _touch_owner(self, run: Run) -> None:
+        if run.experiment is not None:
+            self._touch(self.generations[run.generation - 1].experiments[run.experiment])
 
     def _active_run(self, record: Record) -> Run:
         run = self.runs[record["run_id"]]
@@ -371,6 +427,7 @@ class State:
             ended=record["time"],
         )
         del self.active[run.run_id]
+        self._touch_owner(run)
         self.largest_output_bytes = max(self.largest_output_bytes, record.get("output_bytes", 0))
         if state is RunState.SUCCEEDED:
             self.failures_in_row = 0

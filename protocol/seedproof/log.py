@@ -129,7 +129,8 @@ class SegmentBuffer:
             part = bytes(self._pending) + part
             self._pending.clear()
             end = _after_last_line_end(part)
-        block = bytes(self._pending) + part[:end] if self._pending else part[:end]
+        # Joined with a view: each byte is copied once.
+        block = b"".join((self._pending, memoryview(part)[:end])) if self._pending else part[:end]
         # One byte more than the limit stays, so that the segment is still known to be too long.
         self._pending = bytearray(part[max(end, len(part) - SEGMENT_LIMIT - 1) :])
         return _shorten(block)

@@ -18,6 +18,7 @@ __all__ = [
     "barring_twin",
     "baseline_next",
     "baseline_phase",
+    "campaign_next",
     "confirm_call",
     "establish_baseline",
     "experiment_next",
@@ -181,6 +182,43 @@ def experiment_next(state: State, experiment: Experiment, baseline: Baseline) ->
     if experiment.report is None or experiment.report.get("runs") != state.ended_runs(experiment):
         return NextCall("write_report", "Writes the report and removes the checkpoints.", name)
     return new_experiment_call()
+
+
+def campaign_next(state: State, rules: Rules) -> NextCall:
+    """The first unfinished thing: the baseline, experiments of this generation, confirmations after all of them."""
+    try:
+        baseline = present_baseline(state, rules)
+    except BaselineRefusal:
+        return baseline_next(state, rules)
+    # An agent may leave a WINNER unconfirmed; that must not hide what else is unfinished.
+    confirming, settled = None, []
+    found = None
+    for place in state.unsettled:
+        experiment = state.experiments[place]
+        call = experiment.following or experiment_next(state, experiment, baseline)
+        if _rests_on_itself(state, experiment, baseline.rules):
+            experiment.following = call
+            if "experiment" not in call.arguments:
+                settled.append(place)
+        if "role" in call.arguments:
+            confirming = confirming or call
+        elif "experiment" in call.arguments:
+            found = call
+            break
+    gone = set(settled)
+    state.unsettled[:] = [place for place in state.unsettled if place not in gone] if gone else state.unsettled
+    return found or confirming or baseline_next(state, rules)
+
+
+def _rests_on_itself(state: State, experiment: Experiment, rules: Rules) -> bool:
+    """Whether what comes next for it can change only by a record about it.
+
+    An open run may be seen as waiting or as training, without a record; one that has shown nothing may be barred
+    by a twin.
+    """
+    runs = [state.runs[run_id] for run_id in experiment.run_ids]
+    shown = experiment.is_null or any(rules.metric.name in run.metrics for run in runs)
+    return shown and not any(run.state.is_active for run in runs)
 
 
 def _confirm_next(experiment: Experiment, arm: Arm, rules: Rules) -> NextCall | None:

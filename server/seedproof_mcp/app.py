@@ -29,6 +29,7 @@ from seedproof_mcp.results import (
     Result,
     RunResult,
 )
+from seedproof_mcp.wire import MAX_LINE_BYTES, TOO_LONG
 
 __all__ = ["INSTRUCTIONS", "build_server"]
 
@@ -63,6 +64,9 @@ class StrictTool(Tool):
         The SDK ignores unknown names, turns JSON in strings into values and puts a prefix before
         errors; here the arguments are checked as they came.
         """
+        if arguments.keys() == {TOO_LONG}:
+            message = f"the call is longer than {MAX_LINE_BYTES / 1e6:g} MB; give names, flags and words, not data."
+            return refusal_result(BadArguments(message), self.ledger_head())
         try:
             validated = self.fn_metadata.arg_model.model_validate(arguments).model_dump_one_level()
         except ValidationError as error:

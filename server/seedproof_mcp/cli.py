@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -36,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refusal, file=sys.stderr)
         return REFUSED
     except OSError as error:
-        name = Path(str(error.filename)).name if error.filename else "the project folder"
-        print(f"seedproof: {name}: {error.strerror}; make the project folder writable, or free space.", file=sys.stderr)
+        from seedproof_mcp.complaint import cure
+
+        print(f"seedproof: {cure(error)}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         print("Stopped waiting; runs that were requested go on. `seedproof status` shows them.", file=sys.stderr)
@@ -121,9 +123,15 @@ def _show(result: "Result") -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from seedproof_mcp.app import build_server
+    from seedproof_mcp.wire import serve_short_lines
 
+    # Ctrl-C would be noticed only with the next line on stdin; nothing needs an orderly end here.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    serve_short_lines()
     try:
         build_server(options.project).run("stdio")
+    except* BrokenPipeError:
+        print("seedproof: the client does not read any more; runs that were requested go on.", file=sys.stderr)
     finally:
         # What a library printed and nobody flushed would reach the client as the process ends.
         os.dup2(2, 1)
@@ -159,9 +167,10 @@ def _report(options: argparse.Namespace) -> int:
 def _stop(options: argparse.Namespace) -> int:
     if not options.all:
         return _show(_lab(options).stop_run(options.run_id, options.reason))
-    stopped = _lab(options).stop_all(options.reason)
-    for result in stopped:
-        print(result.first_line())
+    stopped = []
+    for result in _lab(options).stop_all(options.reason):
+        print(result.first_line(), flush=True)  # what was ended is said, also if the next one cannot be
+        stopped.append(result)
     ended = sum(not result.is_active for result in stopped)
     print(f"{ended} of {len(stopped)} runs were ended." if stopped else "Nothing was queued or running.")
     return 0 if ended == len(stopped) else 1

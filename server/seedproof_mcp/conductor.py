@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from seedproof.errors import Refusal
 from seedproof.events import State
 from seedproof.gate import still_due
 from seedproof.limits import check_room
+from seedproof.log import BLOCK_BYTES, SEGMENT_LIMIT
 from seedproof.metrics import LogReading, LogScanner, read_document, start_text
 from seedproof.outcome import Ending, outcome
 from seedproof.phases import rules_of
@@ -32,15 +34,15 @@ from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths, RunPaths
 from seedproof_mcp.supervise import sweep
 
-__all__ = ["Conductor", "ensure_conductor"]
+__all__ = ["LOST", "Conductor", "ensure_conductor"]
 
 logger = logging.getLogger(__name__)
 
+LOST = "the supervisor or the machine was lost"
 IDLE_S = 30.0
 BUSY_POLL_S = 0.03
 IDLE_POLL_S = 0.1
 TAKEOVER_S = 2.0
-CHUNK = 1 << 20
 MAX_METRIC_FILE = 64 << 20
 # A conductor holds its lock 0.3 s after its start; on a very busy machine it takes longer.
 STARTING_S = 10.0
@@ -96,7 +98,8 @@ class _Start:
 
     @property
     def has_crashed(self) -> bool:
-        return self.process.poll() not in (None, 0)
+        # Told to leave, it would not do so again by itself: a request in this moment must not wait.
+        return self.process.poll() not in (None, 0, -signal.SIGTERM, -signal.SIGHUP)
 
     def is_enough(self, now_s: float) -> bool:
         """Whether another one would come too early."""
@@ -134,7 +137,7 @@ class Conductor:
     def is_in_charge(self, lock: disk.Lock) -> bool:
         """Whether the lock that this conductor holds is still the one of the project."""
         try:
-            return os.path.samestat(os.fstat(lock.fd), os.stat(self._paths.conductor_lock))
+            return disk.is_open_at(lock.fd, self._paths.conductor_lock)
         except OSError:
             return False
 
@@ -240,7 +243,7 @@ class Conductor:
             self._engine.submit(folder.folder)
             return
         sweep(folder.folder)
-        self._interrupt(run, "the supervisor or the machine was lost")
+        self._interrupt(run, LOST)
 
     def _interrupt(self, run: Run, reason: str) -> None:
         with self._ledger.writing() as writer:
@@ -322,16 +325,33 @@ def _read_log(path: Path, size: int, rules: Rules) -> LogReading:
         with path.open("rb") as log:
             seen = 0
             for start, end in disk.data_parts(log.fileno(), size):
-                if start > seen:  # left out by the log cap; the line that it cut is none
-                    scanner.feed(b"\n[the log cap left out %d bytes here]\n" % (start - seen))
-                _feed(scanner, log, start, end)
-                seen = end
+                # Of the line that the log cap cut nothing is read: half a number is another number.
+                first = start if start == seen else _after_first_line_end(log, start, end)
+                last = end if end == size else _after_last_line_end(log, first, end)
+                if first > seen:
+                    scanner.feed(b"\n[the log cap left out %d bytes here]\n" % (first - seen))
+                _feed(scanner, log, first, last)
+                seen = last
     return scanner.finish()
+
+
+def _after_first_line_end(log: BinaryIO, start: int, end: int) -> int:
+    log.seek(start)
+    piece = log.read(min(SEGMENT_LIMIT, end - start))
+    found = [place for place in (piece.find(b"\n"), piece.find(b"\r")) if place >= 0]
+    return start + (min(found) + 1 if found else len(piece))
+
+
+def _after_last_line_end(log: BinaryIO, start: int, end: int) -> int:
+    start = max(start, end - SEGMENT_LIMIT)
+    log.seek(start)
+    piece = log.read(end - start)
+    return start + max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
 
 
 def _feed(scanner: LogScanner, log: BinaryIO, start: int, end: int) -> None:
     log.seek(start)
-    while start < end and (chunk := log.read(min(CHUNK, end - start))):
+    while start < end and (chunk := log.read(min(BLOCK_BYTES, end - start))):
         scanner.feed(chunk)
         start += len(chunk)
 

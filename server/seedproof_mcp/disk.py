@@ -21,6 +21,12 @@ _COPY_CHUNK_BYTES = 1 << 20
 # A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
 _PROBE_TRIES = 100
 _PROBE_PAUSE_S = 0.001
+# What flock says on a file system without locks: Linux, NFS without its lock daemon, FUSE, macOS.
+_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class NoFileLocks(OSError):
+    """The file system of a file has no locks, so nothing here could be kept to one process at a time."""
 
 
 def _look_up_fallocate() -> Callable[[int, int, int, int], int] | None:
@@ -74,11 +80,13 @@ def append_synced(path: Path, data: bytes) -> None:
     Raises:
         OSError: A part of the data may have been written; the caller cuts it back.
     """
-    is_new = not path.exists()
     target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        _write_all(target, data)
-        _sync_data(target)
+        # Empty: new, or its first append failed and its folder may not have been synced.
+        is_new = os.fstat(target).st_size == 0
+        with _named(path):
+            _write_all(target, data)
+            _sync_data(target)
     finally:
         os.close(target)
     if is_new:
@@ -93,8 +101,9 @@ def truncate_synced(path: Path, size: int) -> None:
     """
     target = os.open(path, os.O_WRONLY)
     try:
-        os.ftruncate(target, size)
-        os.fsync(target)
+        with _named(path):
+            os.ftruncate(target, size)
+            os.fsync(target)
     finally:
         os.close(target)
 
@@ -243,11 +252,13 @@ def try_lock(path: Path) -> Lock | None:
 
     Raises:
         OSError: The file cannot be opened; its folder may be missing.
+        NoFileLocks: The file system has no locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if _flock_unless_held(descriptor):
-            return Lock(descriptor)
+        with _named(path):
+            if _flock_unless_held(descriptor):
+                return Lock(descriptor)
     except BaseException:
         os.close(descriptor)
         raise
@@ -260,14 +271,20 @@ def lock(path: Path) -> Lock:
 
     Raises:
         OSError: The file cannot be opened; its folder may be missing.
+        NoFileLocks: The file system has no locks.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except BaseException:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with _named(path):
+                _flock(descriptor, fcntl.LOCK_EX)
+            # Whoever waited may hold the lock of a file that was deleted meanwhile, and others that of a new one.
+            if is_open_at(descriptor, path):
+                return Lock(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
-        raise
-    return Lock(descriptor)
 
 
 def adopt_lock(descriptor: int) -> Lock | None:
@@ -285,15 +302,25 @@ def is_locked(path: Path) -> bool:
 
     Raises:
         OSError: The file exists and cannot be read.
+        NoFileLocks: The file system has no locks.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        return not _try_flock(descriptor, fcntl.LOCK_SH)
+        with _named(path):
+            return not _try_flock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def is_open_at(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file is the one that lies at a path now, or it was deleted or exchanged."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def spawn(
@@ -347,8 +374,9 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
-            yield descriptor
-            os.fsync(descriptor)
+            with _named(path):
+                yield descriptor
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
@@ -416,14 +444,34 @@ def _flock_unless_held(descriptor: int) -> bool:
         # A shared lock is refused by a real holder only; a probe lets it through.
         if not _try_flock(descriptor, fcntl.LOCK_SH):
             return False
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        _flock(descriptor, fcntl.LOCK_UN)
         time.sleep(_PROBE_PAUSE_S)
     return False
 
 
 def _try_flock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        _flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _flock(descriptor: int, kind: int) -> None:
+    try:
+        fcntl.flock(descriptor, kind)
+    except OSError as error:
+        if error.errno in _WITHOUT_LOCKS:
+            raise NoFileLocks(error.errno, "this file system has no file locks") from error
+        raise
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Calls on a descriptor raise errors without a name; these say of which file they speak."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise

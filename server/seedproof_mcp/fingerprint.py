@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +101,21 @@ def _packages_sha256(python: str) -> str | None:
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest() if places else None
 
 
-@lru_cache(maxsize=8)
+# What interpreters of this process have answered; one that could not answer is asked again.
+_answers: dict[str, tuple[str, ...]] = {}
+
+
 def _package_folders(python: str) -> tuple[str, ...]:
     """Where an interpreter finds its packages, as it says itself: a path may be that of a wrapper."""
+    if python not in _answers:
+        found = _ask_for_package_folders(python)
+        if not found:
+            return ()
+        _answers[python] = found
+    return _answers[python]
+
+
+def _ask_for_package_folders(python: str) -> tuple[str, ...]:
     ask = [python, "-c", "import sys; print(*(p for p in sys.path if p.endswith('-packages')), sep='\\n')"]
     try:
         process = disk.spawn(ask, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seedproof.campaign import adjusted_p, campaign, stored_p_values
 from seedproof.declaration import RunRequest
 from seedproof.errors import (
+    WHERE_WE_STAND,
     BadArguments,
-    BaselineRefusal,
     NextCall,
     NothingDue,
     NotWritable,
@@ -20,19 +19,17 @@ from seedproof.errors import (
     RunUnknown,
     ScriptMissing,
 )
-from seedproof.events import Experiment, Record, State
+from seedproof.events import Record, State
 from seedproof.gate import admit
-from seedproof.notices import arm_notices
 from seedproof.phases import (
     baseline_next,
-    baseline_phase,
     experiment_next,
     present_baseline,
 )
 from seedproof.rules import Rules
 from seedproof.values import Notice, Run, RunState
 
-from seedproof_mcp import complaint
+from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import Archive, judge_experiment, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config, present_limits
@@ -42,7 +39,9 @@ from seedproof_mcp.fingerprint import present_fingerprint
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.observe import Observer
 from seedproof_mcp.outputs import is_in_the_way
+from seedproof_mcp.overview import baseline_status, experiment_list
 from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.remembered import Remembered
 from seedproof_mcp.results import (
     BaselineStatus,
     ComparisonResult,
@@ -52,13 +51,8 @@ from seedproof_mcp.results import (
     RunResult,
 )
 from seedproof_mcp.views import (
-    Baselines,
     comparison_result,
-    experiment_row,
     notice_results,
-    running_row,
-    seed_rows,
-    summaries,
 )
 
 __all__ = ["Lab"]
@@ -88,6 +82,7 @@ class Lab:
         self._ledger = Ledger(self.paths)
         self._observer = Observer(self.paths, self._engine)
         self._archive = Archive(self.paths, self._ledger)
+        self._remembered = Remembered()
         self._lock = threading.RLock()
 
     # --- reading ------------------------------------------------------------------------------
@@ -107,31 +102,12 @@ class Lab:
     def check_baseline(self) -> BaselineStatus:
         """Where the baseline of the present generation stands."""
         with self._reading() as (state, config):
-            rules = config.rules
-            phase = baseline_phase(state, rules)
-            ready = phase.phase == "ready"
-            baseline = present_baseline(state, rules) if ready else None
-            generation = state.generation
-            report = generation.report if generation else None
-            sigma = baseline.std if baseline else None
-            return BaselineStatus(
-                phase=phase.phase,
-                generation=generation.number if generation else None,
-                reason=phase.reason,
-                scale=rules.label,
-                metric=rules.metric.name,
-                direction=rules.metric.direction,
-                design=rules.design,
-                winner_threshold=baseline.winner_threshold if baseline else None,
-                missing_seeds=[seed for seed in rules.baseline_seeds if seed not in phase.arm.counted],
-                seeds=seed_rows(phase.arm, rules),
-                metrics=summaries(phase.arm, rules),
-                report_path=str(report["path"]) if report else None,
-                ledger_head=state.head_label,
-                notices=notice_results(
-                    [*arm_notices(phase.arm, rules, sigma), *unverified_report(self.paths, state, rules)]
-                ),
-                next=Follow.of(baseline_next(state, rules)),
+            unverified = tuple(unverified_report(self.paths, state, config.rules))
+            return self._remembered.get(
+                state,
+                config.rules,
+                ("check_baseline", unverified),
+                lambda: baseline_status(state, config.rules, unverified),
             )
 
     def observe(self, run_id: str) -> RunResult:
@@ -140,11 +116,11 @@ class Lab:
         Raises:
             RunUnknown: The ledger has no such run.
         """
-        with self._reading() as (state, config):
+        with self._reading(run_id) as (state, config):
             run = state.runs.get(run_id)
             if run is None:
                 raise _unknown_run(run_id)
-            if state.active:
+            if self._ledger.state.active:  # those that are lost included: somebody has to write that down
                 with _writing():
                     self._start_conductor(self.paths)
             return self._observer.run_result(state, config.rules, run)
@@ -162,38 +138,8 @@ class Lab:
         if offset < 0 or not 1 <= limit <= 100:
             raise BadArguments("offset is at least 0 and limit is 1 to 100.")
         with self._reading() as (state, config):
-            everything = [one for generation in state.generations for one in generation.experiments.values()]
-            active = [state.runs[run_id] for run_id in state.active]
-            running = next((run for run in active if run.state is RunState.RUNNING), None)
-            page = everything[offset : offset + limit]
-            baselines, stored = Baselines(state), stored_p_values(state)
-            held = adjusted_p(stored, len(everything))
-            adjusted = {key: (p, held[key]) for key, p in stored.items()}
-            return ExperimentList(
-                generation=state.generation.number if state.generation else None,
-                total=len(everything),
-                judged=sum(one.verdict is not None for one in everything),
-                running=running_row(running),
-                queued=sum(run.state is RunState.QUEUED for run in active),
-                campaign=campaign(state),
-                experiments=[experiment_row(state, one, baselines, adjusted) for one in page],
-                ledger_head=state.head_label,
-                notices=[],
-                next=Follow.of(self._campaign_next(state, config.rules, everything)),
-            )
-
-    def _campaign_next(self, state: State, rules: Rules, everything: list[Experiment]) -> NextCall:
-        """The first unfinished thing: the baseline, experiments of this generation, confirmations after all of them."""
-        try:
-            baseline = present_baseline(state, rules)
-        except BaselineRefusal:
-            return baseline_next(state, rules)
-        here = [one for one in everything if one.generation == baseline.generation]
-        calls = [experiment_next(state, one, baseline) for one in here]
-        open_ones = [call for call in calls if "experiment" in call.arguments]
-        # An agent may leave a WINNER unconfirmed; that must not hide what else is unfinished.
-        open_ones.sort(key=lambda call: "role" in call.arguments)
-        return open_ones[0] if open_ones else baseline_next(state, rules)
+            rules, page = config.rules, ("list_experiments", offset, limit)
+            return self._remembered.get(state, rules, page, lambda: experiment_list(state, rules, offset, limit))
 
     # --- running ------------------------------------------------------------------------------
 
@@ -212,8 +158,9 @@ class Lab:
             admit(admit_first, config.rules, request, self._is_in_the_way(admit_first), surroundings, limits)
             self._require_script(config.rules)
             with _writing(), self._ledger.writing() as writer:
-                in_the_way = self._is_in_the_way(writer.state)
-                admission = admit(writer.state, config.rules, request, in_the_way, surroundings, limits)
+                newest = self._observer.as_seen(writer.state)
+                in_the_way = self._is_in_the_way(newest)
+                admission = admit(newest, config.rules, request, in_the_way, surroundings, limits)
                 for kind, fields in admission.records:
                     writer.append(kind, **fields)
             # After the lock is given up: a conductor that retires has looked at the queue under it.
@@ -231,7 +178,8 @@ class Lab:
         grace_s = load_config(self.paths.settings).settings.grace_s
         with self._lock, _writing():
             self._require_active(self._ledger.refresh(), run_id)
-            _require_reason(run_id, reason)
+            again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
+            _require_reason(reason, "the run is stopped", again)
             with self._ledger.writing() as writer:
                 run = self._require_active(writer.state, run_id)
                 if run.state is RunState.QUEUED:
@@ -240,34 +188,34 @@ class Lab:
                     self._engine.cancel(str(self.paths.run(run_id).folder), reason)
         return self._await_end(run_id, grace_s)
 
-    def stop_all(self, reason: str) -> list[RunResult]:
+    def stop_all(self, reason: str) -> Iterator[RunResult]:
         """Cancel everything that is queued or running, the newest request first; each run as it stands then.
 
         Raises:
             BadArguments: No reason given.
         """
+        _require_reason(reason, "the runs are stopped")
         with self._reading() as (state, _):
             active = list(state.active)
-        stopped = []
         for run_id in reversed(active):
             try:
-                stopped.append(self.stop_run(run_id, reason))
+                yield self.stop_run(run_id, reason)
             except RunEnded:
                 continue  # by itself, in this moment
-        return stopped
 
     def resume(self, reason: str) -> int:
         """Write down that a person has looked at a row of failures; how many they were.
 
         Raises:
-            NothingDue: Nothing is held back.
+            NothingDue, BadArguments: Nothing is held back, or no reason given.
         """
-        with self._lock, _writing(), self._ledger.writing() as writer:
-            failures = writer.state.failures_in_row
-            if not failures:
-                raise NothingDue("the last run did not fail, so nothing is held back.")
-            writer.append("resumed", reason=reason, failures=failures)
-            return failures
+        _require_reason(reason, "the runs failed")
+        with self._lock, _writing():
+            _require_failures(self._ledger.refresh())
+            with self._ledger.writing() as writer:
+                failures = _require_failures(writer.state)
+                writer.append("resumed", reason=reason, failures=failures)
+                return failures
 
     def _require_active(self, state: State, run_id: str) -> Run:
         run = state.runs.get(run_id)
@@ -363,10 +311,10 @@ class Lab:
     # --- shared -------------------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self) -> Iterator[tuple[State, Config]]:
+    def _reading(self, awaited: str | None = None) -> Iterator[tuple[State, Config]]:
         with self._lock:
             config = load_config(self.paths.settings)
-            yield self._seen(), config
+            yield self._observer.as_seen(self._ledger.refresh(), awaited), config
 
     def _seen(self) -> State:
         """The newest state, with runs as they can be seen."""
@@ -378,7 +326,7 @@ def _writing() -> Iterator[None]:
     """What the file system refuses becomes a refusal that says what to do.
 
     Raises:
-        NotWritable: No permission, no space, a file where a folder is needed.
+        NotWritable: No permission, no space, no file locks, a file where a folder is needed.
     """
     try:
         yield
@@ -394,20 +342,25 @@ def _writing() -> Iterator[None]:
             errno.EEXIST,
             errno.ENOENT,
             errno.EISDIR,
-            errno.ENOLCK,
-        ):
+            errno.EFBIG,
+            errno.ESTALE,
+        ) and not isinstance(error, disk.NoFileLocks):
             raise
-        name = Path(str(error.filename)).name if error.filename else "the project folder"
         raise NotWritable(
-            f"{name} cannot be written ({error.strerror}); make the project folder writable, or free space.",
+            complaint.cure(error),
             NextCall("check_baseline", "Shows where the protocol stands; works without writing."),
         ) from error
 
 
-def _require_reason(run_id: str, reason: str) -> None:
+def _require_reason(reason: str, of_what: str, again: NextCall = WHERE_WE_STAND) -> None:
     if not reason.strip() or len(reason) > MAX_REASON:
-        again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
-        raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why the run is stopped.", again)
+        raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why {of_what}.", again)
+
+
+def _require_failures(state: State) -> int:
+    if not state.failures_in_row:
+        raise NothingDue("the last run did not fail, so nothing is held back.")
+    return state.failures_in_row
 
 
 def _unknown_run(run_id: str) -> RunUnknown:

@@ -1,9 +1,10 @@
 """The ledger file: read in pieces, appended under a lock, mirrored for git."""
 
+import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ class Ledger:
         if shrunk or replaced or edited or self._is_of_mirror:
             self._forget()
         if seen is not None:
-            self._take(path)
+            self._take_again_if_withdrawn(path)
         self._seen = seen
         if path == self._paths.mirror:
             # As a writer will record it: what was running elsewhere does not run here.
@@ -118,6 +119,17 @@ class Ledger:
         longer = _size(self._paths.mirror) > _size(self._paths.ledger)
         return self._paths.mirror if longer else self._paths.ledger
 
+    def _take_again_if_withdrawn(self, path: Path) -> None:
+        """Read on; from the start where what was read last is another record now."""
+        is_continued = self._offset > 0
+        try:
+            self._take(path)
+        except LedgerDamaged:
+            if not is_continued:
+                raise
+            self._forget()
+            self._take(path)
+
     def _take(self, path: Path) -> None:
         begin = self._offset
         with path.open("rb") as file:
@@ -125,7 +137,8 @@ class Ledger:
             data = file.read()
         complete = data[: data.rfind(b"\n") + 1]
         for line in complete.split(b"\n")[:-1]:
-            if line and not data[self._offset - begin :].strip(b"\0\n"):
+            # The first byte first: a look at all the rest for each line would take hours on a long ledger.
+            if line.startswith(b"\0") and not data[self._offset - begin :].strip(b"\0\n"):
                 return  # nothing but zeros to the end, left by a crash: no record; a writer cuts them off
             try:
                 record = read_line(line, self.state.seq + 1, self.state.head)
@@ -153,14 +166,29 @@ class Ledger:
             self._seen = _signature(self._paths.ledger)
 
     def _append(self, kind: str, fields: Mapping[str, Any]) -> Record:
+        record, line = self._made(kind, fields)
+        if _size(self._paths.ledger) != self._offset:
+            # Removed, or another one put in its place: this record would not follow from what is there.
+            raise OSError(errno.ESTALE, "it was changed while it was being written", str(self._paths.ledger))
+        try:
+            disk.append_synced(self._paths.ledger, line)
+        except OSError:
+            # A whole line that is perhaps not on the disk would be read back, and acknowledged later.
+            with suppress(OSError):
+                self._cut_torn_tail()
+            raise
+        self._note(record, line)
+        self._seen = _signature(self._paths.ledger)
+        return record
+
+    def _made(self, kind: str, fields: Mapping[str, Any]) -> tuple[Record, bytes]:
         record = make_record(self.state.seq + 1, _now(), self.state.head, kind, fields)
-        line = canonical(record) + b"\n"
-        disk.append_synced(self._paths.ledger, line)
+        return record, canonical(record) + b"\n"
+
+    def _note(self, record: Record, line: bytes) -> None:
         self.state.apply(record)
         self.records.append(record)
         self._offset += len(line)
-        self._seen = _signature(self._paths.ledger)
-        return record
 
     # --- the mirror ---------------------------------------------------------------------------
 
@@ -192,11 +220,19 @@ class Ledger:
             self._check_mirror()
             data = mirror.read_bytes()
         self._forget()
-        disk.write_atomic(ledger, data[: data.rfind(b"\n") + 1])
-        self._take(ledger)
-        self._seen = _signature(ledger)
+        self._take(mirror)
+        data = data[: self._offset]
         for run_id in list(self.state.active):
-            self._append("run_interrupted", {"run_id": run_id, "reason": _NOT_HERE})
+            record, line = self._made("run_interrupted", {"run_id": run_id, "reason": _NOT_HERE})
+            self._note(record, line)
+            data += line
+        try:
+            # In one piece: with the mirror alone, a crash here would leave runs that wait for another machine.
+            disk.write_atomic(ledger, data)
+        except OSError:
+            self._forget()
+            raise
+        self._seen = _signature(ledger)
 
 
 class Writer:

@@ -13,6 +13,7 @@ from seedproof.values import Notice, Role, Run, RunState
 
 from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import unverified_report
+from seedproof_mcp.conductor import LOST
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
 from seedproof_mcp.results import Follow, RunResult
@@ -46,15 +47,32 @@ class Observer:
         self._engine = engine
         self._watch = Watch(engine)
 
-    def as_seen(self, state: State) -> State:
-        """The state with runs that wait for their slot as queued: a record says only that they were placed."""
+    def as_seen(self, state: State, awaited: str | None = None) -> State:
+        """The state with runs as they are: a record says only that they were placed.
+
+        One that waits for its slot is queued. One that had begun and has nobody who watches it, as after a restart of
+        the machine, is interrupted; the next conductor writes that down.
+
+        Args:
+            awaited: A run for whose end somebody waits: it lasts until the conductor has swept what it left.
+        """
         placed = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
-        waiting = {
-            run.run_id: replace(run, state=RunState.QUEUED)
-            for run in placed
-            if not self._paths.run(run.run_id).started.exists()
-        }
-        return replace(state, runs=state.runs | waiting) if waiting else state
+        seen: dict[str, Run] = {}
+        for run in placed:
+            if not self._paths.run(run.run_id).started.exists():
+                seen[run.run_id] = replace(run, state=RunState.QUEUED)
+            elif run.run_id != awaited and self._is_lost(run):
+                seen[run.run_id] = replace(run, state=RunState.INTERRUPTED, reason=LOST)
+        if not seen:
+            return state
+        runs = state.runs | seen
+        return replace(state, runs=runs, active={one: None for one in state.active if runs[one].state.is_active})
+
+    def _is_lost(self, run: Run) -> bool:
+        try:
+            return self._engine.poll(str(self._paths.run(run.run_id).folder)) == "lost"
+        except OSError:
+            return False  # nobody can tell
 
     def run_result(self, state: State, rules: Rules, run: Run) -> RunResult:
         """A run as it stands now.

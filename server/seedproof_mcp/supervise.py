@@ -4,6 +4,7 @@ import ctypes
 import json
 import math
 import os
+import re
 import select
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -29,6 +31,10 @@ _MARKER = "SEEDPROOF_RUN"
 _TICK_S = 0.1
 # SIGKILL takes effect in milliseconds unless a process hangs in a driver; then waiting is no help.
 _KILL_BOUND_S = 10.0
+# How much later than the training we may hear of a shutdown, which tells us one by one.
+_SHUTDOWN_S = 0.5
+# Exit codes of a training that SIGTERM or SIGHUP ended: as we see it, and as a shell in between says it.
+_ENDED_BY_SHUTDOWN = (-signal.SIGTERM, -signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
 # Holes in files are made of whole blocks.
 _BLOCK = 4096
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -130,7 +136,7 @@ class _Log:
         self._descriptor = descriptor
         self._half = None if cap_bytes is None else cap_bytes // 2 // _BLOCK * _BLOCK
         self._end = self._half or 0
-        """Where the hole ends so far."""
+        """Where the next hole begins: all before it is a hole already, or stays."""
 
     @property
     def size(self) -> int:
@@ -139,11 +145,22 @@ class _Log:
 
     def trim(self) -> None:
         """Give the middle back to the disk, a piece at a time."""
+        # The hole grows by an eighth of what is kept at least, so that this stays rare.
+        self._cut(self.size, (self._half or 0) // 4)
+
+    def settle(self, size: int) -> None:
+        """The training has ended at this size: trim to it, and leave alone what it holds from now on.
+
+        Where the hole ends follows from the size alone then, so that the same output leaves the same file.
+        """
+        self._cut(size, 0)
+        self._end = max(self._end, -(-size // _BLOCK) * _BLOCK)
+
+    def _cut(self, size: int, least: int) -> None:
         if self._half is None:
             return
-        end = (self.size - self._half) // _BLOCK * _BLOCK
-        # The hole grows by an eighth of what is kept at least, so that this stays rare.
-        if end - self._end < max(_BLOCK, self._half // 4):
+        end = (size - self._half) // _BLOCK * _BLOCK
+        if end - self._end < max(_BLOCK, least):
             return
         if disk.punch_hole(self._descriptor, self._end, end):
             self._end = end
@@ -176,6 +193,7 @@ class _Training:
     def _note_exit(self, code: int) -> None:
         wall_time_s = time.monotonic() - self.started_s
         self.exit = _Exit(code, wall_time_s, self.log.size, _now())
+        self.log.settle(self.exit.log_bytes)
         self._process.returncode = code  # or Popen would ask for the status that is now gone
 
 
@@ -201,6 +219,10 @@ def main(arguments: Sequence[str]) -> int:
         if not run.result.exists():
             result = _result_in_any_case(run)
             result = replace(result, ended_at=result.ended_at or _now())
+            # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
+            if not disk.is_open_at(alive.fd, run.alive):
+                print("the run's folder was removed; nobody asks for the result", file=sys.stderr)
+                return 0
             disk.write_atomic(run.result, json.dumps(asdict(result)).encode())
     return 0
 
@@ -225,11 +247,10 @@ def sweep(folder: Path) -> int:
     Args:
         folder: The run's folder.
     """
-    marker = _marker(folder)
     killed: set[int] = set()
     deadline_s = time.monotonic() + _KILL_BOUND_S
     while time.monotonic() < deadline_s:
-        left = _marked_family(marker)
+        left = _left_of(RunPaths(folder))
         if not left:
             break
         for pid in left:
@@ -335,6 +356,8 @@ def _see_through(
             "pgid": training.pid,  # it leads a session of its own
             "supervisor_pid": os.getpid(),
             "started_at": started_at,
+            # For who shows how long it runs: people set the clock of the wall.
+            "started_monotonic_s": training.started_s,
         }
         disk.write_atomic(run.started, json.dumps(started).encode())
         return _await_end(spec, run, watch, training)
@@ -349,7 +372,7 @@ def _await_end(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) ->
     while True:
         training.reap()
         if training.exit is not None:
-            return "exited", None
+            return _why_it_exited(training.exit, watch)
         asked = _asked_to_stop(run, watch)
         if asked is not None:
             return asked
@@ -358,6 +381,16 @@ def _await_end(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) ->
         if left_s <= 0:
             return "timed_out", None
         watch.wait(min(_TICK_S, left_s))
+
+
+def _why_it_exited(end: _Exit, watch: _Watch) -> tuple[End, str | None]:
+    """Return whether a machine that shuts down has ended it: that tells everyone at once, in any order."""
+    deadline_s = time.monotonic() + (_SHUTDOWN_S if end.code in _ENDED_BY_SHUTDOWN else 0.0)
+    while watch.interrupted_by is None and (left_s := deadline_s - time.monotonic()) > 0:
+        watch.wait(left_s)
+    if end.code != 0 and watch.interrupted_by is not None:
+        return "interrupted", f"the supervisor received {watch.interrupted_by}"
+    return "exited", None
 
 
 def _end_tree(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) -> tuple[int, set[int]]:
@@ -371,6 +404,7 @@ def _end_tree(spec: Spec, run: RunPaths, watch: _Watch, training: _Training) -> 
         while True:
             training.reap()
             left = _tree(marker, training)
+            training.log.trim()
             # The main process may have ended between the two lines above: its status is due first.
             if not left and training.exit is not None:
                 return len(ended - {training.pid}), left
@@ -436,11 +470,14 @@ def _tree(marker: str, training: _Training) -> set[int]:
     return {-training.pid}  # a negative number names the process group
 
 
-def _marked_family(marker: str) -> set[int]:
+def _left_of(run: RunPaths) -> set[int]:
+    """Return the live processes of a run whose supervisor, and with it their descent, is gone."""
     if not _IS_LINUX:
         return set()
     parents = _parents()
-    return _family(_marked(marker, parents), parents)
+    # A process may have cleared its environment, or written its title over it; its outputs it keeps.
+    roots = _marked(_marker(run.folder), parents) | _writers(run.log, parents)
+    return _family(roots, parents)
 
 
 def _marked(marker: str, pids: Iterable[int]) -> set[int]:
@@ -448,6 +485,27 @@ def _marked(marker: str, pids: Iterable[int]) -> set[int]:
     entry = os.fsencode(f"{_MARKER}={marker}")
     marked = {pid for pid in pids if entry in _read_proc(pid, "environ").split(b"\0")}
     return marked - {os.getpid()}
+
+
+def _writers(path: Path, pids: Iterable[int]) -> set[int]:
+    """Return the other processes that have a file open for writing; whoever reads along is none."""
+    name = os.path.realpath(path)
+    return {pid for pid in pids if pid != os.getpid() and any(_is_writable(pid, fd) for fd in _open_as(pid, name))}
+
+
+def _open_as(pid: int, name: str) -> list[str]:
+    found = []
+    with suppress(OSError):  # it ended, or is another user's
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):  # closed meanwhile
+                if os.readlink(f"/proc/{pid}/fd/{descriptor}") == name:
+                    found.append(descriptor)
+    return found
+
+
+def _is_writable(pid: int, descriptor: str) -> bool:
+    flags = re.search(rb"flags:\s*([0-7]+)", _read_proc(pid, f"fdinfo/{descriptor}"))
+    return flags is not None and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _family(roots: set[int], parents: Mapping[int, int]) -> set[int]:

@@ -46,18 +46,21 @@ class Watch:
             scanner.feed(chunk)
             offset += len(chunk)
         self._scanners[key] = (scanner, offset)
-        started_at = _started_at(folder)
-        elapsed = None if started_at is None else max(0.0, time.time() - started_at)
-        return Sight(started_at is not None, scanner.reading(), elapsed)
+        elapsed = _elapsed_s(folder)
+        return Sight(elapsed is not None, scanner.reading(), elapsed)
 
     def forget(self, folder: RunPaths) -> None:
         """The run has ended."""
         self._scanners.pop(str(folder.folder), None)
 
 
-def _started_at(folder: RunPaths) -> float | None:
+def _elapsed_s(folder: RunPaths) -> float | None:
+    """How long the training runs, by the clock that nobody sets; None before its start."""
     try:
-        text = json.loads(folder.started.read_bytes())["started_at"]
-        return datetime.fromisoformat(text).timestamp()
+        started = json.loads(folder.started.read_bytes())
+        if "started_monotonic_s" in started:
+            return max(0.0, time.monotonic() - float(started["started_monotonic_s"]))
+        # Started by an earlier Seedproof.
+        return max(0.0, time.time() - datetime.fromisoformat(started["started_at"]).timestamp())
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -11,7 +11,6 @@ from seedproof.campaign import (
     campaign_at_verdict,
     choose_primary,
     pooled_variance,
-    stored_p_values,
 )
 from seedproof.design import protocol_power
 from seedproof.rules import Rules
@@ -111,7 +110,7 @@ def test_a_diverged_arm_enters_as_one_however_good_its_other_seeds_are() -> None
 
 def test_the_p_value_written_with_a_verdict_is_the_one_that_counts() -> None:
     told = story().experiment("a", (3.99, 3.98, 3.97)).verdict("a", "NEUTRAL", 0.02).experiment("b", (4.0, 4.01, 4.02))
-    assert stored_p_values(told.state) == {(1, "a"): 0.02}
+    assert told.state.p_values == {(1, "a"): 0.02}
     assert campaign_at_verdict(told.state, told.of("a"), "NEUTRAL").p_holm == pytest.approx(0.04)
 
 

@@ -1,0 +1,163 @@
+"""Stand-ins for the modules that disk.py calls: they count every change, and the n-th one fails."""
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from seedproof_mcp import disk
+
+__all__ = ["ERRORS", "KINDS", "Faults", "Killed", "install_from_environment", "kinds_at"]
+
+ERRORS = {"ENOSPC": errno.ENOSPC, "EACCES": errno.EACCES, "EIO": errno.EIO}
+# `kill` dies before the change is made, `torn` in the middle of a write.
+KINDS = (*ERRORS, "kill", "torn")
+VARIABLE = "SEEDPROOF_TEST_FAULT"
+
+_CHANGES = {
+    "os": ("open", "write", "fsync", "fdatasync", "ftruncate", "mkdir", "rename", "replace", "unlink", "rmdir"),
+    "fcntl": ("flock",),
+    "subprocess": ("Popen",),
+}
+_FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+class Killed(BaseException):
+    """The process ends here, as by kill -9; a test that plays the process catches it."""
+
+
+def kinds_at(point: str) -> tuple[str, ...]:
+    """The kinds of failure that mean something at a point."""
+    return KINDS if point.endswith(" write") else KINDS[:-1]
+
+
+def _unwind() -> NoReturn:
+    raise Killed
+
+
+def _kill_me() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("SIGKILL cannot be survived")
+
+
+class Faults:
+    """Counts the changes of all processes that a test plays, and makes one of them fail."""
+
+    def __init__(
+        self,
+        at: int | None = None,
+        kind: str = "kill",
+        *,
+        die: Callable[[], NoReturn] = _unwind,
+        popen: Callable[..., Any] = subprocess.Popen,
+    ) -> None:
+        """Prepare a failure.
+
+        Args:
+            at: The number of the change that fails, from 1 on; None for none.
+            kind: One of KINDS.
+            die: How the process ends.
+            popen: What starts a process.
+        """
+        self.process = ""
+        """The process that a test plays now; the first word of its points."""
+        self.points: list[str] = []
+        """The changes so far, each as `process call`."""
+        self.has_fired = False
+        self._at, self._kind, self._die = at, kind, die
+        self._is_dead = False
+        self._locks: dict[int, str] = {}
+        self._real: dict[str, Any] = {"os": os, "fcntl": fcntl, "subprocess": subprocess}
+        self._own = {("subprocess", "Popen"): popen}
+
+    @contextmanager
+    def installed(self) -> Iterator["Faults"]:
+        """Let disk.py make its changes through this object."""
+        self.install()
+        try:
+            yield self
+        finally:
+            for name, module in self._real.items():
+                setattr(disk, name, module)
+
+    def install(self) -> None:
+        """The same for good."""
+        for name, module in self._real.items():
+            setattr(disk, name, _StandIn(self, name, module))
+
+    def bury(self) -> None:
+        """The process that is played has ended: the system gives up its locks; another may be played."""
+        for descriptor in [one for one, owner in self._locks.items() if owner == self.process]:
+            del self._locks[descriptor]
+            os.close(descriptor)
+        self._is_dead = False
+
+    def call(self, module: str, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Make a change, or fail."""
+        act = self._own.get((module, name)) or getattr(self._real[module], name)
+        if name == "open" and not arguments[1] & _FOR_WRITING:
+            return act(*arguments, **options)
+        if self._is_dead:
+            self._die()  # a dead process tidies nothing up
+        self.points.append(f"{self.process} {name}")
+        if len(self.points) == self._at:
+            self.has_fired = True
+            self._fail(name, arguments)
+        made = act(*arguments, **options)
+        if name == "flock" and arguments[1] & fcntl.LOCK_EX:
+            self._locks[arguments[0]] = self.process
+        return made
+
+    def closed(self, descriptor: int) -> None:
+        """Note that a descriptor, and with it a lock, is gone."""
+        os.close(descriptor)
+        self._locks.pop(descriptor, None)
+
+    def _fail(self, name: str, arguments: tuple[Any, ...]) -> NoReturn:
+        if name == "write" and self._kind in ("torn", "ENOSPC"):
+            os.write(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])  # as a full disk does
+        if self._kind in ERRORS:
+            number = ERRORS[self._kind]
+            path = arguments[0] if isinstance(arguments[0], str | os.PathLike) else None
+            raise OSError(number, os.strerror(number), *([] if path is None else [str(path)]))
+        self._is_dead = True
+        self._die()
+
+
+class _StandIn:
+    """One module, with the calls that change something led past a counter."""
+
+    def __init__(self, faults: Faults, name: str, module: Any) -> None:
+        self._faults, self._name, self._module = faults, name, module
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _CHANGES[self._name]:
+            return lambda *arguments, **options: self._faults.call(self._name, name, arguments, options)
+        return self._faults.closed if (self._name, name) == ("os", "close") else getattr(self._module, name)
+
+
+def install_from_environment() -> None:
+    """In a process of its own: let the change fail that the environment names, as `number:kind`; or count only."""
+    number, kind, journal = os.environ.pop(VARIABLE).split(":", 2)
+    faults = Faults(int(number) or None, kind, die=_kill_me)
+    faults.points = _Journal(journal)
+    faults.process = "supervisor"
+    faults.install()
+
+
+class _Journal(list[str]):
+    """Points that outlive the process."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def append(self, point: str) -> None:
+        """Note a point in memory and in the file."""
+        super().append(point)
+        with open(self._path, "a") as journal:
+            journal.write(f"{point}\n")
