@@ -195,7 +195,7 @@ def take_through(machine: Machine, project: Path, reopens: bool) -> Study:
 def disturbed(at: int, kind: str, reopens: bool) -> tuple[Machine, dict[str, Any]]:
     """One study with a failure, held to the promises; its outcome."""
     machine = Machine(at, kind)
-    fingerprint._package_folders.cache_clear()
+    fingerprint._answers.clear()
     with a_project() as project:
         study = take_through(machine, project, reopens)
         check_reports(project)
