@@ -408,7 +408,8 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         (
             "bad_settings: seedproof.toml, line 2: rules.sigma: Extra inputs are not permitted; allowed here: "
             "command, train_tokens, baseline_seeds, experiment_seeds, extra_seeds, metric, extra_metrics, "
-            "winner_sigma, suggestive_sigma, design, sequential_variance, pairing, worthwhile_sigma, confirm_seeds. "
+            "winner_sigma, suggestive_sigma, design, sequential_variance, pairing, worthwhile_sigma, confirm_seeds, "
+            "sealed. "
             "Next: check_baseline()"
         ),
         {

@@ -3,8 +3,10 @@
 Refusal
 ├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended,
 │                       disk_low, runaway
-├── BaselineRefusal     baseline_missing, baseline_incomplete, baseline_void
-├── ExperimentRefusal   experiment_unknown, experiment_incomplete, more_seeds_needed, arm_failed
+├── BaselineRefusal     baseline_missing, baseline_incomplete, baseline_void, baseline_stale
+├── ExperimentRefusal   experiment_unknown, experiment_incomplete, more_seeds_needed, arm_failed,
+│                       not_comparable
+├── CodeRefusal         control_due, code_unchanged, sealed_changed, snapshot_missing
 ├── DeclarationRefusal  name_invalid, hypothesis_missing, flags_missing, flags_changed,
 │                       flags_duplicate, flag_protected, flag_malformed
 ├── SeedRefusal         seed_unknown, seed_not_due, attempt_not_allowed, output_exists,
@@ -18,6 +20,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 __all__ = [
+    "CodeRefusal",
+    "SnapshotMissing",
+    "SealedChanged",
+    "NotComparable",
+    "CodeUnchanged",
+    "ControlDue",
+    "BaselineStale",
     "ArmFailed",
     "AttemptNotAllowed",
     "BadArguments",
@@ -152,6 +161,10 @@ class BaselineVoid(BaselineRefusal):
     code = "baseline_void"
 
 
+class BaselineStale(BaselineRefusal):
+    code = "baseline_stale"
+
+
 class ExperimentRefusal(Refusal):
     """The experiment cannot be judged now."""
 
@@ -170,6 +183,30 @@ class MoreSeedsNeeded(ExperimentRefusal):
 
 class ArmFailed(ExperimentRefusal):
     code = "arm_failed"
+
+
+class NotComparable(ExperimentRefusal):
+    code = "not_comparable"
+
+
+class CodeRefusal(Refusal):
+    """The code that a run would be trained with is not one that the comparison allows."""
+
+
+class ControlDue(CodeRefusal):
+    code = "control_due"
+
+
+class CodeUnchanged(CodeRefusal):
+    code = "code_unchanged"
+
+
+class SealedChanged(CodeRefusal):
+    code = "sealed_changed"
+
+
+class SnapshotMissing(CodeRefusal):
+    code = "snapshot_missing"
 
 
 class DeclarationRefusal(Refusal):

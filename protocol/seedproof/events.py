@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from seedproof.code import Change, Code
 from seedproof.errors import LedgerDamaged, LedgerNewer, NextCall
 from seedproof.rules import Rules
 from seedproof.samples import PriorVariance
@@ -146,6 +147,10 @@ class Experiment:
     report: Record | None = None
     place: int = 0
     """Its place among all experiments of the ledger."""
+    code: Code | None = None
+    """What its runs are trained with."""
+    change: Change | None = None
+    """How that differs from the baseline's code."""
     following: NextCall | None = field(default=None, compare=False)
     """What comes next for it, as `seedproof.phases` found, kept until a record about it."""
 
@@ -168,6 +173,8 @@ class Generation:
     run_ids: list[str] = field(default_factory=list)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     report: Record | None = None
+    code: Code | None = None
+    """What its runs are trained with; None in a ledger from before code was recorded."""
     _rules: Rules | None = field(default=None, compare=False)
 
     def parsed_rules(self) -> Rules:
@@ -224,7 +231,8 @@ class State:
     def baseline_arm(self, number: int) -> Arm:
         """The baseline's runs of a generation."""
         runs = (self.runs[run_id] for run_id in self.generations[number - 1].run_ids)
-        return Arm(generation=number, experiment=None, runs=tuple(runs))
+        generation = self.generations[number - 1]
+        return Arm(generation=number, experiment=None, runs=tuple(runs), code=generation.code)
 
     def experiment_arm(self, experiment: Experiment) -> Arm:
         """The measuring runs of an experiment."""
@@ -239,6 +247,10 @@ class State:
             primary_reason=experiment.primary_reason,
             prior=experiment.prior,
             fresh=tuple(run for run in runs if run.role is Role.CONFIRM),
+            controls=tuple(run for run in runs if run.role is Role.CONTROL),
+            code=experiment.code,
+            change=experiment.change,
+            code_change=experiment.code_change,
         )
 
     def ended_runs(self, owner: Generation | Experiment) -> list[str]:
@@ -287,6 +299,7 @@ class State:
                 adopted,
                 record.get("adoption"),
                 list(adopted),
+                code=Code.from_document(record.get("code")),
             )
         )
         self.unsettled.clear()
@@ -306,6 +319,8 @@ class State:
             record.get("primary_reason", "by default"),
             PriorVariance(**record["prior"]) if record.get("prior") else None,
             place=len(self.experiments),
+            code=Code.from_document(record.get("code")),
+            change=Change.from_document(record.get("change")),
         )
         self.experiments.append(declared)
         self.nulls += declared.is_null
@@ -327,6 +342,10 @@ class State:
             raise ValueError("requested twice")
         generation = self.generations[run.generation - 1]
         owner = generation if run.experiment is None else generation.experiments[run.experiment]
+        if record.get("code") is not None:  # until an arm has shown its metric, its next attempt takes new code
+            owner.code = Code.from_document(record["code"])
+            if isinstance(owner, Experiment):
+                owner.change = Change.from_document(record.get("change"))
         owner.run_ids.append(run.run_id)
         self.runs[run.run_id] = run
         self._touch_owner(run)

@@ -99,7 +99,7 @@ def still_due(state: State, rules: Rules, run_id: str) -> str | None:
     generation = state.generation
     if generation is None or run.generation != generation.number:
         return "a newer baseline generation has begun"
-    if generation.rules != rules.document():
+    if generation.parsed_rules() != rules:
         return "the rules have changed since the baseline began"
     if run.experiment is None:
         look = next_look(state.baseline_arm(run.generation), None, rules)
@@ -196,7 +196,7 @@ def _first_baseline_call(rules: Rules) -> NextCall:
 def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
     """Repeating `new_baseline` with the same reason joins a generation that has no result or failure yet."""
     generation = state.generation
-    if generation is None or generation.reason != request.new_baseline or generation.rules != rules.document():
+    if generation is None or generation.reason != request.new_baseline or generation.parsed_rules() != rules:
         return False
     own = (run_id for run_id in generation.run_ids if run_id not in generation.adopted)
     is_void = baseline_phase(state, rules).phase == "void"  # by two stopped runs that had shown a value

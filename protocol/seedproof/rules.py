@@ -104,6 +104,8 @@ class Rules(BaseModel):
     """The smallest improvement worth finding, for advice on the number of seeds; it decides nothing."""
     confirm_seeds: tuple[int, ...] = Field(default=(100_003, 100_019, 100_043), min_length=2)
     """Fresh seeds of a confirmation, one pair of runs each; the first primes above 100,000, which nobody else picks."""
+    sealed: tuple[str, ...] = ()
+    """Files that no arm may change, such as `data/val*`: paths in the project, in which `*`, `?` and `**` stand."""
 
     @field_validator("baseline_seeds", "experiment_seeds", "extra_seeds", "confirm_seeds")
     @classmethod
@@ -111,6 +113,13 @@ class Rules(BaseModel):
         if len(set(seeds)) != len(seeds) or any(not 0 <= seed < 2**32 for seed in seeds):
             raise ValueError("seeds are distinct integers from 0 to 4294967295")
         return seeds
+
+    @field_validator("sealed")
+    @classmethod
+    def _inside_the_project(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not pattern or pattern.startswith("/") or ".." in pattern.split("/") for pattern in patterns):
+            raise ValueError("sealed names files inside the project, without a leading / and without ..")
+        return patterns
 
     @field_validator("command")
     @classmethod

@@ -5,6 +5,7 @@ from dataclasses import InitVar, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from seedproof.code import Change, Code
 from seedproof.rules import Rules
 from seedproof.samples import EffectSize, PriorVariance
 
@@ -183,6 +184,14 @@ class Arm:
     """What a sequential look pools besides the two arms, fixed at the declaration."""
     fresh: tuple[Run, ...] = ()
     """Every attempt with role `confirm`, of both sides, in the order of their requests."""
+    controls: tuple[Run, ...] = ()
+    """Every attempt with role `control`: the experiment's code without its flags."""
+    code: Code | None = None
+    """What its runs are trained with; None in a ledger from before code was recorded."""
+    change: Change | None = None
+    """How that differs from the baseline's code; None where it does not, and for a baseline."""
+    code_change: bool = False
+    """Whether the difference of code is what the experiment declares."""
 
     @property
     def is_null(self) -> bool:

@@ -37,6 +37,7 @@ TEMPLATE = """\
 # pairing = "auto"               # or "paired", "unpaired"
 # worthwhile_sigma = 2.0
 # confirm_seeds = [100003, 100019, 100043]
+# sealed = ["evaluate.py", "data/val*"]   # no arm may change these; none by default
 
 # The metric that decides. The default reads `val_loss: 4.1234` and `Val Loss: 4.1234` from the log.
 # Ready-made: llm-research-kit, makemore, nanogpt, autoresearch, huggingface.
@@ -58,6 +59,10 @@ TEMPLATE = """\
 # log_cap_mb = 2000.0
 # min_free_gb = 1.0
 # runaway_after = 10
+# code = "snapshot"              # or "in-place": train in the project folder itself
+# not_code = []                  # more files that cannot change a run, such as "notes/*"
+# not_linked = []                # ignored folders that a snapshot shall not reach
+# accept_differences = []        # "packages", "device": compare arms although these differ
 
 # [settings.env]
 # CUDA_VISIBLE_DEVICES = "0"
@@ -85,6 +90,14 @@ class Settings(BaseModel):
     """Gigabytes that must be free besides the largest output folder so far, or no run starts."""
     runaway_after: int = Field(default=10, ge=1)
     """Runs in a row that failed or diverged, after which new experiments wait for a person."""
+    code: Literal["snapshot", "in-place"] = "snapshot"
+    """Whether runs are trained from a snapshot of the repository or in the project folder itself."""
+    not_code: list[str] = Field(default_factory=list)
+    """More files that cannot change a run, as patterns of paths; a change of them changes no code identity."""
+    not_linked: list[str] = Field(default_factory=list)
+    """Ignored files and folders of the project that a snapshot does not reach, as patterns of paths."""
+    accept_differences: list[Literal["packages", "device"]] | bool = Field(default_factory=list)
+    """What may differ between arms that are compared all the same; true: all of it. Every headline says so."""
     engine: Literal["local"] = "local"
     """Where runs are placed."""
 
@@ -206,6 +219,11 @@ _ALLOWED = {
     "min_free_gb": "a number of gigabytes from 0",
     "runaway_after": "a whole number from 1",
     "engine": '"local"',
+    "sealed": "a list of paths inside the project, which may hold * and ?",
+    "code": '"snapshot" or "in-place"',
+    "not_code": "a list of paths, which may hold * and ?",
+    "not_linked": "a list of paths, which may hold * and ?",
+    "accept_differences": 'a list of "packages" and "device", or true',
 }
 
 

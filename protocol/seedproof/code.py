@@ -1,0 +1,75 @@
+"""What an arm is trained with: the code as it was when the arm was declared, and how it differs from other code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["ChangedFile", "Change", "Code", "Held"]
+
+Held = Literal["snapshot", "in-place"]
+"""`snapshot`: a commit that every run of the arm is checked out from. `in-place`: hashes of the project's own files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The code of an arm."""
+
+    sha256: str
+    """Code identity: hash over mode, name and content of every file that can change a run."""
+    held: Held
+    """How it is kept."""
+    snapshot: str | None = None
+    """The commit under `refs/seedproof/`; None in place."""
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    """Content hash of each file that `rules.sealed` names, by its path in the project."""
+
+    def document(self) -> dict[str, Any]:
+        """The code as it stands in the ledger."""
+        return {"sha256": self.sha256, "held": self.held, "snapshot": self.snapshot, "sealed": dict(self.sealed)}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any] | None) -> "Code | None":
+        """Read it back; None for a ledger from before code was recorded.
+
+        Raises:
+            TypeError: The document is not one that `document` wrote.
+        """
+        return None if document is None else cls(**document)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """One file that differs between two codes."""
+
+    path: str
+    """Its path in the repository, or in the project where there is none."""
+    added: int | None
+    """Lines added; None for a file that is not text."""
+    removed: int | None
+    """Lines removed; likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The difference between the baseline's code and another, in files that can change a run. Never without files."""
+
+    files: tuple[ChangedFile, ...]
+    """By path."""
+    diff_sha256: str | None = None
+    """Hash of the diff that is kept under `.seedproof/diffs`; None where no text could be compared."""
+
+    def document(self) -> dict[str, Any]:
+        """The change as it stands in the ledger."""
+        files = [[file.path, file.added, file.removed] for file in self.files]
+        return {"files": files, "diff_sha256": self.diff_sha256}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any] | None) -> "Change | None":
+        """Read it back; None where nothing changed or nobody looked.
+
+        Raises:
+            TypeError, KeyError: The document is not one that `document` wrote.
+        """
+        if document is None:
+            return None
+        return cls(tuple(ChangedFile(*file) for file in document["files"]), document["diff_sha256"])
