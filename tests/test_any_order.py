@@ -40,6 +40,7 @@ from tests.oracle import (
     present_generation,
     results,
 )
+from tests.sites import PlainSite
 
 # The same stories in every run, so that what they meet can be asserted.
 DETERMINISTIC = settings(
@@ -205,7 +206,7 @@ class AnyOrder(RuleBasedStateMachine):
                 flags = arguments.pop("flags", None)
                 role = Role(arguments.pop("role", "measure"))
                 request = RunRequest(**arguments, flags=None if flags is None else tuple(flags), role=role)
-                admit(state, rules, request, lambda folder: False)
+                admit(state, rules, request, PlainSite())
             elif following["tool"] == "compare":
                 judge_experiment(state, rules, arguments["experiment"])
         except Refusal as refusal:

@@ -43,6 +43,7 @@ class Manoeuvre:
     """Something an over-eager agent does; what it is told stands beside it in REFUSALS."""
 
     call: Call
+    first: Deed = nothing
     before: Sequence[Call] = ()
     trains: Callable[[Sequence[str]], Training] = train
     held: bool = False
@@ -73,6 +74,19 @@ def without_script(project: Path) -> None:
 
 def with_script(project: Path) -> None:
     shutil.copy(FAKE, project / "train_llm.py")
+
+
+def edited(project: Path) -> None:
+    (project / "train_llm.py").write_text("lr = 0.1\n")
+
+
+def sealed(project: Path) -> None:
+    (project / "evaluate.py").write_text("batches = 20\n")
+    settings('[rules]\nsealed = ["evaluate.py"]\n')(project)
+
+
+def gentler(project: Path) -> None:
+    (project / "evaluate.py").write_text("batches = 2\n")
 
 
 def a_file(name: str) -> Deed:
@@ -342,12 +356,6 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
-        ("bad_arguments: code_change is not available; an experiment is a set of flags. Next: check_baseline()"),
-        {
-            "a code change": Manoeuvre(declare("x", code_change=True)),
-        },
-    ),
-    (
         ("bad_arguments: hypothesis is longer than 2000 characters. Next: check_baseline()"),
         {
             "an essay as hypothesis": Manoeuvre(run(experiment="x", flags=["--lr", "1"], hypothesis="x" * 2001)),
@@ -373,10 +381,11 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     ),
     (
         (
-            "bad_arguments: flags and hypothesis belong to an experiment; the baseline has none. Name the "
-            "experiment. Next: check_baseline()"
+            "bad_arguments: flags, hypothesis and code_change belong to an experiment; the baseline has none. Name "
+            "the experiment. Next: check_baseline()"
         ),
         {
+            "a code change for the baseline": Manoeuvre(run(code_change=True)),
             "flags for the baseline": Manoeuvre(run(flags=["--lr", "1"])),
             "a hypothesis for the baseline": Manoeuvre(run(hypothesis="it is fine")),
         },
@@ -1156,11 +1165,91 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
-        ("control_not_due: no control run is due. Next: check_baseline()"),
+        (
+            "control_not_due: a control belongs to an experiment whose code differs from the baseline's; name it. "
+            "Next: check_baseline()"
+        ),
         {
-            "a control that is not due": Manoeuvre(run(role="control"), before=(BASELINE,)),
+            "a control of nothing": Manoeuvre(run(role="control"), before=(BASELINE,)),
+        },
+    ),
+    (
+        (
+            "control_not_due: near needs no control: its code is that of the baseline, or its code is what it "
+            'declares. Next: run_seed(experiment="near", seed=512)'
+        ),
+        {
+            "a control of unchanged code": Manoeuvre(run(role="control", experiment="near"), before=(BASELINE, NEAR)),
+        },
+    ),
+    (
+        ("bad_arguments: the server chooses seed and side of a control; leave seed out. Next: check_baseline()"),
+        {
             "a control with a seed": Manoeuvre(
                 run(role="control", experiment="near", seed=42), before=(BASELINE, NEAR)
+            ),
+        },
+    ),
+    (
+        (
+            "control_due: edited is declared, and its code is not the baseline's (train_llm.py); one run without flags "
+            "has to show first that the change alone moves nothing. Next: "
+            'run_seed(experiment="edited", role="control")'
+        ),
+        {
+            "an experiment on edited code": Manoeuvre(
+                declare("edited", "--shift", "-0.1"), before=(BASELINE,), spoil=edited
+            ),
+            "all seeds of an experiment on edited code": Manoeuvre(
+                declare("edited", "--shift", "-0.1", queue_all=True), before=(BASELINE,), spoil=edited
+            ),
+        },
+    ),
+    (
+        (
+            "code_unchanged: no file that can change a run differs from the baseline's, so code_change would declare "
+            "nothing. Edit the code first, or leave code_change out and give flags. Next: "
+            'run_seed(experiment="x", flags=…, hypothesis=…)'
+        ),
+        {
+            "a code change without one": Manoeuvre(
+                run(experiment="x", code_change=True, hypothesis="it helps"), before=(BASELINE,)
+            ),
+        },
+    ),
+    (
+        (
+            "flags_changed: near was declared without code_change; leave it out, or declare a new name. Next: "
+            'run_seed(experiment="near", seed=512)'
+        ),
+        {
+            "a code change afterwards": Manoeuvre(run(experiment="near", code_change=True), before=(BASELINE, NEAR)),
+        },
+    ),
+    (
+        (
+            "not_comparable: train_llm.py changed between seed 256 and seed 512. The seeds of one arm run on the same "
+            "code: restore it, or declare the experiment under a new name; files that cannot change a run go into "
+            "settings.not_code. Next: run_seed(experiment=…, flags=…, hypothesis=…)"
+        ),
+        {
+            "an edit between two seeds": Manoeuvre(
+                run(experiment="near", seed=512), before=(BASELINE, NEAR), spoil=edited, leads_to="control_due"
+            ),
+        },
+    ),
+    (
+        (
+            "sealed_changed: evaluate.py is sealed and not as it was when the baseline began; restore it, or begin a "
+            'new baseline. Next: run_seed(experiment="near", seed=512)'
+        ),
+        {
+            "a gentler evaluation between two seeds": Manoeuvre(
+                run(experiment="near", seed=512),
+                first=sealed,
+                before=(BASELINE, NEAR),
+                spoil=gentler,
+                mend=sealed,
             ),
         },
     ),
@@ -1335,6 +1424,7 @@ def engine_of(manoeuvre: Manoeuvre) -> InProcessEngine:
 
 async def refused(call: Caller, manoeuvre: Manoeuvre, project: Path) -> Answer:
     """Do what leads there, then the manoeuvre itself."""
+    manoeuvre.first(project)
     for tool, arguments in manoeuvre.before:
         answer = await call(tool, **arguments)
         assert not answer.is_error, answer.text
@@ -1415,7 +1505,9 @@ def test_every_code_of_the_tree_has_its_manoeuvre() -> None:
             yield from codes(child)
 
     # What is free on a disk is another number each time: tests/test_attention.py has the refusal for it.
-    assert {said.split(":")[0] for said, _ in REFUSALS} == set(codes(Refusal)) - {Refusal.code, "disk_low"}
+    # Those of tests/test_controls.py need a control that has ended, or a repository.
+    elsewhere = {"disk_low", "baseline_stale", "snapshot_missing"}
+    assert {said.split(":")[0] for said, _ in REFUSALS} == set(codes(Refusal)) - {Refusal.code} - elsewhere
 
 
 EVERY_TOOL: tuple[Call, ...] = (

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from seedproof.arm_code import new_code
 from seedproof.campaign import choose_primary, pooled_variance
+from seedproof.code import Change, Code
 from seedproof.command import check_flags, normalise_flags
 from seedproof.errors import (
+    CodeUnchanged,
     DeclarationRefusal,
     FlagsChanged,
     FlagsDuplicate,
@@ -15,9 +18,11 @@ from seedproof.errors import (
     HypothesisMissing,
     NameInvalid,
     NextCall,
+    Refusal,
+    SnapshotMissing,
 )
 from seedproof.events import Experiment, State
-from seedproof.phases import experiment_next, new_experiment_call, tried_twins
+from seedproof.phases import experiment_next, new_baseline_call, new_experiment_call, tried_twins
 from seedproof.rules import Rules
 from seedproof.values import Baseline, Role, declares_no_effect
 
@@ -49,6 +54,9 @@ class Admission:
     """(kind, fields) of the records to append, in order; empty if the run exists already."""
     run_id: str
     """The run that answers the request."""
+    refusal: Refusal | None = None
+    """What is answered instead, once the records are written: an experiment is declared before its control is asked
+    for."""
 
 
 def check_name(name: str) -> None:
@@ -64,8 +72,15 @@ def check_name(name: str) -> None:
         )
 
 
-def declaration(state: State, rules: Rules, request: RunRequest) -> Mapping[str, Any]:
-    """The fields of the `experiment_declared` record; how it will be weighed is fixed before its results."""
+def declaration(
+    state: State, rules: Rules, request: RunRequest, code: Code | None = None, change: Change | None = None
+) -> Mapping[str, Any]:
+    """The fields of the `experiment_declared` record; how it will be weighed is fixed before its results.
+
+    Args:
+        code: What its runs will be trained with; None where nobody can tell.
+        change: How that differs from the baseline's code; None where it does not.
+    """
     assert state.generation is not None
     primary, primary_reason = choose_primary(state, rules)
     prior = pooled_variance(state, rules)
@@ -78,42 +93,77 @@ def declaration(state: State, rules: Rules, request: RunRequest) -> Mapping[str,
         "primary": primary,
         "primary_reason": primary_reason,
         "prior": None if prior is None else asdict(prior),
+        **new_code(code, change),
     }
 
 
-def check_declaration(state: State, baseline: Baseline, request: RunRequest) -> None:
-    """Refuse a first call whose flags or hypothesis cannot stand; what is wrong before what is missing.
+def check_words(baseline: Baseline, request: RunRequest) -> None:
+    """Refuse a first call whose flags cannot stand or that expects nothing; before anybody looks at the code.
 
     Raises:
         DeclarationRefusal: With the call that would declare the experiment.
     """
-    declare = NextCall(
-        "run_seed", "Declares the experiment.", {"experiment": request.experiment}, ("flags", "hypothesis")
-    )
+    declare = _declare_call(request)
     try:
         check_flags(request.flags or (), baseline.rules)
     except DeclarationRefusal as refusal:
         refusal.next_call = declare
         raise
-    hypothesis = (request.hypothesis or "").strip()
-    if not hypothesis:
+    if not (request.hypothesis or "").strip():
         raise HypothesisMissing(
             f"{request.experiment} is new: say what you expect and why, before the first run.", declare
         )
+
+
+def _declare_call(request: RunRequest) -> NextCall:
+    return NextCall("run_seed", "Declares the experiment.", {"experiment": request.experiment}, ("flags", "hypothesis"))
+
+
+def check_declaration(
+    state: State, baseline: Baseline, request: RunRequest, code: Code | None, change: Change | None
+) -> None:
+    """Refuse a first call that declares no difference, or one that was tried.
+
+    Args:
+        code: What its runs would be trained with.
+        change: How that differs from the baseline's code.
+
+    Raises:
+        CodeUnchanged, SnapshotMissing: Declared as a change of code, but nothing differs, or nobody can tell.
+        FlagsMissing, FlagsDuplicate: Neither flags nor a change of code, or the same as an earlier experiment.
+    """
+    declare = _declare_call(request)
+    hypothesis = (request.hypothesis or "").strip()
     is_null = declares_no_effect(hypothesis)
-    if not request.flags and not is_null:
+    if request.code_change:
+        _check_changed(baseline, change, code, declare)
+    elif not request.flags and not is_null:
         raise FlagsMissing(
             f"{request.experiment} has no flags, so nothing would differ from the baseline. "
             "A hypothesis that begins with `null:` declares that on purpose.",
             declare,
         )
     if not is_null:
-        _check_not_tried(state, baseline, request)
+        _check_not_tried(state, baseline, request, code)
 
 
-def _check_not_tried(state: State, baseline: Baseline, request: RunRequest) -> None:
+def _check_changed(baseline: Baseline, change: Change | None, code: Code | None, declare: NextCall) -> None:
+    if code is None or baseline.arm.code is None:
+        raise SnapshotMissing(
+            "the code of the present baseline was not recorded, so no change can be told; measure a new baseline.",
+            new_baseline_call(),
+        )
+    if change is None:
+        raise CodeUnchanged(
+            "no file that can change a run differs from the baseline's, so code_change would declare nothing. "
+            "Edit the code first, or leave code_change out and give flags.",
+            declare,
+        )
+
+
+def _check_not_tried(state: State, baseline: Baseline, request: RunRequest, code: Code | None) -> None:
     assert state.generation is not None
-    twins = tried_twins(state, state.generation, request.flags or (), request.code_change, baseline.rules)
+    twins = tried_twins(state, state.generation, request.flags or (), request.code_change, code, baseline.rules)
     if twins:
         raise duplicate(state, twins[0], baseline)
 
@@ -122,8 +172,9 @@ def duplicate(state: State, other: Experiment, baseline: Baseline) -> FlagsDupli
     """The refusal that names the experiment with the same flags, and goes on with that one."""
     name = baseline.rules.metric.name
     is_shown = any(name in run.metrics for run in state.experiment_arm(other).runs)
+    what = "flags and the same code" if other.code_change else "flags"
     return FlagsDuplicate(
-        f"{other.name} has the same flags and {'has been' if is_shown else 'is being'} measured; "
+        f"{other.name} has the same {what} and {'has been' if is_shown else 'is being'} measured; "
         "a new name is not a new chance.",
         experiment_next(state, other, baseline),
     )
@@ -135,6 +186,10 @@ def check_unchanged(known: Experiment, request: RunRequest, following: NextCall)
     Raises:
         FlagsChanged: Other flags, or another hypothesis; `following` goes on with the experiment as declared.
     """
+    if request.code_change and not known.code_change:
+        raise FlagsChanged(
+            f"{known.name} was declared without code_change; leave it out, or declare a new name.", following
+        )
     if request.flags is not None and normalise_flags(request.flags) != normalise_flags(known.flags):
         raise FlagsChanged(
             f"{known.name} was declared with other flags ({len(known.flags)} elements); "

@@ -9,6 +9,7 @@ from typing import Any
 
 from seedproof.code import Change, Code
 from seedproof.errors import LedgerDamaged, LedgerNewer, NextCall
+from seedproof.repeats import Repeats
 from seedproof.rules import Rules
 from seedproof.samples import PriorVariance
 from seedproof.values import Arm, MetricValue, Primary, Role, Run, RunState, declares_no_effect
@@ -175,6 +176,8 @@ class Generation:
     report: Record | None = None
     code: Code | None = None
     """What its runs are trained with; None in a ledger from before code was recorded."""
+    controls: dict[str, list[str]] = field(default_factory=dict)
+    """By code identity, the control runs of that code, whichever experiment asked for them."""
     _rules: Rules | None = field(default=None, compare=False)
 
     def parsed_rules(self) -> Rules:
@@ -211,6 +214,10 @@ class State:
     unsettled: list[int] = field(default_factory=list, compare=False)
     """Places of the experiments of the present generation that may need something; those that do not may be taken out
     by who looks, until a record about them."""
+    repeats: Repeats = field(default_factory=Repeats)
+    """Whether the same code and seed have given the same value again."""
+    created: set[str] = field(default_factory=set)
+    """Files that runs in place have created: their outputs, not the project's code."""
     memo: dict[str, Any] = field(default_factory=dict, compare=False)
     """What was computed from all experiments, until one is declared or judged."""
 
@@ -247,11 +254,16 @@ class State:
             primary_reason=experiment.primary_reason,
             prior=experiment.prior,
             fresh=tuple(run for run in runs if run.role is Role.CONFIRM),
-            controls=tuple(run for run in runs if run.role is Role.CONTROL),
+            controls=self.controls_of(experiment.generation, experiment.code),
             code=experiment.code,
             change=experiment.change,
             code_change=experiment.code_change,
         )
+
+    def controls_of(self, number: int, code: Code | None) -> tuple[Run, ...]:
+        """The control runs of a code in a generation, in the order of their requests."""
+        found = () if code is None else self.generations[number - 1].controls.get(code.sha256, ())
+        return tuple(self.runs[run_id] for run_id in found)
 
     def ended_runs(self, owner: Generation | Experiment) -> list[str]:
         """The runs of an arm that have ended, in the order of their requests: what a report shows for good."""
@@ -347,6 +359,8 @@ class State:
             if isinstance(owner, Experiment):
                 owner.change = Change.from_document(record.get("change"))
         owner.run_ids.append(run.run_id)
+        if run.role is Role.CONTROL and isinstance(owner, Experiment) and owner.code is not None:
+            generation.controls.setdefault(owner.code.sha256, []).append(run.run_id)
         self.runs[run.run_id] = run
         self._touch_owner(run)
         self.active[run.run_id] = None
@@ -418,6 +432,13 @@ class State:
         if experiment.generation == len(self.generations) and self.unsettled[at : at + 1] != [experiment.place]:
             self.unsettled.insert(at, experiment.place)
 
+    def _command_of(self, run: Run) -> Any:
+        """What a run was started with, but for folder and seed."""
+        generation = self.generations[run.generation - 1]
+        rules = generation.parsed_rules()
+        flags = () if run.experiment is None or run.is_control else generation.experiments[run.experiment].flags
+        return rules.command, rules.train_tokens, flags
+
     def _touch_owner(self, run: Run) -> None:
         if run.experiment is not None:
             self._touch(self.generations[run.generation - 1].experiments[run.experiment])
@@ -444,7 +465,10 @@ class State:
             start_text=record.get("start_text"),
             slept_s=record.get("slept_s", 0.0),
             ended=record["time"],
+            repeats=run.role is Role.CONTROL and self.repeats.are_shown_by(run),
         )
+        self.repeats.add(self.runs[run.run_id], self._command_of(run), self.rules_of(run.generation).metric.name)
+        self.created.update(record.get("created", ()))
         del self.active[run.run_id]
         self._touch_owner(run)
         self.largest_output_bytes = max(self.largest_output_bytes, record.get("output_bytes", 0))

@@ -1,23 +1,23 @@
 """The gate's part for confirmations: the server chooses seed and side, once per experiment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from seedproof.arm_code import require_code, require_sealed
 from seedproof.command import output_dir
 from seedproof.declaration import Admission, RunRequest, check_unchanged
 from seedproof.design import ConfirmLook, Step, confirm_look, may_retry, step_attempts
 from seedproof.errors import AttemptNotAllowed, ConfirmNotDue, ExperimentUnknown, NextCall, OutputExists
 from seedproof.events import Experiment, State, run_id_of
-from seedproof.phases import confirm_call, experiment_next, present_baseline
+from seedproof.phases import cannot_be_confirmed, confirm_call, experiment_next, new_baseline_call, present_baseline
 from seedproof.rules import Rules
+from seedproof.site import Site
 from seedproof.values import Arm, Baseline, Role, Run, RunState, Verdict
 
 __all__ = ["admit_confirmation"]
 
 
-def admit_confirmation(
-    state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]
-) -> Admission:
+def admit_confirmation(state: State, rules: Rules, request: RunRequest, site: Site) -> Admission:
     """Decide a request for a run with role `confirm`.
 
     Raises:
@@ -26,6 +26,7 @@ def admit_confirmation(
         ConfirmNotDue: Its verdict is not WINNER, or the confirmation has ended.
         AttemptNotAllowed: The attempt asked for is not one that is due.
         OutputExists: A folder that the ledger does not own is in the way.
+        SnapshotMissing, NotComparable, SealedChanged: The code of either side is not there any more.
     """
     baseline = present_baseline(state, rules)
     experiment = _confirmable(state, baseline, request)
@@ -38,9 +39,17 @@ def admit_confirmation(
         raise ConfirmNotDue(f"the confirmation of {experiment.name} has ended; there is one per experiment.", following)
     new = _new_runs(arm, look, rules, request, active)
     for step, _ in new:
-        _require_free(rules, experiment, arm, look, step, is_in_the_way)
+        _require_free(rules, experiment, arm, look, step, site)
+        side = baseline.arm if step.is_control and _has_snapshot(baseline.arm) else arm
+        require_sealed(baseline.arm.code, side.code, rules, site, experiment_next(state, experiment, baseline))
+        require_code(side, [step.seed], site, new_baseline_call())
     requested = tuple(("run_requested", _requested(arm, step, attempt)) for step, attempt in new)
     return Admission(requested, _answering(arm, look, new, active))
+
+
+def _has_snapshot(arm: Arm) -> bool:
+    """In place nothing but the present files can be run; they are the experiment's, without its flags."""
+    return arm.code is not None and arm.code.held == "snapshot"
 
 
 def _confirmable(state: State, baseline: Baseline, request: RunRequest) -> Experiment:
@@ -61,6 +70,9 @@ def _confirmable(state: State, baseline: Baseline, request: RunRequest) -> Exper
         raise ConfirmNotDue(
             f"{experiment.name} is {experiment.verdict['verdict']}; only a WINNER is confirmed.", following
         )
+    obstacle = cannot_be_confirmed(experiment)
+    if obstacle is not None:
+        raise ConfirmNotDue(obstacle, following)
     return experiment
 
 
@@ -98,11 +110,9 @@ def _named_attempt(arm: Arm, look: ConfirmLook, rules: Rules, wanted: int, activ
     )
 
 
-def _require_free(
-    rules: Rules, experiment: Experiment, arm: Arm, look: ConfirmLook, step: Step, is_in_the_way: Callable[[str], bool]
-) -> None:
+def _require_free(rules: Rules, experiment: Experiment, arm: Arm, look: ConfirmLook, step: Step, site: Site) -> None:
     folder = output_dir(rules, Role.CONFIRM, experiment.name, step.seed, step.is_control)
-    if is_in_the_way(folder):
+    if site.is_in_the_way(folder):
         raise OutputExists(
             f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.",
             confirm_call(experiment.name, arm, look, rules),

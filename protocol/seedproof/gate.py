@@ -1,15 +1,18 @@
 """The gate: every request for a run passes here, and is admitted or refused by the ledger alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seedproof.arm_code import named, new_code, present_code, require_code, require_sealed
 from seedproof.command import output_dir
+from seedproof.control import control_look
 from seedproof.declaration import (
     Admission,
     RunRequest,
     check_declaration,
     check_name,
     check_unchanged,
+    check_words,
     declaration,
     duplicate,
 )
@@ -19,8 +22,10 @@ from seedproof.errors import (
     AttemptNotAllowed,
     BadArguments,
     BaselineRefusal,
+    BaselineStale,
     BaselineVoid,
     ConfirmNotDue,
+    ControlDue,
     ControlNotDue,
     NextCall,
     NothingDue,
@@ -29,19 +34,24 @@ from seedproof.errors import (
     SeedUnknown,
 )
 from seedproof.events import State, run_id_of
+from seedproof.flag_off import admit_control, with_controls
 from seedproof.fresh import admit_confirmation
-from seedproof.limits import Limits, check_room, check_runaway
+from seedproof.limits import check_room, check_runaway
 from seedproof.phases import (
     barring_twin,
     baseline_next,
     baseline_phase,
+    control_call,
     experiment_next,
     new_baseline_call,
+    new_experiment_call,
     present_baseline,
+    stale_reason,
 )
 from seedproof.rules import Rules
+from seedproof.site import Site
 from seedproof.succession import succession
-from seedproof.values import Arm, Role, Run, RunState
+from seedproof.values import Arm, Baseline, Role, Run, RunState
 
 __all__ = ["Admission", "admit", "still_due"]
 
@@ -50,47 +60,34 @@ MAX_WORDS = 2000
 _BROUGHT_SOMETHING = (RunState.SUCCEEDED, RunState.DIVERGED, RunState.FAILED, RunState.TIMED_OUT)
 
 
-def admit(
-    state: State,
-    rules: Rules,
-    request: RunRequest,
-    is_in_the_way: Callable[[str], bool],
-    surroundings: Mapping[str, Any] | None = None,
-    limits: Limits | None = None,
-) -> Admission:
+def admit(state: State, rules: Rules, request: RunRequest, site: Site) -> Admission:
     """Decide a request for a run.
 
     Args:
-        is_in_the_way: Whether an output folder exists that the ledger does not own.
-        surroundings: The fingerprint that a run would have now; decides what a new baseline may take over.
-        limits: What guards a night that nobody watches; the defaults, without a look at the disk, if None.
+        site: The project as it is now.
 
     Raises:
         Refusal: With its code and the next allowed call.
     """
     _check_shape(request)
-    admission = _admit_arm(state, rules, request, is_in_the_way, surroundings or {})
-    kinds, limits = [kind for kind, _ in admission.records], limits or Limits()
+    admission = _admit_arm(state, rules, request, site)
+    kinds = [kind for kind, _ in admission.records]
     if "experiment_declared" in kinds:
-        check_runaway(state, limits)
+        check_runaway(state, site.limits())
     if "run_requested" in kinds:
-        check_room(state, limits)
+        check_room(state, site.limits())
     return admission
 
 
-def _admit_arm(
-    state: State,
-    rules: Rules,
-    request: RunRequest,
-    is_in_the_way: Callable[[str], bool],
-    surroundings: Mapping[str, Any],
-) -> Admission:
+def _admit_arm(state: State, rules: Rules, request: RunRequest, site: Site) -> Admission:
     if request.experiment is None:
-        return _admit_baseline(state, rules, request, is_in_the_way, surroundings)
+        return _admit_baseline(state, rules, request, site)
     check_name(request.experiment)
     if request.role is Role.CONFIRM:
-        return admit_confirmation(state, rules, request, is_in_the_way)
-    return _admit_experiment(state, rules, request, is_in_the_way)
+        return admit_confirmation(state, rules, request, site)
+    if request.role is Role.CONTROL:
+        return admit_control(state, rules, request, site)
+    return _admit_experiment(state, rules, request, site)
 
 
 def still_due(state: State, rules: Rules, run_id: str) -> str | None:
@@ -106,6 +103,9 @@ def still_due(state: State, rules: Rules, run_id: str) -> str | None:
     else:
         baseline = present_baseline(state, rules)
         arm = state.experiment_arm(generation.experiments[run.experiment])
+        if run.role is Role.CONTROL:
+            is_awaited = control_look(baseline, arm).run == run
+            return None if is_awaited else "the control of this code has its result already"
         if run.role is Role.CONFIRM:
             is_due = Step(run.seed, run.is_control) in confirm_look(arm, rules).due
             return None if is_due else "the confirmation has this run already"
@@ -115,12 +115,10 @@ def still_due(state: State, rules: Rules, run_id: str) -> str | None:
 
 def _check_shape(request: RunRequest) -> None:
     """What no ledger could make right."""
-    if request.role is Role.CONTROL:
-        raise ControlNotDue("no control run is due.")
+    if request.role is Role.CONTROL and request.experiment is None:
+        raise ControlNotDue("a control belongs to an experiment whose code differs from the baseline's; name it.")
     if request.role is Role.CONFIRM and request.experiment is None:
         raise ConfirmNotDue("only an experiment that is a WINNER is confirmed; name it.")
-    if request.code_change:
-        raise BadArguments("code_change is not available; an experiment is a set of flags.")
     for name, words in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
         if words is not None and len(words) > MAX_WORDS:
             raise BadArguments(f"{name} is longer than {MAX_WORDS} characters.")
@@ -139,10 +137,10 @@ def _combination_fault(request: RunRequest) -> str | None:
         return "new_baseline is the reason for a new baseline; it may not be empty."
     if request.new_baseline is not None and request.experiment is not None:
         return "new_baseline and experiment do not go together."
-    if request.experiment is None and (request.flags or request.hypothesis is not None):
-        return "flags and hypothesis belong to an experiment; the baseline has none. Name the experiment."
-    if request.role is Role.CONFIRM:
-        return _confirmation_fault(request)
+    if request.experiment is None and (request.flags or request.hypothesis is not None or request.code_change):
+        return "flags, hypothesis and code_change belong to an experiment; the baseline has none. Name the experiment."
+    if request.role is not Role.MEASURE:
+        return _chosen_fault(request)
     if request.attempt is not None and request.seed is None:
         return "attempt needs the seed that it is an attempt at."
     if request.queue_all and request.seed is not None:
@@ -150,35 +148,33 @@ def _combination_fault(request: RunRequest) -> str | None:
     return None
 
 
-def _confirmation_fault(request: RunRequest) -> str | None:
-    return None if request.seed is None else "the server chooses seed and side of a confirmation; leave seed out."
+def _chosen_fault(request: RunRequest) -> str | None:
+    if request.seed is None:
+        return None
+    word = "confirmation" if request.role is Role.CONFIRM else "control"
+    return f"the server chooses seed and side of a {word}; leave seed out."
 
 
 # --- the baseline -----------------------------------------------------------------------------
 
 
-def _admit_baseline(
-    state: State,
-    rules: Rules,
-    request: RunRequest,
-    is_in_the_way: Callable[[str], bool],
-    surroundings: Mapping[str, Any],
-) -> Admission:
+def _admit_baseline(state: State, rules: Rules, request: RunRequest, site: Site) -> Admission:
     records: list[tuple[str, Mapping[str, Any]]] = []
     number = state.generation.number if state.generation else 0
     starts = number == 0 or request.new_baseline is not None
     if starts and not _joins_generation(state, rules, request):
         number += 1
-        heritage = succession(state, rules, surroundings)
+        heritage, code = succession(state, rules, site.surroundings()), site.code()
         fields = {
             "generation": number,
             "rules": rules.document(),
             "reason": request.new_baseline,
             "adopted": [run.run_id for run in heritage.runs],
             "adoption": heritage.reason,
+            **new_code(code, None),
         }
         records.append(("generation_started", fields))
-        arm = Arm(generation=number, experiment=None, runs=heritage.runs)
+        arm = Arm(generation=number, experiment=None, runs=heritage.runs, code=code)
     else:
         phase = baseline_phase(state, rules)
         if phase.phase == "void" and not _is_recorded(phase.arm, request):
@@ -186,7 +182,14 @@ def _admit_baseline(
         arm = phase.arm
     look = next_look(arm, None, rules)
     following = _first_baseline_call(rules) if records else baseline_next(state, rules)
-    return _admit_seed(arm, look, rules, request, records, following, is_in_the_way)
+    keys = _keys(arm, look, rules, request, following)
+    if records or not _is_new(arm, keys):
+        return _admit_seed(arm, rules, request, records, keys, site)
+    newest = present_code(arm, None, site, rules.metric.name)
+    # Where nothing was measured, what is sealed is what lies there now.
+    require_sealed(newest.arm.code, newest.arm.code, rules, site, following)
+    require_code(newest.arm, [seed for seed, _ in keys], site, new_baseline_call())
+    return _admit_seed(newest.arm, rules, request, records, keys, site, newest.fields)
 
 
 def _first_baseline_call(rules: Rules) -> NextCall:
@@ -206,9 +209,7 @@ def _joins_generation(state: State, rules: Rules, request: RunRequest) -> bool:
 # --- experiments ------------------------------------------------------------------------------
 
 
-def _admit_experiment(
-    state: State, rules: Rules, request: RunRequest, is_in_the_way: Callable[[str], bool]
-) -> Admission:
+def _admit_experiment(state: State, rules: Rules, request: RunRequest, site: Site) -> Admission:
     try:
         baseline = present_baseline(state, rules)
     except BaselineRefusal as refusal:
@@ -219,30 +220,86 @@ def _admit_experiment(
     generation = state.generation
     assert generation is not None and request.experiment is not None
     known = generation.experiments.get(request.experiment)
-    records: list[tuple[str, Mapping[str, Any]]] = []
     if known is None:
-        check_declaration(state, baseline, request)
-        records.append(("experiment_declared", declaration(state, rules, request)))
-        arm = Arm(generation.number, request.experiment, (), request.flags or (), request.hypothesis or "")
-        following = NextCall(
-            "run_seed",
-            "Declares the experiment and runs its first seed.",
-            {"experiment": request.experiment, "seed": rules.experiment_seeds[0]},
-            ("flags", "hypothesis"),
-        )
-    else:
-        following = experiment_next(state, known, baseline)
-        check_unchanged(known, request, following)
-        arm = state.experiment_arm(known)
-        twin = barring_twin(state, known, rules)
-        if twin is not None and not _is_recorded(arm, request):
-            raise duplicate(state, twin, baseline)
+        return _declare(state, baseline, request, site)
+    following = experiment_next(state, known, baseline)
+    check_unchanged(known, request, following)
+    arm = state.experiment_arm(known)
+    twin = barring_twin(state, known, rules)
+    if twin is not None and not _is_recorded(arm, request):
+        raise duplicate(state, twin, baseline)
     look = next_look(arm, baseline, rules)
     if look.failed and not _is_recorded(arm, request):
         raise ArmFailed(
             f"{request.experiment}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
         )
-    return _admit_seed(arm, look, rules, request, records, following, is_in_the_way)
+    if _is_recorded(arm, request):
+        return _admit_seed(arm, rules, request, (), _keys(arm, look, rules, request, following), site)
+    code = present_code(arm, baseline.arm.code, site, rules.metric.name)
+    arm = with_controls(state, code.arm)
+    _require_control(state, baseline, arm)
+    keys = _keys(arm, look, rules, request, following)
+    if _is_new(arm, keys):
+        require_sealed(baseline.arm.code, arm.code, rules, site, following)
+        require_code(arm, [seed for seed, _ in keys], site, new_experiment_call())
+    return _admit_seed(arm, rules, request, (), keys, site, code.fields)
+
+
+def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) -> Admission:
+    """The first call for an experiment; where its code has moved, it is declared and its control is asked for."""
+    rules, name = baseline.rules, request.experiment
+    assert name is not None
+    check_words(baseline, request)
+    code = site.code()
+    change = None if code is None or baseline.arm.code is None else site.change(baseline.arm.code, code)
+    check_declaration(state, baseline, request, code, change)
+    declare = NextCall(
+        "run_seed",
+        "Declares the experiment and runs its first seed.",
+        {"experiment": name, "seed": rules.experiment_seeds[0]},
+        ("flags", "hypothesis"),
+    )
+    require_sealed(baseline.arm.code, code, rules, site, declare)
+    arm = Arm(
+        generation=baseline.generation,
+        experiment=name,
+        runs=(),
+        flags=request.flags or (),
+        hypothesis=request.hypothesis or "",
+        code=code,
+        change=change,
+        code_change=request.code_change,
+    )
+    arm = with_controls(state, arm)
+    if control_look(baseline, arm).state == "failed":
+        raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
+    look = next_look(arm, baseline, rules)
+    keys = _keys(arm, look, rules, request, declare)
+    records = [("experiment_declared", declaration(state, rules, request, code, change))]
+    try:
+        _require_control(state, baseline, arm)
+    except ControlDue as refusal:
+        return Admission(tuple(records), "", refusal)
+    return _admit_seed(arm, rules, request, records, keys, site)
+
+
+def _require_control(state: State, baseline: Baseline, arm: Arm) -> None:
+    """Refuse to measure on code whose path without flags is not known to be the baseline's.
+
+    Raises:
+        ControlDue: Its control has not ended.
+        BaselineStale: Its control does not agree with the baseline.
+    """
+    control = control_look(baseline, arm)
+    if control.state == "failed":
+        raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
+    if control.state in ("due", "open"):
+        files = [] if arm.change is None else [file.path for file in arm.change.files]
+        raise ControlDue(
+            f"{arm.experiment} is declared, and its code is not the baseline's ({named(files)}); one run without flags "
+            "has to show first that the change alone moves nothing.",
+            control_call(arm.experiment or "", control),
+        )
 
 
 def _recorded(state: State, request: RunRequest, following: NextCall) -> Run | None:
@@ -271,30 +328,45 @@ def _is_recorded(arm: Arm, request: RunRequest) -> bool:
 # --- seeds and attempts, the same for both ----------------------------------------------------
 
 
-def _admit_seed(
-    arm: Arm,
-    look: Look,
-    rules: Rules,
-    request: RunRequest,
-    records: Sequence[tuple[str, Mapping[str, Any]]],
-    following: NextCall,
-    is_in_the_way: Callable[[str], bool],
-) -> Admission:
+def _keys(arm: Arm, look: Look, rules: Rules, request: RunRequest, following: NextCall) -> list[tuple[int, int]]:
+    """Seed and attempt of every run that is asked for, requested before or not."""
     if request.seed is not None:
         _check_seed(arm, look, rules, request.seed, following)
         seeds: tuple[int, ...] = (request.seed,)
     else:
         seeds = _seeds_to_run(arm, look, request.queue_all, following)
-    keys = [(seed, _attempt(arm, look, rules, seed, request.attempt, following)) for seed in seeds]
+    return [(seed, _attempt(arm, look, rules, seed, request.attempt, following)) for seed in seeds]
+
+
+def _is_new(arm: Arm, keys: Sequence[tuple[int, int]]) -> bool:
+    return not all(_exists(arm, seed, attempt) for seed, attempt in keys)
+
+
+def _admit_seed(
+    arm: Arm,
+    rules: Rules,
+    request: RunRequest,
+    records: Sequence[tuple[str, Mapping[str, Any]]],
+    keys: Sequence[tuple[int, int]],
+    site: Site,
+    code: Mapping[str, Any] | None = None,
+) -> Admission:
+    """Admit what is new of these runs.
+
+    Args:
+        code: What the first of them records of new code.
+    """
     new = [(seed, attempt) for seed, attempt in keys if not _exists(arm, seed, attempt)]
     for seed, _ in new:
         folder = output_dir(rules, Role.MEASURE, arm.experiment, seed)
-        if is_in_the_way(folder):
+        if site.is_in_the_way(folder):
             raise OutputExists(
                 f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.",
                 _same_call(arm, seed, request, records),
             )
     requested = [("run_requested", _requested(arm, seed, attempt)) for seed, attempt in new]
+    if requested and code:
+        requested[0] = ("run_requested", {**requested[0][1], **code})
     active = any(run.seed == keys[0][0] and run.state.is_active for run in arm.runs)
     first = new[0] if new and not active else keys[0]
     return Admission((*records, *requested), _run_id(arm, *first))

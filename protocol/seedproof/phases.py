@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from seedproof.code import Code
 from seedproof.command import normalise_flags
+from seedproof.control import Control, control_look
 from seedproof.design import ConfirmLook, Look, confirm_look, may_retry, next_look, step_attempts
 from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
 from seedproof.events import Experiment, Generation, State
@@ -19,13 +21,16 @@ __all__ = [
     "baseline_next",
     "baseline_phase",
     "campaign_next",
+    "cannot_be_confirmed",
     "confirm_call",
     "establish_baseline",
     "experiment_next",
     "new_baseline_call",
     "new_experiment_call",
     "present_baseline",
+    "control_call",
     "rules_of",
+    "stale_reason",
     "tried_twins",
 ]
 
@@ -109,8 +114,32 @@ def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
     fault = _fault(arm, look, rules)
     if fault:
         return BaselinePhase("void", fault, look, arm)
-    phase: Phase = "measuring" if look.due else "ready"
-    return BaselinePhase(phase if arm.runs else "unmeasured", None, look, arm)
+    if not look.due:
+        stale = _stale(state, generation, establish_baseline(arm, rules))
+        return BaselinePhase("stale" if stale else "ready", stale, look, arm)
+    return BaselinePhase("measuring" if arm.runs else "unmeasured", None, look, arm)
+
+
+def _stale(state: State, generation: Generation, baseline: Baseline) -> str | None:
+    """Why the baseline says nothing of the code that experiments have now; None where it does, or is not known not to.
+
+    What the ledger knows of the present code is the newest declaration. One that declares its code as the change
+    asks nothing of the path without flags.
+    """
+    for experiment in reversed(generation.experiments.values()):
+        arm = state.experiment_arm(experiment)
+        return stale_reason(arm, baseline) if control_look(baseline, arm).state == "failed" else None
+    return None
+
+
+def stale_reason(arm: Arm, baseline: Baseline) -> str:
+    """What a failed control means, without the values: a refused verdict betrays nothing of the result."""
+    seed = baseline.rules.baseline_seeds[0]
+    return (
+        f"the code has changed since the baseline, and the control of {arm.experiment}, seed {seed} without flags, "
+        "does not agree with the baseline: the change alone moves the result. Measure a new baseline, or declare the "
+        "change anew as an experiment with code_change=true."
+    )
 
 
 def _changed_rules(generation: Generation, rules: Rules) -> str:
@@ -154,7 +183,7 @@ def new_experiment_call() -> NextCall:
 def baseline_next(state: State, rules: Rules) -> NextCall:
     """The call that brings the baseline forward, or the first one after it."""
     phase = baseline_phase(state, rules)
-    if phase.phase == "void":
+    if phase.phase in ("void", "stale"):
         return new_baseline_call()
     due = _next_run(phase.arm, phase.look, rules, {})
     if due is not None:
@@ -167,6 +196,11 @@ def baseline_next(state: State, rules: Rules) -> NextCall:
 def experiment_next(state: State, experiment: Experiment, baseline: Baseline) -> NextCall:
     """The call that brings an experiment forward, or the first one after it."""
     arm = state.experiment_arm(experiment)
+    control = control_look(baseline, arm)
+    if control.state == "failed":
+        return new_baseline_call()
+    if control.state in ("due", "open"):
+        return control_call(experiment.name, control)
     look = next_look(arm, baseline, baseline.rules)
     name = {"experiment": experiment.name}
     if look.failed or (look.due and barring_twin(state, experiment, baseline.rules) is not None):
@@ -200,7 +234,7 @@ def campaign_next(state: State, rules: Rules) -> NextCall:
             experiment.following = call
             if "experiment" not in call.arguments:
                 settled.append(place)
-        if "role" in call.arguments:
+        if call.arguments.get("role") == Role.CONFIRM.value:
             confirming = confirming or call
         elif "experiment" in call.arguments:
             found = call
@@ -216,6 +250,10 @@ def _rests_on_itself(state: State, experiment: Experiment, rules: Rules) -> bool
     An open run may be seen as waiting or as training, without a record; one that has shown nothing may be barred
     by a twin.
     """
+    if experiment.code is not None and state.generations[experiment.generation - 1].controls.get(
+        experiment.code.sha256
+    ):
+        return False  # the control of its code may be another experiment's
     runs = [state.runs[run_id] for run_id in experiment.run_ids]
     shown = experiment.is_null or any(rules.metric.name in run.metrics for run in runs)
     return shown and not any(run.state.is_active for run in runs)
@@ -224,13 +262,35 @@ def _rests_on_itself(state: State, experiment: Experiment, rules: Rules) -> bool
 def _confirm_next(experiment: Experiment, arm: Arm, rules: Rules) -> NextCall | None:
     """What confirms a WINNER, also after a report that calls it unconfirmed."""
     assert experiment.verdict is not None
-    if experiment.verdict["verdict"] != Verdict.WINNER:
+    if experiment.verdict["verdict"] != Verdict.WINNER or cannot_be_confirmed(experiment):
         return None
     look = confirm_look(arm, rules)
     if look.is_complete:
         is_said = (experiment.verdict.get("confirmation") or {}).get("state", "open") != "open"
         return None if is_said else NextCall("compare", "Says whether it holds.", {"experiment": experiment.name})
     return confirm_call(experiment.name, arm, look, rules)
+
+
+def cannot_be_confirmed(experiment: Experiment) -> str | None:
+    """Why a WINNER can have no control on fresh seeds; None where it can."""
+    if not experiment.code_change or experiment.code is None or experiment.code.held == "snapshot":
+        return None
+    return (
+        f"{experiment.name} is a change of code that was measured in place, so no control run can have the baseline's "
+        'files; in a git repository, with settings.code = "snapshot", it could be confirmed.'
+    )
+
+
+def control_call(name: str, control: Control) -> NextCall:
+    """The call that brings the control of an experiment forward; the server chooses the seed."""
+    arguments: dict[str, Any] = {"experiment": name, "role": Role.CONTROL.value}
+    if control.state == "open" and control.run is not None:
+        return NextCall("run_seed", f"Waits for the control run that is {control.run.state}.", arguments)
+    # Of another experiment with the same code, the last attempt is not one of this.
+    if control.run is not None and control.run.experiment == name and control.run.state is not RunState.NOT_NEEDED:
+        again = {**arguments, "attempt": control.run.attempt + 1}
+        return NextCall("run_seed", f"Tries the control again; the last attempt {control.run.state}.", again)
+    return NextCall("run_seed", "Shows that the changed code does the same without flags: one run.", arguments)
 
 
 def confirm_call(name: str, arm: Arm, look: ConfirmLook, rules: Rules) -> NextCall:
@@ -247,13 +307,14 @@ def confirm_call(name: str, arm: Arm, look: ConfirmLook, rules: Rules) -> NextCa
 
 
 def tried_twins(
-    state: State, generation: Generation, flags: Sequence[str], code_change: bool, rules: Rules
+    state: State, generation: Generation, flags: Sequence[str], code_change: bool, code: Code | None, rules: Rules
 ) -> list[Experiment]:
-    """The experiments with these flags that showed their metric, or have a run that still may."""
+    """The experiments with these flags and this code that showed their metric, or have a run that still may."""
     wanted = normalise_flags(flags)
     found = []
     for other in generation.experiments.values():
-        if normalise_flags(other.flags) == wanted and other.code_change == code_change:
+        same_code = code is None or other.code is None or other.code.sha256 == code.sha256
+        if normalise_flags(other.flags) == wanted and other.code_change == code_change and same_code:
             runs = state.experiment_arm(other).runs
             if any(run.state.is_active or rules.metric.name in run.metrics for run in runs):
                 found.append(other)
@@ -266,7 +327,7 @@ def barring_twin(state: State, experiment: Experiment, rules: Rules) -> Experime
     if arm.is_null or any(run.state.is_active or rules.metric.name in run.metrics for run in arm.runs):
         return None
     generation = state.generations[experiment.generation - 1]
-    twins = tried_twins(state, generation, experiment.flags, experiment.code_change, rules)
+    twins = tried_twins(state, generation, experiment.flags, experiment.code_change, experiment.code, rules)
     return next((twin for twin in twins if not state.experiment_arm(twin).is_null), None)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from seedproof.campaign import Campaign
 from seedproof.command import training_argv
 from seedproof.confirmation import pairs_of
+from seedproof.controls_said import code_lines, identity
 from seedproof.evidence import Evidence, as_document
 from seedproof.log import escape_hidden
 from seedproof.notices import arm_notices
@@ -25,7 +26,7 @@ __all__ = [
     "experiment_report",
 ]
 
-REPORT_FORMAT = 2
+REPORT_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class LedgerFacts:
     """What the present generation took over from the one before, or why it took over nothing."""
     verdicts: tuple[EarlierVerdict, ...] = ()
     """Verdicts of earlier generations on the experiment of this name: its report replaces theirs."""
+    controls: tuple[Run, ...] = ()
+    """Every control run of the present generation, in the order of their requests."""
 
 
 def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
@@ -157,6 +160,7 @@ def experiment_report(
         "",
         *_quoted(arm.hypothesis),
         "",
+        *_section("Code", code_lines(baseline, arm, facts.controls)),
         "## Flags and Command",
         "",
         *_command(rules, arm.flags, f"exp_{arm.experiment}"),
@@ -236,6 +240,7 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
         "",
         f"- Ledger head: {facts.head}; begun {facts.began}",
         f"- Baseline generation: {baseline.generation}",
+        *([] if baseline.arm.code is None else [f"- Code of the baseline: {identity(baseline.arm.code)}"]),
     ]
     if facts.adoption:
         lines.append(f"- This generation {one_line(facts.adoption)}.")
@@ -281,6 +286,7 @@ def _baseline_document(baseline: Baseline, facts: LedgerFacts) -> dict[str, Any]
         "report_format": REPORT_FORMAT,
         "kind": "baseline",
         "generation": baseline.generation,
+        "code_sha256": None if baseline.arm.code is None else baseline.arm.code.sha256,
         "ledger_head": facts.head,
         "mean": baseline.mean,
         "std": baseline.std,
@@ -297,6 +303,8 @@ def _comparison_document(
         **_baseline_document(comparison.baseline, facts),
         "kind": "experiment",
         "experiment": comparison.arm.experiment,
+        "code_change": comparison.arm.code_change,
+        "change": None if comparison.arm.change is None else comparison.arm.change.document(),
         "flags": [_short(flag) for flag in comparison.arm.flags],
         "verdict": str(comparison.verdict),
         "headline": comparison.headline,

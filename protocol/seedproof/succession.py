@@ -12,8 +12,9 @@ from seedproof.values import Run
 
 __all__ = ["Succession", "succession"]
 
-# A slot is a place in a queue: it changes neither values nor, by itself, wall times.
-_IRRELEVANT = frozenset({"slot"})
+# A slot is a place in a queue: it changes neither values nor, by itself, wall times. Snapshots of the same code differ
+# by their notes, and the load by the hour.
+_IRRELEVANT = frozenset({"slot", "snapshot", "load"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,8 @@ class Run:
     """What it was carried out with: the fingerprint in the ledger."""
     slept_s: float = 0.0
     """Seconds that the machine slept during the run; the wall time does not hold them."""
+    repeats: bool = False
+    """Of a control: whether, before it, the same code and seed had given the same value twice, and never two values."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed; None where the log shows none."""
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from seedproof.campaign import campaign_at_verdict, campaign_since
 from seedproof.confirmation import pairs_of
+from seedproof.control import control_look
 from seedproof.declaration import check_name
-from seedproof.errors import ExperimentUnknown, NextCall, Refusal
+from seedproof.errors import BaselineStale, ExperimentUnknown, NextCall, Refusal
 from seedproof.events import Experiment, Generation, Record, State
 from seedproof.evidence import as_document
 from seedproof.figure import baseline_figure, experiment_figure
-from seedproof.phases import experiment_next, present_baseline, rules_of
+from seedproof.phases import experiment_next, new_baseline_call, present_baseline, rules_of, stale_reason
 from seedproof.report import (
     REPORT_FORMAT,
     EarlierGeneration,
@@ -48,8 +49,11 @@ def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
     experiment = state.generations[-1].experiments.get(name)
     if experiment is None:
         raise _unknown_experiment(state, name)
+    arm = state.experiment_arm(experiment)
+    if control_look(baseline, arm).state == "failed":
+        raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
     try:
-        return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
+        return judge(baseline, arm, written_confirmation(experiment))
     except Refusal as refusal:
         refusal.next_call = experiment_next(state, experiment, baseline)
         raise
@@ -241,6 +245,7 @@ def _facts(state: State, generation: Generation, name: str | None) -> LedgerFact
         earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
         adoption=generation.adoption,
         verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
+        controls=tuple(state.runs[run_id] for found in generation.controls.values() for run_id in found),
     )
 
 

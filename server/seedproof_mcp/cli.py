@@ -106,7 +106,10 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--hypothesis")
     command.add_argument("--flags", help="the same as behind --, in one string and with =: --flags='--lr 0.01'")
     command.add_argument("--new-baseline", metavar="REASON")
-    command.add_argument("--confirm", action="store_true", help="run the next fresh pair of a WINNER")
+    command.add_argument("--code-change", action="store_true", help="declare the edited code as the experiment")
+    side = command.add_mutually_exclusive_group()
+    side.add_argument("--control", action="store_true", help="run changed code once without the experiment's flags")
+    side.add_argument("--confirm", action="store_true", help="run the next fresh pair of a WINNER")
     command.add_argument("--all", action="store_true", help="run every seed that the arm is sure to need")
 
 
@@ -237,7 +240,8 @@ def _run(options: argparse.Namespace) -> int:
         hypothesis=options.hypothesis,
         queue_all=options.all,
         new_baseline=options.new_baseline,
-        role=Role.CONFIRM if options.confirm else Role.MEASURE,
+        role=Role.CONFIRM if options.confirm else Role.CONTROL if options.control else Role.MEASURE,
+        code_change=options.code_change,
     )
     lab = _lab(options)
     run_id = lab.request_run(request)

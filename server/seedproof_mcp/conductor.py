@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,7 @@ from seedproof.rules import MetricRule, Rules
 from seedproof.values import MetricValue, Run, RunState
 
 from seedproof_mcp import complaint, disk, outputs
+from seedproof_mcp.bench import Bench
 from seedproof_mcp.config import Config, load_config, present_limits
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
@@ -156,19 +158,30 @@ class Conductor:
 
     def _take_next(self) -> None:
         config = load_config(self._paths.settings)
+        bench = Bench(self._paths, config)
+        # Checked out before the lock is taken: servers would have to wait for it.
+        self._lay_out(bench)
         with self._ledger.writing() as writer:
-            queued = [run for run in self._active(writer.state) if run.state is RunState.QUEUED]
-            if not queued:
+            run = self._first_queued(writer.state)
+            if run is None:
                 return
-            run = queued[0]
             unneeded = self._unneeded(writer.state, config.rules, run)
             if unneeded:
                 writer.append("run_not_needed", run_id=run.run_id, reason=unneeded)
                 return
             check_room(writer.state, present_limits(self._paths, config.settings))
-            if not self._start(writer, run, config):
+            if not self._start(writer, run, config, bench):
                 return
         self._engine.submit(self._paths.run(run.run_id).folder)
+
+    def _first_queued(self, state: State) -> Run | None:
+        return next((run for run in self._active(state) if run.state is RunState.QUEUED), None)
+
+    def _lay_out(self, bench: Bench) -> None:
+        run = self._first_queued(self._ledger.state)
+        if run is not None:
+            with suppress(Refusal):  # said when the run is started
+                bench.lay_out(self._ledger.state, run)
 
     def _unneeded(self, state: State, rules: Rules, run: Run) -> str | None:
         try:
@@ -176,20 +189,24 @@ class Conductor:
         except Refusal as refusal:
             return refusal.message
 
-    def _start(self, writer: Writer, run: Run, config: Config) -> bool:
+    def _start(self, writer: Writer, run: Run, config: Config, bench: Bench) -> bool:
         folder = output_dir(config.rules, run.role, run.experiment, run.seed, run.is_control)
+        try:
+            place = bench.lay_out(writer.state, run)
+        except Refusal as refusal:
+            return self._turn_away(writer, run, f"{refusal.code}: {refusal.message}")
         if not self._make_way(writer, run, folder):
             return False
         python = interpreter(self._paths, config.settings)
-        argv = training_argv(config.rules, python, run.seed, self._flags(writer.state, run), folder)
-        env = training_environment(config.settings)
+        argv = training_argv(config.rules, python, run.seed, place.flags, place.output_argument(folder))
+        env = {**training_environment(config.settings), **place.environment}
         run_paths = self._paths.run(run.run_id)
         disk.make_folder(run_paths.folder)
         limit_s = _time_limit(writer.state, config, run)
         spec = {
             "run_id": run.run_id,
             "argv": argv,
-            "cwd": str(self._paths.root),
+            "cwd": str(place.working_directory),
             "env": env,
             "timeout_s": limit_s,
             "grace_s": config.settings.grace_s,
@@ -204,7 +221,7 @@ class Conductor:
             argv=list(argv),
             output_dir=folder,
             timeout_s=limit_s,
-            fingerprint=fingerprint(self._paths, config, python, env),
+            fingerprint=fingerprint(self._paths, config, python, env, place.code),
         )
         return True
 
@@ -216,13 +233,12 @@ class Conductor:
         if outputs.remove_ours(self._paths.root, writer.state, folder) is not None:
             return True
         reason = f"output_exists: {folder} exists and this ledger does not own it; move it away"
+        return self._turn_away(writer, run, reason)
+
+    def _turn_away(self, writer: Writer, run: Run, reason: str) -> bool:
+        """Write down why a run was not started; never true."""
         writer.append("run_finished", run_id=run.run_id, state="failed", reason=reason, metrics={})
         return False
-
-    def _flags(self, state: State, run: Run) -> tuple[str, ...]:
-        if run.experiment is None or run.is_control:
-            return ()
-        return state.generations[run.generation - 1].experiments[run.experiment].flags
 
     # --- finishing --------------------------------------------------------------------------
 
@@ -273,6 +289,7 @@ class Conductor:
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
             **({"slept_s": result["slept_s"]} if result.get("slept_s") else {}),
+            **self._created(run),
             **self._output(run),
         }
         kind = {RunState.CANCELLED: "run_cancelled", RunState.INTERRUPTED: "run_interrupted"}.get(
@@ -283,6 +300,12 @@ class Conductor:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
                 writer.append(kind, **fields)
+
+    def _created(self, run: Run) -> dict[str, Any]:
+        """What a run in place left beside its output folder: no code of the project's, however it looks."""
+        state = self._ledger.state
+        created = Bench(self._paths, load_config(self._paths.settings)).created(state, run)
+        return {"created": created} if created else {}
 
     def _output(self, run: Run) -> dict[str, Any]:
         """What the run leaves as its output folder: the clean-up removes this and nothing else."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seedproof.code import Code
+
 from seedproof_mcp import disk
 from seedproof_mcp.config import Config, Settings
 from seedproof_mcp.paths import ProjectPaths
@@ -51,18 +53,21 @@ def training_environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1"}
 
 
-def present_fingerprint(paths: ProjectPaths, config: Config) -> dict[str, Any]:
+def present_fingerprint(paths: ProjectPaths, config: Config, code: Code | None = None) -> dict[str, Any]:
     """What would be recorded of a run that started now."""
     settings = config.settings
-    return fingerprint(paths, config, interpreter(paths, settings), training_environment(settings))
+    return fingerprint(paths, config, interpreter(paths, settings), training_environment(settings), code)
 
 
-def fingerprint(paths: ProjectPaths, config: Config, python: str, env: Mapping[str, str]) -> dict[str, Any]:
+def fingerprint(
+    paths: ProjectPaths, config: Config, python: str, env: Mapping[str, str], code: Code | None = None
+) -> dict[str, Any]:
     """What is recorded of a run's surroundings; names of added variables, values of few."""
     settings = config.settings
     inside = python.startswith(f"{paths.root}/")
     return {
-        "code_sha256": _code_sha256(paths.root),
+        "code_sha256": _code_sha256(paths.root) if code is None else code.sha256,
+        "snapshot": None if code is None else code.snapshot,
         "packages_sha256": _packages_sha256(python),
         "interpreter": os.path.relpath(python, paths.root) if inside else python,
         "host": socket.gethostname(),
@@ -127,3 +132,8 @@ def _ask_for_package_folders(python: str) -> tuple[str, ...]:
         process.communicate()
         return ()
     return tuple(os.fsdecode(said).splitlines()) if process.returncode == 0 else ()
+
+
+def import_path(python: str) -> tuple[str, ...]:
+    """STUB"""
+    return ()

@@ -32,13 +32,11 @@ from seedproof.values import Notice, Run, RunState
 from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import Archive, judge_experiment, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
-from seedproof_mcp.config import Config, load_config, present_limits
+from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.fingerprint import present_fingerprint
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.observe import Observer
-from seedproof_mcp.outputs import is_in_the_way
 from seedproof_mcp.overview import baseline_status, experiment_list
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.remembered import Remembered
@@ -50,6 +48,7 @@ from seedproof_mcp.results import (
     ReportResult,
     RunResult,
 )
+from seedproof_mcp.site import ProjectSite
 from seedproof_mcp.views import (
     comparison_result,
     notice_results,
@@ -151,18 +150,20 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            admit_first = self._seen()
+            site = ProjectSite(self.paths, config)
             # Refused requests must leave no trace, not even an empty state folder.
-            surroundings = present_fingerprint(self.paths, config) if request.new_baseline is not None else None
-            limits = present_limits(self.paths, config.settings)
-            admit(admit_first, config.rules, request, self._is_in_the_way(admit_first), surroundings, limits)
+            with _writing():
+                seen = self._seen()
+                admit(seen, config.rules, request, site.at(seen))
             self._require_script(config.rules)
             with _writing(), self._ledger.writing() as writer:
                 newest = self._observer.as_seen(writer.state)
-                in_the_way = self._is_in_the_way(newest)
-                admission = admit(newest, config.rules, request, in_the_way, surroundings, limits)
+                admission = admit(newest, config.rules, request, site.at(newest))
                 for kind, fields in admission.records:
+                    site.keep(fields)
                     writer.append(kind, **fields)
+            if admission.refusal is not None:
+                raise admission.refusal
             # After the lock is given up: a conductor that retires has looked at the queue under it.
             with _writing():
                 if self._ledger.state.active:
@@ -243,9 +244,6 @@ class Lab:
                 f"{rules.script} is not in the project folder; the command in seedproof.toml names the script.",
                 NextCall("check_baseline", "Shows where the protocol stands once the script is there."),
             )
-
-    def _is_in_the_way(self, state: State) -> Callable[[str], bool]:
-        return lambda folder: is_in_the_way(self.paths.root, state, folder)
 
     # --- judging ------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 
+from seedproof.controls_said import control_notices
 from seedproof.design import next_look
 from seedproof.events import State
 from seedproof.log import safe_tail
@@ -140,7 +141,7 @@ class Observer:
         arm = state.experiment_arm(experiment)
         ended = arm_ended(next_look(arm, establish(state, run.generation), rules))
         failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
-        return [*failed, *arm_notices(arm, rules, None)]
+        return [*failed, *control_notices(establish(state, run.generation), arm), *arm_notices(arm, rules, None)]
 
     def _tail(self, run: Run) -> str | None:
         if run.state not in _TAILED:

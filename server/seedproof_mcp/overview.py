@@ -22,7 +22,7 @@ def baseline_status(state: State, rules: Rules, unverified: Iterable[Notice]) ->
         unverified: Reports that no ledger vouches for.
     """
     phase = baseline_phase(state, rules)
-    ready = phase.phase == "ready"
+    ready = phase.phase in ("ready", "stale")  # stale for new experiments; those measured before keep it
     baseline = present_baseline(state, rules) if ready else None
     generation = state.generation
     report = generation.report if generation else None

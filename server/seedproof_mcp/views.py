@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
 from seedproof.campaign import Campaign, Key
+from seedproof.control import Control
 from seedproof.design import Look, confirm_look, next_look
 from seedproof.errors import BaselineRefusal, NextCall
 from seedproof.events import Experiment, State
@@ -12,6 +13,7 @@ from seedproof.notices import arm_notices
 from seedproof.phases import (
     baseline_next,
     confirm_call,
+    control_call,
     establish_baseline,
     experiment_next,
     present_baseline,
@@ -182,6 +184,8 @@ def remaining(state: State, rules: Rules, run: Run) -> int:
     experiment = state.generations[run.generation - 1].experiments[run.experiment]
     if run.role is Role.CONFIRM:
         return len(confirm_look(state.experiment_arm(experiment), state.rules_of(run.generation)).due)
+    if run.role is Role.CONTROL and run.state.is_active:
+        return 1
     return len(next_look(state.experiment_arm(experiment), establish(state, run.generation), rules).due)
 
 
@@ -190,6 +194,8 @@ def run_next(state: State, rules: Rules, run: Run) -> NextCall | None:
     generation = state.generation
     # A run of an earlier generation cannot be asked for again: its key belongs to the present one.
     is_present = generation is not None and run.generation == generation.number
+    if run.state.is_active and is_present and run.role is Role.CONTROL:
+        return control_call(run.experiment or "", Control("open", run))
     if run.state.is_active and is_present and run.role is Role.CONFIRM:
         experiment = state.generations[run.generation - 1].experiments[run.experiment or ""]
         arm, measured_under = state.experiment_arm(experiment), state.rules_of(run.generation)

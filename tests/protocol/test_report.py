@@ -115,7 +115,7 @@ def test_no_golden_report_is_left_over() -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_words_from_outside_begin_no_heading_and_no_table_row(name: str) -> None:
     expected = {"Baseline", "Experiment", "Experiment:", "Statistical", "Wall", "Verdict:", "Hypothesis", "Flags"}
-    expected |= {"Command", "Every", "Provenance", "Machine", "Notices", "Evidence", "Confirmation"}
+    expected |= {"Command", "Every", "Provenance", "Machine", "Notices", "Evidence", "Confirmation", "Code"}
     headings = [line for line in REPORTS[name]().splitlines() if line.startswith("#")]
     assert {line.split()[1] for line in headings} <= expected
 

@@ -1,0 +1,120 @@
+"""Which code the next run of an arm is trained with, and whether that is allowed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from seedproof.code import Change, Code
+from seedproof.errors import NextCall, NotComparable, SealedChanged, SnapshotMissing
+from seedproof.rules import Rules
+from seedproof.site import Site
+from seedproof.values import Arm, RunState
+
+__all__ = ["ArmCode", "changed_seals", "named", "new_code", "present_code", "require_code", "require_sealed"]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCode:
+    """The code of an arm's next run."""
+
+    arm: Arm
+    """The arm with that code."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What the request records of it; empty where the arm keeps the code that it has."""
+
+
+def new_code(code: Code | None, change: Change | None) -> dict[str, Any]:
+    """Code and change as records hold them; empty where nobody could look."""
+    if code is None:
+        return {}
+    return {"code": code.document(), **({} if change is None else {"change": change.document()})}
+
+
+def present_code(arm: Arm, reference: Code | None, site: Site, metric: str) -> ArmCode:
+    """The code of an arm that is declared: that of its declaration, or the present one while it has shown nothing.
+
+    A crash at the start can so be mended. As soon as one run has printed the metric, the code is fixed.
+
+    Args:
+        reference: The baseline's code, which a change is told against; None for the baseline itself.
+        metric: Name of the deciding metric.
+    """
+    runs = (*arm.runs, *arm.controls)
+    is_fixed = any(run.state is RunState.RUNNING or run.state.is_counted or metric in run.metrics for run in runs)
+    if arm.code is None or is_fixed:
+        return ArmCode(arm)
+    code = site.code()
+    if code is None or (code.sha256, code.sealed, code.held) == (arm.code.sha256, arm.code.sealed, arm.code.held):
+        return ArmCode(arm)
+    change = None if reference is None else site.change(reference, code)
+    return ArmCode(replace(arm, code=code, change=change), new_code(code, change))
+
+
+def require_code(arm: Arm, seeds: Sequence[int], site: Site, following: NextCall) -> None:
+    """Refuse a run whose code is not the arm's any more.
+
+    Args:
+        following: What can be called instead of the refused call.
+
+    Raises:
+        NotComparable: The project was changed since the arm was measured, and its code is held in place.
+        SnapshotMissing: The arm's snapshot is not in this repository.
+    """
+    if arm.code is None:
+        return
+    if not site.is_kept(arm.code):
+        raise _missing(arm.experiment or "the baseline", following)
+    differing = site.differing(arm.code)
+    if differing:
+        raise NotComparable(f"{named(differing)} changed {_since(arm, seeds)}. {_way_out(arm)}", following)
+
+
+def _missing(who: str, following: NextCall) -> SnapshotMissing:
+    return SnapshotMissing(
+        f"the snapshot that {who} is trained from is not in this repository, as in a fresh clone; "
+        "measure a new baseline here.",
+        following,
+    )
+
+
+def _since(arm: Arm, seeds: Sequence[int]) -> str:
+    ran = [run.seed for run in arm.runs if run.state.is_counted] or [run.seed for run in arm.controls]
+    return f"between seed {ran[-1]} and seed {seeds[0]}" if ran else f"since {arm.experiment or 'the baseline'} began"
+
+
+def _way_out(arm: Arm) -> str:
+    other = "begin a new baseline" if arm.experiment is None else "declare the experiment under a new name"
+    return (
+        "The seeds of one arm run on the same code: "
+        f"restore it, or {other}; files that cannot change a run go into settings.not_code."
+    )
+
+
+def require_sealed(reference: Code | None, code: Code | None, rules: Rules, site: Site, following: NextCall) -> None:
+    """Refuse a run for which a sealed file is not as it was when the generation began.
+
+    Raises:
+        SealedChanged: With the names of the files.
+    """
+    if not rules.sealed or reference is None or code is None:
+        return
+    differing = changed_seals(reference, site.sealed(code))
+    if differing:
+        raise SealedChanged(
+            f"{named(differing)} is sealed and not as it was when the baseline began; restore it, "
+            "or begin a new baseline.",
+            following,
+        )
+
+
+def changed_seals(reference: Code, now: Mapping[str, str]) -> list[str]:
+    """Sealed files that are new, gone or different since the baseline began."""
+    return sorted(name for name in {*now, *reference.sealed} if now.get(name) != reference.sealed.get(name))
+
+
+def named(names: Sequence[str]) -> str:
+    """File names in a sentence; the first few, where they are many."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,111 @@
+"""The gate's part for control runs: one run without flags on an experiment's code; the server chooses its seed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from seedproof.arm_code import present_code, require_code, require_sealed
+from seedproof.command import output_dir
+from seedproof.control import Control, control_look
+from seedproof.declaration import Admission, RunRequest, check_unchanged
+from seedproof.errors import AttemptNotAllowed, ControlNotDue, ExperimentUnknown, NextCall, OutputExists
+from seedproof.events import Experiment, State, run_id_of
+from seedproof.phases import control_call, experiment_next, new_experiment_call, present_baseline
+from seedproof.rules import Rules
+from seedproof.site import Site
+from seedproof.values import Arm, Baseline, Role, Run, RunState
+
+__all__ = ["admit_control", "with_controls"]
+
+
+def with_controls(state: State, arm: Arm) -> Arm:
+    """The arm with the control runs of the code that it has now."""
+    return replace(arm, controls=state.controls_of(arm.generation, arm.code))
+
+
+def admit_control(state: State, rules: Rules, request: RunRequest, site: Site) -> Admission:
+    """Decide a request for a run with role `control`.
+
+    Raises:
+        BaselineRefusal: There is no complete baseline.
+        ExperimentUnknown: The present generation has no such experiment.
+        ControlNotDue: Its code is the baseline's, or is what it declares, or the control has ended.
+        AttemptNotAllowed: The attempt asked for is not one that is due.
+        OutputExists, SealedChanged, SnapshotMissing, NotComparable: It could not be started.
+    """
+    baseline = present_baseline(state, rules)
+    known = _declared(state, request)
+    following = experiment_next(state, known, baseline)
+    check_unchanged(known, request, following)
+    code = present_code(state.experiment_arm(known), baseline.arm.code, site, rules.metric.name)
+    arm = with_controls(state, code.arm)
+    control = control_look(baseline, arm)
+    own = [run for run in arm.controls if run.experiment == known.name]
+    if request.attempt is not None and (found := [run for run in own if run.attempt == request.attempt]):
+        return Admission((), found[0].run_id)
+    if control.state not in ("due", "open"):
+        raise ControlNotDue(_why_not_due(known.name, control, baseline), following)
+    if control.state == "open" and control.run is not None:
+        return Admission((), control.run.run_id)
+    attempt = _attempt(known, own, control, request)
+    if attempt is None:
+        return Admission((), own[-1].run_id)
+    require_sealed(baseline.arm.code, arm.code, rules, site, control_call(known.name, control))
+    require_code(arm, rules.baseline_seeds, site, new_experiment_call())
+    return _request(arm, rules, attempt, code.fields, site, control_call(known.name, control))
+
+
+def _declared(state: State, request: RunRequest) -> Experiment:
+    assert state.generation is not None and request.experiment is not None
+    experiment = state.generation.experiments.get(request.experiment)
+    if experiment is None:
+        declare = NextCall(
+            "run_seed",
+            "Declares it and runs its first seed.",
+            {"experiment": request.experiment},
+            ("flags", "hypothesis"),
+        )
+        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", declare)
+    return experiment
+
+
+def _why_not_due(name: str, control: Control, baseline: Baseline) -> str:
+    if control.state == "none":
+        return f"{name} needs no control: its code is that of the baseline, or its code is what it declares."
+    seed = baseline.rules.baseline_seeds[0]
+    return f"the control of {name}, seed {seed} without flags, has {control.state}; there is one for each code."
+
+
+def _attempt(known: Experiment, own: list[Run], control: Control, request: RunRequest) -> int | None:
+    """The number of the attempt to request; None where the last one answers."""
+    due = len(own) + 1
+    lost = not own or own[-1].state is RunState.NOT_NEEDED
+    if request.attempt == due or (request.attempt is None and lost):
+        return due
+    if request.attempt is None:
+        return None
+    raise AttemptNotAllowed(
+        f"the control of {known.name} has {len(own)} attempts; attempt {request.attempt} at it is not allowed now.",
+        control_call(known.name, control),
+    )
+
+
+def _request(arm: Arm, rules: Rules, attempt: int, code: Mapping[str, Any], site: Site, again: NextCall) -> Admission:
+    seed, name = rules.baseline_seeds[0], arm.experiment
+    folder = output_dir(rules, Role.CONTROL, name, seed, is_control=True)
+    if site.is_in_the_way(folder):
+        raise OutputExists(
+            f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.", again
+        )
+    run_id = run_id_of(arm.generation, Role.CONTROL, name, seed, attempt, is_control=True)
+    fields = {
+        "run_id": run_id,
+        "generation": arm.generation,
+        "role": Role.CONTROL.value,
+        "arm": "baseline",
+        "experiment": name,
+        "seed": seed,
+        "attempt": attempt,
+        **code,
+    }
+    return Admission((("run_requested", fields),), run_id)

@@ -1,0 +1,83 @@
+"""The project folder as the gate sees it while one request is decided."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seedproof.code import Change, Code
+from seedproof.events import State
+from seedproof.limits import Limits
+
+from seedproof_mcp.config import Config, present_limits
+from seedproof_mcp.fingerprint import present_fingerprint
+from seedproof_mcp.outputs import is_in_the_way
+from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.workspace import Workspace
+
+__all__ = ["ProjectSite"]
+
+
+class ProjectSite:
+    """Looks when it is asked, and remembers what it saw: a request is decided twice, before and under the lock."""
+
+    def __init__(self, paths: ProjectPaths, config: Config) -> None:
+        self.workspace = Workspace(paths, config.settings)
+        self._paths = paths
+        self._config = config
+        self._state = State()
+        self._code: Code | None = None
+        self._surroundings: Mapping[str, Any] | None = None
+
+    def at(self, state: State) -> "ProjectSite":
+        """The same site, asked on behalf of this state."""
+        self._state = state
+        return self
+
+    def is_in_the_way(self, folder: str) -> bool:
+        """Whether an output folder exists that the ledger does not own."""
+        return is_in_the_way(self._paths.root, self._state, folder)
+
+    def surroundings(self) -> Mapping[str, Any]:
+        """The fingerprint that a run would have now."""
+        if self._surroundings is None:
+            self._surroundings = present_fingerprint(self._paths, self._config, self.code())
+        return self._surroundings
+
+    def limits(self) -> Limits:
+        """What guards a night that nobody watches."""
+        return present_limits(self._paths, self._config.settings)
+
+    def code(self) -> Code:
+        """The code as it lies in the project now.
+
+        Raises:
+            BadSettings: The repository has something that a snapshot cannot hold.
+        """
+        if self._code is None:
+            self._code = self.workspace.take(self._config.rules.sealed, self._state.created)
+        return self._code
+
+    def change(self, old: Code, new: Code) -> Change | None:
+        """How one code differs from another; the diff is kept."""
+        return self.workspace.change(old, new)
+
+    def is_kept(self, code: Code) -> bool:
+        """Whether a run could still be started with this code."""
+        return self.workspace.is_kept(code)
+
+    def differing(self, code: Code) -> tuple[str, ...]:
+        """Files of the project that are not as in a code that is held in place."""
+        return self.workspace.differing(code, self._state.created)
+
+    def sealed(self, code: Code) -> Mapping[str, str]:
+        """Content hashes of the sealed files, as a run with this code would see them."""
+        return self.workspace.sealed_now(code, self._config.rules.sealed)
+
+    def keep(self, fields: Mapping[str, Any]) -> None:
+        """Make sure that the code which a record names outlives this call.
+
+        Raises:
+            OSError: It cannot be stored.
+        """
+        code = Code.from_document(fields.get("code"))
+        if code is not None:
+            self.workspace.keep(code)

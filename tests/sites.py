@@ -1,0 +1,43 @@
+"""A project folder for the gate that is nothing but values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seedproof.code import Change, ChangedFile, Code
+from seedproof.limits import Limits
+
+
+@dataclass
+class PlainSite:
+    """Nothing is in the way, and the code is what the test says."""
+
+    present: Code | None = None
+    lost: set[str] = field(default_factory=set)
+    """Identities whose snapshot is not in the repository."""
+    edited: tuple[str, ...] = ()
+    """Files that differ from a code that is held in place."""
+
+    def is_in_the_way(self, folder: str) -> bool:
+        return False
+
+    def surroundings(self) -> Mapping[str, Any]:
+        return {}
+
+    def limits(self) -> Limits:
+        return Limits()
+
+    def code(self) -> Code | None:
+        return self.present
+
+    def change(self, old: Code, new: Code) -> Change | None:
+        return None if old.sha256 == new.sha256 else Change((ChangedFile("train_llm.py", 1, 1),))
+
+    def is_kept(self, code: Code) -> bool:
+        return code.sha256 not in self.lost
+
+    def differing(self, code: Code) -> tuple[str, ...]:
+        return self.edited if code.held == "in-place" else ()
+
+    def sealed(self, code: Code) -> Mapping[str, str]:
+        return (self.present or code).sealed
