@@ -10,7 +10,16 @@ from seedproof.rules import Rules
 from seedproof.site import Site
 from seedproof.values import Arm, RunState
 
-__all__ = ["ArmCode", "changed_seals", "named", "new_code", "present_code", "require_code", "require_sealed"]
+__all__ = [
+    "ArmCode",
+    "change_from",
+    "changed_seals",
+    "named",
+    "new_code",
+    "present_code",
+    "require_code",
+    "require_sealed",
+]
 
 _SHOWN = 5
 
@@ -48,8 +57,22 @@ def present_code(arm: Arm, reference: Code | None, site: Site, metric: str) -> A
     code = site.code()
     if code is None or (code.sha256, code.sealed, code.held) == (arm.code.sha256, arm.code.sealed, arm.code.held):
         return ArmCode(arm)
-    change = None if reference is None else site.change(reference, code)
+    change = None if reference is None else change_from(reference, code, site, is_declared=arm.code_change)
     return ArmCode(replace(arm, code=code, change=change), new_code(code, change))
+
+
+def change_from(reference: Code, code: Code, site: Site, *, is_declared: bool) -> Change | None:
+    """How an experiment's code differs from the baseline's; None where it does not, or nobody can tell any more.
+
+    Raises:
+        SnapshotMissing: Nobody can tell, and the change is what the experiment declares.
+    """
+    try:
+        return site.change(reference, code)
+    except SnapshotMissing:
+        if is_declared:
+            raise
+        return None
 
 
 def require_code(arm: Arm, seeds: Sequence[int], site: Site, following: NextCall) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from seedproof.code import Change, Code
-from seedproof.control import Control, control_look, half_width_sigmas, unseen_share
+from seedproof.control import Control, control_look, half_width_sigmas, is_moved, unseen_share
 from seedproof.log import escape_hidden
 from seedproof.values import Arm, Baseline, Notice, Run
 
@@ -49,7 +49,10 @@ def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[st
     if arm.code is None:
         return ["- The code of these runs was not recorded."]
     lines = [f"- Code of the experiment: {identity(arm.code)}"]
-    lines += _changed(arm.change)
+    if arm.change is not None or not is_moved(baseline.arm, arm):
+        lines += _changed(arm.change)
+    else:
+        lines.append("- It is not the baseline's; what differs cannot be told, as the baseline's was not kept here.")
     if arm.code_change:
         lines.append("- The change of code is what the experiment declares, so no control can be asked for.")
     lines += _control_lines(baseline, arm, list(controls))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedproof.arm_code import named, new_code, present_code, require_code, require_sealed
+from seedproof.arm_code import change_from, named, new_code, present_code, require_code, require_sealed
 from seedproof.command import output_dir
 from seedproof.control import control_look
 from seedproof.declaration import (
@@ -251,7 +251,9 @@ def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) 
     assert name is not None
     check_words(baseline, request)
     code = site.code()
-    change = None if code is None or baseline.arm.code is None else site.change(baseline.arm.code, code)
+    reference, change = baseline.arm.code, None
+    if code is not None and reference is not None:
+        change = change_from(reference, code, site, is_declared=request.code_change)
     check_declaration(state, baseline, request, code, change)
     declare = NextCall(
         "run_seed",
@@ -294,9 +296,9 @@ def _require_control(state: State, baseline: Baseline, arm: Arm) -> None:
     if control.state == "failed":
         raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
     if control.state in ("due", "open"):
-        files = [] if arm.change is None else [file.path for file in arm.change.files]
+        differs = "" if arm.change is None else f" ({named([file.path for file in arm.change.files])})"
         raise ControlDue(
-            f"{arm.experiment} is declared, and its code is not the baseline's ({named(files)}); one run without flags "
+            f"{arm.experiment} is declared, and its code is not the baseline's{differs}; one run without flags "
             "has to show first that the change alone moves nothing.",
             control_call(arm.experiment or "", control),
         )

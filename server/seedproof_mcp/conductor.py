@@ -303,8 +303,10 @@ class Conductor:
 
     def _created(self, run: Run) -> dict[str, Any]:
         """What a run in place left beside its output folder: no code of the project's, however it looks."""
-        state = self._ledger.state
-        created = Bench(self._paths, load_config(self._paths.settings)).created(state, run)
+        try:
+            created = Bench(self._paths, load_config(self._paths.settings)).created(self._ledger.state, run)
+        except Refusal:
+            return {}  # unreadable settings must not keep a result from being written down
         return {"created": created} if created else {}
 
     def _output(self, run: Run) -> dict[str, Any]:

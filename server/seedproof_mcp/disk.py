@@ -6,9 +6,11 @@ import ctypes
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -72,6 +74,51 @@ def copy_file(source: Path, target: Path) -> None:
                 _write_all(writer, chunk)
     finally:
         os.close(reader)
+
+
+def write_expendable(path: Path, data: bytes) -> None:
+    """Write a file that does no harm if a crash leaves a part of it, or none.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        with _named(path):
+            _write_all(target, data)
+    finally:
+        os.close(target)
+
+
+def copy_scratch(source: Path, target: Path) -> None:
+    """Copy a file with its times into a scratch folder, where nothing needs to survive a crash.
+
+    Raises:
+        OSError: The source is missing, or the target cannot be written.
+    """
+    shutil.copyfile(source, target)
+    seen = os.stat(source)
+    os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder outside every project that is gone when the block ends.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with tempfile.TemporaryDirectory(prefix="seedproof-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def make_link(path: Path, target: str) -> None:
+    """Make a symbolic link.
+
+    Raises:
+        OSError: Something is in the way, or the folder cannot be written.
+    """
+    os.symlink(target, path)
 
 
 def append_synced(path: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from seedproof.errors import LedgerDamaged, LedgerDiverged
 from seedproof.events import Record, State, canonical, fold, make_record, read_line
 
-from seedproof_mcp import disk
+from seedproof_mcp import disk, state_folder
 from seedproof_mcp.paths import ProjectPaths
 
 __all__ = ["Ledger", "Writer"]
@@ -68,7 +68,7 @@ class Ledger:
             LedgerDamaged, LedgerNewer, LedgerDiverged: The file cannot be trusted.
             OSError: The folder cannot be written.
         """
-        self._prepare_folder()
+        state_folder.prepare(self._paths)
         with self._thread_lock, disk.lock(self._paths.ledger_lock):
             self._adopt_mirror()
             self._read_new()
@@ -84,11 +84,6 @@ class Ledger:
             disk.write_atomic(self._paths.mirror_attributes, f"{self._paths.mirror.name} -text\n".encode())
         disk.write_atomic(self._paths.mirror, data[: self._offset])
         self._mirror_seen = _signature(self._paths.mirror)
-
-    def _prepare_folder(self) -> None:
-        disk.make_folder(self._paths.state)
-        if not self._paths.gitignore.exists():
-            disk.write_atomic(self._paths.gitignore, b"*\n")
 
     def _read_new(self) -> None:
         with _readable():

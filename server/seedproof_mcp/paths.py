@@ -113,9 +113,50 @@ class ProjectPaths:
         return self.state / "conductor.complaint"
 
     @property
+    def worktrees(self) -> Path:
+        """The folder of all checked-out snapshots."""
+        return self.state / "worktrees"
+
+    @property
+    def diffs(self) -> Path:
+        """The folder of the differences between codes."""
+        return self.state / "diffs"
+
+    @property
+    def code(self) -> Path:
+        """What is kept of code that is trained in place: lists of files, and sources."""
+        return self.state / "code"
+
+    @property
+    def hashes(self) -> Path:
+        """Hashes of large files, which are read again only when they have changed."""
+        return self.state / "hashes.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What trainings write."""
+        return self.root / "checkpoints"
+
+    @property
     def research(self) -> Path:
         """Reports, figures and the mirror."""
         return self.root / "docs" / "research"
+
+    def worktree(self, commit: str) -> Path:
+        """Return where a snapshot is checked out."""
+        return self.worktrees / commit[:12]
+
+    def diff(self, sha256: str) -> Path:
+        """Return a difference between two codes, by the hash of its text."""
+        return self.diffs / f"{sha256}.diff"
+
+    def code_files(self, sha256: str) -> Path:
+        """Return the list of files of a code that is trained in place."""
+        return self.code / f"{sha256}.json"
+
+    def source(self, blob: str) -> Path:
+        """Return the kept content of one source of code that is trained in place."""
+        return self.code / blob
 
     def run(self, run_id: str) -> RunPaths:
         """Return the files of one run."""

@@ -1,0 +1,112 @@
+"""Code identity: which files can change a run, and one hash over them."""
+
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+__all__ = ["File", "Selection", "blob_of", "identity_of", "matches", "shown"]
+
+# What a person or an agent reads, not a program that trains.
+_NO_CODE_ENDINGS = frozenset(
+    {".md", ".markdown", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".pdf", ".pyc", ".pyo"}
+)
+_NO_CODE_NAMES = frozenset({"seedproof.toml", ".mcp.json", ".gitignore", ".gitattributes", "LICENSE", ".DS_Store"})
+_NO_CODE_FOLDERS = frozenset({".seedproof", ".codex", ".claude", ".cursor", ".vscode", ".idea", "__pycache__", ".git"})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file as git sees it."""
+
+    path: str
+    """In the repository, or in the project where there is none; with / between folders."""
+    mode: str
+    """100644, 100755 (executable) or 120000 (a link)."""
+    blob: str
+    """Git's hash of the content; of a link, of its target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which files count."""
+
+    prefix: str = ""
+    """The project's folder in the repository, as in `Repository.prefix`."""
+    not_code: Sequence[str] = ()
+    """Patterns of the settings, from the project on."""
+    created: Collection[str] = ()
+    """What earlier runs created."""
+
+    def can_change_a_run(self, path: str) -> bool:
+        """Whether a file counts for code identity."""
+        place = PurePosixPath(path)
+        if place.suffix.lower() in _NO_CODE_ENDINGS or place.name in _NO_CODE_NAMES:
+            return False
+        if not _NO_CODE_FOLDERS.isdisjoint(place.parts[:-1]) or is_result(path, self.prefix):
+            return False
+        if path in self.created and place.suffix != ".py":
+            return False
+        return not any(matches(self.in_project(path), pattern) for pattern in self.not_code)
+
+    def in_project(self, path: str) -> str:
+        """A path of the repository as the project sees it; `../` for what lies beside the project."""
+        if path.startswith(self.prefix):
+            return path[len(self.prefix) :]
+        return os.path.relpath(path, self.prefix)
+
+    def of(self, files: Iterable[File]) -> list[File]:
+        """The files that count, by path."""
+        return sorted((file for file in files if self.can_change_a_run(file.path)), key=lambda file: file.path)
+
+
+def is_result(path: str, prefix: str) -> bool:
+    """Whether a file is an output: of this project, or, sources aside, of another one in the repository."""
+    if path == f"{prefix}checkpoints" or path.startswith((f"{prefix}checkpoints/", f"{prefix}docs/research/")):
+        return True
+    return not path.endswith(".py") and re.search(r"(^|/)(checkpoints|docs/research)/", path) is not None
+
+
+def identity_of(files: Iterable[File]) -> str:
+    """One hash over mode, content and name of files in the order of their paths."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.mode} {file.blob}\t".encode() + os.fsencode(file.path) + b"\0")
+    return digest.hexdigest()
+
+
+def blob_of(content: bytes) -> str:
+    """Git's hash of a content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def shown(path: str) -> str:
+    r"""A path that every document can hold: bytes that are no UTF-8 read `\xff`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a pattern names a path, or a folder that it lies in."""
+    return _compiled(pattern).match(path) is not None
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    r"""`*` and `?` within a name, `**` for any folders."""
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    last = len(parts) - 1
+    words = []
+    for number, part in enumerate(parts):
+        if part == "**":
+            words.append(".+" if number == last else "(?:[^/]+/)*")
+        else:
+            words.append(segment(part) + ("" if number == last else "/"))
+    return re.compile("".join(words) + r"(?:/.*)?\Z", re.DOTALL)
+
+
+def segment(part: str) -> str:
+    """One name of a pattern as a regular expression."""
+    return "".join({"*": "[^/]*", "?": "[^/]"}.get(letter, re.escape(letter)) for letter in part)

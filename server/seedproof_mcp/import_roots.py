@@ -1,0 +1,70 @@
+"""Lets a run import the snapshot's modules where Python would find the project's own."""
+
+import ast
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+__all__ = ["python_path"]
+
+
+def python_path(top: Path, tree: Path, search: Sequence[str], present: str | None) -> str | None:
+    """PYTHONPATH with the places of the snapshot first; None if there is nothing to put there.
+
+    Args:
+        top: The working tree of the project.
+        tree: That of the snapshot.
+        search: Where the user's Python looks for modules.
+        present: PYTHONPATH as it would be.
+    """
+    places = dict.fromkeys(mapped for place in _places(search) if (mapped := _mapped(top, tree, place)))
+    if not places:
+        return None
+    rest = [place for place in (present or "").split(os.pathsep) if place and place not in places]
+    return os.pathsep.join([*places, *rest])
+
+
+def _places(search: Sequence[str]) -> Iterator[str]:
+    for place in search:
+        yield place
+    for place in search:
+        if place:
+            yield from _editable(Path(place))
+
+
+def _editable(folder: Path) -> Iterator[str]:
+    """Folders of packages that setuptools installed editable through a finder, which no search path shows."""
+    try:
+        finders = sorted(folder.glob("__editable__*finder.py"))
+    except OSError:
+        return
+    for finder in finders:
+        for place in _mapping(finder):
+            yield os.path.dirname(place)
+
+
+def _mapping(finder: Path) -> list[str]:
+    try:
+        body = ast.parse(finder.read_text(errors="replace")).body
+    except (OSError, SyntaxError, ValueError):
+        return []
+    for line in body:
+        names = [line.target] if isinstance(line, ast.AnnAssign) else getattr(line, "targets", [])
+        if any(isinstance(name, ast.Name) and name.id == "MAPPING" for name in names):
+            try:
+                found = ast.literal_eval(line.value)  # type: ignore[attr-defined]
+            except (ValueError, TypeError):
+                return []
+            return [place for place in found.values() if isinstance(place, str)] if isinstance(found, dict) else []
+    return []
+
+
+def _mapped(top: Path, tree: Path, place: str) -> str | None:
+    """A place of the project in the snapshot; None for what lies elsewhere, or is reached through a link."""
+    if not os.path.isabs(place):
+        return None
+    real = Path(place).resolve()
+    if not real.is_relative_to(top) or real.is_relative_to(tree.parent):
+        return None
+    mapped = tree / real.relative_to(top)
+    return str(mapped) if mapped.is_dir() and mapped.resolve().is_relative_to(tree) else None

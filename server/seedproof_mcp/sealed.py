@@ -1,0 +1,90 @@
+"""Hashes of the files that no arm may change, as a run would see them."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from seedproof_mcp.identity import File, Selection, matches, segment, shown
+from seedproof_mcp.in_place import Hashes
+from seedproof_mcp.snapshot import refuse
+
+__all__ = ["sealed_here", "sealed_in_snapshot"]
+
+_NOT_SEALED = frozenset({".seedproof", ".git"})
+
+
+def sealed_here(
+    root: Path, patterns: Sequence[str], hashes: Hashes, sees: Callable[[str], bool] = lambda _: True
+) -> dict[str, str]:
+    """Content hashes of the project's own files that the patterns name, by their paths in the project.
+
+    Args:
+        sees: Whether a run sees a file where it lies.
+
+    Raises:
+        BadSettings: One of them, by name, cannot be read.
+    """
+    found = {}
+    for pattern in patterns:
+        parts = [part for part in pattern.split("/") if part not in ("", ".")]
+        for path in _expand(root, "", parts):
+            if path in found or not sees(path):
+                continue
+            try:
+                found[path] = hashes.content(root / path)
+            except OSError as error:
+                if error.errno == 0:
+                    continue  # a FIFO or socket
+                raise refuse(
+                    f"{shown(path)} is sealed and cannot be read ({error.strerror}): make it readable, "
+                    "or take it out of `sealed` under [rules] in seedproof.toml."
+                ) from error
+    return {shown(path): blob for path, blob in found.items()}
+
+
+def sealed_in_snapshot(files: Sequence[File], prefix: str, patterns: Sequence[str]) -> dict[str, str]:
+    """The same of the files of a snapshot."""
+    if not patterns:
+        return {}
+    inside = ((Selection(prefix).in_project(file.path), file.blob) for file in files if file.path.startswith(prefix))
+    return {shown(path): blob for path, blob in inside if any(matches(path, pattern) for pattern in patterns)}
+
+
+def _expand(root: Path, below: str, parts: Sequence[str]) -> Iterator[str]:
+    """The files that a pattern names; of a folder that it names, all files below."""
+    if not parts:
+        yield from _files(root, below)
+        return
+    first, *rest = parts
+    if first == "**":
+        yield from _expand(root, below, rest)
+        if not rest:
+            return
+        for name in _names(root / below):
+            if (root / below / name).is_dir() and not (root / below / name).is_symlink():
+                yield from _expand(root, f"{below}{name}/", parts)
+    elif "*" in first or "?" in first:
+        for name in _names(root / below):
+            if re.fullmatch(segment(first), name, re.DOTALL):
+                yield from _expand(root, f"{below}{name}/", rest)
+    elif os.path.lexists(root / below / first):
+        yield from _expand(root, f"{below}{first}/", rest)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if name not in _NOT_SEALED)
+    except OSError:
+        return []
+
+
+def _files(root: Path, below: str) -> Iterator[str]:
+    name = below.rstrip("/")
+    if not (root / name).is_dir():
+        yield name
+        return
+    for parent, folders, names in os.walk(root / name):
+        folders[:] = sorted(one for one in folders if one not in _NOT_SEALED)
+        for one in sorted(names):
+            yield os.path.relpath(os.path.join(parent, one), root)

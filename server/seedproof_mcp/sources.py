@@ -1,0 +1,65 @@
+"""Texts of code that is trained in place, kept so that a later difference has lines."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from seedproof_mcp import disk, state_folder
+from seedproof_mcp.identity import File, blob_of
+from seedproof_mcp.in_place import SOURCE_BYTES, manifest_text
+from seedproof_mcp.paths import ProjectPaths
+
+__all__ = ["Sources"]
+
+
+class Sources:
+    """The texts of one project, by git's hash of their content."""
+
+    def __init__(self, paths: ProjectPaths, top: Path) -> None:
+        """Open them.
+
+        Args:
+            top: What the paths of files start from.
+        """
+        self._paths = paths
+        self._top = top
+
+    def keep(self, sha256: str, files: Sequence[File]) -> None:
+        """Keep a code's list of files, and the texts among them that lie there as they were.
+
+        Raises:
+            OSError: Something cannot be written.
+        """
+        manifest = self._paths.code_files(sha256)
+        if manifest.exists():
+            return
+        state_folder.prepare(self._paths)
+        disk.make_folder(self._paths.code)
+        for file in files:
+            if not self._paths.source(file.blob).exists() and (content := self._live(file)) is not None:
+                disk.write_expendable(self._paths.source(file.blob), content)
+        # Last, and for good: where it is, all that could be kept is there.
+        disk.write_atomic(manifest, manifest_text(files))
+
+    def text(self, file: File) -> bytes | None:
+        """The content of a file; None if nobody kept it, and for one that is no text."""
+        try:
+            kept = self._paths.source(file.blob).read_bytes()
+        except OSError:
+            return self._live(file)
+        # Written without a sync: after a crash it may be a part of itself.
+        return kept if blob_of(kept) == file.blob else self._live(file)
+
+    def _live(self, file: File) -> bytes | None:
+        """The text of a file as it lies there, if it is still that one, and a source."""
+        path = self._top / file.path
+        try:
+            if file.mode == "120000":
+                content = os.fsencode(os.readlink(path))
+            elif path.stat().st_size > SOURCE_BYTES:
+                return None
+            else:
+                content = path.read_bytes()
+        except OSError:
+            return None
+        return content if blob_of(content) == file.blob and b"\0" not in content else None

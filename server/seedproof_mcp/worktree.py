@@ -1,0 +1,135 @@
+"""Checks snapshots out: one working tree each, with links to what the project has and git ignores."""
+
+import os
+import stat
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
+
+from seedproof_mcp import disk, state_folder
+from seedproof_mcp.git import Git, GitFailed, Repository
+from seedproof_mcp.identity import Selection, matches
+from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.snapshot import ignored
+
+__all__ = ["check_out", "is_linked", "linked_names", "remove"]
+
+# Caches of another folder's sources, and what is Seedproof's own.
+_NEVER_LINKED = frozenset({".seedproof", "__pycache__"})
+
+
+def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_linked: Sequence[str]) -> Path:
+    """The working tree of a snapshot, made if it is missing or no longer what the snapshot holds.
+
+    Raises:
+        GitFailed: The snapshot is not there, or git cannot check it out.
+        OSError: The folder cannot be written.
+    """
+    tree = paths.worktree(commit)
+    added = _added(tree, commit)
+    if added is None:
+        remove(repository, tree)
+        state_folder.prepare(paths)
+        disk.make_folder(paths.worktrees)
+        # Twice: the place may be registered already, and even locked, for a folder that is gone.
+        repository.git()("worktree", "add", "--force", "--force", "--detach", str(tree), commit)
+    disk.make_folder(tree / repository.prefix)
+    # Made now, or the first run would make its own, which no other run sees.
+    if not os.path.lexists(paths.checkpoints):
+        disk.make_folder(paths.checkpoints)
+    names = linked_names(paths, repository, not_linked)
+    _unlink(repository, tree, set(added or ()) - set(names))
+    _link(repository, tree, names)
+    return tree
+
+
+def remove(repository: Repository, tree: Path) -> int:
+    """Remove a working tree and its entry in the repository's list; the freed bytes.
+
+    Raises:
+        OSError: A file cannot be deleted.
+    """
+    freed = disk.remove_tree(tree) if os.path.lexists(tree) else 0
+    # By name: `git worktree prune` would also forget the user's own ones on a disk that is not mounted now.
+    if str(tree) in _registered(repository):
+        repository.git()("worktree", "remove", "--force", "--force", str(tree), allowed=(0, 128))
+    return freed
+
+
+def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequence[str]) -> list[str]:
+    """The ignored files and folders that a snapshot reaches through links, from the repository's top on."""
+    selection = Selection(repository.prefix)
+    names = [name.rstrip("/") for name in ignored(repository)]
+    found = [
+        name
+        for name in names
+        if _NEVER_LINKED.isdisjoint(PurePosixPath(name).parts)
+        and not name.endswith((".pyc", ".pyo"))
+        and not any(matches(selection.in_project(name), pattern) for pattern in not_linked)
+    ]
+    checkpoints = f"{repository.prefix}checkpoints"
+    if checkpoints not in found and paths.checkpoints.is_dir():
+        found.append(checkpoints)
+    return found
+
+
+def is_linked(path: str, linked: Sequence[str]) -> bool:
+    """Whether a path of the repository is reached through one of the links."""
+    return any(path == name or path.startswith(f"{name}/") for name in linked)
+
+
+def _registered(repository: Repository) -> set[str]:
+    said = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
+    return {line.removeprefix("worktree ") for line in os.fsdecode(said.out).splitlines()}
+
+
+def _added(tree: Path, commit: str) -> list[str] | None:
+    """What lies in a snapshot's working tree besides the snapshot: links, and what runs left.
+
+    None unless the folder is that snapshot's working tree, unchanged, and nobody has put a source beside it.
+    """
+    if not tree.is_dir():
+        return None
+    git = Git(tree)
+    try:
+        where = git("rev-parse", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD").text()
+        # A folder whose link to git was deleted is a part of the user's own working tree.
+        if where != f"{tree.resolve()}\n{commit}\nHEAD":
+            return None
+        seen = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching").names()
+    except GitFailed:
+        return None
+    return None if any(_is_damage(tree, line) for line in seen) else [line[3:] for line in seen]
+
+
+def _is_damage(tree: Path, line: str) -> bool:
+    kind, path = line[:2], line[3:]
+    return kind not in ("??", "!!") or (path.endswith(".py") and not (tree / path).is_symlink())
+
+
+def _unlink(repository: Repository, tree: Path, names: Collection[str]) -> None:
+    """Remove links to what is gone, or no longer ignored, or no longer to be reached."""
+    for name in names:
+        place = tree / name
+        if place.is_symlink() and os.readlink(place) == str(repository.top / name):
+            disk.remove_file(place)
+
+
+def _link(repository: Repository, tree: Path, names: Sequence[str]) -> None:
+    for name in names:
+        place, target = tree / name, repository.top / name
+        if os.path.lexists(place) or not _is_real_below(tree, place.parent):
+            continue
+        disk.make_folder(place.parent)
+        disk.make_link(place, str(target))
+
+
+def _is_real_below(tree: Path, folder: Path) -> bool:
+    """Whether a folder of the working tree is, or can become, one of its own: no link leads out of it."""
+    while folder != tree:
+        try:
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                return False
+        except FileNotFoundError:
+            pass
+        folder = folder.parent
+    return True
