@@ -29,7 +29,7 @@ from seedproof_mcp import complaint, disk, outputs
 from seedproof_mcp.config import Config, load_config, present_limits
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.fingerprint import fingerprint, interpreter, training_environment
+from seedproof_mcp.fingerprint import interpreter, present_load, started_fields, training_environment
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths, RunPaths
 from seedproof_mcp.supervise import sweep
@@ -204,7 +204,7 @@ class Conductor:
             argv=list(argv),
             output_dir=folder,
             timeout_s=limit_s,
-            fingerprint=fingerprint(self._paths, config, python, env),
+            **started_fields(writer.state.environments, self._paths, config, python, env),
         )
         return True
 
@@ -272,6 +272,7 @@ class Conductor:
             "start_text": _read_start(folder.log, rules),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
+            "load": present_load(),
             **({"slept_s": result["slept_s"]} if result.get("slept_s") else {}),
             **self._output(run),
         }
