@@ -16,7 +16,7 @@ import pytest
 from seedproof.declaration import RunRequest
 from seedproof.errors import Refusal
 from seedproof.values import Role
-from seedproof_mcp import conductor, disk, fingerprint
+from seedproof_mcp import conductor, disk, environment
 from seedproof_mcp.engines import local
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.ledger import Ledger
@@ -195,7 +195,7 @@ def take_through(machine: Machine, project: Path, reopens: bool) -> Study:
 def disturbed(at: int, kind: str, reopens: bool) -> tuple[Machine, dict[str, Any]]:
     """One study with a failure, held to the promises; its outcome."""
     machine = Machine(at, kind)
-    fingerprint._answers.clear()
+    environment._answers.clear()
     with a_project() as project:
         study = take_through(machine, project, reopens)
         check_reports(project)

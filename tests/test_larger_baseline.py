@@ -131,7 +131,7 @@ NOT_TAKEN: dict[str, tuple[str, str, str | None]] = {
     "another interpreter": (
         f'{SEVEN}[settings]\npython = "/usr/bin/python9"\n',
         "",
-        "takes over nothing: seed 42 ran with another interpreter, packages_sha256",
+        "takes over nothing: seed 42 ran with another environment_sha256, interpreter, packages_sha256",
     ),
     "another rule differs": (f"{SEVEN}winner_sigma = 3.0\n", "", None),
     "the present seeds do not come first": (SEVEN.replace("42, 137", "137, 42"), "", None),

@@ -27,7 +27,7 @@ KEYS = {
     "compare": {
         *("experiment", "headline", "verdict", "reason", "metric", "direction", "delta", "improvement_sigma"),
         *("change_percent", "cohens_d", "effect_size", "significant", "baseline_metrics", "experiment_metrics"),
-        *("wall_time_change_percent", "evidence", "campaign", "confirmation", "paragraph"),
+        *("wall_time_change_percent", "evidence", "campaign", "confirmation", "paragraph", "accepted"),
     },
     "write_report": {"path", "sha256", "headline", "verdict", "figures", "removed", "freed_bytes"},
     "list_experiments": {"generation", "total", "judged", "running", "queued", "campaign", "experiments"},

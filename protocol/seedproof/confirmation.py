@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from seedproof.comparability import wall_time_withheld
 from seedproof.design import ConfirmLook, Step, confirm_look, step_attempts
 from seedproof.distributions import t_quantile
 from seedproof.rules import Rules
@@ -102,10 +103,11 @@ def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
     """Paired over the seeds, on logarithms: the change is a ratio, and each pair saw the same conditions.
 
     Of runs that all came to their end: one that failed or diverged may have been short for that.
+    None also where they were not all on one known host, or device, threads or load differ between the sides.
     """
-    runs = [run for pair in pairs for run in (pair.control, pair.experiment)]
-    hosts = {None if run is None else run.host for run in runs}
-    if len(hosts) != 1 or None in hosts or not all(run and run.wall_time_s for run in runs):
+    sides = [[pair.control for pair in pairs], [pair.experiment for pair in pairs]]
+    controls, experiments = ([run for run in side if run and run.host and run.wall_time_s] for side in sides)
+    if min(len(controls), len(experiments)) < len(pairs) or wall_time_withheld(controls, experiments) is not None:
         return None
     control = {pair.seed: math.log(_seconds(pair.control)) for pair in pairs}
     experiment = {pair.seed: math.log(_seconds(pair.experiment)) for pair in pairs}

@@ -198,6 +198,8 @@ class State:
     active: dict[str, None] = field(default_factory=dict)
     reports: dict[str, Record] = field(default_factory=dict)
     owned_folders: dict[str, str] = field(default_factory=dict)
+    environments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By its hash, each environment that a run was carried out in: interpreter, packages and devices."""
     began: str | None = None
     failures_in_row: int = 0
     largest_output_bytes: int = 0
@@ -368,13 +370,18 @@ class State:
     def _on_run_started(self, record: Record) -> None:
         run = self._active_run(record)
         folder = record["output_dir"]
+        surroundings = record.get("fingerprint", {})
+        name = surroundings.get("environment_sha256")
+        if record.get("environment") is not None:  # with the first run that has it
+            self.environments[name] = dict(record["environment"])
         self.runs[run.run_id] = replace(
             run,
             state=RunState.RUNNING,
             argv=tuple(record["argv"]),
             output_dir=folder,
             started=record["time"],
-            surroundings=record.get("fingerprint", {}),
+            surroundings=surroundings,
+            environment=self.environments.get(name, {}),
         )
         self.owned_folders[folder] = run.run_id
         self._touch_owner(run)

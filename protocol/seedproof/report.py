@@ -7,6 +7,7 @@ from typing import Any
 
 from seedproof.campaign import Campaign
 from seedproof.command import training_argv
+from seedproof.comparability import comparability_notices
 from seedproof.confirmation import pairs_of
 from seedproof.controls_said import code_lines, identity
 from seedproof.evidence import Evidence, as_document
@@ -267,9 +268,10 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
 
 def _notices(arms: Sequence[Arm], baseline: Baseline) -> list[str]:
     notices = [notice for arm in arms for notice in arm_notices(arm, baseline.rules, baseline.std)]
+    notices += comparability_notices(*arms)
     if not notices:
         return []
-    return ["## Notices", "", *(f"- {notice.message}" for notice in notices), ""]
+    return ["## Notices", "", *(f"- {one_line(notice.message)}" for notice in notices), ""]
 
 
 def _machine_readable(document: dict[str, Any]) -> list[str]:
@@ -312,6 +314,7 @@ def _comparison_document(
         "improvement_sigma": comparison.improvement_sigma,
         "cohens_d": comparison.cohens_d,
         "wall_time_change_percent": comparison.wall_time_change_percent,
+        "accepted": [asdict(one) for one in comparison.accepted],
         "experiment_per_seed": _arm_document(comparison.arm, rules),
         "evidence": None if evidence is None else asdict(evidence),
         "campaign": None if campaign is None else as_document(campaign),

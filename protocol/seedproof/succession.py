@@ -12,9 +12,9 @@ from seedproof.values import Run
 
 __all__ = ["Succession", "succession"]
 
-# A slot is a place in a queue: it changes neither values nor, by itself, wall times. Snapshots of the same code differ
-# by their notes, and the load by the hour.
-_IRRELEVANT = frozenset({"slot", "snapshot", "load"})
+# A slot is a place in a queue: it changes neither values nor, by itself, wall times. The load is never the same twice.
+# A snapshot also holds files that cannot change a run; the hash of the code says whether those that can are the same.
+_IRRELEVANT = frozenset({"slot", "load", "snapshot"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from seedproof.comparability import wall_time_withheld
 from seedproof.log import escape_hidden
 from seedproof.prose import Digits
 from seedproof.rules import Rules
@@ -41,8 +42,10 @@ def test_table(comparison: Comparison) -> list[str]:
     """Cohen's d of each metric, its class, and the rule that decides."""
     rules = comparison.baseline.rules
     lines = ["| Metric | Cohen's d | Effect Size | Significant? |", "| --- | --- | --- | --- |"]
+    withheld = _withheld(comparison) is not None
     for name in metric_names(rules):
-        d = None if comparison.delta is None else _d(comparison, name)
+        is_silent = comparison.delta is None or (withheld and name == "wall_time_s")
+        d = None if is_silent else _d(comparison, name)
         size = "-" if d is None else effect_size(d)
         lines.append(f"| {name} | {'-' if d is None else f'{d:.2f}'} | {size} | {_significant(comparison, name)} |")
     return lines
@@ -71,11 +74,19 @@ def wall_clock_table(comparison: Comparison) -> list[str]:
     cells = ["-" if mean is None else f"{mean:.2f} s" for mean in means]
     change = percent_change(means[0], means[1]) if means[0] is not None and means[1] is not None else None
     delta = "-" if change is None else f"changed by {change:+.1f} % (separate blocks of runs, not tested)"
+    withheld = _withheld(comparison)
+    if withheld is not None:
+        delta = f"withheld: {one_line(withheld)}"
     return [
         "| | Baseline Mean | Experiment Mean | Delta |",
         "| --- | --- | --- | --- |",
         f"| wall_time_s | {cells[0]} | {cells[1]} | {delta} |",
     ]
+
+
+def _withheld(comparison: Comparison) -> str | None:
+    """Why nothing may be said of the two arms' wall times."""
+    return wall_time_withheld(comparison.baseline.arm.counted.values(), comparison.arm.counted.values())
 
 
 def one_line(text: str) -> str:

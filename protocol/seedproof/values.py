@@ -15,6 +15,8 @@ __all__ = [
     "Comparison",
     "Confirmation",
     "ConfirmationState",
+    "Difference",
+    "DifferenceKind",
     "MetricValue",
     "Notice",
     "Pair",
@@ -78,6 +80,20 @@ class Notice:
     """One sentence, with numbers."""
 
 
+DifferenceKind = Literal["packages", "device"]
+"""`packages`: names and versions, the interpreter's among them. `device`: GPU, driver and CUDA, else the CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something besides the experiment in which the runs behind a verdict differ."""
+
+    kind: DifferenceKind
+    """What kind of thing."""
+    words: str
+    """What it was and what it is, such as `torch 2.12.0 → 2.13.0`."""
+
+
 @dataclass(frozen=True, slots=True)
 class MetricValue:
     """One metric as a run printed it."""
@@ -136,6 +152,8 @@ class Run:
     """When its end was written down, by the same clock."""
     surroundings: Mapping[str, Any] = field(default_factory=dict)
     """What it was carried out with: the fingerprint in the ledger."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Interpreter, packages and devices that the fingerprint names by their hash; empty where none were recorded."""
     slept_s: float = 0.0
     """Seconds that the machine slept during the run; the wall time does not hold them."""
     repeats: bool = False
@@ -342,6 +360,8 @@ class Comparison:
     significant: bool | None
     """Whether the means lie at least `winner_sigma` apart."""
     wall_time_change_percent: float | None
-    """Change of the mean wall time; separate blocks of runs, not tested."""
+    """Change of the mean wall time; separate blocks of runs, not tested. None also where it would mean nothing."""
     confirmation: Confirmation | None = None
     """What fresh seeds say of a WINNER; None for the other verdicts."""
+    accepted: tuple[Difference, ...] = ()
+    """What differs besides the experiment, and was accepted by the settings when the verdict was given."""

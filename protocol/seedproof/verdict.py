@@ -3,22 +3,31 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seedproof.comparability import wall_time_withheld
 from seedproof.confirmation import confirm
 from seedproof.design import TIE, Look, next_look
 from seedproof.errors import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
 from seedproof.rules import Rules
 from seedproof.sequential import FUTILITY_P, decide, look_p, sequential_alpha
 from seedproof.stats import cohens_d, effect_size, percent_change, summarize
-from seedproof.values import Arm, Baseline, Comparison, Confirmation, Verdict
+from seedproof.values import Arm, Baseline, Comparison, Confirmation, Difference, Verdict
 
 __all__ = ["judge"]
 
 
-def judge(baseline: Baseline, arm: Arm, confirmation: Confirmation | None = None) -> Comparison:
+def judge(
+    baseline: Baseline,
+    arm: Arm,
+    confirmation: Confirmation | None = None,
+    accepted: tuple[Difference, ...] = (),
+) -> Comparison:
     """The protocol's verdict; a pure function of the runs.
 
     Args:
+        baseline: What the experiment is compared with.
+        arm: The experiment.
         confirmation: What the fresh seeds were found to say, as it was written down; evaluated here if None.
+        accepted: What differs besides the experiment, and is accepted; the headline says so.
 
     Raises:
         ArmFailed: A seed failed for good.
@@ -27,9 +36,9 @@ def judge(baseline: Baseline, arm: Arm, confirmation: Confirmation | None = None
     """
     look = next_look(arm, baseline, baseline.rules)
     if look.diverged:
-        return _diverged(baseline, arm, look)
+        return _diverged(baseline, arm, look, accepted)
     _require_complete(baseline, arm, look)
-    return _compare(baseline, arm, confirmation)
+    return _compare(baseline, arm, confirmation, accepted)
 
 
 def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
@@ -54,14 +63,14 @@ def _listed(seeds: tuple[int, ...]) -> str:
     return ", ".join(str(seed) for seed in seeds)
 
 
-def _diverged(baseline: Baseline, arm: Arm, look: Look) -> Comparison:
+def _diverged(baseline: Baseline, arm: Arm, look: Look, accepted: tuple[Difference, ...]) -> Comparison:
     seeds = f"{len(look.diverged)} of {len(arm.counted)} seeds"
     metric = baseline.rules.metric.name
     return Comparison(
         baseline=baseline,
         arm=arm,
         verdict=Verdict.LOSER,
-        headline=f"LOSER (diverged: {seeds})",
+        headline=f"LOSER{_brackets(f'diverged: {seeds}', *_accepted(accepted))}",
         reason=f"The last {metric} of seed {_listed(look.diverged)} is not finite; a diverged seed decides.",
         delta=None,
         improvement_sigma=None,
@@ -70,10 +79,11 @@ def _diverged(baseline: Baseline, arm: Arm, look: Look) -> Comparison:
         effect_size=None,
         significant=None,
         wall_time_change_percent=None,
+        accepted=accepted,
     )
 
 
-def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None) -> Comparison:
+def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None, accepted: tuple[Difference, ...]) -> Comparison:
     rules = baseline.rules
     exp = list(arm.finite(rules.metric.name).values())
     delta = summarize(exp).mean - baseline.mean
@@ -86,7 +96,7 @@ def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None) -> Compari
         baseline=baseline,
         arm=arm,
         verdict=ruling.verdict,
-        headline=_headline(ruling, sigma, rules, confirmation),
+        headline=_headline(ruling, sigma, rules, confirmation, accepted),
         reason=ruling.reason,
         delta=delta,
         improvement_sigma=sigma,
@@ -96,6 +106,7 @@ def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None) -> Compari
         significant=abs(sigma) >= rules.winner_sigma - TIE,
         wall_time_change_percent=_wall_time_change(baseline, arm),
         confirmation=confirmation,
+        accepted=accepted,
     )
 
 
@@ -151,18 +162,36 @@ _CONFIRMED = {
 }
 
 
-def _headline(ruling: _Ruling, sigma: float, rules: Rules, confirmation: Confirmation | None) -> str:
+def _headline(
+    ruling: _Ruling,
+    sigma: float,
+    rules: Rules,
+    confirmation: Confirmation | None,
+    accepted: tuple[Difference, ...],
+) -> str:
     side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
     tail = ""
     if ruling.verdict is Verdict.NEUTRAL and not ruling.by and sigma:
         tail = ", suggestive but inconclusive" if sigma >= rules.suggestive_sigma - TIE else ", noise"
-    words = ""
+    words = []
     if confirmation is not None:
-        words = f" ({_CONFIRMED[confirmation.state].format(n=len(rules.confirm_seeds))})"
+        words.append(_CONFIRMED[confirmation.state].format(n=len(rules.confirm_seeds)))
         time = confirmation.wall_time
         if time is not None and time.claim == "slowdown":
             tail = f"; slower by {time.change_percent:.1f} % in alternated runs"
-    return f"{ruling.verdict}{ruling.by}{words}: {_distance(sigma, rules)} sigma{side}{tail}"
+    brackets = _brackets(*words, *_accepted(accepted))
+    return f"{ruling.verdict}{ruling.by}{brackets}: {_distance(sigma, rules)} sigma{side}{tail}"
+
+
+def _brackets(*words: str) -> str:
+    """What qualifies a verdict, behind its word; empty where nothing does."""
+    return f" ({'; '.join(words)})" if words else ""
+
+
+def _accepted(accepted: tuple[Difference, ...]) -> list[str]:
+    """What differs although it should not, by kind: no headline without it."""
+    kinds = list(dict.fromkeys(one.kind for one in accepted))
+    return [f"accepted: other {' and '.join(kinds)}"] if kinds else []
 
 
 def _word(sigma: float, threshold: float) -> Verdict:
@@ -194,6 +223,8 @@ def _reason(verdict: Verdict, sigma: float, suggestive: bool, rules: Rules) -> s
 
 
 def _wall_time_change(baseline: Baseline, arm: Arm) -> float | None:
+    if wall_time_withheld(baseline.arm.counted.values(), arm.counted.values()) is not None:
+        return None
     base = list(baseline.arm.finite("wall_time_s").values())
     exp = list(arm.finite("wall_time_s").values())
     return percent_change(summarize(base).mean, summarize(exp).mean) if base and exp else None

@@ -3,10 +3,11 @@
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from seedproof.acceptance import accepted_differences, runs_behind, written_acceptance
 from seedproof.campaign import campaign_at_verdict, campaign_since
 from seedproof.confirmation import pairs_of
 from seedproof.control import control_look
@@ -38,11 +39,17 @@ from seedproof_mcp.views import establish, said_beside, written_confirmation
 __all__ = ["Archive", "judge_experiment", "unverified_report"]
 
 
-def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
+def judge_experiment(state: State, rules: Rules, name: str, accept: Collection[str] = ()) -> Comparison:
     """The verdict on an experiment of the present generation.
 
+    Args:
+        state: What the ledger says.
+        rules: The present ones.
+        name: The experiment.
+        accept: The kinds of differences besides the experiment that the settings accept.
+
     Raises:
-        Refusal: The baseline or the experiment is not complete, with the next call.
+        Refusal: The baseline or the experiment is not complete, or they cannot be compared, with the next call.
     """
     baseline = present_baseline(state, rules)
     check_name(name)
@@ -52,8 +59,9 @@ def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
     arm = state.experiment_arm(experiment)
     if control_look(baseline, arm).state == "failed":
         raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
+    accepted = accepted_differences(baseline, experiment, arm, accept)
     try:
-        return judge(baseline, arm, written_confirmation(experiment))
+        return judge(baseline, arm, written_confirmation(experiment), accepted)
     except Refusal as refusal:
         refusal.next_call = experiment_next(state, experiment, baseline)
         raise
@@ -88,12 +96,12 @@ class Archive:
         self._paths = paths
         self._ledger = ledger
 
-    def issue_verdict(self, writer: Writer, rules: Rules, name: str) -> Comparison:
+    def issue_verdict(self, writer: Writer, rules: Rules, name: str, accept: Collection[str]) -> Comparison:
         """The verdict, written down once for each state of the arm."""
-        comparison = judge_experiment(writer.state, rules, name)
+        comparison = judge_experiment(writer.state, rules, name, accept)
         experiment = writer.state.generations[-1].experiments[name]
         issued = experiment.verdict
-        runs = _runs_behind(comparison)
+        runs = runs_behind(comparison.arm, rules)
         if issued is None or issued["runs"] != runs:
             confirmation = comparison.confirmation
             writer.append(
@@ -109,17 +117,20 @@ class Archive:
                 evidence=as_document(weigh(comparison)),
                 campaign=as_document(campaign_at_verdict(writer.state, experiment, str(comparison.verdict))),
                 confirmation=None if confirmation is None else asdict(confirmation),
+                accepted=[asdict(one) for one in comparison.accepted],
                 on_head=writer.state.head_label,
             )
         return comparison
 
-    def record_report(self, writer: Writer, rules: Rules, name: str | None) -> tuple[Record, list[Notice]]:
+    def record_report(
+        self, writer: Writer, rules: Rules, name: str | None, accept: Collection[str]
+    ) -> tuple[Record, list[Notice]]:
         """The record of the report; a new one where attempts have ended since the last. And what was moved for it.
 
         The record comes before the file: a crash in between leaves a report that can be made again,
         never one that no record vouches for.
         """
-        comparison = None if name is None else self.issue_verdict(writer, rules, name)
+        comparison = None if name is None else self.issue_verdict(writer, rules, name, accept)
         state = writer.state
         generation = state.generations[-1]
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
@@ -209,14 +220,6 @@ def _not_removed(folders: list[str]) -> list[Notice]:
     return [Notice("not_removed", text)]
 
 
-def _runs_behind(comparison: Comparison) -> list[str]:
-    """The runs that a verdict rests on: a confirmation counts once all of its runs have ended."""
-    runs = [run.run_id for run in comparison.arm.counted.values()]
-    if comparison.confirmation is not None and comparison.confirmation.state != "open":
-        runs += [run.run_id for run in comparison.arm.fresh]
-    return sorted(runs)
-
-
 def _has_hash(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
@@ -229,7 +232,8 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     if name is None:
         return baseline_report(baseline, facts, figure), baseline_figure(baseline)
     experiment = generation.experiments[name]
-    comparison = judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
+    confirmation, accepted = written_confirmation(experiment), written_acceptance(experiment)
+    comparison = judge(baseline, state.experiment_arm(experiment), confirmation, accepted)
     evidence, counted = said_beside(experiment)
     # As of the report's own record: other experiments may have been declared since the verdict.
     counted = None if counted is None else campaign_since(state, experiment)

@@ -12,7 +12,8 @@ from seedproof.rules import Rules
 from seedproof.values import Role, Run
 
 from seedproof_mcp.config import Config
-from seedproof_mcp.fingerprint import import_path, interpreter
+from seedproof_mcp.environment import import_path
+from seedproof_mcp.fingerprint import interpreter, training_environment
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.workspace import Workspace
 
@@ -57,9 +58,16 @@ class Bench:
         if code is None:
             return Place(self._paths.root, None, self._paths.root, flags)
         self._require(state, run, code)
-        python = interpreter(self._paths, self._config.settings)
-        environment = self._workspace.environment(code, import_path(python) if code.held == "snapshot" else ())
-        return Place(self._paths.root, code, self._workspace.working_directory(code), flags, environment)
+        place = self._workspace.working_directory(code)
+        return Place(self._paths.root, code, place, flags, self._environment(code))
+
+    def _environment(self, code: Code) -> Mapping[str, str]:
+        if code.held == "in-place":
+            return {}
+        settings = self._config.settings
+        python = interpreter(self._paths, settings)
+        found = import_path(python, training_environment(settings), self._paths.root)
+        return self._workspace.environment(code, found)
 
     def created(self, state: State, run: Run) -> list[str]:
         """Files that are in the project now and were not in the run's code, where that is held in place."""

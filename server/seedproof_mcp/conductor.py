@@ -31,7 +31,7 @@ from seedproof_mcp.bench import Bench
 from seedproof_mcp.config import Config, load_config, present_limits
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.fingerprint import fingerprint, interpreter, training_environment
+from seedproof_mcp.fingerprint import interpreter, present_load, started_fields, training_environment
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths, RunPaths
 from seedproof_mcp.supervise import sweep
@@ -199,7 +199,7 @@ class Conductor:
             return False
         python = interpreter(self._paths, config.settings)
         argv = training_argv(config.rules, python, run.seed, place.flags, place.output_argument(folder))
-        env = {**training_environment(config.settings), **place.environment}
+        env = training_environment(config.settings)
         run_paths = self._paths.run(run.run_id)
         disk.make_folder(run_paths.folder)
         limit_s = _time_limit(writer.state, config, run)
@@ -207,7 +207,7 @@ class Conductor:
             "run_id": run.run_id,
             "argv": argv,
             "cwd": str(place.working_directory),
-            "env": env,
+            "env": {**env, **place.environment},
             "timeout_s": limit_s,
             "grace_s": config.settings.grace_s,
             "slot": config.settings.slot,
@@ -221,7 +221,7 @@ class Conductor:
             argv=list(argv),
             output_dir=folder,
             timeout_s=limit_s,
-            fingerprint=fingerprint(self._paths, config, python, env, place.code),
+            **started_fields(writer.state.environments, self._paths, config, python, env, place.code),
         )
         return True
 
@@ -288,6 +288,7 @@ class Conductor:
             "start_text": _read_start(folder.log, rules),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
+            "load": present_load(),
             **({"slept_s": result["slept_s"]} if result.get("slept_s") else {}),
             **self._created(run),
             **self._output(run),

@@ -5,13 +5,14 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seedproof.errors import BadSettings, NextCall
 from seedproof.limits import GIGABYTE, Limits
 from seedproof.patterns import PRESETS
 from seedproof.rules import Rules
+from seedproof.values import DifferenceKind
 
 from seedproof_mcp import disk
 from seedproof_mcp.paths import ProjectPaths
@@ -96,10 +97,17 @@ class Settings(BaseModel):
     """More files that cannot change a run, as patterns of paths; a change of them changes no code identity."""
     not_linked: list[str] = Field(default_factory=list)
     """Ignored files and folders of the project that a snapshot does not reach, as patterns of paths."""
-    accept_differences: list[Literal["packages", "device"]] | bool = Field(default_factory=list)
+    accept_differences: list[DifferenceKind] | bool = Field(default_factory=list)
     """What may differ between arms that are compared all the same; true: all of it. Every headline says so."""
     engine: Literal["local"] = "local"
     """Where runs are placed."""
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """The kinds of differences that `accept_differences` names."""
+        if isinstance(self.accept_differences, bool):
+            return frozenset(get_args(DifferenceKind)) if self.accept_differences else frozenset()
+        return frozenset(self.accept_differences)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,32 +5,30 @@ import os
 import platform
 import shutil
 import socket
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
 from seedproof.code import Code
+from seedproof.comparability import DEVICE_VARIABLES, THREAD_VARIABLES
 
-from seedproof_mcp import disk
 from seedproof_mcp.config import Config, Settings
+from seedproof_mcp.environment import environment, environment_sha256, packages_sha256
 from seedproof_mcp.paths import ProjectPaths
 
-__all__ = ["fingerprint", "interpreter", "present_fingerprint", "training_environment"]
+__all__ = [
+    "fingerprint",
+    "interpreter",
+    "present_fingerprint",
+    "present_load",
+    "present_surroundings",
+    "started_fields",
+    "training_environment",
+]
 
-# An interpreter answers in 20 ms; one that takes this long is none.
-ASK_S = 10.0
 _NO_CODE = frozenset({"checkpoints", "node_modules", "__pycache__"})
 # Values of these may be recorded: they change numbers or wall time and hold no secret.
-RECORDED_VALUES = (
-    "CUDA_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "PYTHONHASHSEED",
-    "PYTHONPATH",
-)
+RECORDED_VALUES = (*DEVICE_VARIABLES, *THREAD_VARIABLES, "PYTHONHASHSEED", "PYTHONPATH")
 
 
 def interpreter(paths: ProjectPaths, settings: Settings) -> str:
@@ -59,24 +57,82 @@ def present_fingerprint(paths: ProjectPaths, config: Config, code: Code | None =
     return fingerprint(paths, config, interpreter(paths, settings), training_environment(settings), code)
 
 
+def present_surroundings(paths: ProjectPaths, config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run that started now is set beside others by: recorded variables, and its environment."""
+    env = training_environment(config.settings)
+    recorded = {"env": {name: env[name] for name in RECORDED_VALUES if name in env}}
+    return recorded, environment(interpreter(paths, config.settings), env, paths.root)
+
+
 def fingerprint(
     paths: ProjectPaths, config: Config, python: str, env: Mapping[str, str], code: Code | None = None
 ) -> dict[str, Any]:
-    """What is recorded of a run's surroundings; names of added variables, values of few."""
-    settings = config.settings
+    """What is recorded of a run's surroundings; names of added variables, values of few.
+
+    Args:
+        paths: The project.
+        config: Its settings.
+        python: The interpreter of the training.
+        env: The complete environment of the training, with the project's own PYTHONPATH.
+        code: What it is trained with; the project's Python files are hashed if None.
+    """
+    return _fingerprint(paths, config, python, env, code, environment(python, env, paths.root))
+
+
+def started_fields(
+    known: Container[str],
+    paths: ProjectPaths,
+    config: Config,
+    python: str,
+    env: Mapping[str, str],
+    code: Code | None = None,
+) -> dict[str, Any]:
+    """The fields of a `run_started` record on surroundings: an environment is written out by the first run that has it.
+
+    Args:
+        known: Hashes of the environments that the ledger has.
+        paths: As of `fingerprint`, like the others.
+    """
+    document = environment(python, env, paths.root)
+    fields = _fingerprint(paths, config, python, env, code, document)
+    written_out = {} if fields["environment_sha256"] in known else {"environment": document}
+    return {"fingerprint": fields, **written_out}
+
+
+def present_load() -> float | None:
+    """The machine's load average over the last minute; None where the system has none."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (OSError, AttributeError):
+        return None
+
+
+def _fingerprint(
+    paths: ProjectPaths,
+    config: Config,
+    python: str,
+    env: Mapping[str, str],
+    code: Code | None,
+    document: Mapping[str, Any],
+) -> dict[str, Any]:
     inside = python.startswith(f"{paths.root}/")
     return {
-        "code_sha256": _code_sha256(paths.root) if code is None else code.sha256,
-        "snapshot": None if code is None else code.snapshot,
-        "packages_sha256": _packages_sha256(python),
+        **({"code_sha256": _code_sha256(paths.root)} if code is None else _code_fields(code)),
+        "packages_sha256": packages_sha256(document),
+        "environment_sha256": environment_sha256(document),
         "interpreter": os.path.relpath(python, paths.root) if inside else python,
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
-        "slot": settings.slot,
-        "env_names": sorted(settings.env),
+        "load": present_load(),
+        "slot": config.settings.slot,
+        "env_names": sorted(config.settings.env),
         "env": {name: env[name] for name in RECORDED_VALUES if name in env},
     }
+
+
+def _code_fields(code: Code) -> dict[str, Any]:
+    return {"code_sha256": code.sha256, "snapshot": code.snapshot}
 
 
 def _code_sha256(root: Path) -> str:
@@ -97,43 +153,3 @@ def _add(digest: Any, root: Path, path: Path) -> None:
     except OSError:
         content = b"unreadable"
     digest.update(os.fsencode(path.relative_to(root)) + b"\0" + hashlib.sha256(content).digest())
-
-
-def _packages_sha256(python: str) -> str | None:
-    """Hash of the names and versions of the packages of an interpreter; None if they cannot be found."""
-    places = _package_folders(python)
-    names = {entry.name for place in places for entry in Path(place).glob("*.*-info")}
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest() if places else None
-
-
-# What interpreters of this process have answered; one that could not answer is asked again.
-_answers: dict[str, tuple[str, ...]] = {}
-
-
-def _package_folders(python: str) -> tuple[str, ...]:
-    """Where an interpreter finds its packages, as it says itself: a path may be that of a wrapper."""
-    if python not in _answers:
-        found = _ask_for_package_folders(python)
-        if not found:
-            return ()
-        _answers[python] = found
-    return _answers[python]
-
-
-def _ask_for_package_folders(python: str) -> tuple[str, ...]:
-    ask = [python, "-c", "import sys; print(*(p for p in sys.path if p.endswith('-packages')), sep='\\n')"]
-    try:
-        process = disk.spawn(ask, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        said, _ = process.communicate(timeout=ASK_S)
-    except (OSError, ValueError):
-        return ()
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return ()
-    return tuple(os.fsdecode(said).splitlines()) if process.returncode == 0 else ()
-
-
-def import_path(python: str) -> tuple[str, ...]:
-    """STUB"""
-    return ()

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seedproof.declaration import RunRequest
+from seedproof.acceptance import check_now
+from seedproof.declaration import Admission, RunRequest
 from seedproof.errors import (
     WHERE_WE_STAND,
     BadArguments,
@@ -35,6 +36,7 @@ from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
+from seedproof_mcp.fingerprint import present_surroundings
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.observe import Observer
 from seedproof_mcp.overview import baseline_status, experiment_list
@@ -154,11 +156,13 @@ class Lab:
             # Refused requests must leave no trace, not even an empty state folder.
             with _writing():
                 seen = self._seen()
-                admit(seen, config.rules, request, site.at(seen))
+                first = admit(seen, config.rules, request, site.at(seen))
+                self._require_comparable(seen, first, config)
             self._require_script(config.rules)
             with _writing(), self._ledger.writing() as writer:
                 newest = self._observer.as_seen(writer.state)
                 admission = admit(newest, config.rules, request, site.at(newest))
+                self._require_comparable(newest, admission, config)
                 for kind, fields in admission.records:
                     site.keep(fields)
                     writer.append(kind, **fields)
@@ -245,6 +249,10 @@ class Lab:
                 NextCall("check_baseline", "Shows where the protocol stands once the script is there."),
             )
 
+    def _require_comparable(self, state: State, admission: Admission, config: Config) -> None:
+        """Refuse runs that would be carried out with other packages, or on another device, than the baseline's."""
+        check_now(state, admission.records, config.settings.accepted, lambda: present_surroundings(self.paths, config))
+
     # --- judging ------------------------------------------------------------------------------
 
     def compare(self, name: str) -> ComparisonResult:
@@ -255,9 +263,9 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            judge_experiment(self._seen(), config.rules, name)
+            judge_experiment(self._seen(), config.rules, name, config.settings.accepted)
             with _writing(), self._ledger.writing() as writer:
-                comparison = self._archive.issue_verdict(writer, config.rules, name)
+                comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
             return comparison_result(self._ledger.state, comparison)
 
     # --- reporting ----------------------------------------------------------------------------
@@ -272,19 +280,19 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            self._require_reportable(self._seen(), config.rules, name)
+            self._require_reportable(self._seen(), config, name)
             with _writing(), self._ledger.writing() as writer:
-                record, moved = self._archive.record_report(writer, config.rules, name)
+                record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
                 self._archive.restore(record)
                 removed, freed, left = self._archive.clean_up(writer, name)
                 self._ledger.write_mirror()
             return self._report_result(record, config.rules, removed, freed, [*moved, *left])
 
-    def _require_reportable(self, state: State, rules: Rules, name: str | None) -> None:
+    def _require_reportable(self, state: State, config: Config, name: str | None) -> None:
         if name is None:
-            present_baseline(state, rules)
+            present_baseline(state, config.rules)
         else:
-            judge_experiment(state, rules, name)
+            judge_experiment(state, config.rules, name, config.settings.accepted)
 
     def _report_result(
         self, record: Record, rules: Rules, removed: list[str], freed: int, notices: list[Notice]

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 
+from seedproof.comparability import place_notices
 from seedproof.controls_said import control_notices
 from seedproof.design import next_look
 from seedproof.events import State
@@ -135,13 +136,16 @@ class Observer:
 
     def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
         if run.experiment is None:
-            found = arm_notices(state.baseline_arm(run.generation), rules, None)
+            base = state.baseline_arm(run.generation)
+            found = [*arm_notices(base, rules, None), *place_notices(base)]
             return [*_baseline_void(state, rules, run), *found, *unverified_report(self._paths, state, rules)]
         experiment = state.generations[run.generation - 1].experiments[run.experiment]
         arm = state.experiment_arm(experiment)
         ended = arm_ended(next_look(arm, establish(state, run.generation), rules))
         failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
-        return [*failed, *control_notices(establish(state, run.generation), arm), *arm_notices(arm, rules, None)]
+        beside = place_notices(state.baseline_arm(run.generation), arm)
+        controls = control_notices(establish(state, run.generation), arm)
+        return [*failed, *controls, *arm_notices(arm, rules, None), *beside]
 
     def _tail(self, run: Run) -> str | None:
         if run.state not in _TAILED:

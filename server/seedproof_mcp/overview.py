@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from seedproof.campaign import adjusted_stored, campaign
+from seedproof.comparability import place_notices
 from seedproof.events import State
 from seedproof.notices import arm_notices
 from seedproof.phases import baseline_next, baseline_phase, campaign_next, present_baseline
@@ -41,7 +42,7 @@ def baseline_status(state: State, rules: Rules, unverified: Iterable[Notice]) ->
         metrics=summaries(phase.arm, rules),
         report_path=str(report["path"]) if report else None,
         ledger_head=state.head_label,
-        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *unverified]),
+        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *unverified]),
         next=Follow.of(baseline_next(state, rules)),
     )
 

@@ -7,7 +7,7 @@ from seedproof.campaign import Campaign
 from seedproof.errors import NextCall
 from seedproof.evidence import Evidence
 from seedproof.prose import tried_line
-from seedproof.values import Confirmation, Notice
+from seedproof.values import Confirmation, Difference, Notice
 
 __all__ = [
     "ArmSummary",
@@ -224,6 +224,7 @@ class ComparisonResult(Result):
     evidence: Evidence | None
     campaign: Campaign | None
     confirmation: Confirmation | None
+    accepted: list[Difference]
     paragraph: str | None
     headline: str
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
 from seedproof.campaign import Campaign, Key
+from seedproof.comparability import comparability_notices
 from seedproof.control import Control
 from seedproof.design import Look, confirm_look, next_look
 from seedproof.errors import BaselineRefusal, NextCall
@@ -268,10 +269,14 @@ def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
         evidence=evidence,
         campaign=counted,
         confirmation=comparison.confirmation,
+        accepted=list(comparison.accepted),
         paragraph=None if evidence is None else paragraph(comparison, evidence, counted),
         ledger_head=state.head_label,
         notices=notice_results(
-            [notice for one in (baseline.arm, arm) for notice in arm_notices(one, rules, baseline.std)]
+            [
+                *(notice for one in (baseline.arm, arm) for notice in arm_notices(one, rules, baseline.std)),
+                *comparability_notices(baseline.arm, arm),
+            ]
         ),
         next=Follow.of(experiment_next(state, experiment, baseline)),
     )
