@@ -57,13 +57,9 @@ def test_gc_frees_what_the_present_generation_does_not_need(tmp_path: Path, caps
     shown = said(capsys, folder)
     kinds = [line.split(" ")[0] for line in shown.splitlines()[:5]]
     assert kinds == ["snapshot", "snapshot", "checked", "checked", "difference"]
-        "difference"
-    ]
     assert "1 code in use.\nRemove it with `seedproof gc --yes`.\n" in shown
     assert workspace(folder).is_kept(first) and workspace(folder).is_kept(old)
-    assert (
-        said(capsys, folder, "--yes").splitlines()[-1].startswith("Freed 0.0 MB, and 0.0 MB with git")
-    )
+    assert said(capsys, folder, "--yes").splitlines()[-1].startswith("Freed 0.0 MB, and 0.0 MB with git")
     assert said(capsys, folder) == "Nothing to free; 1 code in use.\n"
     git(folder, "gc", "-q", "--prune=now")
     space = workspace(folder)

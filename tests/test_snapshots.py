@@ -397,7 +397,7 @@ def test_modules_come_from_the_snapshot_also_where_the_project_is_installed_edit
     write(repository, {".gitignore": ".venv/\n"})
     space = workspace(repository, env={"PYTHONPATH": "/elsewhere"})
     code = space.take()
-    here = space.working_directory(code)
+    here = ProjectPaths(repository).worktree(str(code.snapshot))
     write(repository, {"src/pkg/__init__.py": "WHERE = 'project'\n", "flat/__init__.py": "WHERE = 'project'\n"})
     search = ["", str(repository / "src"), "/usr/lib/python3", str(site), "/elsewhere", str(repository / "gone")]
     found = space.environment(code, search)

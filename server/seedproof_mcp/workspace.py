@@ -180,12 +180,17 @@ class Workspace:
 
         Args:
             python_path: Where the user's Python looks for modules.
+
+        Raises:
+            SnapshotMissing, BadSettings, OSError: As `working_directory`.
         """
         if code.snapshot is None:
             return {}
-        top = self._needed_repository(code).top
+        top, tree = self._needed_repository(code).top, self._paths.worktree(code.snapshot)
+        if not tree.is_dir():
+            self.working_directory(code)  # which tells what of the search path the snapshot has
         present = self._settings.env.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
-        found = import_roots.python_path(top, self._paths.worktree(code.snapshot), python_path, present)
+        found = import_roots.python_path(top, tree, python_path, present)
         return {} if found is None else {"PYTHONPATH": found}
 
     # --- tidying ------------------------------------------------------------------------------
