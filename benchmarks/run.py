@@ -11,6 +11,7 @@ import log_reading
 import memory
 import protocol_loop
 import run_overhead
+import snapshot
 import startup
 import stdio_calls
 import training_output
@@ -26,6 +27,7 @@ BENCHMARKS = (
     training_output,
     large_ledger,
     evidence,
+    snapshot,
 )
 
 

@@ -360,7 +360,7 @@ async def test_a_call_waits_no_longer_than_asked_reports_progress_and_names_the_
         told.append((progress, message))
 
     async with quick_tools(project, engine) as call:
-        await call.client.call_tool("run_seed", {"wait_s": 0.3}, progress_callback=note)
+        await call.client.call_tool("run_seed", {"wait_s": 1.5}, progress_callback=note)
         answer = await call("run_seed", wait_s=0)
     assert (answer.data["state"], answer.next) == ("running", "run_seed(seed=42, attempt=1)")
     assert (answer.data["step"], answer.data["metrics"]) == (100, {"val_loss": pytest.approx(3.998559, abs=0.01)})

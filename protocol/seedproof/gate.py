@@ -50,7 +50,7 @@ from seedproof.phases import (
 )
 from seedproof.rules import Rules
 from seedproof.site import Site
-from seedproof.succession import succession
+from seedproof.succession import Succession, succession
 from seedproof.values import Arm, Baseline, Role, Run, RunState
 
 __all__ = ["Admission", "admit", "still_due"]
@@ -164,7 +164,9 @@ def _admit_baseline(state: State, rules: Rules, request: RunRequest, site: Site)
     starts = number == 0 or request.new_baseline is not None
     if starts and not _joins_generation(state, rules, request):
         number += 1
-        heritage, code = succession(state, rules, site.surroundings()), site.code()
+        # The first generation has nothing to take over, so nobody needs to ask the interpreter.
+        heritage = succession(state, rules, site.surroundings()) if state.generation else Succession()
+        code = site.code()
         fields = {
             "generation": number,
             "rules": rules.document(),

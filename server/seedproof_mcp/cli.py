@@ -89,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     stop.add_argument("--reason", required=True)
     resume = add("resume", _resume, "say that you have looked at a row of failures; experiments may be declared again")
     resume.add_argument("--reason", required=True, help="what was wrong; printed by whoever reads the ledger")
+    gc = add("gc", _gc, "show what snapshots have left behind that no arm needs any more")
+    gc.add_argument("--yes", action="store_true", help="remove it")
     demo = add("demo", _demo, "watch the protocol on a small real language model")
     demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
     return parser
@@ -271,6 +273,16 @@ def _follow(lab: "Lab", run_id: str) -> "RunResult":
             total = None if seen.eta_s is None else elapsed + seen.eta_s
             bar.update(task, completed=elapsed, total=total, description=f"{run_id}: {seen.progress()}")
             time.sleep(POLL_S)
+
+
+def _gc(options: argparse.Namespace) -> int:
+    from seedproof_mcp.garbage import find, free
+
+    lab = _lab(options)
+    found = free(lab.paths) if options.yes else find(lab.paths)
+    for line in found.lines():
+        print(line)
+    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -22,6 +22,9 @@ _CONFIG = (
     ("core.logAllRefUpdates", "false"),
     ("commit.gpgSign", "false"),
     ("gc.auto", "0"),
+    # What a record of the ledger names is on the disk before it; in one go, where the system can.
+    ("core.fsync", "loose-object,reference"),
+    ("core.fsyncMethod", "batch"),
     ("maintenance.auto", "false"),
     ("i18n.commitEncoding", "UTF-8"),
     ("advice.detachedHead", "false"),

@@ -13,7 +13,7 @@ from seedproof_mcp import disk, state_folder
 from seedproof_mcp.git import GitFailed, Repository
 from seedproof_mcp.identity import File, Selection, blob_of, shown
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.snapshot import refuse
+from seedproof_mcp.snapshot import refuse, refuse_closed_folders
 
 __all__ = ["SOURCE_BYTES", "Hashes", "list_in_place", "manifest_text", "names_in_place", "read_manifest"]
 
@@ -137,13 +137,13 @@ def _names(root: Path, repository: Repository | None) -> Iterator[str]:
         yield from _walk(root, "")
         return
     own = f"{repository.prefix}checkpoints"
+    arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "-x", ".seedproof/")
     try:
-        names = repository.git()(
-            *("ls-files", "-z", "--cached", "--others", "--exclude-standard", "-x", ".seedproof/")
-        ).names()
+        said = repository.git()(*arguments)
     except GitFailed as failure:
         raise refuse(f"git cannot list the project's files: {failure.words}.") from failure
-    for name in dict.fromkeys(names):  # a file with conflicts is there three times
+    refuse_closed_folders(said)
+    for name in dict.fromkeys(said.names()):  # a file with conflicts is there three times
         if name == own or name.startswith(f"{own}/"):
             continue
         if (repository.top / name).is_dir() and not (repository.top / name).is_symlink():

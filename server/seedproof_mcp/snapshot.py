@@ -11,10 +11,10 @@ from pathlib import Path
 from seedproof.errors import BadSettings, NextCall
 
 from seedproof_mcp import disk
-from seedproof_mcp.git import Git, GitFailed, Repository
+from seedproof_mcp.git import Git, GitFailed, GitSaid, Repository
 from seedproof_mcp.identity import File, is_result, shown
 
-__all__ = ["ignored", "list_files", "refuse", "take_snapshot"]
+__all__ = ["ignored", "list_files", "refuse", "refuse_closed_folders", "take_snapshot"]
 
 _LINK, _SUBMODULE = "120000", "160000"
 # GitHub takes no larger file: what is larger is data, and would stay in the repository's folder.
@@ -123,9 +123,7 @@ def _look(git: Git, repository: Repository) -> _Seen:
     said = git(
         *("ls-files", "-z", "-t", "--unmerged", "--others", "--exclude-standard"), "-x", ".seedproof/", "-x", own
     )
-    closed = re.search(r"could not open directory '(.*?)/?': (.*)", said.errors)
-    if closed:
-        raise refuse(_cannot_be_read(closed[1], closed[2]))
+    refuse_closed_folders(said)
     untracked, conflicts = [], []
     for line in said.names():
         tag, rest = line[0], line[2:]
@@ -134,6 +132,17 @@ def _look(git: Git, repository: Repository) -> _Seen:
         else:
             conflicts.append(rest.split("\t", 1)[1])
     return _Seen(untracked, conflicts)
+
+
+def refuse_closed_folders(said: GitSaid) -> None:
+    """What git passes over with a warning, when it lists untracked files, is refused.
+
+    Raises:
+        BadSettings: A folder, by name, that cannot be read.
+    """
+    closed = re.search(r"could not open directory '(.*?)/?': (.*)", said.errors)
+    if closed:
+        raise refuse(_cannot_be_read(closed[1], closed[2]))
 
 
 def _escaped(path: str) -> str:

@@ -4,12 +4,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from seedproof.code import Code
+
 from seedproof_mcp import disk, state_folder
+from seedproof_mcp.diffs import Texts, plain_texts
+from seedproof_mcp.git import Git
 from seedproof_mcp.identity import File, blob_of
 from seedproof_mcp.in_place import SOURCE_BYTES, manifest_text
 from seedproof_mcp.paths import ProjectPaths
 
-__all__ = ["Sources"]
+__all__ = ["Sources", "texts_between"]
 
 
 class Sources:
@@ -63,3 +67,23 @@ class Sources:
         except OSError:
             return None
         return content if blob_of(content) == file.blob and b"\0" not in content else None
+
+
+def texts_between(
+    sources: Sources, git: Git | None, old: tuple[Code, Sequence[File]], new: tuple[Code, Sequence[File]]
+) -> Texts:
+    """The difference between two codes of which git holds one at most.
+
+    Raises:
+        GitFailed: A text is not in the repository.
+    """
+
+    def texts(code: Code, files: Sequence[File], others: set[File]) -> dict[str, bytes | None]:
+        return {file.path: text(code, file) for file in files if file not in others}
+
+    def text(code: Code, file: File) -> bytes | None:
+        if code.snapshot is None or git is None:
+            return sources.text(file)
+        return git("cat-file", "blob", file.blob).out
+
+    return plain_texts(texts(*old, set(new[1])), texts(*new, set(old[1])))

@@ -17,7 +17,7 @@ from seedproof_mcp.leftovers import Leftover
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.sealed import sealed_here, sealed_in_snapshot
 from seedproof_mcp.snapshot import IN_PLACE, list_files, refuse, take_snapshot
-from seedproof_mcp.sources import Sources
+from seedproof_mcp.sources import Sources, texts_between
 
 __all__ = ["Leftover", "Workspace"]
 
@@ -103,7 +103,8 @@ class Workspace:
             if old.snapshot is not None and new.snapshot is not None:
                 texts = diffs.git_texts(self._needed_repository(new).git(), old.snapshot, new.snapshot)
             else:
-                texts = self._texts_in_place(old, before, new, after)
+                git = None if old.held == new.held else self._needed_repository(new if new.snapshot else old).git()
+                texts = texts_between(self._sources(), git, (old, before), (new, after))
             return diffs.change_between(self._paths, before, after, new.sha256, texts)
         except GitFailed as failure:
             raise self._missing_or(old, failure) from failure
@@ -180,12 +181,17 @@ class Workspace:
 
         Args:
             python_path: Where the user's Python looks for modules.
+
+        Raises:
+            SnapshotMissing, BadSettings, OSError: As `working_directory`.
         """
         if code.snapshot is None:
             return {}
-        top = self._needed_repository(code).top
+        top, tree = self._needed_repository(code).top, self._paths.worktree(code.snapshot)
+        if not tree.is_dir():
+            self.working_directory(code)  # which tells what of the search path the snapshot has
         present = self._settings.env.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
-        found = import_roots.python_path(top, self._paths.worktree(code.snapshot), python_path, present)
+        found = import_roots.python_path(top, tree, python_path, present)
         return {} if found is None else {"PYTHONPATH": found}
 
     # --- tidying ------------------------------------------------------------------------------
@@ -284,20 +290,6 @@ class Workspace:
     def _sources(self) -> Sources:
         repository = self._repository()
         return Sources(self._paths, self._paths.root if repository is None else repository.top)
-
-    def _texts_in_place(self, old: Code, before: Sequence[File], new: Code, after: Sequence[File]) -> diffs.Texts:
-        """The difference where git holds one of the codes at most."""
-        ours, theirs, sources = {*before}, {*after}, self._sources()
-
-        def text(code: Code, file: File) -> bytes | None:
-            if code.snapshot is None:
-                return sources.text(file)
-            return self._needed_repository(code).git()("cat-file", "blob", file.blob).out
-
-        return diffs.plain_texts(
-            {file.path: text(old, file) for file in before if file not in theirs},
-            {file.path: text(new, file) for file in after if file not in ours},
-        )
 
 
 def _missing(message: str) -> SnapshotMissing:

@@ -1,0 +1,91 @@
+"""Which codes a ledger still needs, and what may go besides them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from seedproof.code import Code
+from seedproof.events import State
+
+from seedproof_mcp.config import load_config
+from seedproof_mcp.ledger import Ledger
+from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.workspace import Leftover, Workspace
+
+__all__ = ["Garbage", "find", "free", "needed_codes"]
+
+_WORDS = {"snapshot": "snapshot", "worktree": "checked out", "diff": "difference", "code": "kept source"}
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What no arm needs any more."""
+
+    leftovers: tuple[Leftover, ...]
+    """One by one."""
+    needed: int
+    """How many different codes are needed."""
+    is_running: bool
+    """Whether runs are queued or training, so that the codes of all generations count as needed."""
+    freed_bytes: int | None
+    """What is free now; None if nothing was removed."""
+
+    def lines(self) -> Iterator[str]:
+        """All of it, for a person."""
+        for one in self.leftovers:
+            yield f"{_WORDS[one.kind]} {one.name}: {_size(one.size_bytes)}"
+        if self.is_running:
+            yield "Runs are queued or training: whatever any generation was trained with is kept."
+        now = sum(one.size_bytes for one in self.leftovers if one.kind != "snapshot")
+        later = sum(one.size_bytes for one in self.leftovers if one.kind == "snapshot")
+        codes = f"{self.needed} code{'' if self.needed == 1 else 's'} in use"
+        if not self.leftovers:
+            yield f"Nothing to free; {codes}."
+        elif self.freed_bytes is None:
+            yield f"Would free {_size(now)}, and {_size(later)} with git's next `git gc`; {codes}."
+            yield "Remove it with `seedproof gc --yes`."
+        else:
+            yield f"Freed {_size(self.freed_bytes)}, and {_size(later)} with git's next `git gc`; {codes}."
+
+
+def needed_codes(state: State) -> list[Code]:
+    """What runs may still be trained with: the present generation's codes, or all while anything is queued or runs."""
+    generations = state.generations if state.active else state.generations[-1:]
+    codes = [generation.code for generation in generations]
+    codes += [experiment.code for generation in generations for experiment in generation.experiments.values()]
+    return [code for code in codes if code is not None]
+
+
+def find(paths: ProjectPaths) -> Garbage:
+    """What could be removed.
+
+    Raises:
+        Refusal: The ledger or the settings cannot be read, or git refuses.
+    """
+    return _found(paths, Ledger(paths).refresh())[1]
+
+
+def free(paths: ProjectPaths) -> Garbage:
+    """Remove it.
+
+    Raises:
+        Refusal: The ledger or the settings cannot be read, or git refuses.
+        OSError: Something cannot be removed.
+    """
+    if not paths.state.exists():
+        return find(paths)
+    # Under the lock in which a request keeps its code and writes it down: what is kept then is not taken away here.
+    with Ledger(paths).writing() as writer:
+        space, found = _found(paths, writer.state)
+        freed = space.release(found.leftovers)
+    return Garbage(found.leftovers, found.needed, found.is_running, freed)
+
+
+def _found(paths: ProjectPaths, state: State) -> tuple[Workspace, Garbage]:
+    space = Workspace(paths, load_config(paths.settings).settings)
+    needed = needed_codes(state)
+    leftovers = tuple(space.unneeded(needed))
+    return space, Garbage(leftovers, len({code.sha256 for code in needed}), bool(state.active), None)
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
