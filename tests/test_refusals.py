@@ -14,6 +14,7 @@ import pytest
 from seedproof.errors import NextCall, Refusal
 
 from tests.conftest import FAKE, Answer, Caller
+from tests.fake_python import trained_with
 from tests.in_process import InProcessEngine, Training, quick_tools, train
 
 pytestmark = pytest.mark.anyio
@@ -43,8 +44,8 @@ class Manoeuvre:
     """Something an over-eager agent does; what it is told stands beside it in REFUSALS."""
 
     call: Call
-    first: Deed = nothing
-    before: Sequence[Call] = ()
+    before: Sequence[Call | Deed] = ()
+    """Calls, and what happens in the project between them."""
     trains: Callable[[Sequence[str]], Training] = train
     held: bool = False
     spoil: Deed = nothing
@@ -62,6 +63,19 @@ FAR = declare("far", "--shift", "-0.1", queue_all=True)
 
 def settings(text: str) -> Deed:
     return lambda project: (project / "seedproof.toml").write_text(text) and None
+
+
+def moves_to(gpu: str) -> Deed:
+    """Trained on a machine with this GPU."""
+    return trained_with(gpus=[gpu])
+
+
+def accepting(project: Path) -> None:
+    (project / "seedproof.toml").write_text('[settings]\npython = "tools/python"\naccept_differences = true\n')
+
+
+def without_accepting(project: Path) -> None:
+    (project / "seedproof.toml").write_text('[settings]\npython = "tools/python"\n')
 
 
 def without_settings(project: Path) -> None:
@@ -1246,8 +1260,7 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         {
             "a gentler evaluation between two seeds": Manoeuvre(
                 run(experiment="near", seed=512),
-                first=sealed,
-                before=(BASELINE, NEAR),
+                before=(sealed, BASELINE, NEAR),
                 spoil=gentler,
                 mend=sealed,
             ),
@@ -1406,6 +1419,38 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
+        (
+            "not_comparable: a run that starts now would differ from the baseline's in device (GPU NVIDIA A100 → "
+            "NVIDIA H100). Bring back what the baseline had, begin a new baseline, or set "
+            'accept_differences = ["device"] in [settings] of seedproof.toml, which the headline will say. '
+            "Next: run_seed(new_baseline=…)"
+        ),
+        {
+            "an experiment on another machine": Manoeuvre(
+                FAR, before=(moves_to("NVIDIA A100"), BASELINE), spoil=moves_to("NVIDIA H100")
+            ),
+        },
+    ),
+    (
+        (
+            "not_comparable: the runs of far and its baseline differ in device (GPU NVIDIA A100 → NVIDIA H100). Bring "
+            'back what the baseline had, begin a new baseline, or set accept_differences = ["device"] in [settings] '
+            "of seedproof.toml, which the headline will say. Next: run_seed(new_baseline=…)"
+        ),
+        {
+            "a verdict on runs of two machines": Manoeuvre(
+                compare("far"),
+                before=(moves_to("NVIDIA A100"), BASELINE, moves_to("NVIDIA H100"), accepting, FAR),
+                spoil=without_accepting,
+            ),
+            "a report on runs of two machines": Manoeuvre(
+                ("write_report", {"experiment": "far"}),
+                before=(moves_to("NVIDIA A100"), BASELINE, moves_to("NVIDIA H100"), accepting, FAR),
+                spoil=without_accepting,
+            ),
+        },
+    ),
+    (
         ("internal_error: an unexpected error; the server's stderr has the details. Next: check_baseline()"),
         {
             "an engine that breaks": Manoeuvre(run(), trains=breaks_the_engine),
@@ -1424,9 +1469,11 @@ def engine_of(manoeuvre: Manoeuvre) -> InProcessEngine:
 
 async def refused(call: Caller, manoeuvre: Manoeuvre, project: Path) -> Answer:
     """Do what leads there, then the manoeuvre itself."""
-    manoeuvre.first(project)
-    for tool, arguments in manoeuvre.before:
-        answer = await call(tool, **arguments)
+    for step in manoeuvre.before:
+        if callable(step):
+            step(project)
+            continue
+        answer = await call(step[0], **step[1])
         assert not answer.is_error, answer.text
     manoeuvre.spoil(project)
     tool, arguments = manoeuvre.call

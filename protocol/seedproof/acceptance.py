@@ -72,7 +72,7 @@ def _require_accepted(said: str, found: Sequence[Difference], kinds: Collection[
     what = " and ".join(f"{kind} ({'; '.join(one.words for one in barred if one.kind == kind)})" for kind in named)
     setting = ", ".join(f'"{kind}"' for kind in named)
     raise NotComparable(
-        f"{said} {what}. Bring back what the baseline had, begin a new one, "
+        f"{said} {what}. Bring back what the baseline had, begin a new baseline, "
         f"or set accept_differences = [{setting}] in [settings] of seedproof.toml, which the headline will say.",
         new_baseline_call(),
     )

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 from seedproof.campaign import Campaign
+from seedproof.comparability import differences
 from seedproof.evidence import Evidence, as_document
+from seedproof.phases import establish_baseline
 from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import MetricRule, Rules
-from seedproof.values import Arm, Baseline, Comparison, Role
+from seedproof.values import Arm, Baseline, Comparison, Role, Run
 from seedproof.verdict import judge
 from seedproof.weighing import weigh
 
@@ -77,7 +79,26 @@ def confirmed(*losses: float, slower: float = 0.0) -> Arm:
     return replace(winner, fresh=tuple(fresh))
 
 
+def on(run: Run, gpu: str, torch: str, **more: object) -> Run:
+    """The run with a place: a GPU, a version of torch, and what else its fingerprint holds."""
+    packages = {"numpy": "2.4.6", "torch": torch}
+    place = {"implementation": "cpython", "version": "3.12.1", "packages": packages, "torch": torch, "cuda": "12.8"}
+    surroundings = {"host": "lab-1", "cpu_count": 8, "load": 0.5, "env": {}, **more}
+    return replace(run, environment={**place, "gpus": [gpu], "driver": "550.54"}, surroundings=surroundings)
+
+
+def moved() -> Comparison:
+    """A WINNER measured with another torch, on another GPU and host than its baseline: accepted by the settings."""
+    base, exp = baseline(), arm(4.01, 4.02, 4.0)
+    runs = tuple(on(run, "NVIDIA A100", "2.12.0") for run in base.arm.runs)
+    base = establish_baseline(replace(base.arm, runs=runs), RULES)
+    more = {"host": "lab-2", "load": 9.0, "env": {"OMP_NUM_THREADS": "4", "PYTHONPATH": "/home/me/lib"}}
+    exp = replace(exp, runs=tuple(on(run, "NVIDIA H100", "2.13.0", **more) for run in exp.runs))
+    return judge(base, exp, accepted=differences(base.arm, exp))
+
+
 REPORTS = {
+    "winner_accepted_elsewhere": lambda: report_of(moved()),
     "baseline": lambda: baseline_report(baseline(), FACTS, "figure.svg"),
     "baseline_generation_3": lambda: baseline_report(baseline(TUNED), LATER, "figure.svg"),
     "baseline_maximize": lambda: baseline_report(
