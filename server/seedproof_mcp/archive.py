@@ -83,6 +83,8 @@ class Archive:
     def __init__(self, paths: ProjectPaths, ledger: Ledger) -> None:
         self._paths = paths
         self._ledger = ledger
+        self._drawn: tuple[str, str, str] | None = None
+        """The hash of the record that was written last, its report's text and its figure."""
 
     def issue_verdict(self, writer: Writer, rules: Rules, name: str) -> Comparison:
         """The verdict, written down once for each state of the arm."""
@@ -145,6 +147,7 @@ class Archive:
             figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
             report_format=REPORT_FORMAT,
         )
+        self._drawn = (record["hash"], text, drawing)
         return record, notices
 
     def _move_aside(self, path: Path) -> Notice:
@@ -167,13 +170,18 @@ class Archive:
         wanted |= dict(zip(record["figures"], record.get("figure_sha256", ()), strict=False))
         if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in wanted.items()):
             return
-        state = self._ledger.state_at(record["at_seq"])
         disk.make_folder(path.parent)
         figure = path.with_suffix(".svg")
-        text, drawing = _render(state, state.generations[record["generation"] - 1], record["experiment"], figure.name)
+        text, drawing = self._text_and_figure(record, figure.name)
         # The figure first: a report never shows a figure that is not there.
         disk.write_atomic(figure, drawing.encode())
         disk.write_atomic(path, text.encode())
+
+    def _text_and_figure(self, record: Record, figure: str) -> tuple[str, str]:
+        if self._drawn is not None and self._drawn[0] == record["hash"]:
+            return self._drawn[1:]
+        state = self._ledger.state_at(record["at_seq"])
+        return _render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
 
     def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int, list[Notice]]:
         """Remove the checkpoint folders of the arm that this ledger owns; names, bytes, and what was left."""
