@@ -35,6 +35,7 @@ from tests.promises import (
     check_files,
     check_ledger,
     check_reports,
+    check_written,
     outcome_of,
     processes_of,
     records_of,
@@ -198,6 +199,7 @@ def disturbed(at: int, kind: str, reopens: bool) -> tuple[Machine, dict[str, Any
     fingerprint._answers.clear()
     with a_project() as project:
         study = take_through(machine, project, reopens)
+        check_written(project)
         check_reports(project)
         check_files(project)
         records = records_of(project)

@@ -236,6 +236,11 @@ class State:
         """The present generation, or None."""
         return self.generations[-1] if self.generations else None
 
+    @property
+    def newest_report(self) -> Record | None:
+        """The record of the report that was written last, or None."""
+        return next(reversed(self.reports.values()), None)
+
     def rules_of(self, number: int) -> Rules:
         """The rules of a generation."""
         return self.generations[number - 1].parsed_rules()

@@ -34,7 +34,7 @@ from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.views import establish, said_beside, written_confirmation
 
-__all__ = ["Archive", "judge_experiment", "unverified_report"]
+__all__ = ["Archive", "judge_experiment", "require_reportable", "unverified_report"]
 
 
 def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
@@ -53,6 +53,18 @@ def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
     except Refusal as refusal:
         refusal.next_call = experiment_next(state, experiment, baseline)
         raise
+
+
+def require_reportable(state: State, rules: Rules, name: str | None) -> None:
+    """Let nothing through of which no report could be written.
+
+    Raises:
+        Refusal: As for `compare`; for the baseline while it is not complete.
+    """
+    if name is None:
+        present_baseline(state, rules)
+    else:
+        judge_experiment(state, rules, name)
 
 
 def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
@@ -182,6 +194,25 @@ class Archive:
             return self._drawn[1:]
         state = self._ledger.state_at(record["at_seq"])
         return _render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
+
+    def unfinished(self, state: State, rules: Rules) -> NextCall | None:
+        """The call that finishes the newest report where its writing was cut short, or its file is gone; else None.
+
+        Whoever writes holds the ledger's lock, so no more than one can be unfinished. A file that somebody changed
+        is left to who changed it.
+        """
+        record = state.newest_report
+        if record is None or record["generation"] != len(state.generations):
+            return None
+        files = (self._paths.root / name for name in (record["path"], *record["figures"]))
+        if self._ledger.is_report_mirrored() and all(map(os.path.lexists, files)):
+            return None
+        try:
+            require_reportable(state, rules, record["experiment"])
+        except Refusal:
+            return None
+        arguments = {} if record["experiment"] is None else {"experiment": record["experiment"]}
+        return NextCall("write_report", "Finishes the newest report: its file or its mirror is not there.", arguments)
 
     def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int, list[Notice]]:
         """Remove the checkpoint folders of the arm that this ledger owns; names, bytes, and what was left."""

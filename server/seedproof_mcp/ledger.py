@@ -45,6 +45,8 @@ class Ledger:
         self._offset = 0
         self._seen: tuple[int, ...] | None = None
         self._is_of_mirror = False
+        self._report_end = 0
+        """Where the record of the newest report ends."""
 
     def refresh(self) -> State:
         """Read what has been appended since the last call.
@@ -103,6 +105,10 @@ class Ledger:
             disk.write_atomic(self._paths.mirror_attributes, f"{self._paths.mirror.name} -text\n".encode())
         disk.write_atomic(self._paths.mirror, data[: self._offset])
         self._mirror_seen = _signature(self._paths.mirror)
+
+    def is_report_mirrored(self) -> bool:
+        """Whether the mirror holds the record of the newest report: it is the last thing that writing a report does."""
+        return _size(self._paths.mirror) >= self._report_end
 
     def _prepare_folder(self) -> None:
         disk.make_folder(self._paths.state)
@@ -164,7 +170,13 @@ class Ledger:
             if path != self._paths.mirror:
                 raise
             raise self._told_of_mirror(damage, line.endswith(b"\r")) from None
-        self._offset += len(line) + 1
+        self._advance(len(line) + 1)
+
+    def _advance(self, length: int) -> None:
+        """A record of so many bytes has been taken into account."""
+        self._offset += length
+        if self.state.newest_report is not None and self.state.newest_report["seq"] == self.state.seq:
+            self._report_end = self._offset
 
     def _told_of_mirror(self, damage: LedgerDamaged, is_crlf: bool) -> LedgerDamaged:
         """The damage, where the mirror was read because it knows more than the ledger, or is all there is."""
@@ -203,7 +215,7 @@ class Ledger:
 
     def _note(self, record: Record, line: bytes) -> None:
         self.state.apply(record)
-        self._offset += len(line)
+        self._advance(len(line))
 
     # --- the mirror ---------------------------------------------------------------------------
 
