@@ -24,6 +24,7 @@ KEPT = {
     "checkpoints/mine/notes.txt": "do not delete",
     "checkpoints/exp_hot_1M_seed42_old/model.bin": "do not delete either",
     "docs/research/notes.md": "my own notes",
+    "docs/research/.seedproof-draft.tmp": "not one of ours",
 }
 FOREIGN_REPORT = f"docs/research/experiment_{EXPERIMENT}_1M.md"
 Call = tuple[str, dict[str, Any]]
@@ -125,6 +126,7 @@ def check_files(project: Path) -> None:
     check_checkpoints(project)
     conductor.main([str(project)])
     assert complaint.read(ProjectPaths(project)) is None, "what the last conductor complained of, the next takes back"
+    assert [path.name for path in project.rglob("*.tmp")] == [".seedproof-draft.tmp"], "what was cut short is tidied up"
 
 
 def processes_of(folder: Path) -> dict[int, bytes]:

@@ -146,6 +146,8 @@ class Conductor:
         with self._ledger.writing() as writer:
             if writer.state.active:
                 return False
+            # Both locks are held, and with them the right to write there.
+            disk.remove_leftovers(self._paths.state)
             lock.release()
             return True
 
@@ -248,6 +250,7 @@ class Conductor:
     def _interrupt(self, run: Run, reason: str) -> None:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
+                self._tidy(run)
                 writer.append("run_interrupted", run_id=run.run_id, reason=reason, **self._output(run))
 
     def _finish(self, run: Run, folder: RunPaths) -> None:
@@ -282,7 +285,12 @@ class Conductor:
             fields["state"] = str(ended.state)
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
+                self._tidy(run)
                 writer.append(kind, **fields)
+
+    def _tidy(self, run: Run) -> None:
+        """Before its end is written down: its supervisor is gone, and whoever else writes holds the ledger's lock."""
+        disk.remove_leftovers(self._paths.run(run.run_id).folder)
 
     def _output(self, run: Run) -> dict[str, Any]:
         """What the run leaves as its output folder: the clean-up removes this and nothing else."""

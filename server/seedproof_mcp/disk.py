@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -21,6 +22,8 @@ _COPY_CHUNK_BYTES = 1 << 20
 # A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
 _PROBE_TRIES = 100
 _PROBE_PAUSE_S = 0.001
+# The name that a file has until it is complete.
+_TEMPORARY = re.compile(r"\.seedproof-[0-9a-f]{16}\.tmp")
 # What flock says on a file system without locks: Linux, NFS without its lock daemon, FUSE, macOS.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -165,6 +168,19 @@ def remove_file(path: Path) -> None:
     """
     os.unlink(path)
     _sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what replacements of files in a folder left there when their process was killed; nothing else.
+
+    Only for who holds the lock that every writer of that folder holds: another's would be taken away under its hands.
+    What cannot be deleted stays, as it does no harm.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in [one for one in entries if _TEMPORARY.fullmatch(one.name)]:
+            with suppress(OSError):
+                if entry.is_file(follow_symlinks=False):
+                    remove_file(Path(entry.path))
 
 
 def free_bytes(path: Path) -> int | None:
@@ -370,7 +386,7 @@ def spawn(
 def _replacing(path: Path, mode: int) -> Iterator[int]:
     """Yield a descriptor whose content becomes the file's when the block ends well."""
     # In the same folder, because os.replace works within one file system only.
-    temporary = path.with_name(f".seedproof-{os.urandom(8).hex()}.tmp")
+    temporary = path.with_name(f".seedproof-{os.urandom(8).hex()}.tmp")  # as _TEMPORARY says
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:

@@ -284,6 +284,7 @@ class Lab:
             config = load_config(self.paths.settings)
             require_reportable(self._seen(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
+                disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
                 record, moved = self._archive.record_report(writer, config.rules, name)
                 self._archive.restore(record)
                 removed, freed, left = self._archive.clean_up(writer, name)

@@ -89,8 +89,10 @@ class Ledger:
             LedgerDamaged, LedgerNewer, LedgerDiverged: The file cannot be trusted.
             OSError: The folder cannot be written.
         """
-        self._prepare_folder()
+        disk.make_folder(self._paths.state)
         with self._thread_lock, disk.lock(self._paths.ledger_lock):
+            if not self._paths.gitignore.exists():
+                disk.write_atomic(self._paths.gitignore, b"*\n")
             self._adopt_mirror()
             self._read_new()
             self._cut_torn_tail()
@@ -109,11 +111,6 @@ class Ledger:
     def is_report_mirrored(self) -> bool:
         """Whether the mirror holds the record of the newest report: it is the last thing that writing a report does."""
         return _size(self._paths.mirror) >= self._report_end
-
-    def _prepare_folder(self) -> None:
-        disk.make_folder(self._paths.state)
-        if not self._paths.gitignore.exists():
-            disk.write_atomic(self._paths.gitignore, b"*\n")
 
     def _read_new(self) -> None:
         with _readable():
