@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -62,12 +63,10 @@ def ensure_conductor(paths: ProjectPaths) -> None:
     Raises:
         OSError: The state folder cannot be written, or no process can be started.
     """
-    last = _last_starts.get(paths.root)
     if disk.is_locked(paths.conductor_lock):
-        if last is not None:
-            last.took_over = True
         return
-    if last is not None and last.is_enough(time.monotonic()):
+    last = _last_starts.get(paths.root)
+    if last is not None and last.is_enough(time.monotonic(), disk.signature(paths.conductor_lock)):
         return
     log = disk.open_output(paths.conductor_log)
     try:
@@ -93,18 +92,20 @@ class _Start:
     """When, by the monotonic clock."""
     crashes: int
     """How many before it crashed in a row."""
-    took_over: bool = False
-    """Whether it was seen with the lock: without it now, it is on its way out."""
 
     @property
     def has_crashed(self) -> bool:
         # Told to leave, it would not do so again by itself: a request in this moment must not wait.
         return self.process.poll() not in (None, 0, -signal.SIGTERM, -signal.SIGHUP)
 
-    def is_enough(self, now_s: float) -> bool:
-        """Whether another one would come too early."""
+    def is_enough(self, now_s: float, last_holder: str | None) -> bool:
+        """Whether another one would come too early.
+
+        Args:
+            last_holder: Who had the conductor's lock, which is free now; if this one, it is on its way out.
+        """
         if self.process.poll() is None:
-            return not self.took_over and now_s - self.at_s < STARTING_S
+            return last_holder != str(self.process.pid) and now_s - self.at_s < STARTING_S
         return self.has_crashed and now_s - self.at_s < min(CRASH_PAUSE_S * 2**self.crashes, LONGEST_PAUSE_S)
 
 
@@ -411,6 +412,9 @@ def _lock(paths: ProjectPaths) -> disk.Lock | None:
     deadline = time.monotonic() + TAKEOVER_S
     while True:
         lock = disk.try_lock(paths.conductor_lock)
+        if lock is not None:
+            with suppress(OSError):  # a full disk: who waits for us to start waits a little longer then
+                lock.sign(str(os.getpid()))
         if lock is not None or time.monotonic() > deadline:
             return lock
         time.sleep(IDLE_POLL_S)
@@ -418,7 +422,7 @@ def _lock(paths: ProjectPaths) -> disk.Lock | None:
 
 def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
     idle_since = time.monotonic()
-    told = complaint.read(paths)  # by the conductor before this one
+    complaints = complaint.Complaints(paths)
     # Without the folder, or with another one in its place, somebody else conducts, or nobody should.
     while conductor.is_in_charge(lock):
         words = None
@@ -428,9 +432,7 @@ def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: fl
             # Settings, ledger or disk must be mended by a person; running trainings go on meanwhile.
             words = complaint.words_for(paths, problem)
             busy = False
-        if words != told:
-            complaint.tell(paths, words)
-            told = words
+        complaints.tell(words)
         if busy:
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since > idle_s and _retire(conductor, lock):

@@ -24,6 +24,8 @@ _PROBE_TRIES = 100
 _PROBE_PAUSE_S = 0.001
 # The name that a file has until it is complete.
 _TEMPORARY = re.compile(r"\.seedproof-[0-9a-f]{16}\.tmp")
+# Of one length, so that a new one covers the one before in a single write.
+_SIGNATURE_LENGTH = 20
 # What flock says on a file system without locks: Linux, NFS without its lock daemon, FUSE, macOS.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -244,6 +246,14 @@ class Lock:
         """The descriptor that carries the lock; not inheritable unless passed on by name."""
         return self._descriptor
 
+    def sign(self, name: str) -> None:
+        """Write down in the locked file who holds it, for `signature`; once, by its first holder.
+
+        Raises:
+            OSError: The disk is full, or fails.
+        """
+        os.write(self._descriptor, f"{name:<{_SIGNATURE_LENGTH}}\n".encode())
+
     def release(self) -> None:
         """Give up this process's hold; a process that inherited the descriptor keeps its own."""
         # Closing, not LOCK_UN: unlocking would take the lock from the heirs as well.
@@ -301,6 +311,14 @@ def lock(path: Path) -> Lock:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def signature(path: Path) -> str | None:
+    """Who held the lock of a file last and signed it; None if nobody can be named."""
+    try:
+        return path.read_text(errors="replace").strip() or None
+    except OSError:
+        return None
 
 
 def adopt_lock(descriptor: int) -> Lock | None:
