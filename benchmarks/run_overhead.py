@@ -101,7 +101,7 @@ def records_of(paths: ProjectPaths, run_id: str) -> dict[str, dict[str, object]]
     """The run's ledger records by kind."""
     ledger = Ledger(paths)
     ledger.refresh()
-    return {record["kind"]: record for record in ledger.records if record.get("run_id") == run_id}
+    return {record["kind"]: record for record in ledger.records() if record.get("run_id") == run_id}
 
 
 def moments_of(paths: ProjectPaths, run_id: str) -> list[float]:

@@ -24,6 +24,7 @@ KEPT = {
     "checkpoints/mine/notes.txt": "do not delete",
     "checkpoints/exp_hot_1M_seed42_old/model.bin": "do not delete either",
     "docs/research/notes.md": "my own notes",
+    "docs/research/.seedproof-draft.tmp": "not one of ours",
 }
 FOREIGN_REPORT = f"docs/research/experiment_{EXPERIMENT}_1M.md"
 Call = tuple[str, dict[str, Any]]
@@ -88,6 +89,25 @@ def check_ledger(records: list[Record], heads: list[str]) -> None:
         assert sum(state in COUNTED for _, state, _ in runs) == 1, f"{key}: {runs}"
 
 
+def check_written(project: Path) -> None:
+    """Who followed `next` to the end has each recorded report, with its figure, its mirror and its clean-up."""
+    written = [one for one in records_of(project) if one["kind"] == "report_written"]
+    files = {one["path"]: one["sha256"] for one in written}
+    for one in written:
+        files |= dict(zip(one["figures"], one["figure_sha256"], strict=True))
+    assert {name: hashlib.sha256((project / name).read_bytes()).hexdigest() for name in files} == files
+    paths = ProjectPaths(project)
+    assert paths.ledger.read_bytes().startswith(paths.mirror.read_bytes())
+    assert written[-1]["hash"].encode() in paths.mirror.read_bytes()
+    check_checkpoints(project)
+
+
+def check_checkpoints(project: Path) -> None:
+    """Of the output folders those of the user are left."""
+    left = {path.name for path in (project / "checkpoints").iterdir()}
+    assert left == {"mine", "exp_hot_1M_seed42_old"}
+
+
 def check_reports(project: Path) -> None:
     """Whatever became of the files, the ledger makes them again, and the clean-up ends."""
     lab = Lab(project)
@@ -103,10 +123,10 @@ def check_files(project: Path) -> None:
         assert (project / name).read_text() == text, name
     research = (project / "docs/research").glob(f"experiment_{EXPERIMENT}*.md")
     assert FOREIGN in [path.read_text() for path in research], "a report of the user's was moved aside"
-    left = {path.name for path in (project / "checkpoints").iterdir()}
-    assert left == {"mine", "exp_hot_1M_seed42_old"}
+    check_checkpoints(project)
     conductor.main([str(project)])
     assert complaint.read(ProjectPaths(project)) is None, "what the last conductor complained of, the next takes back"
+    assert [path.name for path in project.rglob("*.tmp")] == [".seedproof-draft.tmp"], "what was cut short is tidied up"
 
 
 def processes_of(folder: Path) -> dict[int, bytes]:

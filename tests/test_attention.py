@@ -2,12 +2,14 @@
 
 import json
 import os
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 from seedproof.errors import DiskLow, Runaway
 from seedproof.limits import Limits, check_room, check_runaway
+from seedproof_mcp import complaint
 from seedproof_mcp.cli import main
 from seedproof_mcp.paths import ProjectPaths
 
@@ -185,6 +187,30 @@ async def test_a_queued_run_waits_for_the_disk_says_so_and_goes_on_when_there_is
     assert refused.code == "disk_low"
     assert "The conductor cannot go on: disk_low: " in status
     assert (second.data["state"], second.data["reason"]) == ("succeeded", None)
+
+
+def test_the_conductor_logs_each_kind_of_complaint_once_and_keeps_its_numbers_true(
+    quick_project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths, now_s = ProjectPaths(quick_project), 0.0
+    paths.state.mkdir()
+    complaints = complaint.Complaints(paths, lambda: now_s)
+    read = []
+    for step in range(400):  # a disk that fills, looked at ten times a second
+        now_s = step / 10
+        complaints.tell(f"disk_low: {9 - step / 100:.2f} GB are free")
+        read.append(complaint.read(paths))
+    assert len(caplog.records) == 1
+    assert [text for text, _ in groupby(read)] == [
+        f"disk_low: {gb} GB are free" for gb in ("9.00", "8.00", "7.00", "6.00")
+    ]
+    complaint.Complaints(paths).tell("disk_low: 5.00 GB are free")  # the next conductor
+    assert (len(caplog.records), complaint.read(paths)) == (1, "disk_low: 5.00 GB are free")
+    complaints.tell("bad_settings: line 3")
+    complaints.tell(None)
+    complaints.tell(None)
+    complaints.tell("disk_low: 1.00 GB are free")
+    assert [record.getMessage()[:8] for record in caplog.records] == ["disk_low", "bad_sett", "disk_low"]
 
 
 # --- sleep ------------------------------------------------------------------------------------------

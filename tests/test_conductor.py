@@ -127,3 +127,26 @@ def test_a_conductor_that_leaves_is_followed_by_another_at_once(paths: ProjectPa
     wait_until(lambda: not disk.is_locked(paths.conductor_lock))
     ensure_conductor(paths)
     wait_until(lambda: disk.is_locked(paths.conductor_lock))
+
+
+class Alive:
+    """A process that has not ended."""
+
+    pid = 4711
+
+    def poll(self) -> None:
+        return None
+
+
+def test_a_conductor_that_gave_up_its_lock_unseen_is_not_taken_for_one_that_starts(
+    paths: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[object] = []
+    monkeypatch.setattr(disk, "spawn", lambda *_, **__: starts.append(None) or Alive())
+    for _ in range(3):
+        ensure_conductor(paths)
+    assert len(starts) == 1
+    with disk.lock(paths.conductor_lock) as lock:
+        lock.sign(str(Alive.pid))
+    ensure_conductor(paths)
+    assert len(starts) == 2

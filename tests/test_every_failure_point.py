@@ -35,6 +35,7 @@ from tests.promises import (
     check_files,
     check_ledger,
     check_reports,
+    check_written,
     outcome_of,
     processes_of,
     records_of,
@@ -198,6 +199,7 @@ def disturbed(at: int, kind: str, reopens: bool) -> tuple[Machine, dict[str, Any
     environment._answers.clear()
     with a_project() as project:
         study = take_through(machine, project, reopens)
+        check_written(project)
         check_reports(project)
         check_files(project)
         records = records_of(project)
@@ -290,7 +292,7 @@ def test_a_record_that_could_not_be_stored_is_withdrawn_and_not_read_back_later(
     at, stored = 0, False
     while not stored:
         at += 1
-        known = ledger.records[-1:]
+        known = ledger.state.head
         with Faults(at, kind).installed() as faults:
             try:
                 write(ledger, f"attempt {at}")
@@ -298,7 +300,7 @@ def test_a_record_that_could_not_be_stored_is_withdrawn_and_not_read_back_later(
                 # Its folder is empty until the first record is there.
                 found = notes(quick_project) if ledger._paths.ledger.exists() else []
                 assert found == before, faults.points
-                assert ledger.records[-1:] == known
+                assert ledger.state.head == known
             else:
                 stored = True
     assert at > 4 and notes(quick_project) == [*before, f"attempt {at}"]
@@ -314,7 +316,7 @@ def test_who_had_read_a_record_that_was_withdrawn_reads_what_stands_in_its_place
     disk.truncate_synced(paths.ledger, size)
     write(Ledger(paths), "another and a longer one")
     reader.refresh()
-    assert [record["note"] for record in reader.records] == ["first", "another and a longer one"]
+    assert [record["note"] for record in reader.records()] == ["first", "another and a longer one"]
 
 
 # --- the supervisor, as a process ---------------------------------------------------------------

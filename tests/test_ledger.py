@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def notes(paths: ProjectPaths) -> list[str]:
     """What a fresh reader finds, chain and all."""
     ledger = Ledger(paths)
     ledger.refresh()
-    return [record["note"] for record in ledger.records]
+    return [record["note"] for record in ledger.records()]
 
 
 def test_what_one_process_appends_another_reads(paths: ProjectPaths) -> None:
@@ -272,10 +273,10 @@ def test_later_calls_read_only_what_is_new(paths: ProjectPaths, monkeypatch: pyt
         def seek(self, place: int) -> None:
             self._file.seek(place)  # type: ignore[attr-defined]
 
-        def read(self) -> bytes:
-            data: bytes = self._file.read()  # type: ignore[attr-defined]
-            read.append(len(data))
-            return data
+        def __iter__(self) -> Iterator[bytes]:
+            for line in self._file:  # type: ignore[attr-defined]
+                read.append(len(line))
+                yield line
 
     monkeypatch.setattr(Path, "open", lambda path, mode="r": Counting(real(path, mode)))
     reader.refresh()

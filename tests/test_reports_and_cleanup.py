@@ -47,6 +47,38 @@ async def test_a_lost_report_is_restored_byte_for_byte_whatever_came_after(proje
         assert answers[path].data["path"] == path
 
 
+@pytest.mark.parametrize("lost", [REPORT, REPORT.replace(".md", ".svg"), "docs/research/ledger.jsonl"])
+async def test_the_newest_report_is_offered_again_where_it_or_its_mirror_is_not_there(project: Path, lost: str) -> None:
+    again = "write_report(experiment='idea')"
+    async with quick_tools(project) as call:
+        await a_study(call)
+        content = (project / lost).read_bytes()
+        asked = [await call("check_baseline"), await call("list_experiments"), await call("compare", experiment="idea")]
+        assert not any(answer.next == again for answer in asked)
+        (project / lost).unlink()
+        asked = [await call("check_baseline"), await call("list_experiments"), await call("compare", experiment="idea")]
+        asked += [await call("write_report"), await call("run_seed", experiment="idea", seed=42)]
+        assert [answer.next == again for answer in asked[:3]] == [True] * 3
+        # The report of the baseline brings the mirror back as well.
+        assert [answer.next == again for answer in asked[3:]] == [not lost.endswith("jsonl")] * 2
+        await call("write_report", experiment="idea")
+        assert (project / lost).read_bytes() == content
+        after = [await call("check_baseline"), await call("list_experiments")]
+    assert not any(answer.next == again for answer in after)
+
+
+async def test_a_report_that_somebody_changed_or_that_cannot_be_written_now_is_not_offered(project: Path) -> None:
+    async with quick_tools(project) as call:
+        await a_study(call)
+        (project / REPORT).write_text("with a note of mine")
+        changed = await call("check_baseline")
+        (project / REPORT).unlink()
+        (project / "seedproof.toml").write_text("[rules]\nwinner_sigma = 3\n")
+        void = await call("check_baseline")
+    assert changed.next == "run_seed(experiment=…, flags=…, hypothesis=…)"
+    assert void.next == "run_seed(new_baseline=…)"
+
+
 async def test_a_report_is_written_anew_only_after_another_attempt(project: Path) -> None:
     async with quick_tools(project) as call:
         await a_study(call)

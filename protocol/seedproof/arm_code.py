@@ -19,6 +19,7 @@ __all__ = [
     "present_code",
     "require_code",
     "require_sealed",
+    "same_or",
 ]
 
 _SHOWN = 5
@@ -58,7 +59,15 @@ def present_code(arm: Arm, reference: Code | None, site: Site, metric: str) -> A
     if code is None or (code.sha256, code.sealed, code.held) == (arm.code.sha256, arm.code.sealed, arm.code.held):
         return ArmCode(arm)
     change = None if reference is None else change_from(reference, code, site, is_declared=arm.code_change)
+    if reference is not None:
+        code = same_or(reference, code, site)
     return ArmCode(replace(arm, code=code, change=change), new_code(code, change))
+
+
+def same_or(reference: Code, code: Code, site: Site) -> Code:
+    """The baseline's code where it is the same but for files that change no run: one snapshot is enough."""
+    same = (code.sha256, code.held, code.sealed) == (reference.sha256, reference.held, reference.sealed)
+    return reference if same and site.is_kept(reference) else code
 
 
 def change_from(reference: Code, code: Code, site: Site, *, is_declared: bool) -> Change | None:

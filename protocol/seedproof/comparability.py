@@ -183,7 +183,7 @@ def _value(run: Run, variable: str) -> str:
 
 def _load_per_processor(runs: Sequence[Run]) -> float | None:
     """The median of what the machine was busy with before the runs; None where nobody looked."""
-    seen = [(run.surroundings.get("load"), run.surroundings.get("cpu_count")) for run in runs]
+    seen = [(run.load, run.surroundings.get("cpu_count")) for run in runs]
     found = [load / count for load, count in seen if load is not None and count]
     return statistics.median(found) if found else None
 

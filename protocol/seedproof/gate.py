@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedproof.arm_code import change_from, named, new_code, present_code, require_code, require_sealed
+from seedproof.arm_code import change_from, named, new_code, present_code, require_code, require_sealed, same_or
 from seedproof.command import output_dir
 from seedproof.control import control_look
 from seedproof.declaration import (
@@ -256,6 +256,7 @@ def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) 
     reference, change = baseline.arm.code, None
     if code is not None and reference is not None:
         change = change_from(reference, code, site, is_declared=request.code_change)
+        code = same_or(reference, code, site)
     check_declaration(state, baseline, request, code, change)
     declare = NextCall(
         "run_seed",

@@ -154,6 +154,8 @@ class Run:
     """What it was carried out with: the fingerprint in the ledger."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Interpreter, packages and devices that the fingerprint names by their hash; empty where none were recorded."""
+    load: float | None = None
+    """Load average of the machine before its start; None where nobody noted it."""
     slept_s: float = 0.0
     """Seconds that the machine slept during the run; the wall time does not hold them."""
     repeats: bool = False

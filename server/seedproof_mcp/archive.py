@@ -36,7 +36,7 @@ from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.views import establish, said_beside, written_confirmation
 
-__all__ = ["Archive", "judge_experiment", "unverified_report"]
+__all__ = ["Archive", "judge_experiment", "require_reportable", "unverified_report"]
 
 
 def judge_experiment(state: State, rules: Rules, name: str, accept: Collection[str] = ()) -> Comparison:
@@ -67,6 +67,24 @@ def judge_experiment(state: State, rules: Rules, name: str, accept: Collection[s
         raise
 
 
+def require_reportable(state: State, rules: Rules, name: str | None, accept: Collection[str] = ()) -> None:
+    """Let nothing through of which no report could be written.
+
+    Args:
+        state: What the ledger says.
+        rules: The present rules.
+        name: The experiment; None for the baseline.
+        accept: As for `judge_experiment`.
+
+    Raises:
+        Refusal: As for `compare`; for the baseline while it is not complete.
+    """
+    if name is None:
+        present_baseline(state, rules)
+    else:
+        judge_experiment(state, rules, name, accept)
+
+
 def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
     earlier = state.find_experiment(name)
     message = f"no experiment {name} has been declared."
@@ -95,6 +113,8 @@ class Archive:
     def __init__(self, paths: ProjectPaths, ledger: Ledger) -> None:
         self._paths = paths
         self._ledger = ledger
+        self._drawn: tuple[str, str, str] | None = None
+        """The hash of the record that was written last, its report's text and its figure."""
 
     def issue_verdict(self, writer: Writer, rules: Rules, name: str, accept: Collection[str]) -> Comparison:
         """The verdict, written down once for each state of the arm."""
@@ -160,6 +180,7 @@ class Archive:
             figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
             report_format=REPORT_FORMAT,
         )
+        self._drawn = (record["hash"], text, drawing)
         return record, notices
 
     def _move_aside(self, path: Path) -> Notice:
@@ -182,13 +203,37 @@ class Archive:
         wanted |= dict(zip(record["figures"], record.get("figure_sha256", ()), strict=False))
         if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in wanted.items()):
             return
-        state = self._ledger.state_at(record["at_seq"])
         disk.make_folder(path.parent)
         figure = path.with_suffix(".svg")
-        text, drawing = _render(state, state.generations[record["generation"] - 1], record["experiment"], figure.name)
+        text, drawing = self._text_and_figure(record, figure.name)
         # The figure first: a report never shows a figure that is not there.
         disk.write_atomic(figure, drawing.encode())
         disk.write_atomic(path, text.encode())
+
+    def _text_and_figure(self, record: Record, figure: str) -> tuple[str, str]:
+        if self._drawn is not None and self._drawn[0] == record["hash"]:
+            return self._drawn[1:]
+        state = self._ledger.state_at(record["at_seq"])
+        return _render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
+
+    def unfinished(self, state: State, rules: Rules) -> NextCall | None:
+        """The call that finishes the newest report where its writing was cut short, or its file is gone; else None.
+
+        Whoever writes holds the ledger's lock, so no more than one can be unfinished. A file that somebody changed
+        is left to who changed it.
+        """
+        record = state.newest_report
+        if record is None or record["generation"] != len(state.generations):
+            return None
+        files = (self._paths.root / name for name in (record["path"], *record["figures"]))
+        if self._ledger.is_report_mirrored() and all(map(os.path.lexists, files)):
+            return None
+        try:
+            require_reportable(state, rules, record["experiment"])
+        except Refusal:
+            return None
+        arguments = {} if record["experiment"] is None else {"experiment": record["experiment"]}
+        return NextCall("write_report", "Finishes the newest report: its file or its mirror is not there.", arguments)
 
     def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int, list[Notice]]:
         """Remove the checkpoint folders of the arm that this ledger owns; names, bytes, and what was left."""

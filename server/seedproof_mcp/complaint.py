@@ -2,6 +2,10 @@
 
 import errno
 import logging
+import math
+import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from seedproof.errors import Refusal
@@ -9,9 +13,12 @@ from seedproof.errors import Refusal
 from seedproof_mcp import disk
 from seedproof_mcp.paths import ProjectPaths
 
-__all__ = ["cure", "read", "tell", "words_for"]
+__all__ = ["Complaints", "cure", "read", "tell", "words_for"]
 
 logger = logging.getLogger(__name__)
+
+# Free space changes with every look, and each publication is synced to a disk that has other worries.
+SAME_KIND_PAUSE_S = 10.0
 
 
 def words_for(paths: ProjectPaths, problem: Refusal | OSError) -> str:
@@ -38,13 +45,40 @@ def cure(problem: OSError) -> str:
     return f"{name} cannot be written ({problem.strerror}); make the project folder writable, or free space."
 
 
-def tell(paths: ProjectPaths, words: str | None) -> None:
+class Complaints:
+    """What a conductor complains of: logged where its kind changes; where it is read, its numbers are seconds old."""
+
+    def __init__(self, paths: ProjectPaths, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._paths = paths
+        self._clock_s = clock_s
+        self._told = read(paths)  # by the conductor before this one
+        self._told_at_s = -math.inf
+
+    def tell(self, words: str | None) -> None:
+        """Publish what cannot be done now; None if nothing is wrong."""
+        if words == self._told:
+            return
+        is_same_kind = _kind(words) == _kind(self._told)
+        now_s = self._clock_s()
+        if is_same_kind and now_s - self._told_at_s < SAME_KIND_PAUSE_S:
+            return
+        tell(self._paths, words, is_news=not is_same_kind)
+        self._told, self._told_at_s = words, now_s
+
+
+def _kind(words: str | None) -> str | None:
+    """The words without their numbers."""
+    return None if words is None else re.sub(r"[\d.]+", "#", words)
+
+
+def tell(paths: ProjectPaths, words: str | None, is_news: bool = True) -> None:
     """Publish what the conductor cannot do; None once it is over."""
     try:
         if words is None:
             disk.remove_file(paths.complaint)
         else:
-            logger.warning("%s", words)
+            if is_news:
+                logger.warning("%s", words)
             disk.write_atomic(paths.complaint, words.encode())
     except FileNotFoundError:
         return

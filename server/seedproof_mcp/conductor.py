@@ -64,12 +64,10 @@ def ensure_conductor(paths: ProjectPaths) -> None:
     Raises:
         OSError: The state folder cannot be written, or no process can be started.
     """
-    last = _last_starts.get(paths.root)
     if disk.is_locked(paths.conductor_lock):
-        if last is not None:
-            last.took_over = True
         return
-    if last is not None and last.is_enough(time.monotonic()):
+    last = _last_starts.get(paths.root)
+    if last is not None and last.is_enough(time.monotonic(), disk.signature(paths.conductor_lock)):
         return
     log = disk.open_output(paths.conductor_log)
     try:
@@ -95,18 +93,20 @@ class _Start:
     """When, by the monotonic clock."""
     crashes: int
     """How many before it crashed in a row."""
-    took_over: bool = False
-    """Whether it was seen with the lock: without it now, it is on its way out."""
 
     @property
     def has_crashed(self) -> bool:
         # Told to leave, it would not do so again by itself: a request in this moment must not wait.
         return self.process.poll() not in (None, 0, -signal.SIGTERM, -signal.SIGHUP)
 
-    def is_enough(self, now_s: float) -> bool:
-        """Whether another one would come too early."""
+    def is_enough(self, now_s: float, last_holder: str | None) -> bool:
+        """Whether another one would come too early.
+
+        Args:
+            last_holder: Who had the conductor's lock, which is free now; if this one, it is on its way out.
+        """
         if self.process.poll() is None:
-            return not self.took_over and now_s - self.at_s < STARTING_S
+            return last_holder != str(self.process.pid) and now_s - self.at_s < STARTING_S
         return self.has_crashed and now_s - self.at_s < min(CRASH_PAUSE_S * 2**self.crashes, LONGEST_PAUSE_S)
 
 
@@ -148,6 +148,8 @@ class Conductor:
         with self._ledger.writing() as writer:
             if writer.state.active:
                 return False
+            # Both locks are held, and with them the right to write there.
+            disk.remove_leftovers(self._paths.state)
             lock.release()
             return True
 
@@ -264,6 +266,7 @@ class Conductor:
     def _interrupt(self, run: Run, reason: str) -> None:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
+                self._tidy(run)
                 writer.append("run_interrupted", run_id=run.run_id, reason=reason, **self._output(run))
 
     def _finish(self, run: Run, folder: RunPaths) -> None:
@@ -300,6 +303,7 @@ class Conductor:
             fields["state"] = str(ended.state)
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
+                self._tidy(run)
                 writer.append(kind, **fields)
 
     def _created(self, run: Run) -> dict[str, Any]:
@@ -309,6 +313,10 @@ class Conductor:
         except Refusal:
             return {}  # unreadable settings must not keep a result from being written down
         return {"created": created} if created else {}
+
+    def _tidy(self, run: Run) -> None:
+        """Before its end is written down: its supervisor is gone, and whoever else writes holds the ledger's lock."""
+        disk.remove_leftovers(self._paths.run(run.run_id).folder)
 
     def _output(self, run: Run) -> dict[str, Any]:
         """What the run leaves as its output folder: the clean-up removes this and nothing else."""
@@ -429,6 +437,9 @@ def _lock(paths: ProjectPaths) -> disk.Lock | None:
     deadline = time.monotonic() + TAKEOVER_S
     while True:
         lock = disk.try_lock(paths.conductor_lock)
+        if lock is not None:
+            with suppress(OSError):  # a full disk: who waits for us to start waits a little longer then
+                lock.sign(str(os.getpid()))
         if lock is not None or time.monotonic() > deadline:
             return lock
         time.sleep(IDLE_POLL_S)
@@ -436,7 +447,7 @@ def _lock(paths: ProjectPaths) -> disk.Lock | None:
 
 def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
     idle_since = time.monotonic()
-    told = complaint.read(paths)  # by the conductor before this one
+    complaints = complaint.Complaints(paths)
     # Without the folder, or with another one in its place, somebody else conducts, or nobody should.
     while conductor.is_in_charge(lock):
         words = None
@@ -446,9 +457,7 @@ def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: fl
             # Settings, ledger or disk must be mended by a person; running trainings go on meanwhile.
             words = complaint.words_for(paths, problem)
             busy = False
-        if words != told:
-            complaint.tell(paths, words)
-            told = words
+        complaints.tell(words)
         if busy:
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since > idle_s and _retire(conductor, lock):

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -23,6 +24,10 @@ _COPY_CHUNK_BYTES = 1 << 20
 # A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
 _PROBE_TRIES = 100
 _PROBE_PAUSE_S = 0.001
+# The name that a file has until it is complete.
+_TEMPORARY = re.compile(r"\.seedproof-[0-9a-f]{16}\.tmp")
+# Of one length, so that a new one covers the one before in a single write.
+_SIGNATURE_LENGTH = 20
 # What flock says on a file system without locks: Linux, NFS without its lock daemon, FUSE, macOS.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -214,6 +219,19 @@ def remove_file(path: Path) -> None:
     _sync_folder(path.parent)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete what replacements of files in a folder left there when their process was killed; nothing else.
+
+    Only for who holds the lock that every writer of that folder holds: another's would be taken away under its hands.
+    What cannot be deleted stays, as it does no harm.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in [one for one in entries if _TEMPORARY.fullmatch(one.name)]:
+            with suppress(OSError):
+                if entry.is_file(follow_symlinks=False):
+                    remove_file(Path(entry.path))
+
+
 def free_bytes(path: Path) -> int | None:
     """Bytes that this user may still write where a file or folder lies; None if it cannot be told."""
     try:
@@ -275,6 +293,14 @@ class Lock:
         """The descriptor that carries the lock; not inheritable unless passed on by name."""
         return self._descriptor
 
+    def sign(self, name: str) -> None:
+        """Write down in the locked file who holds it, for `signature`; once, by its first holder.
+
+        Raises:
+            OSError: The disk is full, or fails.
+        """
+        os.write(self._descriptor, f"{name:<{_SIGNATURE_LENGTH}}\n".encode())
+
     def release(self) -> None:
         """Give up this process's hold; a process that inherited the descriptor keeps its own."""
         # Closing, not LOCK_UN: unlocking would take the lock from the heirs as well.
@@ -332,6 +358,14 @@ def lock(path: Path) -> Lock:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def signature(path: Path) -> str | None:
+    """Who held the lock of a file last and signed it; None if nobody can be named."""
+    try:
+        return path.read_text(errors="replace").strip() or None
+    except OSError:
+        return None
 
 
 def adopt_lock(descriptor: int) -> Lock | None:
@@ -417,7 +451,7 @@ def spawn(
 def _replacing(path: Path, mode: int) -> Iterator[int]:
     """Yield a descriptor whose content becomes the file's when the block ends well."""
     # In the same folder, because os.replace works within one file system only.
-    temporary = path.with_name(f".seedproof-{os.urandom(8).hex()}.tmp")
+    temporary = path.with_name(f".seedproof-{os.urandom(8).hex()}.tmp")  # as _TEMPORARY says
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from seedproof.acceptance import check_now
 from seedproof.declaration import Admission, RunRequest
@@ -31,7 +32,7 @@ from seedproof.rules import Rules
 from seedproof.values import Notice, Run, RunState
 
 from seedproof_mcp import complaint, disk
-from seedproof_mcp.archive import Archive, judge_experiment, unverified_report
+from seedproof_mcp.archive import Archive, judge_experiment, require_reportable, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.engines import Engine
@@ -48,6 +49,7 @@ from seedproof_mcp.results import (
     ExperimentList,
     Follow,
     ReportResult,
+    Result,
     RunResult,
 )
 from seedproof_mcp.site import ProjectSite
@@ -57,6 +59,8 @@ from seedproof_mcp.views import (
 )
 
 __all__ = ["Lab"]
+
+R = TypeVar("R", bound=Result)
 
 MAX_REASON = 2000
 CANCEL_PATIENCE_S = 5.0
@@ -104,12 +108,13 @@ class Lab:
         """Where the baseline of the present generation stands."""
         with self._reading() as (state, config):
             unverified = tuple(unverified_report(self.paths, state, config.rules))
-            return self._remembered.get(
+            status = self._remembered.get(
                 state,
                 config.rules,
                 ("check_baseline", unverified),
                 lambda: baseline_status(state, config.rules, unverified),
             )
+            return self._finishing_first(state, config.rules, status)
 
     def observe(self, run_id: str) -> RunResult:
         """One run as it stands now; a dead conductor is replaced on the way.
@@ -124,7 +129,8 @@ class Lab:
             if self._ledger.state.active:  # those that are lost included: somebody has to write that down
                 with _writing():
                     self._start_conductor(self.paths)
-            return self._observer.run_result(state, config.rules, run)
+            seen = self._observer.run_result(state, config.rules, run)
+            return seen if seen.is_active else self._finishing_first(state, config.rules, seen)
 
     def open_runs(self, run_id: str) -> list[str]:
         """A run, and after it what is queued or training of the same arm, in that order."""
@@ -140,7 +146,8 @@ class Lab:
             raise BadArguments("offset is at least 0 and limit is 1 to 100.")
         with self._reading() as (state, config):
             rules, page = config.rules, ("list_experiments", offset, limit)
-            return self._remembered.get(state, rules, page, lambda: experiment_list(state, rules, offset, limit))
+            shown = self._remembered.get(state, rules, page, lambda: experiment_list(state, rules, offset, limit))
+            return self._finishing_first(state, rules, shown)
 
     # --- running ------------------------------------------------------------------------------
 
@@ -266,7 +273,8 @@ class Lab:
             judge_experiment(self._seen(), config.rules, name, config.settings.accepted)
             with _writing(), self._ledger.writing() as writer:
                 comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
-            return comparison_result(self._ledger.state, comparison)
+            state = self._ledger.state
+            return self._finishing_first(state, config.rules, comparison_result(state, comparison))
 
     # --- reporting ----------------------------------------------------------------------------
 
@@ -280,19 +288,14 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            self._require_reportable(self._seen(), config, name)
+            require_reportable(self._seen(), config.rules, name, config.settings.accepted)
             with _writing(), self._ledger.writing() as writer:
+                disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
                 record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
                 self._archive.restore(record)
                 removed, freed, left = self._archive.clean_up(writer, name)
                 self._ledger.write_mirror()
             return self._report_result(record, config.rules, removed, freed, [*moved, *left])
-
-    def _require_reportable(self, state: State, config: Config, name: str | None) -> None:
-        if name is None:
-            present_baseline(state, config.rules)
-        else:
-            judge_experiment(state, config.rules, name, config.settings.accepted)
 
     def _report_result(
         self, record: Record, rules: Rules, removed: list[str], freed: int, notices: list[Notice]
@@ -301,7 +304,7 @@ class Lab:
         following = baseline_next(state, rules)
         if name is not None:
             following = experiment_next(state, state.generations[-1].experiments[name], present_baseline(state, rules))
-        return ReportResult(
+        written = ReportResult(
             path=record["path"],
             sha256=record["sha256"],
             headline=record["headline"],
@@ -313,6 +316,7 @@ class Lab:
             notices=notice_results(notices),
             next=Follow.of(following),
         )
+        return self._finishing_first(state, rules, written)
 
     # --- shared -------------------------------------------------------------------------------
 
@@ -321,6 +325,13 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             yield self._observer.as_seen(self._ledger.refresh(), awaited), config
+
+    def _finishing_first(self, state: State, rules: Rules, result: R) -> R:
+        """The result; a report whose writing was cut short comes before anything new, and before a confirmation."""
+        if result.next is None or not ("experiment" in result.next.you_choose or "role" in result.next.arguments):
+            return result
+        unfinished = self._archive.unfinished(state, rules)
+        return result if unfinished is None else result.model_copy(update={"next": Follow.of(unfinished)})
 
     def _seen(self) -> State:
         """The newest state, with runs as they can be seen."""

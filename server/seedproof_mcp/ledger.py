@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from seedproof.errors import LedgerDamaged, LedgerDiverged
-from seedproof.events import Record, State, canonical, fold, make_record, read_line
+from seedproof.events import EMPTY_HASH, Record, State, canonical, fold, make_record, read_line
 
 from seedproof_mcp import disk, state_folder
 from seedproof_mcp.paths import ProjectPaths
@@ -40,11 +41,12 @@ class Ledger:
         self._thread_lock = threading.RLock()
 
     def _forget(self) -> None:
-        self.records: list[Record] = []
         self.state = State()
         self._offset = 0
         self._seen: tuple[int, ...] | None = None
         self._is_of_mirror = False
+        self._report_end = 0
+        """Where the record of the newest report ends."""
 
     def refresh(self) -> State:
         """Read what has been appended since the last call.
@@ -56,9 +58,28 @@ class Ledger:
             self._read_new()
             return self.state
 
+    def records(self) -> Iterator[Record]:
+        """All records that are known, read and verified again: kept in memory they would be most of it.
+
+        Raises:
+            LedgerDamaged: The file has been changed since.
+            OSError: It has been removed since.
+        """
+        prev = EMPTY_HASH
+        with (self._paths.mirror if self._is_of_mirror else self._paths.ledger).open("rb") as file:
+            for seq, line in enumerate(islice(file, self.state.seq), 1):
+                record = read_line(line[:-1], seq, prev)
+                prev = record["hash"]
+                yield record
+
     def state_at(self, seq: int) -> State:
-        """The state after the first `seq` records."""
-        return fold(self.records[:seq])
+        """The state after the first `seq` records, which are read again.
+
+        Raises:
+            LedgerDamaged: The file has been changed since it was read.
+            OSError: It has been removed since.
+        """
+        return fold(islice(self.records(), seq))
 
     @contextmanager
     def writing(self) -> Iterator["Writer"]:
@@ -68,8 +89,9 @@ class Ledger:
             LedgerDamaged, LedgerNewer, LedgerDiverged: The file cannot be trusted.
             OSError: The folder cannot be written.
         """
-        state_folder.prepare(self._paths)
+        disk.make_folder(self._paths.state)
         with self._thread_lock, disk.lock(self._paths.ledger_lock):
+            state_folder.prepare(self._paths)
             self._adopt_mirror()
             self._read_new()
             self._cut_torn_tail()
@@ -84,6 +106,10 @@ class Ledger:
             disk.write_atomic(self._paths.mirror_attributes, f"{self._paths.mirror.name} -text\n".encode())
         disk.write_atomic(self._paths.mirror, data[: self._offset])
         self._mirror_seen = _signature(self._paths.mirror)
+
+    def is_report_mirrored(self) -> bool:
+        """Whether the mirror holds the record of the newest report: it is the last thing that writing a report does."""
+        return _size(self._paths.mirror) >= self._report_end
 
     def _read_new(self) -> None:
         with _readable():
@@ -115,35 +141,38 @@ class Ledger:
         return self._paths.mirror if longer else self._paths.ledger
 
     def _take_again_if_withdrawn(self, path: Path) -> None:
-        """Read on; from the start where what was read last is another record now."""
-        is_continued = self._offset > 0
+        """Read on; from the start where what was read last is another record now, or while it was read."""
         try:
             self._take(path)
         except LedgerDamaged:
-            if not is_continued:
-                raise
             self._forget()
             self._take(path)
 
     def _take(self, path: Path) -> None:
-        begin = self._offset
         with path.open("rb") as file:
-            file.seek(begin)
-            data = file.read()
-        complete = data[: data.rfind(b"\n") + 1]
-        for line in complete.split(b"\n")[:-1]:
-            # The first byte first: a look at all the rest for each line would take hours on a long ledger.
-            if line.startswith(b"\0") and not data[self._offset - begin :].strip(b"\0\n"):
-                return  # nothing but zeros to the end, left by a crash: no record; a writer cuts them off
-            try:
-                record = read_line(line, self.state.seq + 1, self.state.head)
-                self.state.apply(record)
-            except LedgerDamaged as damage:
-                if path != self._paths.mirror:
-                    raise
-                raise self._told_of_mirror(damage, line.endswith(b"\r")) from None
-            self.records.append(record)
-            self._offset += len(line) + 1
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # torn by a crash, or half of what is being written; a writer cuts it off
+                # The first byte first: a look at all the rest for each line would take hours on a long ledger.
+                if line.startswith(b"\0") and not (line + file.read()).strip(b"\0\n"):
+                    return  # nothing but zeros to the end, left by a crash: no record; a writer cuts them off
+                self._take_line(path, line[:-1])
+
+    def _take_line(self, path: Path, line: bytes) -> None:
+        try:
+            self.state.apply(read_line(line, self.state.seq + 1, self.state.head))
+        except LedgerDamaged as damage:
+            if path != self._paths.mirror:
+                raise
+            raise self._told_of_mirror(damage, line.endswith(b"\r")) from None
+        self._advance(len(line) + 1)
+
+    def _advance(self, length: int) -> None:
+        """A record of so many bytes has been taken into account."""
+        self._offset += length
+        if self.state.newest_report is not None and self.state.newest_report["seq"] == self.state.seq:
+            self._report_end = self._offset
 
     def _told_of_mirror(self, damage: LedgerDamaged, is_crlf: bool) -> LedgerDamaged:
         """The damage, where the mirror was read because it knows more than the ledger, or is all there is."""
@@ -182,8 +211,7 @@ class Ledger:
 
     def _note(self, record: Record, line: bytes) -> None:
         self.state.apply(record)
-        self.records.append(record)
-        self._offset += len(line)
+        self._advance(len(line))
 
     # --- the mirror ---------------------------------------------------------------------------
 

@@ -29,7 +29,9 @@ GPU = {"gpus": ["H100", "H100"], "driver": "550", "cuda": "12.8"}
 
 def at(seed: int, environment: Mapping[str, Any] | None, experiment: str | None = None, **surroundings: Any) -> Run:
     """A counted run in a place."""
-    return make_run(seed, 4.0, experiment=experiment, environment=environment or {}, surroundings=surroundings)
+    load = surroundings.pop("load", None)
+    found = environment or {}
+    return make_run(seed, 4.0, experiment=experiment, environment=found, surroundings=surroundings, load=load)
 
 
 def base(*environments: Mapping[str, Any] | None, **surroundings: Any) -> Arm:

@@ -138,8 +138,13 @@ def test_records_that_contradict_those_before_are_damage(story: tuple[tuple[str,
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.just(f'"hash":"{EMPTY_HASH}",'),  # as the hash of a record is written
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("hash"), inner, max_size=3),
     max_leaves=8,
 )
 
@@ -148,3 +153,11 @@ _json = st.recursive(
 def test_whatever_a_record_holds_it_reads_back_the_same(fields: dict[str, Any]) -> None:
     record = make_record(1, TIME, EMPTY_HASH, "resumed", fields)
     assert read_line(canonical(record), 1, EMPTY_HASH) == json.loads(canonical(record)) == record
+
+
+@pytest.mark.parametrize("claimed", [EMPTY_HASH, "", '",', "\u20ac"])
+def test_a_hash_that_stands_also_inside_the_record_is_held_to_the_whole_record(claimed: str) -> None:
+    record = make_record(1, TIME, EMPTY_HASH, "resumed", {"a": {"hash": claimed, "z": 1}})
+    assert read_line(canonical(record), 1, EMPTY_HASH) == record
+    with pytest.raises(LedgerDamaged, match="does not match its hash"):
+        read_line(canonical({**record, "hash": claimed}), 1, EMPTY_HASH)

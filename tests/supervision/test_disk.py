@@ -49,6 +49,18 @@ def test_a_failed_write_atomic_keeps_the_old_content_and_leaves_no_partial_file(
     assert os.listdir(tmp_path) == ["result.json"]
 
 
+def test_of_a_folder_only_what_a_killed_replacement_left_is_removed(tmp_path: Path) -> None:
+    name = ".seedproof-0123456789abcdef.tmp"
+    kept = {"report.md", ".seedproof-mine.tmp", f"{name}2", name.upper(), f"x{name}", name.replace("0", "a")}
+    for one in (*kept - {name.replace("0", "a")}, name):
+        (tmp_path / one).write_text("content")
+    (tmp_path / name.replace("0", "a")).mkdir()
+    (tmp_path / name.replace("1", "a")).symlink_to(tmp_path / "report.md")
+    disk.remove_leftovers(tmp_path)
+    disk.remove_leftovers(tmp_path / "missing")
+    assert {path.name for path in tmp_path.iterdir()} == kept | {name.replace("1", "a")}
+
+
 def test_append_synced_finishes_short_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.jsonl"
     monkeypatch.setattr(disk, "os", OsWith(write=lambda fd, data: os.write(fd, data[:3])))
