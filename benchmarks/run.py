@@ -6,6 +6,7 @@
 import sys
 
 import evidence
+import fingerprint
 import large_ledger
 import log_reading
 import memory
@@ -26,6 +27,7 @@ BENCHMARKS = (
     training_output,
     large_ledger,
     evidence,
+    fingerprint,
 )
 
 
