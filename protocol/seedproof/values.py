@@ -140,6 +140,8 @@ class Run:
     """Seconds that the machine slept during the run; the wall time does not hold them."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed; None where the log shows none."""
+    counts: Mapping[str, str] = field(default_factory=dict)
+    """What it printed of the size of its evaluation, such as `val_tokens`, by name."""
 
     @property
     def host(self) -> str | None:
@@ -343,3 +345,5 @@ class Comparison:
     """Change of the mean wall time; separate blocks of runs, not tested."""
     confirmation: Confirmation | None = None
     """What fresh seeds say of a WINNER; None for the other verdicts."""
+    caps: tuple[str, ...] = ()
+    """What made NEUTRAL of a WINNER, such as `stopped early`; empty where nothing did."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seedproof.command import output_dir, training_argv
+from seedproof.counts import read_counts
 from seedproof.errors import Refusal
 from seedproof.events import State
 from seedproof.gate import still_due
@@ -270,6 +271,7 @@ class Conductor:
             "signal": result["signal"],
             "step": reading.step,
             "start_text": _read_start(folder.log, rules),
+            "counts": _read_counts(folder.log, int(result["log_bytes"])),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
             **({"slept_s": result["slept_s"]} if result.get("slept_s") else {}),
@@ -363,6 +365,17 @@ def _read_start(path: Path, rules: Rules) -> str | None:
             return start_text(log.read(START_BYTES), rules.metric)
     except FileNotFoundError:
         return None
+
+
+def _read_counts(path: Path, size: int) -> dict[str, str]:
+    """Sizes of the evaluation: programs print them where they begin or where they end, so nothing between is read."""
+    try:
+        with path.open("rb") as log:
+            head = log.read(min(size, START_BYTES))
+            log.seek(max(len(head), size - START_BYTES))
+            return read_counts(head, log.read(max(0, size - log.tell())))
+    except FileNotFoundError:
+        return {}
 
 
 def _ending(result: Mapping[str, Any], folder: RunPaths) -> Ending:

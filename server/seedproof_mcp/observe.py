@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass, replace
 
 from seedproof.design import next_look
+from seedproof.disclosures import declared_notices, log_notices
 from seedproof.events import State
 from seedproof.log import safe_tail
-from seedproof.notices import arm_notices
+from seedproof.notices import arm_notices, probe_notices
 from seedproof.phases import baseline_phase, rules_of
 from seedproof.rules import Rules
 from seedproof.values import Notice, Role, Run, RunState
@@ -140,7 +141,9 @@ class Observer:
         arm = state.experiment_arm(experiment)
         ended = arm_ended(next_look(arm, establish(state, run.generation), rules))
         failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
-        return [*failed, *arm_notices(arm, rules, None)]
+        declared = declared_notices(state, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
+        probed = probe_notices(state.baseline_arm(run.generation), arm, rules)
+        return [*failed, *declared, *arm_notices(arm, rules, None), *probed, *log_notices(state, experiment)]
 
     def _tail(self, run: Run) -> str | None:
         if run.state not in _TAILED:
