@@ -244,12 +244,22 @@ class Conductor:
             self._engine.submit(folder.folder)
             return
         sweep(folder.folder)
-        self._interrupt(run, LOST)
+        self._interrupt(run, LOST, self._shown(run, folder))
 
-    def _interrupt(self, run: Run, reason: str) -> None:
+    def _interrupt(self, run: Run, reason: str, shown: Mapping[str, Any] | None = None) -> None:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
-                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **self._output(run))
+                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **(shown or {}), **self._output(run))
+
+    def _shown(self, run: Run, folder: RunPaths) -> dict[str, Any]:
+        """What a lost run had shown: who ends it from outside has seen it, so readers of the report shall."""
+        rules = rules_of(self._ledger.state.generations[run.generation - 1])
+        try:
+            reading = _read_log(folder.log, folder.log.stat().st_size, rules)
+        except FileNotFoundError:
+            return {}
+        metrics = {name: asdict(value) for name, value in reading.metrics.items()}
+        return {"metrics": metrics, "step": reading.step, "start_text": _read_start(folder.log, rules)}
 
     def _finish(self, run: Run, folder: RunPaths) -> None:
         result = json.loads(folder.result.read_bytes())
