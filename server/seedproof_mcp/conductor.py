@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seedproof.command import output_dir, training_argv
+from seedproof.counts import read_counts
 from seedproof.errors import Refusal
 from seedproof.events import State
 from seedproof.gate import still_due
@@ -262,13 +263,23 @@ class Conductor:
             self._engine.submit(folder.folder)
             return
         sweep(folder.folder)
-        self._interrupt(run, LOST)
+        self._interrupt(run, LOST, self._shown(run, folder))
 
-    def _interrupt(self, run: Run, reason: str) -> None:
+    def _interrupt(self, run: Run, reason: str, shown: Mapping[str, Any] | None = None) -> None:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
                 self._tidy(run)
-                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **self._output(run))
+                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **(shown or {}), **self._output(run))
+
+    def _shown(self, run: Run, folder: RunPaths) -> dict[str, Any]:
+        """What a lost run had shown: who ends it from outside has seen it, so readers of the report shall."""
+        rules = rules_of(self._ledger.state.generations[run.generation - 1])
+        try:
+            reading = _read_log(folder.log, folder.log.stat().st_size, rules)
+        except FileNotFoundError:
+            return {}
+        metrics = {name: asdict(value) for name, value in reading.metrics.items()}
+        return {"metrics": metrics, "step": reading.step, "start_text": _read_start(folder.log, rules)}
 
     def _finish(self, run: Run, folder: RunPaths) -> None:
         result = json.loads(folder.result.read_bytes())
@@ -290,6 +301,7 @@ class Conductor:
             "signal": result["signal"],
             "step": reading.step,
             "start_text": _read_start(folder.log, rules),
+            "counts": _read_counts(folder.log, int(result["log_bytes"])),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
             "load": present_load(),
@@ -398,6 +410,17 @@ def _read_start(path: Path, rules: Rules) -> str | None:
             return start_text(log.read(START_BYTES), rules.metric)
     except FileNotFoundError:
         return None
+
+
+def _read_counts(path: Path, size: int) -> dict[str, str]:
+    """Sizes of the evaluation: programs print them where they begin or where they end, so nothing between is read."""
+    try:
+        with path.open("rb") as log:
+            head = log.read(min(size, START_BYTES))
+            log.seek(max(len(head), size - START_BYTES))
+            return read_counts(head, log.read(max(0, size - log.tell())))
+    except FileNotFoundError:
+        return {}
 
 
 def _ending(result: Mapping[str, Any], folder: RunPaths) -> Ending:
