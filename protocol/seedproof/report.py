@@ -25,7 +25,7 @@ __all__ = [
     "experiment_report",
 ]
 
-REPORT_FORMAT = 2
+REPORT_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class LedgerFacts:
 
     head: str
     """Ledger head before the report's own record, such as `#41 9f2c04a1b7d3`."""
+    records: int
+    """How many records it held."""
     began: str
     """Time of the first record."""
     reason: str | None
@@ -70,6 +72,8 @@ class LedgerFacts:
     """What the present generation took over from the one before, or why it took over nothing."""
     verdicts: tuple[EarlierVerdict, ...] = ()
     """Verdicts of earlier generations on the experiment of this name: its report replaces theirs."""
+    past: tuple[str, ...] = ()
+    """What is known of ledgers before it, of copies, and of records that it does not hold any more."""
 
 
 def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
@@ -234,7 +238,8 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
     lines = [
         "## Provenance",
         "",
-        f"- Ledger head: {facts.head}; begun {facts.began}",
+        f"- Ledger head: {facts.head}; {facts.records} records, begun {facts.began}",
+        *(f"- {line}" for line in facts.past),
         f"- Baseline generation: {baseline.generation}",
     ]
     if facts.adoption:

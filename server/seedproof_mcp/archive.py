@@ -14,6 +14,7 @@ from seedproof.errors import ExperimentUnknown, NextCall, Refusal
 from seedproof.events import Experiment, Generation, Record, State
 from seedproof.evidence import as_document
 from seedproof.figure import baseline_figure, experiment_figure
+from seedproof.history import past_lines
 from seedproof.phases import experiment_next, present_baseline, rules_of
 from seedproof.report import (
     REPORT_FORMAT,
@@ -87,6 +88,7 @@ class Archive:
     def issue_verdict(self, writer: Writer, rules: Rules, name: str) -> Comparison:
         """The verdict, written down once for each state of the arm."""
         comparison = judge_experiment(writer.state, rules, name)
+        writer.disclose()
         experiment = writer.state.generations[-1].experiments[name]
         issued = experiment.verdict
         runs = _runs_behind(comparison)
@@ -116,13 +118,15 @@ class Archive:
         never one that no record vouches for.
         """
         comparison = None if name is None else self.issue_verdict(writer, rules, name)
+        writer.disclose()
         state = writer.state
         generation = state.generations[-1]
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
         written = owner.report
         # A report of another format could not be made again from its record.
         is_present = written is not None and written.get("report_format") == REPORT_FORMAT
-        if written is not None and is_present and written["runs"] == state.ended_runs(owner):
+        knows_the_past = not any(one["seq"] > (written or {}).get("seq", 0) for one in state.disclosures)
+        if written is not None and is_present and knows_the_past and written["runs"] == state.ended_runs(owner):
             return written, []
         path = self._report_path(rules, name)
         relative = str(path.relative_to(self._paths.root))
@@ -236,10 +240,12 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
 def _facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
     return LedgerFacts(
         head=state.head_label,
+        records=state.seq,
         began=state.began or "",
         reason=generation.reason,
         earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
         adoption=generation.adoption,
+        past=tuple(past_lines(state)),
         verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
     )
 

@@ -102,12 +102,12 @@ class Lab:
     def check_baseline(self) -> BaselineStatus:
         """Where the baseline of the present generation stands."""
         with self._reading() as (state, config):
-            unverified = tuple(unverified_report(self.paths, state, config.rules))
+            beside = (*unverified_report(self.paths, state, config.rules), *self._ledger.past())
             return self._remembered.get(
                 state,
                 config.rules,
-                ("check_baseline", unverified),
-                lambda: baseline_status(state, config.rules, unverified),
+                ("check_baseline", beside),
+                lambda: baseline_status(state, config.rules, beside),
             )
 
     def observe(self, run_id: str) -> RunResult:
@@ -260,7 +260,7 @@ class Lab:
             judge_experiment(self._seen(), config.rules, name)
             with _writing(), self._ledger.writing() as writer:
                 comparison = self._archive.issue_verdict(writer, config.rules, name)
-            return comparison_result(self._ledger.state, comparison)
+            return comparison_result(self._ledger.state, comparison, self._ledger.past())
 
     # --- reporting ----------------------------------------------------------------------------
 

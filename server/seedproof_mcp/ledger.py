@@ -1,6 +1,7 @@
 """The ledger file: read in pieces, appended under a lock, mirrored for git."""
 
 import errno
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,16 @@ from typing import Any
 
 from seedproof.errors import LedgerDamaged, LedgerDiverged
 from seedproof.events import Record, State, canonical, fold, make_record, read_line
+from seedproof.history import past_notices
+from seedproof.values import Notice
 
 from seedproof_mcp import disk
 from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.registry import NOTED, Registry
 
 __all__ = ["Ledger", "Writer"]
+
+logger = logging.getLogger(__name__)
 
 _CRLF_CURE = (
     "Git does this where core.autocrlf is set: put the line `ledger.jsonl -text` into docs/research/.gitattributes, "
@@ -35,6 +41,8 @@ class Ledger:
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
+        self._registry = Registry(paths.root)
+        self._is_to_note = False
         self._forget()
         self._mirror_seen: tuple[int, ...] | None = None
         self._thread_lock = threading.RLock()
@@ -56,6 +64,14 @@ class Ledger:
             self._read_new()
             return self.state
 
+    def past(self) -> list[Notice]:
+        """What the ledger and the registry of this user tell of ledgers before this one, of copies and of lost records.
+
+        Call it after `refresh`; nothing is written.
+        """
+        with self._thread_lock:
+            return [*past_notices(self.state), *self._registry.notices(self.state, self.records)]
+
     def state_at(self, seq: int) -> State:
         """The state after the first `seq` records."""
         return fold(self.records[:seq])
@@ -73,7 +89,10 @@ class Ledger:
             self._adopt_mirror()
             self._read_new()
             self._cut_torn_tail()
-            yield Writer(self)
+            try:
+                yield Writer(self)
+            finally:
+                self._note_head()
 
     def write_mirror(self) -> None:
         """Rewrite the copy under docs/research that git keeps."""
@@ -166,6 +185,31 @@ class Ledger:
             self._seen = _signature(self._paths.ledger)
 
     def _append(self, kind: str, fields: Mapping[str, Any]) -> Record:
+        if kind in NOTED:
+            self._disclose()
+        if kind == "generation_started" and not self.records:
+            previous = self._registry.previous()
+            fields = fields if previous is None else {**fields, "previous": previous}
+        record = self._store(kind, fields)
+        self._is_to_note = self._is_to_note or kind in NOTED
+        return record
+
+    def _disclose(self) -> None:
+        """Write down what only the registry knows, before its entry is replaced by one that agrees with the ledger."""
+        for found in self._registry.undisclosed(self.state, self.records):
+            self._store("ledger_disclosed", found)
+
+    def _note_head(self) -> None:
+        """Tell the registry; a disk that refuses it takes nothing from what the ledger holds."""
+        if not self._is_to_note:
+            return
+        self._is_to_note = False
+        try:
+            self._registry.note(self.records, _now())
+        except OSError as error:
+            logger.warning("the registry of projects cannot be written: %s", error)
+
+    def _store(self, kind: str, fields: Mapping[str, Any]) -> Record:
         record, line = self._made(kind, fields)
         if _size(self._paths.ledger) != self._offset:
             # Removed, or another one put in its place: this record would not follow from what is there.
@@ -253,6 +297,14 @@ class Writer:
             OSError: It could not be stored; nothing is acknowledged.
         """
         return self._ledger._append(kind, fields)
+
+    def disclose(self) -> None:
+        """Append what only the registry knows of this ledger's past, so that what is written next can tell it.
+
+        Raises:
+            OSError: It could not be stored.
+        """
+        self._ledger._disclose()
 
 
 @contextmanager

@@ -236,8 +236,12 @@ def written_confirmation(experiment: Experiment) -> Confirmation | None:
     return None if found is None or found["state"] == "open" else _CONFIRMATION.validate_python(found)
 
 
-def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
-    """A verdict as a reply shows it."""
+def comparison_result(state: State, comparison: Comparison, past: Iterable[Notice] = ()) -> ComparisonResult:
+    """A verdict as a reply shows it.
+
+    Args:
+        past: Notices on the ledger's own past.
+    """
     baseline, arm = comparison.baseline, comparison.arm
     rules = baseline.rules
     experiment = state.find_experiment(arm.experiment or "")
@@ -265,7 +269,7 @@ def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
         paragraph=None if evidence is None else paragraph(comparison, evidence, counted),
         ledger_head=state.head_label,
         notices=notice_results(
-            [notice for one in (baseline.arm, arm) for notice in arm_notices(one, rules, baseline.std)]
+            [*(notice for one in (baseline.arm, arm) for notice in arm_notices(one, rules, baseline.std)), *past]
         ),
         next=Follow.of(experiment_next(state, experiment, baseline)),
     )
