@@ -15,7 +15,7 @@ from seedproof.events import Experiment, Generation, Record, State
 from seedproof.evidence import as_document
 from seedproof.figure import baseline_figure, experiment_figure
 from seedproof.history import past_lines
-from seedproof.phases import experiment_next, present_baseline, rules_of
+from seedproof.phases import establish_baseline, experiment_next, present_baseline, rules_of
 from seedproof.report import (
     REPORT_FORMAT,
     EarlierGeneration,
@@ -26,7 +26,7 @@ from seedproof.report import (
 )
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import Comparison, Notice
+from seedproof.values import Baseline, Comparison, Notice
 from seedproof.verdict import judge
 from seedproof.weighing import weigh
 
@@ -35,7 +35,7 @@ from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.views import establish, said_beside, written_confirmation
 
-__all__ = ["Archive", "judge_experiment", "unverified_report"]
+__all__ = ["Archive", "judge_experiment", "judged_again", "rendered_again", "unverified_report"]
 
 
 def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
@@ -54,6 +54,27 @@ def judge_experiment(state: State, rules: Rules, name: str) -> Comparison:
     except Refusal as refusal:
         refusal.next_call = experiment_next(state, experiment, baseline)
         raise
+
+
+def judged_again(state: State, record: Record) -> Comparison:
+    """The verdict that a `verdict_issued` gave, from the records before it.
+
+    Raises:
+        Refusal: These records allow none.
+    """
+    generation = state.generations[record["generation"] - 1]
+    baseline = establish_baseline(state.baseline_arm(generation.number), rules_of(generation))
+    return _judged(state, baseline, generation.experiments[record["experiment"]])
+
+
+def _judged(state: State, baseline: Baseline, experiment: Experiment) -> Comparison:
+    return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
+
+
+def rendered_again(state: State, record: Record) -> tuple[str, str]:
+    """The report and the figure that a `report_written` stands for, from the records that it was made from."""
+    figure = Path(record["path"]).with_suffix(".svg").name
+    return _render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
 
 
 def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
@@ -108,6 +129,7 @@ class Archive:
                 campaign=as_document(campaign_at_verdict(writer.state, experiment, str(comparison.verdict))),
                 confirmation=None if confirmation is None else asdict(confirmation),
                 on_head=writer.state.head_label,
+                report_format=REPORT_FORMAT,
             )
         return comparison
 
@@ -171,10 +193,9 @@ class Archive:
         wanted |= dict(zip(record["figures"], record.get("figure_sha256", ()), strict=False))
         if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in wanted.items()):
             return
-        state = self._ledger.state_at(record["at_seq"])
+        text, drawing = rendered_again(self._ledger.state_at(record["at_seq"]), record)
         disk.make_folder(path.parent)
         figure = path.with_suffix(".svg")
-        text, drawing = _render(state, state.generations[record["generation"] - 1], record["experiment"], figure.name)
         # The figure first: a report never shows a figure that is not there.
         disk.write_atomic(figure, drawing.encode())
         disk.write_atomic(path, text.encode())
@@ -229,7 +250,7 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     if name is None:
         return baseline_report(baseline, facts, figure), baseline_figure(baseline)
     experiment = generation.experiments[name]
-    comparison = judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment))
+    comparison = _judged(state, baseline, experiment)
     evidence, counted = said_beside(experiment)
     # As of the report's own record: other experiments may have been declared since the verdict.
     counted = None if counted is None else campaign_since(state, experiment)

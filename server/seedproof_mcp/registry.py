@@ -19,7 +19,7 @@ from seedproof.values import Notice
 from seedproof_mcp import disk
 from seedproof_mcp.paths import ProjectPaths, registry_entry, registry_folder
 
-__all__ = ["NOTED", "Entry", "Registry", "holds"]
+__all__ = ["NOTED", "Entry", "Registry", "holds", "told_heads"]
 
 # A head is noted when a result, a verdict or a report rests on it. Requests and starts would only add writes: who
 # takes back a run that has not ended takes back nothing that was seen, and each of these comes at most once in a call.
@@ -97,7 +97,7 @@ class Registry:
             return []
         ledger, own = records[0]["hash"], self.own()
         others = self.others(ledger)
-        told = _told(state)
+        told = told_heads(state)
         found: list[dict[str, Any]] = [
             {"what": what, "had": entry.had(), "present": state.head_label}
             for what, entry in _candidates(ledger, own, others)
@@ -197,7 +197,7 @@ def _candidates(ledger: str, own: Entry | None, others: Sequence[Entry]) -> Iter
             yield "copy", one
 
 
-def _told(state: State) -> set[str]:
+def told_heads(state: State) -> set[str]:
     """The heads that the ledger itself speaks of."""
     had = [one["had"] for one in state.disclosures if one["what"] != "shared"]
     return {one["head"] for one in (*had, *([] if state.previous is None else [state.previous]))}
