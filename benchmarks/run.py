@@ -14,6 +14,7 @@ import run_overhead
 import startup
 import stdio_calls
 import training_output
+import verify
 from figures import Figure, is_long, machine, measured, table
 
 BENCHMARKS = (
@@ -26,6 +27,7 @@ BENCHMARKS = (
     training_output,
     large_ledger,
     evidence,
+    verify,
 )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from seedproof.events import Record, State
@@ -19,6 +20,16 @@ _LABEL = re.compile(r"#(\d{1,18}) ([0-9a-f]{12})")
 _WITNESSED = re.compile(r'(?:Ledger head: |"ledger_head": ")#(\d{1,18}) ([0-9a-f]{12})')
 
 
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """What a head is looked up in."""
+
+    hashes: Mapping[int, str]
+    """By number."""
+    last: int
+    """The number of the newest record."""
+
+
 def heads_in(path: Path) -> list[tuple[int, str]]:
     """The heads that a report claims to be written from: number, and the first digits of the hash."""
     try:
@@ -30,17 +41,18 @@ def heads_in(path: Path) -> list[tuple[int, str]]:
 
 def check_heads(paths: ProjectPaths, chain: Chain) -> list[Check]:
     """The heads in the reports on disk, and those that records themselves speak of."""
-    hashes, faults, count = chain.hashes, [], 0
+    hashes = chain.hashes
+    ledger, faults, count = _Ledger(hashes, max(hashes, default=0)), [], 0
     for path in sorted(paths.research.glob("*.md")):
         if ".unverified" in path.name:
             continue  # moved aside because no ledger vouches for it
         for seq, digits in heads_in(path):
             count += 1
-            faults += _unknown_head(hashes, seq, digits, str(path.relative_to(paths.root)))
+            faults += _unknown_head(ledger, seq, digits, str(path.relative_to(paths.root)))
     for record in chain.records:
         for seq, digits in _spoken_of(record):
             count += 1
-            faults += _unknown_head(hashes, seq, digits, f"record #{record['seq']}")
+            faults += _unknown_head(ledger, seq, digits, f"record #{record['seq']}")
     return listed("heads", faults, passed("heads", f"all {count} heads named by reports and records are in the ledger"))
 
 
@@ -87,11 +99,11 @@ def _spoken_of(record: Record) -> Iterator[tuple[int, str]]:
             yield int(found[1]), found[2]
 
 
-def _unknown_head(hashes: Mapping[int, str], seq: int, digits: str, witness: str) -> list[str]:
+def _unknown_head(ledger: _Ledger, seq: int, digits: str, witness: str) -> list[str]:
     """What is wrong with a head that is not in the ledger; nothing if it is."""
-    known, last = hashes.get(seq), max(hashes, default=0)
-    if seq > last:
-        text = f"{witness} names head #{seq} {digits}, but the ledger ends at #{last}"
+    known = ledger.hashes.get(seq)
+    if seq > ledger.last:
+        text = f"{witness} names head #{seq} {digits}, but the ledger ends at #{ledger.last}"
         return [f"{text}: its end was cut off, or that is a head of another ledger"]
     if known is None or known.startswith(digits):
         return []  # a record that is missing is told of by the chain
