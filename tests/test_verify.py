@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seedproof.errors import LedgerNewer
 from seedproof.events import EMPTY_HASH, FORMAT, canonical
-from seedproof_mcp import cli
+from seedproof.rules import Rules
+from seedproof_mcp import cli, disk
 from seedproof_mcp.chain import read_chain
+from seedproof_mcp.conductor import read_log
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.registry import Registry
 
-from tests.in_process import quick_tools
+from tests.in_process import InProcessEngine, quick_tools
+from tests.tables import FRESH, Table
 
 Lines = list[bytes]
 LEDGER = ".seedproof/ledger.jsonl"
@@ -198,6 +202,48 @@ def test_a_newer_format_needs_a_newer_version(here: Path, verify: Verify) -> Non
         said.err
         == f"seedproof: record 5 has format {FORMAT + 1}; this Seedproof reads up to {FORMAT}. Update Seedproof.\n"
     )
+
+
+async def _a_long_story(folder: Path) -> None:
+    """Confirmed, diverged, extra seeds, a second generation, a failed attempt, and a report written twice."""
+    losses = {"exp_good": (3.9, 3.91, 3.89), "exp_even": (4.0, 4.01, 3.99, 4.0, 4.01), "exp_bad": ("nan",)}
+    table = Table().arm("baseline", (4.0, 4.01, 3.99, 4.02, 3.98)).arm("baseline", (4.0, 4.01, 3.99), FRESH)
+    for name, values in losses.items():
+        table.arm(name, values)
+    table.arm("confirm_good", (3.9, 3.92, 3.91), FRESH)
+    async with quick_tools(folder, InProcessEngine(table)) as call:
+        await call.measure_baseline()
+        await call("write_report")
+        await call.measure("good", "--lr", "1")
+        await call("compare", experiment="good")
+        await call("write_report", experiment="good")
+        await call("run_seed", experiment="good", role="confirm", queue_all=True)
+        await call("compare", experiment="good")
+        await call("write_report", experiment="good")
+        await call.measure("even", "--lr", "2")
+        await call("run_seed", experiment="even", queue_all=True)
+        await call("write_report", experiment="even")
+        await call.measure("bad", "--lr", "3", seeds=(42,))
+        await call("write_report", experiment="bad")
+        table.losses["baseline", 42] = "fail 4.0"
+        await call("run_seed", new_baseline="another driver")
+        table.losses["baseline", 42] = "4.0"
+        await call("run_seed", seed=42, attempt=2)
+        await call.measure_baseline()
+        await call("write_report")
+        await call.measure("good", "--lr", "1")
+        await call("write_report", experiment="good")
+
+
+def test_a_long_story_has_no_fault_either(quick_project: Path, verify: Verify) -> None:
+    anyio.run(_a_long_story, quick_project)
+    said = verify(quick_project, "--regenerate")
+    assert said.code == 0, said.lines
+    assert "OK    verdicts: 5 verdicts given again from the records before them" in said.lines
+    assert "OK    regenerate: 7 reports made again byte for byte, figures too" in said.lines
+    heads = [json.loads(line).get("headline", "") for line in lines_of(quick_project) if b"verdict_issued" in line]
+    wanted = ("WINNER (unconfirmed)", "WINNER (confirmed", "NEUTRAL", "LOSER (diverged", "WINNER (unconfirmed)")
+    assert [one.startswith(word) for one, word in zip(heads, wanted, strict=True)] == [True] * 5, heads
 
 
 # --- the chain ----------------------------------------------------------------------------------
@@ -573,6 +619,28 @@ def test_what_a_daemon_prints_after_the_end_is_no_edit(here: Path, verify: Verif
     assert verify(here).code == 0
     (here / LOG).with_name("result.json").unlink()
     assert verify(here).code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives back the space of a part of a file")
+def test_a_log_of_which_the_cap_left_out_a_part_is_held_to_what_is_left(here: Path, verify: Verify) -> None:
+    text = (here / LOG).read_bytes()
+    with (here / LOG).open("wb") as log:
+        log.write(b"begin\n" * 20_000 + b"middle\n" * 100_000 + text)
+        log.flush()
+        assert disk.punch_hole(log.fileno(), 1 << 17, 1 << 19)
+    result = (here / LOG).with_name("result.json")
+    size = (here / LOG).stat().st_size
+    result.write_text(json.dumps({**json.loads(result.read_bytes()), "log_bytes": size}))
+    read = read_log(here / LOG, size, Rules())
+    number = number_of(here, "run_finished", run_id="g1-exp-idea-s42-a1")
+    write_both(here, rewritten(here, number, log_sha256=read.sha256, log_bytes=read.size))
+    assert read.size < size
+    assert not [one for one in verify(here).of("FAIL") if one.startswith("logs")]
+    result.unlink()
+    assert not [one for one in verify(here).of("FAIL") if one.startswith("logs")]
+    with (here / LOG).open("r+b") as log:
+        log.write(b"BEGIN")
+    assert [one for one in verify(here).of("FAIL") if one.startswith("logs")]
 
 
 # --- a revision of git ----------------------------------------------------------------------------
