@@ -1,10 +1,13 @@
 """What the benchmarks share: a figure with its target, and two things measured in turn."""
 
+import atexit
 import inspect
 import os
 import platform
+import shutil
 import statistics
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +15,10 @@ from importlib.metadata import version
 from typing import TypeVar
 
 __all__ = ["Figure", "in_rounds", "in_turn", "is_long", "machine", "measured", "median", "show", "table"]
+
+# Slots and registry of their own: what is measured is not to be held up by, or remembered among, a user's projects.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="seedproof-bench-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 K = TypeVar("K")
 T = TypeVar("T")

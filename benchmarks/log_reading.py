@@ -12,7 +12,7 @@ from pathlib import Path
 
 from figures import Figure, in_turn, median, show
 from seedproof.rules import Rules
-from seedproof_mcp.conductor import _read_log  # what is measured is the conductor's own reading
+from seedproof_mcp.conductor import read_log  # what is measured is the conductor's own reading
 
 __all__ = ["measure"]
 
@@ -64,7 +64,7 @@ def read(path: Path, size: int) -> Cost:
     """The conductor's reading; it must find the last value."""
 
     def act() -> None:
-        found = _read_log(path, size, Rules()).metrics["val_loss"]
+        found = read_log(path, size, Rules()).metrics["val_loss"]
         if found.text != "3.1416":
             raise SystemExit(f"read {found}")
 

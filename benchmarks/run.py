@@ -16,6 +16,7 @@ import snapshot
 import startup
 import stdio_calls
 import training_output
+import verify
 from figures import Figure, is_long, machine, measured, table
 
 BENCHMARKS = (
@@ -30,6 +31,7 @@ BENCHMARKS = (
     evidence,
     snapshot,
     fingerprint,
+    verify,
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,6 +128,26 @@ def test_every_command_of_the_command_line_is_in_the_changelog() -> None:
         r"`(?:seedproof )?([a-z-]+)`", page("CHANGELOG.md").split("command line over")[1].split("\n")[0]
     )
     assert {*listed, "serve"} == set(commands.choices)
+
+
+def commands_in_snippets() -> Iterator[tuple[Path, str]]:
+    """Every `seedproof …` that a reader would copy from a shell snippet or a job for CI."""
+    for language in ("bash", "yaml"):
+        for path, code in snippets(language):
+            for line in re.findall(r"^\s*(?:- run: )?seedproof (.+)$", code, flags=re.MULTILINE):
+                yield path, line
+
+
+def test_every_command_in_a_snippet_exists_with_its_options() -> None:
+    found = list(commands_in_snippets())
+    for path, line in found:
+        assert cli._parse(shlex.split(line)).act, path
+    assert (ROOT / "docs/verify.md", "verify --against origin/main") in found
+
+
+def test_every_line_of_a_verification_is_explained_with_no_other() -> None:
+    subjects = set(re.findall(r'\b(?:passed|failed|noted|listed)\(\s*"(\w+)"', SOURCES))
+    assert set(rows(page("docs/verify.md"), "What is looked at")) == subjects
 
 
 def test_every_make_target_that_a_page_names_exists() -> None:

@@ -197,7 +197,9 @@ def disturbed(at: int, kind: str, reopens: bool) -> tuple[Machine, dict[str, Any
     """One study with a failure, held to the promises; its outcome."""
     machine = Machine(at, kind)
     environment._answers.clear()
-    with a_project() as project:
+    with a_project() as project, pytest.MonkeyPatch.context() as patch:
+        # Every study makes the folders of slots and registry anew, so that its points are those of the first.
+        patch.setenv("XDG_STATE_HOME", str(project.parent / "state"))
         study = take_through(machine, project, reopens)
         check_written(project)
         check_reports(project)

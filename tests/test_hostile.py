@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from seedproof.rules import Rules
 from seedproof_mcp import disk, supervise
-from seedproof_mcp.conductor import _read_log
+from seedproof_mcp.conductor import read_log
 from seedproof_mcp.paths import RunPaths, slot_lock
 
 from tests.conftest import PATIENCE_S, Answer, tools, wait_until
@@ -283,7 +283,7 @@ async def test_only_head_and_tail_of_a_log_are_kept_while_it_grows_and_after(bes
     assert (first["step"], first["start_text"]) == (100, "9.0")
     # The same output leaves the same log, however the hole grew.
     assert first["log_sha256"] == second["log_sha256"]
-    assert _read_log(log, len(content), Rules()).sha256 == first["log_sha256"]
+    assert read_log(log, len(content), Rules()).sha256 == first["log_sha256"]
 
 
 async def test_what_a_daemon_prints_after_the_end_is_capped_and_takes_nothing_that_counts(beside: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_line_that_the_log_cap_cut_is_no_line(tmp_path: Path) -> None:
     os.close(descriptor)
     assert path.read_bytes()[block - 2 : block + 1] == b".1\0"
     assert path.read_bytes()[2 * block :] == b"val_loss: 3.0" + tail
-    reading = _read_log(path, path.stat().st_size, Rules())
+    reading = read_log(path, path.stat().st_size, Rules())
     assert reading.metrics["val_loss"].value == 4.2
 
 
@@ -347,4 +347,4 @@ def test_where_no_hole_can_be_made_everything_is_kept(
     os.close(descriptor)
     assert path.read_bytes() == b"line\n" * 1_000_000
     assert stored_bytes(path) >= 5_000_000
-    assert _read_log(path, 5_000_000, Rules()).lines == 1_000_000
+    assert read_log(path, 5_000_000, Rules()).lines == 1_000_000

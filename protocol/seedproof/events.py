@@ -48,6 +48,7 @@ KINDS = frozenset(
         "report_written",
         "files_removed",
         "resumed",
+        "ledger_disclosed",
     }
 )
 
@@ -217,6 +218,10 @@ class State:
     environments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By its hash, each environment that a run was carried out in: interpreter, packages and devices."""
     began: str | None = None
+    previous: Mapping[str, Any] | None = None
+    """The ledger that this folder had before this one, as the registry knew it."""
+    disclosures: list[Record] = field(default_factory=list)
+    """What else the registry knew that this ledger did not hold."""
     failures_in_row: int = 0
     largest_output_bytes: int = 0
     experiments: list[Experiment] = field(default_factory=list)
@@ -324,6 +329,7 @@ class State:
         number = record["generation"]
         if number != len(self.generations) + 1:
             raise ValueError("generation out of order")
+        self.previous = self.previous or record.get("previous")
         adopted = list(record.get("adopted", ()))
         if not all(self.runs[run_id].experiment is None for run_id in adopted):
             raise ValueError("a baseline takes over runs of a baseline only")
@@ -459,6 +465,9 @@ class State:
     def _on_resumed(self, record: Record) -> None:
         """A person has looked."""
         self.failures_in_row = 0
+
+    def _on_ledger_disclosed(self, record: Record) -> None:
+        self.disclosures.append(record)
 
     def _declared(self, record: Record) -> Experiment:
         experiment: Experiment = self.generations[record["generation"] - 1].experiments[record["experiment"]]

@@ -62,6 +62,8 @@ class LedgerFacts:
 
     head: str
     """Ledger head before the report's own record, such as `#41 9f2c04a1b7d3`."""
+    records: int
+    """How many records it held."""
     began: str
     """Time of the first record."""
     reason: str | None
@@ -74,6 +76,8 @@ class LedgerFacts:
     """Verdicts of earlier generations on the experiment of this name: its report replaces theirs."""
     controls: tuple[Run, ...] = ()
     """Every control run of the present generation, in the order of their requests."""
+    past: tuple[str, ...] = ()
+    """What is known of ledgers before it, of copies, and of records that it does not hold any more."""
 
 
 def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
@@ -245,7 +249,8 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
     lines = [
         "## Provenance",
         "",
-        f"- Ledger head: {facts.head}; begun {facts.began}",
+        f"- Ledger head: {facts.head}; {facts.records} records, begun {facts.began}",
+        *(f"- {line}" for line in facts.past),
         f"- Baseline generation: {baseline.generation}",
         *([] if baseline.arm.code is None else [f"- Code of the baseline: {identity(baseline.arm.code)}"]),
     ]

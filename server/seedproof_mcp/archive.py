@@ -16,7 +16,15 @@ from seedproof.errors import BaselineStale, ExperimentUnknown, NextCall, Refusal
 from seedproof.events import Experiment, Generation, Record, State
 from seedproof.evidence import as_document
 from seedproof.figure import baseline_figure, experiment_figure
-from seedproof.phases import experiment_next, new_baseline_call, present_baseline, rules_of, stale_reason
+from seedproof.history import past_lines
+from seedproof.phases import (
+    establish_baseline,
+    experiment_next,
+    new_baseline_call,
+    present_baseline,
+    rules_of,
+    stale_reason,
+)
 from seedproof.report import (
     REPORT_FORMAT,
     EarlierGeneration,
@@ -27,7 +35,7 @@ from seedproof.report import (
 )
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import Comparison, Notice
+from seedproof.values import Comparison, Difference, Notice
 from seedproof.verdict import judge
 from seedproof.weighing import weigh
 
@@ -36,7 +44,14 @@ from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.views import disclosed, establish, said_beside, written_confirmation
 
-__all__ = ["Archive", "judge_experiment", "require_reportable", "unverified_report"]
+__all__ = [
+    "Archive",
+    "judge_experiment",
+    "judged_again",
+    "rendered_again",
+    "require_reportable",
+    "unverified_report",
+]
 
 
 def judge_experiment(state: State, rules: Rules, name: str, accept: Collection[str] = ()) -> Comparison:
@@ -85,6 +100,25 @@ def require_reportable(state: State, rules: Rules, name: str | None, accept: Col
         judge_experiment(state, rules, name, accept)
 
 
+def judged_again(state: State, record: Record) -> Comparison:
+    """The verdict that a `verdict_issued` gave, from the records before it.
+
+    Raises:
+        Refusal: These records allow none.
+    """
+    generation = state.generations[record["generation"] - 1]
+    baseline = establish_baseline(state.baseline_arm(generation.number), rules_of(generation))
+    experiment = generation.experiments[record["experiment"]]
+    accepted = tuple(Difference(one["kind"], one["words"]) for one in record.get("accepted") or ())
+    return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment), accepted)
+
+
+def rendered_again(state: State, record: Record) -> tuple[str, str]:
+    """The report and the figure that a `report_written` stands for, from the records that it was made from."""
+    figure = Path(record["path"]).with_suffix(".svg").name
+    return _render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
+
+
 def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
     earlier = state.find_experiment(name)
     message = f"no experiment {name} has been declared."
@@ -119,6 +153,7 @@ class Archive:
     def issue_verdict(self, writer: Writer, rules: Rules, name: str, accept: Collection[str]) -> Comparison:
         """The verdict, written down once for each state of the arm."""
         comparison = judge_experiment(writer.state, rules, name, accept)
+        writer.disclose()
         experiment = writer.state.generations[-1].experiments[name]
         issued = experiment.verdict
         runs = runs_behind(comparison.arm, rules)
@@ -141,6 +176,7 @@ class Archive:
                 confirmation=None if confirmation is None else asdict(confirmation),
                 accepted=[asdict(one) for one in comparison.accepted],
                 on_head=writer.state.head_label,
+                report_format=REPORT_FORMAT,
             )
         return comparison
 
@@ -153,13 +189,15 @@ class Archive:
         never one that no record vouches for.
         """
         comparison = None if name is None else self.issue_verdict(writer, rules, name, accept)
+        writer.disclose()
         state = writer.state
         generation = state.generations[-1]
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
         written = owner.report
         # A report of another format could not be made again from its record.
         is_present = written is not None and written.get("report_format") == REPORT_FORMAT
-        if written is not None and is_present and written["runs"] == state.ended_runs(owner):
+        knows_the_past = not any(one["seq"] > (written or {}).get("seq", 0) for one in state.disclosures)
+        if written is not None and is_present and knows_the_past and written["runs"] == state.ended_runs(owner):
             return written, []
         path = self._report_path(rules, name)
         relative = str(path.relative_to(self._paths.root))
@@ -291,10 +329,12 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
 def _facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
     return LedgerFacts(
         head=state.head_label,
+        records=state.seq,
         began=state.began or "",
         reason=generation.reason,
         earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
         adoption=generation.adoption,
+        past=tuple(past_lines(state)),
         verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
         controls=tuple(state.runs[run_id] for found in generation.controls.values() for run_id in found),
     )

@@ -21,7 +21,7 @@ REFUSED = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 done, 1 a run brought no result, 2 wrong usage, 3 refused."""
+    """Run one command; 0 done, 1 a run brought no result or a check failed, 2 wrong usage, 3 refused."""
     if sys.platform == "win32":
         print("Seedproof needs Linux or macOS (file locks, process groups). On Windows use WSL.", file=sys.stderr)
         return 2
@@ -91,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--reason", required=True, help="what was wrong; printed by whoever reads the ledger")
     gc = add("gc", _gc, "show what snapshots have left behind that no arm needs any more")
     gc.add_argument("--yes", action="store_true", help="remove it")
+    check = add("verify", _verify, "hold the ledger against its hashes, its files and everyone who has seen its head")
+    check.add_argument("--regenerate", action="store_true", help="make every report and figure again, byte for byte")
+    check.add_argument(
+        "--against", metavar="REV", help="the mirror of this git revision must be a beginning of today's ledger"
+    )
     demo = add("demo", _demo, "watch the protocol on a small real language model")
     demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
     return parser
@@ -185,6 +190,24 @@ def _resume(options: argparse.Namespace) -> int:
     failures = _lab(options).resume(options.reason)
     print(f"Noted, after {failures} runs in a row that failed or diverged. New experiments may be declared again.")
     return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """0 all is well, 1 something does not match, 2 it cannot be done."""
+    from seedproof_mcp.checks import CannotVerify, Outcome
+    from seedproof_mcp.paths import ProjectPaths
+    from seedproof_mcp.verify import verify
+
+    paths, failures = ProjectPaths(options.project.resolve()), 0
+    try:
+        for check in verify(paths, regenerate=options.regenerate, against=options.against):
+            print(check, flush=True)
+            failures += check.outcome is Outcome.FAIL
+    except CannotVerify as reason:
+        print(f"seedproof: {reason}", file=sys.stderr)
+        return 2
+    print(f"{failures} checks failed." if failures else "All is well.")
+    return 1 if failures else 0
 
 
 def _status(options: argparse.Namespace) -> int:

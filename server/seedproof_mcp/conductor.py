@@ -37,7 +37,7 @@ from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths, RunPaths
 from seedproof_mcp.supervise import sweep
 
-__all__ = ["LOST", "Conductor", "ensure_conductor"]
+__all__ = ["LOST", "Conductor", "ensure_conductor", "read_log"]
 
 logger = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ class Conductor:
         """What a lost run had shown: who ends it from outside has seen it, so readers of the report shall."""
         rules = rules_of(self._ledger.state.generations[run.generation - 1])
         try:
-            reading = _read_log(folder.log, folder.log.stat().st_size, rules)
+            reading = read_log(folder.log, folder.log.stat().st_size, rules)
         except FileNotFoundError:
             return {}
         metrics = {name: asdict(value) for name, value in reading.metrics.items()}
@@ -284,7 +284,7 @@ class Conductor:
     def _finish(self, run: Run, folder: RunPaths) -> None:
         result = json.loads(folder.result.read_bytes())
         rules = rules_of(self._ledger.state.generations[run.generation - 1])
-        reading = _read_log(folder.log, int(result["log_bytes"]), rules)
+        reading = read_log(folder.log, int(result["log_bytes"]), rules)
         metrics = dict(reading.metrics)
         faults: list[str] = []
         for metric in rules.metrics:
@@ -365,7 +365,7 @@ def _check_metric_file(source: Path) -> None:
         raise ValueError(f"is larger than {MAX_METRIC_FILE >> 20} MB")
 
 
-def _read_log(path: Path, size: int, rules: Rules) -> LogReading:
+def read_log(path: Path, size: int, rules: Rules) -> LogReading:
     """Read the first `size` bytes: what daemons print after the end does not count."""
     scanner = LogScanner(rules.metrics)
     if path.exists():

@@ -107,12 +107,12 @@ class Lab:
     def check_baseline(self) -> BaselineStatus:
         """Where the baseline of the present generation stands."""
         with self._reading() as (state, config):
-            unverified = tuple(unverified_report(self.paths, state, config.rules))
+            beside = (*unverified_report(self.paths, state, config.rules), *self._ledger.past())
             status = self._remembered.get(
                 state,
                 config.rules,
-                ("check_baseline", unverified),
-                lambda: baseline_status(state, config.rules, unverified),
+                ("check_baseline", beside),
+                lambda: baseline_status(state, config.rules, beside),
             )
             return self._finishing_first(state, config.rules, status)
 
@@ -274,7 +274,8 @@ class Lab:
             with _writing(), self._ledger.writing() as writer:
                 comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
             state = self._ledger.state
-            return self._finishing_first(state, config.rules, comparison_result(state, comparison))
+            compared = comparison_result(state, comparison, self._ledger.past())
+            return self._finishing_first(state, config.rules, compared)
 
     # --- reporting ----------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The ledger file: read in pieces, appended under a lock, mirrored for git."""
 
 import errno
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,16 @@ from typing import Any
 
 from seedproof.errors import LedgerDamaged, LedgerDiverged
 from seedproof.events import EMPTY_HASH, Record, State, canonical, fold, make_record, read_line
+from seedproof.history import past_notices
+from seedproof.values import Notice
 
 from seedproof_mcp import disk, state_folder
 from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.registry import NOTED, RecordHashes, Registry
 
 __all__ = ["Ledger", "Writer"]
+
+logger = logging.getLogger(__name__)
 
 _CRLF_CURE = (
     "Git does this where core.autocrlf is set: put the line `ledger.jsonl -text` into docs/research/.gitattributes, "
@@ -36,12 +42,15 @@ class Ledger:
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
+        self._registry = Registry(paths.root)
+        self._is_to_note = False
         self._forget()
         self._mirror_seen: tuple[int, ...] | None = None
         self._thread_lock = threading.RLock()
 
     def _forget(self) -> None:
         self.state = State()
+        self.hashes = RecordHashes()
         self._offset = 0
         self._seen: tuple[int, ...] | None = None
         self._is_of_mirror = False
@@ -72,6 +81,14 @@ class Ledger:
                 prev = record["hash"]
                 yield record
 
+    def past(self) -> list[Notice]:
+        """What the ledger and the registry of this user tell of ledgers before this one, of copies and of lost records.
+
+        Call it after `refresh`; nothing is written.
+        """
+        with self._thread_lock:
+            return [*past_notices(self.state), *self._registry.notices(self.state, self.hashes)]
+
     def state_at(self, seq: int) -> State:
         """The state after the first `seq` records, which are read again.
 
@@ -95,7 +112,10 @@ class Ledger:
             self._adopt_mirror()
             self._read_new()
             self._cut_torn_tail()
-            yield Writer(self)
+            try:
+                yield Writer(self)
+            finally:
+                self._note_head()
 
     def write_mirror(self) -> None:
         """Rewrite the copy under docs/research that git keeps."""
@@ -171,6 +191,7 @@ class Ledger:
     def _advance(self, length: int) -> None:
         """A record of so many bytes has been taken into account."""
         self._offset += length
+        self.hashes.add(self.state.head)
         if self.state.newest_report is not None and self.state.newest_report["seq"] == self.state.seq:
             self._report_end = self._offset
 
@@ -190,6 +211,31 @@ class Ledger:
             self._seen = _signature(self._paths.ledger)
 
     def _append(self, kind: str, fields: Mapping[str, Any]) -> Record:
+        if kind in NOTED:
+            self._disclose()
+        if kind == "generation_started" and not self.hashes:
+            previous = self._registry.previous()
+            fields = fields if previous is None else {**fields, "previous": previous}
+        record = self._store(kind, fields)
+        self._is_to_note = self._is_to_note or kind in NOTED
+        return record
+
+    def _disclose(self) -> None:
+        """Write down what only the registry knows, before its entry is replaced by one that agrees with the ledger."""
+        for found in self._registry.undisclosed(self.state, self.hashes):
+            self._store("ledger_disclosed", found)
+
+    def _note_head(self) -> None:
+        """Tell the registry; a disk that refuses it takes nothing from what the ledger holds."""
+        if not self._is_to_note:
+            return
+        self._is_to_note = False
+        try:
+            self._registry.note(self.state, self.hashes, _now())
+        except OSError as error:
+            logger.warning("the registry of projects cannot be written: %s", error)
+
+    def _store(self, kind: str, fields: Mapping[str, Any]) -> Record:
         record, line = self._made(kind, fields)
         if _size(self._paths.ledger) != self._offset:
             # Removed, or another one put in its place: this record would not follow from what is there.
@@ -276,6 +322,14 @@ class Writer:
             OSError: It could not be stored; nothing is acknowledged.
         """
         return self._ledger._append(kind, fields)
+
+    def disclose(self) -> None:
+        """Append what only the registry knows of this ledger's past, so that what is written next can tell it.
+
+        Raises:
+            OSError: It could not be stored.
+        """
+        self._ledger._disclose()
 
 
 @contextmanager

@@ -16,11 +16,11 @@ from seedproof_mcp.views import Baselines, experiment_row, notice_results, runni
 __all__ = ["baseline_status", "experiment_list"]
 
 
-def baseline_status(state: State, rules: Rules, unverified: Iterable[Notice]) -> BaselineStatus:
+def baseline_status(state: State, rules: Rules, beside: Iterable[Notice]) -> BaselineStatus:
     """Where the baseline of the present generation stands.
 
     Args:
-        unverified: Reports that no ledger vouches for.
+        beside: Notices on reports that no ledger vouches for, and on the ledger's own past.
     """
     phase = baseline_phase(state, rules)
     ready = phase.phase in ("ready", "stale")  # stale for new experiments; those measured before keep it
@@ -42,7 +42,7 @@ def baseline_status(state: State, rules: Rules, unverified: Iterable[Notice]) ->
         metrics=summaries(phase.arm, rules),
         report_path=str(report["path"]) if report else None,
         ledger_head=state.head_label,
-        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *unverified]),
+        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *beside]),
         next=Follow.of(baseline_next(state, rules)),
     )
 

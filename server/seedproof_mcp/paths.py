@@ -1,5 +1,6 @@
 """Every file name that Seedproof reads or writes, decided in one place."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +183,16 @@ def user_state_dir() -> Path:
     if os.path.isabs(configured):
         return Path(configured) / "seedproof"
     return Path(os.path.expanduser("~/.local/state")) / "seedproof"
+
+
+def registry_folder() -> Path:
+    """Return the folder that holds what is known of every project of one user."""
+    return user_state_dir() / "projects"
+
+
+def registry_entry(root: Path) -> Path:
+    """Return the file of one project, by its resolved root."""
+    return registry_folder() / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
 
 
 def slot_lock(name: str) -> Path:

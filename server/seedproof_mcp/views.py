@@ -250,8 +250,12 @@ def disclosed(state: State, experiment: Experiment) -> list[Notice]:
     return [*declared_notices(state, experiment, verdicts=True), *log_notices(state, experiment)]
 
 
-def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
-    """A verdict as a reply shows it."""
+def comparison_result(state: State, comparison: Comparison, past: Iterable[Notice] = ()) -> ComparisonResult:
+    """A verdict as a reply shows it.
+
+    Args:
+        past: Notices on the ledger's own past.
+    """
     baseline, arm = comparison.baseline, comparison.arm
     rules = baseline.rules
     experiment = state.find_experiment(arm.experiment or "")
@@ -285,6 +289,7 @@ def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
                 *comparison_notices(comparison),
                 *comparability_notices(baseline.arm, arm),
                 *disclosed(state, experiment),
+                *past,
             ]
         ),
         next=Follow.of(experiment_next(state, experiment, baseline)),

@@ -20,12 +20,14 @@ from seedproof.weighing import weigh
 from tests.protocol.arms import MAXIMIZE, RULES, diverged, experiment_arm, failed, make_baseline, make_run, measured
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
+FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", records=41, began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
 LATER = LedgerFacts(
     head="#99 0123456789ab",
+    records=99,
     began="2026-01-01T00:00:00.000Z",
     reason="new driver\n# and a heading",
     earlier=(EarlierGeneration(1, None, 5, 4.25), EarlierGeneration(2, "the data | moved", 0, None)),
+    past=("An earlier ledger of this folder, begun 2025-12-31T00:00:00.000Z, with 41 records, is gone.",),
 )
 LOSSES = (4.1234, 4.1190, 4.1302, 4.1251, 4.1218)
 TUNED = Rules(
