@@ -176,7 +176,8 @@ async def test_a_seed_that_fails_for_good_is_said_with_the_run_that_decided_it_a
         listed = await call("list_experiments")
     sentence = "seed 42 failed for good; the arm ends without a verdict"
     assert first.data["notices"] == []
-    assert second.data["notices"] == [{"code": "arm_failed", "message": f"late: {sentence}."}]
+    assert second.data["notices"][0] == {"code": "arm_failed", "message": f"late: {sentence}."}
+    assert [notice["code"] for notice in second.data["notices"]] == ["arm_failed", "cancelled_seed"]
     assert listed.data["experiments"][0]["reason"] == sentence
     assert f"- late: failed, 0 seeds done, 0 needed ({sentence})" in listed.text
 
