@@ -93,19 +93,25 @@ class Registry:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
-        self._scanned: tuple[int, dict[str, Entry]] | None = None
+        self._own: tuple[tuple[object, ...], Entry | None] | None = None
+        self._scanned: tuple[int, list[Entry]] | None = None
 
     def own(self) -> Entry | None:
         """What was noted of this folder; None if nothing, or nothing that can be read."""
-        return _read(registry_entry(self._root))
+        path = registry_entry(self._root)
+        try:
+            seen = os.stat(path)
+        except OSError:
+            return None
+        # Each writing makes a new file, so the file's number tells as surely as its content, and much sooner.
+        signature = (path, seen.st_ino, seen.st_mtime_ns, seen.st_size)
+        if self._own is None or self._own[0] != signature:
+            self._own = (signature, _read(path))
+        return self._own[1]
 
     def others(self, ledger: str) -> list[Entry]:
         """The other folders that had the same ledger when they were last seen."""
-        return [one for one in self._all().values() if one.ledger == ledger and one.root != str(self._root)]
-
-    def copies(self, ledger: str) -> list[str]:
-        """The folders among them that hold it still."""
-        return [one.root for one in self.others(ledger) if holds(Path(one.root), ledger)]
+        return [one for one in self._all() if one.ledger == ledger and one.root != str(self._root)]
 
     def previous(self) -> dict[str, Any] | None:
         """What the first record of a new ledger says of the one that this folder had; None if it had none."""
@@ -116,15 +122,8 @@ class Registry:
         """What the registry knows, the ledger does not hold, and no record of it tells."""
         if not hashes:
             return []
-        ledger, own = hashes.of(1), self.own()
-        others = self.others(ledger)
-        told = told_heads(state)
-        found: list[dict[str, Any]] = [
-            {"what": what, "had": entry.had(), "present": state.head_label}
-            for what, entry in _candidates(ledger, own, others)
-            if entry.label not in told and not entry.is_in(hashes)
-        ]
-        folders = sum(holds(Path(one.root), ledger) for one in others)
+        others = self.others(hashes.of(1))
+        found, folders = self._lost(state, hashes, others), len(_copies(others))
         if folders > max((one["folders"] for one in state.disclosures if one["what"] == "shared"), default=0):
             found.append({"what": "shared", "folders": folders, "present": state.head_label})
         return found
@@ -134,13 +133,22 @@ class Registry:
         if not hashes:
             previous = self.previous()
             return [] if previous is None else [restarted_notice(previous)]
-        undisclosed = [one for one in self.undisclosed(state, hashes) if one["what"] != "shared"]
-        found = [disclosed_notice(one) for one in undisclosed]
-        copies = sorted(self.copies(hashes.of(1)))
+        others = self.others(hashes.of(1))
+        found = [disclosed_notice(one) for one in self._lost(state, hashes, others)]
+        copies = _copies(others)
         if copies:
             text = disclosed_notice({"what": "shared", "folders": len(copies), "present": None}).message
             found.append(Notice("ledger_shared", f"{text} It is also in {', '.join(copies)}."))
         return [*found, *self._fault()]
+
+    def _lost(self, state: State, hashes: RecordHashes, others: Sequence[Entry]) -> list[dict[str, Any]]:
+        """Heads that were seen and are not in the ledger, unless it tells of them."""
+        told = told_heads(state)
+        return [
+            {"what": what, "had": entry.had(), "present": state.head_label}
+            for what, entry in _candidates(hashes.of(1), self.own(), others)
+            if entry.label not in told and not entry.is_in(hashes)
+        ]
 
     def note(self, state: State, hashes: RecordHashes, now: str) -> None:
         """Write down where the ledger stands.
@@ -164,14 +172,14 @@ class Registry:
                 with suppress(FileNotFoundError):
                     disk.remove_file(registry_entry(Path(one.root)))
 
-    def _all(self) -> dict[str, Entry]:
-        """Every entry by the name of its file, read again when one was written."""
+    def _all(self) -> list[Entry]:
+        """Every entry, read again when one was written."""
         try:
             changed = os.stat(registry_folder()).st_mtime_ns
         except OSError:
-            return {}
+            return []
         if self._scanned is None or self._scanned[0] != changed:
-            found = {path.name: entry for path in registry_folder().glob("*.json") if (entry := _read(path))}
+            found = [entry for path in registry_folder().glob("*.json") if (entry := _read(path))]
             is_settled = time.time_ns() - changed > _TICK_NS
             self._scanned = (changed if is_settled else -1, found)
         return self._scanned[1]
@@ -199,6 +207,11 @@ def holds(root: Path, ledger: str) -> bool:
         except (ValueError, KeyError, TypeError, RecursionError):
             return False
     return False
+
+
+def _copies(others: Sequence[Entry]) -> list[str]:
+    """The folders that hold the ledger still that they had when they were last seen."""
+    return sorted(one.root for one in others if holds(Path(one.root), one.ledger))
 
 
 def _candidates(ledger: str, own: Entry | None, others: Sequence[Entry]) -> Iterator[tuple[str, Entry]]:
