@@ -156,7 +156,7 @@ async def goes_on(bench: Bench) -> None:
     await bench.cheat("run_seed", experiment="y", flags=["--lr", "2"], hypothesis="it helps")
 
 
-@GROUP.row("Runs a control that has failed once more.", Refused("attempt_not_allowed"), needs=CONTROLS)
+@GROUP.row("Runs a control that has failed once more.", Refused("control_not_due"), needs=CONTROLS)
 async def control_again(bench: Bench) -> None:
     await with_a_failed_control(bench)
     await bench.cheat("run_seed", experiment="x", role="control", attempt=2)

@@ -21,8 +21,8 @@ async def planted_checkpoint(bench: Bench) -> None:
 @GROUP.row("Puts a link to a trained model in the place of the output folder.", Refused("output_exists"))
 async def planted_link(bench: Bench) -> None:
     await bench.baseline()
-    bench.write("trained/model.bin", "trained for a week")
-    (bench.project / "checkpoints/exp_x_1M_seed42").symlink_to(bench.project / "trained")
+    trained = bench.write("../trained/model.bin", "trained for a week").parent
+    (bench.project / "checkpoints/exp_x_1M_seed42").symlink_to(trained)
     await bench.cheat("run_seed", experiment="x", flags=["--lr", "1"], hypothesis="it helps")
 
 
@@ -170,7 +170,7 @@ async def linked_metric(bench: Bench) -> str:
 
     bench.engine.trains = trains
     await bench.baseline()
-    better = bench.write("better.json", json.dumps({"val_loss": 1.0}))
+    better = bench.write("../better.json", json.dumps({"val_loss": 1.0}))
 
     def link(run) -> None:  # type: ignore[no-untyped-def]
         spec = json.loads(run.spec.read_bytes())

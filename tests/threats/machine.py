@@ -14,12 +14,12 @@ def trained_with(bench: Bench, **answers: Any) -> None:
     """Let the project be trained with an interpreter that answers this, from now on."""
     from tests.fake_python import fake_python
 
-    fake_python(bench.project / "tools/python", **answers)
+    fake_python(bench.project / ".tools/python", **answers)
 
 
 def settings(bench: Bench, *lines: str) -> None:
     """Settings of the project, its interpreter first."""
-    bench.write("seedproof.toml", "\n".join(["[settings]", 'python = "tools/python"', *lines]) + "\n")
+    bench.write("seedproof.toml", "\n".join(["[settings]", 'python = ".tools/python"', *lines]) + "\n")
 
 
 @GROUP.row("Installs other packages for the experiment alone.", Refused("not_comparable"), needs=FINGERPRINT)
