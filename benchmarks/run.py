@@ -6,6 +6,7 @@
 import sys
 
 import evidence
+import fingerprint
 import large_ledger
 import log_reading
 import memory
@@ -28,6 +29,7 @@ BENCHMARKS = (
     large_ledger,
     evidence,
     snapshot,
+    fingerprint,
 )
 
 

@@ -202,8 +202,8 @@ async def test_arms_of_other_packages_are_not_compared_and_the_refusal_holds_no_
         report = await call("write_report", experiment="a")
     assert said.text == (
         "not_comparable: the runs of a and its baseline differ in packages (torch 3 → 4 (a, seed 137, 256)). "
-        'Bring back what the baseline had, begin a new baseline, or set accept_differences = ["packages"] in [settings] '
-        "of seedproof.toml, which the headline will say. Next: run_seed(new_baseline=…)"
+        'Bring back what the baseline had, begin a new baseline, or set accept_differences = ["packages"] in '
+        "[settings] of seedproof.toml, which the headline will say. Next: run_seed(new_baseline=…)"
     )
     assert report.code == "not_comparable"
     assert records(project, "verdict_issued") == []

@@ -50,6 +50,10 @@ class GitFailed(Exception):
         self.words = words
 
 
+# What starting it fails with where there is no git.
+_ABSENT = (FileNotFoundError, NotADirectoryError, PermissionError)
+
+
 @dataclass(frozen=True, slots=True)
 class GitSaid:
     """What one call of git brought."""
@@ -111,7 +115,7 @@ class Git:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
-        except OSError as error:
+        except _ABSENT as error:
             raise GitFailed(f"git cannot be started ({error.strerror})") from error
         out, errors = process.communicate(stdin or None)
         return GitSaid(out, errors.decode(errors="replace"), process.returncode)
@@ -150,6 +154,8 @@ def find_repository(root: Path) -> Repository | None:
     Raises:
         GitFailed: There is one, and git refuses to read it.
     """
+    if not any(os.path.lexists(folder / ".git") for folder in (root.resolve(), *root.resolve().parents)):
+        return None  # git would say so too, in the time that a whole call may take
     git = Git(root)
     try:
         said = git("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix")
@@ -169,7 +175,7 @@ def find_repository(root: Path) -> Repository | None:
 
 
 def _is_absence(failure: GitFailed) -> bool:
-    if isinstance(failure.__cause__, FileNotFoundError | NotADirectoryError | PermissionError):
+    if isinstance(failure.__cause__, _ABSENT):
         return True
     return "not a git repository (or any" in failure.words
 

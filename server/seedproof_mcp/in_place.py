@@ -23,6 +23,13 @@ _CHUNK_BYTES = 1 << 20
 # A clock of files ticks every few milliseconds, on some file systems every two seconds: whoever writes a file
 # twice within a tick changes neither its size nor its time.
 _TICK_NS = 2_000_000_000
+# Programs and their settings, by the endings that trainings have.
+_SOURCES = frozenset(
+    {
+        *(".py", ".pyi", ".pyx", ".pxd", ".ipynb", ".sh", ".bash", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini"),
+        *(".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".cu", ".cuh", ".cl", ".rs", ".go", ".jl", ".lua", ".j2"),
+    }
+)
 _NO_CODE = frozenset({"node_modules", "__pycache__"})
 
 Signature = list[int]
@@ -134,7 +141,9 @@ def names_in_place(root: Path, repository: Repository | None, selection: Selecti
 
 def _names(root: Path, repository: Repository | None) -> Iterator[str]:
     if repository is None:
-        yield from _walk(root, "")
+        # Nobody says here what is ignored: a file that steers, logs or feeds a training is not told from one that is
+        # its code but by its name. Data is what `rules.sealed` is for.
+        yield from (name for name in _walk(root, "") if os.path.splitext(name)[1].lower() in _SOURCES)
         return
     own = f"{repository.prefix}checkpoints"
     arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "-x", ".seedproof/")
