@@ -15,15 +15,17 @@ from seedproof_mcp.lab import Lab
 from seedproof_mcp.paths import ProjectPaths, RunPaths
 
 from tests.conftest import Answer, Caller, tools
+from tests.fake_python import fake_python
 from tests.in_process import InProcessEngine, Training, in_process_lab
 from tests.tables import FRESH, Table
 
-__all__ = ["BETTER", "CLOSE", "WORSE", "Attempt", "Bench", "Door", "a_door"]
+__all__ = ["BETTER", "CLOSE", "INTERPRETER", "WORSE", "Attempt", "Bench", "Door", "a_door"]
 
 BASE = (4.00, 4.01, 3.99, 4.02, 3.98)  # sigma 0.0158
 BETTER = (3.90, 3.91, 3.92)
 CLOSE = (3.995, 4.005, 3.985, 4.015, 3.99)
 WORSE = (4.10, 4.11, 4.12)
+INTERPRETER = ".venv/bin/python"
 HYPOTHESIS = "it helps"
 # What a refused call may not add to the ledger.
 _DEEDS = ("run_requested", "run_started", "verdict_issued", "report_written")
@@ -220,6 +222,8 @@ class Door:
     @contextmanager
     def bench(self, project: Path) -> Iterator[Bench]:
         """A bench with this project; the one before it, if any, waits."""
+        # One that answers at once: a real one takes a quarter of a second to tell its packages.
+        fake_python(project / INTERPRETER)
         table = the_table()
         engine = BenchEngine(table)
         before, self.present.lab = self.present.lab, in_process_lab(project, engine)

@@ -10,8 +10,6 @@ from tests.threats.bench import Bench
 from tests.threats.rows import Disclosed, Group, InVain, Refused
 
 GROUP = Group("Code that is edited")
-SNAPSHOTS = "snapshots"
-CONTROLS = "control runs"
 SCRIPT = "train_llm.py"
 
 
@@ -34,7 +32,7 @@ async def a_repository(bench: Bench, in_place: bool = False) -> None:
     bench.engine.trains = trains
     a_script(bench)
     bench.write("evaluate.py", "batches = 100\n")
-    bench.write(".gitignore", "data/\n")
+    bench.write(".gitignore", "data/\n.venv/\n")
     bench.write("data/val.bin", "held out\n")
     if not in_place:
         bench.git("init", "--quiet")
@@ -46,7 +44,6 @@ async def a_repository(bench: Bench, in_place: bool = False) -> None:
 @GROUP.row(
     "Edits the training script between two seeds.",
     InVain("all runs of an arm are trained from the snapshot that was taken when it was declared"),
-    needs=SNAPSHOTS,
 )
 async def between_seeds(bench: Bench) -> None:
     await a_repository(bench)
@@ -56,9 +53,7 @@ async def between_seeds(bench: Bench) -> None:
     assert answer.data["experiment_metrics"]["val_loss"]["per_seed"] == {"42": 4.10, "137": 4.11, "256": 4.12}
 
 
-@GROUP.row(
-    "Edits the training script between two seeds, where there is no git.", Refused("not_comparable"), needs=SNAPSHOTS
-)
+@GROUP.row("Edits the training script between two seeds, where there is no git.", Refused("not_comparable"))
 async def between_seeds_in_place(bench: Bench) -> None:
     await a_repository(bench, in_place=True)
     await bench.declare("bad", queue_all=False)
@@ -70,7 +65,6 @@ async def between_seeds_in_place(bench: Bench) -> None:
 @GROUP.row(
     "Edits the snapshot's own working tree under `.seedproof`.",
     InVain("what is no longer the snapshot is checked out anew before a run"),
-    needs=SNAPSHOTS,
 )
 async def edits_the_worktree(bench: Bench) -> None:
     await a_repository(bench)
@@ -86,7 +80,6 @@ async def edits_the_worktree(bench: Bench) -> None:
 @GROUP.row(
     "Deletes the snapshot's working tree, so that the next seed runs on other code.",
     InVain("it is checked out again from the snapshot"),
-    needs=SNAPSHOTS,
 )
 async def deletes_the_worktree(bench: Bench) -> None:
     await a_repository(bench)
@@ -98,9 +91,7 @@ async def deletes_the_worktree(bench: Bench) -> None:
     assert answer.data["experiment_metrics"]["val_loss"]["min"] == 4.10
 
 
-@GROUP.row(
-    "Deletes the snapshots, so that nobody can say what the baseline was.", Refused("snapshot_missing"), needs=SNAPSHOTS
-)
+@GROUP.row("Deletes the snapshots, so that nobody can say what the baseline was.", Refused("snapshot_missing"))
 async def deletes_the_snapshots(bench: Bench) -> None:
     await a_repository(bench)
     await bench.judge("good")
@@ -130,9 +121,7 @@ async def resets(bench: Bench) -> None:
     assert answer.code == "flags_duplicate"
 
 
-@GROUP.row(
-    "Makes the script better after the baseline, and claims that for a flag.", Refused("control_due"), needs=CONTROLS
-)
+@GROUP.row("Makes the script better after the baseline, and claims that for a flag.", Refused("control_due"))
 async def claimed_for_a_flag(bench: Bench) -> None:
     await a_repository(bench)
     a_script(bench, -1.0)
@@ -149,20 +138,20 @@ async def with_a_failed_control(bench: Bench) -> None:
     await bench.call("run_seed", experiment="x", role="control")
 
 
-@GROUP.row("Goes on although the control is not the baseline.", Refused("baseline_stale"), needs=CONTROLS)
+@GROUP.row("Goes on although the control is not the baseline.", Refused("baseline_stale"))
 async def goes_on(bench: Bench) -> None:
     await with_a_failed_control(bench)
     await bench.cheat("run_seed", experiment="x")
     await bench.cheat("run_seed", experiment="y", flags=["--lr", "2"], hypothesis="it helps")
 
 
-@GROUP.row("Runs a control that has failed once more.", Refused("control_not_due"), needs=CONTROLS)
+@GROUP.row("Runs a control that has failed once more.", Refused("control_not_due"))
 async def control_again(bench: Bench) -> None:
     await with_a_failed_control(bench)
     await bench.cheat("run_seed", experiment="x", role="control", attempt=2)
 
 
-@GROUP.row("Chooses the seed of the control.", Refused("bad_arguments"), needs=CONTROLS)
+@GROUP.row("Chooses the seed of the control.", Refused("bad_arguments"))
 async def own_control_seed(bench: Bench) -> None:
     await a_repository(bench)
     a_script(bench, -1.0)
@@ -173,7 +162,6 @@ async def own_control_seed(bench: Bench) -> None:
 @GROUP.row(
     "Lets the first attempt crash, and takes the repair for an occasion to make the script better.",
     Refused("control_due"),
-    needs=CONTROLS,
 )
 async def repairs_and_more(bench: Bench) -> None:
     await a_repository(bench)
@@ -199,7 +187,7 @@ async def a_comment(bench: Bench) -> Answer:
     return await bench.call("compare", experiment="good")
 
 
-@GROUP.row("Declares a change of code where nothing was changed.", Refused("code_unchanged"), needs=SNAPSHOTS)
+@GROUP.row("Declares a change of code where nothing was changed.", Refused("code_unchanged"))
 async def no_change(bench: Bench) -> None:
     await a_repository(bench)
     await bench.cheat("run_seed", experiment="x", code_change=True, hypothesis="it helps")
@@ -211,7 +199,6 @@ async def no_change(bench: Bench) -> None:
 @GROUP.row(
     "Calls a change of code by the flag alone, and leaves unsaid what else it changed.",
     Disclosed("`evaluate.py` (+1 -1)"),
-    needs=CONTROLS,
 )
 async def more_than_said(bench: Bench) -> str:
     await a_repository(bench)
@@ -232,7 +219,7 @@ async def evaluation(bench: Bench) -> Answer:
     return await bench.judge("good", "--lr", "1", code_change=True)
 
 
-@GROUP.row("Changes a sealed evaluation, by a flags experiment or openly.", Refused("sealed_changed"), needs=CONTROLS)
+@GROUP.row("Changes a sealed evaluation, by a flags experiment or openly.", Refused("sealed_changed"))
 async def sealed(bench: Bench) -> None:
     bench.write("seedproof.toml", '[rules]\nsealed = ["evaluate.py", "data/val*"]\n')
     await a_repository(bench)
@@ -241,9 +228,7 @@ async def sealed(bench: Bench) -> None:
     await bench.cheat("run_seed", experiment="x", code_change=True, hypothesis="it helps")
 
 
-@GROUP.row(
-    "Replaces sealed validation data that git ignores, between two seeds.", Refused("sealed_changed"), needs=CONTROLS
-)
+@GROUP.row("Replaces sealed validation data that git ignores, between two seeds.", Refused("sealed_changed"))
 async def sealed_data(bench: Bench) -> None:
     bench.write("seedproof.toml", '[rules]\nsealed = ["evaluate.py", "data/val*"]\n')
     await a_repository(bench)
@@ -252,7 +237,7 @@ async def sealed_data(bench: Bench) -> None:
     await bench.cheat("run_seed", experiment="good", seed=137)
 
 
-@GROUP.row("Takes a file out of the sealed ones to change it.", Refused("baseline_void"), needs=CONTROLS)
+@GROUP.row("Takes a file out of the sealed ones to change it.", Refused("baseline_void"))
 async def unsealed(bench: Bench) -> None:
     bench.write("seedproof.toml", '[rules]\nsealed = ["evaluate.py"]\n')
     await a_repository(bench)
@@ -262,7 +247,7 @@ async def unsealed(bench: Bench) -> None:
     await bench.cheat("run_seed", experiment="x", code_change=True, hypothesis="it helps")
 
 
-@GROUP.row("Declares as a change of code what was measured as flags.", Refused("flags_changed"), needs=CONTROLS)
+@GROUP.row("Declares as a change of code what was measured as flags.", Refused("flags_changed"))
 async def other_kind(bench: Bench) -> None:
     await a_repository(bench)
     await bench.judge("bad", "--lr", "1")
@@ -270,7 +255,7 @@ async def other_kind(bench: Bench) -> None:
     await bench.cheat("run_seed", experiment="bad", code_change=True)
 
 
-@GROUP.row("Tries the same change of code under another name.", Refused("flags_duplicate"), needs=CONTROLS)
+@GROUP.row("Tries the same change of code under another name.", Refused("flags_duplicate"))
 async def change_renamed(bench: Bench) -> None:
     await a_repository(bench)
     a_script(bench, 0.2)
@@ -279,7 +264,7 @@ async def change_renamed(bench: Bench) -> None:
     await bench.cheat("run_seed", experiment="second", **change)
 
 
-@GROUP.row("Confirms a change of code whose baseline is not kept anywhere.", Refused("confirm_not_due"), needs=CONTROLS)
+@GROUP.row("Confirms a change of code whose baseline is not kept anywhere.", Refused("confirm_not_due"))
 async def unconfirmable(bench: Bench) -> None:
     await a_repository(bench, in_place=True)
     a_script(bench, -1.0)

@@ -55,6 +55,11 @@ def rehashed(lines: Lines, edit: Callable[[str], str]) -> Lines:
     return made
 
 
+def before_the_experiment(lines: Lines) -> Lines:
+    """The ledger as it was before the first experiment was declared."""
+    return lines[: next(place for place, line in enumerate(lines) if '"kind":"experiment_declared"' in line)]
+
+
 def kinder(line: str) -> str:
     """The results of the LOSER, made those of a WINNER."""
     return line.replace("4.1", "3.1") if '"run_id":"g1-exp-bad-' in line else line
@@ -122,7 +127,7 @@ async def other_mirror(bench: Bench) -> Answer:
 async def cut_behind_a_report(bench: Bench) -> None:
     await a_loser(bench)
     await bench.report("bad")
-    bench.edit_lines(lambda lines: [line for line in lines if "bad" not in line][:-1])
+    bench.edit_lines(before_the_experiment)
     answer = await bench.call("compare", experiment="bad")
     assert answer.data["verdict"] == "LOSER"
 
@@ -169,7 +174,7 @@ async def newer(bench: Bench) -> None:
 )
 async def cut_tail(bench: Bench) -> Answer:
     await a_loser(bench)
-    bench.edit_lines(lambda lines: [line for line in lines if "bad" not in line])
+    bench.edit_lines(before_the_experiment)
     return await bench.call("check_baseline")
 
 
@@ -200,6 +205,7 @@ async def begins_anew(bench: Bench) -> Answer:
     await bench.report("bad")
     shutil.rmtree(bench.paths.state)
     shutil.rmtree(bench.paths.research)
+    shutil.rmtree(bench.project / "checkpoints")
     await bench.baseline()
     return await bench.call("check_baseline")
 

@@ -7,7 +7,7 @@ import re
 from seedproof_mcp import cli
 
 from tests.threats.bench import Bench
-from tests.threats.ledger import kinder, rehashed
+from tests.threats.ledger import before_the_experiment, kinder, rehashed
 from tests.threats.rows import Detected, Group
 
 GROUP = Group("What `seedproof verify` finds")
@@ -23,12 +23,12 @@ async def a_study(bench: Bench) -> None:
     await bench.report("bad")
 
 
-def verified(bench: Bench, *options: str) -> str:
-    """What the command says of a damaged study; its exit code is 1."""
+def verified(bench: Bench, *options: str, exit_code: int = 1) -> str:
+    """What the command says of a damaged study."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        code = cli.main(["--project", str(bench.project), "verify", *options])
-    assert code == 1, said.getvalue()
+        code = cli.main(["verify", "--project", str(bench.project), *options])
+    assert code == exit_code, said.getvalue()
     return said.getvalue()
 
 
@@ -89,7 +89,7 @@ async def own_verdict(bench: Bench) -> str:
     return verified(bench)
 
 
-@GROUP.row("Edits a report.", Detected("FAIL  reports", VERIFY), needs=NEEDS)
+@GROUP.row("Edits a report.", Detected("experiment_bad_1M.md was edited: it is not what record #", VERIFY), needs=NEEDS)
 async def edited_report(bench: Bench) -> str:
     await a_study(bench)
     path = bench.project / "docs/research/experiment_bad_1M.md"
@@ -97,7 +97,11 @@ async def edited_report(bench: Bench) -> str:
     return verified(bench)
 
 
-@GROUP.row("Edits the figure of a report.", Detected("FAIL  reports", VERIFY), needs=NEEDS)
+@GROUP.row(
+    "Edits the figure of a report.",
+    Detected("experiment_bad_1M.svg was edited: it is not what record #", VERIFY),
+    needs=NEEDS,
+)
 async def edited_figure(bench: Bench) -> str:
     await a_study(bench)
     bench.write("docs/research/experiment_bad_1M.svg", "<svg/>")
@@ -106,7 +110,7 @@ async def edited_figure(bench: Bench) -> str:
 
 @GROUP.row(
     "Writes a report of an experiment that was never run.",
-    Detected("docs/research/experiment_dream_1M.md", VERIFY),
+    Detected("and this ledger never wrote it: it is forged, or of another ledger", VERIFY),
     needs=NEEDS,
 )
 async def forged_report(bench: Bench) -> str:
@@ -116,23 +120,30 @@ async def forged_report(bench: Bench) -> str:
     return verified(bench)
 
 
-@GROUP.row("Edits the log of a run after its end.", Detected("FAIL  logs", VERIFY), needs=NEEDS)
+@GROUP.row(
+    "Edits the log of a run after its end.", Detected("the log of g1-exp-bad-s42-a1 was edited", VERIFY), needs=NEEDS
+)
 async def edited_log(bench: Bench) -> str:
     await a_study(bench)
     bench.log_of("g1-exp-bad-s42-a1").write_text("Step 100 | val_loss: 3.0\n")
     return verified(bench)
 
 
-@GROUP.row("Records a run, with right hashes, that never left a log.", Detected("logs", VERIFY), needs=NEEDS)
+@GROUP.row(
+    "Records a run, with right hashes, that never left a log.",
+    Detected("1 of 8 are not here, so nothing is said of them", VERIFY),
+    needs=NEEDS,
+)
 async def missing_log(bench: Bench) -> str:
     await a_study(bench)
     bench.log_of("g1-exp-bad-s42-a1").unlink()
-    return verified(bench)
+    # Whoever tidies up deletes logs too, so that this is said and is no failure.
+    return verified(bench, exit_code=0)
 
 
 @GROUP.row(
     "Takes back records that were committed, and every witness of them.",
-    Detected("FAIL  against", "`seedproof verify --against REV`"),
+    Detected("FAIL  against: HEAD has ", "`seedproof verify --against HEAD`"),
     needs=NEEDS,
 )
 async def against(bench: Bench) -> str:
@@ -141,7 +152,7 @@ async def against(bench: Bench) -> str:
     bench.git("add", "--all")
     bench.git("commit", "--quiet", "--message", "a study")
     for path in (bench.paths.ledger, bench.paths.mirror):
-        bench.edit_lines(lambda lines: [line for line in lines if "bad" not in line][:-1], path)
+        bench.edit_lines(before_the_experiment, path)
     for name in ("md", "svg"):
         (bench.project / f"docs/research/experiment_bad_1M.{name}").unlink()
     return verified(bench, "--against", "HEAD")
