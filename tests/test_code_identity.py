@@ -73,8 +73,10 @@ def test_the_change_lists_files_with_counts_and_keeps_the_difference(repository:
     (repository / "w.dat").write_bytes(b"\0\1")
     before = state_of(repository)
     new = space.take()
-    change = workspace(repository).change(old, new)
+    teller = workspace(repository)
+    change = teller.change(old, new)
     assert change is not None
+    teller.keep_change(change)
     assert change.files == (
         ChangedFile("lib/model.py", 0, 1),
         ChangedFile("lib/net work.py", 1, 0),

@@ -19,6 +19,7 @@ def begin(folder: Path, number: int, text: str) -> Code:
     code = space.take()
     with Ledger(ProjectPaths(folder)).writing() as writer:
         space.keep(code)
+        space.keep_change(change)
         fields = {"rules": Rules().document(), "reason": None if number == 1 else "new code"}
         writer.append("generation_started", generation=number, code=code.document(), **fields)
     space.working_directory(code)
@@ -34,6 +35,7 @@ def experiment(folder: Path, number: int, old: Code, text: str) -> Code:
     assert change is not None
     with Ledger(ProjectPaths(folder)).writing() as writer:
         space.keep(code)
+        space.keep_change(change)
         fields = {"flags": [], "hypothesis": "it helps", "code_change": True, "change": change.document()}
         writer.append("experiment_declared", generation=number, experiment="idea", code=code.document(), **fields)
     space.working_directory(code)

@@ -65,9 +65,9 @@ def test_files_that_a_run_created_are_no_difference_but_sources_are(folder: Path
     space = workspace(folder)
     code = space.take()
     space.keep(code)
-    write(folder, {"cache/tokens.npy": "x", "results.tsv": "y", "notes.md": "", "generated.py": ""})
+    write(folder, {"cache/tokens.json": "x", "results.json": "y", "notes.md": "", "generated.py": ""})
     created = workspace(folder).created_since(code)
-    assert created == ["cache/tokens.npy", "generated.py", "results.tsv"]
+    assert created == ["cache/tokens.json", "generated.py", "results.json"]
     assert workspace(folder).differing(code, created) == ("generated.py",)
     (folder / "generated.py").unlink()
     assert workspace(folder).take(created=created) == code
@@ -76,29 +76,30 @@ def test_files_that_a_run_created_are_no_difference_but_sources_are(folder: Path
 def test_a_run_that_creates_very_many_files_is_believed_for_a_thousand(folder: Path) -> None:
     space = workspace(folder)
     code = space.take()
-    write(folder, {f"out/{number}": "" for number in range(1100)})
+    write(folder, {f"out/{number}.json": "" for number in range(1100)})
     assert len(space.created_since(code)) == 1000
 
 
 def test_a_change_has_lines_for_texts_that_were_kept(folder: Path) -> None:
-    (folder / "weights.bin").write_bytes(b"\0" * 10)
+    (folder / "weights.json").write_bytes(b"\0" * 10)
     space = workspace(folder)
     old = space.take()
     space.keep(old)
     assert ProjectPaths(folder).code.is_dir()
     write(folder, {"train_llm.py": "a\nc\nd", "notes.md": "x"})
-    (folder / "weights.bin").write_bytes(b"\0" * 11)
+    (folder / "weights.json").write_bytes(b"\0" * 11)
     (folder / "lib/model.py").unlink()
     other = workspace(folder)
     change = other.change(old, other.take())
     assert change is not None
+    other.keep_change(change)
     assert change.files == (
         ChangedFile("lib/model.py", 0, 1),
         ChangedFile("train_llm.py", 2, 1),
-        ChangedFile("weights.bin", None, None),
+        ChangedFile("weights.json", None, None),
     )
     text = ProjectPaths(folder).diff(str(change.diff_sha256)).read_text()
-    assert "-b\n+c\n+d\n" in text and "weights.bin: no text to compare\n" in text
+    assert "-b\n+c\n+d\n" in text and "weights.json: no text to compare\n" in text
 
 
 def test_code_whose_list_of_files_is_gone_cannot_be_compared_and_says_so(folder: Path) -> None:
@@ -111,7 +112,7 @@ def test_code_whose_list_of_files_is_gone_cannot_be_compared_and_says_so(folder:
 
 
 def test_a_large_file_is_read_again_only_when_it_has_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = folder / "data.npy"
+    data = folder / "data.json"
     data.write_bytes(b"1" * 2 * in_place.SOURCE_BYTES)
     monkeypatch.setattr(in_place, "_TICK_NS", -(10**18))
     space = workspace(folder)

@@ -149,7 +149,8 @@ class Conductor:
             if writer.state.active:
                 return False
             # Both locks are held, and with them the right to write there.
-            disk.remove_leftovers(self._paths.state)
+            for folder in (self._paths.state, self._paths.code, self._paths.diffs):
+                disk.remove_leftovers(folder)
             lock.release()
             return True
 

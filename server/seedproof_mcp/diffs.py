@@ -12,7 +12,7 @@ from seedproof_mcp.git import Git
 from seedproof_mcp.identity import File, shown
 from seedproof_mcp.paths import ProjectPaths
 
-__all__ = ["change_between", "code_of_diff", "git_texts", "plain_texts"]
+__all__ = ["change_between", "code_of_diff", "git_texts", "keep", "plain_texts"]
 
 # Of the text that tells which code a diff leads to, the first word: other programs pass over the line.
 _HEAD = "seedproof-code"
@@ -27,20 +27,29 @@ Texts = Callable[[Sequence[str]], tuple[dict[str, tuple[int | None, int | None]]
 
 
 def change_between(
-    paths: ProjectPaths, old: Sequence[File], new: Sequence[File], new_sha256: str, texts: Texts
-) -> Change | None:
-    """How the files of two codes differ; None if they do not. The text is kept.
-
-    Raises:
-        OSError: The text cannot be written.
-    """
+    old: Sequence[File], new: Sequence[File], new_sha256: str, texts: Texts
+) -> tuple[Change | None, bytes]:
+    """How the files of two codes differ, and the text to be kept; None and nothing if they do not."""
     before, after = _by_path(old), _by_path(new)
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     if not changed:
-        return None
+        return None, b""
     counts, text = texts(changed)
     files = tuple(ChangedFile(shown(path), *counts.get(path, (None, None))) for path in changed)
-    return Change(files, _keep(paths, new_sha256, text) if text else None)
+    data = f"{_HEAD} {new_sha256}\n{text}".encode(errors="surrogateescape") if text else b""
+    return Change(files, hashlib.sha256(data).hexdigest() if data else None), data
+
+
+def keep(paths: ProjectPaths, name: str, data: bytes) -> None:
+    """Keep the text of a change.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if not paths.diff(name).exists():
+        state_folder.prepare(paths)
+        disk.make_folder(paths.diffs)
+        disk.write_atomic(paths.diff(name), data)
 
 
 def code_of_diff(first_line: bytes) -> str | None:
@@ -51,16 +60,6 @@ def code_of_diff(first_line: bytes) -> str | None:
 
 def _by_path(files: Sequence[File]) -> dict[str, tuple[str, str]]:
     return {file.path: (file.mode, file.blob) for file in files}
-
-
-def _keep(paths: ProjectPaths, new_sha256: str, text: str) -> str:
-    data = f"{_HEAD} {new_sha256}\n{text}".encode(errors="surrogateescape")
-    name = hashlib.sha256(data).hexdigest()
-    if not paths.diff(name).exists():
-        state_folder.prepare(paths)
-        disk.make_folder(paths.diffs)
-        disk.write_atomic(paths.diff(name), data)
-    return name
 
 
 def git_texts(git: Git, old: str, new: str) -> Texts:

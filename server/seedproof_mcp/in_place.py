@@ -143,7 +143,7 @@ def _names(root: Path, repository: Repository | None) -> Iterator[str]:
     if repository is None:
         # Nobody says here what is ignored: a file that steers, logs or feeds a training is not told from one that is
         # its code but by its name. Data is what `rules.sealed` is for.
-        yield from (name for name in _walk(root, "") if os.path.splitext(name)[1].lower() in _SOURCES)
+        yield from (name for name in _walk(root, "") if _is_source(root, name))
         return
     own = f"{repository.prefix}checkpoints"
     arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "-x", ".seedproof/")
@@ -159,6 +159,10 @@ def _names(root: Path, repository: Repository | None) -> Iterator[str]:
             yield from _walk(repository.top, name.rstrip("/"))  # a submodule, or another repository
         else:
             yield name
+
+
+def _is_source(root: Path, name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in _SOURCES or os.path.islink(root / name)
 
 
 def _walk(top: Path, below: str) -> Iterator[str]:

@@ -57,7 +57,7 @@ class ProjectSite:
         return self._code
 
     def change(self, old: Code, new: Code) -> Change | None:
-        """How one code differs from another; the diff is kept."""
+        """How one code differs from another."""
         return self.workspace.change(old, new)
 
     def is_kept(self, code: Code) -> bool:
@@ -73,7 +73,7 @@ class ProjectSite:
         return self.workspace.sealed_now(code, self._config.rules.sealed)
 
     def keep(self, fields: Mapping[str, Any]) -> None:
-        """Make sure that the code which a record names outlives this call.
+        """Make sure that the code and the change which a record names outlive this call.
 
         Raises:
             OSError: It cannot be stored.
@@ -81,3 +81,6 @@ class ProjectSite:
         code = Code.from_document(fields.get("code"))
         if code is not None:
             self.workspace.keep(code)
+        change = Change.from_document(fields.get("change"))
+        if change is not None:
+            self.workspace.keep_change(change)

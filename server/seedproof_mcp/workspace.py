@@ -35,6 +35,7 @@ class Workspace:
         self._settings = settings
         self._hashes = Hashes(self._paths)
         self._taken: dict[str, list[File]] = {}
+        self._texts: dict[str, bytes] = {}
 
     # --- taking and keeping -------------------------------------------------------------------
 
@@ -90,11 +91,10 @@ class Workspace:
     # --- comparing ----------------------------------------------------------------------------
 
     def change(self, old: Code, new: Code) -> Change | None:
-        """How two codes differ in what can change a run; None if they do not. The text is kept.
+        """How two codes differ in what can change a run; None if they do not. `keep_change` keeps its text.
 
         Raises:
             SnapshotMissing: What one of them consists of is not known any more.
-            OSError: The text cannot be written.
         """
         if old.sha256 == new.sha256:
             return None
@@ -105,9 +105,22 @@ class Workspace:
             else:
                 git = None if old.held == new.held else self._needed_repository(new if new.snapshot else old).git()
                 texts = texts_between(self._sources(), git, (old, before), (new, after))
-            return diffs.change_between(self._paths, before, after, new.sha256, texts)
+            change, text = diffs.change_between(before, after, new.sha256, texts)
         except GitFailed as failure:
             raise self._missing_or(old, failure) from failure
+        if change is not None and change.diff_sha256 is not None:
+            self._texts[change.diff_sha256] = text
+        return change
+
+    def keep_change(self, change: Change) -> None:
+        """Keep the text of a change that this workspace has told.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        text = self._texts.get(change.diff_sha256 or "")
+        if change.diff_sha256 is not None and text is not None:
+            diffs.keep(self._paths, change.diff_sha256, text)
 
     def differing(self, code: Code, created: Collection[str] = ()) -> tuple[str, ...]:
         """Names of the files that differ from a code that is trained in place; none for a snapshot.

@@ -79,12 +79,13 @@ def confirmed(*losses: float, slower: float = 0.0) -> Arm:
     return replace(winner, fresh=tuple(fresh))
 
 
-def on(run: Run, gpu: str, torch: str, **more: object) -> Run:
+def on(run: Run, gpu: str, torch: str, load: float = 0.5, **more: object) -> Run:
     """The run with a place: a GPU, a version of torch, and what else its fingerprint holds."""
     packages = {"numpy": "2.4.6", "torch": torch}
     place = {"implementation": "cpython", "version": "3.12.1", "packages": packages, "torch": torch, "cuda": "12.8"}
-    surroundings = {"host": "lab-1", "cpu_count": 8, "load": 0.5, "env": {}, **more}
-    return replace(run, environment={**place, "gpus": [gpu], "driver": "550.54"}, surroundings=surroundings)
+    surroundings = {"host": "lab-1", "cpu_count": 8, "env": {}, **more}
+    environment = {**place, "gpus": [gpu], "driver": "550.54"}
+    return replace(run, environment=environment, surroundings=surroundings, load=load)
 
 
 def moved() -> Comparison:
@@ -92,8 +93,8 @@ def moved() -> Comparison:
     base, exp = baseline(), arm(4.01, 4.02, 4.0)
     runs = tuple(on(run, "NVIDIA A100", "2.12.0") for run in base.arm.runs)
     base = establish_baseline(replace(base.arm, runs=runs), RULES)
-    more = {"host": "lab-2", "load": 9.0, "env": {"OMP_NUM_THREADS": "4", "PYTHONPATH": "/home/me/lib"}}
-    exp = replace(exp, runs=tuple(on(run, "NVIDIA H100", "2.13.0", **more) for run in exp.runs))
+    more = {"host": "lab-2", "env": {"OMP_NUM_THREADS": "4", "PYTHONPATH": "/home/me/lib"}}
+    exp = replace(exp, runs=tuple(on(run, "NVIDIA H100", "2.13.0", 9.0, **more) for run in exp.runs))
     return judge(base, exp, accepted=differences(base.arm, exp))
 
 
