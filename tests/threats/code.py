@@ -172,6 +172,24 @@ async def repairs_and_more(bench: Bench) -> None:
 
 
 @GROUP.row(
+    "Lets the script crash silently whenever its value would be bad, edits it, and tries on under the same name.",
+    Disclosed("| good | 42 | 3 | failed | - |"),
+)
+async def tries_in_silence(bench: Bench) -> str:
+    await a_repository(bench)
+    change = {"experiment": "good", "flags": [], "hypothesis": "it helps", "code_change": True}
+    for attempt in range(1, 4):
+        bench.table.losses["exp_good", 42] = "crash"
+        a_script(bench, -0.01 * attempt)
+        await bench.call("run_seed", seed=42, attempt=attempt, **change)
+    bench.table.losses["exp_good", 42] = "3.9"
+    await bench.call("run_seed", experiment="good", seed=42, attempt=4)
+    await bench.call("run_seed", experiment="good", queue_all=True)
+    await bench.call("compare", experiment="good")
+    return await bench.report("good")
+
+
+@GROUP.row(
     "Adds a comment to the script, so that flags which lost are new ones.",
     Disclosed("declared_before", "reply and report"),
     needs="probes and control runs",

@@ -36,6 +36,11 @@ LIMITS: tuple[Limit, ...] = (
         "The names stand in the fingerprint of each run.",
     ),
     Limit(
+        "Lets a run leave files behind that the next seed goes on from.",
+        "A training may write where it likes, and what it reads is its own affair.",
+        "The code that is kept; a run that took a fifth of the baseline's time, or ended early, is capped.",
+    ),
+    Limit(
         "Edits `output.log` or `result.json` while the training runs, or before the conductor has read them.",
         "The training and the agent are the same user, and both may write there.",
         "Nothing, if it is done in time; afterwards the recorded hash of the log no longer fits.",
