@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check format inspect bench calibrate clean
+.PHONY: help demo test soak check format inspect bench calibrate threats clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,6 +49,9 @@ bench: $(READY) ## Measure the costs named in docs/performance.md
 
 calibrate: $(READY) ## Measure how often each rule errs, and write docs/calibration.md
 	@$(BIN)/python benchmarks/calibrate.py
+
+threats: $(READY) ## Write docs/threats.md from the table in tests/threats
+	@$(BIN)/python -m tests.threats
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

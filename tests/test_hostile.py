@@ -164,7 +164,7 @@ async def test_grandchildren_of_a_killed_supervisor_are_swept_each_time(beside: 
             wait_until(run.started.exists)
             os.kill(json.loads(run.started.read_bytes())["supervisor_pid"], signal.SIGKILL)
             lost = await call("run_seed", seed=42, attempt=attempt, wait_s=PATIENCE_S)
-            assert outcome(lost)[:2] == ("interrupted", "the supervisor or the machine was lost")
+            assert outcome(lost) == ("interrupted", "the supervisor or the machine was lost", 4.2)
             assert lost.next == f"run_seed(seed=42, attempt={attempt + 1})"
             assert_nothing_stays(beside)
             for name in (*beside.glob("up-*"), beside / "ready"):

@@ -132,7 +132,12 @@ def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
     notices = [Notice("environment_differs", f"{who}: other {one.kind}: {one.words}.") for one in found]
     if experiment is not None:
         sides[experiment.experiment or ""] = tuple(experiment.counted.values())
-    return [*notices, *_variables(sides), *_unknown(who, [run for runs in sides.values() for run in runs])]
+    return [
+        *notices,
+        *_variables(sides),
+        *_added_to_some(sides),
+        *_unknown(who, [run for runs in sides.values() for run in runs]),
+    ]
 
 
 def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
@@ -165,6 +170,22 @@ def _variables(sides: Mapping[str, Sequence[Run]]) -> list[Notice]:
         )
         notices.append(Notice("variables_differ", f"{name} is not the same in all runs{said}."))
     return notices
+
+
+def _added_to_some(sides: Mapping[str, Sequence[Run]]) -> Iterator[Notice]:
+    """Variables of the settings that some runs had and others had not; their values are nobody's business."""
+    told = {
+        who: [(set(run.surroundings["env_names"]), run) for run in runs if "env_names" in run.surroundings]
+        for who, runs in sides.items()
+    }
+    every = [(names - set(run.surroundings.get("env", {})), names) for runs in told.values() for names, run in runs]
+    for name in sorted({name for unrecorded, _ in every for name in unrecorded}):
+        if all(name in names for _, names in every):
+            continue
+        counts = ", ".join(
+            f"{sum(name in names for names, _ in runs)} of {len(runs)} runs of {who}" for who, runs in told.items()
+        )
+        yield Notice("variables_differ", f"[settings.env] set {name} for {counts}; its value is not recorded.")
 
 
 def _unknown(who: str, runs: Sequence[Run]) -> list[Notice]:

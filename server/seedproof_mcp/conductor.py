@@ -27,7 +27,7 @@ from seedproof.phases import rules_of
 from seedproof.rules import MetricRule, Rules
 from seedproof.values import MetricValue, Run, RunState
 
-from seedproof_mcp import complaint, disk, outputs
+from seedproof_mcp import complaint, disk, outputs, run_folders
 from seedproof_mcp.bench import Bench
 from seedproof_mcp.config import Config, load_config, present_limits
 from seedproof_mcp.engines import Engine
@@ -205,7 +205,7 @@ class Conductor:
         argv = training_argv(config.rules, python, run.seed, place.flags, place.output_argument(folder))
         env = training_environment(config.settings)
         run_paths = self._paths.run(run.run_id)
-        disk.make_folder(run_paths.folder)
+        run_folders.make_new(run_paths)
         limit_s = _time_limit(writer.state, config, run)
         spec = {
             "run_id": run.run_id,
@@ -263,23 +263,35 @@ class Conductor:
             self._engine.submit(folder.folder)
             return
         sweep(folder.folder)
-        self._interrupt(run, LOST, self._shown(run, folder))
+        self._interrupt(run, LOST)
 
-    def _interrupt(self, run: Run, reason: str, shown: Mapping[str, Any] | None = None) -> None:
+    def _interrupt(self, run: Run, reason: str) -> None:
+        kind, shown = self._shown(run, reason)
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
                 self._tidy(run)
-                writer.append("run_interrupted", run_id=run.run_id, reason=reason, **(shown or {}), **self._output(run))
+                writer.append(kind, run_id=run.run_id, **shown, **self._output(run))
 
-    def _shown(self, run: Run, folder: RunPaths) -> dict[str, Any]:
-        """What a lost run had shown: who ends it from outside has seen it, so readers of the report shall."""
+    def _shown(self, run: Run, reason: str) -> tuple[str, dict[str, Any]]:
+        """What a lost run had printed, and how it is recorded: it may run again, but not as if it had shown nothing."""
         rules = rules_of(self._ledger.state.generations[run.generation - 1])
+        log = self._paths.run(run.run_id).log
         try:
-            reading = read_log(folder.log, folder.log.stat().st_size, rules)
-        except FileNotFoundError:
-            return {}
-        metrics = {name: asdict(value) for name, value in reading.metrics.items()}
-        return {"metrics": metrics, "step": reading.step, "start_text": _read_start(folder.log, rules)}
+            reading = read_log(log, log.stat().st_size, rules)
+        except OSError:
+            return "run_interrupted", {"reason": reason}
+        ended = outcome(Ending("interrupted", detail=reason), reading.metrics, rules)
+        fields = {
+            "reason": ended.reason,
+            "metrics": {name: asdict(value) for name, value in reading.metrics.items()},
+            "step": reading.step,
+            "start_text": _read_start(log, rules),
+            "log_sha256": reading.sha256,
+            "log_bytes": reading.size,
+        }
+        if ended.state is RunState.DIVERGED:
+            return "run_finished", {**fields, "state": str(ended.state)}
+        return "run_interrupted", fields
 
     def _finish(self, run: Run, folder: RunPaths) -> None:
         result = json.loads(folder.result.read_bytes())

@@ -45,7 +45,6 @@ class Ledger:
         self._registry = Registry(paths.root)
         self._is_to_note = False
         self._forget()
-        self._mirror_seen: tuple[int, ...] | None = None
         self._thread_lock = threading.RLock()
 
     def _forget(self) -> None:
@@ -53,6 +52,8 @@ class Ledger:
         self.hashes = RecordHashes()
         self._offset = 0
         self._seen: tuple[int, ...] | None = None
+        # A ledger that is another one now has not been compared with the mirror, however old that is.
+        self._mirror_seen: tuple[int, ...] | None = None
         self._is_of_mirror = False
         self._report_end = 0
         """Where the record of the newest report ends."""
@@ -150,6 +151,7 @@ class Ledger:
         if seen is not None:
             self._take_again_if_withdrawn(path)
         self._seen = seen
+        self._check_mirror()
         if path == self._paths.mirror:
             # As a writer will record it: what was running elsewhere does not run here.
             self._is_of_mirror = True
@@ -355,7 +357,8 @@ def _signature(path: Path) -> tuple[int, ...] | None:
         stat = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    # The time of the last change of anything, because that of the content can be set back.
+    return (stat.st_ino, stat.st_ctime_ns, stat.st_size)
 
 
 def _size(path: Path) -> int:

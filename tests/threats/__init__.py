@@ -1,0 +1,1 @@
+"""The table of threats: what a cheating agent does, and what becomes of it."""

@@ -1,0 +1,241 @@
+"""Where manoeuvres are carried out: a quick project, its tools, and the hands of somebody with a shell."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from seedproof_mcp.engines import RunState
+from seedproof_mcp.lab import Lab
+from seedproof_mcp.paths import ProjectPaths, RunPaths
+
+from tests.conftest import Answer, Caller, tools
+from tests.fake_python import fake_python
+from tests.in_process import InProcessEngine, Training, in_process_lab
+from tests.tables import FRESH, Table
+
+__all__ = ["BETTER", "CLOSE", "INTERPRETER", "WORSE", "Attempt", "Bench", "Door", "a_door"]
+
+BASE = (4.00, 4.01, 3.99, 4.02, 3.98)  # sigma 0.0158
+BETTER = (3.90, 3.91, 3.92)
+CLOSE = (3.995, 4.005, 3.985, 4.015, 3.99)
+WORSE = (4.10, 4.11, 4.12)
+INTERPRETER = ".venv/bin/python"
+HYPOTHESIS = "it helps"
+# What a refused call may not add to the ledger.
+_DEEDS = ("run_requested", "run_started", "verdict_issued", "report_written")
+
+
+def the_table() -> Table:
+    """Experiments named for what becomes of them; others do as the baseline does."""
+    made = Table().arm("baseline", BASE).arm("exp_good", BETTER).arm("exp_close", CLOSE).arm("exp_bad", WORSE)
+    return made.arm("control_good", (4.00, 4.02, 4.01), FRESH).arm("confirm_good", (3.93, 3.95, 3.94), FRESH)
+
+
+class BenchEngine(InProcessEngine):
+    """An engine in which somebody may meddle with a run's files at two moments."""
+
+    cwd: str = ""
+    """The working folder of the run that is training."""
+    before_end: Callable[[RunPaths], None] | None = None
+    after_end: Callable[[RunPaths], None] | None = None
+
+    def __init__(self, trains: Callable[[Sequence[str]], Training]) -> None:
+        super().__init__(trains)
+        self._lost: set[str] = set()
+
+    def submit(self, run_dir: Path) -> str:
+        self.cwd = json.loads(RunPaths(run_dir).spec.read_bytes())["cwd"]
+        return super().submit(run_dir)
+
+    def lose(self, run_id: str) -> None:
+        """Its supervisor is killed, the training with it."""
+        self._lost.add(run_id)
+        self._waiting = [run for run in self._waiting if run.folder.name != run_id]
+
+    def poll(self, handle: str) -> RunState:
+        return "lost" if Path(handle).name in self._lost else super().poll(handle)
+
+    def _publish(self, run: RunPaths, end: str, exit_code: int | None, wall_time_s: float) -> None:
+        if self.before_end is not None:
+            self.before_end(run)
+        super()._publish(run, end, exit_code, wall_time_s)
+        if self.after_end is not None:
+            self.after_end(run)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call of a manoeuvre."""
+
+    tool: str
+    answer: Answer
+    started: list[str]
+    """The kinds of deeds that the ledger holds more of since."""
+
+
+@dataclass
+class Bench:
+    """A project, and who works on it."""
+
+    project: Path
+    door: "Door"
+    engine: BenchEngine
+    table: Table
+    tried: list[Attempt] = field(default_factory=list)
+
+    @property
+    def call(self) -> Caller:
+        """The tools."""
+        return self.door.call
+
+    # --- the honest part ------------------------------------------------------------------------
+
+    async def baseline(self) -> None:
+        """Take the baseline through, all seeds in one call."""
+        assert (await self.call("run_seed", queue_all=True)).data["state"] == "succeeded"
+
+    async def declare(self, name: str, *flags: str, **more: Any) -> Answer:
+        """Declare an experiment, and queue the seeds that it is sure to need."""
+        flags = flags or ("--lr", name)
+        arguments = {"experiment": name, "flags": list(flags), "hypothesis": HYPOTHESIS, "queue_all": True}
+        answer = await self.call("run_seed", **{**arguments, **more})
+        assert not answer.is_error, answer.text
+        return answer
+
+    async def judge(self, name: str, *flags: str, **more: Any) -> Answer:
+        """Take an experiment to its verdict."""
+        await self.declare(name, *flags, **more)
+        answer = await self.call("compare", experiment=name)
+        if answer.code == "more_seeds_needed":
+            await self.call("run_seed", experiment=name, queue_all=True)
+            answer = await self.call("compare", experiment=name)
+        assert not answer.is_error, answer.text
+        return answer
+
+    async def report(self, name: str | None = None) -> str:
+        """Write a report and read it."""
+        answer = await self.call("write_report", experiment=name)
+        assert not answer.is_error, answer.text
+        return (self.project / answer.data["path"]).read_text()
+
+    async def confirm(self, name: str = "good") -> Answer:
+        """All runs of a confirmation, and what they say."""
+        await self.call("run_seed", experiment=name, role="confirm", queue_all=True)
+        return await self.call("compare", experiment=name)
+
+    # --- the manoeuvre --------------------------------------------------------------------------
+
+    async def cheat(self, tool: str, **arguments: Any) -> Answer:
+        """A call of the manoeuvre itself; what it brought about is written down."""
+        before = self._deeds()
+        answer = await self.call(tool, **arguments)
+        after = self._deeds()
+        self.tried.append(Attempt(tool, answer, [kind for kind in after if after[kind] > before[kind]]))
+        return answer
+
+    def _deeds(self) -> dict[str, int]:
+        # Counted in the bytes: the ledger may be a damaged one.
+        text = self.paths.ledger.read_text() if self.paths.ledger.exists() else ""
+        counts = {kind: text.count(f'"kind":"{kind}"') for kind in _DEEDS}
+        return {**counts, "training": len(self.table.argvs)}
+
+    # --- the shell ------------------------------------------------------------------------------
+
+    @property
+    def paths(self) -> ProjectPaths:
+        """The files of the project."""
+        return ProjectPaths(self.project)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project, its folders included."""
+        path = self.project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def log_of(self, run_id: str) -> Path:
+        """What a run printed."""
+        return self.paths.run(run_id).log
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        """The records of one kind."""
+        lines = self.paths.ledger.read_bytes().splitlines()
+        return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+    def edit_lines(self, edit: Callable[[list[str]], list[str]], path: Path | None = None) -> None:
+        """Edit the lines of the ledger, or of its mirror."""
+        path = path or self.paths.ledger
+        path.write_text("\n".join(edit(path.read_text().splitlines())) + "\n")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the project, without the settings of whoever runs the tests."""
+        identity = ("-c", "user.name=agent", "-c", "user.email=agent@example.org")
+        env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        done = subprocess.run(
+            ["git", *identity, *arguments], cwd=self.project, env=env, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    def keep(self) -> Callable[[], None]:
+        """Copy the state folder and the mirror; the answer puts the copies back."""
+        kept = self.project.parent / "kept"
+        research = self.paths.research
+        for folder in (self.paths.state, research):
+            if folder.exists():
+                shutil.copytree(folder, kept / folder.name)
+
+        def put_back() -> None:
+            for folder in (self.paths.state, research):
+                shutil.rmtree(folder, ignore_errors=True)
+                if (kept / folder.name).exists():
+                    shutil.copytree(kept / folder.name, folder)
+
+        return put_back
+
+
+class _PresentLab:
+    """Stands for the lab of whichever project is on the bench."""
+
+    lab: Lab | None = None
+
+    def head(self) -> str:
+        assert self.lab is not None, "no project is on the bench"
+        return self.lab.head()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.lab, name)
+
+
+@dataclass
+class Door:
+    """One server and one client for all manoeuvres: making their schemas takes longer than a manoeuvre."""
+
+    call: Caller
+    present: _PresentLab
+
+    @contextmanager
+    def bench(self, project: Path) -> Iterator[Bench]:
+        """A bench with this project; the one before it, if any, waits."""
+        # One that answers at once: a real one takes a quarter of a second to tell its packages.
+        fake_python(project / INTERPRETER)
+        table = the_table()
+        engine = BenchEngine(table)
+        before, self.present.lab = self.present.lab, in_process_lab(project, engine)
+        try:
+            yield Bench(project, self, engine, table)
+        finally:
+            self.present.lab = before
+
+
+@asynccontextmanager
+async def a_door() -> AsyncIterator[Door]:
+    """The tools, of no project yet."""
+    present = _PresentLab()
+    async with tools(Path("."), lab=cast(Lab, present)) as call:
+        yield Door(call, present)

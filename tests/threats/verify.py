@@ -1,0 +1,158 @@
+"""Damage that `seedproof verify` finds, each with its own words."""
+
+import contextlib
+import io
+import re
+
+from seedproof_mcp import cli
+
+from tests.threats.bench import Bench
+from tests.threats.ledger import before_the_experiment, kinder, rehashed
+from tests.threats.rows import Detected, Group
+
+GROUP = Group("What `seedproof verify` finds")
+VERIFY = "`seedproof verify`"
+NEEDS = "seedproof verify"
+
+
+async def a_study(bench: Bench) -> None:
+    """A baseline and a LOSER with their reports."""
+    await bench.baseline()
+    await bench.report()
+    await bench.judge("bad")
+    await bench.report("bad")
+
+
+def verified(bench: Bench, *options: str, exit_code: int = 1) -> str:
+    """What the command says of a damaged study."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = cli.main(["verify", "--project", str(bench.project), *options])
+    assert code == exit_code, said.getvalue()
+    return said.getvalue()
+
+
+@GROUP.row("Edits a value in the ledger.", Detected("was edited: it does not match its own hash", VERIFY), needs=NEEDS)
+async def edited_value(bench: Bench) -> str:
+    await a_study(bench)
+    bench.edit_lines(lambda lines: [kinder(line) for line in lines])
+    return verified(bench)
+
+
+@GROUP.row("Deletes a line of the ledger.", Detected("is missing: its line was deleted", VERIFY), needs=NEEDS)
+async def deleted_line(bench: Bench) -> str:
+    await a_study(bench)
+    bench.edit_lines(lambda lines: [*lines[:20], *lines[21:]])
+    return verified(bench)
+
+
+@GROUP.row("Swaps two lines of the ledger.", Detected(": lines were swapped", VERIFY), needs=NEEDS)
+async def swapped_lines(bench: Bench) -> str:
+    await a_study(bench)
+    bench.edit_lines(lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]])
+    return verified(bench)
+
+
+@GROUP.row(
+    "Cuts the end off ledger and mirror.",
+    Detected("its end was cut off, or that is a head of another ledger", VERIFY),
+    needs=NEEDS,
+)
+async def cut_tail(bench: Bench) -> str:
+    await a_study(bench)
+    for path in (bench.paths.ledger, bench.paths.mirror):
+        bench.edit_lines(lambda lines: lines[:-6], path)
+    return verified(bench)
+
+
+@GROUP.row(
+    "Rewrites ledger and mirror with right hashes.",
+    Detected("or one before it was rewritten, and every hash after it made anew", VERIFY),
+    needs=NEEDS,
+)
+async def full_rehash(bench: Bench) -> str:
+    await a_study(bench)
+    for path in (bench.paths.ledger, bench.paths.mirror):
+        bench.edit_lines(lambda lines: rehashed(lines, kinder), path)
+    return verified(bench)
+
+
+@GROUP.row(
+    "Writes a verdict that its runs do not give, with right hashes.",
+    Detected("was said, and the runs before it give", VERIFY),
+    needs=NEEDS,
+)
+async def own_verdict(bench: Bench) -> str:
+    await a_study(bench)
+    for path in (bench.paths.ledger, bench.paths.mirror):
+        bench.edit_lines(lambda lines: rehashed(lines, lambda line: line.replace("LOSER", "WINNER")), path)
+    return verified(bench)
+
+
+@GROUP.row("Edits a report.", Detected("experiment_bad_1M.md was edited: it is not what record #", VERIFY), needs=NEEDS)
+async def edited_report(bench: Bench) -> str:
+    await a_study(bench)
+    path = bench.project / "docs/research/experiment_bad_1M.md"
+    path.write_text(path.read_text().replace("LOSER", "WINNER"))
+    return verified(bench)
+
+
+@GROUP.row(
+    "Edits the figure of a report.",
+    Detected("experiment_bad_1M.svg was edited: it is not what record #", VERIFY),
+    needs=NEEDS,
+)
+async def edited_figure(bench: Bench) -> str:
+    await a_study(bench)
+    bench.write("docs/research/experiment_bad_1M.svg", "<svg/>")
+    return verified(bench)
+
+
+@GROUP.row(
+    "Writes a report of an experiment that was never run.",
+    Detected("and this ledger never wrote it: it is forged, or of another ledger", VERIFY),
+    needs=NEEDS,
+)
+async def forged_report(bench: Bench) -> str:
+    await a_study(bench)
+    real = (bench.project / "docs/research/experiment_bad_1M.md").read_text()
+    bench.write("docs/research/experiment_dream_1M.md", re.sub(r"\bbad\b", "dream", real).replace("LOSER", "WINNER"))
+    return verified(bench)
+
+
+@GROUP.row(
+    "Edits the log of a run after its end.", Detected("the log of g1-exp-bad-s42-a1 was edited", VERIFY), needs=NEEDS
+)
+async def edited_log(bench: Bench) -> str:
+    await a_study(bench)
+    bench.log_of("g1-exp-bad-s42-a1").write_text("Step 100 | val_loss: 3.0\n")
+    return verified(bench)
+
+
+@GROUP.row(
+    "Records a run, with right hashes, that never left a log.",
+    Detected("1 of 8 are not here, so nothing is said of them", VERIFY),
+    needs=NEEDS,
+)
+async def missing_log(bench: Bench) -> str:
+    await a_study(bench)
+    bench.log_of("g1-exp-bad-s42-a1").unlink()
+    # Whoever tidies up deletes logs too, so that this is said and is no failure.
+    return verified(bench, exit_code=0)
+
+
+@GROUP.row(
+    "Takes back records that were committed, and every witness of them.",
+    Detected("FAIL  against: HEAD has ", "`seedproof verify --against HEAD`"),
+    needs=NEEDS,
+)
+async def against(bench: Bench) -> str:
+    bench.git("init", "--quiet")
+    await a_study(bench)
+    bench.git("add", "--all")
+    bench.git("commit", "--quiet", "--message", "a study")
+    for path in (bench.paths.ledger, bench.paths.mirror):
+        bench.edit_lines(before_the_experiment, path)
+    for name in ("md", "svg"):
+        (bench.project / f"docs/research/experiment_bad_1M.{name}").unlink()
+    return verified(bench, "--against", "HEAD")
