@@ -81,6 +81,18 @@ def expected_verdict(base: dict[int, float], exp: dict[int, float], threshold: f
     return "WINNER" if better >= threshold else "LOSER" if better <= -threshold else "NEUTRAL"
 
 
+def second_draws(records: Sequence[Record], generation: int, experiment: str | None) -> bool:
+    """Whether a seed counts of which an earlier attempt was stopped after it had shown a value."""
+    shown = {
+        record["run_id"] for record in records if record["kind"] == "run_cancelled" and "val_loss" in record["metrics"]
+    }
+    requests = [record for record in records if record["kind"] == "run_requested" and record["run_id"] in shown]
+    counted = {arm: results(records, generation, arm) for arm in (None, experiment)}
+    return any(
+        record["generation"] == generation and record["seed"] in counted.get(_arm(record), {}) for record in requests
+    )
+
+
 def expected_delta(base: dict[int, float], exp: dict[int, float]) -> float | None:
     """Experiment minus baseline; None where a seed diverged."""
     if any(not math.isfinite(value) for value in exp.values()):

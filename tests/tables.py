@@ -23,6 +23,10 @@ class Table:
     """Wall time in seconds; 2 where nothing is said."""
     starts: dict[Key, str] = field(default_factory=dict)
     """val_loss at step 0 as printed; none where nothing is said."""
+    steps: dict[Key, int | None] = field(default_factory=dict)
+    """The last step as printed; 100 where nothing is said, none at all for None."""
+    prints: dict[Key, str] = field(default_factory=dict)
+    """Lines that are printed before all others, each with its newline."""
     argvs: list[tuple[str, ...]] = field(default_factory=list)
     """Every command, in the order of the runs."""
 
@@ -44,9 +48,10 @@ class Table:
         text = self.losses.get(key) or self.losses["baseline", key[1]]
         if text == "crash":
             return Training("Traceback: out of memory\n", 1)
-        begun = f"Step 0 | val_loss: {self.starts[key]}\n" if key in self.starts else ""
+        begun = self.prints.get(key, "") + (f"Step 0 | val_loss: {self.starts[key]}\n" if key in self.starts else "")
         exit_code = 1 if text.startswith("fail ") else 0
-        log = f"{begun}Step 100 | val_loss: {text.removeprefix('fail ')} | done\n"
+        step = self.steps.get(key, 100)
+        log = f"{begun}{'' if step is None else f'Step {step} | '}val_loss: {text.removeprefix('fail ')} | done\n"
         return Training(log, exit_code, {"model.bin": "x" * 100}, self.walls.get(key, 2.0))
 
     @staticmethod

@@ -589,7 +589,7 @@ async def test_a_run_whose_machine_went_down_is_interrupted_for_whoever_looks(
     assert "training now" not in capsys.readouterr().out
     assert (again.data["state"], again.data["attempt"]) == ("succeeded", 2)
     first = Ledger(paths).refresh().runs["g1-baseline-s42-a1"]
-    assert (str(first.state), first.reason) == ("interrupted", LOST)
+    assert (str(first.state), first.reason, first.metrics["val_loss"].text) == ("interrupted", LOST, "9.5000")
 
 
 # --- what is kept between calls -------------------------------------------------------------------

@@ -503,7 +503,7 @@ def same_log(argv: Sequence[str]) -> Training:
 
 @pytest.mark.parametrize(
     ("trains", "codes"),
-    [(train, []), (rounded, ["coarse_resolution"]), (same_log, ["identical_logs"])],
+    [(train, []), (rounded, ["coarse_resolution"]), (same_log, ["identical_logs", "same_values"])],
 )
 async def test_what_a_reader_must_know_beside_the_numbers_is_a_notice_in_reply_and_report(
     project: Path, trains: object, codes: list[str]

@@ -25,7 +25,7 @@ KEYS = {
         *("queue_position", "remaining", "reason", "log_tail"),
     },
     "compare": {
-        *("experiment", "headline", "verdict", "reason", "metric", "direction", "delta", "improvement_sigma"),
+        *("experiment", "headline", "verdict", "caps", "reason", "metric", "direction", "delta", "improvement_sigma"),
         *("change_percent", "cohens_d", "effect_size", "significant", "baseline_metrics", "experiment_metrics"),
         *("wall_time_change_percent", "evidence", "campaign", "confirmation", "paragraph", "accepted"),
     },

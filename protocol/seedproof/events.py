@@ -158,12 +158,16 @@ class Experiment:
     report: Record | None = None
     place: int = 0
     """Its place among all experiments of the ledger."""
+    declared_at: int = 0
+    """Number of the record that declared it."""
     code: Code | None = None
     """What its runs are trained with."""
     change: Change | None = None
     """How that differs from the baseline's code."""
     following: NextCall | None = field(default=None, compare=False)
     """What comes next for it, as `seedproof.phases` found, kept until a record about it."""
+    alike: tuple[int, ...] | None = field(default=None, compare=False)
+    """Places of earlier experiments with flags like its own, as `seedproof.disclosures` found; they never change."""
 
     @property
     def is_null(self) -> bool:
@@ -206,6 +210,8 @@ class State:
     generations: list[Generation] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
     active: dict[str, None] = field(default_factory=dict)
+    logs: dict[str, list[str]] = field(default_factory=dict)
+    """Ids of the runs that left a log, by its hash."""
     reports: dict[str, Record] = field(default_factory=dict)
     owned_folders: dict[str, str] = field(default_factory=dict)
     environments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -350,6 +356,7 @@ class State:
             record.get("primary_reason", "by default"),
             PriorVariance(**record["prior"]) if record.get("prior") else None,
             place=len(self.experiments),
+            declared_at=record["seq"],
             code=Code.from_document(record.get("code")),
             change=Change.from_document(record.get("change")),
         )
@@ -495,6 +502,7 @@ class State:
             exit_code=record.get("exit_code"),
             log_sha256=record.get("log_sha256"),
             start_text=record.get("start_text"),
+            counts=record.get("counts", {}),
             slept_s=record.get("slept_s", 0.0),
             ended=record["time"],
             repeats=run.role is Role.CONTROL and self.repeats.are_shown_by(run),
@@ -502,6 +510,8 @@ class State:
         self.repeats.add(self.runs[run.run_id], self._command_of(run), self.rules_of(run.generation).metric.name)
         self.created.update(record.get("created", ()))
         del self.active[run.run_id]
+        if record.get("log_sha256") is not None:
+            self.logs.setdefault(record["log_sha256"], []).append(run.run_id)
         self._touch_owner(run)
         self.largest_output_bytes = max(self.largest_output_bytes, record.get("output_bytes", 0))
         if state is RunState.SUCCEEDED:

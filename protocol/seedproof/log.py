@@ -19,6 +19,7 @@ __all__ = [
     "decode_segment",
     "escape_hidden",
     "mask_secrets",
+    "one_line",
     "safe_tail",
     "split_lines",
     "strip_codes",
@@ -254,6 +255,11 @@ def _last_state(line: bytes) -> str:
 def escape_hidden(line: str) -> str:
     """The text with control, invisible and reordering characters written out, such as `\\x1b`."""
     return line if line.isprintable() else "".join(map(_escape_character, line))
+
+
+def one_line(text: str) -> str:
+    """Words that somebody chose, kept from beginning a line: they could forge a heading."""
+    return escape_hidden(" ".join(text.split()))
 
 
 def _escape_character(character: str) -> str:

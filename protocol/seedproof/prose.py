@@ -41,6 +41,8 @@ def summary_lines(comparison: Comparison, evidence: Evidence | None, campaign: C
         lines.append(tried_line(campaign))
     if comparison.confirmation is not None:
         lines.append(f"Confirmation: {comparison.confirmation.reason}")
+    elif campaign is not None and comparison.caps:
+        lines.append(f"Confirmation: none; the difference is not trusted ({', '.join(comparison.caps)}).")
     elif campaign is not None:
         lines.append("Confirmation: only a WINNER is confirmed.")
     if evidence is not None:
@@ -122,7 +124,7 @@ def _points(comparison: Comparison, evidence: Evidence, campaign: Campaign | Non
     points = [
         f"The primary interval is the {evidence.primary} one {evidence.primary_reason}; chosen before the results."
     ]
-    points += _disagreement(comparison, evidence)
+    points += _not_trusted(comparison) or _disagreement(comparison, evidence)
     points += _effect(evidence)
     points += _seed_by_seed(evidence, number)
     points += _errors(evidence)
@@ -132,6 +134,16 @@ def _points(comparison: Comparison, evidence: Evidence, campaign: Campaign | Non
     points += _among_many(campaign)
     points += [f"Not available: {part.replace('_', ' ')} ({why})." for part, why in evidence.unavailable.items()]
     return points
+
+
+def _not_trusted(comparison: Comparison) -> list[str]:
+    """What a cap means for every number of the section: they describe runs that are not what they seem."""
+    if not comparison.caps:
+        return []
+    return [
+        f"The difference is not trusted ({', '.join(comparison.caps)}): what intervals and p values say of it rests on "
+        "runs that do not compare with the baseline's. Capped is not inconclusive; more seeds would change nothing."
+    ]
 
 
 def _disagreement(comparison: Comparison, evidence: Evidence) -> list[str]:
@@ -289,15 +301,21 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
         said.append("A diverged seed decides, so no difference is given.")
     else:
         said.append(interval_line(comparison, evidence))
-        said.append(
-            f"The rule errs in {100 * evidence.false_winner.independent:.1f} % of experiments without effect "
-            f"({evidence.false_winner.label}) and misses one in five true improvements of "
-            f"{evidence.smallest_detectable.sigma:.1f} sigma."
-        )
+        said.append(_how_sure(comparison, evidence))
     said += _fresh_words(comparison)
     if campaign is not None and campaign.declared > 1:
         said.append(f"It is one of {campaign.declared} experiments tried.")
     return " ".join(said)
+
+
+def _how_sure(comparison: Comparison, evidence: Evidence) -> str:
+    if comparison.caps:
+        return f"The difference is not trusted ({', '.join(comparison.caps)}) and supports no claim."
+    return (
+        f"The rule errs in {100 * evidence.false_winner.independent:.1f} % of experiments without effect "
+        f"({evidence.false_winner.label}) and misses one in five true improvements of "
+        f"{evidence.smallest_detectable.sigma:.1f} sigma."
+    )
 
 
 def _fresh_words(comparison: Comparison) -> Sequence[str]:

@@ -11,12 +11,12 @@ from seedproof.comparability import comparability_notices
 from seedproof.confirmation import pairs_of
 from seedproof.controls_said import code_lines, identity
 from seedproof.evidence import Evidence, as_document
-from seedproof.log import escape_hidden
-from seedproof.notices import arm_notices
+from seedproof.log import escape_hidden, one_line
+from seedproof.notices import baseline_notices, comparison_notices
 from seedproof.prose import Digits, confirmation_lines, evidence_lines, summary_lines
 from seedproof.rules import Rules
-from seedproof.tables import metric_names, one_line, run_table, statistics_table, test_table, wall_clock_table
-from seedproof.values import Arm, Baseline, Comparison, Run
+from seedproof.tables import metric_names, run_table, statistics_table, test_table, wall_clock_table
+from seedproof.values import Arm, Baseline, Comparison, Notice, Run
 
 __all__ = [
     "REPORT_FORMAT",
@@ -106,7 +106,7 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
         *_command(rules, (), "baseline"),
         "",
         *_provenance(baseline, facts),
-        *_notices([baseline.arm], baseline),
+        *_notices([*baseline_notices(baseline), *comparability_notices(baseline.arm)]),
         *_machine_readable(_baseline_document(baseline, facts)),
         "",
         _closing(rules),
@@ -115,7 +115,12 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
 
 
 def experiment_report(
-    comparison: Comparison, facts: LedgerFacts, evidence: Evidence | None, campaign: Campaign | None, figure: str
+    comparison: Comparison,
+    facts: LedgerFacts,
+    evidence: Evidence | None,
+    campaign: Campaign | None,
+    figure: str,
+    disclosed: Sequence[Notice] = (),
 ) -> str:
     """`experiment_<name>_<scale>.md`, with the sections of the experiment-runner protocol.
 
@@ -123,6 +128,7 @@ def experiment_report(
         evidence: As written down with the verdict; None in a ledger from before there was any.
         campaign: Likewise.
         figure: File name of the figure, which lies beside the report.
+        disclosed: What the ledger knows of the experiment beside the runs of the two arms.
     """
     baseline, arm = comparison.baseline, comparison.arm
     number = Digits(baseline)
@@ -169,7 +175,7 @@ def experiment_report(
         *run_table([("baseline", baseline.arm), (arm.experiment or "", arm)], rules),
         "",
         *_provenance(baseline, facts),
-        *_notices([baseline.arm, arm], baseline),
+        *_notices([*comparison_notices(comparison), *comparability_notices(baseline.arm, arm), *disclosed]),
         *_machine_readable(_comparison_document(comparison, facts, evidence, campaign)),
         "",
         _closing(rules),
@@ -188,7 +194,7 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _large_beside_neutral(comparison: Comparison) -> list[str]:
-    if comparison.verdict != "NEUTRAL" or comparison.effect_size != "large":
+    if comparison.verdict != "NEUTRAL" or comparison.caps or comparison.effect_size != "large":
         return []
     return [
         "",
@@ -266,12 +272,8 @@ def _provenance(baseline: Baseline, facts: LedgerFacts) -> list[str]:
     return [*lines, ""]
 
 
-def _notices(arms: Sequence[Arm], baseline: Baseline) -> list[str]:
-    notices = [notice for arm in arms for notice in arm_notices(arm, baseline.rules, baseline.std)]
-    notices += comparability_notices(*arms)
-    if not notices:
-        return []
-    return ["## Notices", "", *(f"- {one_line(notice.message)}" for notice in notices), ""]
+def _notices(notices: Sequence[Notice]) -> list[str]:
+    return _section("Notices", [f"- {one_line(notice.message)}" for notice in notices])
 
 
 def _machine_readable(document: dict[str, Any]) -> list[str]:
@@ -310,6 +312,7 @@ def _comparison_document(
         "flags": [_short(flag) for flag in comparison.arm.flags],
         "verdict": str(comparison.verdict),
         "headline": comparison.headline,
+        "caps": list(comparison.caps),
         "delta": comparison.delta,
         "improvement_sigma": comparison.improvement_sigma,
         "cohens_d": comparison.cohens_d,

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from seedproof.comparability import wall_time_withheld
-from seedproof.log import escape_hidden
+from seedproof.log import one_line
 from seedproof.prose import Digits
 from seedproof.rules import Rules
 from seedproof.samples import Summary, cohens_d, effect_size, percent_change, summarize
 from seedproof.values import Arm, Comparison, Run
 
-__all__ = ["metric_names", "one_line", "run_table", "statistics_table", "test_table", "wall_clock_table"]
+__all__ = ["metric_names", "run_table", "statistics_table", "test_table", "wall_clock_table"]
 
 
 def statistics_table(arm: Arm, rules: Rules, number: Digits) -> list[str]:
@@ -63,7 +63,8 @@ def _significant(comparison: Comparison, name: str) -> str:
         return "not tested"
     if comparison.significant is None:
         return "-"
-    return f"{'yes' if comparison.significant else 'no'} ({rules.winner_sigma:g} sigma rule)"
+    capped = f", capped: {', '.join(comparison.caps)}" if comparison.caps else ""
+    return f"{'yes' if comparison.significant else 'no'} ({rules.winner_sigma:g} sigma rule){capped}"
 
 
 def wall_clock_table(comparison: Comparison) -> list[str]:
@@ -89,13 +90,8 @@ def _withheld(comparison: Comparison) -> str | None:
     return wall_time_withheld(comparison.baseline.arm.counted.values(), comparison.arm.counted.values())
 
 
-def one_line(text: str) -> str:
-    """Words that somebody chose, kept from beginning a line: they could forge a heading."""
-    return escape_hidden(" ".join(text.split()))
-
-
 def run_table(arms: Sequence[tuple[str, Arm]], rules: Rules) -> list[str]:
-    """Every attempt at every seed, those of a confirmation included."""
+    """Every attempt at every seed, those of a control and of a confirmation included."""
     extra = [metric.name for metric in rules.extra_metrics]
     columns = ["Arm", "Seed", "Attempt", "State", rules.metric.name, "wall_time_s", *extra, "Step", "Note"]
     lines = [
@@ -106,6 +102,7 @@ def run_table(arms: Sequence[tuple[str, Arm]], rules: Rules) -> list[str]:
     ]
     for name, arm in arms:
         lines.extend(_run_row(name, run, rules, extra) for run in arm.runs)
+        lines.extend(_run_row(f"{name}, control", run, rules, extra) for run in arm.controls)
         for run in arm.fresh:
             side = f"{name}, fresh, {'control' if run.is_control else 'experiment'}"
             lines.append(_run_row(side, run, rules, extra))

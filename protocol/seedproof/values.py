@@ -162,6 +162,8 @@ class Run:
     """Of a control: whether, before it, the same code and seed had given the same value twice, and never two values."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed; None where the log shows none."""
+    counts: Mapping[str, str] = field(default_factory=dict)
+    """What it printed of the size of its evaluation, such as `val_tokens`, by name."""
 
     @property
     def host(self) -> str | None:
@@ -367,3 +369,5 @@ class Comparison:
     """What fresh seeds say of a WINNER; None for the other verdicts."""
     accepted: tuple[Difference, ...] = ()
     """What differs besides the experiment, and was accepted by the settings when the verdict was given."""
+    caps: tuple[str, ...] = ()
+    """What made NEUTRAL of a WINNER, such as `stopped early`; empty where nothing did."""

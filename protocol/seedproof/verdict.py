@@ -1,8 +1,9 @@
 """From a baseline and a finished experiment to the protocol's verdict."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from seedproof.caps import Cap, caps_on
 from seedproof.comparability import wall_time_withheld
 from seedproof.confirmation import confirm
 from seedproof.design import TIE, Look, next_look
@@ -91,6 +92,8 @@ def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None, accepted: 
     d = cohens_d(baseline.values, exp)
     is_sequential = rules.design == "sequential"
     ruling = _sequential(baseline, arm, exp, sigma) if is_sequential else _protocol(sigma, rules)
+    if ruling.verdict is Verdict.WINNER:
+        ruling = _capped(ruling, caps_on(baseline, arm))
     confirmation = (said or confirm(baseline, arm)) if ruling.verdict is Verdict.WINNER else None
     return Comparison(
         baseline=baseline,
@@ -107,6 +110,7 @@ def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None, accepted: 
         wall_time_change_percent=_wall_time_change(baseline, arm),
         confirmation=confirmation,
         accepted=accepted,
+        caps=ruling.caps,
     )
 
 
@@ -118,6 +122,17 @@ class _Ruling:
     reason: str
     by: str = ""
     """What stands behind the word where the protocol's own rule did not decide."""
+    caps: tuple[str, ...] = ()
+    """What made NEUTRAL of a WINNER."""
+
+
+def _capped(ruling: _Ruling, caps: tuple[Cap, ...]) -> _Ruling:
+    """A WINNER as far as its runs can be trusted; no other word is ever changed."""
+    if not caps:
+        return ruling
+    told = " ".join(f"{cap.word[0].upper()}{cap.word[1:]}: {cap.sentence}" for cap in caps)
+    reason = f"{ruling.reason} That distance is not trusted, so the verdict is capped at NEUTRAL. {told}"
+    return replace(ruling, verdict=Verdict.NEUTRAL, reason=reason, caps=tuple(cap.word for cap in caps))
 
 
 def _protocol(sigma: float, rules: Rules) -> _Ruling:
@@ -171,7 +186,7 @@ def _headline(
 ) -> str:
     side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
     tail = ""
-    if ruling.verdict is Verdict.NEUTRAL and not ruling.by and sigma:
+    if ruling.verdict is Verdict.NEUTRAL and not ruling.by and not ruling.caps and sigma:
         tail = ", suggestive but inconclusive" if sigma >= rules.suggestive_sigma - TIE else ", noise"
     words = []
     if confirmation is not None:
@@ -179,8 +194,9 @@ def _headline(
         time = confirmation.wall_time
         if time is not None and time.claim == "slowdown":
             tail = f"; slower by {time.change_percent:.1f} % in alternated runs"
+    capped = f" (capped: {', '.join(ruling.caps)})" if ruling.caps else ""
     brackets = _brackets(*words, *_accepted(accepted))
-    return f"{ruling.verdict}{ruling.by}{brackets}: {_distance(sigma, rules)} sigma{side}{tail}"
+    return f"{ruling.verdict}{capped}{ruling.by}{brackets}: {_distance(sigma, rules)} sigma{side}{tail}"
 
 
 def _brackets(*words: str) -> str:

@@ -34,7 +34,7 @@ from seedproof.weighing import weigh
 from seedproof_mcp import disk, outputs
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.views import establish, said_beside, written_confirmation
+from seedproof_mcp.views import disclosed, establish, said_beside, written_confirmation
 
 __all__ = ["Archive", "judge_experiment", "require_reportable", "unverified_report"]
 
@@ -122,7 +122,8 @@ class Archive:
         experiment = writer.state.generations[-1].experiments[name]
         issued = experiment.verdict
         runs = runs_behind(comparison.arm, rules)
-        if issued is None or issued["runs"] != runs:
+        # A verdict from before there were caps is said anew where one applies.
+        if issued is None or issued["runs"] != runs or tuple(issued.get("caps", ())) != comparison.caps:
             confirmation = comparison.confirmation
             writer.append(
                 "verdict_issued",
@@ -131,6 +132,7 @@ class Archive:
                 runs=runs,
                 verdict=str(comparison.verdict),
                 headline=comparison.headline,
+                caps=list(comparison.caps),
                 delta=comparison.delta,
                 improvement_sigma=comparison.improvement_sigma,
                 cohens_d=comparison.cohens_d,
@@ -282,7 +284,7 @@ def _render(state: State, generation: Generation, name: str | None, figure: str)
     evidence, counted = said_beside(experiment)
     # As of the report's own record: other experiments may have been declared since the verdict.
     counted = None if counted is None else campaign_since(state, experiment)
-    text = experiment_report(comparison, facts, evidence, counted, figure)
+    text = experiment_report(comparison, facts, evidence, counted, figure, disclosed(state, experiment))
     return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
 
 

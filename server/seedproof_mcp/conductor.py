@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seedproof.command import output_dir, training_argv
+from seedproof.counts import read_counts
 from seedproof.errors import Refusal
 from seedproof.events import State
 from seedproof.gate import still_due
@@ -272,7 +273,7 @@ class Conductor:
                 writer.append(kind, run_id=run.run_id, **shown, **self._output(run))
 
     def _shown(self, run: Run, reason: str) -> tuple[str, dict[str, Any]]:
-        """What a lost run had printed, and how it is recorded: it may run again, but not as if it had shown nothing."""
+        """What a lost run had shown, and how it is recorded: who ends it from outside has seen it, so readers shall."""
         rules = rules_of(self._ledger.state.generations[run.generation - 1])
         log = self._paths.run(run.run_id).log
         try:
@@ -284,6 +285,7 @@ class Conductor:
             "reason": ended.reason,
             "metrics": {name: asdict(value) for name, value in reading.metrics.items()},
             "step": reading.step,
+            "start_text": _read_start(log, rules),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
         }
@@ -311,6 +313,7 @@ class Conductor:
             "signal": result["signal"],
             "step": reading.step,
             "start_text": _read_start(folder.log, rules),
+            "counts": _read_counts(folder.log, int(result["log_bytes"])),
             "log_sha256": reading.sha256,
             "log_bytes": reading.size,
             "load": present_load(),
@@ -419,6 +422,17 @@ def _read_start(path: Path, rules: Rules) -> str | None:
             return start_text(log.read(START_BYTES), rules.metric)
     except FileNotFoundError:
         return None
+
+
+def _read_counts(path: Path, size: int) -> dict[str, str]:
+    """Sizes of the evaluation: programs print them where they begin or where they end, so nothing between is read."""
+    try:
+        with path.open("rb") as log:
+            head = log.read(min(size, START_BYTES))
+            log.seek(max(len(head), size - START_BYTES))
+            return read_counts(head, log.read(max(0, size - log.tell())))
+    except FileNotFoundError:
+        return {}
 
 
 def _ending(result: Mapping[str, Any], folder: RunPaths) -> Ending:

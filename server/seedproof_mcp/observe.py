@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from seedproof.comparability import place_notices
 from seedproof.controls_said import control_notices
 from seedproof.design import next_look
+from seedproof.disclosures import declared_notices, log_notices
 from seedproof.events import State
 from seedproof.log import safe_tail
-from seedproof.notices import arm_notices
+from seedproof.notices import arm_notices, probe_notices
 from seedproof.phases import baseline_phase, rules_of
 from seedproof.rules import Rules
 from seedproof.values import Notice, Role, Run, RunState
@@ -143,9 +144,11 @@ class Observer:
         arm = state.experiment_arm(experiment)
         ended = arm_ended(next_look(arm, establish(state, run.generation), rules))
         failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
-        beside = place_notices(state.baseline_arm(run.generation), arm)
+        base = state.baseline_arm(run.generation)
+        declared = declared_notices(state, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
         controls = control_notices(establish(state, run.generation), arm)
-        return [*failed, *controls, *arm_notices(arm, rules, None), *beside]
+        beside = [*probe_notices(base, arm, rules), *log_notices(state, experiment), *place_notices(base, arm)]
+        return [*failed, *declared, *controls, *arm_notices(arm, rules, None), *beside]
 
     def _tail(self, run: Run) -> str | None:
         if run.state not in _TAILED:

@@ -209,6 +209,7 @@ class ComparisonResult(Result):
 
     experiment: str
     verdict: Literal["WINNER", "NEUTRAL", "LOSER"]
+    caps: list[str]
     reason: str
     metric: str
     direction: Literal["minimize", "maximize"]

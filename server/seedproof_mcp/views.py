@@ -7,10 +7,11 @@ from seedproof.campaign import Campaign, Key
 from seedproof.comparability import comparability_notices
 from seedproof.control import Control
 from seedproof.design import Look, confirm_look, next_look
+from seedproof.disclosures import declared_notices, log_notices
 from seedproof.errors import BaselineRefusal, NextCall
 from seedproof.events import Experiment, State
 from seedproof.evidence import Evidence
-from seedproof.notices import arm_notices
+from seedproof.notices import comparison_notices
 from seedproof.phases import (
     baseline_next,
     confirm_call,
@@ -41,6 +42,7 @@ __all__ = [
     "arm_ended",
     "arm_summaries",
     "comparison_result",
+    "disclosed",
     "establish",
     "eta",
     "experiment_row",
@@ -243,6 +245,11 @@ def written_confirmation(experiment: Experiment) -> Confirmation | None:
     return None if found is None or found["state"] == "open" else _CONFIRMATION.validate_python(found)
 
 
+def disclosed(state: State, experiment: Experiment) -> list[Notice]:
+    """What a verdict on an experiment is accompanied by, beside what its own runs show."""
+    return [*declared_notices(state, experiment, verdicts=True), *log_notices(state, experiment)]
+
+
 def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
     """A verdict as a reply shows it."""
     baseline, arm = comparison.baseline, comparison.arm
@@ -254,6 +261,7 @@ def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
         experiment=experiment.name,
         headline=comparison.headline,
         verdict=comparison.verdict.value,
+        caps=list(comparison.caps),
         reason=comparison.reason,
         metric=rules.metric.name,
         direction=rules.metric.direction,
@@ -274,8 +282,9 @@ def comparison_result(state: State, comparison: Comparison) -> ComparisonResult:
         ledger_head=state.head_label,
         notices=notice_results(
             [
-                *(notice for one in (baseline.arm, arm) for notice in arm_notices(one, rules, baseline.std)),
+                *comparison_notices(comparison),
                 *comparability_notices(baseline.arm, arm),
+                *disclosed(state, experiment),
             ]
         ),
         next=Follow.of(experiment_next(state, experiment, baseline)),

@@ -1,6 +1,7 @@
 """Reports, compared whole with the files in tests/golden, and what no text from outside may do to them."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from seedproof.evidence import Evidence, as_document
 from seedproof.phases import establish_baseline
 from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
 from seedproof.rules import MetricRule, Rules
-from seedproof.values import Arm, Baseline, Comparison, Role, Run
+from seedproof.values import Arm, Baseline, Comparison, Notice, Role, Run, RunState
 from seedproof.verdict import judge
 from seedproof.weighing import weigh
 
@@ -55,10 +56,10 @@ CAMPAIGN = Campaign(
 )
 
 
-def report_of(comparison: Comparison, facts: LedgerFacts = FACTS) -> str:
+def report_of(comparison: Comparison, facts: LedgerFacts = FACTS, disclosed: Sequence[Notice] = ()) -> str:
     """The report beside which the evidence stands as the ledger keeps it."""
     evidence = TypeAdapter(Evidence).validate_python(as_document(weigh(comparison)))
-    return experiment_report(comparison, facts, evidence, CAMPAIGN, "figure.svg")
+    return experiment_report(comparison, facts, evidence, CAMPAIGN, "figure.svg", disclosed)
 
 
 def retried() -> Arm:
@@ -98,6 +99,21 @@ def moved() -> Comparison:
     return judge(base, exp, accepted=differences(base.arm, exp))
 
 
+def capped() -> Arm:
+    """A WINNER by its values: one seed was stopped and drawn anew, another one ended early."""
+    losses = (4.01, 4.02, 4.0)
+    second = [replace(run, attempt=2 if run.seed == 42 else 1) for run in measured(losses, step=100, wall_time_s=8.0)]
+    runs = (
+        make_run(42, 4.2, state=RunState.CANCELLED, reason="it looked bad\n# truly", step=50, wall_time_s=4.0),
+        *second[:2],
+        replace(second[2], step=60, wall_time_s=1.5),
+    )
+    control = make_run(42, 4.1234, role=Role.CONTROL, step=100)
+    return experiment_arm(*runs, controls=(control,), flags=("--val_tokens", "65536"), hypothesis="it helps")
+
+
+DISCLOSED = (Notice("flag_suspect", "muon: by its name --val_tokens may change evaluation, data or length."),)
+
 REPORTS = {
     "winner_accepted_elsewhere": lambda: report_of(moved()),
     "baseline": lambda: baseline_report(baseline(), FACTS, "figure.svg"),
@@ -114,6 +130,7 @@ REPORTS = {
     "before_there_was_evidence": lambda: experiment_report(
         judge(baseline(), arm(4.01, 4.02, 4.0)), FACTS, None, None, "figure.svg"
     ),
+    "winner_capped": lambda: report_of(judge(make_baseline(LOSSES, step=100), capped()), disclosed=DISCLOSED),
     "winner_confirmed": lambda: report_of(judge(baseline(), confirmed(4.13, 4.121, 4.128, 4.02, 4.012, 4.015))),
     "winner_not_confirmed_and_slower": lambda: report_of(
         judge(baseline(), confirmed(4.13, 4.121, 4.128, 4.13, 4.12, 4.13, slower=3.0))
