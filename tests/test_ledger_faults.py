@@ -570,7 +570,7 @@ async def test_a_run_whose_machine_went_down_is_interrupted_for_whoever_looks(
     run = paths.run("g1-baseline-s42-a1")
     async with tools(project) as call:
         await call("run_seed", wait_s=0)
-        wait_until(lambda: run.log.exists() and b"val_loss" in run.log.read_bytes())
+        wait_until(lambda: run.started.exists() and run.log.exists() and b"val_loss" in run.log.read_bytes())
         assert (await call("list_experiments")).data["running"]["run_id"] == "g1-baseline-s42-a1"
         started = json.loads(run.started.read_bytes())
         for pid in (*conductors(project), started["supervisor_pid"], started["pid"]):

@@ -9,7 +9,7 @@ import pytest
 from seedproof.errors import Refusal
 
 from tests.threats.bench import Door, a_door
-from tests.threats.page import PAGE, rows_in_force, text
+from tests.threats.page import PAGE, text
 from tests.threats.rows import Detected, Disclosed, Refused, Row
 from tests.threats.table import GROUPS, LIMITS, ROWS
 
@@ -31,8 +31,6 @@ async def door() -> AsyncIterator[Door]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_the_manoeuvre_ends_as_its_row_says(door: Door, quick_project: Path, row: Row) -> None:
-    if row.needs is not None:
-        pytest.skip(f"needs {row.needs}")
     with door.bench(quick_project) as bench:
         told = await row.act(bench)
         await row.outcome.prove(bench, told)
@@ -46,7 +44,7 @@ def test_the_page_is_what_the_table_renders() -> None:
 
 
 def test_at_least_sixty_manoeuvres_are_refused_detected_or_disclosed() -> None:
-    in_force = [row.outcome for group in GROUPS for row in rows_in_force(group)]
+    in_force = [row.outcome for group in GROUPS for row in group.rows]
     assert sum(isinstance(outcome, Refused | Detected | Disclosed) for outcome in in_force) >= 60
 
 
@@ -65,7 +63,7 @@ def codes(kind: type[Refusal]) -> Iterator[str]:
 
 def test_every_row_names_a_code_that_the_documents_know() -> None:
     notices = PAGE.with_name("tools.md").read_text().split("## Notices")[1].split("## Refusals")[0]
-    for row in (row for row in ROWS if row.needs is None):
+    for row in ROWS:
         if isinstance(row.outcome, Refused):
             assert row.outcome.code in set(codes(Refusal)), row.manoeuvre
         elif isinstance(row.outcome, Disclosed) and row.outcome.is_notice:

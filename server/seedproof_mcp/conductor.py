@@ -273,7 +273,7 @@ class Conductor:
                 writer.append(kind, run_id=run.run_id, **shown, **self._output(run))
 
     def _shown(self, run: Run, reason: str) -> tuple[str, dict[str, Any]]:
-        """What a lost run had printed, and how it is recorded: it may run again, but not as if it had shown nothing."""
+        """What a lost run had shown, and how it is recorded: who ends it from outside has seen it, so readers shall."""
         rules = rules_of(self._ledger.state.generations[run.generation - 1])
         log = self._paths.run(run.run_id).log
         try:

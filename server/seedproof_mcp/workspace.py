@@ -36,6 +36,7 @@ class Workspace:
         self._hashes = Hashes(self._paths)
         self._taken: dict[str, list[File]] = {}
         self._texts: dict[str, bytes] = {}
+        self._found: tuple[Repository | None] | None = None
 
     # --- taking and keeping -------------------------------------------------------------------
 
@@ -82,7 +83,7 @@ class Workspace:
         if code.snapshot is None:
             return True
         try:
-            repository = find_repository(self._paths.root)
+            repository = self._find()
             # Names a commit, and reads all of its folders.
             return repository is not None and bool(list_files(repository.git(), code.snapshot))
         except GitFailed:
@@ -216,7 +217,7 @@ class Workspace:
             BadSettings: git refuses.
         """
         try:
-            return leftovers.find(self._paths, find_repository(self._paths.root), self._refs, needed)
+            return leftovers.find(self._paths, self._find(), self._refs, needed)
         except GitFailed as failure:
             raise refuse(f"git cannot list the snapshots: {failure.words}.") from failure
 
@@ -228,7 +229,7 @@ class Workspace:
             OSError: A file cannot be deleted.
         """
         try:
-            return leftovers.release(find_repository(self._paths.root), unneeded)
+            return leftovers.release(self._find(), unneeded)
         except GitFailed as failure:
             raise refuse(f"git cannot remove a snapshot: {failure.words}.") from failure
 
@@ -240,9 +241,15 @@ class Workspace:
         key = hashlib.sha256(os.fsencode(self._paths.root)).hexdigest()[:12]
         return f"refs/seedproof/{key}"
 
+    def _find(self) -> Repository | None:
+        """The repository, looked for once: a workspace lasts as long as one request, or the start of one run."""
+        if self._found is None:
+            self._found = (find_repository(self._paths.root),)
+        return self._found[0]
+
     def _repository(self) -> Repository | None:
         try:
-            return find_repository(self._paths.root)
+            return self._find()
         except GitFailed as failure:
             if self._settings.code == "in-place":
                 return None  # then the files are listed without git
@@ -250,7 +257,7 @@ class Workspace:
 
     def _needed_repository(self, code: Code) -> Repository:
         try:
-            repository = find_repository(self._paths.root)
+            repository = self._find()
         except GitFailed as failure:
             raise refuse(f"git refuses to read the repository: {failure.words}.") from failure
         if repository is None:

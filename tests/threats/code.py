@@ -1,5 +1,6 @@
 """Code that is edited where nobody looks."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -18,8 +19,14 @@ def a_script(bench: Bench, shift: float = 0.0, note: str = "") -> None:
     bench.write(SCRIPT, f"shift = {shift}  # {note}\n")
 
 
-async def a_repository(bench: Bench, in_place: bool = False) -> None:
+def rules(bench: Bench, *sealed: str) -> None:
+    """The rules of the project: three baseline seeds, as each run in git costs a dozen processes of git."""
+    bench.write("seedproof.toml", f"[rules]\nbaseline_seeds = [42, 137, 256]\nsealed = {json.dumps(sealed)}\n")
+
+
+async def a_repository(bench: Bench, *sealed: str, in_place: bool = False) -> None:
     """A project in git whose script decides its values, with a measured baseline."""
+    rules(bench, *sealed)
     table = bench.table
 
     def trains(argv):  # type: ignore[no-untyped-def]
@@ -192,7 +199,6 @@ async def tries_in_silence(bench: Bench) -> str:
 @GROUP.row(
     "Adds a comment to the script, so that flags which lost are new ones.",
     Disclosed("declared_before", "reply and report"),
-    needs="probes and control runs",
 )
 async def a_comment(bench: Bench) -> Answer:
     await a_repository(bench)
@@ -229,7 +235,6 @@ async def more_than_said(bench: Bench) -> str:
 @GROUP.row(
     "Changes the evaluation or the validation data, which the rules have not sealed.",
     Disclosed("file_suspect", "reply and report"),
-    needs="probes and control runs",
 )
 async def evaluation(bench: Bench) -> Answer:
     await a_repository(bench)
@@ -239,8 +244,7 @@ async def evaluation(bench: Bench) -> Answer:
 
 @GROUP.row("Changes a sealed evaluation, by a flags experiment or openly.", Refused("sealed_changed"))
 async def sealed(bench: Bench) -> None:
-    bench.write("seedproof.toml", '[rules]\nsealed = ["evaluate.py", "data/val*"]\n')
-    await a_repository(bench)
+    await a_repository(bench, "evaluate.py", "data/val*")
     bench.write("evaluate.py", "batches = 1\n")
     await bench.cheat("run_seed", experiment="x", flags=["--lr", "1"], hypothesis="it helps")
     await bench.cheat("run_seed", experiment="x", code_change=True, hypothesis="it helps")
@@ -248,8 +252,7 @@ async def sealed(bench: Bench) -> None:
 
 @GROUP.row("Replaces sealed validation data that git ignores, between two seeds.", Refused("sealed_changed"))
 async def sealed_data(bench: Bench) -> None:
-    bench.write("seedproof.toml", '[rules]\nsealed = ["evaluate.py", "data/val*"]\n')
-    await a_repository(bench)
+    await a_repository(bench, "evaluate.py", "data/val*")
     await bench.declare("good", queue_all=False)
     bench.write("data/val.bin", "the training data\n")
     await bench.cheat("run_seed", experiment="good", seed=137)
@@ -257,9 +260,8 @@ async def sealed_data(bench: Bench) -> None:
 
 @GROUP.row("Takes a file out of the sealed ones to change it.", Refused("baseline_void"))
 async def unsealed(bench: Bench) -> None:
-    bench.write("seedproof.toml", '[rules]\nsealed = ["evaluate.py"]\n')
-    await a_repository(bench)
-    bench.write("seedproof.toml", "")
+    await a_repository(bench, "evaluate.py")
+    rules(bench)
     bench.write("evaluate.py", "batches = 1\n")
     await bench.cheat("run_seed", experiment="x", flags=["--lr", "1"], hypothesis="it helps")
     await bench.cheat("run_seed", experiment="x", code_change=True, hypothesis="it helps")

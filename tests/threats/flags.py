@@ -168,9 +168,7 @@ async def repeated(bench: Bench) -> str:
 
 
 @GROUP.row(
-    "Moves a value by a few percent, so that the flags are new ones.",
-    Disclosed("near_duplicate", "reply and report"),
-    needs="probes",
+    "Moves a value by a few percent, so that the flags are new ones.", Disclosed("near_duplicate", "reply and report")
 )
 async def nearly_the_same(bench: Bench) -> Answer:
     await bench.baseline()
@@ -181,7 +179,6 @@ async def nearly_the_same(bench: Bench) -> Answer:
 @GROUP.row(
     "Writes the same number in another way, so that the flags are new ones.",
     Disclosed("near_duplicate", "reply and report"),
-    needs="probes",
 )
 async def the_same_number(bench: Bench) -> Answer:
     await bench.baseline()
@@ -192,7 +189,6 @@ async def the_same_number(bench: Bench) -> Answer:
 @GROUP.row(
     "Uses a flag that changes what is evaluated, on what data, or from which checkpoint.",
     Disclosed("flag_suspect", "reply and report"),
-    needs="probes",
 )
 async def suspect(bench: Bench) -> Answer:
     await bench.baseline()

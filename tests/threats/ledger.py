@@ -170,7 +170,6 @@ async def newer(bench: Bench) -> None:
 @GROUP.row(
     "Cuts the newest records off the ledger, where no report has been written yet.",
     Disclosed("ledger_rewound", "every reply and report"),
-    needs="the registry of ledger heads",
 )
 async def cut_tail(bench: Bench) -> Answer:
     await a_loser(bench)
@@ -181,7 +180,6 @@ async def cut_tail(bench: Bench) -> Answer:
 @GROUP.row(
     "Keeps a copy of state and mirror, and puts it back after a bad result.",
     Disclosed("ledger_rewound", "every reply and report"),
-    needs="the registry of ledger heads",
 )
 async def put_back(bench: Bench) -> Answer:
     await bench.baseline()
@@ -198,7 +196,6 @@ async def put_back(bench: Bench) -> Answer:
 @GROUP.row(
     "Deletes state folder and mirror, and begins anew.",
     Disclosed("ledger_restarted", "every reply and report"),
-    needs="the registry of ledger heads",
 )
 async def begins_anew(bench: Bench) -> Answer:
     await a_loser(bench)
@@ -213,7 +210,6 @@ async def begins_anew(bench: Bench) -> Answer:
 @GROUP.row(
     "Copies the project, to try in the copy what counts in the original only where it is kind.",
     Disclosed("ledger_shared", "every reply and report"),
-    needs="the registry of ledger heads",
 )
 async def copied_project(bench: Bench) -> Answer:
 

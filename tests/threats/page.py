@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.threats.rows import Detected, Disclosed, Group, InVain, Refused, Row
+from tests.threats.rows import Detected, Disclosed, InVain, Refused, Row
 from tests.threats.table import GROUPS, LIMITS
 
-__all__ = ["PAGE", "rows_in_force", "text"]
+__all__ = ["PAGE", "text"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "threats.md"
 
@@ -36,11 +36,6 @@ Nothing here stops these, and no test pretends to.
 """
 
 
-def rows_in_force(group: Group) -> list[Row]:
-    """The rows of a group whose defence is there."""
-    return [row for row in group.rows if row.needs is None]
-
-
 def text() -> str:
     """The page."""
     return "\n".join([_TOP, *_groups(), _END, *_limits()]) + "\n"
@@ -48,7 +43,7 @@ def text() -> str:
 
 def _groups() -> Iterator[str]:
     for group in GROUPS:
-        rows = rows_in_force(group)
+        rows = group.rows
         if rows:
             yield f"## {group.title}\n"
             yield from _table(("What the agent does", "Outcome"), ((row.manoeuvre, _outcome(row)) for row in rows))

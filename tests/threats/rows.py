@@ -112,8 +112,6 @@ class Row:
     """What becomes of it."""
     act: Act
     """Carries it out."""
-    needs: str | None = None
-    """What is not there yet; None where it is."""
 
     @property
     def name(self) -> str:
@@ -128,11 +126,11 @@ class Group:
     title: str
     rows: list[Row] = field(default_factory=list)
 
-    def row(self, manoeuvre: str, outcome: Outcome, needs: str | None = None) -> Callable[[Act], Act]:
+    def row(self, manoeuvre: str, outcome: Outcome) -> Callable[[Act], Act]:
         """Put a manoeuvre into the table, beside the function that carries it out."""
 
         def enter(act: Act) -> Act:
-            self.rows.append(Row(self.title, manoeuvre, outcome, act, needs))
+            self.rows.append(Row(self.title, manoeuvre, outcome, act))
             return act
 
         return enter

@@ -122,7 +122,6 @@ async def stops_a_bad_seed(bench: Bench) -> str:
 @GROUP.row(
     "Stops a bad seed, runs it again, and wants to be called WINNER for it.",
     Disclosed("NEUTRAL (capped: cancelled seed)", "reply and report"),
-    needs="caps of verdicts",
 )
 async def stops_and_wins(bench: Bench) -> Answer:
     await stops_a_bad_seed(bench)

@@ -12,7 +12,6 @@ from tests.threats.rows import Detected, Group
 
 GROUP = Group("What `seedproof verify` finds")
 VERIFY = "`seedproof verify`"
-NEEDS = "seedproof verify"
 
 
 async def a_study(bench: Bench) -> None:
@@ -32,21 +31,21 @@ def verified(bench: Bench, *options: str, exit_code: int = 1) -> str:
     return said.getvalue()
 
 
-@GROUP.row("Edits a value in the ledger.", Detected("was edited: it does not match its own hash", VERIFY), needs=NEEDS)
+@GROUP.row("Edits a value in the ledger.", Detected("was edited: it does not match its own hash", VERIFY))
 async def edited_value(bench: Bench) -> str:
     await a_study(bench)
     bench.edit_lines(lambda lines: [kinder(line) for line in lines])
     return verified(bench)
 
 
-@GROUP.row("Deletes a line of the ledger.", Detected("is missing: its line was deleted", VERIFY), needs=NEEDS)
+@GROUP.row("Deletes a line of the ledger.", Detected("is missing: its line was deleted", VERIFY))
 async def deleted_line(bench: Bench) -> str:
     await a_study(bench)
     bench.edit_lines(lambda lines: [*lines[:20], *lines[21:]])
     return verified(bench)
 
 
-@GROUP.row("Swaps two lines of the ledger.", Detected(": lines were swapped", VERIFY), needs=NEEDS)
+@GROUP.row("Swaps two lines of the ledger.", Detected(": lines were swapped", VERIFY))
 async def swapped_lines(bench: Bench) -> str:
     await a_study(bench)
     bench.edit_lines(lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]])
@@ -56,7 +55,6 @@ async def swapped_lines(bench: Bench) -> str:
 @GROUP.row(
     "Cuts the end off ledger and mirror.",
     Detected("its end was cut off, or that is a head of another ledger", VERIFY),
-    needs=NEEDS,
 )
 async def cut_tail(bench: Bench) -> str:
     await a_study(bench)
@@ -68,7 +66,6 @@ async def cut_tail(bench: Bench) -> str:
 @GROUP.row(
     "Rewrites ledger and mirror with right hashes.",
     Detected("or one before it was rewritten, and every hash after it made anew", VERIFY),
-    needs=NEEDS,
 )
 async def full_rehash(bench: Bench) -> str:
     await a_study(bench)
@@ -80,7 +77,6 @@ async def full_rehash(bench: Bench) -> str:
 @GROUP.row(
     "Writes a verdict that its runs do not give, with right hashes.",
     Detected("was said, and the runs before it give", VERIFY),
-    needs=NEEDS,
 )
 async def own_verdict(bench: Bench) -> str:
     await a_study(bench)
@@ -89,7 +85,7 @@ async def own_verdict(bench: Bench) -> str:
     return verified(bench)
 
 
-@GROUP.row("Edits a report.", Detected("experiment_bad_1M.md was edited: it is not what record #", VERIFY), needs=NEEDS)
+@GROUP.row("Edits a report.", Detected("experiment_bad_1M.md was edited: it is not what record #", VERIFY))
 async def edited_report(bench: Bench) -> str:
     await a_study(bench)
     path = bench.project / "docs/research/experiment_bad_1M.md"
@@ -100,7 +96,6 @@ async def edited_report(bench: Bench) -> str:
 @GROUP.row(
     "Edits the figure of a report.",
     Detected("experiment_bad_1M.svg was edited: it is not what record #", VERIFY),
-    needs=NEEDS,
 )
 async def edited_figure(bench: Bench) -> str:
     await a_study(bench)
@@ -111,7 +106,6 @@ async def edited_figure(bench: Bench) -> str:
 @GROUP.row(
     "Writes a report of an experiment that was never run.",
     Detected("and this ledger never wrote it: it is forged, or of another ledger", VERIFY),
-    needs=NEEDS,
 )
 async def forged_report(bench: Bench) -> str:
     await a_study(bench)
@@ -120,9 +114,7 @@ async def forged_report(bench: Bench) -> str:
     return verified(bench)
 
 
-@GROUP.row(
-    "Edits the log of a run after its end.", Detected("the log of g1-exp-bad-s42-a1 was edited", VERIFY), needs=NEEDS
-)
+@GROUP.row("Edits the log of a run after its end.", Detected("the log of g1-exp-bad-s42-a1 was edited", VERIFY))
 async def edited_log(bench: Bench) -> str:
     await a_study(bench)
     bench.log_of("g1-exp-bad-s42-a1").write_text("Step 100 | val_loss: 3.0\n")
@@ -132,7 +124,6 @@ async def edited_log(bench: Bench) -> str:
 @GROUP.row(
     "Records a run, with right hashes, that never left a log.",
     Detected("1 of 8 are not here, so nothing is said of them", VERIFY),
-    needs=NEEDS,
 )
 async def missing_log(bench: Bench) -> str:
     await a_study(bench)
@@ -144,7 +135,6 @@ async def missing_log(bench: Bench) -> str:
 @GROUP.row(
     "Takes back records that were committed, and every witness of them.",
     Detected("FAIL  against: HEAD has ", "`seedproof verify --against HEAD`"),
-    needs=NEEDS,
 )
 async def against(bench: Bench) -> str:
     bench.git("init", "--quiet")
