@@ -5,6 +5,7 @@
 
 import sys
 
+import busy_answers
 import evidence
 import fingerprint
 import large_ledger
@@ -32,6 +33,7 @@ BENCHMARKS = (
     snapshot,
     fingerprint,
     verify,
+    busy_answers,
 )
 
 

@@ -7,7 +7,8 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
 from tests import faults
 from tests.conftest import FAKE, wait_until
 from tests.faults import ERRORS, KINDS, Faults, Killed, kinds_at
-from tests.in_process import STARTED_AT, option, train
+from tests.in_process import STARTED_AT, Training, option, train
 from tests.oracle import attempts
 from tests.promises import (
     LOOK,
@@ -63,15 +64,25 @@ class Ended:
 class Machine:
     """Plays conductor and supervisor inside this process; each ends before its start returns."""
 
-    def __init__(self, at: int | None = None, kind: str = "kill") -> None:
+    def __init__(
+        self, at: int | None = None, kind: str = "kill", supervise: Callable[[RunPaths, int], None] | None = None
+    ) -> None:
+        """Prepare a failure.
+
+        Args:
+            at: See `Faults`, as for `kind`.
+            supervise: What a supervisor does with its run and the lock that it inherits; its work, at once, if None.
+        """
         self.faults = Faults(at, kind, popen=self._start)
         self.faults.process = "server"
+        self._supervise = supervise or (lambda run, alive: play_supervisor(run))
 
     def _start(self, argv: list[str], **options: Any) -> Ended:
         if "seedproof_mcp.conductor" in argv:
             return self._conduct(argv[-1])
         if "seedproof_mcp.supervise" in argv:
-            _supervise(RunPaths(Path(argv[argv.index("seedproof_mcp.supervise") + 1])))
+            (alive,) = options["pass_fds"]
+            self._supervise(RunPaths(Path(argv[argv.index("seedproof_mcp.supervise") + 1])), alive)
         return Ended(0)
 
     def _conduct(self, project: str) -> Ended:
@@ -85,10 +96,10 @@ class Machine:
             self.faults.process = "server"
 
 
-def _supervise(run: RunPaths) -> None:
+def play_supervisor(run: RunPaths, trains: Callable[[Sequence[str]], Training] = train) -> None:
     """What a supervisor leaves; its own failures are tested below, in a process."""
     spec = json.loads(run.spec.read_bytes())
-    training = train(spec["argv"])
+    training = trains(spec["argv"])
     run.started.write_text(json.dumps({"started_at": STARTED_AT}))
     run.log.write_text(training.log)
     folder = Path(spec["cwd"]) / option(spec["argv"], "--output_dir")
@@ -175,10 +186,10 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "_supervisors", [])
 
 
-def take_through(machine: Machine, project: Path, reopens: bool) -> Study:
+def take_through(machine: Machine, project: Path, reopens: bool, call: Call | None = LOOK) -> Study:
     """A whole study; where the failure strikes the server dies with it, or lives on if it can."""
     with machine.faults.installed():
-        study, call = Study(project), LOOK
+        study = Study(project)
         while call is not None and not machine.faults.has_fired:
             assert len(study.heads) < ENOUGH_CALLS
             try:
@@ -193,13 +204,22 @@ def take_through(machine: Machine, project: Path, reopens: bool) -> Study:
     return study
 
 
+@contextmanager
+def a_first_study() -> Iterator[Path]:
+    """A project of a user who has no other: slots, registry and what interpreters answered begin anew.
+
+    Its failure points are then those of every other study.
+    """
+    environment._answers.clear()
+    with a_project() as project, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(project.parent / "state"))
+        yield project
+
+
 def disturbed(at: int, kind: str, reopens: bool) -> tuple[Machine, dict[str, Any]]:
     """One study with a failure, held to the promises; its outcome."""
     machine = Machine(at, kind)
-    environment._answers.clear()
-    with a_project() as project, pytest.MonkeyPatch.context() as patch:
-        # Every study makes the folders of slots and registry anew, so that its points are those of the first.
-        patch.setenv("XDG_STATE_HOME", str(project.parent / "state"))
+    with a_first_study() as project:
         study = take_through(machine, project, reopens)
         check_written(project)
         check_reports(project)

@@ -136,10 +136,11 @@ def _false_winners(state: State) -> tuple[float, float | None, str]:
     expected, none, designs = 0.0, 1.0, set()
     for generation in state.generations:
         rules, k = state.rules_of(generation.number), len(generation.experiments)
+        if k == 0:  # the power of the rule needs numpy, whose import is most of a server's first answer
+            continue
         expected += k * protocol_power(0.0, rules).p_winner  # to which the sequential design is calibrated
-        if k:
-            none *= 1 - at_least_one_winner(k, rules)
-            designs.add(rules.design)
+        none *= 1 - at_least_one_winner(k, rules)
+        designs.add(rules.design)
     assumed = "under normal, independent noise with all ideas null"
     if "sequential" in designs:
         return expected, None, f"about, {assumed}; docs/calibration.md has the chance of at least one"

@@ -26,7 +26,16 @@ from seedproof.phases import experiment_next, new_baseline_call, new_experiment_
 from seedproof.rules import Rules
 from seedproof.values import Baseline, Role, declares_no_effect
 
-__all__ = ["Admission", "RunRequest", "check_declaration", "check_name", "check_unchanged", "declaration", "duplicate"]
+__all__ = [
+    "Admission",
+    "RunRequest",
+    "check_declaration",
+    "check_name",
+    "check_unchanged",
+    "check_words",
+    "declaration",
+    "duplicate",
+]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 

@@ -362,6 +362,8 @@ class Conductor:
                 disk.copy_file(source, copy)
             found = read_document(copy.read_bytes(), metric.path)
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and str(error.filename) != str(source):
+                raise  # the copy is ours: a full disk is waited for, and the run keeps its value
             faults.append(f"{metric.file}: {getattr(error, 'strerror', None) or error}")
             return
         if found is not None:

@@ -67,7 +67,7 @@ def copy_file(source: Path, target: Path) -> None:
     """Copy a regular file's content atomically.
 
     Raises:
-        OSError: The source is missing or not a regular file, or the target cannot be written.
+        OSError: The source is missing or not a regular file, or the target cannot be written; `filename` says which.
     """
     # O_NONBLOCK: opening a FIFO that training left behind would otherwise wait for ever.
     reader = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
@@ -75,7 +75,7 @@ def copy_file(source: Path, target: Path) -> None:
         if not stat.S_ISREG(os.fstat(reader).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(source))
         with _replacing(target, 0o666) as writer:
-            while chunk := os.read(reader, _COPY_CHUNK_BYTES):
+            while chunk := _read_named(reader, source):
                 _write_all(writer, chunk)
     finally:
         os.close(reader)
@@ -468,6 +468,11 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
             error.filename, error.filename2 = str(path), None  # a name that means something to a reader
         raise
     _sync_folder(path.parent)
+
+
+def _read_named(descriptor: int, path: Path) -> bytes:
+    with _named(path):
+        return os.read(descriptor, _COPY_CHUNK_BYTES)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 
@@ -54,91 +55,91 @@ class RunPaths:
 
 @dataclass(frozen=True)
 class ProjectPaths:
-    """The files of one project."""
+    """The files of one project; each name is made once, as every call asks for many of them."""
 
     root: Path
 
-    @property
+    @cached_property
     def settings(self) -> Path:
         """Rules and settings, written by the user."""
         return self.root / "seedproof.toml"
 
-    @property
+    @cached_property
     def state(self) -> Path:
         """Everything Seedproof keeps for itself."""
         return self.root / ".seedproof"
 
-    @property
+    @cached_property
     def ledger(self) -> Path:
         """The only source of truth."""
         return self.state / "ledger.jsonl"
 
-    @property
+    @cached_property
     def ledger_lock(self) -> Path:
         """Held by whoever appends to the ledger."""
         return self.state / "ledger.lock"
 
-    @property
+    @cached_property
     def mirror(self) -> Path:
         """The copy of the ledger that goes into git."""
         return self.research / "ledger.jsonl"
 
-    @property
+    @cached_property
     def mirror_attributes(self) -> Path:
         """Tells git to leave the mirror's line endings alone."""
         return self.research / ".gitattributes"
 
-    @property
+    @cached_property
     def runs(self) -> Path:
         """The folder of all run folders."""
         return self.state / "runs"
 
-    @property
+    @cached_property
     def gitignore(self) -> Path:
         """Keeps the state folder out of git."""
         return self.state / ".gitignore"
 
-    @property
+    @cached_property
     def conductor_lock(self) -> Path:
         """Locked for as long as the project has a conductor."""
         return self.state / "conductor.lock"
 
-    @property
+    @cached_property
     def conductor_log(self) -> Path:
         """Both outputs of the conductor."""
         return self.state / "conductor.log"
 
-    @property
+    @cached_property
     def complaint(self) -> Path:
         """What keeps the conductor from its work; absent while nothing does."""
         return self.state / "conductor.complaint"
 
-    @property
+    @cached_property
     def worktrees(self) -> Path:
         """The folder of all checked-out snapshots."""
         return self.state / "worktrees"
 
-    @property
+    @cached_property
     def diffs(self) -> Path:
         """The folder of the differences between codes."""
         return self.state / "diffs"
 
-    @property
+    @cached_property
     def code(self) -> Path:
         """What is kept of code that is trained in place: lists of files, and sources."""
         return self.state / "code"
 
-    @property
+    @cached_property
     def hashes(self) -> Path:
         """Hashes of large files, which are read again only when they have changed."""
         return self.state / "hashes.json"
 
-    @property
+    @cached_property
     def checkpoints(self) -> Path:
         """What trainings write."""
         return self.root / "checkpoints"
 
-    @property
+    @cached_property
     def research(self) -> Path:
         """Reports, figures and the mirror."""
         return self.root / "docs" / "research"

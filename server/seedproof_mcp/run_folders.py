@@ -18,6 +18,8 @@ def make_new(run: RunPaths) -> None:
     Raises:
         OSError: It cannot be moved or made.
     """
+    if not run.folder.is_symlink():
+        disk.remove_leftovers(run.folder)  # of a spec that was being written; the ledger's lock is held
     if os.path.lexists(run.folder) and not _holds_spec_alone(run):
         names = (run.folder.with_name(f"{run.folder.name}.found-{number}") for number in itertools.count(1))
         disk.rename(run.folder, next(name for name in names if not os.path.lexists(name)))
