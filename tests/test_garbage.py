@@ -19,7 +19,6 @@ def begin(folder: Path, number: int, text: str) -> Code:
     code = space.take()
     with Ledger(ProjectPaths(folder)).writing() as writer:
         space.keep(code)
-        space.keep_change(change)
         fields = {"rules": Rules().document(), "reason": None if number == 1 else "new code"}
         writer.append("generation_started", generation=number, code=code.document(), **fields)
     space.working_directory(code)
