@@ -73,7 +73,7 @@ class LedgerFacts:
     verdicts: tuple[EarlierVerdict, ...] = ()
     """Verdicts of earlier generations on the experiment of this name: its report replaces theirs."""
     controls: tuple[Run, ...] = ()
-    """Every control run of the present generation, in the order of their requests."""
+    """Every control run of the ledger, in the order of their requests."""
 
 
 def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:

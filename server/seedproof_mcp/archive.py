@@ -27,7 +27,7 @@ from seedproof.report import (
 )
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import Comparison, Notice
+from seedproof.values import Comparison, Notice, Role
 from seedproof.verdict import judge
 from seedproof.weighing import weigh
 
@@ -294,7 +294,7 @@ def _facts(state: State, generation: Generation, name: str | None) -> LedgerFact
         earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
         adoption=generation.adoption,
         verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
-        controls=tuple(state.runs[run_id] for found in generation.controls.values() for run_id in found),
+        controls=tuple(run for run in state.runs.values() if run.role is Role.CONTROL),
     )
 
 
