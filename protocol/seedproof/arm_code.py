@@ -6,6 +6,7 @@ from typing import Any
 
 from seedproof.code import Change, Code
 from seedproof.errors import CodeUnchanged, NextCall, NotComparable, SealedChanged, SnapshotMissing
+from seedproof.phases import new_baseline_call
 from seedproof.rules import Rules
 from seedproof.site import Site
 from seedproof.values import Arm, Run, RunState
@@ -121,7 +122,7 @@ def require_code(arm: Arm, seeds: Sequence[int], site: Site, following: NextCall
     """Refuse a run whose code is not the arm's any more.
 
     Args:
-        following: What can be called instead of the refused call.
+        following: What can be called instead of the refused call, where the code has changed in place.
 
     Raises:
         NotComparable: The project was changed since the arm was measured, and its code is held in place.
@@ -130,17 +131,17 @@ def require_code(arm: Arm, seeds: Sequence[int], site: Site, following: NextCall
     if arm.code is None:
         return
     if not site.is_kept(arm.code):
-        raise _missing(arm.experiment or "the baseline", following)
+        raise _missing(arm.experiment or "the baseline")
     differing = site.differing(arm.code)
     if differing:
         raise NotComparable(f"{named(differing)} changed {_since(arm, seeds)}. {_way_out(arm)}", following)
 
 
-def _missing(who: str, following: NextCall) -> SnapshotMissing:
+def _missing(who: str) -> SnapshotMissing:
     return SnapshotMissing(
         f"the snapshot that {who} is trained from is not in this repository, as in a fresh clone; "
         "measure a new baseline here.",
-        following,
+        new_baseline_call(),
     )
 
 
