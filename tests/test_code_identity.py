@@ -154,7 +154,9 @@ def test_what_no_needed_code_uses_is_found_and_released(repository: Path) -> Non
     for code in (old, new):
         space.keep(code)
         space.working_directory(code)
-    assert space.change(old, new) is not None
+    change = space.change(old, new)
+    assert change is not None
+    space.keep_change(change)
     assert space.unneeded([old, new]) == []
     found = space.unneeded([old])
     assert {one.kind for one in found} == {"snapshot", "worktree", "diff"}

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seedproof.code import Change, Code
-from seedproof.errors import NextCall, NotComparable, SealedChanged, SnapshotMissing
+from seedproof.errors import CodeUnchanged, NextCall, NotComparable, SealedChanged, SnapshotMissing
+from seedproof.phases import new_baseline_call
 from seedproof.rules import Rules
 from seedproof.site import Site
-from seedproof.values import Arm, RunState
+from seedproof.values import Arm, Run, RunState
 
 __all__ = [
     "ArmCode",
@@ -45,29 +46,62 @@ def new_code(code: Code | None, change: Change | None) -> dict[str, Any]:
 def present_code(arm: Arm, reference: Code | None, site: Site, metric: str) -> ArmCode:
     """The code of an arm that is declared: that of its declaration, or the present one while it has shown nothing.
 
-    A crash at the start can so be mended. As soon as one run has printed the metric, the code is fixed.
+    A crash at the start can so be mended. As soon as one run has printed the metric, the code is settled.
 
     Args:
+        arm: With the control runs of the code that it has.
         reference: The baseline's code, which a change is told against; None for the baseline itself.
         metric: Name of the deciding metric.
+
+    Raises:
+        CodeUnchanged: The change of code that the experiment declares has been taken back.
+        SnapshotMissing: Nobody can tell that change any more.
     """
-    runs = (*arm.runs, *arm.controls)
-    is_fixed = any(run.state is RunState.RUNNING or run.state.is_counted or metric in run.metrics for run in runs)
-    if arm.code is None or is_fixed:
+    if arm.code is None:
+        return ArmCode(arm)
+    is_settled = _is_settled(arm, arm.code, metric)
+    if is_settled and site.is_kept(arm.code):
         return ArmCode(arm)
     code = site.code()
-    if code is None or (code.sha256, code.sealed, code.held) == (arm.code.sha256, arm.code.sealed, arm.code.held):
+    is_same = code is not None and _are_same(code, arm.code)
+    # Where the snapshot is gone, as in a fresh clone, the same code can be taken once more.
+    if code is None or (site.is_kept(arm.code) if is_same else is_settled):
         return ArmCode(arm)
     change = None if reference is None else change_from(reference, code, site, is_declared=arm.code_change)
+    if arm.code_change and change is None:
+        raise CodeUnchanged(
+            f"{arm.experiment} declares a change of code, and nothing differs from the baseline's any more. "
+            "Edit the code again, then repeat the call."
+        )
     if reference is not None:
         code = same_or(reference, code, site)
     return ArmCode(replace(arm, code=code, change=change), new_code(code, change))
 
 
+def _is_settled(arm: Arm, code: Code, metric: str) -> bool:
+    """Whether an arm keeps its code: it is being trained with it, or that has brought a value."""
+    if any(run.state.is_active or metric in run.metrics for run in arm.runs):
+        return True
+    if any(run.state.is_active for run in arm.controls):
+        return True
+    # A control says that the code without flags is sound; what crashed after it may be the path with flags.
+    crashed = any(_ended_without_value(run, code) for run in arm.runs)
+    return not crashed and any(metric in run.metrics for run in arm.controls)
+
+
+def _ended_without_value(run: Run, code: Code) -> bool:
+    """Whether a run of this code ended before its first value."""
+    return run.state is not RunState.NOT_NEEDED and run.surroundings.get("code_sha256") in (None, code.sha256)
+
+
+def _are_same(one: Code, other: Code) -> bool:
+    """Whether two codes are the same but for files that change no run."""
+    return (one.sha256, one.held, one.sealed) == (other.sha256, other.held, other.sealed)
+
+
 def same_or(reference: Code, code: Code, site: Site) -> Code:
     """The baseline's code where it is the same but for files that change no run: one snapshot is enough."""
-    same = (code.sha256, code.held, code.sealed) == (reference.sha256, reference.held, reference.sealed)
-    return reference if same and site.is_kept(reference) else code
+    return reference if _are_same(code, reference) and site.is_kept(reference) else code
 
 
 def change_from(reference: Code, code: Code, site: Site, *, is_declared: bool) -> Change | None:
@@ -88,7 +122,7 @@ def require_code(arm: Arm, seeds: Sequence[int], site: Site, following: NextCall
     """Refuse a run whose code is not the arm's any more.
 
     Args:
-        following: What can be called instead of the refused call.
+        following: What can be called instead of the refused call, where the code has changed in place.
 
     Raises:
         NotComparable: The project was changed since the arm was measured, and its code is held in place.
@@ -97,23 +131,27 @@ def require_code(arm: Arm, seeds: Sequence[int], site: Site, following: NextCall
     if arm.code is None:
         return
     if not site.is_kept(arm.code):
-        raise _missing(arm.experiment or "the baseline", following)
+        raise _missing(arm.experiment or "the baseline")
     differing = site.differing(arm.code)
     if differing:
         raise NotComparable(f"{named(differing)} changed {_since(arm, seeds)}. {_way_out(arm)}", following)
 
 
-def _missing(who: str, following: NextCall) -> SnapshotMissing:
+def _missing(who: str) -> SnapshotMissing:
     return SnapshotMissing(
         f"the snapshot that {who} is trained from is not in this repository, as in a fresh clone; "
         "measure a new baseline here.",
-        following,
+        new_baseline_call(),
     )
 
 
 def _since(arm: Arm, seeds: Sequence[int]) -> str:
-    ran = [run.seed for run in arm.runs if run.state.is_counted] or [run.seed for run in arm.controls]
-    return f"between seed {ran[-1]} and seed {seeds[0]}" if ran else f"since {arm.experiment or 'the baseline'} began"
+    ran = [run.seed for run in arm.runs if run.state.is_counted]
+    if ran:
+        return f"between seed {ran[-1]} and seed {seeds[0]}"
+    return (
+        f"since the control of {arm.experiment}" if arm.controls else f"since {arm.experiment or 'the baseline'} began"
+    )
 
 
 def _way_out(arm: Arm) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from seedproof.design import may_retry
 from seedproof.distributions import noncentral_t_cdf, t_quantile
+from seedproof.repeats import conditions
 from seedproof.values import Arm, Baseline, Run, RunState
 
 __all__ = ["CONFIDENCE", "Control", "control_look", "half_width_sigmas", "is_moved", "unseen_share"]
@@ -56,9 +57,10 @@ def _may_go_on(attempts: Sequence[Run], metric: str) -> bool:
 
 def _decide(baseline: Baseline, run: Run) -> Control:
     name = baseline.rules.metric.name
-    value = run.value(name)
-    if run.repeats:
-        expected, half = baseline.arm.counted[run.seed].value(name), 0.0
+    value, counterpart = run.value(name), baseline.arm.counted[run.seed]
+    # What repeats itself here need not give what another machine, or another number of threads, gave.
+    if run.repeats and conditions(run) == conditions(counterpart):
+        expected, half = counterpart.value(name), 0.0
     else:
         expected, half = baseline.mean, half_width_sigmas(len(baseline.values)) * baseline.std
     assert expected is not None  # every seed of a baseline is finite

@@ -19,7 +19,8 @@ def control_notices(baseline: Baseline | None, arm: Arm) -> list[Notice]:
     control = control_look(baseline, arm)
     if control.run is None or control.state not in ("passed", "failed"):
         return []
-    return [Notice(f"control_{control.state}", f"{arm.experiment}: {_said(control, baseline)}")]
+    message = f"{arm.experiment}: {_said(control, baseline)}"
+    return [Notice("control_passed", message) if control.state == "passed" else Notice("control_failed", message)]
 
 
 def _said(control: Control, baseline: Baseline) -> str:
@@ -41,10 +42,10 @@ def _said(control: Control, baseline: Baseline) -> str:
 
 
 def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[str]:
-    """The section of an experiment's report on its code: identity, what changed, and every control of the generation.
+    """The section of an experiment's report on its code: identity, what changed, and every control run.
 
     Args:
-        controls: Every control run of the generation, this experiment's or not, in the order of their requests.
+        controls: Every control run, this experiment's or not, of this generation or not, in the order of requests.
     """
     if arm.code is None:
         return ["- The code of these runs was not recorded."]

@@ -37,22 +37,36 @@ def admit_control(state: State, rules: Rules, request: RunRequest, site: Site) -
     known = _declared(state, request)
     following = experiment_next(state, known, baseline)
     check_unchanged(known, request, following)
+    own = _own(state, known)
+    there = _there(own, control_look(baseline, state.experiment_arm(known)), request)
+    if there is not None:
+        return Admission((), there.run_id)
     code = present_code(state.experiment_arm(known), baseline.arm.code, site, rules.metric.name)
     arm = with_controls(state, code.arm)
     control = control_look(baseline, arm)
-    own = [run for run in arm.controls if run.experiment == known.name]
-    if request.attempt is not None and (found := [run for run in own if run.attempt == request.attempt]):
-        return Admission((), found[0].run_id)
-    if control.state not in ("due", "open"):
-        raise ControlNotDue(_why_not_due(known.name, control, baseline), following)
-    if control.state == "open" and control.run is not None:
+    if control.state == "open" and control.run is not None:  # of another experiment, on the code that this one has now
         return Admission((), control.run.run_id)
-    attempt = _attempt(known, own, control, request)
+    if control.state != "due":
+        raise ControlNotDue(_why_not_due(known.name, control, baseline), following)
+    again = control_call(known.name, replace(control, run=own[-1] if own else None))
+    attempt = _attempt(known, own, arm, request, again)
     if attempt is None:
         return Admission((), own[-1].run_id)
-    require_sealed(baseline.arm.code, arm.code, rules, site, control_call(known.name, control))
+    require_sealed(baseline.arm.code, arm.code, rules, site, again)
     require_code(arm, rules.baseline_seeds, site, new_experiment_call())
-    return _request(arm, rules, attempt, code.fields, site, control_call(known.name, control))
+    return _request(arm, rules, attempt, code.fields, site, again)
+
+
+def _own(state: State, experiment: Experiment) -> list[Run]:
+    """The attempts that an experiment has made at its control, whatever its code was then: they share one numbering."""
+    runs = (state.runs[run_id] for run_id in experiment.run_ids)
+    return [run for run in runs if run.role is Role.CONTROL]
+
+
+def _there(own: list[Run], control: Control, request: RunRequest) -> Run | None:
+    """The run that is asked for, if it was requested before; nobody needs to look at the code for it."""
+    asked = next((run for run in own if run.attempt == request.attempt), None)
+    return asked or (control.run if control.state == "open" else None)
 
 
 def _declared(state: State, request: RunRequest) -> Experiment:
@@ -76,17 +90,18 @@ def _why_not_due(name: str, control: Control, baseline: Baseline) -> str:
     return f"the control of {name}, seed {seed} without flags, has {control.state}; there is one for each code."
 
 
-def _attempt(known: Experiment, own: list[Run], control: Control, request: RunRequest) -> int | None:
+def _attempt(known: Experiment, own: list[Run], arm: Arm, request: RunRequest, again: NextCall) -> int | None:
     """The number of the attempt to request; None where the last one answers."""
     due = len(own) + 1
-    lost = not own or own[-1].state is RunState.NOT_NEEDED
-    if request.attempt == due or (request.attempt is None and lost):
+    # The last attempt says nothing of the code that the arm has now.
+    is_open = not own or own[-1] not in arm.controls or own[-1].state is RunState.NOT_NEEDED
+    if request.attempt == due or (request.attempt is None and is_open):
         return due
     if request.attempt is None:
         return None
     raise AttemptNotAllowed(
         f"the control of {known.name} has {len(own)} attempts; attempt {request.attempt} at it is not allowed now.",
-        control_call(known.name, control),
+        again,
     )
 
 

@@ -70,7 +70,7 @@ def _confirmable(state: State, baseline: Baseline, request: RunRequest) -> Exper
         raise ConfirmNotDue(
             f"{experiment.name} is {experiment.verdict['verdict']}; only a WINNER is confirmed.", following
         )
-    obstacle = cannot_be_confirmed(experiment)
+    obstacle = cannot_be_confirmed(experiment, baseline.arm.code)
     if obstacle is not None:
         raise ConfirmNotDue(obstacle, following)
     return experiment

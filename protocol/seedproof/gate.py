@@ -1,6 +1,7 @@
 """The gate: every request for a run passes here, and is admitted or refused by the ledger alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seedproof.arm_code import change_from, named, new_code, present_code, require_code, require_sealed, same_or
@@ -33,7 +34,7 @@ from seedproof.errors import (
     SeedNotDue,
     SeedUnknown,
 )
-from seedproof.events import State, run_id_of
+from seedproof.events import Experiment, State, run_id_of
 from seedproof.flag_off import admit_control, with_controls
 from seedproof.fresh import admit_confirmation
 from seedproof.limits import check_room, check_runaway
@@ -235,16 +236,24 @@ def _admit_experiment(state: State, rules: Rules, request: RunRequest, site: Sit
         raise ArmFailed(
             f"{request.experiment}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
         )
-    if _is_recorded(arm, request):
-        return _admit_seed(arm, rules, request, (), _keys(arm, look, rules, request, following), site)
+    keys = _keys(arm, look, rules, request, following)
+    if not _is_new(arm, keys):
+        return _admit_seed(arm, rules, request, (), keys, site)
     code = present_code(arm, baseline.arm.code, site, rules.metric.name)
     arm = with_controls(state, code.arm)
-    _require_control(state, baseline, arm)
-    keys = _keys(arm, look, rules, request, following)
-    if _is_new(arm, keys):
-        require_sealed(baseline.arm.code, arm.code, rules, site, following)
-        require_code(arm, [seed for seed, _ in keys], site, new_experiment_call())
+    if code.fields:
+        _require_untried(state, baseline, known, arm)
+    _require_control(baseline, arm)
+    require_sealed(baseline.arm.code, arm.code, rules, site, following)
+    require_code(arm, [seed for seed, _ in keys], site, new_experiment_call())
     return _admit_seed(arm, rules, request, (), keys, site, code.fields)
+
+
+def _require_untried(state: State, baseline: Baseline, known: Experiment, arm: Arm) -> None:
+    """Refuse an experiment that has, with mended code, become one that was tried."""
+    twin = barring_twin(state, replace(known, code=arm.code), baseline.rules)
+    if twin is not None:
+        raise duplicate(state, twin, baseline)
 
 
 def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) -> Admission:
@@ -282,13 +291,13 @@ def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) 
     keys = _keys(arm, look, rules, request, declare)
     records = [("experiment_declared", declaration(state, rules, request, code, change))]
     try:
-        _require_control(state, baseline, arm)
+        _require_control(baseline, arm)
     except ControlDue as refusal:
         return Admission(tuple(records), "", refusal)
     return _admit_seed(arm, rules, request, records, keys, site)
 
 
-def _require_control(state: State, baseline: Baseline, arm: Arm) -> None:
+def _require_control(baseline: Baseline, arm: Arm) -> None:
     """Refuse to measure on code whose path without flags is not known to be the baseline's.
 
     Raises:

@@ -135,10 +135,12 @@ def _stale(state: State, generation: Generation, baseline: Baseline) -> str | No
 def stale_reason(arm: Arm, baseline: Baseline) -> str:
     """What a failed control means, without the values: a refused verdict betrays nothing of the result."""
     seed = baseline.rules.baseline_seeds[0]
+    decided = control_look(baseline, arm).expected is not None
+    said = "does not agree with the baseline: the change alone moves the result" if decided else "failed for good"
     return (
         f"the code has changed since the baseline, and the control of {arm.experiment}, seed {seed} without flags, "
-        "does not agree with the baseline: the change alone moves the result. Measure a new baseline, or declare the "
-        "change anew as an experiment with code_change=true."
+        f"{said}. Measure a new baseline, declare the change anew as an experiment with code_change=true, or take the "
+        "change back and declare the experiment under another name."
     )
 
 
@@ -210,7 +212,7 @@ def experiment_next(state: State, experiment: Experiment, baseline: Baseline) ->
         return due
     if experiment.verdict is None:
         return NextCall("compare", "Gives the verdict.", name)
-    confirmation = _confirm_next(experiment, arm, baseline.rules)
+    confirmation = _confirm_next(experiment, arm, baseline)
     if confirmation is not None:
         return confirmation
     if experiment.report is None or experiment.report.get("runs") != state.ended_runs(experiment):
@@ -250,20 +252,20 @@ def _rests_on_itself(state: State, experiment: Experiment, rules: Rules) -> bool
     An open run may be seen as waiting or as training, without a record; one that has shown nothing may be barred
     by a twin.
     """
-    if experiment.code is not None and state.generations[experiment.generation - 1].controls.get(
-        experiment.code.sha256
-    ):
+    controls = state.controls_of(experiment.generation, experiment.code)
+    if controls and not any(run.state.is_counted for run in controls):
         return False  # the control of its code may be another experiment's
     runs = [state.runs[run_id] for run_id in experiment.run_ids]
     shown = experiment.is_null or any(rules.metric.name in run.metrics for run in runs)
     return shown and not any(run.state.is_active for run in runs)
 
 
-def _confirm_next(experiment: Experiment, arm: Arm, rules: Rules) -> NextCall | None:
+def _confirm_next(experiment: Experiment, arm: Arm, baseline: Baseline) -> NextCall | None:
     """What confirms a WINNER, also after a report that calls it unconfirmed."""
     assert experiment.verdict is not None
-    if experiment.verdict["verdict"] != Verdict.WINNER or cannot_be_confirmed(experiment):
+    if experiment.verdict["verdict"] != Verdict.WINNER or cannot_be_confirmed(experiment, baseline.arm.code):
         return None
+    rules = baseline.rules
     look = confirm_look(arm, rules)
     if look.is_complete:
         is_said = (experiment.verdict.get("confirmation") or {}).get("state", "open") != "open"
@@ -271,13 +273,18 @@ def _confirm_next(experiment: Experiment, arm: Arm, rules: Rules) -> NextCall | 
     return confirm_call(experiment.name, arm, look, rules)
 
 
-def cannot_be_confirmed(experiment: Experiment) -> str | None:
-    """Why a WINNER can have no control on fresh seeds; None where it can."""
-    if not experiment.code_change or experiment.code is None or experiment.code.held == "snapshot":
+def cannot_be_confirmed(experiment: Experiment, reference: Code | None) -> str | None:
+    """Why a WINNER can have no control on fresh seeds; None where it can.
+
+    Args:
+        reference: The baseline's code.
+    """
+    codes = (experiment.code, reference)
+    if not experiment.code_change or all(code is None or code.held == "snapshot" for code in codes):
         return None
     return (
-        f"{experiment.name} is a change of code that was measured in place, so no control run can have the baseline's "
-        'files; in a git repository, with settings.code = "snapshot", it could be confirmed.'
+        f"{experiment.name} is a change of code, and it or its baseline was measured in place, so no control run can "
+        'have the baseline\'s files; in a git repository, with settings.code = "snapshot", it could be confirmed.'
     )
 
 

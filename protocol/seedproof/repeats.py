@@ -6,24 +6,24 @@ from typing import Any
 
 from seedproof.values import Run
 
-__all__ = ["Repeats"]
+__all__ = ["Repeats", "conditions"]
 
 
 @dataclass(slots=True)
 class Repeats:
-    """What pairs of runs with the same code, command, seed and surroundings have shown, by machine."""
+    """What pairs of runs with the same code, command, seed and conditions have shown, by conditions."""
 
     values: dict[Hashable, float] = field(default_factory=dict)
     """By everything that a value may depend on, the first value."""
     same: set[Hashable] = field(default_factory=set)
-    """Machines where a value came again."""
+    """Conditions under which a value came again."""
     other: set[Hashable] = field(default_factory=set)
-    """Machines where another value came."""
+    """Conditions under which another value came."""
 
     def are_shown_by(self, run: Run) -> bool:
-        """Whether on the machine of a run a value has come again, and none ever differed."""
-        machine = _machine(run)
-        return machine in self.same and machine not in self.other
+        """Whether under the conditions of a run a value has come again, and none ever differed."""
+        here = conditions(run)
+        return here in self.same and here not in self.other
 
     def add(self, run: Run, command: Any, metric: str) -> None:
         """Take the result of a run into account.
@@ -34,14 +34,18 @@ class Repeats:
         value, code = run.value(metric), run.surroundings.get("code_sha256")
         if value is None or code is None or not run.state.is_counted:
             return
-        machine = _machine(run)
-        env = tuple(sorted(run.surroundings.get("env", {}).items()))
-        key = (machine, code, command, run.seed, env)
+        here = conditions(run)
+        key = (here, code, command, run.seed)
         if key in self.values:
-            (self.same if self.values[key] == value else self.other).add(machine)
+            (self.same if self.values[key] == value else self.other).add(here)
         self.values.setdefault(key, value)
 
 
-def _machine(run: Run) -> Hashable:
-    """The host, and what its interpreter had installed: another version of a library may repeat itself or not."""
-    return run.host, run.surroundings.get("interpreter"), run.surroundings.get("packages_sha256")
+def conditions(run: Run) -> Hashable:
+    """What decides whether a value comes again: the host, what is installed there, devices, threads.
+
+    Another version of a library, another GPU or another number of threads may repeat itself or not.
+    """
+    seen = run.surroundings
+    env = tuple(sorted(seen.get("env", {}).items()))
+    return run.host, seen.get("interpreter"), seen.get("packages_sha256"), seen.get("environment_sha256"), env

@@ -75,7 +75,7 @@ class LedgerFacts:
     verdicts: tuple[EarlierVerdict, ...] = ()
     """Verdicts of earlier generations on the experiment of this name: its report replaces theirs."""
     controls: tuple[Run, ...] = ()
-    """Every control run of the present generation, in the order of their requests."""
+    """Every control run of the ledger, in the order of their requests."""
     past: tuple[str, ...] = ()
     """What is known of ledgers before it, of copies, and of records that it does not hold any more."""
 

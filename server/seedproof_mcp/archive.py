@@ -35,7 +35,7 @@ from seedproof.report import (
 )
 from seedproof.rules import Rules
 from seedproof.stats import summarize
-from seedproof.values import Comparison, Difference, Notice
+from seedproof.values import Comparison, Difference, Notice, Role
 from seedproof.verdict import judge
 from seedproof.weighing import weigh
 
@@ -336,7 +336,7 @@ def _facts(state: State, generation: Generation, name: str | None) -> LedgerFact
         adoption=generation.adoption,
         past=tuple(past_lines(state)),
         verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
-        controls=tuple(state.runs[run_id] for found in generation.controls.values() for run_id in found),
+        controls=tuple(run for run in state.runs.values() if run.role is Role.CONTROL),
     )
 
 

@@ -47,9 +47,10 @@ class Bench:
         self._paths = paths
         self._config = config
         self._workspace = Workspace(paths, config.settings)
+        self._laid_out: dict[tuple[str, str], Place] = {}
 
     def lay_out(self, state: State, run: Run) -> Place:
-        """What one run needs, checked out; again is cheap.
+        """What one run needs, checked out. Again is free for a snapshot, as nobody edits one.
 
         Raises:
             SnapshotMissing, NotComparable, SealedChanged: The code of its arm cannot be had any more.
@@ -57,9 +58,14 @@ class Bench:
         code, flags = _code_of(state, run), _flags_of(state, run)
         if code is None:
             return Place(self._paths.root, None, self._paths.root, flags)
+        if code.snapshot is not None and (run.run_id, code.snapshot) in self._laid_out:
+            return self._laid_out[run.run_id, code.snapshot]
         self._require(state, run, code)
-        place = self._workspace.working_directory(code)
-        return Place(self._paths.root, code, place, flags, self._environment(code))
+        folder = self._workspace.working_directory(code)
+        place = Place(self._paths.root, code, folder, flags, self._environment(code))
+        if code.snapshot is not None:
+            self._laid_out[run.run_id, code.snapshot] = place
+        return place
 
     def _environment(self, code: Code) -> Mapping[str, str]:
         if code.held == "in-place":

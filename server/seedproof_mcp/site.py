@@ -1,7 +1,7 @@
 """The project folder as the gate sees it while one request is decided."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
 from seedproof.code import Change, Code
 from seedproof.events import State
@@ -15,6 +15,8 @@ from seedproof_mcp.workspace import Workspace
 
 __all__ = ["ProjectSite"]
 
+T = TypeVar("T")
+
 
 class ProjectSite:
     """Looks when it is asked, and remembers what it saw: a request is decided twice, before and under the lock."""
@@ -24,8 +26,7 @@ class ProjectSite:
         self._paths = paths
         self._config = config
         self._state = State()
-        self._code: Code | None = None
-        self._surroundings: Mapping[str, Any] | None = None
+        self._seen: dict[Hashable, Any] = {}
 
     def at(self, state: State) -> "ProjectSite":
         """The same site, asked on behalf of this state."""
@@ -38,9 +39,7 @@ class ProjectSite:
 
     def surroundings(self) -> Mapping[str, Any]:
         """The fingerprint that a run would have now."""
-        if self._surroundings is None:
-            self._surroundings = present_fingerprint(self._paths, self._config, self.code())
-        return self._surroundings
+        return self._once("surroundings", lambda: present_fingerprint(self._paths, self._config, self.code()))
 
     def limits(self) -> Limits:
         """What guards a night that nobody watches."""
@@ -52,25 +51,29 @@ class ProjectSite:
         Raises:
             BadSettings: The repository has something that a snapshot cannot hold.
         """
-        if self._code is None:
-            self._code = self.workspace.take(self._config.rules.sealed, self._state.created)
-        return self._code
+        return self._once("code", lambda: self.workspace.take(self._config.rules.sealed, self._state.created))
 
     def change(self, old: Code, new: Code) -> Change | None:
         """How one code differs from another."""
-        return self.workspace.change(old, new)
+        return self._once(("change", _key(old), _key(new)), lambda: self.workspace.change(old, new))
 
     def is_kept(self, code: Code) -> bool:
         """Whether a run could still be started with this code."""
-        return self.workspace.is_kept(code)
+        return self._once(("is_kept", _key(code)), lambda: self.workspace.is_kept(code))
 
     def differing(self, code: Code) -> tuple[str, ...]:
         """Files of the project that are not as in a code that is held in place."""
-        return self.workspace.differing(code, self._state.created)
+        return self._once(("differing", _key(code)), lambda: self.workspace.differing(code, self._state.created))
 
     def sealed(self, code: Code) -> Mapping[str, str]:
         """Content hashes of the sealed files, as a run with this code would see them."""
-        return self.workspace.sealed_now(code, self._config.rules.sealed)
+        return self._once(("sealed", _key(code)), lambda: self.workspace.sealed_now(code, self._config.rules.sealed))
+
+    def _once(self, what: Hashable, look: Callable[[], T]) -> T:
+        if what not in self._seen:
+            self._seen[what] = look()
+        found: T = self._seen[what]
+        return found
 
     def keep(self, fields: Mapping[str, Any]) -> None:
         """Make sure that the code and the change which a record names outlive this call.
@@ -84,3 +87,7 @@ class ProjectSite:
         change = Change.from_document(fields.get("change"))
         if change is not None:
             self.workspace.keep_change(change)
+
+
+def _key(code: Code) -> Hashable:
+    return code.sha256, code.snapshot

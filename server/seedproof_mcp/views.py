@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import TypeAdapter
 from seedproof.campaign import Campaign, Key
 from seedproof.comparability import comparability_notices
-from seedproof.control import Control
+from seedproof.control import Control, control_look
 from seedproof.design import Look, confirm_look, next_look
 from seedproof.disclosures import declared_notices, log_notices
 from seedproof.errors import BaselineRefusal, NextCall
@@ -147,11 +147,16 @@ def experiment_row(
     """
     arm = state.experiment_arm(experiment)
     rules = rules_of(state.generations[experiment.generation - 1])
-    look = next_look(arm, baselines.of(experiment.generation), rules)
+    baseline = baselines.of(experiment.generation)
+    look, stale = next_look(arm, baseline, rules), None
+    if baseline is not None and control_look(baseline, arm).state == "failed":
+        stale = "its control does not agree with the baseline, or failed for good; it gets no verdict"
     present = state.generation is not None and experiment.generation == state.generation.number
     verdict = experiment.verdict
     p_better, p_holm = adjusted.get((experiment.generation, experiment.name), (None, None))
-    word = "judged" if verdict else "failed" if look.failed else "measured" if look.is_complete else "measuring"
+    word = (
+        "judged" if verdict else "failed" if look.failed or stale else "measured" if look.is_complete else "measuring"
+    )
     if verdict is None and not present:
         word = "superseded"
     elif word == "measuring" and not arm.runs:
@@ -165,9 +170,9 @@ def experiment_row(
             "is_null": arm.is_null,
             "hypothesis": experiment.hypothesis,
             "state": word,
-            "reason": arm_ended(look) if word == "failed" else None,
+            "reason": (stale or arm_ended(look)) if word == "failed" else None,
             "seeds_done": len(arm.counted),
-            "seeds_needed": len(look.due) if present else 0,
+            "seeds_needed": len(look.due) if present and not stale else 0,
             "verdict": verdict["verdict"] if verdict else None,
             "headline": verdict["headline"] if verdict else None,
             "report_path": experiment.report["path"] if experiment.report else None,
