@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 from seedproof.code import Code
 from seedproof.rules import Rules
+from seedproof_mcp import disk
 from seedproof_mcp.cli import main
+from seedproof_mcp.conductor import Conductor
+from seedproof_mcp.garbage import find
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 
+from tests.in_process import InProcessEngine
 from tests.repositories import git, make_repository, state_of, workspace, write
 
 
@@ -82,3 +86,19 @@ def test_while_a_run_is_active_gc_keeps_whatever_any_generation_was_trained_with
         "Runs are queued or training: whatever any generation was trained with is kept.\n"
         "Nothing to free; 3 codes in use.\n"
     )
+
+
+def test_when_the_queue_has_run_empty_snapshots_of_earlier_generations_go_and_the_texts_of_changes_stay(
+    tmp_path: Path,
+) -> None:
+    folder = make_repository(tmp_path / "project", {"train_llm.py": "a\n"})
+    paths = ProjectPaths(folder)
+    experiment(folder, 1, begin(folder, 1, "a\n"), "b\n")
+    present = begin(folder, 2, "c\n")
+    lock = disk.try_lock(paths.conductor_lock)
+    assert lock is not None
+    conductor = Conductor(paths, InProcessEngine())
+    conductor.step()
+    assert conductor.retire(lock)
+    assert {one.kind for one in find(paths).leftovers} == {"diff"}
+    assert list(paths.worktrees.iterdir()) == [paths.worktree(str(present.snapshot))]

@@ -27,7 +27,7 @@ from seedproof.phases import rules_of
 from seedproof.rules import MetricRule, Rules
 from seedproof.values import MetricValue, Run, RunState
 
-from seedproof_mcp import complaint, disk, outputs, run_folders
+from seedproof_mcp import complaint, disk, garbage, outputs, run_folders
 from seedproof_mcp.bench import Bench
 from seedproof_mcp.config import Config, load_config, present_limits
 from seedproof_mcp.engines import Engine
@@ -152,6 +152,7 @@ class Conductor:
             # Both locks are held, and with them the right to write there.
             for folder in (self._paths.state, self._paths.code, self._paths.diffs):
                 disk.remove_leftovers(folder)
+            garbage.release(self._paths, writer.state)
             lock.release()
             return True
 

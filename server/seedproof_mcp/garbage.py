@@ -1,9 +1,11 @@
 """Which codes a ledger still needs, and what may go besides them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from seedproof.code import Code
+from seedproof.errors import Refusal
 from seedproof.events import State
 
 from seedproof_mcp.config import load_config
@@ -11,7 +13,7 @@ from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.workspace import Leftover, Workspace
 
-__all__ = ["Garbage", "find", "free", "needed_codes"]
+__all__ = ["Garbage", "find", "free", "needed_codes", "release"]
 
 _WORDS = {"snapshot": "snapshot", "worktree": "checked out", "diff": "difference", "code": "kept source"}
 
@@ -78,6 +80,16 @@ def free(paths: ProjectPaths) -> Garbage:
         space, found = _found(paths, writer.state)
         freed = space.release(found.leftovers)
     return Garbage(found.leftovers, found.needed, found.is_running, freed)
+
+
+def release(paths: ProjectPaths, state: State) -> None:
+    """Remove what was trained from in earlier generations; for who holds the ledger's lock.
+
+    The texts of changes stay: reports of earlier generations name them. What cannot be removed stays as well.
+    """
+    with suppress(Refusal, OSError):
+        space, found = _found(paths, state)
+        space.release([one for one in found.leftovers if one.kind != "diff"])
 
 
 def _found(paths: ProjectPaths, state: State) -> tuple[Workspace, Garbage]:
