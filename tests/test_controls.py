@@ -135,7 +135,7 @@ async def test_asking_again_joins_the_control_that_is_running(project: Path) -> 
         again = await call("run_seed", **CONTROL, wait_s=0)
         assert first.data["state"] == again.data["state"] == "running"
         assert first.data["run_id"] == again.data["run_id"]
-        assert again.next == "run_seed(experiment='a', role='control')"
+        assert again.next == "run_seed(experiment='a', role='control', attempt=1)"
         engine.held = False
         engine.release()
         assert (await call("run_seed", **CONTROL, attempt=1)).data["state"] == "succeeded"

@@ -1188,10 +1188,7 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
-        (
-            "control_not_due: near needs no control: its code is that of the baseline, or its code is what it "
-            'declares. Next: run_seed(experiment="near", seed=512)'
-        ),
+        ('control_not_due: near needs no control: its code is the baseline\'s. Next: run_seed(experiment="near")'),
         {
             "a control of unchanged code": Manoeuvre(run(role="control", experiment="near"), before=(BASELINE, NEAR)),
         },

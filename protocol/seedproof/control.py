@@ -10,7 +10,7 @@ from seedproof.distributions import noncentral_t_cdf, t_quantile
 from seedproof.repeats import conditions
 from seedproof.values import Arm, Baseline, Run, RunState
 
-__all__ = ["CONFIDENCE", "Control", "control_look", "half_width_sigmas", "is_moved", "unseen_share"]
+__all__ = ["CONFIDENCE", "Control", "control_look", "decide", "half_width_sigmas", "is_moved", "unseen_share"]
 
 # One run on the same code lies outside by chance in 1 of 100 cases; each such case costs a baseline.
 CONFIDENCE = 0.99
@@ -42,7 +42,7 @@ def control_look(baseline: Baseline, arm: Arm) -> Control:
     metric = baseline.rules.metric.name
     counted = next((run for run in arm.controls if run.state.is_counted), None)
     if counted is not None:
-        return _decide(baseline, counted)
+        return decide(baseline, counted)
     active = next((run for run in arm.controls if run.state.is_active), None)
     if active is not None:
         return Control("open", active)
@@ -55,7 +55,8 @@ def _may_go_on(attempts: Sequence[Run], metric: str) -> bool:
     return attempts[-1].state in (RunState.INTERRUPTED, RunState.NOT_NEEDED) or may_retry(attempts, metric)
 
 
-def _decide(baseline: Baseline, run: Run) -> Control:
+def decide(baseline: Baseline, run: Run) -> Control:
+    """What a counted control run of a baseline's generation says."""
     name = baseline.rules.metric.name
     value, counterpart = run.value(name), baseline.arm.counted[run.seed]
     # What repeats itself here need not give what another machine, or another number of threads, gave.

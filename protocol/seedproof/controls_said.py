@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from seedproof.code import Change, Code
-from seedproof.control import Control, control_look, half_width_sigmas, is_moved, unseen_share
+from seedproof.control import Control, control_look, decide, half_width_sigmas, is_moved, unseen_share
 from seedproof.log import escape_hidden
 from seedproof.values import Arm, Baseline, Notice, Run
 
@@ -50,7 +50,9 @@ def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[st
     if arm.code is None:
         return ["- The code of these runs was not recorded."]
     lines = [f"- Code of the experiment: {identity(arm.code)}"]
-    if arm.change is not None or not is_moved(baseline.arm, arm):
+    if baseline.arm.code is None:
+        lines.append("- The code of the baseline was not recorded, so what differs is not known.")
+    elif arm.change is not None or not is_moved(baseline.arm, arm):
         lines += _changed(arm.change)
     else:
         lines.append("- It is not the baseline's; what differs cannot be told, as the baseline's was not kept here.")
@@ -98,5 +100,13 @@ def _control_lines(baseline: Baseline, arm: Arm, controls: Sequence[Run]) -> lis
         value = run.metrics[name].text if name in run.metrics else "no value"
         code = run.surroundings.get("code_sha256") or ""
         of = f" on code `{code[:12]}`" if code else ""
-        lines.append(f"- Control run `{run.run_id}`: {run.state}, {name} {value}{of}")
+        said = _agrees(baseline, run)
+        lines.append(f"- Control run `{run.run_id}`: {run.state}, {name} {value}{of}{said}")
     return lines
+
+
+def _agrees(baseline: Baseline, run: Run) -> str:
+    """Whether a control of this baseline agrees with it; nothing of one without value, or of another baseline."""
+    if run.generation != baseline.generation or not run.state.is_counted:
+        return ""
+    return "; agrees" if decide(baseline, run).state == "passed" else "; does not agree"

@@ -525,7 +525,7 @@ class State:
         self.largest_output_bytes = max(self.largest_output_bytes, record.get("output_bytes", 0))
         if state is RunState.SUCCEEDED:
             self.failures_in_row = 0
-        elif state in (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED):
+        elif state in (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED) and not record.get("never_started"):
             self.failures_in_row += 1
 
 

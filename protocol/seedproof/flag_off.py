@@ -46,6 +46,9 @@ def admit_control(state: State, rules: Rules, request: RunRequest, site: Site) -
     control = control_look(baseline, arm)
     if control.state == "open" and control.run is not None:  # of another experiment, on the code that this one has now
         return Admission((), control.run.run_id)
+    if control.state == "none":
+        go_on = NextCall("run_seed", "Goes on with the experiment.", {"experiment": known.name})
+        raise ControlNotDue(_why_none(arm), go_on)
     if control.state != "due":
         raise ControlNotDue(_why_not_due(known.name, control, baseline), following)
     again = control_call(known.name, replace(control, run=own[-1] if own else None))
@@ -83,9 +86,12 @@ def _declared(state: State, request: RunRequest) -> Experiment:
     return experiment
 
 
+def _why_none(arm: Arm) -> str:
+    why = "its code is what it declares" if arm.code_change else "its code is the baseline's"
+    return f"{arm.experiment} needs no control: {why}."
+
+
 def _why_not_due(name: str, control: Control, baseline: Baseline) -> str:
-    if control.state == "none":
-        return f"{name} needs no control: its code is that of the baseline, or its code is what it declares."
     seed = baseline.rules.baseline_seeds[0]
     return f"the control of {name}, seed {seed} without flags, has {control.state}; there is one for each code."
 
@@ -93,8 +99,8 @@ def _why_not_due(name: str, control: Control, baseline: Baseline) -> str:
 def _attempt(known: Experiment, own: list[Run], arm: Arm, request: RunRequest, again: NextCall) -> int | None:
     """The number of the attempt to request; None where the last one answers."""
     due = len(own) + 1
-    # The last attempt says nothing of the code that the arm has now.
-    is_open = not own or own[-1] not in arm.controls or own[-1].state is RunState.NOT_NEEDED
+    # The last attempt says nothing of the code that the arm has now, or another experiment has tried it since.
+    is_open = not own or own[-1] not in arm.controls[-1:] or own[-1].state is RunState.NOT_NEEDED
     if request.attempt == due or (request.attempt is None and is_open):
         return due
     if request.attempt is None:

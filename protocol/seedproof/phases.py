@@ -232,7 +232,7 @@ def campaign_next(state: State, rules: Rules) -> NextCall:
     for place in state.unsettled:
         experiment = state.experiments[place]
         call = experiment.following or experiment_next(state, experiment, baseline)
-        if _rests_on_itself(state, experiment, baseline.rules):
+        if _rests_on_itself(state, experiment, baseline):
             experiment.following = call
             if "experiment" not in call.arguments:
                 settled.append(place)
@@ -246,17 +246,16 @@ def campaign_next(state: State, rules: Rules) -> NextCall:
     return found or confirming or baseline_next(state, rules)
 
 
-def _rests_on_itself(state: State, experiment: Experiment, rules: Rules) -> bool:
+def _rests_on_itself(state: State, experiment: Experiment, baseline: Baseline) -> bool:
     """Whether what comes next for it can change only by a record about it.
 
     An open run may be seen as waiting or as training, without a record; one that has shown nothing may be barred
-    by a twin.
+    by a twin; and the control of its code may be another experiment's.
     """
-    controls = state.controls_of(experiment.generation, experiment.code)
-    if controls and not any(run.state.is_counted for run in controls):
-        return False  # the control of its code may be another experiment's
+    if control_look(baseline, state.experiment_arm(experiment)).state in ("due", "open"):
+        return False
     runs = [state.runs[run_id] for run_id in experiment.run_ids]
-    shown = experiment.is_null or any(rules.metric.name in run.metrics for run in runs)
+    shown = experiment.is_null or any(baseline.rules.metric.name in run.metrics for run in runs)
     return shown and not any(run.state.is_active for run in runs)
 
 
@@ -292,7 +291,9 @@ def control_call(name: str, control: Control) -> NextCall:
     """The call that brings the control of an experiment forward; the server chooses the seed."""
     arguments: dict[str, Any] = {"experiment": name, "role": Role.CONTROL.value}
     if control.state == "open" and control.run is not None:
-        return NextCall("run_seed", f"Waits for the control run that is {control.run.state}.", arguments)
+        # The very run: once it has ended, the same call returns its result.
+        exact = {"attempt": control.run.attempt} if control.run.experiment == name else {}
+        return NextCall("run_seed", f"Waits for the control run that is {control.run.state}.", {**arguments, **exact})
     # Of another experiment with the same code, the last attempt is not one of this.
     if control.run is not None and control.run.experiment == name and control.run.state is not RunState.NOT_NEEDED:
         again = {**arguments, "attempt": control.run.attempt + 1}

@@ -262,7 +262,8 @@ def confirmation_lines(comparison: Comparison) -> list[str]:
     if found is None:
         return []
     number = Digits(comparison.baseline)
-    lines = [f"Runs on fresh seeds: {found.done} of {found.needed}. {found.reason}"]
+    done = f"Runs on fresh seeds: {found.done} of {found.needed}."
+    lines = [done if found.state == "open" else f"{done} {found.reason}"]
     lines += [_fresh_effect(found, number)] if found.difference is not None else []
     return [*lines, *([_alternated(found)] if found.wall_time is not None else [])]
 

@@ -17,7 +17,7 @@ from seedproof_mcp.fingerprint import interpreter, training_environment
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.workspace import Workspace
 
-__all__ = ["Bench", "Place"]
+__all__ = ["Bench", "Place", "code_of"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Bench:
         Raises:
             SnapshotMissing, NotComparable, SealedChanged: The code of its arm cannot be had any more.
         """
-        code, flags = _code_of(state, run), _flags_of(state, run)
+        code, flags = code_of(state, run), _flags_of(state, run)
         if code is None:
             return Place(self._paths.root, None, self._paths.root, flags)
         if code.snapshot is not None and (run.run_id, code.snapshot) in self._laid_out:
@@ -77,10 +77,10 @@ class Bench:
 
     def created(self, state: State, run: Run) -> list[str]:
         """Files that are in the project now and were not in the run's code, where that is held in place."""
-        code = _code_of(state, run)
+        code = code_of(state, run)
         if code is None or code.held == "snapshot":
             return []
-        return sorted(set(self._workspace.created_since(code)) - state.created)
+        return self._workspace.created_since(code, state.created)
 
     def _require(self, state: State, run: Run, code: Code) -> None:
         if not self._workspace.is_kept(code):
@@ -97,7 +97,7 @@ class Bench:
                 raise SealedChanged(f"{named(changed)} is sealed and not as it was when the baseline began")
 
 
-def _code_of(state: State, run: Run) -> Code | None:
+def code_of(state: State, run: Run) -> Code | None:
     """The code that a run is trained with: its arm's, and the baseline's for the control side of a confirmation.
 
     In place nothing but the present files can be run: they are the experiment's, without its flags.

@@ -242,7 +242,9 @@ class Conductor:
 
     def _turn_away(self, writer: Writer, run: Run, reason: str) -> bool:
         """Write down why a run was not started; never true."""
-        writer.append("run_finished", run_id=run.run_id, state="failed", reason=reason, metrics={})
+        # Of the trainings it says nothing, so it is none of the failures that call for a person.
+        never = {"never_started": True}
+        writer.append("run_finished", run_id=run.run_id, state="failed", reason=reason, metrics={}, **never)
         return False
 
     # --- finishing --------------------------------------------------------------------------
@@ -271,7 +273,7 @@ class Conductor:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
                 self._tidy(run)
-                writer.append(kind, run_id=run.run_id, **shown, **self._output(run))
+                writer.append(kind, run_id=run.run_id, **shown, **self._created(run), **self._output(run))
 
     def _shown(self, run: Run, reason: str) -> tuple[str, dict[str, Any]]:
         """What a lost run had shown, and how it is recorded: who ends it from outside has seen it, so readers shall."""

@@ -10,6 +10,7 @@ from seedproof.disclosures import declared_notices, log_notices
 from seedproof.events import State
 from seedproof.log import safe_tail
 from seedproof.notices import arm_notices, probe_notices
+from seedproof.outcome import Ending, outcome
 from seedproof.phases import baseline_phase, rules_of
 from seedproof.rules import Rules
 from seedproof.values import Notice, Role, Run, RunState
@@ -65,11 +66,18 @@ class Observer:
             if not self._paths.run(run.run_id).started.exists():
                 seen[run.run_id] = replace(run, state=RunState.QUEUED)
             elif run.run_id != awaited and self._is_lost(run):
-                seen[run.run_id] = replace(run, state=RunState.INTERRUPTED, reason=LOST)
+                seen[run.run_id] = self._as_lost(state, run)
         if not seen:
             return state
         runs = state.runs | seen
         return replace(state, runs=runs, active={one: None for one in state.active if runs[one].state.is_active})
+
+    def _as_lost(self, state: State, run: Run) -> Run:
+        """A run as the conductor will record it: what it had shown counts, or its arm would take other code."""
+        rules = state.rules_of(run.generation)
+        shown = self._watch.look(self._paths.run(run.run_id), rules).reading
+        ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules)
+        return replace(run, state=ended.state, reason=ended.reason, metrics=dict(shown.metrics), step=shown.step)
 
     def _is_lost(self, run: Run) -> bool:
         try:

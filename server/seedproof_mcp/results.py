@@ -174,7 +174,9 @@ class RunResult(Result):
         """Run, state and numbers."""
         who = self.experiment or "baseline"
         if self.role == "confirm":
-            who = f"{who} on a fresh seed, {'without' if self.arm == 'baseline' else 'with'} its flags,"
+            who = f"{who} on a fresh seed, {'without' if self.arm == 'baseline' else 'with'} its change,"
+        elif self.role == "control":
+            who = f"{who}, control of its code without flags,"
         values = ", ".join(f"{name} {value:.6g}" for name, value in self.metrics.items() if value is not None)
         return f"{who} seed {self.seed} (attempt {self.attempt}): {self.state}{', ' + values if values else ''}"
 

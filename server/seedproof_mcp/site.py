@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 from seedproof.code import Change, Code
 from seedproof.events import State
 from seedproof.limits import Limits
+from seedproof.values import RunState
 
+from seedproof_mcp.bench import code_of
 from seedproof_mcp.config import Config, present_limits
 from seedproof_mcp.fingerprint import present_fingerprint
 from seedproof_mcp.outputs import is_in_the_way
@@ -51,7 +53,7 @@ class ProjectSite:
         Raises:
             BadSettings: The repository has something that a snapshot cannot hold.
         """
-        return self._once("code", lambda: self.workspace.take(self._config.rules.sealed, self._state.created))
+        return self._once("code", lambda: self.workspace.take(self._config.rules.sealed, self._created()))
 
     def change(self, old: Code, new: Code) -> Change | None:
         """How one code differs from another."""
@@ -63,11 +65,20 @@ class ProjectSite:
 
     def differing(self, code: Code) -> tuple[str, ...]:
         """Files of the project that are not as in a code that is held in place."""
-        return self._once(("differing", _key(code)), lambda: self.workspace.differing(code, self._state.created))
+        return self._once(("differing", _key(code)), lambda: self.workspace.differing(code, self._created()))
 
     def sealed(self, code: Code) -> Mapping[str, str]:
         """Content hashes of the sealed files, as a run with this code would see them."""
         return self._once(("sealed", _key(code)), lambda: self.workspace.sealed_now(code, self._config.rules.sealed))
+
+    def _created(self) -> set[str]:
+        """Files that runs in place have created; of one that trains now, what has come since its code was taken."""
+        created = set(self._state.created)
+        for run in (self._state.runs[run_id] for run_id in self._state.active):
+            code = code_of(self._state, run) if run.state is RunState.RUNNING else None
+            if code is not None:
+                created.update(self.workspace.created_since(code, created))
+        return created
 
     def _once(self, what: Hashable, look: Callable[[], T]) -> T:
         if what not in self._seen:

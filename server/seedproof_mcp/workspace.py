@@ -157,8 +157,11 @@ class Workspace:
         except GitFailed as failure:
             raise self._missing_or(code, failure) from failure
 
-    def created_since(self, code: Code) -> list[str]:
+    def created_since(self, code: Code, known: Collection[str] = ()) -> list[str]:
         """Files that are there now and were not when a code that is trained in place was taken; none for a snapshot.
+
+        Args:
+            known: Names that are known already, and left out.
 
         Raises:
             BadSettings: A folder cannot be read.
@@ -169,7 +172,7 @@ class Workspace:
         repository = self._repository()
         then = {file.path for file in self._files(code)}
         names = names_in_place(self._paths.root, repository, self._selection(repository, ()))
-        return sorted(name for name in names if name not in then)[:MAX_CREATED]
+        return sorted(name for name in names if name not in then and name not in known)[:MAX_CREATED]
 
     # --- training -----------------------------------------------------------------------------
 
