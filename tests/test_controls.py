@@ -114,7 +114,9 @@ async def test_files_that_cannot_change_a_run_ask_for_nothing_and_one_snapshot_i
         assert (await declare(call)).data["state"] == "succeeded"
         edit(project, "what I think now\n", name)
         assert (await call("run_seed", experiment="a", seed=137)).data["state"] == "succeeded"
-    codes = [record["code"] for kind in ("generation_started", "experiment_declared") for record in records(project, kind)]
+    codes = [
+        record["code"] for kind in ("generation_started", "experiment_declared") for record in records(project, kind)
+    ]
     assert codes[0] == codes[1]
     assert len({spec["cwd"] for spec in specs(project).values()}) == 1
     assert git(project, "for-each-ref", "refs/seedproof").count("\n") == 1

@@ -149,7 +149,9 @@ def _since(arm: Arm, seeds: Sequence[int]) -> str:
     ran = [run.seed for run in arm.runs if run.state.is_counted]
     if ran:
         return f"between seed {ran[-1]} and seed {seeds[0]}"
-    return f"since the control of {arm.experiment}" if arm.controls else f"since {arm.experiment or 'the baseline'} began"
+    return (
+        f"since the control of {arm.experiment}" if arm.controls else f"since {arm.experiment or 'the baseline'} began"
+    )
 
 
 def _way_out(arm: Arm) -> str:
