@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from seedproof.events import Record
@@ -11,6 +12,8 @@ from tests.conftest import SEEDS
 
 FIRST, EXTRA = SEEDS[:3], SEEDS[3:]
 COUNTED = ("succeeded", "diverged")
+# t(.995, 4) sqrt(1 + 1 / 5), from a table of Student's t: 4.6041.
+HALF_WIDTH = 4.6041 * math.sqrt(1.2)
 
 Key = tuple[int, str | None, int]
 """(generation, arm, seed)"""
@@ -65,6 +68,78 @@ def complete_baseline(records: Sequence[Record], rules: dict[str, Any]) -> dict[
     values = results(records, len(generations), None)
     finite = set(values) == set(SEEDS) and all(map(math.isfinite, values.values()))
     return values if finite and len(set(values.values())) > 1 else None
+
+
+@dataclass
+class Codes:
+    """What arms were trained with, and what was shown of it, replayed record by record on one machine."""
+
+    baseline: str | None = None
+    experiments: dict[str, tuple[str | None, bool, tuple[str, ...]]] = field(default_factory=dict)
+    """By name: code, whether its change is declared, flags."""
+    controls: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    """By code: the value of the first control that counts, and whether it had to equal the baseline's."""
+    moved: list[str] = field(default_factory=list)
+    """Runs with flags that were requested on code without a control that counts."""
+    _generation: int = 0
+    _values: dict[tuple[Any, ...], float] = field(default_factory=dict)
+    _pairs: set[bool] = field(default_factory=set)
+    _requests: dict[str, Record] = field(default_factory=dict)
+
+    def replay(self, records: Sequence[Record]) -> "Codes":
+        """Everything up to now."""
+        for record in records:
+            getattr(self, f"_on_{record['kind']}", lambda _: None)(record)
+        return self
+
+    def is_shown(self, name: str, base: dict[int, float]) -> bool:
+        """Whether nothing but what an experiment declares can have moved its results, as far as a control sees."""
+        code, is_declared, _ = self.experiments[name]
+        if is_declared or code == self.baseline:
+            return True
+        if code not in self.controls:
+            return False
+        value, is_exact = self.controls[code]
+        if is_exact:
+            return value == base[SEEDS[0]]
+        return abs(value - statistics.fmean(base.values())) <= HALF_WIDTH * statistics.stdev(base.values())
+
+    def _on_generation_started(self, record: Record) -> None:
+        self._generation = record["generation"]
+        self.baseline, self.experiments, self.controls, self.moved = record["code"]["sha256"], {}, {}, []
+
+    def _on_experiment_declared(self, record: Record) -> None:
+        words = record["code_change"], tuple(record["flags"])
+        self.experiments[record["experiment"]] = (record["code"]["sha256"], *words)
+
+    def _on_run_requested(self, record: Record) -> None:
+        name, code = record["experiment"], (record.get("code") or {}).get("sha256")
+        if code and name is None:
+            self.baseline = code
+        elif code:
+            self.experiments[name] = (code, *self.experiments[name][1:])
+        plain = name is None or record["arm"] == "baseline"
+        self._requests[record["run_id"]] = {**record, "flags": () if plain else self.experiments[name][2]}
+        if name is not None and record["role"] == "measure":
+            code, is_declared, _ = self.experiments[name]
+            if not is_declared and code != self.baseline and code not in self.controls:
+                self.moved.append(record["run_id"])
+
+    def _on_run_started(self, record: Record) -> None:
+        self._requests[record["run_id"]] |= {"trained_with": record["fingerprint"]["code_sha256"]}
+
+    def _on_run_finished(self, record: Record) -> None:
+        run, metric = self._requests[record["run_id"]], record["metrics"].get("val_loss")
+        if record["state"] not in COUNTED or metric is None:
+            return
+        value, code = float(metric["text"]), run["trained_with"]
+        if run["role"] == "control" and run["generation"] == self._generation:
+            self.controls.setdefault(code, (value, self._pairs == {True}))
+        if math.isfinite(value):
+            key = code, run["flags"], run["seed"]
+            if key in self._values:
+                self._pairs.add(self._values[key] == value)
+            self._values.setdefault(key, value)
 
 
 def expected_verdict(base: dict[int, float], exp: dict[int, float], threshold: float) -> str | None:

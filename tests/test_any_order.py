@@ -19,9 +19,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from seedproof.errors import Refusal
+from seedproof.errors import Refusal, Runaway
 from seedproof.events import EMPTY_HASH, Record, fold, read_line
 from seedproof.gate import RunRequest, admit
+from seedproof.limits import check_runaway
 from seedproof.values import Role
 from seedproof_mcp.archive import judge_experiment
 from seedproof_mcp.config import load_config
@@ -33,19 +34,19 @@ from tests.in_process import InProcessEngine, Training, in_process_lab, option, 
 from tests.oracle import (
     COUNTED,
     FIRST,
+    Codes,
     attempts,
     complete_baseline,
     expected_delta,
     expected_verdict,
     present_generation,
     results,
-    second_draws,
 )
 from tests.sites import PlainSite
 
 # The same stories in every run, so that what they meet can be asserted.
 DETERMINISTIC = settings(
-    max_examples=80,
+    max_examples=70,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
@@ -57,6 +58,7 @@ SHM = Path("/dev/shm")
 MEMORY = SHM if os.access(SHM, os.W_OK) else None
 
 NAMES = ("a", "b", "c")
+EDITED_NAMES = ("d", "e")
 FLAGS = (
     ["--shift", "-0.1"],
     ["--shift=-0.1"],
@@ -70,7 +72,11 @@ FLAGS = (
     [],
 )
 HYPOTHESES = ("it helps", "null: nothing changes", " ")
+# What the training script may be: as it was, otherwise written, or with results that the edit alone moves.
+SCRIPTS = ("", "# harmless\n", "# off\n")
+MOVED_BY = "0.5"
 WEATHER = ("fine", "crash", "fail", "nan", "constant")
+OPENINGS = ("nothing", "nothing", "a winner", "a winner on edited code", "an edit that moves the results")
 RARE = ("another server", "new baseline", "clone", "rules", "folder", "report")
 SPEAKS_OF_A_VERDICT = re.compile(
     r"\b(WINNER|NEUTRAL|LOSER)\b|cohens_d|effect_size|improvement_sigma"
@@ -78,6 +84,8 @@ SPEAKS_OF_A_VERDICT = re.compile(
 )
 # The world outside the ledger is in the way: not for `next` to foresee.
 OUTSIDE = frozenset({"output_exists"})
+A_PERSON = frozenset({"runaway"})
+EDITED = frozenset({"control_due", "baseline_stale", "not_comparable", "code_unchanged", "snapshot_missing"})
 
 maybe_seeds = st.sampled_from((None, None, *SEEDS, 7))
 maybe_attempts = st.sampled_from((None, None, None, 1, 2, 3))
@@ -87,10 +95,17 @@ names = st.sampled_from(NAMES)
 class Weather:
     """What happens to trainings, whatever their flags."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: Path | None = None) -> None:
         self.now = "fine"
+        self.script = script
 
     def __call__(self, argv: Sequence[str]) -> Training:
+        if self.script is not None and "off" in self.script.read_text():
+            argv = [*argv, "--shift", str(float(option(argv, "--shift", "0")) + float(MOVED_BY))]
+        return self.befalls(argv)
+
+    def befalls(self, argv: Sequence[str]) -> Training:
+        """What becomes of a training now."""
         if self.now == "crash":
             return Training("out of memory\n", 1)
         if self.now == "constant":
@@ -111,12 +126,16 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="any-order-", dir=MEMORY))
         self.paths = ProjectPaths(self.folder)
-        (self.folder / "train_llm.py").touch()
-        self.weather = Weather()
+        self.script = self.folder / "train_llm.py"
+        self.script.touch()
+        self.edited = False
+        self.weather = Weather(self.script)
         self.engine = InProcessEngine(self.weather)
         self.fresh = 0
         self.planted: set[Path] = set()
         self.last: Answer | None = None
+        self.read_at: object = None
+        self.known: list[Record] = []
         self._open()
 
     def _open(self) -> None:
@@ -143,7 +162,13 @@ class AnyOrder(RuleBasedStateMachine):
         return path.read_bytes().splitlines() if path.exists() else []
 
     def records(self) -> list[Record]:
-        return [json.loads(line) for line in self.lines()]
+        """What the ledger says; read again when it has changed, as most calls change nothing."""
+        path = self._ledger_path()
+        seen = path.stat() if path.exists() else None
+        basis = None if seen is None else (path, seen.st_ino, seen.st_size, seen.st_mtime_ns)
+        if basis != self.read_at:
+            self.read_at, self.known = basis, [json.loads(line) for line in self.lines()]
+        return self.known
 
     def call(self, tool: str, **arguments: Any) -> Answer:
         """Call a tool and check what its answer may and may not say."""
@@ -180,10 +205,12 @@ class AnyOrder(RuleBasedStateMachine):
     ) -> None:
         exp = results(records, present_generation(records), name)
         wanted = None if base is None else expected_verdict(base, exp, threshold)
-        capped = wanted == "WINNER" and second_draws(records, present_generation(records), name)
-        said = None if answer.is_error else answer.data["verdict"]
-        assert said == ("NEUTRAL" if capped else wanted), answer.text
-        assert answer.is_error or answer.data["caps"] == (["cancelled seed"] if capped else [])
+        if base is not None and exp and not Codes().replay(records).is_shown(name, base):
+            wanted = None
+        assert (None if answer.is_error else answer.data["verdict"]) == wanted, answer.text
+        codes = Codes().replay(records)
+        if wanted is not None and codes.experiments[name][0] in codes.controls:
+            self.met["compare", f"{wanted} after a control"] += 1
         if base is not None and wanted is not None:
             assert answer.data["delta"] == pytest.approx(expected_delta(base, exp))
 
@@ -206,6 +233,10 @@ class AnyOrder(RuleBasedStateMachine):
         arguments = self._filled(following)
         state, rules = self.lab._ledger.refresh(), load_config(self.paths.settings).rules
         try:
+            check_runaway(state, PlainSite().limits())
+        except Runaway:
+            return  # that a person has to look is not for `next` to foresee
+        try:
             if following["tool"] == "run_seed":
                 flags = arguments.pop("flags", None)
                 role = Role(arguments.pop("role", "measure"))
@@ -218,11 +249,18 @@ class AnyOrder(RuleBasedStateMachine):
 
     # --- calling ------------------------------------------------------------------------------
 
-    @initialize(seeds=st.sampled_from((0, 0, 2, 5, 5, 5, 5)))
-    def begin(self, seeds: int) -> None:
-        """Most stories begin with a baseline, or they would seldom get to a verdict."""
-        for _ in range(seeds):
+    @initialize(seeds=st.sampled_from((0, 0, 2, 5, 5, 5, 5, 5)), opening=st.sampled_from(OPENINGS))
+    def begin(self, seeds: int, opening: str) -> None:
+        """Most stories begin with a baseline, and many with an experiment: chance alone seldom gets to a verdict."""
+        for _ in range(seeds % len(SEEDS)):
             self.call("run_seed")
+        if seeds == len(SEEDS):
+            self.call("run_seed", queue_all=True)
+        if opening == "a winner":
+            self.measure("a", FLAGS[0], "it helps", 1)
+        elif opening != "nothing":
+            script = SCRIPTS[1] if opening == "a winner on edited code" else SCRIPTS[2]
+            self.edit_and_measure("d", FLAGS[0], script, code_change=False)
 
     @rule(offset=st.integers(0, 2))
     def look(self, offset: int) -> None:
@@ -247,7 +285,10 @@ class AnyOrder(RuleBasedStateMachine):
     def measure(self, name: str, flags: list[str], hypothesis: str, looks: int) -> None:
         """An experiment as far as it goes without thinking, with a grab at what is not its due."""
         self.call("run_seed", experiment=name, flags=flags, hypothesis=hypothesis, seed=SEEDS[-1])
-        self.call("run_seed", experiment=name, flags=flags, hypothesis=hypothesis, queue_all=True)
+        declared = self.call("run_seed", experiment=name, flags=flags, hypothesis=hypothesis, queue_all=True)
+        if declared.code == "control_due":
+            self.call("run_seed", experiment=name, role="control")
+            self.call("run_seed", experiment=name, queue_all=True)
         self.call("run_seed", experiment=f"{name}-again", flags=flags, hypothesis="it helps")
         for _ in range(looks):
             self.call("compare", experiment=name)
@@ -256,6 +297,25 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(name=names)
     def compare(self, name: str) -> None:
         self.call("compare", experiment=name)
+
+    @rule(
+        name=st.sampled_from(EDITED_NAMES),
+        flags=st.sampled_from(FLAGS[:1] * 3 + FLAGS[2:6]),
+        script=st.sampled_from((SCRIPTS[1], *SCRIPTS)),
+        code_change=st.sampled_from((False, False, True)),
+    )
+    def edit_and_measure(self, name: str, flags: list[str], script: str, code_change: bool) -> None:
+        """An experiment on edited code, as far as its control lets it go."""
+        self.edit(script)
+        words = {"flags": flags, "hypothesis": "it helps", "code_change": code_change}
+        self.call("run_seed", experiment=name, **words)
+        self.call("run_seed", experiment=name, role="control")
+        self.call("run_seed", experiment=name, queue_all=True)
+        self.call("compare", experiment=name)
+
+    @rule(name=st.sampled_from((*NAMES, *EDITED_NAMES)), attempt=maybe_attempts)
+    def control(self, name: str, attempt: int | None) -> None:
+        self.call("run_seed", experiment=name, role="control", attempt=attempt)
 
     @rule(name=names, attempt=maybe_attempts, queue_all=st.booleans())
     def confirm(self, name: str, attempt: int | None, queue_all: bool) -> None:
@@ -276,7 +336,8 @@ class AnyOrder(RuleBasedStateMachine):
             self.fresh += bool(following["you_choose"])
             answer = self.call(following["tool"], **arguments)
             if answer.is_error:
-                assert answer.code in OUTSIDE and self.planted, answer.text
+                outside = A_PERSON | (OUTSIDE if self.planted else set()) | (EDITED if self.edited else set())
+                assert answer.code in outside, answer.text
                 return
 
     @rule(pick=st.integers(0, 1000), reason=st.sampled_from(("not needed", "not needed", "")))
@@ -300,6 +361,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.engine.held = not self.engine.held
         if not self.engine.held:
             self.engine.release()
+
+    @rule(script=st.sampled_from((SCRIPTS[0], *SCRIPTS)))
+    def edit(self, script: str) -> None:
+        """The agent edits the training script, or takes its edit back."""
+        self.edited = self.edited or script != self.script.read_text()
+        self.script.write_text(script)
 
     @rule(what=st.sampled_from(RARE), data=st.data())
     def something_rare_happens(self, what: str, data: st.DataObject) -> None:
@@ -360,6 +427,10 @@ class AnyOrder(RuleBasedStateMachine):
             assert not any(counted[:-1]), f"{key} was run again after it had a result"
 
     @invariant()
+    def flags_are_measured_only_on_code_that_a_control_has_shown_to_be_the_same(self) -> None:
+        assert Codes().replay(self.records()).moved == []
+
+    @invariant()
     def the_ledger_on_disk_is_what_the_server_believes(self) -> None:
         records: list[Record] = []
         for line in self.lines():
@@ -387,6 +458,8 @@ MUST_BE_MET = {
     *(("compare", code) for code in ("baseline_missing", "baseline_incomplete", "experiment_incomplete")),
     *(("run_seed", state) for state in ("succeeded", "failed", "diverged")),
     *(("run_seed", code) for code in ("attempt_not_allowed", "seed_not_due", "flags_duplicate", "confirm_not_due")),
+    *(("run_seed", code) for code in ("control_due", "control_not_due", "baseline_stale", "not_comparable")),
+    *(("compare", code) for code in ("baseline_stale", "WINNER after a control")),
 }
 
 

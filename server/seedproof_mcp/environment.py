@@ -159,7 +159,7 @@ def import_path(python: str, env: Mapping[str, str] | None = None, cwd: Path | N
 def _answer(python: str, env: Mapping[str, str], cwd: Path | None) -> _Answer:
     """What an interpreter says, asked again once it or a folder that it imports from has changed."""
     variables = tuple(sorted((name, value) for name, value in env.items() if _changes_an_answer(name)))
-    key = (python, None if cwd is None else str(cwd), variables)
+    key = (python, str(cwd) if cwd is not None and _looks_from(env) else None, variables)
     if key in _answers:
         stamp, known = _answers[key]
         if stamp == _stamp(python, known):
@@ -170,6 +170,12 @@ def _answer(python: str, env: Mapping[str, str], cwd: Path | None) -> _Answer:
         return _Answer()
     _answers[key] = (_stamp(python, answer), answer)
     return answer
+
+
+def _looks_from(env: Mapping[str, str]) -> bool:
+    """Whether the working folder matters: where programs or modules are looked for in folders relative to it."""
+    folders = [one for name in ("PATH", "PYTHONPATH") if env.get(name) for one in env[name].split(os.pathsep)]
+    return not all(map(os.path.isabs, folders))
 
 
 def _changes_an_answer(variable: str) -> bool:
