@@ -429,3 +429,20 @@ def test_a_fingerprint_takes_the_hash_of_code_that_is_known(project: Path) -> No
     found = fingerprint.present_fingerprint(paths, config, Code("c" * 64, "snapshot", "d" * 40))
     assert (found["code_sha256"], found["snapshot"]) == ("c" * 64, "d" * 40)
     assert "snapshot" not in fingerprint.present_fingerprint(paths, config)
+
+
+async def test_the_value_of_an_added_variable_is_recorded_as_a_hash_that_holds_in_its_ledger_alone(
+    project: Path, tmp_path: Path
+) -> None:
+    hashes = []
+    for folder in (project, tmp_path / "other"):
+        folder.mkdir(exist_ok=True)
+        (folder / "train_llm.py").touch()
+        (folder / "seedproof.toml").write_text('[settings.env]\nKEY = "hush"\nSAME = "hush"\nOMP_NUM_THREADS = "3"\n')
+        async with quick_tools(folder, InProcessEngine(table())) as call:
+            await call("run_seed", queue_all=True)
+        assert b"hush" not in ProjectPaths(folder).ledger.read_bytes()
+        found = [one["fingerprint"]["env_sha256"] for one in records(folder, "run_started")]
+        assert all(one == found[0] for one in found) and sorted(found[0]) == ["KEY", "SAME"]
+        hashes += found[0].values()
+    assert len(set(hashes)) == 4

@@ -226,7 +226,7 @@ class Conductor:
             argv=list(argv),
             output_dir=folder,
             timeout_s=limit_s,
-            **started_fields(writer.state.environments, self._paths, config, python, env, place.code),
+            **started_fields(writer.state, self._paths, config, python, env, place.code),
         )
         return True
 

@@ -83,6 +83,17 @@ async def secret_flag(bench: Bench) -> Answer:
     return await bench.judge("good")
 
 
+@GROUP.row(
+    "Gives the experiment another value of a variable of the settings that the baseline has as well.",
+    Disclosed("variables_differ", "reply and report"),
+)
+async def other_value(bench: Bench) -> Answer:
+    settings(bench, 'env = { LR = "1" }')
+    await bench.baseline()
+    settings(bench, 'env = { LR = "9" }')
+    return await bench.judge("good")
+
+
 @GROUP.row("Lets another module be found first, through PYTHONPATH.", Disclosed("variables_differ", "reply and report"))
 async def python_path(bench: Bench) -> Answer:
     await bench.baseline()
