@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seedproof.exclusions import exclusion_notices, exclusions_of, scripts_of
 from seedproof.values import Arm, Difference, DifferenceKind, Notice, Run
 from seedproof.variables import value_of, variable_notices
 
@@ -131,9 +132,11 @@ def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
     notices = [Notice("environment_differs", f"{who}: other {one.kind}: {one.words}.") for one in found]
     if experiment is not None:
         sides[experiment.experiment or ""] = tuple(experiment.counted.values())
+    every = sides if experiment is None else {**sides, **_beside(experiment)}
     return [
         *notices,
-        *variable_notices(sides if experiment is None else {**sides, **_beside(experiment)}),
+        *variable_notices(every),
+        *_exclusions(every),
         *_unknown(who, [run for runs in sides.values() for run in runs]),
     ]
 
@@ -142,6 +145,11 @@ def _beside(experiment: Arm) -> dict[str, Sequence[Run]]:
     """Runs that bear on a verdict beside those of the two arms."""
     sides = {"the control": _counted(experiment.controls), "the confirmation": _counted(experiment.fresh)}
     return {who: runs for who, runs in sides.items() if runs}
+
+
+def _exclusions(sides: Mapping[str, Sequence[Run]]) -> list[Notice]:
+    scripts = scripts_of(run for runs in sides.values() for run in runs)
+    return exclusion_notices({who: exclusions_of(runs) for who, runs in sides.items()}, scripts)
 
 
 def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:

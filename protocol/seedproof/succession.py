@@ -14,7 +14,8 @@ __all__ = ["Succession", "succession"]
 
 # A slot is a place in a queue: it changes neither values nor, by itself, wall times. The load is never the same twice.
 # A snapshot also holds files that cannot change a run; the hash of the code says whether those that can are the same.
-_IRRELEVANT = frozenset({"slot", "load", "snapshot"})
+# What the settings left out of that hash is told with every verdict.
+_IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code"})
 
 
 @dataclass(frozen=True, slots=True)

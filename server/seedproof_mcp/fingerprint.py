@@ -139,6 +139,7 @@ def _fingerprint(
         "slot": config.settings.slot,
         "env_names": sorted(config.settings.env),
         "env": {name: env[name] for name in RECORDED_VALUES if name in env},
+        "not_code": sorted(config.settings.not_code),
         **_hashes(config.settings, salt),
     }
 
