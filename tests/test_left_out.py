@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from seedproof.disclosures import created_notices
+from seedproof.events import State
 
 from tests.in_process import InProcessEngine, quick_tools
 from tests.studies import declare, records, table, write_settings
@@ -49,3 +51,12 @@ async def test_patterns_are_recorded_with_each_run_and_told_in_the_report_of_the
         == 'settings.not_code leaves "*.md", "notes/*" out of the code; changes of such files are no change of code.'
     )
     assert f"- {message}" in (project / written.data["path"]).read_text()
+
+
+def test_of_the_files_that_runs_created_those_that_look_like_code_are_named_five_of_them() -> None:
+    def said(*names: str) -> list[str]:
+        return [notice.message.partition(" appeared")[0] for notice in created_notices(State(created=set(names)))]
+
+    assert said() == said("results.txt", "model.bin", "gen.py") == []
+    assert said("b.json", "a.yaml", "model.bin", "C.PY") == ["C.PY, a.yaml, b.json"]
+    assert said(*(f"{place}\n.json" for place in range(9)))[0].endswith(" and 4 more")

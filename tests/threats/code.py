@@ -135,6 +135,20 @@ async def python_is_no_code(bench: Bench) -> Answer:
     return answer
 
 
+@GROUP.row(
+    "Creates a file of settings while a run trains in place, so that it counts as the run's, and edits it afterwards.",
+    Disclosed("created_files", "reply and report"),
+)
+async def planted_file(bench: Bench) -> Answer:
+    bench.engine.before_end = lambda _: bench.write("lr.json", "1")
+    await bench.baseline()
+    bench.engine.before_end = None
+    bench.write("lr.json", "9")
+    answer = await bench.judge("good")
+    assert "lr.json appeared while runs trained in place" in answer.text
+    return answer
+
+
 @GROUP.row("Deletes the snapshots, so that nobody can say what the baseline was.", Refused("snapshot_missing"))
 async def deletes_the_snapshots(bench: Bench) -> None:
     await a_repository(bench)
