@@ -20,6 +20,7 @@ from seedproof_mcp.value_hashes import value_sha256
 
 __all__ = [
     "fingerprint",
+    "ask_ahead",
     "interpreter",
     "present_fingerprint",
     "present_load",
@@ -87,6 +88,12 @@ def fingerprint(
         salt: What the hashes of this ledger are made with; there are none without it.
     """
     return _fingerprint(paths, config, python, env, code, environment(python, env, paths.root), salt)
+
+
+def ask_ahead(state: State, paths: ProjectPaths, config: Config) -> None:
+    """Find out what takes long of a fingerprint and is remembered, before a lock is taken that others wait for."""
+    environment(interpreter(paths, config.settings), training_environment(config.settings), paths.root)
+    _hashes(config.settings, state.first_hash)
 
 
 def started_fields(

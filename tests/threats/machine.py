@@ -43,6 +43,16 @@ async def other_device(bench: Bench) -> None:
 
 
 @GROUP.row(
+    "Names an interpreter that does not tell its packages, so that nobody sees that they are others.",
+    Disclosed("environment_unknown", "reply and report"),
+)
+async def silent_interpreter(bench: Bench) -> Answer:
+    await bench.baseline()
+    bench.write(INTERPRETER, "#!/bin/sh\nexit 3\n").chmod(0o755)
+    return await bench.judge("good")
+
+
+@GROUP.row(
     "Accepts such a difference in the settings, and keeps quiet about it.",
     Disclosed("(unconfirmed; accepted: other packages)", "reply and report"),
 )
