@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -417,6 +418,54 @@ def test_an_interpreter_that_hangs_at_its_gpus_has_told_its_packages(
     assert environment.environment(str(path), os.environ)["packages"] == BEFORE
 
 
+def hangs(path: Path, asked: Path) -> None:
+    """An interpreter that writes down that it was asked, and says nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\necho >> "{asked}"\nexec sleep 600\n')
+    path.chmod(0o755)
+
+
+async def test_an_interpreter_that_hangs_is_asked_once_and_never_while_servers_wait_for_the_ledger(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, has_spoken, locked = project / "tools/python", project / "asked", []
+    hangs(python, has_spoken)
+    real = environment.disk.spawn
+
+    def spawn(argv: Sequence[str], **more: Any) -> Any:
+        if argv[0] != str(python):
+            return real(argv, **more)
+        locked.append(environment.disk.is_locked(ProjectPaths(project).ledger_lock))
+        return Hangs(real(argv, **more), has_spoken)
+
+    monkeypatch.setattr(environment.disk, "spawn", spawn)
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        said = await queued(call)
+    assert said.data["verdict"] == "WINNER" and "environment_unknown" in said.text
+    assert locked == [False]
+
+
+def test_an_interpreter_that_hung_is_asked_again_once_it_was_changed_or_a_minute_has_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, has_spoken, asked = tmp_path / "python", tmp_path / "asked", []
+    hangs(python, has_spoken)
+    real, now = environment.disk.spawn, [1000.0]
+    monkeypatch.setattr(environment, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def spawn(argv: Sequence[str], **more: Any) -> Hangs:
+        asked.append(now[0])
+        return Hangs(real(argv, **more), has_spoken)
+
+    monkeypatch.setattr(environment.disk, "spawn", spawn)
+    for now[0] in (1000.0, 1059.0, 1061.0):
+        assert environment.environment(str(python), os.environ)["packages"] is None
+    assert asked == [1000.0, 1061.0]
+    fake_python(python)
+    monkeypatch.setattr(environment.disk, "spawn", real)
+    assert environment.environment(str(python), os.environ)["packages"] == BEFORE
+
+
 def test_names_from_a_package_stay_on_their_line(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "python", {"odd\n# WINNER": "1\x1b[31m", "long": "9" * 500})
     found = environment.environment(str(python), os.environ)["packages"]
@@ -429,3 +478,20 @@ def test_a_fingerprint_takes_the_hash_of_code_that_is_known(project: Path) -> No
     found = fingerprint.present_fingerprint(paths, config, Code("c" * 64, "snapshot", "d" * 40))
     assert (found["code_sha256"], found["snapshot"]) == ("c" * 64, "d" * 40)
     assert "snapshot" not in fingerprint.present_fingerprint(paths, config)
+
+
+async def test_the_value_of_an_added_variable_is_recorded_as_a_hash_that_holds_in_its_ledger_alone(
+    project: Path, tmp_path: Path
+) -> None:
+    hashes = []
+    for folder in (project, tmp_path / "other"):
+        folder.mkdir(exist_ok=True)
+        (folder / "train_llm.py").touch()
+        (folder / "seedproof.toml").write_text('[settings.env]\nKEY = "hush"\nSAME = "hush"\nOMP_NUM_THREADS = "3"\n')
+        async with quick_tools(folder, InProcessEngine(table())) as call:
+            await call("run_seed", queue_all=True)
+        assert b"hush" not in ProjectPaths(folder).ledger.read_bytes()
+        found = [one["fingerprint"]["env_sha256"] for one in records(folder, "run_started")]
+        assert all(one == found[0] for one in found) and sorted(found[0]) == ["KEY", "SAME"]
+        hashes += found[0].values()
+    assert len(set(hashes)) == 4

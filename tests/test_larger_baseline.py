@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seedproof_mcp import fingerprint
 
 from tests.conftest import SEEDS, Answer, Caller
 from tests.in_process import InProcessEngine, quick_tools
@@ -173,14 +174,32 @@ async def test_nothing_is_taken_over_where_another_file_of_the_project_changed(p
     assert (second["adopted"], second["adoption"]) == ([], "takes over nothing: seed 42 ran with another code_sha256")
 
 
-async def test_nothing_is_taken_over_where_a_variable_is_added_whose_value_is_not_recorded(project: Path) -> None:
-    secret = '[settings.env]\nAPI_LEVEL = "1"\n'
-    (project / "seedproof.toml").write_text(secret)
+async def with_a_variable(project: Path, then: str, now: str) -> dict[str, Any]:
+    """The second generation, where an added variable had one value in the first and has this one now."""
+    variable = '[settings.env]\nAPI_LEVEL = "{}"\n'
+    (project / "seedproof.toml").write_text(variable.format(then))
     async with quick_tools(project, InProcessEngine(table())) as call:
         await first_baseline(call)
-        (project / "seedproof.toml").write_text(SEVEN + secret.replace("1", "5"))
+        (project / "seedproof.toml").write_text(SEVEN + variable.format(now))
         await call("run_seed", new_baseline=REASON)
-    second = generations(project)[1]
+    return generations(project)[1]
+
+
+async def test_runs_are_taken_over_where_the_hash_of_an_added_variable_is_the_same(project: Path) -> None:
+    second = await with_a_variable(project, "1", "1")
+    assert len(second["adopted"]) == 5
+
+
+async def test_nothing_is_taken_over_where_an_added_variable_has_another_value(project: Path) -> None:
+    second = await with_a_variable(project, "1", "5")
+    assert (second["adopted"], second["adoption"]) == ([], "takes over nothing: seed 42 ran with another env_sha256")
+
+
+async def test_nothing_is_taken_over_where_a_variable_was_added_of_which_an_old_ledger_has_no_hash(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "_hashes", lambda *_: {})
+    second = await with_a_variable(project, "1", "1")
     reason = "takes over nothing: the values of API_LEVEL in [settings.env] are not recorded"
     assert (second["adopted"], second["adoption"]) == ([], reason)
 

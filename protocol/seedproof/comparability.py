@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seedproof.exclusions import exclusion_notices, exclusions_of, scripts_of
 from seedproof.values import Arm, Difference, DifferenceKind, Notice, Run
+from seedproof.variables import value_of, variable_notices
 
 __all__ = [
     "DEVICE_VARIABLES",
@@ -35,8 +37,6 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-# Values of these are paths: a notice says that they differ, and no folder of anybody's machine.
-_PATHS = frozenset({"PYTHONPATH"})
 # More changes than these are counted, not named.
 _NAMED = 5
 # Load per processor. Generous, because a run's own predecessor counts: the load average before the first run of a
@@ -109,7 +109,7 @@ def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:
     devices = [part for run in runs if (part := _place_of(run).device) is not None]
     if any(_change("device", devices[0], part) for part in devices):
         why.append("the devices differ")
-    why += [f"{name} differs" for name in THREAD_VARIABLES if len({_value(run, name) for run in runs}) > 1]
+    why += [f"{name} differs" for name in THREAD_VARIABLES if len({value_of(run, name) for run in runs}) > 1]
     loads = [_load_per_processor(side) for side in sides]
     if loads[0] is not None and loads[1] is not None and abs(loads[0] - loads[1]) > LOAD_DIFFERS:
         why.append(f"the load before the runs was {loads[0]:.1f} and {loads[1]:.1f} per processor (medians)")
@@ -127,17 +127,29 @@ def comparability_notices(baseline: Arm, experiment: Arm | None = None) -> list[
 def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
     """What a reader has to know of the places in which the runs of a baseline, or of both arms, were carried out."""
     who = "baseline" if experiment is None else f"{experiment.experiment} and baseline"
-    sides = {"baseline": tuple(baseline.counted.values())}
+    sides: dict[str, Sequence[Run]] = {"baseline": tuple(baseline.counted.values())}
     found = differences(baseline, experiment, with_fresh=True)
     notices = [Notice("environment_differs", f"{who}: other {one.kind}: {one.words}.") for one in found]
     if experiment is not None:
         sides[experiment.experiment or ""] = tuple(experiment.counted.values())
+    every = sides if experiment is None else {**sides, **_beside(experiment)}
     return [
         *notices,
-        *_variables(sides),
-        *_added_to_some(sides),
+        *variable_notices(every),
+        *_exclusions(every),
         *_unknown(who, [run for runs in sides.values() for run in runs]),
     ]
+
+
+def _beside(experiment: Arm) -> dict[str, Sequence[Run]]:
+    """Runs that bear on a verdict beside those of the two arms."""
+    sides = {"the control": _counted(experiment.controls), "the confirmation": _counted(experiment.fresh)}
+    return {who: runs for who, runs in sides.items() if runs}
+
+
+def _exclusions(sides: Mapping[str, Sequence[Run]]) -> list[Notice]:
+    scripts = scripts_of(run for runs in sides.values() for run in runs)
+    return exclusion_notices({who: exclusions_of(runs) for who, runs in sides.items()}, scripts)
 
 
 def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
@@ -155,39 +167,6 @@ def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
     ]
 
 
-def _variables(sides: Mapping[str, Sequence[Run]]) -> list[Notice]:
-    """Variables whose recorded values are not the same in all runs."""
-    names = sorted({name for runs in sides.values() for run in runs for name in run.surroundings.get("env", {})})
-    notices = []
-    for name in names:
-        values = {who: dict.fromkeys(_value(run, name) for run in runs) for who, runs in sides.items() if runs}
-        if len({value for found in values.values() for value in found}) < 2:
-            continue
-        said = (
-            ""
-            if name in _PATHS
-            else ": " + ", ".join(f"{' and '.join(found)} in {who}" for who, found in values.items())
-        )
-        notices.append(Notice("variables_differ", f"{name} is not the same in all runs{said}."))
-    return notices
-
-
-def _added_to_some(sides: Mapping[str, Sequence[Run]]) -> Iterator[Notice]:
-    """Variables of the settings that some runs had and others had not; their values are nobody's business."""
-    told = {
-        who: [(set(run.surroundings["env_names"]), run) for run in runs if "env_names" in run.surroundings]
-        for who, runs in sides.items()
-    }
-    every = [(names - set(run.surroundings.get("env", {})), names) for runs in told.values() for names, run in runs]
-    for name in sorted({name for unrecorded, _ in every for name in unrecorded}):
-        if all(name in names for _, names in every):
-            continue
-        counts = ", ".join(
-            f"{sum(name in names for names, _ in runs)} of {len(runs)} runs of {who}" for who, runs in told.items()
-        )
-        yield Notice("variables_differ", f"[settings.env] set {name} for {counts}; its value is not recorded.")
-
-
 def _unknown(who: str, runs: Sequence[Run]) -> list[Notice]:
     places = [_place_of(run) for run in runs]
     missing = {kind: sum(place.part(kind) is None for place in places) for kind in _KINDS}
@@ -195,11 +174,6 @@ def _unknown(who: str, runs: Sequence[Run]) -> list[Notice]:
     if not said:
         return []
     return [Notice("environment_unknown", f"{who}: {said} not recorded, so whether they differ is not known.")]
-
-
-def _value(run: Run, variable: str) -> str:
-    value = run.surroundings.get("env", {}).get(variable)
-    return "unset" if value is None else f"{value or repr(value):.60}"
 
 
 def _load_per_processor(runs: Sequence[Run]) -> float | None:

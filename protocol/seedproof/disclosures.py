@@ -9,10 +9,16 @@ from seedproof.log import one_line
 from seedproof.suspects import suspect_files, suspect_flags
 from seedproof.values import Notice, Role, Run
 
-__all__ = ["declared_notices", "log_notices"]
+__all__ = ["created_notices", "declared_notices", "log_notices"]
 
 # A sweep has many neighbours; the newest are named, the others counted.
 NAMED = 5
+# Programs and their settings, as they are told from data by name where code is trained in place. Python files are not
+# here: those count as code whoever made them.
+_SOURCES = (
+    *(".pyi", ".pyx", ".pxd", ".ipynb", ".sh", ".bash", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini"),
+    *(".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".cu", ".cuh", ".cl", ".rs", ".go", ".jl", ".lua", ".j2"),
+)
 _NO_LOG = hashlib.sha256(b"").hexdigest()
 
 
@@ -101,6 +107,23 @@ def _suspect_files(experiment: Experiment) -> Iterator[Notice]:
 
 def _lines(added: int | None, removed: int | None) -> str:
     return "not text" if added is None or removed is None else f"+{added} -{removed}"
+
+
+# --- files of runs ----------------------------------------------------------------------------
+
+
+def created_notices(state: State) -> list[Notice]:
+    """Files that look like code and do not count as such, because they appeared while a run trained in place."""
+    files = sorted(name for name in state.created if _is_source(name))
+    if not files:
+        return []
+    told = ", ".join(map(one_line, files[:NAMED])) + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
+    text = f"{told} appeared while runs trained in place and so do not count as code, whoever wrote them"
+    return [Notice("created_files", f"{text}; a change of them was not looked for.")]
+
+
+def _is_source(name: str) -> bool:
+    return name.lower().endswith(_SOURCES) or (name.lower().endswith(".py") and not name.endswith(".py"))
 
 
 # --- logs -------------------------------------------------------------------------------------

@@ -217,6 +217,8 @@ class State:
     owned_folders: dict[str, str] = field(default_factory=dict)
     environments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By its hash, each environment that a run was carried out in: interpreter, packages and devices."""
+    first_hash: str | None = None
+    """Hash of the first record: no other ledger has it."""
     began: str | None = None
     previous: Mapping[str, Any] | None = None
     """The ledger that this folder had before this one, as the registry knew it."""
@@ -317,6 +319,7 @@ class State:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(record["seq"], f"contradicts those before it ({error!r:.80})") from error
         self.seq, self.head = record["seq"], record["hash"]
+        self.first_hash = self.first_hash or record["hash"]
         self.began = self.began or record["time"]
 
     def interrupt_active(self, reason: str) -> None:

@@ -8,13 +8,14 @@ from seedproof.errors import BaselineRefusal
 from seedproof.events import State
 from seedproof.phases import establish_baseline
 from seedproof.rules import Rules
-from seedproof.values import Run
+from seedproof.values import Arm, Run
 
 __all__ = ["Succession", "succession"]
 
 # A slot is a place in a queue: it changes neither values nor, by itself, wall times. The load is never the same twice.
 # A snapshot also holds files that cannot change a run; the hash of the code says whether those that can are the same.
-_IRRELEVANT = frozenset({"slot", "load", "snapshot"})
+# What the settings left out of that hash is told with every verdict.
+_IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def succession(state: State, rules: Rules, surroundings: Mapping[str, Any]) -> S
         establish_baseline(arm, generation.parsed_rules())
     except BaselineRefusal:
         return Succession(reason=f"takes over nothing: generation {generation.number} is not complete")
-    unrecorded = set(surroundings.get("env_names", ())) - set(surroundings.get("env", ()))
+    unrecorded = {name for one in (surroundings, *_places(arm)) for name in _unrecorded(one)}
     if unrecorded:
         names = ", ".join(sorted(unrecorded))
         return Succession(reason=f"takes over nothing: the values of {names} in [settings.env] are not recorded")
@@ -51,6 +52,16 @@ def succession(state: State, rules: Rules, surroundings: Mapping[str, Any]) -> S
             what = ", ".join(differing)
             return Succession(reason=f"takes over nothing: seed {run.seed} ran with another {what}")
     return Succession(arm.runs, f"takes over the runs of generation {generation.number}: same code and environment")
+
+
+def _places(arm: Arm) -> list[Mapping[str, Any]]:
+    return [run.surroundings for run in arm.counted.values()]
+
+
+def _unrecorded(surroundings: Mapping[str, Any]) -> set[str]:
+    """Variables of the settings of which not even a hash of the value is known, as in an old ledger."""
+    known = {*surroundings.get("env", ()), *surroundings.get("env_sha256", ())}
+    return set(surroundings.get("env_names", ())) - known
 
 
 def _only_adds_seeds(old: Rules, new: Rules) -> bool:

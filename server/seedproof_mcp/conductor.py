@@ -32,7 +32,7 @@ from seedproof_mcp.bench import Bench
 from seedproof_mcp.config import Config, load_config, present_limits
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.fingerprint import interpreter, present_load, started_fields, training_environment
+from seedproof_mcp.fingerprint import ask_ahead, interpreter, present_load, started_fields, training_environment
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths, RunPaths
 from seedproof_mcp.supervise import sweep
@@ -164,8 +164,8 @@ class Conductor:
     def _take_next(self) -> None:
         config = load_config(self._paths.settings)
         bench = Bench(self._paths, config)
-        # Checked out before the lock is taken: servers would have to wait for it.
-        self._lay_out(bench)
+        # Before the lock is taken: servers would have to wait for it.
+        self._prepare(bench, config)
         with self._ledger.writing() as writer:
             run = self._first_queued(writer.state)
             if run is None:
@@ -182,9 +182,11 @@ class Conductor:
     def _first_queued(self, state: State) -> Run | None:
         return next((run for run in self._active(state) if run.state is RunState.QUEUED), None)
 
-    def _lay_out(self, bench: Bench) -> None:
+    def _prepare(self, bench: Bench, config: Config) -> None:
+        """Check out the code of the next run, and ask the interpreter that it is trained with."""
         run = self._first_queued(self._ledger.state)
         if run is not None:
+            ask_ahead(self._ledger.state, self._paths, config)
             with suppress(Refusal):  # said when the run is started
                 bench.lay_out(self._ledger.state, run)
 
@@ -226,7 +228,7 @@ class Conductor:
             argv=list(argv),
             output_dir=folder,
             timeout_s=limit_s,
-            **started_fields(writer.state.environments, self._paths, config, python, env, place.code),
+            **started_fields(writer.state, self._paths, config, python, env, place.code),
         )
         return True
 

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ __all__ = ["environment", "environment_sha256", "import_path", "packages_sha256"
 
 # An interpreter answers in 0.1 s, one that looks at GPUs in a second or two; one that takes this long is none.
 ASK_S = 10.0
+# One that hung would hang again: it is not asked before this has passed, unless it was changed.
+HUNG_S = 60.0
 # What an interpreter says begins with this: a sitecustomize or a wrapper may print as well.
 _MARK = "seedproof:"
 # More letters are no name and no version of anything.
@@ -107,6 +110,8 @@ class _Answer:
 _Key = tuple[str, str | None, tuple[tuple[str, str], ...]]
 # What interpreters of this process have answered, with what they were asked under.
 _answers: dict[_Key, tuple[tuple[int | None, ...], _Answer]] = {}
+# Interpreters that hung without a word: what they were like, and until when they are left alone.
+_hung: dict[_Key, tuple[tuple[int | None, ...], float]] = {}
 
 
 def environment(python: str, env: Mapping[str, str], cwd: Path | None = None) -> dict[str, Any]:
@@ -164,7 +169,12 @@ def _answer(python: str, env: Mapping[str, str], cwd: Path | None) -> _Answer:
         stamp, known = _answers[key]
         if stamp == _stamp(python, known):
             return known
-    answer = _asked(python, env, cwd)
+    if _is_left_alone(key, python):
+        return _Answer()
+    try:
+        answer = _asked(python, env, cwd)
+    except TimeoutError:
+        answer, _hung[key] = None, (_stamp(python, _Answer()), time.monotonic() + HUNG_S)
     if answer is None:
         _answers.pop(key, None)  # one that could not answer is asked again
         return _Answer()
@@ -176,6 +186,12 @@ def _looks_from(env: Mapping[str, str]) -> bool:
     """Whether the working folder matters: where programs or modules are looked for in folders relative to it."""
     folders = [one for name in ("PATH", "PYTHONPATH") if env.get(name) for one in env[name].split(os.pathsep)]
     return not all(map(os.path.isabs, folders))
+
+
+def _is_left_alone(key: _Key, python: str) -> bool:
+    """Whether an interpreter hung a moment ago, and is the same still."""
+    stamp, until_s = _hung.get(key, ((), 0.0))
+    return time.monotonic() < until_s and stamp == _stamp(python, _Answer())
 
 
 def _changes_an_answer(variable: str) -> bool:
@@ -195,6 +211,11 @@ def _changed_ns(path: str) -> int | None:
 
 
 def _asked(python: str, env: Mapping[str, str], cwd: Path | None) -> _Answer | None:
+    """What an interpreter answers now; None where it is none.
+
+    Raises:
+        TimeoutError: It hung before it had said anything.
+    """
     try:
         process = disk.spawn(
             [python, "-c", _QUESTION], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -206,6 +227,8 @@ def _asked(python: str, env: Mapping[str, str], cwd: Path | None) -> _Answer | N
     except subprocess.TimeoutExpired:
         process.kill()
         said, _ = process.communicate()
+        if _MARK.encode() not in said:
+            raise TimeoutError from None
     return _read("".join(f"{line}\n" for line in os.fsdecode(said).splitlines()))
 
 

@@ -5,19 +5,22 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seedproof.code import Code
 from seedproof.comparability import DEVICE_VARIABLES, THREAD_VARIABLES
+from seedproof.events import State
 
 from seedproof_mcp.config import Config, Settings
 from seedproof_mcp.environment import environment, environment_sha256, packages_sha256
 from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.value_hashes import value_sha256
 
 __all__ = [
     "fingerprint",
+    "ask_ahead",
     "interpreter",
     "present_fingerprint",
     "present_load",
@@ -51,10 +54,12 @@ def training_environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1"}
 
 
-def present_fingerprint(paths: ProjectPaths, config: Config, code: Code | None = None) -> dict[str, Any]:
+def present_fingerprint(
+    paths: ProjectPaths, config: Config, code: Code | None = None, salt: str | None = None
+) -> dict[str, Any]:
     """What would be recorded of a run that started now."""
     settings = config.settings
-    return fingerprint(paths, config, interpreter(paths, settings), training_environment(settings), code)
+    return fingerprint(paths, config, interpreter(paths, settings), training_environment(settings), code, salt)
 
 
 def present_surroundings(paths: ProjectPaths, config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -65,9 +70,14 @@ def present_surroundings(paths: ProjectPaths, config: Config) -> tuple[dict[str,
 
 
 def fingerprint(
-    paths: ProjectPaths, config: Config, python: str, env: Mapping[str, str], code: Code | None = None
+    paths: ProjectPaths,
+    config: Config,
+    python: str,
+    env: Mapping[str, str],
+    code: Code | None = None,
+    salt: str | None = None,
 ) -> dict[str, Any]:
-    """What is recorded of a run's surroundings; names of added variables, values of few.
+    """What is recorded of a run's surroundings; names of added variables, values of few, hashes of the others.
 
     Args:
         paths: The project.
@@ -75,12 +85,19 @@ def fingerprint(
         python: The interpreter of the training.
         env: The complete environment of the training, with the project's own PYTHONPATH.
         code: What it is trained with; the project's Python files are hashed if None.
+        salt: What the hashes of this ledger are made with; there are none without it.
     """
-    return _fingerprint(paths, config, python, env, code, environment(python, env, paths.root))
+    return _fingerprint(paths, config, python, env, code, environment(python, env, paths.root), salt)
+
+
+def ask_ahead(state: State, paths: ProjectPaths, config: Config) -> None:
+    """Find out what takes long of a fingerprint and is remembered, before a lock is taken that others wait for."""
+    environment(interpreter(paths, config.settings), training_environment(config.settings), paths.root)
+    _hashes(config.settings, state.first_hash)
 
 
 def started_fields(
-    known: Container[str],
+    state: State,
     paths: ProjectPaths,
     config: Config,
     python: str,
@@ -90,12 +107,12 @@ def started_fields(
     """The fields of a `run_started` record on surroundings: an environment is written out by the first run that has it.
 
     Args:
-        known: Hashes of the environments that the ledger has.
+        state: What the ledger says, environments that it has among it.
         paths: As of `fingerprint`, like the others.
     """
     document = environment(python, env, paths.root)
-    fields = _fingerprint(paths, config, python, env, code, document)
-    written_out = {} if fields["environment_sha256"] in known else {"environment": document}
+    fields = _fingerprint(paths, config, python, env, code, document, state.first_hash)
+    written_out = {} if fields["environment_sha256"] in state.environments else {"environment": document}
     return {"fingerprint": fields, **written_out}
 
 
@@ -114,6 +131,7 @@ def _fingerprint(
     env: Mapping[str, str],
     code: Code | None,
     document: Mapping[str, Any],
+    salt: str | None,
 ) -> dict[str, Any]:
     inside = python.startswith(f"{paths.root}/")
     return {
@@ -128,7 +146,17 @@ def _fingerprint(
         "slot": config.settings.slot,
         "env_names": sorted(config.settings.env),
         "env": {name: env[name] for name in RECORDED_VALUES if name in env},
+        "not_code": sorted(config.settings.not_code),
+        **_hashes(config.settings, salt),
     }
+
+
+def _hashes(settings: Settings, salt: str | None) -> dict[str, Any]:
+    """Whether an added variable keeps its value can be told by these; absent where there is nothing to tell."""
+    added = {name: value for name, value in sorted(settings.env.items()) if name not in RECORDED_VALUES}
+    if salt is None or not added:
+        return {}
+    return {"env_sha256": {name: value_sha256(salt, name, value) for name, value in added.items()}}
 
 
 def _code_fields(code: Code) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import Archive, judge_experiment, require_reportable, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
+from seedproof_mcp.declared import with_exclusions
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.fingerprint import present_surroundings
@@ -130,7 +131,9 @@ class Lab:
                 with _writing():
                     self._start_conductor(self.paths)
             seen = self._observer.run_result(state, config.rules, run)
-            return seen if seen.is_active else self._finishing_first(state, config.rules, seen)
+            if seen.is_active:
+                return with_exclusions(seen, state, run, config)
+            return self._finishing_first(state, config.rules, seen)
 
     def open_runs(self, run_id: str) -> list[str]:
         """A run, and after it what is queued or training of the same arm, in that order."""

@@ -41,7 +41,8 @@ class ProjectSite:
 
     def surroundings(self) -> Mapping[str, Any]:
         """The fingerprint that a run would have now."""
-        return self._once("surroundings", lambda: present_fingerprint(self._paths, self._config, self.code()))
+        salt = self._state.first_hash
+        return self._once("surroundings", lambda: present_fingerprint(self._paths, self._config, self.code(), salt))
 
     def limits(self) -> Limits:
         """What guards a night that nobody watches."""

@@ -7,7 +7,7 @@ from seedproof.campaign import Campaign, Key
 from seedproof.comparability import comparability_notices
 from seedproof.control import Control, control_look
 from seedproof.design import Look, confirm_look, next_look
-from seedproof.disclosures import declared_notices, log_notices
+from seedproof.disclosures import created_notices, declared_notices, log_notices
 from seedproof.errors import BaselineRefusal, NextCall
 from seedproof.events import Experiment, State
 from seedproof.evidence import Evidence
@@ -252,7 +252,8 @@ def written_confirmation(experiment: Experiment) -> Confirmation | None:
 
 def disclosed(state: State, experiment: Experiment) -> list[Notice]:
     """What a verdict on an experiment is accompanied by, beside what its own runs show."""
-    return [*declared_notices(state, experiment, verdicts=True), *log_notices(state, experiment)]
+    declared = declared_notices(state, experiment, verdicts=True)
+    return [*declared, *log_notices(state, experiment), *created_notices(state)]
 
 
 def comparison_result(state: State, comparison: Comparison, past: Iterable[Notice] = ()) -> ComparisonResult:

@@ -1,6 +1,7 @@
 """What differs between the places of runs, in words; and what nothing is said of for its sake."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,6 +193,35 @@ def test_nobody_is_asked_where_nothing_would_be_compared() -> None:
     state = State()
     check_now(state, [("generation_started", {}), ("run_requested", {})], (), nobody)
     check_now(state, [], (), nobody)
+
+
+# --- variables of the settings ----------------------------------------------------------------
+
+ADDED = {"env": {}, "env_names": ["LR"]}
+OTHER = "[settings.env] set LR to another value for {} than for the first run; values are recorded as hashes only."
+
+
+def said_of_variables(baseline: Arm, experiment: Arm) -> list[str]:
+    found = comparability_notices(baseline, experiment)
+    return [notice.message for notice in found if notice.code == "variables_differ"]
+
+
+def test_an_added_variable_with_another_hash_is_told_with_its_name_and_counts() -> None:
+    one, other = ({**ADDED, "env_sha256": {"LR": value}} for value in ("aa", "bb"))
+    assert said_of_variables(base(PLACE, PLACE, **one), exp(PLACE, **one)) == []
+    assert said_of_variables(base(PLACE, PLACE, **one), exp(PLACE, **other)) == [OTHER.format("1 of 1 runs of muon")]
+
+
+def test_another_value_in_a_control_or_in_one_arm_of_a_confirmation_is_told_too() -> None:
+    one, other = ({**ADDED, "env_sha256": {"LR": value}} for value in ("aa", "bb"))
+    runs = (at(1, PLACE, "muon", **one), at(2, PLACE, "muon", **other))
+    found = said_of_variables(base(PLACE, **one), replace(exp(PLACE, **one), fresh=runs, controls=runs[1:]))
+    assert found == [OTHER.format("1 of 1 runs of the control, 1 of 2 runs of the confirmation")]
+
+
+def test_a_value_of_which_an_old_ledger_has_no_hash_is_not_known_to_differ() -> None:
+    known = {**ADDED, "env_sha256": {"LR": "aa"}}
+    assert said_of_variables(base(PLACE, **ADDED), exp(PLACE, **known)) == []
 
 
 # --- for any places ---------------------------------------------------------------------------

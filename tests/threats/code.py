@@ -98,6 +98,57 @@ async def deletes_the_worktree(bench: Bench) -> None:
     assert answer.data["experiment_metrics"]["val_loss"]["min"] == 4.10
 
 
+def leaves_out(bench: Bench, *patterns: str) -> None:
+    """Settings under which such files are no code."""
+    path = bench.project / "seedproof.toml"
+    before = path.read_text().partition("[settings]")[0] if path.exists() else ""
+    path.write_text(f"{before}[settings]\nnot_code = {json.dumps(patterns)}\n")
+
+
+@GROUP.row(
+    "Declares the training script to be no code, before an experiment, and edits it between the seeds.",
+    Disclosed("not_code_disclosed", "reply and report"),
+)
+async def script_is_no_code(bench: Bench) -> Answer:
+    await a_repository(bench, in_place=True)
+    leaves_out(bench, SCRIPT)
+    await bench.call("run_seed", experiment="good", flags=["--lr", "good"], hypothesis="it helps")
+    control = await bench.call("run_seed", experiment="good", role="control")
+    assert "not_code_disclosed" in control.text, control.text
+    for seed in (42, 137, 256):
+        a_script(bench, -0.1, str(seed))
+        await bench.call("run_seed", experiment="good", seed=seed)
+    answer = await bench.call("compare", experiment="good")
+    assert 'nothing in baseline, "train_llm.py" in' in answer.text
+    return answer
+
+
+@GROUP.row(
+    "Declares all Python files to be no code, from the beginning.", Disclosed("not_code_disclosed", "reply and report")
+)
+async def python_is_no_code(bench: Bench) -> Answer:
+    leaves_out(bench, "*.py")
+    await bench.baseline()
+    a_script(bench, note="another")
+    answer = await bench.judge("good")
+    assert '"*.py" covers Python files' in answer.text
+    return answer
+
+
+@GROUP.row(
+    "Creates a file of settings while a run trains in place, so that it counts as the run's, and edits it afterwards.",
+    Disclosed("created_files", "reply and report"),
+)
+async def planted_file(bench: Bench) -> Answer:
+    bench.engine.before_end = lambda _: bench.write("lr.json", "1")
+    await bench.baseline()
+    bench.engine.before_end = None
+    bench.write("lr.json", "9")
+    answer = await bench.judge("good")
+    assert "lr.json appeared while runs trained in place" in answer.text
+    return answer
+
+
 @GROUP.row("Deletes the snapshots, so that nobody can say what the baseline was.", Refused("snapshot_missing"))
 async def deletes_the_snapshots(bench: Bench) -> None:
     await a_repository(bench)

@@ -31,9 +31,10 @@ LIMITS: tuple[Limit, ...] = (
         "Seal what must not change; versions of packages are recorded with each run.",
     ),
     Limit(
-        "Changes the value of a variable in `[settings.env]` whose value is not recorded.",
-        "Values may be secrets, so that only names are written down, but for a few.",
-        "The names stand in the fingerprint of each run.",
+        "Hands a run a variable through the environment that the client was started with, which no setting names.",
+        "Such environments hold much that is secret and changes by itself, so that only few of their variables are "
+        "recorded.",
+        "The code that reads it is kept.",
     ),
     Limit(
         "Lets a run leave files behind that the next seed goes on from.",

@@ -43,6 +43,16 @@ async def other_device(bench: Bench) -> None:
 
 
 @GROUP.row(
+    "Names an interpreter that does not tell its packages, so that nobody sees that they are others.",
+    Disclosed("environment_unknown", "reply and report"),
+)
+async def silent_interpreter(bench: Bench) -> Answer:
+    await bench.baseline()
+    bench.write(INTERPRETER, "#!/bin/sh\nexit 3\n").chmod(0o755)
+    return await bench.judge("good")
+
+
+@GROUP.row(
     "Accepts such a difference in the settings, and keeps quiet about it.",
     Disclosed("(unconfirmed; accepted: other packages)", "reply and report"),
 )
@@ -80,6 +90,17 @@ async def faster_machine(bench: Bench) -> Answer:
 async def secret_flag(bench: Bench) -> Answer:
     await bench.baseline()
     settings(bench, 'env = { BETTER_LR = "1" }')
+    return await bench.judge("good")
+
+
+@GROUP.row(
+    "Gives the experiment another value of a variable of the settings that the baseline has as well.",
+    Disclosed("variables_differ", "reply and report"),
+)
+async def other_value(bench: Bench) -> Answer:
+    settings(bench, 'env = { LR = "1" }')
+    await bench.baseline()
+    settings(bench, 'env = { LR = "9" }')
     return await bench.judge("good")
 
 
