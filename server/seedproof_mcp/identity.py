@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-__all__ = ["File", "Selection", "blob_of", "identity_of", "matches", "shown"]
+__all__ = ["LINK", "File", "Selection", "blob_of", "identity_of", "matches", "shown"]
 
 # What a person or an agent reads, not a program that trains.
 _NO_CODE_ENDINGS = frozenset(
@@ -16,6 +16,8 @@ _NO_CODE_ENDINGS = frozenset(
 )
 _NO_CODE_NAMES = frozenset({"seedproof.toml", ".mcp.json", ".gitignore", ".gitattributes", "LICENSE", ".DS_Store"})
 _NO_CODE_FOLDERS = frozenset({".seedproof", ".codex", ".claude", ".cursor", ".vscode", ".idea", "__pycache__", ".git"})
+# The mode of a symbolic link.
+LINK = "120000"
 
 
 @dataclass(frozen=True, slots=True)

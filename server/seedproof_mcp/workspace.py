@@ -11,12 +11,12 @@ from seedproof.errors import NextCall, SnapshotMissing
 from seedproof_mcp import diffs, import_roots, leftovers, worktree
 from seedproof_mcp.config import Settings
 from seedproof_mcp.git import GitFailed, Repository, find_repository
-from seedproof_mcp.identity import File, Selection, identity_of, shown
+from seedproof_mcp.identity import File, Selection, identity_of, matches, shown
 from seedproof_mcp.in_place import Hashes, list_in_place, names_in_place, read_manifest
 from seedproof_mcp.leftovers import Leftover
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.sealed import sealed_here, sealed_in_snapshot
-from seedproof_mcp.snapshot import IN_PLACE, list_files, refuse, take_snapshot
+from seedproof_mcp.sealed import sealed_here, sealed_in_snapshot, sees_live
+from seedproof_mcp.snapshot import IN_PLACE, in_git_s_words, list_files, refuse, take_snapshot
 from seedproof_mcp.sources import Sources, texts_between
 
 __all__ = ["Leftover", "Workspace"]
@@ -57,7 +57,8 @@ class Workspace:
             return self._remember(files, Code(identity_of(files), "in-place", None, noted))
         commit, everything = take_snapshot(repository, created)
         files = self._selection(repository, created).of(everything)
-        noted = self._sealed_in(repository, everything, sealed)
+        with in_git_s_words():
+            noted = self._sealed_in(repository, everything, sealed)
         return self._remember(files, Code(identity_of(files), "snapshot", commit, noted))
 
     def keep(self, code: Code) -> None:
@@ -156,6 +157,10 @@ class Workspace:
             return self._sealed_in(repository, list_files(repository.git(), code.snapshot), patterns)
         except GitFailed as failure:
             raise self._missing_or(code, failure) from failure
+
+    def unmatched(self, code: Code, patterns: Sequence[str]) -> tuple[str, ...]:
+        """Those of the patterns of sealed files that named none when a code was taken."""
+        return tuple(one for one in patterns if not any(matches(path, one) for path in code.sealed))
 
     def created_since(self, code: Code) -> list[str]:
         """Files that are there now and were not when a code that is trained in place was taken; none for a snapshot.
@@ -297,15 +302,12 @@ class Workspace:
     def _sealed_in(self, repository: Repository, files: Sequence[File], patterns: Sequence[str]) -> dict[str, str]:
         if not patterns:
             return {}
-        held = {file.path for file in files}
         linked = worktree.linked_names(self._paths, repository, self._settings.not_linked)
-
-        def sees(path: str) -> bool:
-            whole = f"{repository.prefix}{path}"
-            return whole not in held and worktree.is_linked(whole, linked)
-
-        live = sealed_here(self._paths.root, patterns, self._hashes, sees)
-        return {**live, **sealed_in_snapshot(files, repository.prefix, patterns)}
+        sees = sees_live(files, repository.prefix, linked)
+        return {
+            **sealed_in_snapshot(files, repository.prefix, patterns),
+            **sealed_here(self._paths.root, patterns, self._hashes, sees),
+        }
 
     def _sources(self) -> Sources:
         repository = self._repository()

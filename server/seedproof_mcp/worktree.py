@@ -10,7 +10,7 @@ from seedproof_mcp.identity import Selection, matches
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.snapshot import ignored, list_files
 
-__all__ = ["check_out", "is_linked", "linked_names", "remove"]
+__all__ = ["check_out", "linked_names", "remove"]
 
 # Caches of another folder's sources, and what is Seedproof's own.
 _NEVER_LINKED = frozenset({".seedproof", "__pycache__"})
@@ -71,11 +71,6 @@ def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequen
     return found
 
 
-def is_linked(path: str, linked: Sequence[str]) -> bool:
-    """Whether a path of the repository is reached through one of the links."""
-    return any(path == name or path.startswith(f"{name}/") for name in linked)
-
-
 def _registered(repository: Repository) -> set[str]:
     said = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
     return {line.removeprefix("worktree ") for line in os.fsdecode(said.out).splitlines()}
@@ -100,11 +95,9 @@ def _added(repository: Repository, tree: Path, commit: str, links: Mapping[str, 
         seen = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching").names()
     except GitFailed:
         return None
-    added = [line[3:] for line in seen]
-    is_damaged = any(_is_damage(repository, tree, line) for line in seen) or _is_displaced(
-        repository, tree, commit, links
-    )
-    return None if is_damaged else added
+    if any(_is_damage(repository, tree, line) for line in seen) or _is_displaced(repository, tree, commit, links):
+        return None
+    return [line[3:] for line in seen]
 
 
 def _common_folder(repository: Repository) -> Path:
