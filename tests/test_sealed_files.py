@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from seedproof_mcp import in_place
+from seedproof_mcp.in_place import SOURCE_BYTES
+from seedproof_mcp.paths import ProjectPaths
 
 from tests.conftest import Caller
 from tests.in_process import InProcessEngine, quick_tools
@@ -216,3 +219,23 @@ def test_a_pattern_that_names_no_file_is_told(project: Path, place: str) -> None
     patterns = ["./evaluate.py", "evaluat.py", "data", "data/**", "valdata/*.bin"]
     space = workspace(project, code=place)
     assert space.unmatched(space.take(patterns), patterns) == ("evaluat.py", "valdata/*.bin")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_large_sealed_files_are_read_once(project: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = project / "data/val.bin"
+    large.write_bytes(b"x" * (SOURCE_BYTES + 1))
+    # Or whoever edits within the same tick of the clock would not be seen.
+    monkeypatch.setattr(in_place, "_TICK_NS", 0)
+    space = workspace(project, code=place)
+    code = space.take(["data/val*"])
+    space.keep(code)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(in_place, "_CHUNK_BYTES", "not to be read")
+        assert workspace(project, code=place).sealed_now(code, ["data/val*"]) == code.sealed
+    large.write_bytes(b"y" * (SOURCE_BYTES + 1))
+    later = workspace(project, code=place)
+    assert later.sealed_now(code, ["data/val*"]) != code.sealed
+    later.remember()
+    assert ProjectPaths(project).hashes.exists()

@@ -69,8 +69,8 @@ class Workspace:
             BadSettings: git refuses.
             OSError: It cannot be written.
         """
+        self.remember()
         if code.snapshot is None:
-            self._hashes.save()
             self._sources().keep(code.sha256, self._files(code))
             return
         repository = self._needed_repository(code)
@@ -78,6 +78,14 @@ class Workspace:
             repository.git()("update-ref", f"{self._refs}/{code.snapshot}", code.snapshot)
         except GitFailed as failure:
             raise self._missing_or(code, failure) from failure
+
+    def remember(self) -> None:
+        """Keep the hashes of large files for the next process, which reads only those that have changed.
+
+        Raises:
+            OSError: They cannot be written.
+        """
+        self._hashes.save()
 
     def is_kept(self, code: Code) -> bool:
         """Whether the code is there; a fresh clone has no snapshots."""
