@@ -12,7 +12,7 @@ from seedproof.errors import BadSettings, NextCall
 
 from seedproof_mcp import disk
 from seedproof_mcp.git import Git, GitFailed, GitSaid, Repository
-from seedproof_mcp.identity import LINK, File, is_result, shown
+from seedproof_mcp.identity import LINK, File, is_of_no_program, is_result, shown
 
 __all__ = ["IN_PLACE", "ignored", "in_git_s_words", "list_files", "refuse", "refuse_closed_folders", "take_snapshot"]
 
@@ -159,6 +159,8 @@ def _wanted(untracked: list[str], repository: Repository, created: Collection[st
     wanted, total = [], 0
     for name in untracked:
         if name.endswith("/"):
+            if is_of_no_program(name):
+                continue  # working trees that an agent's tools make, such as .claude/worktrees/feature
             raise refuse(_is_a_repository(name.rstrip("/")))
         if is_result(name, "") and not name.endswith(".py") and "checkpoints/" in name:
             continue  # the outputs of another project in the same repository
