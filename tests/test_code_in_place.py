@@ -68,6 +68,21 @@ async def test_notes_and_what_a_run_leaves_are_no_edits(project: Path) -> None:
             assert (await call("run_seed", experiment="a", seed=seed)).data["state"] == "succeeded"
 
 
+async def test_an_edited_file_that_goes_into_not_code_is_no_edit_any_more(project: Path) -> None:
+    in_place = 'code = "in-place"\n'
+    edit(project, "{}", "notes.json")
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call("run_seed")
+        edit(project, "{1}", "notes.json")
+        refused = await call("run_seed")
+        assert refused.code == "not_comparable"
+        assert "settings.not_code" in refused.text
+        write_settings(project, settings=f'{in_place}not_code = ["notes.json"]')
+        assert (await call("run_seed")).data["state"] == "succeeded"
+        edit(project)
+        assert "train_llm.py changed" in (await call("run_seed")).text
+
+
 @pytest.mark.parametrize("kind", ["measure", "control"])
 async def test_a_queued_run_whose_code_moved_is_turned_away_and_may_be_tried_again(project: Path, kind: str) -> None:
     engine = InProcessEngine(table())

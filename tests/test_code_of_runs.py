@@ -245,3 +245,12 @@ async def test_a_real_control_runs_the_edited_code_without_the_flags(real: Path)
     ran = specs(real)
     assert ran["g1-control-a-s42-a1"]["cwd"] == ran["g1-exp-a-s42-a1"]["cwd"] != ran["g1-baseline-s42-a1"]["cwd"]
     assert "--better" not in ran["g1-control-a-s42-a1"]["argv"]
+
+
+async def test_a_rule_that_seals_no_file_begins_no_baseline(project: Path) -> None:
+    (project / "seedproof.toml").write_text('[rules]\nsealed = ["evaluat.py"]\n')
+    async with quick_tools(project) as call:
+        answer = await call("run_seed")
+        assert answer.code == "bad_settings"
+        assert "rules.sealed names 'evaluat.py', and there is no such file" in answer.text
+    assert not (project / ".seedproof").exists()

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from seedproof_mcp import in_place
+from seedproof_mcp.in_place import SOURCE_BYTES
+from seedproof_mcp.paths import ProjectPaths
 
 from tests.conftest import Caller
 from tests.in_process import InProcessEngine, quick_tools
+from tests.repositories import git, workspace
 from tests.studies import a_repository, declare, edit, records, table, write_settings
 
 pytestmark = pytest.mark.anyio
@@ -189,3 +193,49 @@ async def test_a_new_generation_seals_what_there_is_then(project: Path) -> None:
         await call("run_seed", new_baseline="the evaluation was wrong")
         await call.measure_baseline()
         assert (await declare(call)).data["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("name", ["data", "data/val.txt"])
+async def test_sealed_files_behind_a_link_that_git_tracks_are_sealed(tmp_path: Path, name: str) -> None:
+    """`data/` in .gitignore names no link."""
+    with a_repository() as project:
+        write_settings(project, rules=SEALED)
+        (tmp_path / "data").mkdir()
+        edit(tmp_path, "1 2 3\n", "data/val.txt")
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).symlink_to(tmp_path / name)
+        git(project, "add", "--force", name)
+        async with quick_tools(project, InProcessEngine(table())) as call:
+            await to_seed_42(call)
+            (started,) = records(project, "generation_started")
+            assert set(started["code"]["sealed"]) == {"evaluate.py", "data/val.txt"}
+            edit(tmp_path, "1 2 2\n", "data/val.txt")
+            assert (await declare(call, "b")).code == "sealed_changed"
+            assert (await call("run_seed", experiment="a", seed=137)).code == "sealed_changed"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_pattern_that_names_no_file_is_told(project: Path, place: str) -> None:
+    patterns = ["./evaluate.py", "evaluat.py", "data", "data/**", "valdata/*.bin"]
+    space = workspace(project, code=place)
+    assert space.unmatched(space.take(patterns), patterns) == ("evaluat.py", "valdata/*.bin")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_large_sealed_files_are_read_once(project: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = project / "data/val.bin"
+    large.write_bytes(b"x" * (SOURCE_BYTES + 1))
+    # Or whoever edits within the same tick of the clock would not be seen.
+    monkeypatch.setattr(in_place, "_TICK_NS", 0)
+    space = workspace(project, code=place)
+    code = space.take(["data/val*"])
+    space.keep(code)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(in_place, "_CHUNK_BYTES", "not to be read")
+        assert workspace(project, code=place).sealed_now(code, ["data/val*"]) == code.sealed
+    large.write_bytes(b"y" * (SOURCE_BYTES + 1))
+    later = workspace(project, code=place)
+    assert later.sealed_now(code, ["data/val*"]) != code.sealed
+    later.remember()
+    assert ProjectPaths(project).hashes.exists()

@@ -1,6 +1,7 @@
 """Snapshots: what is taken, how it is kept and checked out, and that the user's repository stays as it is."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,10 @@ def test_a_working_tree_that_was_deleted_or_damaged_by_hand_is_made_again(reposi
             lambda: git(repository, "worktree", "lock", str(tree)) and subprocess.run(["rm", "-rf", tree], check=True),
             lambda: subprocess.run(["rm", "-rf", str(tree), str(repository / ".git/worktrees")], check=True),
             lambda: (subprocess.run(["rm", "-rf", str(tree)], check=True), tree.write_text("a file in its place")),
+            lambda: ((tree / "data").unlink(), (tree / "data").symlink_to(repository / "lib")),
+            lambda: ((tree / "data").unlink(), write(tree, {"data/kept.txt": "an easier one"})),
+            lambda: ((tree / "data").unlink(), (tree / "data").mkdir()),
+            lambda: (tree / "sneaky.py").symlink_to(repository / "lib/model.py"),
         ]
 
     for number, harm in enumerate(damage()):
@@ -166,6 +171,60 @@ def test_what_a_run_leaves_in_its_working_tree_stays_for_the_next_seed(repositor
     tree = space.working_directory(code)
     write(tree, {"cache/tokens.npy": "1", "lib/__pycache__/model.pyc": ""})
     assert (space.working_directory(code) / "cache/tokens.npy").exists()
+
+
+def test_a_folder_above_a_link_cannot_be_exchanged_for_a_link(tmp_path: Path) -> None:
+    project = make_repository(tmp_path / "p", {**SCRIPT, ".gitignore": "big/\n"})
+    write(project, {"assets/big/x": "the user's"})
+    write(tmp_path, {"easy/big/x": "easy"})
+    space = workspace(project)
+    code = space.take()
+    tree = space.working_directory(code)
+    assert os.readlink(tree / "assets") == str(project / "assets") or (tree / "assets/big").is_symlink()
+    subprocess.run(["rm", "-rf", str(tree / "assets")], check=True)
+    (tree / "assets").symlink_to(tmp_path / "easy")
+    assert (space.working_directory(code) / "assets/big/x").read_text() == "the user's"
+
+
+def test_what_the_snapshot_holds_in_the_place_of_a_link_is_no_damage(tmp_path: Path) -> None:
+    project = make_repository(tmp_path / "p", {**SCRIPT, "conf/local.yaml": "a: 1\n", ".gitignore": "*.bin\n"})
+    (project / "set").symlink_to("/nowhere")
+    write(project, {"checkpoints/a.bin": "x"})
+    space = workspace(project)
+    code = space.take()
+    tree = space.working_directory(code)
+    write(project, {".gitignore": "*.bin\nconf/\nset\n"})
+    git(project, "rm", "-q", "-r", "--cached", "conf")
+    write(tree, {"left.txt": "by a run"})
+    space.working_directory(code)
+    assert (tree / "conf/local.yaml").read_text() == "a: 1\n" and not (tree / "conf").is_symlink()
+    assert os.readlink(tree / "set") == "/nowhere"
+    assert (tree / "left.txt").exists()
+    assert (tree / "checkpoints/a.bin").exists()
+
+
+def test_a_copied_project_trains_with_its_own_data(repository: Path, tmp_path: Path) -> None:
+    write(repository, {"data/a.txt": "the original's"})
+    space = workspace(repository)
+    code = space.take()
+    space.keep(code)
+    space.working_directory(code)
+    copy = tmp_path / "copy"
+    shutil.copytree(repository, copy, symlinks=True)
+    write(copy, {"data/a.txt": "the copy's"})
+    here = workspace(copy).working_directory(code)
+    assert here.is_relative_to(copy)
+    assert (here / "data/a.txt").read_text() == "the copy's"
+    assert (here / ".git").read_text().startswith(f"gitdir: {copy}/.git/")
+    assert (space.working_directory(code) / "data/a.txt").read_text() == "the original's"
+
+
+def test_a_working_tree_of_the_user_s_has_snapshots_of_its_own(repository: Path, tmp_path: Path) -> None:
+    git(repository, "worktree", "add", "-q", "--detach", str(tmp_path / "other"))
+    space = workspace(tmp_path / "other")
+    tree = space.working_directory(space.take())
+    write(tree, {"left.txt": "by a run"})
+    assert (space.working_directory(space.take()) / "left.txt").exists()
 
 
 def test_no_hook_of_the_user_runs(repository: Path) -> None:

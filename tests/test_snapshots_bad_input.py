@@ -151,6 +151,12 @@ def test_an_untracked_repository_is_refused_by_name_and_an_ignored_one_is_linked
     assert (space.working_directory(space.take()) / "fork/x.py").exists()
 
 
+def test_an_agent_s_own_working_tree_is_passed_over(repository: Path) -> None:
+    before = workspace(repository).take()
+    git(repository, "worktree", "add", "-q", ".claude/worktrees/feature")
+    assert workspace(repository).take() == before
+
+
 ATTRIBUTES = "*.pt filter=lfs diff=lfs merge=lfs -text\n"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-__all__ = ["File", "Selection", "blob_of", "identity_of", "matches", "shown"]
+__all__ = ["LINK", "File", "Selection", "blob_of", "identity_of", "is_of_no_program", "is_result", "matches", "shown"]
 
 # What a person or an agent reads, not a program that trains.
 _NO_CODE_ENDINGS = frozenset(
@@ -16,6 +16,8 @@ _NO_CODE_ENDINGS = frozenset(
 )
 _NO_CODE_NAMES = frozenset({"seedproof.toml", ".mcp.json", ".gitignore", ".gitattributes", "LICENSE", ".DS_Store"})
 _NO_CODE_FOLDERS = frozenset({".seedproof", ".codex", ".claude", ".cursor", ".vscode", ".idea", "__pycache__", ".git"})
+# The mode of a symbolic link.
+LINK = "120000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Selection:
         place = PurePosixPath(path)
         if place.suffix.lower() in _NO_CODE_ENDINGS or place.name in _NO_CODE_NAMES:
             return False
-        if not _NO_CODE_FOLDERS.isdisjoint(place.parts[:-1]) or is_result(path, self.prefix):
+        if is_of_no_program(path) or is_result(path, self.prefix):
             return False
         if path in self.created and place.suffix != ".py":
             return False
@@ -61,6 +63,11 @@ class Selection:
     def of(self, files: Iterable[File]) -> list[File]:
         """The files that count, by path."""
         return sorted((file for file in files if self.can_change_a_run(file.path)), key=lambda file: file.path)
+
+
+def is_of_no_program(path: str) -> bool:
+    """Whether a file lies in a folder of settings and caches of programs that do not train."""
+    return not _NO_CODE_FOLDERS.isdisjoint(PurePosixPath(path).parts[:-1])
 
 
 def is_result(path: str, prefix: str) -> bool:

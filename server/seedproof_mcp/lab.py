@@ -168,6 +168,7 @@ class Lab:
                 seen = self._seen()
                 first = admit(seen, config.rules, request, site.at(seen))
                 self._require_comparable(seen, first, config)
+                site.require_sealed(first)
             self._require_script(config.rules)
             with _writing(), self._ledger.writing() as writer:
                 newest = self._observer.as_seen(writer.state)

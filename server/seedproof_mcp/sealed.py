@@ -3,13 +3,13 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from seedproof_mcp.identity import File, Selection, matches, segment, shown
+from seedproof_mcp.identity import LINK, File, Selection, matches, segment, shown
 from seedproof_mcp.in_place import Hashes
 from seedproof_mcp.snapshot import refuse
 
-__all__ = ["sealed_here", "sealed_in_snapshot"]
+__all__ = ["sealed_here", "sealed_in_snapshot", "sees_live"]
 
 _NOT_SEALED = frozenset({".seedproof", ".git"})
 
@@ -49,6 +49,27 @@ def sealed_in_snapshot(files: Sequence[File], prefix: str, patterns: Sequence[st
         return {}
     inside = ((Selection(prefix).in_project(file.path), file.blob) for file in files if file.path.startswith(prefix))
     return {shown(path): blob for path, blob in inside if any(matches(path, pattern) for pattern in patterns)}
+
+
+def sees_live(files: Sequence[File], prefix: str, linked: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a run with a snapshot sees a file of the project where it lies, and not the snapshot's.
+
+    It does through the links of its working tree, and through those that the snapshot itself holds: git keeps of
+    these no more than where they lead.
+
+    Args:
+        files: Those of the snapshot.
+        prefix: The project's folder in the repository.
+        linked: What the working tree reaches through links.
+    """
+    held = {file.path for file in files if file.mode != LINK}
+    links = {*linked, *(file.path for file in files if file.mode == LINK)}
+
+    def sees(path: str) -> bool:
+        whole = f"{prefix}{path}"
+        return whole not in held and not links.isdisjoint((whole, *map(str, PurePosixPath(whole).parents)))
+
+    return sees
 
 
 def _expand(root: Path, below: str, parts: Sequence[str]) -> Iterator[str]:

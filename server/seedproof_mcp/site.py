@@ -4,6 +4,8 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 from seedproof.code import Change, Code
+from seedproof.declaration import Admission
+from seedproof.errors import BadSettings
 from seedproof.events import State
 from seedproof.limits import Limits
 from seedproof.values import RunState
@@ -86,6 +88,16 @@ class ProjectSite:
             self._seen[what] = look()
         found: T = self._seen[what]
         return found
+
+    def require_sealed(self, admission: Admission) -> None:
+        """Refuse to begin a baseline under a rule that seals nothing.
+
+        Raises:
+            BadSettings: A pattern of `rules.sealed` names no file.
+        """
+        if any(kind == "generation_started" for kind, _ in admission.records):
+            for pattern in self.workspace.unmatched(self.code(), self._config.rules.sealed):
+                raise BadSettings(f"rules.sealed names {pattern!r}, and there is no such file in the project.")
 
     def keep(self, fields: Mapping[str, Any]) -> None:
         """Make sure that the code and the change which a record names outlive this call.

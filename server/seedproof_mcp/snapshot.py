@@ -12,11 +12,11 @@ from seedproof.errors import BadSettings, NextCall
 
 from seedproof_mcp import disk
 from seedproof_mcp.git import Git, GitFailed, GitSaid, Repository
-from seedproof_mcp.identity import File, is_result, shown
+from seedproof_mcp.identity import LINK, File, is_of_no_program, is_result, shown
 
-__all__ = ["ignored", "list_files", "refuse", "refuse_closed_folders", "take_snapshot"]
+__all__ = ["IN_PLACE", "ignored", "in_git_s_words", "list_files", "refuse", "refuse_closed_folders", "take_snapshot"]
 
-_LINK, _SUBMODULE = "120000", "160000"
+_SUBMODULE = "160000"
 # GitHub takes no larger file: what is larger is data, and would stay in the repository's folder.
 _MAX_UNTRACKED_BYTES = 100 * 2**20
 _MAX_ALL_UNTRACKED_BYTES = 2**30
@@ -52,7 +52,7 @@ def take_snapshot(repository: Repository, created: Collection[str]) -> tuple[str
     Raises:
         BadSettings: A file, by name, that a snapshot cannot hold, and what to do.
     """
-    with _temporary_index(repository) as index, _in_git_s_words():
+    with _temporary_index(repository) as index, in_git_s_words():
         git = repository.git(index)
         seen = _look(git, repository)
         if seen.conflicts:
@@ -104,7 +104,12 @@ def _temporary_index(repository: Repository) -> Iterator[Path]:
 
 
 @contextmanager
-def _in_git_s_words() -> Iterator[None]:
+def in_git_s_words() -> Iterator[None]:
+    """Tell what git refuses, while a snapshot is taken, with the way out.
+
+    Raises:
+        BadSettings: git has failed.
+    """
     try:
         yield
     except GitFailed as failure:
@@ -154,6 +159,8 @@ def _wanted(untracked: list[str], repository: Repository, created: Collection[st
     wanted, total = [], 0
     for name in untracked:
         if name.endswith("/"):
+            if is_of_no_program(name):
+                continue  # working trees that an agent's tools make, such as .claude/worktrees/feature
             raise refuse(_is_a_repository(name.rstrip("/")))
         if is_result(name, "") and not name.endswith(".py") and "checkpoints/" in name:
             continue  # the outputs of another project in the same repository
@@ -226,7 +233,7 @@ def _refuse_what_is_not_held(git: Git, repository: Repository, files: Sequence[F
                 f"{shown(file.path)} is a submodule, whose files a snapshot cannot hold: {IN_PLACE}, "
                 "or take its files into this repository."
             )
-    links = [file.path for file in files if file.mode == _LINK]
+    links = [file.path for file in files if file.mode == LINK]
     if links:
         _refuse_links_that_would_lead_elsewhere(repository, links, {file.path for file in files})
     attributes = repository.folder / "info" / "attributes"

@@ -11,12 +11,12 @@ from seedproof.errors import NextCall, SnapshotMissing
 from seedproof_mcp import diffs, import_roots, leftovers, worktree
 from seedproof_mcp.config import Settings
 from seedproof_mcp.git import GitFailed, Repository, find_repository
-from seedproof_mcp.identity import File, Selection, identity_of, shown
+from seedproof_mcp.identity import File, Selection, identity_of, matches, shown
 from seedproof_mcp.in_place import Hashes, list_in_place, names_in_place, read_manifest
 from seedproof_mcp.leftovers import Leftover
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.sealed import sealed_here, sealed_in_snapshot
-from seedproof_mcp.snapshot import IN_PLACE, list_files, refuse, take_snapshot
+from seedproof_mcp.sealed import sealed_here, sealed_in_snapshot, sees_live
+from seedproof_mcp.snapshot import IN_PLACE, in_git_s_words, list_files, refuse, take_snapshot
 from seedproof_mcp.sources import Sources, texts_between
 
 __all__ = ["Leftover", "Workspace"]
@@ -57,7 +57,8 @@ class Workspace:
             return self._remember(files, Code(identity_of(files), "in-place", None, noted))
         commit, everything = take_snapshot(repository, created)
         files = self._selection(repository, created).of(everything)
-        noted = self._sealed_in(repository, everything, sealed)
+        with in_git_s_words():
+            noted = self._sealed_in(repository, everything, sealed)
         return self._remember(files, Code(identity_of(files), "snapshot", commit, noted))
 
     def keep(self, code: Code) -> None:
@@ -68,8 +69,8 @@ class Workspace:
             BadSettings: git refuses.
             OSError: It cannot be written.
         """
+        self.remember()
         if code.snapshot is None:
-            self._hashes.save()
             self._sources().keep(code.sha256, self._files(code))
             return
         repository = self._needed_repository(code)
@@ -77,6 +78,14 @@ class Workspace:
             repository.git()("update-ref", f"{self._refs}/{code.snapshot}", code.snapshot)
         except GitFailed as failure:
             raise self._missing_or(code, failure) from failure
+
+    def remember(self) -> None:
+        """Keep the hashes of large files for the next process, which reads only those that have changed.
+
+        Raises:
+            OSError: They cannot be written.
+        """
+        self._hashes.save()
 
     def is_kept(self, code: Code) -> bool:
         """Whether the code is there; a fresh clone has no snapshots."""
@@ -133,10 +142,12 @@ class Workspace:
         if code.held == "snapshot":
             return ()
         repository = self._repository()
-        now = list_in_place(self._paths.root, repository, self._selection(repository, created), self._hashes)
+        selection = self._selection(repository, created)
+        now = list_in_place(self._paths.root, repository, selection, self._hashes)
         if identity_of(now) == code.sha256:
             return ()
-        then = {file.path: file for file in self._files(code) if file.path not in created or file.path.endswith(".py")}
+        # By today's settings: a file that went into `not_code` since then is no difference.
+        then = {file.path: file for file in selection.of(self._files(code))}
         present = {file.path: file for file in now}
         return tuple(shown(path) for path in sorted({*then, *present}) if then.get(path) != present.get(path))
 
@@ -156,6 +167,10 @@ class Workspace:
             return self._sealed_in(repository, list_files(repository.git(), code.snapshot), patterns)
         except GitFailed as failure:
             raise self._missing_or(code, failure) from failure
+
+    def unmatched(self, code: Code, patterns: Sequence[str]) -> tuple[str, ...]:
+        """Those of the patterns of sealed files that named none when a code was taken."""
+        return tuple(one for one in patterns if not any(matches(path, one) for path in code.sealed))
 
     def created_since(self, code: Code, known: Collection[str] = ()) -> list[str]:
         """Files that are there now and were not when a code that is trained in place was taken; none for a snapshot.
@@ -300,15 +315,12 @@ class Workspace:
     def _sealed_in(self, repository: Repository, files: Sequence[File], patterns: Sequence[str]) -> dict[str, str]:
         if not patterns:
             return {}
-        held = {file.path for file in files}
         linked = worktree.linked_names(self._paths, repository, self._settings.not_linked)
-
-        def sees(path: str) -> bool:
-            whole = f"{repository.prefix}{path}"
-            return whole not in held and worktree.is_linked(whole, linked)
-
-        live = sealed_here(self._paths.root, patterns, self._hashes, sees)
-        return {**live, **sealed_in_snapshot(files, repository.prefix, patterns)}
+        sees = sees_live(files, repository.prefix, linked)
+        return {
+            **sealed_in_snapshot(files, repository.prefix, patterns),
+            **sealed_here(self._paths.root, patterns, self._hashes, sees),
+        }
 
     def _sources(self) -> Sources:
         repository = self._repository()

@@ -1,17 +1,16 @@
 """Checks snapshots out: one working tree each, with links to what the project has and git ignores."""
 
 import os
-import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from seedproof_mcp import disk, state_folder
 from seedproof_mcp.git import Git, GitFailed, Repository
 from seedproof_mcp.identity import Selection, matches
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.snapshot import ignored
+from seedproof_mcp.snapshot import ignored, list_files
 
-__all__ = ["check_out", "is_linked", "linked_names", "remove"]
+__all__ = ["check_out", "linked_names", "remove"]
 
 # Caches of another folder's sources, and what is Seedproof's own.
 _NEVER_LINKED = frozenset({".seedproof", "__pycache__"})
@@ -25,7 +24,11 @@ def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_link
         OSError: The folder cannot be written.
     """
     tree = paths.worktree(commit)
-    added = _added(tree, commit)
+    # Made now, or the first run would make its own, which no other run sees.
+    if not os.path.lexists(paths.checkpoints):
+        disk.make_folder(paths.checkpoints)
+    links = {name: str(repository.top / name) for name in linked_names(paths, repository, not_linked)}
+    added = _added(repository, tree, commit, links)
     if added is None:
         remove(repository, tree)
         state_folder.prepare(paths)
@@ -33,12 +36,8 @@ def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_link
         # Twice: the place may be registered already, and even locked, for a folder that is gone.
         repository.git()("worktree", "add", "--force", "--force", "--detach", str(tree), commit)
     disk.make_folder(tree / repository.prefix)
-    # Made now, or the first run would make its own, which no other run sees.
-    if not os.path.lexists(paths.checkpoints):
-        disk.make_folder(paths.checkpoints)
-    names = linked_names(paths, repository, not_linked)
-    _unlink(repository, tree, set(added or ()) - set(names))
-    _link(repository, tree, names)
+    _unlink(repository, tree, set(added or ()) - set(links))
+    _link(tree, links)
     return tree
 
 
@@ -72,64 +71,100 @@ def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequen
     return found
 
 
-def is_linked(path: str, linked: Sequence[str]) -> bool:
-    """Whether a path of the repository is reached through one of the links."""
-    return any(path == name or path.startswith(f"{name}/") for name in linked)
-
-
 def _registered(repository: Repository) -> set[str]:
     said = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
     return {line.removeprefix("worktree ") for line in os.fsdecode(said.out).splitlines()}
 
 
-def _added(tree: Path, commit: str) -> list[str] | None:
+def _added(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> list[str] | None:
     """What lies in a snapshot's working tree besides the snapshot: links, and what runs left.
 
-    None unless the folder is that snapshot's working tree, unchanged, and nobody has put a source beside it.
+    None unless the folder is that snapshot's working tree, unchanged, of this repository, and nobody has put a source
+    beside it or something else in the place of a link.
     """
     if not tree.is_dir():
         return None
     git = Git(tree)
     try:
-        where = git("rev-parse", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD").text()
+        where = git("rev-parse", "--absolute-git-dir", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD").text()
         # A folder whose link to git was deleted is a part of the user's own working tree.
-        if where != f"{tree.resolve()}\n{commit}\nHEAD":
+        folder = where.removesuffix(f"\n{tree.resolve()}\n{commit}\nHEAD")
+        # And one that was copied with its project is a working tree of the original, with links into it.
+        if folder == where or Path(folder).parent.parent != _common_folder(repository):
             return None
         seen = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching").names()
     except GitFailed:
         return None
-    return None if any(_is_damage(tree, line) for line in seen) else [line[3:] for line in seen]
+    if any(_is_damage(repository, tree, line) for line in seen) or _is_displaced(repository, tree, commit, links):
+        return None
+    return [line[3:] for line in seen]
 
 
-def _is_damage(tree: Path, line: str) -> bool:
+def _common_folder(repository: Repository) -> Path:
+    """Git's own folder of all working trees of a repository."""
+    try:
+        return (repository.folder / (repository.folder / "commondir").read_text().rstrip("\n")).resolve()
+    except FileNotFoundError:
+        return repository.folder.resolve()
+
+
+def _is_damage(repository: Repository, tree: Path, line: str) -> bool:
     kind, path = line[:2], line[3:]
-    return kind not in ("??", "!!") or (path.endswith(".py") and not (tree / path).is_symlink())
+    if kind not in ("??", "!!"):
+        return True
+    return path.endswith(".py") and not _leads_to(tree / path, str(repository.top / path))
+
+
+def _is_displaced(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> bool:
+    """Whether something is in the place of a link that neither the snapshot nor Seedproof put there."""
+    places = {place for name in links if (place := _in_the_way(tree, name, links)) is not None}
+    if not places:
+        return False
+    held = [file.path for file in list_files(repository.git(), commit)]
+    return any(not any(one == place or one.startswith(f"{place}/") for one in held) for place in places)
+
+
+def _in_the_way(tree: Path, name: str, links: Mapping[str, str]) -> str | None:
+    """What keeps a link from its place, or a run from what it leads to; None if there is nothing."""
+    for above in reversed(PurePosixPath(name).parents[:-1]):
+        folder = str(above)
+        if folder in links:
+            return None  # reached through that one
+        if os.path.lexists(tree / folder) and not _is_folder(tree / folder):
+            return folder
+    return name if os.path.lexists(tree / name) and not _leads_to(tree / name, links[name]) else None
+
+
+def _leads_to(place: Path, target: str) -> bool:
+    return place.is_symlink() and os.readlink(place) == target
 
 
 def _unlink(repository: Repository, tree: Path, names: Collection[str]) -> None:
     """Remove links to what is gone, or no longer ignored, or no longer to be reached."""
     for name in names:
         place = tree / name
-        if place.is_symlink() and os.readlink(place) == str(repository.top / name):
+        if _leads_to(place, str(repository.top / name)):
             disk.remove_file(place)
 
 
-def _link(repository: Repository, tree: Path, names: Sequence[str]) -> None:
-    for name in names:
-        place, target = tree / name, repository.top / name
+def _link(tree: Path, links: Mapping[str, str]) -> None:
+    # By name: what lies below a link is reached through it.
+    for name, target in sorted(links.items()):
+        place = tree / name
         if os.path.lexists(place) or not _is_real_below(tree, place.parent):
             continue
         disk.make_folder(place.parent)
-        disk.make_link(place, str(target))
+        disk.make_link(place, target)
 
 
 def _is_real_below(tree: Path, folder: Path) -> bool:
     """Whether a folder of the working tree is, or can become, one of its own: no link leads out of it."""
     while folder != tree:
-        try:
-            if not stat.S_ISDIR(folder.lstat().st_mode):
-                return False
-        except FileNotFoundError:
-            pass
+        if os.path.lexists(folder) and not _is_folder(folder):
+            return False
         folder = folder.parent
     return True
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

@@ -85,6 +85,25 @@ async def edits_the_worktree(bench: Bench) -> None:
 
 
 @GROUP.row(
+    "Puts easier data in the place of a link from the snapshot's working tree to sealed data.",
+    InVain("a link that leads elsewhere, and what lies in its place, makes the working tree be checked out anew"),
+)
+async def easier_data_in_the_worktree(bench: Bench) -> None:
+    await a_repository(bench, "data/val*")
+    easy = bench.write("../easy/val.bin", "easy\n").parent
+    for link in list(bench.paths.worktrees.glob("*/data")):
+        link.unlink()
+        link.symlink_to(easy)
+    await bench.declare("bad", queue_all=False)
+    assert (Path(bench.engine.cwd) / "data/val.bin").read_text() == "held out\n"
+    link = Path(bench.engine.cwd) / "data"
+    link.unlink()
+    shutil.copytree(easy, link)
+    await bench.judge("bad")
+    assert (Path(bench.engine.cwd) / "data/val.bin").read_text() == "held out\n"
+
+
+@GROUP.row(
     "Deletes the snapshot's working tree, so that the next seed runs on other code.",
     InVain("it is checked out again from the snapshot"),
 )
