@@ -49,7 +49,7 @@ def remove(repository: Repository, tree: Path) -> int:
     """
     freed = disk.remove_tree(tree) if os.path.lexists(tree) else 0
     # By name: `git worktree prune` would also forget the user's own ones on a disk that is not mounted now.
-    if str(tree) in _registered(repository):
+    if _is_registered(repository, tree):
         repository.git()("worktree", "remove", "--force", "--force", str(tree), allowed=(0, 128))
     return freed
 
@@ -71,9 +71,10 @@ def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequen
     return found
 
 
-def _registered(repository: Repository) -> set[str]:
+def _is_registered(repository: Repository, tree: Path) -> bool:
     said = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
-    return {line.removeprefix("worktree ") for line in os.fsdecode(said.out).splitlines()}
+    # Not line by line: a folder may have a line break in its name.
+    return f"\nworktree {tree}\n" in f"\n{os.fsdecode(said.out)}"
 
 
 def _added(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> list[str] | None:
