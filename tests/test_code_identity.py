@@ -1,5 +1,6 @@
 """Code identity, and how two codes differ: what counts, what is listed, what is sealed, what is needed."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,32 @@ def test_every_other_file_is_a_part_of_code_identity(repository: Path, name: str
     (repository / name).chmod(0o755)
     executable = space.take(created=["created.py"]).sha256
     assert len({before, between, after, executable}) == 4
+
+
+@pytest.mark.parametrize("name", ["checkpoints/helper.py", "checkpoints/a/model.py", "docs/research/plan.py"])
+@pytest.mark.parametrize("code", ["snapshot", "in-place"])
+def test_a_tracked_program_among_the_results_is_a_part_of_code_identity(repository: Path, name: str, code: str) -> None:
+    write(repository, {name: "1"})
+    git(repository, "add", "-f", name)
+    space = workspace(repository, code=code)
+    before = space.take()
+    write(repository, {name: "2"})
+    change = space.change(before, space.take())
+    assert change is not None and [file.path for file in change.files] == [name]
+
+
+@pytest.mark.parametrize("has_git", [True, False])
+def test_in_place_a_program_beside_the_outputs_counts_and_one_that_a_run_saved_does_not(
+    repository: Path, has_git: bool
+) -> None:
+    if not has_git:
+        shutil.rmtree(repository / ".git")
+    space = workspace(repository, code="in-place")
+    before = space.take()
+    write(repository, {"checkpoints/exp_a/code/train_llm.py": "saved by a run", "checkpoints/exp_a/model.json": "{}"})
+    assert space.take() == before
+    write(repository, {"checkpoints/helper.py": "1"})
+    assert space.differing(before) == ("checkpoints/helper.py",)
 
 
 def test_both_ways_of_taking_code_agree_on_its_identity(repository: Path) -> None:

@@ -173,6 +173,34 @@ def test_what_a_run_leaves_in_its_working_tree_stays_for_the_next_seed(repositor
     assert (space.working_directory(code) / "cache/tokens.npy").exists()
 
 
+def test_what_runs_left_in_a_damaged_working_tree_is_set_aside_until_somebody_frees_it(repository: Path) -> None:
+    write(repository, {"data/kept.txt": "the user's"})
+    space = workspace(repository)
+    code = space.take()
+    space.keep(code)
+    tree = space.working_directory(code)
+    write(tree, {"lib/__pycache__/model.pyc": ""})
+    (tree / "lib/model.py").unlink()
+    space.working_directory(code)
+    assert space.unneeded([code]) == []  # nothing was lost
+    for number in (1, 2):
+        write(tree, {"runs/best.pt": f"weights {number}", "runs/train_llm.py": "saved by a run"})
+        assert not (space.working_directory(code) / "runs").exists()
+        found = tree.with_name(f"{tree.name}.found-{number}")
+        assert (found / "runs/best.pt").read_text() == f"weights {number}"
+        assert not (found / ".git").exists()
+    assert git(repository, "worktree", "list").count(tree.name) == 1
+    left = space.unneeded([code])
+    assert [(one.kind, one.name, one.is_found) for one in left] == [
+        ("worktree", f"{tree.name}.found-1", True),
+        ("worktree", f"{tree.name}.found-2", True),
+    ]
+    assert space.release(left) > 0
+    assert space.unneeded([code]) == []
+    assert (repository / "data/kept.txt").exists()
+    assert space.working_directory(code) == tree
+
+
 def test_a_folder_above_a_link_cannot_be_exchanged_for_a_link(tmp_path: Path) -> None:
     project = make_repository(tmp_path / "p", {**SCRIPT, ".gitignore": "big/\n"})
     write(project, {"assets/big/x": "the user's"})

@@ -151,6 +151,24 @@ def test_an_untracked_repository_is_refused_by_name_and_an_ignored_one_is_linked
     assert (space.working_directory(space.take()) / "fork/x.py").exists()
 
 
+@pytest.mark.parametrize("name", ["mono/a\nb", "mo\nno/ab", "mo\nno/a\nb", "mo\nno"])
+def test_a_folder_with_a_line_break_in_its_name_trains_in_its_own_folder(tmp_path: Path, name: str) -> None:
+    project = tmp_path / name
+    top = tmp_path / name.split("/")[0]
+    make_repository(top, {"train_llm.py": "another\n"}, commit=False)
+    write(project, SCRIPT)
+    git(top, "add", "-A")
+    space = workspace(project)
+    code = space.take()
+    space.keep(code)
+    here = space.working_directory(code)
+    assert (here / "train_llm.py").read_text() == SCRIPT["train_llm.py"]
+    write(here, {"left.txt": "by a run"})
+    assert (space.working_directory(code) / "left.txt").exists()
+    space.release(space.unneeded([]))
+    assert git(top, "worktree", "list").count(".seedproof") == 0
+
+
 def test_an_agent_s_own_working_tree_is_passed_over(repository: Path) -> None:
     before = workspace(repository).take()
     git(repository, "worktree", "add", "-q", ".claude/worktrees/feature")

@@ -69,6 +69,10 @@ class GitSaid:
         """The output as names that end in NUL each."""
         return [os.fsdecode(name) for name in self.out.split(b"\0")[:-1]]
 
+    def lines(self) -> list[str]:
+        """The output as lines."""
+        return os.fsdecode(self.out).split("\n")[:-1]
+
     def text(self) -> str:
         """The output as one word or line."""
         return os.fsdecode(self.out).rstrip("\n")
@@ -158,12 +162,15 @@ def find_repository(root: Path) -> Repository | None:
         return None  # git would say so too, in the time that a whole call may take
     git = Git(root)
     try:
-        said = git("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix")
+        words = git("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix").lines()
+        if len(words) > 3:  # a folder has a line break in its name
+            asked = ("--is-inside-work-tree", "--absolute-git-dir", "--show-prefix")
+            words = [git("rev-parse", one).text() for one in asked]
     except GitFailed as failure:
         if _is_absence(failure):
             return None
         raise
-    inside, folder, prefix = [*said.text().split("\n"), "", ""][:3]
+    inside, folder, prefix = [*words, "", ""][:3]
     if inside != "true":
         return None
     if prefix and not git("ls-files", "-z", "--", ".").out:

@@ -71,10 +71,10 @@ def is_of_no_program(path: str) -> bool:
 
 
 def is_result(path: str, prefix: str) -> bool:
-    """Whether a file is an output: of this project, or, sources aside, of another one in the repository."""
-    if path == f"{prefix}checkpoints" or path.startswith((f"{prefix}checkpoints/", f"{prefix}docs/research/")):
-        return True
-    return not path.endswith(".py") and re.search(r"(^|/)(checkpoints|docs/research)/", path) is not None
+    """Whether a file is an output, of this project or of another one in the repository; a program never is."""
+    if path.endswith(".py"):
+        return False
+    return path == f"{prefix}checkpoints" or re.search(r"(^|/)(checkpoints|docs/research)/", path) is not None
 
 
 def identity_of(files: Iterable[File]) -> str:

@@ -144,21 +144,35 @@ def _names(root: Path, repository: Repository | None) -> Iterator[str]:
         # Nobody says here what is ignored: a file that steers, logs or feeds a training is not told from one that is
         # its code but by its name. Data is what `rules.sealed` is for.
         yield from (name for name in _walk(root, "") if _is_source(root, name))
+        yield from _beside_outputs(root)
         return
     own = f"{repository.prefix}checkpoints"
-    arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "-x", ".seedproof/")
+    arguments = ("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "-x", ".seedproof/")
     try:
         said = repository.git()(*arguments)
     except GitFailed as failure:
         raise refuse(f"git cannot list the project's files: {failure.words}.") from failure
     refuse_closed_folders(said)
-    for name in dict.fromkeys(said.names()):  # a file with conflicts is there three times
-        if name == own or name.startswith(f"{own}/"):
+    for tag, name in dict.fromkeys((line[0], line[2:]) for line in said.names()):  # one with conflicts is there thrice
+        if name == own or (name.startswith(f"{own}/") and not _is_program(name.removeprefix(f"{own}/"), tag != "?")):
             continue
         if (repository.top / name).is_dir() and not (repository.top / name).is_symlink():
             yield from _walk(repository.top, name.rstrip("/"))  # a submodule, or another repository
         else:
             yield name
+
+
+def _is_program(name: str, is_tracked: bool) -> bool:
+    """Whether a file below the checkpoints is somebody's program: in a folder there, a run may have saved its own."""
+    return name.endswith(".py") and (is_tracked or "/" not in name)
+
+
+def _beside_outputs(root: Path) -> Iterator[str]:
+    try:
+        names = sorted(os.listdir(root / "checkpoints"))
+    except OSError:
+        return
+    yield from (f"checkpoints/{name}" for name in names if _is_program(name, is_tracked=False))
 
 
 def _is_source(root: Path, name: str) -> bool:

@@ -33,6 +33,8 @@ class Leftover:
     """What its removal frees; of a snapshot, what git frees when it collects garbage the next time."""
     path: Path | None = None
     """Where it lies; None for a ref."""
+    is_found: bool = False
+    """Whether runs, or somebody, left files in it that are nowhere else: for a person to remove."""
 
 
 def find(paths: ProjectPaths, repository: Repository | None, refs: str, needed: Collection[Code]) -> list[Leftover]:
@@ -96,7 +98,8 @@ def _entries(folder: Path) -> list[Path]:
 
 def _on_disk(kind: Literal["worktree", "diff", "code"], place: Path) -> Leftover:
     seen = place.lstat()
-    return Leftover(kind, place.name, size(place) if place.is_dir() else seen.st_size, place)
+    is_found = kind == "worktree" and worktree.FOUND in place.name
+    return Leftover(kind, place.name, size(place) if place.is_dir() else seen.st_size, place, is_found)
 
 
 def _leads_to(diff: Path) -> str | None:

@@ -162,7 +162,7 @@ def _wanted(untracked: list[str], repository: Repository, created: Collection[st
             if is_of_no_program(name):
                 continue  # working trees that an agent's tools make, such as .claude/worktrees/feature
             raise refuse(_is_a_repository(name.rstrip("/")))
-        if is_result(name, "") and not name.endswith(".py") and "checkpoints/" in name:
+        if is_result(name, "") and "checkpoints/" in name:
             continue  # the outputs of another project in the same repository
         if name in created and not name.endswith(".py"):
             continue

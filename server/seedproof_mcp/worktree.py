@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from seedproof_mcp import disk, state_folder
@@ -10,10 +11,13 @@ from seedproof_mcp.identity import Selection, matches
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.snapshot import ignored, list_files
 
-__all__ = ["check_out", "linked_names", "remove"]
+__all__ = ["FOUND", "check_out", "linked_names", "remove"]
 
 # Caches of another folder's sources, and what is Seedproof's own.
 _NEVER_LINKED = frozenset({".seedproof", "__pycache__"})
+
+# What the names of damaged working trees end in that were set aside, before a number.
+FOUND = ".found-"
 
 
 def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_linked: Sequence[str]) -> Path:
@@ -30,6 +34,7 @@ def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_link
     links = {name: str(repository.top / name) for name in linked_names(paths, repository, not_linked)}
     added = _added(repository, tree, commit, links)
     if added is None:
+        _set_aside(repository, tree, commit)
         remove(repository, tree)
         state_folder.prepare(paths)
         disk.make_folder(paths.worktrees)
@@ -49,7 +54,7 @@ def remove(repository: Repository, tree: Path) -> int:
     """
     freed = disk.remove_tree(tree) if os.path.lexists(tree) else 0
     # By name: `git worktree prune` would also forget the user's own ones on a disk that is not mounted now.
-    if str(tree) in _registered(repository):
+    if _is_registered(repository, tree):
         repository.git()("worktree", "remove", "--force", "--force", str(tree), allowed=(0, 128))
     return freed
 
@@ -71,9 +76,10 @@ def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequen
     return found
 
 
-def _registered(repository: Repository) -> set[str]:
+def _is_registered(repository: Repository, tree: Path) -> bool:
     said = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
-    return {line.removeprefix("worktree ") for line in os.fsdecode(said.out).splitlines()}
+    # Not line by line: a folder may have a line break in its name.
+    return f"\nworktree {tree}\n" in f"\n{os.fsdecode(said.out)}"
 
 
 def _added(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> list[str] | None:
@@ -98,6 +104,33 @@ def _added(repository: Repository, tree: Path, commit: str, links: Mapping[str, 
     if any(_is_damage(repository, tree, line) for line in seen) or _is_displaced(repository, tree, commit, links):
         return None
     return [line[3:] for line in seen]
+
+
+def _set_aside(repository: Repository, tree: Path, commit: str) -> None:
+    """Move a damaged working tree away where runs, or somebody, left files in it."""
+    if not _is_folder(tree) or not _has_leftovers(tree, {file.path for file in list_files(repository.git(), commit)}):
+        return
+    number = next(n for n in count(1) if not os.path.lexists(_found(tree, n)))
+    disk.rename(tree, _found(tree, number))
+    # Or it would pass for the new working tree, whose name in git is the same.
+    link = _found(tree, number) / ".git"
+    if link.is_file() or link.is_symlink():
+        disk.remove_file(link)
+
+
+def _found(tree: Path, number: int) -> Path:
+    return tree.with_name(f"{tree.name}{FOUND}{number}")
+
+
+def _has_leftovers(tree: Path, held: Collection[str]) -> bool:
+    for parent, folders, names in os.walk(tree):
+        folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
+        for name in names:
+            place = os.path.join(parent, name)
+            is_left = name != ".git" and os.path.relpath(place, tree) not in held and not os.path.islink(place)
+            if is_left and not name.endswith((".pyc", ".pyo")):
+                return True
+    return False
 
 
 def _common_folder(repository: Repository) -> Path:
