@@ -28,6 +28,7 @@ from seedproof_mcp.archive import judge_experiment
 from seedproof_mcp.config import load_config
 from seedproof_mcp.ledger import _NOT_HERE
 from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.site import ProjectSite
 
 from tests.conftest import SEEDS, Answer, Caller, tools
 from tests.in_process import InProcessEngine, Training, in_process_lab, option, train
@@ -241,7 +242,9 @@ class AnyOrder(RuleBasedStateMachine):
                 flags = arguments.pop("flags", None)
                 role = Role(arguments.pop("role", "measure"))
                 request = RunRequest(**arguments, flags=None if flags is None else tuple(flags), role=role)
-                admit(state, rules, request, PlainSite())
+                # The code counts as it lies there now: what is offered after an edit was taken back needs no control.
+                code = ProjectSite(self.paths, load_config(self.paths.settings)).at(state).code()
+                admit(state, rules, request, PlainSite(code))
             elif following["tool"] == "compare":
                 judge_experiment(state, rules, arguments["experiment"])
         except Refusal as refusal:
