@@ -1,6 +1,7 @@
 """Where a run is carried out: its working directory with the code of its arm, and what it is started with."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +94,8 @@ class Bench:
     def _require_seals(self, rules: Rules, reference: Code | None, code: Code) -> None:
         if rules.sealed and reference is not None:
             changed = changed_seals(reference, self._workspace.sealed_now(code, rules.sealed))
+            with suppress(OSError):  # then the large ones are read again
+                self._workspace.remember()
             if changed:
                 raise SealedChanged(f"{named(changed)} is sealed and not as it was when the baseline began")
 

@@ -89,7 +89,8 @@ def release(paths: ProjectPaths, state: State) -> None:
     """
     with suppress(Refusal, OSError):
         space, found = _found(paths, state)
-        space.release([one for one in found.leftovers if one.kind != "diff"])
+        # A working tree that was set aside holds what runs had left there: a person decides.
+        space.release([one for one in found.leftovers if one.kind != "diff" and not one.is_found])
 
 
 def _found(paths: ProjectPaths, state: State) -> tuple[Workspace, Garbage]:
