@@ -47,8 +47,11 @@ def admit_control(state: State, rules: Rules, request: RunRequest, site: Site) -
     if control.state == "open" and control.run is not None:  # of another experiment, on the code that this one has now
         return Admission((), control.run.run_id)
     if control.state == "none":
-        go_on = NextCall("run_seed", "Goes on with the experiment.", {"experiment": known.name})
-        raise ControlNotDue(_why_none(arm), go_on)
+        if (
+            following.arguments.get("role") == Role.CONTROL.value
+        ):  # an edit was taken back, which the ledger cannot know
+            following = NextCall("run_seed", "Goes on with the experiment.", {"experiment": known.name})
+        raise ControlNotDue(_why_none(arm), following)
     if control.state != "due":
         raise ControlNotDue(_why_not_due(known.name, control, baseline), following)
     again = control_call(known.name, replace(control, run=own[-1] if own else None))
