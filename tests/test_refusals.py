@@ -1188,7 +1188,10 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
         },
     ),
     (
-        ('control_not_due: near needs no control: its code is the baseline\'s. Next: run_seed(experiment="near")'),
+        (
+            "control_not_due: near needs no control: its code is the baseline's. Next: "
+            'run_seed(experiment="near", seed=512)'
+        ),
         {
             "a control of unchanged code": Manoeuvre(run(role="control", experiment="near"), before=(BASELINE, NEAR)),
         },
