@@ -47,6 +47,13 @@ def after(*states: str) -> Story:
     return story
 
 
+def test_runs_that_were_never_started_are_no_failures_that_call_for_a_person() -> None:
+    story = after(*["failed"] * 9)
+    story.tell("run_requested", run_id="x", experiment=None, generation=1, role="measure", seed=42, attempt=10)
+    story.tell("run_finished", run_id="x", metrics={}, reason="not_comparable: so", state="failed", never_started=True)
+    assert story.state.failures_in_row == 9
+
+
 @pytest.mark.parametrize("failure", ["failed", "diverged", "timed_out"])
 def test_ten_runs_in_a_row_that_failed_diverged_or_timed_out_are_a_runaway(failure: str) -> None:
     check_runaway(after(*[failure] * 9).state, Limits())

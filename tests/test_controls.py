@@ -125,6 +125,27 @@ async def test_files_that_cannot_change_a_run_ask_for_nothing_and_one_snapshot_i
 # --- attempts at a control ------------------------------------------------------------------------
 
 
+async def test_a_control_that_another_experiment_has_tried_since_can_be_asked_for_again(project: Path) -> None:
+    lives = table().arm("control_a", ["crash"]).arm("control_b", ["crash"])
+    async with quick_tools(project, InProcessEngine(lives)) as call:
+        await moved(call, project)
+        await declare(call, "b")
+        await call("run_seed", **CONTROL)
+        assert (await call("run_seed", experiment="b", role="control")).data["state"] == "failed"
+        again = await call("run_seed", **CONTROL)
+        assert (again.data["run_id"], again.data["state"]) == ("g1-control-a-s42-a2", "failed")
+
+
+async def test_an_edit_that_was_taken_back_needs_no_control_and_the_refusal_names_the_way_on(project: Path) -> None:
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        before = (project / SCRIPT).read_text()
+        await moved(call, project)
+        edit(project, before)
+        answer = await call("run_seed", **CONTROL)
+        assert (answer.code, answer.next) == ("control_not_due", "run_seed(experiment='a')")
+        assert (await call("run_seed", experiment="a")).data["state"] == "succeeded"
+
+
 async def test_asking_again_joins_the_control_that_is_running(project: Path) -> None:
     engine = InProcessEngine(table())
     async with quick_tools(project, engine) as call:

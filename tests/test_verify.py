@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from seedproof.errors import LedgerNewer
 from seedproof.events import EMPTY_HASH, FORMAT, canonical
 from seedproof.rules import Rules
 from seedproof_mcp import cli, disk
+from seedproof_mcp import verify as verification
 from seedproof_mcp.chain import read_chain
+from seedproof_mcp.checks import Check, failed
 from seedproof_mcp.conductor import read_log
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
@@ -713,3 +715,23 @@ def test_a_machine_without_git_is_told(here: Path, verify: Verify, monkeypatch: 
     said = verify(here, "--against", "HEAD")
     (fault,) = said.of("FAIL")
     assert (said.code, fault.partition(" (")[0]) == (1, "against: git is not installed or cannot be started")
+
+
+def test_a_ledger_that_grows_while_it_is_verified_is_verified_again(
+    here: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, grown = verification.check_logs, []
+
+    def meanwhile(*arguments: Any) -> Iterator[Check]:
+        if grown:
+            yield from real(*arguments)
+            return
+        with Ledger(ProjectPaths(here)).writing() as writer:
+            grown.append(writer.append("resumed", reason="a person looked", failures=0))
+        yield failed("logs", "seen between two records")
+
+    monkeypatch.setattr(verification, "check_logs", meanwhile)
+    said = verify(here)
+    assert said.code == 0, said.lines
+    assert not any("seen between two records" in line for line in said.lines)
+    assert any(f"{grown[0]['seq']} records" in line for line in said.lines)
