@@ -268,7 +268,7 @@ def test_the_report_says_what_changed_what_the_control_gave_and_what_it_can_see(
         "(99 % prediction interval of one baseline run).",
         "- What such a control can see: 5.04 sigma to either side pass. A change that alone moves every result by "
         "2 true sigma passes in 92 % of cases, by 5 in 43 %; one without any effect is turned away in 1 %.",
-        f"- Control run `{run.run_id}`: succeeded, val_loss 4.5 on code `bbbbbbbbbbbb`",
+        f"- Control run `{run.run_id}`: succeeded, val_loss 4.5 on code `bbbbbbbbbbbb`; agrees",
     ]
 
 
