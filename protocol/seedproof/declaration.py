@@ -12,6 +12,7 @@ from seedproof.command import check_flags, normalise_flags
 from seedproof.errors import (
     CodeUnchanged,
     DeclarationRefusal,
+    ExperimentUnknown,
     FlagsChanged,
     FlagsDuplicate,
     FlagsMissing,
@@ -34,6 +35,7 @@ __all__ = [
     "check_unchanged",
     "check_words",
     "declaration",
+    "declared",
     "duplicate",
 ]
 
@@ -187,6 +189,25 @@ def duplicate(state: State, other: Experiment, baseline: Baseline) -> FlagsDupli
         "a new name is not a new chance.",
         experiment_next(state, other, baseline),
     )
+
+
+def declared(state: State, request: RunRequest) -> Experiment:
+    """The experiment of the present generation that a request names.
+
+    Raises:
+        ExperimentUnknown: It was never declared.
+    """
+    assert state.generation is not None and request.experiment is not None
+    experiment = state.generation.experiments.get(request.experiment)
+    if experiment is None:
+        declare = NextCall(
+            "run_seed",
+            "Declares it and runs its first seed.",
+            {"experiment": request.experiment},
+            ("flags", "hypothesis"),
+        )
+        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", declare)
+    return experiment
 
 
 def check_unchanged(known: Experiment, request: RunRequest, following: NextCall) -> None:

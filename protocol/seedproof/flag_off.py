@@ -7,8 +7,8 @@ from typing import Any
 from seedproof.arm_code import present_code, require_code, require_sealed
 from seedproof.command import output_dir
 from seedproof.control import Control, control_look
-from seedproof.declaration import Admission, RunRequest, check_unchanged
-from seedproof.errors import AttemptNotAllowed, ControlNotDue, ExperimentUnknown, NextCall, OutputExists
+from seedproof.declaration import Admission, RunRequest, check_unchanged, declared
+from seedproof.errors import AttemptNotAllowed, ControlNotDue, NextCall, OutputExists
 from seedproof.events import Experiment, State, run_id_of
 from seedproof.phases import control_call, experiment_next, new_experiment_call, present_baseline
 from seedproof.rules import Rules
@@ -34,7 +34,7 @@ def admit_control(state: State, rules: Rules, request: RunRequest, site: Site) -
         OutputExists, SealedChanged, SnapshotMissing, NotComparable: It could not be started.
     """
     baseline = present_baseline(state, rules)
-    known = _declared(state, request)
+    known = declared(state, request)
     following = experiment_next(state, known, baseline)
     check_unchanged(known, request, following)
     own = _own(state, known)
@@ -73,20 +73,6 @@ def _there(own: list[Run], control: Control, request: RunRequest) -> Run | None:
     """The run that is asked for, if it was requested before; nobody needs to look at the code for it."""
     asked = next((run for run in own if run.attempt == request.attempt), None)
     return asked or (control.run if control.state == "open" else None)
-
-
-def _declared(state: State, request: RunRequest) -> Experiment:
-    assert state.generation is not None and request.experiment is not None
-    experiment = state.generation.experiments.get(request.experiment)
-    if experiment is None:
-        declare = NextCall(
-            "run_seed",
-            "Declares it and runs its first seed.",
-            {"experiment": request.experiment},
-            ("flags", "hypothesis"),
-        )
-        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", declare)
-    return experiment
 
 
 def _why_none(arm: Arm) -> str:

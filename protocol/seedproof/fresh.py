@@ -5,9 +5,9 @@ from typing import Any
 
 from seedproof.arm_code import require_code, require_sealed
 from seedproof.command import output_dir
-from seedproof.declaration import Admission, RunRequest, check_unchanged
+from seedproof.declaration import Admission, RunRequest, check_unchanged, declared
 from seedproof.design import ConfirmLook, Step, confirm_look, may_retry, step_attempts
-from seedproof.errors import AttemptNotAllowed, ConfirmNotDue, ExperimentUnknown, NextCall, OutputExists
+from seedproof.errors import AttemptNotAllowed, ConfirmNotDue, OutputExists
 from seedproof.events import Experiment, State, run_id_of
 from seedproof.phases import cannot_be_confirmed, confirm_call, experiment_next, new_baseline_call, present_baseline
 from seedproof.rules import Rules
@@ -53,16 +53,7 @@ def _has_snapshot(arm: Arm) -> bool:
 
 
 def _confirmable(state: State, baseline: Baseline, request: RunRequest) -> Experiment:
-    assert state.generation is not None and request.experiment is not None
-    experiment = state.generation.experiments.get(request.experiment)
-    if experiment is None:
-        declare = NextCall(
-            "run_seed",
-            "Declares it and runs its first seed.",
-            {"experiment": request.experiment},
-            ("flags", "hypothesis"),
-        )
-        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", declare)
+    experiment = declared(state, request)
     following = experiment_next(state, experiment, baseline)
     if experiment.verdict is None:
         raise ConfirmNotDue(f"{experiment.name} has no verdict yet; only a WINNER is confirmed.", following)
