@@ -35,7 +35,7 @@ from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.fingerprint import ask_ahead, interpreter, present_load, started_fields, training_environment
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths, RunPaths
-from seedproof_mcp.supervise import sweep
+from seedproof_mcp.run_processes import sweep
 
 __all__ = ["LOST", "Conductor", "ensure_conductor", "read_log"]
 
