@@ -14,8 +14,8 @@ import pytest
 from seedproof.rules import Rules
 from seedproof_mcp import disk
 from seedproof_mcp.capped_log import CappedLog
-from seedproof_mcp.conductor import read_log
 from seedproof_mcp.paths import RunPaths, slot_lock
+from seedproof_mcp.run_readings import read_log
 
 from tests.conftest import PATIENCE_S, Answer, tools, wait_until
 from tests.test_conductor import conductors

@@ -10,9 +10,9 @@ from seedproof.metrics import LogReading
 from seedproof.rules import Rules
 
 from seedproof_mcp.checks import Check, failed, listed, noted, passed
-from seedproof_mcp.conductor import read_log
 from seedproof_mcp.heads import heads_in
 from seedproof_mcp.paths import ProjectPaths, RunPaths
+from seedproof_mcp.run_readings import read_log
 
 __all__ = ["check_logs", "check_reports", "check_strangers"]
 

@@ -33,7 +33,7 @@ from seedproof.values import Notice, Run, RunState
 
 from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import Archive, judge_experiment, require_reportable, unverified_report
-from seedproof_mcp.conductor import ensure_conductor
+from seedproof_mcp.conductor_start import ensure_conductor
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.declared import with_exclusions
 from seedproof_mcp.engines import Engine
