@@ -34,9 +34,9 @@ from seedproof.errors import (
     SeedNotDue,
     SeedUnknown,
 )
-from seedproof.events import Experiment, State, run_id_of
 from seedproof.flag_off import admit_control, with_controls
 from seedproof.fresh import admit_confirmation
+from seedproof.generation import Experiment
 from seedproof.limits import check_room, check_runaway
 from seedproof.phases import (
     barring_twin,
@@ -50,7 +50,9 @@ from seedproof.phases import (
     stale_reason,
 )
 from seedproof.rules import Rules
+from seedproof.run_id import run_id_of
 from seedproof.site import Site
+from seedproof.state import State
 from seedproof.succession import Succession, succession
 from seedproof.values import Arm, Baseline, Role, Run, RunState
 

@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 from seedproof.command import output_dir, training_argv
 from seedproof.counts import read_counts
 from seedproof.errors import Refusal
-from seedproof.events import State
 from seedproof.gate import still_due
 from seedproof.limits import check_room
 from seedproof.log import BLOCK_BYTES, SEGMENT_LIMIT
@@ -25,6 +24,7 @@ from seedproof.metrics import LogReading, LogScanner, read_document, start_text
 from seedproof.outcome import Ending, outcome
 from seedproof.phases import rules_of
 from seedproof.rules import MetricRule, Rules
+from seedproof.state import State
 from seedproof.values import MetricValue, Run, RunState
 
 from seedproof_mcp import complaint, disk, garbage, outputs, run_folders
