@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seedproof.errors import LedgerNewer
-from seedproof.events import EMPTY_HASH, FORMAT, canonical
+from seedproof.records import EMPTY_HASH, FORMAT, canonical
 from seedproof.rules import Rules
 from seedproof_mcp import cli, disk
 from seedproof_mcp import verify as verification

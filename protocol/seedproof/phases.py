@@ -9,8 +9,9 @@ from seedproof.command import normalise_flags
 from seedproof.control import Control, control_look
 from seedproof.design import ConfirmLook, Look, confirm_look, may_retry, next_look, step_attempts
 from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
-from seedproof.events import Experiment, Generation, State
+from seedproof.generation import Experiment, Generation
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.stats import summarize
 from seedproof.values import _ESTABLISHED, Arm, Baseline, Role, RunState, Verdict
 

@@ -13,9 +13,9 @@ from seedproof.confirmation import pairs_of
 from seedproof.control import control_look
 from seedproof.declaration import check_name
 from seedproof.errors import BaselineStale, ExperimentUnknown, NextCall, Refusal
-from seedproof.events import Experiment, Generation, Record, State
 from seedproof.evidence import as_document
 from seedproof.figure import baseline_figure, experiment_figure
+from seedproof.generation import Experiment, Generation
 from seedproof.history import past_lines
 from seedproof.phases import (
     establish_baseline,
@@ -25,6 +25,7 @@ from seedproof.phases import (
     rules_of,
     stale_reason,
 )
+from seedproof.records import Record
 from seedproof.report import (
     REPORT_FORMAT,
     EarlierGeneration,
@@ -34,6 +35,7 @@ from seedproof.report import (
     experiment_report,
 )
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.stats import summarize
 from seedproof.values import Comparison, Difference, Notice, Role
 from seedproof.verdict import judge

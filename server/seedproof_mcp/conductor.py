@@ -13,10 +13,10 @@ from typing import Any
 
 from seedproof.command import output_dir, training_argv
 from seedproof.errors import Refusal
-from seedproof.events import State
 from seedproof.gate import still_due
 from seedproof.limits import check_room
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Run, RunState
 
 from seedproof_mcp import complaint, disk, garbage, outputs, run_folders

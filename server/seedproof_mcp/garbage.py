@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seedproof.code import Code
 from seedproof.errors import Refusal
-from seedproof.events import State
+from seedproof.state import State
 
 from seedproof_mcp.config import load_config
 from seedproof_mcp.ledger import Ledger

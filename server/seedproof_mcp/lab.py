@@ -21,14 +21,15 @@ from seedproof.errors import (
     RunUnknown,
     ScriptMissing,
 )
-from seedproof.events import Record, State
 from seedproof.gate import admit
 from seedproof.phases import (
     baseline_next,
     experiment_next,
     present_baseline,
 )
+from seedproof.records import Record
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Notice, Run, RunState
 
 from seedproof_mcp import complaint, disk

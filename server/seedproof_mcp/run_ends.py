@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from seedproof.errors import Refusal
-from seedproof.events import State
 from seedproof.outcome import Ending, outcome
 from seedproof.phases import rules_of
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import MetricValue, Run, RunState
 
 from seedproof_mcp import outputs

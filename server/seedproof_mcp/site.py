@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 from seedproof.code import Change, Code
 from seedproof.declaration import Admission
 from seedproof.errors import BadSettings
-from seedproof.events import State
 from seedproof.limits import Limits
+from seedproof.state import State
 from seedproof.values import RunState
 
 from seedproof_mcp.bench import code_of

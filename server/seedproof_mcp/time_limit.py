@@ -1,7 +1,7 @@
 """How long a run may take."""
 
-from seedproof.events import State
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Run
 
 from seedproof_mcp.config import Config
