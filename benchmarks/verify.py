@@ -14,7 +14,7 @@ from figures import Figure, in_turn, median, show
 from large_ledger import RULES, Bulk, write_run
 from seedproof.events import Record, State
 from seedproof.report import REPORT_FORMAT
-from seedproof_mcp.archive import judged_again
+from seedproof_mcp.judging import judged_again
 from seedproof_mcp.paths import ProjectPaths
 
 __all__ = ["measure"]

@@ -32,13 +32,14 @@ from seedproof.rules import Rules
 from seedproof.values import Notice, Run, RunState
 
 from seedproof_mcp import complaint, disk
-from seedproof_mcp.archive import Archive, judge_experiment, require_reportable, unverified_report
+from seedproof_mcp.archive import Archive, unverified_report
 from seedproof_mcp.conductor import ensure_conductor
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.declared import with_exclusions
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.fingerprint import present_surroundings
+from seedproof_mcp.judging import judge_experiment, require_reportable
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.observe import Observer
 from seedproof_mcp.overview import baseline_status, experiment_list
