@@ -1,6 +1,5 @@
 """The use cases behind tools and command line; every surface goes through here and its gate."""
 
-import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from seedproof.errors import (
     BadArguments,
     NextCall,
     NothingDue,
-    NotWritable,
     Refusal,
     RunEnded,
     RunUnknown,
@@ -55,6 +53,7 @@ from seedproof_mcp.results import (
     RunResult,
 )
 from seedproof_mcp.site import ProjectSite
+from seedproof_mcp.unwritable import writing
 from seedproof_mcp.views import (
     comparison_result,
     notice_results,
@@ -129,7 +128,7 @@ class Lab:
             if run is None:
                 raise _unknown_run(run_id)
             if self._ledger.state.active:  # those that are lost included: somebody has to write that down
-                with _writing():
+                with writing():
                     self._start_conductor(self.paths)
             seen = self._observer.run_result(state, config.rules, run)
             if seen.is_active:
@@ -165,13 +164,13 @@ class Lab:
             config = load_config(self.paths.settings)
             site = ProjectSite(self.paths, config)
             # Refused requests must leave no trace, not even an empty state folder.
-            with _writing():
+            with writing():
                 seen = self._seen()
                 first = admit(seen, config.rules, request, site.at(seen))
                 self._require_comparable(seen, first, config)
                 site.require_sealed(first)
             self._require_script(config.rules)
-            with _writing(), self._ledger.writing() as writer:
+            with writing(), self._ledger.writing() as writer:
                 newest = self._observer.as_seen(writer.state)
                 admission = admit(newest, config.rules, request, site.at(newest))
                 self._require_comparable(newest, admission, config)
@@ -181,7 +180,7 @@ class Lab:
             if admission.refusal is not None:
                 raise admission.refusal
             # After the lock is given up: a conductor that retires has looked at the queue under it.
-            with _writing():
+            with writing():
                 if self._ledger.state.active:
                     self._start_conductor(self.paths)
             return admission.run_id
@@ -193,7 +192,7 @@ class Lab:
             RunUnknown, RunEnded, BadArguments: Nothing to stop, or no reason given.
         """
         grace_s = load_config(self.paths.settings).settings.grace_s
-        with self._lock, _writing():
+        with self._lock, writing():
             self._require_active(self._ledger.refresh(), run_id)
             again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
             _require_reason(reason, "the run is stopped", again)
@@ -227,7 +226,7 @@ class Lab:
             NothingDue, BadArguments: Nothing is held back, or no reason given.
         """
         _require_reason(reason, "the runs failed")
-        with self._lock, _writing():
+        with self._lock, writing():
             _require_failures(self._ledger.refresh())
             with self._ledger.writing() as writer:
                 failures = _require_failures(writer.state)
@@ -276,7 +275,7 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             judge_experiment(self._seen(), config.rules, name, config.settings.accepted)
-            with _writing(), self._ledger.writing() as writer:
+            with writing(), self._ledger.writing() as writer:
                 comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
             state = self._ledger.state
             compared = comparison_result(state, comparison, self._ledger.past())
@@ -295,7 +294,7 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             require_reportable(self._seen(), config.rules, name, config.settings.accepted)
-            with _writing(), self._ledger.writing() as writer:
+            with writing(), self._ledger.writing() as writer:
                 disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
                 record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
                 self._archive.restore(record)
@@ -342,37 +341,6 @@ class Lab:
     def _seen(self) -> State:
         """The newest state, with runs as they can be seen."""
         return self._observer.as_seen(self._ledger.refresh())
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    """What the file system refuses becomes a refusal that says what to do.
-
-    Raises:
-        NotWritable: No permission, no space, no file locks, a file where a folder is needed.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (
-            errno.EACCES,
-            errno.EPERM,
-            errno.EROFS,
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EIO,
-            errno.ENOTDIR,
-            errno.EEXIST,
-            errno.ENOENT,
-            errno.EISDIR,
-            errno.EFBIG,
-            errno.ESTALE,
-        ) and not isinstance(error, disk.NoFileLocks):
-            raise
-        raise NotWritable(
-            complaint.cure(error),
-            NextCall("check_baseline", "Shows where the protocol stands; works without writing."),
-        ) from error
 
 
 def _require_reason(reason: str, of_what: str, again: NextCall = WHERE_WE_STAND) -> None:
