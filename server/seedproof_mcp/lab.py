@@ -9,25 +9,12 @@ from typing import TypeVar
 
 from seedproof.acceptance import check_now
 from seedproof.declaration import Admission, RunRequest
-from seedproof.errors import (
-    WHERE_WE_STAND,
-    BadArguments,
-    NextCall,
-    NothingDue,
-    Refusal,
-    RunEnded,
-    RunUnknown,
-    ScriptMissing,
-)
+from seedproof.errors import BadArguments, NextCall, Refusal, RunEnded, ScriptMissing
 from seedproof.events import Record, State
 from seedproof.gate import admit
-from seedproof.phases import (
-    baseline_next,
-    experiment_next,
-    present_baseline,
-)
+from seedproof.phases import baseline_next, experiment_next, present_baseline
 from seedproof.rules import Rules
-from seedproof.values import Notice, Run, RunState
+from seedproof.values import Notice
 
 from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import Archive, unverified_report
@@ -37,6 +24,7 @@ from seedproof_mcp.declared import with_exclusions
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.fingerprint import present_surroundings
+from seedproof_mcp.interventions import Interventions, known_run, require_reason
 from seedproof_mcp.judging import judge_experiment, require_reportable
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.observe import Observer
@@ -54,16 +42,12 @@ from seedproof_mcp.results import (
 )
 from seedproof_mcp.site import ProjectSite
 from seedproof_mcp.unwritable import writing
-from seedproof_mcp.views import (
-    comparison_result,
-    notice_results,
-)
+from seedproof_mcp.views import comparison_result, notice_results
 
 __all__ = ["Lab"]
 
 R = TypeVar("R", bound=Result)
 
-MAX_REASON = 2000
 CANCEL_PATIENCE_S = 5.0
 
 
@@ -83,10 +67,11 @@ class Lab:
             start_conductor: Makes sure that somebody works on the queue.
         """
         self.paths = ProjectPaths(project.resolve())
-        self._engine = engine or LocalEngine()
+        engine = engine or LocalEngine()
         self._start_conductor = start_conductor
         self._ledger = Ledger(self.paths)
-        self._observer = Observer(self.paths, self._engine)
+        self._observer = Observer(self.paths, engine)
+        self._interventions = Interventions(self.paths, self._ledger, engine)
         self._archive = Archive(self.paths, self._ledger)
         self._remembered = Remembered()
         self._lock = threading.RLock()
@@ -124,9 +109,7 @@ class Lab:
             RunUnknown: The ledger has no such run.
         """
         with self._reading(run_id) as (state, config):
-            run = state.runs.get(run_id)
-            if run is None:
-                raise _unknown_run(run_id)
+            run = known_run(state, run_id)
             if self._ledger.state.active:  # those that are lost included: somebody has to write that down
                 with writing():
                     self._start_conductor(self.paths)
@@ -193,15 +176,7 @@ class Lab:
         """
         grace_s = load_config(self.paths.settings).settings.grace_s
         with self._lock, writing():
-            self._require_active(self._ledger.refresh(), run_id)
-            again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
-            _require_reason(reason, "the run is stopped", again)
-            with self._ledger.writing() as writer:
-                run = self._require_active(writer.state, run_id)
-                if run.state is RunState.QUEUED:
-                    writer.append("run_cancelled", run_id=run_id, reason=reason, metrics={})
-                else:
-                    self._engine.cancel(str(self.paths.run(run_id).folder), reason)
+            self._interventions.stop(run_id, reason)
         return self._await_end(run_id, grace_s)
 
     def stop_all(self, reason: str) -> Iterator[RunResult]:
@@ -210,7 +185,7 @@ class Lab:
         Raises:
             BadArguments: No reason given.
         """
-        _require_reason(reason, "the runs are stopped")
+        require_reason(reason, "the runs are stopped")
         with self._reading() as (state, _):
             active = list(state.active)
         for run_id in reversed(active):
@@ -225,24 +200,8 @@ class Lab:
         Raises:
             NothingDue, BadArguments: Nothing is held back, or no reason given.
         """
-        _require_reason(reason, "the runs failed")
         with self._lock, writing():
-            _require_failures(self._ledger.refresh())
-            with self._ledger.writing() as writer:
-                failures = _require_failures(writer.state)
-                writer.append("resumed", reason=reason, failures=failures)
-                return failures
-
-    def _require_active(self, state: State, run_id: str) -> Run:
-        run = state.runs.get(run_id)
-        if run is None:
-            raise _unknown_run(run_id)
-        if not run.state.is_active:
-            raise RunEnded(
-                f"the run has ended already ({run.state}).",
-                NextCall("list_experiments", "Shows what is running and queued."),
-            )
-        return run
+            return self._interventions.resume(reason)
 
     def _await_end(self, run_id: str, grace_s: float) -> RunResult:
         """Wait until the training is gone: as long as it is granted, and a little longer."""
@@ -341,20 +300,3 @@ class Lab:
     def _seen(self) -> State:
         """The newest state, with runs as they can be seen."""
         return self._observer.as_seen(self._ledger.refresh())
-
-
-def _require_reason(reason: str, of_what: str, again: NextCall = WHERE_WE_STAND) -> None:
-    if not reason.strip() or len(reason) > MAX_REASON:
-        raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why {of_what}.", again)
-
-
-def _require_failures(state: State) -> int:
-    if not state.failures_in_row:
-        raise NothingDue("the last run did not fail, so nothing is held back.")
-    return state.failures_in_row
-
-
-def _unknown_run(run_id: str) -> RunUnknown:
-    return RunUnknown(
-        f"the ledger has no run {run_id!r:.80}.", NextCall("list_experiments", "Shows what is running and queued.")
-    )
