@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from seedproof.acceptance import check_now
-from seedproof.declaration import Admission, RunRequest
-from seedproof.errors import BadArguments, NextCall, Refusal, RunEnded, ScriptMissing
+from seedproof.declaration import RunRequest
+from seedproof.errors import BadArguments, Refusal, RunEnded
 from seedproof.events import Record, State
 from seedproof.gate import admit
 from seedproof.phases import baseline_next, experiment_next, present_baseline
@@ -23,7 +22,6 @@ from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.declared import with_exclusions
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.fingerprint import present_surroundings
 from seedproof_mcp.interventions import Interventions, known_run, require_reason
 from seedproof_mcp.judging import judge_experiment, require_reportable
 from seedproof_mcp.ledger import Ledger
@@ -150,13 +148,13 @@ class Lab:
             with writing():
                 seen = self._seen()
                 first = admit(seen, config.rules, request, site.at(seen))
-                self._require_comparable(seen, first, config)
+                site.require_comparable(first)
                 site.require_sealed(first)
-            self._require_script(config.rules)
+            site.require_script()
             with writing(), self._ledger.writing() as writer:
                 newest = self._observer.as_seen(writer.state)
                 admission = admit(newest, config.rules, request, site.at(newest))
-                self._require_comparable(newest, admission, config)
+                site.require_comparable(admission)
                 for kind, fields in admission.records:
                     site.keep(fields)
                     writer.append(kind, **fields)
@@ -211,17 +209,6 @@ class Lab:
             if not seen.is_active or time.monotonic() > deadline:
                 return seen
             time.sleep(0.05)
-
-    def _require_script(self, rules: Rules) -> None:
-        if not (self.paths.root / rules.script).is_file():
-            raise ScriptMissing(
-                f"{rules.script} is not in the project folder; the command in seedproof.toml names the script.",
-                NextCall("check_baseline", "Shows where the protocol stands once the script is there."),
-            )
-
-    def _require_comparable(self, state: State, admission: Admission, config: Config) -> None:
-        """Refuse runs that would be carried out with other packages, or on another device, than the baseline's."""
-        check_now(state, admission.records, config.settings.accepted, lambda: present_surroundings(self.paths, config))
 
     # --- judging ------------------------------------------------------------------------------
 
