@@ -16,7 +16,7 @@ from seedproof.events import apply
 from seedproof.records import Record
 from seedproof.report import REPORT_FORMAT
 from seedproof.state import State
-from seedproof_mcp.archive import judged_again
+from seedproof_mcp.judging import judged_again
 from seedproof_mcp.paths import ProjectPaths
 
 __all__ = ["measure"]

@@ -27,8 +27,8 @@ from seedproof.records import EMPTY_HASH, Record, read_line
 from seedproof.rules import Rules
 from seedproof.state import State
 from seedproof.values import Role
-from seedproof_mcp.archive import judge_experiment
 from seedproof_mcp.config import load_config
+from seedproof_mcp.judging import judge_experiment
 from seedproof_mcp.ledger import _NOT_HERE
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.site import ProjectSite

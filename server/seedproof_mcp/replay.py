@@ -11,8 +11,9 @@ from seedproof.report import REPORT_FORMAT
 from seedproof.state import State
 from seedproof.values import Comparison
 
-from seedproof_mcp.archive import judged_again, rendered_again
 from seedproof_mcp.checks import Check, failed, listed, noted, passed
+from seedproof_mcp.judging import judged_again
+from seedproof_mcp.rendering import rendered_again
 
 __all__ = ["Replay"]
 
