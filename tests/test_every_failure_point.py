@@ -81,7 +81,7 @@ class Machine:
         if "seedproof_mcp.conductor" in argv:
             return self._conduct(argv[-1])
         if "seedproof_mcp.supervise" in argv:
-            (alive,) = options["pass_fds"]
+            alive, _slot = options["pass_fds"]
             self._supervise(RunPaths(Path(argv[argv.index("seedproof_mcp.supervise") + 1])), alive)
         return Ended(0)
 

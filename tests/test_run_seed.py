@@ -14,7 +14,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from seedproof_mcp import app
+from seedproof_mcp import app, disk
+from seedproof_mcp.paths import RunPaths
 
 from tests import in_process
 from tests.conftest import PATIENCE_S, Caller, tools, wait_until
@@ -522,7 +523,7 @@ async def test_two_projects_train_one_after_the_other_on_a_slot_and_the_waiting_
         await first("run_seed", wait_s=0)
         wait_until(lambda: (project / f".seedproof/runs/{FIRST}/started.json").exists())
         await second("run_seed", wait_s=0)
-        wait_until(lambda: (other / f".seedproof/runs/{FIRST}/alive.lock").exists())
+        wait_until(lambda: disk.is_locked(other / ".seedproof/conductor.lock"))
         waiting = await second("run_seed", seed=42, wait_s=0)
         assert not (other / f".seedproof/runs/{FIRST}/started.json").exists()
         gate.touch()
@@ -574,3 +575,26 @@ def kill_conductor(project: Path) -> None:
             os.kill(int(entry.name), signal.SIGKILL)
             return
     raise AssertionError("no conductor lives")
+
+
+class PowerCut(InProcessEngine):
+    """The end of each log was not on the disk yet when the power went, though the result was."""
+
+    kept_bytes = 30
+
+    def _publish(self, run: RunPaths, end: str, exit_code: int | None, wall_time_s: float) -> None:
+        super()._publish(run, end, exit_code, wall_time_s)
+        os.truncate(run.log, self.kept_bytes)
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 30])
+async def test_a_log_that_lost_its_end_gives_no_value(quick_project: Path, kept_bytes: int) -> None:
+    engine = PowerCut()
+    engine.kept_bytes = kept_bytes
+    async with quick_tools(quick_project, engine) as call:
+        lost = await call("run_seed")
+        again = await call("run_seed", **lost.data["next"]["arguments"])
+    assert lost.data["state"] == "interrupted"
+    assert lost.data["reason"] == "output.log is shorter than it was when the training ended"
+    assert lost.data["next"]["arguments"]["attempt"] == 2
+    assert again.data["attempt"] == 2

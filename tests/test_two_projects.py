@@ -9,9 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from seedproof_mcp import complaint
 from seedproof_mcp.cli import main
+from seedproof_mcp.paths import ProjectPaths
 
 from tests.conftest import FAKE, PATIENCE_S, Caller, _stop_everything, tools, wait_until
+from tests.test_conductor import conductors
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +74,7 @@ async def test_a_run_that_waits_for_the_slot_is_queued_whoever_is_asked(
         await call_first("run_seed", wait_s=0)
         wait_until(started(first).exists)
         await call_second("run_seed", wait_s=0)
-        wait_until(lambda: '"kind":"run_started"' in (second / ".seedproof/ledger.jsonl").read_text())
+        wait_until(lambda: conductors(second))
         seen = await call_second("run_seed", seed=42, wait_s=0)
         listed = await call_second("list_experiments")
         others = [await call_second("check_baseline"), await call_second("compare", experiment="x")]
@@ -89,4 +92,45 @@ async def test_a_run_that_waits_for_the_slot_is_queued_whoever_is_asked(
         assert answer.data["next"]["why"] == "Waits for the run that is queued."
     assert trains.data["next"]["why"] == "Waits for the run that is running."
     assert "training now: nothing; queued: 1" in status
+    assert ended.data["state"] == "succeeded"
+
+
+async def test_code_that_is_edited_while_the_run_waits_for_the_slot_is_not_trained(tmp_path: Path) -> None:
+    async with a_pair(tmp_path, "gpu0", "gpu0") as ((first, call_first), (second, call_second)):
+        await call_first("run_seed", wait_s=0)
+        wait_until(started(first).exists)
+        await call_second("run_seed", wait_s=0)
+        wait_until(lambda: conductors(second))
+        script = second / "train_llm.py"
+        original = script.read_bytes()
+        script.write_bytes(original + b"# edited\n")
+        for project in (first, second):
+            (project / "gate").touch()
+        turned_away = await call_second("run_seed", seed=42, wait_s=PATIENCE_S)
+        trained = started(second).exists()
+        script.write_bytes(original)
+        again = await call_second("run_seed", **turned_away.data["next"]["arguments"], wait_s=PATIENCE_S)
+    assert turned_away.data["state"] == "failed"
+    assert turned_away.data["reason"].startswith("not_comparable: train_llm.py changed since the run was requested")
+    assert not trained
+    assert again.data["state"] == "succeeded"
+
+
+async def test_a_disk_that_fills_while_the_run_waits_for_the_slot_holds_it_back(tmp_path: Path) -> None:
+    async with a_pair(tmp_path, "gpu0", "gpu0") as ((first, call_first), (second, call_second)):
+        await call_first("run_seed", wait_s=0)
+        wait_until(started(first).exists)
+        await call_second("run_seed", wait_s=0)
+        wait_until(lambda: conductors(second))
+        settings = second / "seedproof.toml"
+        roomy = settings.read_text()
+        settings.write_text(roomy.replace("[settings]", "[settings]\nmin_free_gb = 1e9"))
+        for project in (first, second):
+            (project / "gate").touch()
+        wait_until(lambda: complaint.read(ProjectPaths(second)))
+        held = await call_second("run_seed", seed=42, wait_s=0)
+        settings.write_text(roomy)
+        ended = await call_second("run_seed", seed=42, wait_s=PATIENCE_S)
+    assert held.data["state"] == "queued"
+    assert held.data["reason"].startswith("the conductor cannot go on: disk_low")
     assert ended.data["state"] == "succeeded"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seedproof.command import output_dir, training_argv
-from seedproof.errors import Refusal
+from seedproof.errors import NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.gate import still_due
 from seedproof.limits import check_room
 from seedproof.rules import Rules
@@ -28,7 +28,7 @@ from seedproof_mcp.fingerprint import ask_ahead, interpreter, started_fields, tr
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths, RunPaths
 from seedproof_mcp.run_ends import lost_end, published_end
-from seedproof_mcp.run_files import Spec
+from seedproof_mcp.run_files import Spec, read_spec
 from seedproof_mcp.run_processes import sweep
 from seedproof_mcp.time_limit import time_limit_s
 
@@ -89,6 +89,12 @@ class Conductor:
 
     def _take_next(self) -> None:
         config = load_config(self._paths.settings)
+        # The slot first: code, room on the disk and surroundings are those of the moment when the training starts.
+        with self._engine.reserve(config.settings.slot) as is_free:
+            if is_free:
+                self._begin_next(config)
+
+    def _begin_next(self, config: Config) -> None:
         bench = Bench(self._paths, config)
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(bench, config)
@@ -100,7 +106,6 @@ class Conductor:
             if unneeded:
                 writer.append("run_not_needed", run_id=run.run_id, reason=unneeded)
                 return
-            check_room(writer.state, present_limits(self._paths, config.settings))
             if not self._start(writer, run, config, bench):
                 return
         self._engine.submit(self._paths.run(run.run_id).folder)
@@ -130,6 +135,7 @@ class Conductor:
             return self._turn_away(writer, run, f"{refusal.code}: {refusal.message}")
         if not self._make_way(writer, run, folder):
             return False
+        check_room(writer.state, present_limits(self._paths, config.settings))
         python = interpreter(self._paths, config.settings)
         argv = training_argv(config.rules, python, run.seed, place.flags, place.output_argument(folder))
         env = training_environment(config.settings)
@@ -191,10 +197,21 @@ class Conductor:
     def _recover(self, run: Run, folder: RunPaths) -> None:
         """A run without a supervisor: never started, so start it; or lost, so say so."""
         if folder.spec.exists() and not folder.log.exists() and not folder.cancel.exists():
-            self._engine.submit(folder.folder)
+            with self._engine.reserve(read_spec(folder.spec).slot) as is_free:
+                if is_free:
+                    self._place_again(run, folder)
             return
         sweep(folder.folder)
         self._lose(run, LOST)
+
+    def _place_again(self, run: Run, folder: RunPaths) -> None:
+        """Start a run whose start was cut short, unless its code has changed since."""
+        try:
+            Bench(self._paths, load_config(self._paths.settings)).lay_out(self._ledger.state, run)
+        except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
+            self._lose(run, f"{refusal.code}: {refusal.message}")
+            return
+        self._engine.submit(folder.folder)
 
     def _lose(self, run: Run, reason: str) -> None:
         self._record(run, *lost_end(self._paths, self._ledger.state, run, reason))

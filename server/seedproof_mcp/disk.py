@@ -160,6 +160,20 @@ def truncate_synced(path: Path, size: int) -> None:
         os.close(target)
 
 
+def sync_file(path: Path) -> None:
+    """Return once what a file holds is on the disk, whoever wrote it.
+
+    Raises:
+        OSError: The file is missing, or its content could not be stored.
+    """
+    target = os.open(path, os.O_RDONLY)
+    try:
+        with _named(path):
+            _sync_data(target)
+    finally:
+        os.close(target)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its missing parents; an existing folder is fine.
 

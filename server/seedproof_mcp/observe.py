@@ -1,12 +1,12 @@
 """What one run looks like from outside: its state, its progress, and the end of its log."""
 
-import json
 from dataclasses import dataclass, replace
 
 from seedproof.comparability import place_notices
 from seedproof.controls_said import control_notices
 from seedproof.design import next_look
 from seedproof.disclosures import declared_notices, log_notices
+from seedproof.errors import Refusal
 from seedproof.log import safe_tail
 from seedproof.notices import arm_notices, probe_notices
 from seedproof.outcome import Ending, outcome
@@ -18,8 +18,9 @@ from seedproof.values import Notice, Role, Run, RunState
 from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import unverified_report
 from seedproof_mcp.conductor import LOST
+from seedproof_mcp.config import load_config
 from seedproof_mcp.engines import Engine
-from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
+from seedproof_mcp.paths import ProjectPaths, slot_lock
 from seedproof_mcp.results import Follow, RunResult
 from seedproof_mcp.views import arm_ended, establish, eta, notice_results, remaining, run_next
 from seedproof_mcp.watch import Watch
@@ -126,7 +127,7 @@ class Observer:
         folder = self._paths.run(run.run_id)
         if run.state is RunState.QUEUED:
             position = list(state.active).index(run.run_id) + 1
-            reason = self._complaint() or _who_holds(folder)
+            reason = self._complaint() or (self._who_holds_slot() if position == 1 else None)
             return _Sight(RunState.QUEUED, {}, queue_position=position, reason=reason)
         seen = self._watch.look(folder, rules)
         return _Sight(
@@ -142,6 +143,19 @@ class Observer:
         """Why the conductor does not get on; nobody else could say it."""
         words = complaint.read(self._paths)
         return None if words is None else f"the conductor cannot go on: {words}"
+
+    def _who_holds_slot(self) -> str | None:
+        """Why the run that is next has not started: another project trains on its slot."""
+        try:
+            slot = load_config(self._paths.settings).settings.slot
+            if not disk.is_locked(slot_lock(slot)):
+                return None
+        except (OSError, Refusal):
+            return None
+        # For a moment the project's own conductor holds it, until the training has it.
+        holder = disk.signature(slot_lock(slot))
+        is_own = holder is not None and holder == disk.signature(self._paths.conductor_lock)
+        return None if is_own else f"another training holds the slot {slot}; it starts when that one ends"
 
     def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
         if run.experiment is None:
@@ -176,13 +190,3 @@ def _baseline_void(state: State, rules: Rules, run: Run) -> list[Notice]:
         return []
     phase = baseline_phase(state, rules)
     return [Notice("baseline_void", phase.reason)] if phase.phase == "void" and phase.reason else []
-
-
-def _who_holds(folder: RunPaths) -> str | None:
-    """Why a run that is next has not started: another project trains on its slot."""
-    try:
-        slot = json.loads(folder.spec.read_bytes())["slot"]
-        taken = disk.is_locked(slot_lock(slot))
-    except (OSError, ValueError, KeyError):
-        return None
-    return f"another training holds the slot {slot}; it starts when that one ends" if taken else None

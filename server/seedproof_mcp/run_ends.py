@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from seedproof.errors import Refusal
@@ -32,6 +33,9 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> tuple[str, dic
     result = json.loads(folder.result.read_bytes())
     rules = rules_of(state.generations[run.generation - 1])
     log_bytes = int(result["log_bytes"])
+    if _size(folder.log) < log_bytes:
+        # Its last value may be in what is missing.
+        return lost_end(paths, state, run, "output.log is shorter than it was when the training ended")
     reading = read_log(folder.log, log_bytes, rules)
     found, faults = _from_files(paths, run, rules)
     metrics = {**reading.metrics, **found}
@@ -77,6 +81,13 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> tuple[
     if ended.state is RunState.DIVERGED:
         return "run_finished", {**fields, "state": str(ended.state)}
     return "run_interrupted", fields
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, MetricValue], list[str]]:

@@ -1,5 +1,6 @@
 """Runs one training under supervision: `python -P -m seedproof_mcp.supervise RUN_DIR`."""
 
+import errno
 import json
 import math
 import os
@@ -27,6 +28,7 @@ _TICK_S = 0.1
 _SHUTDOWN_S = 0.5
 # Exit codes of a training that SIGTERM or SIGHUP ended: as we see it, and as a shell in between says it.
 _ENDED_BY_SHUTDOWN = (-signal.SIGTERM, -signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 _EXIT_USAGE = 2
 _EXIT_ALREADY_SUPERVISED = 3
 
@@ -72,39 +74,54 @@ class _Training:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Supervise the run that `RUN_DIR [--lock-fd N]` names, and return the exit code.
+    """Supervise the run that `RUN_DIR [--lock-fd N [--slot-fd M]]` names, and return the exit code.
 
     Args:
-        arguments: The run's folder; N is an inherited descriptor that holds its alive.lock.
+        arguments: The run's folder, and inherited descriptors: N holds its alive.lock, M the slot that it is to take.
     """
     match arguments:  # argparse would take longer to import than all the rest of the start
         case [folder]:
-            run = RunPaths(Path(folder).absolute())
+            run, slot_fd = RunPaths(Path(folder).absolute()), None
             alive = disk.try_lock(run.alive)
-        case [folder, "--lock-fd", number]:
-            run = RunPaths(Path(folder).absolute())
+        case [folder, "--lock-fd", number, *rest] if not rest or (rest[0], len(rest)) == ("--slot-fd", 2):
+            run, slot_fd = RunPaths(Path(folder).absolute()), int(rest[1]) if rest else None
             alive = disk.adopt_lock(int(number))
         case _:
-            print("usage: seedproof_mcp.supervise RUN_DIR [--lock-fd N]", file=sys.stderr)
+            print("usage: seedproof_mcp.supervise RUN_DIR [--lock-fd N [--slot-fd M]]", file=sys.stderr)
             return _EXIT_USAGE
     if alive is None:
         return _EXIT_ALREADY_SUPERVISED
     with alive:
         if not run.result.exists():
-            result = _result_in_any_case(run)
-            result = replace(result, ended_at=result.ended_at or _now())
-            # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
-            if not disk.is_open_at(alive.fd, run.alive):
-                print("the run's folder was removed; nobody asks for the result", file=sys.stderr)
-                return 0
-            disk.write_atomic(run.result, json.dumps(asdict(result)).encode())
+            result = _result_in_any_case(run, slot_fd)
+            _publish(run, alive, replace(result, ended_at=result.ended_at or _now()))
     return 0
 
 
-def _result_in_any_case(run: RunPaths) -> Result:
+def _publish(run: RunPaths, alive: disk.Lock, result: Result) -> None:
+    """Write down how the run ended; a full disk is waited for, because the run is over and has its value."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # nothing is left to be ended, and the wait may be long
+    has_told = False
+    # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
+    while disk.is_open_at(alive.fd, run.alive):
+        try:
+            disk.write_atomic(run.result, json.dumps(asdict(result)).encode())
+            return
+        except OSError as problem:
+            if problem.errno not in _DISK_IS_FULL:
+                raise
+            if not has_told:
+                print(f"the result waits for room on the disk: {problem}", file=sys.stderr, flush=True)
+                has_told = True
+        time.sleep(_TICK_S)
+    print("the run's folder was removed; nobody asks for the result", file=sys.stderr)
+
+
+def _result_in_any_case(run: RunPaths, slot_fd: int | None) -> Result:
     """Return how the run ended, also if this program is what failed."""
     try:
-        return _supervise(run)
+        return _supervise(run, slot_fd)
     except Exception as problem:  # the edge of the program: the run must not end without a result
         traceback.print_exc()
         return Result("interrupted" if run.started.exists() else "not_started", error=_said(problem))
@@ -118,7 +135,7 @@ def _said(problem: BaseException) -> str:
     return str(problem)
 
 
-def _supervise(run: RunPaths) -> Result:
+def _supervise(run: RunPaths, slot_fd: int | None) -> Result:
     spec = read_spec(run.spec)
     if run.started.exists():
         # A training that began once must not begin again unseen, whatever is submitted twice.
@@ -127,19 +144,24 @@ def _supervise(run: RunPaths) -> Result:
         return Result("interrupted", error=error, killed_leftovers=leftovers)
     watch = Wakeups()
     become_subreaper()
-    slot = _wait_for_slot(spec, run, watch)
+    slot = _take_slot(spec, run, watch, slot_fd)
     if slot is None:
         end, error_or_none = _asked_to_stop(run, watch) or ("cancelled", None)
         return Result(end, error=error_or_none)
     with slot:  # given up before the result is published, or the next start would see it busy
-        return _train(spec, run, watch, slot)
+        result = _train(spec, run, watch, slot)
+    if result.log_bytes:
+        disk.sync_file(run.log)  # or after a power cut an earlier value would be the last one
+    return result
 
 
-def _wait_for_slot(spec: Spec, run: RunPaths, watch: Wakeups) -> disk.Lock | None:
+def _take_slot(spec: Spec, run: RunPaths, watch: Wakeups, handed_fd: int | None) -> disk.Lock | None:
+    """The slot, handed over or as soon as it is free; None if the run is not wanted any more."""
     path = slot_lock(spec.slot)
     disk.make_folder(path.parent)
     while _asked_to_stop(run, watch) is None:
-        slot = disk.try_lock(path)
+        slot = disk.try_lock(path) if handed_fd is None else disk.adopt_lock(handed_fd)
+        handed_fd = None
         if slot is not None:
             return slot
         watch.wait(_TICK_S)

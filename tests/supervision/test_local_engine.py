@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from seedproof_mcp import disk
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
+from seedproof_mcp.paths import slot_lock
 
 from .bench import Bench, eventually, is_gone
 
@@ -35,6 +37,24 @@ def test_a_run_is_never_lost_between_its_submission_and_its_end(bench: Bench) ->
         seen.append(bench.poll(run))
     order = ["queued", "running", "done"]
     assert seen == sorted(seen, key=order.index)
+
+
+def test_a_reserved_slot_passes_to_the_run_that_is_submitted_without_a_gap(bench: Bench) -> None:
+    with bench.engine.reserve("default") as is_free, bench.engine.reserve("default") as is_free_twice:
+        run = bench.submit("say('up'); await_file('go')")
+    assert (is_free, is_free_twice) == (True, False)
+    assert disk.is_locked(slot_lock("default")), "whether or not the supervisor has done anything yet"
+    bench.read("up")
+    assert disk.is_locked(slot_lock("default"))
+    (bench.work / "go").touch()
+    bench.result(run)
+    assert not disk.is_locked(slot_lock("default"))
+
+
+def test_a_reserved_slot_is_free_again_where_nothing_was_submitted(bench: Bench) -> None:
+    with bench.engine.reserve("default"):
+        assert disk.is_locked(slot_lock("default"))
+    assert not disk.is_locked(slot_lock("default"))
 
 
 def test_a_run_that_was_never_submitted_is_lost(bench: Bench) -> None:

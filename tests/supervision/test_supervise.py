@@ -286,6 +286,47 @@ def test_a_supervisor_of_an_ended_run_changes_nothing(bench: Bench) -> None:
     assert run.paths.result.read_bytes() == before
 
 
+# A supervisor on a disk that has no room for its result until the file `room` is there.
+FULL_DISK = """
+import errno, os, sys
+from seedproof_mcp import disk, supervise
+really = disk.write_atomic
+def write_atomic(path, data, **options):
+    if path.name == "result.json" and not os.path.exists("room"):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+    really(path, data, **options)
+disk.write_atomic = write_atomic
+sys.exit(supervise.main(sys.argv[1:]))
+"""
+
+
+def on_a_full_disk(bench: Bench, run: Run) -> subprocess.Popen[bytes]:
+    """A supervisor that has told that its result waits."""
+    command = [sys.executable, "-P", "-c", FULL_DISK, run.handle]
+    waiting = subprocess.Popen(command, cwd=bench.work, stderr=subprocess.PIPE)
+    assert waiting.stderr is not None
+    assert b"the result waits for room on the disk" in waiting.stderr.readline()
+    return waiting
+
+
+def test_the_result_of_a_training_that_filled_the_disk_waits_for_room(bench: Bench) -> None:
+    run = bench.prepare("print('val_loss: 4.1')")
+    with on_a_full_disk(bench, run) as waiting:
+        assert bench.poll(run) == "running"
+        assert not disk.is_locked(slot_lock("default")), "others may train meanwhile"
+        (bench.work / "room").touch()
+        assert waiting.wait(30) == 0
+    assert (bench.result(run)["end"], run.log) == ("exited", b"val_loss: 4.1\n")
+
+
+def test_a_shutdown_ends_a_supervisor_whose_result_waits_for_room(bench: Bench) -> None:
+    run = bench.prepare()
+    with on_a_full_disk(bench, run) as waiting:
+        waiting.terminate()
+        assert waiting.wait(30) == -signal.SIGTERM
+    assert bench.poll(run) == "lost"
+
+
 @linux_only
 def test_the_training_inherits_the_slot_but_not_the_life_sign(bench: Bench) -> None:
     code = """

@@ -1,5 +1,6 @@
 """What Seedproof needs from a place that can carry a run: the seam behind which engines differ."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -11,6 +12,9 @@ RunState = Literal["queued", "running", "done", "lost"]
 
 class Engine(Protocol):
     """Places `supervise RUN_DIR` somewhere; the evidence is always the run's result.json."""
+
+    def reserve(self, slot: str) -> AbstractContextManager[bool]:
+        """Hold a slot for the run that is submitted meanwhile; whether it is free."""
 
     def submit(self, run_dir: Path) -> str:
         """Place a run whose spec.json is written, and return its handle; again is harmless."""

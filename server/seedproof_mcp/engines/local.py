@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seedproof_mcp import disk
 from seedproof_mcp.engines import RunState
-from seedproof_mcp.paths import RunPaths
+from seedproof_mcp.paths import RunPaths, slot_lock
 
 # Supervisors started by this process, to be reaped. Of the module, because they outlive an engine
 # object, and a Popen that is collected while its process runs warns.
@@ -17,6 +19,31 @@ _supervisors: list[subprocess.Popen[bytes]] = []
 
 class LocalEngine:
     """Starts one detached supervisor per run; a handle is the run's folder."""
+
+    def __init__(self) -> None:
+        self._reserved: disk.Lock | None = None
+
+    @contextmanager
+    def reserve(self, slot: str) -> Iterator[bool]:
+        """Hold a slot for the run that is submitted meanwhile; whether it is free.
+
+        Raises:
+            OSError: The lock of the slot cannot be opened.
+        """
+        path = slot_lock(slot)
+        disk.make_folder(path.parent)
+        held = disk.try_lock(path)
+        if held is None:
+            yield False
+            return
+        with held:
+            with suppress(OSError):  # a full disk: then nobody can be named for a moment
+                held.sign(str(os.getpid()))
+            self._reserved = held
+            try:
+                yield True
+            finally:
+                self._reserved = None
 
     def submit(self, run_dir: Path) -> str:
         """Start the run's supervisor unless there is one, or the run has ended.
@@ -30,7 +57,7 @@ class LocalEngine:
             if alive is not None:
                 # The supervisor inherits this very lock: at no moment does the run look lost.
                 with alive:
-                    _start_supervisor(run, alive)
+                    _start_supervisor(run, alive, self._reserved)
         return str(run.folder)
 
     def poll(self, handle: str) -> RunState:
@@ -68,10 +95,14 @@ class LocalEngine:
         return frozenset({"cancel", "read_log", "slots"})
 
 
-def _start_supervisor(run: RunPaths, alive: disk.Lock) -> None:
+def _start_supervisor(run: RunPaths, alive: disk.Lock, slot: disk.Lock | None) -> None:
     if run.result.exists():  # published since the caller looked
         return
     arguments = [str(run.folder), "--lock-fd", str(alive.fd)]
+    inherited = [alive.fd]
+    if slot is not None:
+        arguments += ["--slot-fd", str(slot.fd)]
+        inherited.append(slot.fd)
     log = disk.open_output(run.supervisor_log)
     try:
         supervisor = disk.spawn(
@@ -79,7 +110,7 @@ def _start_supervisor(run: RunPaths, alive: disk.Lock) -> None:
             [sys.executable, "-P", "-m", "seedproof_mcp.supervise", *arguments],
             stdout=log,
             stderr=log,
-            pass_fds=(alive.fd,),
+            pass_fds=inherited,
             new_session=True,
         )
     finally:
