@@ -83,6 +83,45 @@ async def test_a_change_that_changes_nothing_is_refused(project: Path) -> None:
     assert records(project, "experiment_declared") == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "code", "offered"),
+    [
+        ({"hypothesis": " "}, "hypothesis_missing", "run_seed(experiment='a', code_change=True, hypothesis=…)"),
+        (
+            {"flags": ["--seed", "7"]},
+            "flag_protected",
+            "run_seed(experiment='a', code_change=True, flags=…, hypothesis=…)",
+        ),
+        (
+            {"seed": 7},
+            "seed_unknown",
+            "run_seed(experiment='a', code_change=True, seed=42, hypothesis=…)",
+        ),
+    ],
+)
+async def test_a_refused_declaration_is_offered_again_as_a_change_of_code(
+    project: Path, wrong: dict[str, Any], code: str, offered: str
+) -> None:
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        edit(project)
+        refused = await declare(call, **{**CHANGED, **wrong})
+        assert (refused.code, refused.next) == (code, offered)
+
+
+async def test_with_a_folder_in_its_way_a_change_of_code_is_offered_whole(project: Path) -> None:
+    in_the_way = project / "checkpoints/exp_a_1M_seed42"
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        edit(project)
+        in_the_way.mkdir()
+        refused = await declare(call, **CHANGED)
+        assert refused.code == "output_exists", refused.text
+        in_the_way.rmdir()
+        assert (await call("run_seed", **refused.data["next"]["arguments"])).data["state"] == "succeeded"
+    assert [one["code_change"] for one in records(project, "experiment_declared")] == [True]
+
+
 async def test_what_was_declared_with_flags_is_no_change_of_code_later(project: Path) -> None:
     async with quick_tools(project, InProcessEngine(table())) as call:
         await call.measure_baseline()

@@ -15,6 +15,7 @@ from seedproof.declaration import (
     check_unchanged,
     check_words,
     declaration,
+    declare_call,
     duplicate,
 )
 from seedproof.design import Look, Step, confirm_look, may_retry, next_look
@@ -267,12 +268,7 @@ def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) 
         change = change_from(reference, code, site, is_declared=request.code_change)
         code = same_or(reference, code, site)
     check_declaration(state, baseline, request, code, change)
-    declare = NextCall(
-        "run_seed",
-        "Declares the experiment and runs its first seed.",
-        {"experiment": name, "seed": rules.experiment_seeds[0]},
-        ("flags", "hypothesis"),
-    )
+    declare = declare_call(request, rules.experiment_seeds[0])
     require_sealed(baseline.arm.code, code, rules, site, declare)
     arm = Arm(
         generation=baseline.generation,
@@ -397,6 +393,7 @@ def _same_call(arm: Arm, seed: int, request: RunRequest, records: Sequence[tuple
     arguments: dict[str, Any] = {"experiment": arm.experiment} if arm.experiment else {}
     if arm.experiment and records:
         arguments |= {"flags": list(request.flags or ()), "hypothesis": request.hypothesis}
+        arguments |= {"code_change": True} if request.code_change else {}
     elif records and request.new_baseline:
         arguments["new_baseline"] = request.new_baseline
     return NextCall("run_seed", "Runs the seed once the folder is gone.", {**arguments, "seed": seed})
