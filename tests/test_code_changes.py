@@ -12,7 +12,7 @@ from seedproof_mcp.paths import ProjectPaths
 
 from tests.conftest import Caller
 from tests.in_process import InProcessEngine, quick_tools
-from tests.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table
+from tests.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table, write_settings
 from tests.tables import SEEDS
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +119,24 @@ async def test_with_a_folder_in_its_way_a_change_of_code_is_offered_whole(projec
         assert refused.code == "output_exists", refused.text
         in_the_way.rmdir()
         assert (await call("run_seed", **refused.data["next"]["arguments"])).data["state"] == "succeeded"
+    assert [one["code_change"] for one in records(project, "experiment_declared")] == [True]
+
+
+@pytest.mark.parametrize("place", ["snapshot", "in-place"])
+async def test_an_edit_without_flags_is_refused_with_the_call_that_declares_it(project: Path, place: str) -> None:
+    write_settings(project, settings=f'code = "{place}"')
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        edit(project)
+        refused = await declare(call, flags=None)
+        assert refused.text == (
+            "flags_missing: a has no flags, and that the code is not the baseline's (train_llm.py) is not declared; "
+            "code_change=true declares the edit as the experiment, with flags or without. "
+            'Next: run_seed(experiment="a", code_change=true, hypothesis=…)'
+        )
+        assert records(project, "experiment_declared") == []
+        followed = await call("run_seed", **refused.data["next"]["arguments"], hypothesis="more steps help")
+        assert followed.data["state"] == "succeeded", followed.text
     assert [one["code_change"] for one in records(project, "experiment_declared")] == [True]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from seedproof.arm_code import new_code
+from seedproof.arm_code import named, new_code
 from seedproof.campaign import choose_primary, pooled_variance
 from seedproof.code import Change, Code
 from seedproof.command import check_flags, normalise_flags
@@ -158,13 +158,25 @@ def check_declaration(
     if request.code_change:
         _check_changed(baseline, change, code, request)
     elif not request.flags and not is_null:
-        raise FlagsMissing(
+        raise _flags_missing(request, change)
+    if not is_null:
+        _check_not_tried(state, baseline, request, code)
+
+
+def _flags_missing(request: RunRequest, change: Change | None) -> FlagsMissing:
+    """The refusal of a call that declares no difference; where the code was edited, the edit may be meant."""
+    if change is None:
+        return FlagsMissing(
             f"{request.experiment} has no flags, so nothing would differ from the baseline. "
             "A hypothesis that begins with `null:` declares that on purpose.",
             declare_call(request),
         )
-    if not is_null:
-        _check_not_tried(state, baseline, request, code)
+    files = named([file.path for file in change.files])
+    return FlagsMissing(
+        f"{request.experiment} has no flags, and that the code is not the baseline's ({files}) is not declared; "
+        "code_change=true declares the edit as the experiment, with flags or without.",
+        declare_call(replace(request, code_change=True)),
+    )
 
 
 def _check_changed(baseline: Baseline, change: Change | None, code: Code | None, request: RunRequest) -> None:
