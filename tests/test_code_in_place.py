@@ -140,11 +140,21 @@ async def test_a_change_of_code_is_measured_and_cannot_be_confirmed(project: Pat
         judged = await call("compare", experiment="a")
         assert judged.data["headline"].startswith("WINNER (unconfirmed)")
         assert judged.next == "write_report(experiment='a')"
+        said = judged.data["confirmation"]
+        assert (said["state"], said["done"], said["needed"]) == ("unavailable", 0, 0)
+        assert said["reason"].startswith("a cannot be confirmed: it is a change of code")
+        assert said["reason"] in judged.text
+        (row,) = (await call("list_experiments")).data["experiments"]
+        assert row["confirmation"] == "unavailable"
         refused = await call("run_seed", experiment="a", role="confirm")
         assert refused.code == "confirm_not_due"
         assert "measured in place" in refused.text
         assert refused.next == "write_report(experiment='a')"
         assert "confirm" not in (await call("write_report", experiment="a")).next
+    text = (project / "docs/research/experiment_a_1M.md").read_text()
+    assert f"- Confirmation: {said['reason']}\n" in text
+    assert f"## Confirmation\n\n{said['reason']}\n" in text
+    assert "runs on fresh seeds" not in judged.text.lower() + text.lower()
 
 
 async def test_flags_in_place_are_confirmed_on_the_code_that_they_were_measured_on(project: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from seedproof.comparability import wall_time_withheld
-from seedproof.design import ConfirmLook, Step, confirm_look, step_attempts
+from seedproof.design import ConfirmLook, Step, cannot_be_confirmed, confirm_look, step_attempts
 from seedproof.distributions import t_quantile
 from seedproof.rules import Rules
 from seedproof.samples import SampleError, pooled_std, summarize
@@ -34,6 +34,9 @@ def pairs_of(arm: Arm, rules: Rules) -> tuple[Pair, ...]:
 def confirm(baseline: Baseline, arm: Arm) -> Confirmation:
     """What the fresh seeds of an arm say; evaluated once, when all of its runs have ended."""
     rules = baseline.rules
+    obstacle = None if arm.fresh else cannot_be_confirmed(arm, baseline.arm.code)
+    if obstacle is not None:
+        return Confirmation("unavailable", 0, 0, obstacle)
     look = confirm_look(arm, rules)
     if not look.is_complete:
         return Confirmation("open", look.done, look.needed, f"{look.done} of {look.needed} runs on fresh seeds.")

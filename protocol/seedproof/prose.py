@@ -261,6 +261,8 @@ def confirmation_lines(comparison: Comparison) -> list[str]:
     found = comparison.confirmation
     if found is None:
         return []
+    if found.state == "unavailable":
+        return [found.reason]
     number = Digits(comparison.baseline)
     done = f"Runs on fresh seeds: {found.done} of {found.needed}."
     lines = [done if found.state == "open" else f"{done} {found.reason}"]

@@ -27,7 +27,7 @@ __all__ = [
     "experiment_report",
 ]
 
-REPORT_FORMAT = 3
+REPORT_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
