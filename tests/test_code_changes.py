@@ -65,7 +65,11 @@ async def test_a_change_of_code_is_measured_and_its_difference_is_kept_and_told(
     assert "  - `new file.py` (+1 -0)\n  - `train_llm.py` (+2 -1)\n" in text
     assert change["diff_sha256"][:12] in text
     assert "The change of code is what the experiment declares, so no control can be asked for." in text
-    assert json.loads(text.split("```json\n")[1].split("```")[0])["code_change"] is True
+    document = json.loads(text.split("```json\n")[1].split("```")[0])
+    (begun,) = records(project, "generation_started")
+    assert document["code_change"] is True
+    assert document["code_sha256"] == begun["code"]["sha256"]
+    assert document["experiment_code_sha256"] == declared["code"]["sha256"] != begun["code"]["sha256"]
     assert [spec["argv"].count("--lr") for run, spec in specs(project).items() if "exp-a" in run] == [
         0 if flags is None else 1
     ] * 3
