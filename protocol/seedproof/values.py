@@ -304,7 +304,7 @@ class WallTimeChange:
     high_percent: float
     """Upper limit."""
     claim: Literal["speedup", "slowdown", "none"]
-    """What the interval allows to say; `none` where it holds zero."""
+    """What may be said; `none` where the interval holds zero, and of trainings that are too short for a wall time."""
 
 
 @dataclass(frozen=True, slots=True)
