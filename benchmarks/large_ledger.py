@@ -14,8 +14,9 @@ import numpy as np
 from figures import Figure, in_turn, median, show
 from mcp.client.client import Client
 from seedproof.command import output_dir, training_argv
-from seedproof.events import EMPTY_HASH, Record, canonical, make_record, read_line, run_id_of
+from seedproof.records import EMPTY_HASH, Record, canonical, make_record, read_line
 from seedproof.rules import Rules
+from seedproof.run_id import run_id_of
 from seedproof.values import Role
 from seedproof_mcp.app import build_server
 from seedproof_mcp.ledger import Ledger

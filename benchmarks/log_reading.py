@@ -12,7 +12,7 @@ from pathlib import Path
 
 from figures import Figure, in_turn, median, show
 from seedproof.rules import Rules
-from seedproof_mcp.conductor import read_log  # what is measured is the conductor's own reading
+from seedproof_mcp.run_readings import read_log  # what is measured is the conductor's own reading
 
 __all__ = ["measure"]
 

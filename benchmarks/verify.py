@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from figures import Figure, in_turn, median, show
 from large_ledger import RULES, Bulk, write_run
-from seedproof.events import Record, State
+from seedproof.events import apply
+from seedproof.records import Record
 from seedproof.report import REPORT_FORMAT
-from seedproof_mcp.archive import judged_again
+from seedproof.state import State
+from seedproof_mcp.judging import judged_again
 from seedproof_mcp.paths import ProjectPaths
 
 __all__ = ["measure"]
@@ -37,7 +39,7 @@ class Folded(Bulk):
     def append(self, kind: str, **fields: Any) -> Record:
         """Append one record, and take it into account."""
         record = super().append(kind, **fields)
-        self.state.apply(record)
+        apply(self.state, record)
         return record
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from seedproof.events import EMPTY_HASH, Record, read_line
+from seedproof.records import EMPTY_HASH, Record, read_line
 from seedproof_mcp import complaint, conductor
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.paths import ProjectPaths

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from seedproof.declaration import RunRequest, declaration
-from seedproof.events import Experiment, State, run_id_of
+from seedproof.events import apply
+from seedproof.generation import Experiment
 from seedproof.rules import Rules
+from seedproof.run_id import run_id_of
+from seedproof.state import State
 from seedproof.values import Role
 
 
@@ -21,7 +24,7 @@ class Story:
         """One record."""
         self._seq += 1
         head = {"kind": kind, "seq": self._seq, "hash": f"{self._seq:064x}", "time": "2026-01-01T00:00:00.000Z"}
-        self.state.apply({**head, **fields})
+        apply(self.state, {**head, **fields})
         return self
 
     def baseline(self, values: Sequence[float], rules: Rules | None = None) -> "Story":

@@ -20,13 +20,15 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from seedproof.errors import CodeRefusal, Refusal, Runaway
-from seedproof.events import EMPTY_HASH, Record, State, fold, read_line
+from seedproof.events import fold
 from seedproof.gate import RunRequest, admit
 from seedproof.limits import check_runaway
+from seedproof.records import EMPTY_HASH, Record, read_line
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Role
-from seedproof_mcp.archive import judge_experiment
 from seedproof_mcp.config import load_config
+from seedproof_mcp.judging import judge_experiment
 from seedproof_mcp.ledger import _NOT_HERE
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.site import ProjectSite

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from seedproof.code import Code
-from seedproof_mcp import conductor, environment, fingerprint
+from seedproof_mcp import conductor, environment, fingerprint, run_ends
 from seedproof_mcp.config import load_config
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.paths import ProjectPaths
@@ -107,7 +107,7 @@ async def test_a_ledger_from_before_environments_were_recorded_is_judged_and_say
 ) -> None:
     old = {"fingerprint": {"code_sha256": "0" * 64, "packages_sha256": "1" * 64, "host": "lab-1"}}
     monkeypatch.setattr(conductor, "started_fields", lambda *_: old)
-    monkeypatch.setattr(conductor, "present_load", lambda: None)
+    monkeypatch.setattr(run_ends, "present_load", lambda: None)
     async with quick_tools(project, InProcessEngine(table())) as call:
         said = await queued(call)
         report = await call("write_report", experiment="a")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from seedproof_mcp import disk
 from seedproof_mcp.cli import main
-from seedproof_mcp.conductor import ensure_conductor
+from seedproof_mcp.conductor_start import ensure_conductor
 from seedproof_mcp.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, SEEDS, tools, wait_until

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from seedproof.errors import Refusal
-from seedproof.events import KINDS
 from seedproof.patterns import PRESETS
+from seedproof.records import KINDS
 from seedproof.rules import MetricRule, Rules
 from seedproof.values import RunState
 from seedproof_mcp import cli

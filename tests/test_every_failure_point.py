@@ -17,7 +17,7 @@ import pytest
 from seedproof.declaration import RunRequest
 from seedproof.errors import Refusal
 from seedproof.values import Role
-from seedproof_mcp import conductor, disk, environment
+from seedproof_mcp import conductor, conductor_start, disk, environment
 from seedproof_mcp.engines import local
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.ledger import Ledger
@@ -126,7 +126,7 @@ class Study:
 
     def open(self) -> None:
         """A new server, which knows nothing of the one before it."""
-        conductor._last_starts.clear()
+        conductor_start._last_starts.clear()
         self.lab = Lab(self.project)
 
     def follow(self, call: Call) -> Call | None:
@@ -179,10 +179,11 @@ def _as_tuples(values: dict[str, Any]) -> dict[str, Any]:
 def played(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that are played do not pause, and nothing of them is left in the modules."""
     monkeypatch.setenv("SEEDPROOF_IDLE_S", "0")
-    for name in ("BUSY_POLL_S", "IDLE_POLL_S", "TAKEOVER_S", "CRASH_PAUSE_S"):
+    for name in ("BUSY_POLL_S", "IDLE_POLL_S", "TAKEOVER_S"):
         monkeypatch.setattr(conductor, name, 0)
-    monkeypatch.setattr(conductor, "_last_starts", {})
-    monkeypatch.setattr(conductor, "_children", [])
+    monkeypatch.setattr(conductor_start, "CRASH_PAUSE_S", 0)
+    monkeypatch.setattr(conductor_start, "_last_starts", {})
+    monkeypatch.setattr(conductor_start, "_children", [])
     monkeypatch.setattr(local, "_supervisors", [])
 
 

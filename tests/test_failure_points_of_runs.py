@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from seedproof.declaration import RunRequest
 from seedproof.errors import NotWritable, RunEnded
-from seedproof.events import Record
+from seedproof.records import Record
 from seedproof_mcp import conductor, disk, lab
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.paths import RunPaths, slot_lock

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from seedproof.rules import Rules
-from seedproof_mcp import disk, supervise
-from seedproof_mcp.conductor import read_log
+from seedproof_mcp import disk
+from seedproof_mcp.capped_log import CappedLog
 from seedproof_mcp.paths import RunPaths, slot_lock
+from seedproof_mcp.run_readings import read_log
 
 from tests.conftest import PATIENCE_S, Answer, tools, wait_until
 from tests.test_conductor import conductors
@@ -340,7 +341,7 @@ def test_where_no_hole_can_be_made_everything_is_kept(
     path = tmp_path / "output.log"
     path.write_bytes(b"line\n" * 1_000_000)
     descriptor = os.open(path, os.O_RDWR)
-    log = supervise._Log(descriptor, CAP_BYTES)
+    log = CappedLog(descriptor, CAP_BYTES)
     log.trim()
     log.trim()
     log.settle(5_000_000)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from seedproof.errors import LedgerDamaged, LedgerDiverged, LedgerNewer
-from seedproof.events import canonical, fold, make_record
+from seedproof.events import fold
+from seedproof.records import canonical, make_record
 from seedproof.rules import Rules
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths

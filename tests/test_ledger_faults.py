@@ -20,9 +20,11 @@ import pytest
 from seedproof.campaign import adjusted_stored, campaign
 from seedproof.declaration import RunRequest
 from seedproof.errors import LedgerDamaged, LedgerRefusal, NotWritable, Refusal
-from seedproof.events import EMPTY_HASH, State, canonical, fold, read_line
+from seedproof.events import apply, fold
 from seedproof.phases import campaign_next
+from seedproof.records import EMPTY_HASH, canonical, read_line
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Role
 from seedproof_mcp import complaint, conductor, disk
 from seedproof_mcp.cli import main
@@ -599,7 +601,7 @@ def test_what_a_state_keeps_between_looks_is_what_a_fresh_reading_finds_after_ea
     records = [json.loads(line) for line in lines_of(study)]
     kept, rules = State(), Rules()
     for seq, record in enumerate(records, 1):
-        kept.apply(record)
+        apply(kept, record)
         fresh = fold(records[:seq])
         for _ in range(2):  # the second look uses what the first has kept
             assert campaign_next(kept, rules) == campaign_next(fold(records[:seq]), rules)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from seedproof.disclosures import created_notices
-from seedproof.events import State
+from seedproof.state import State
 
 from tests.in_process import InProcessEngine, quick_tools
 from tests.studies import declare, records, table, write_settings

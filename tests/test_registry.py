@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.events import Record
+from seedproof.records import Record
 from seedproof_mcp.cli import main
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths, registry_entry, registry_folder

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from seedproof.events import run_id_of
 from seedproof.rules import Rules
+from seedproof.run_id import run_id_of
 from seedproof.values import Role
 from seedproof_mcp import disk
 from seedproof_mcp.lab import Lab

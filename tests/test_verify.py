@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seedproof.errors import LedgerNewer
-from seedproof.events import EMPTY_HASH, FORMAT, canonical
+from seedproof.records import EMPTY_HASH, FORMAT, canonical
 from seedproof.rules import Rules
 from seedproof_mcp import cli, disk
 from seedproof_mcp import verify as verification
 from seedproof_mcp.chain import read_chain
 from seedproof_mcp.checks import Check, failed
-from seedproof_mcp.conductor import read_log
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.registry import Registry
+from seedproof_mcp.run_readings import read_log
 
 from tests.in_process import InProcessEngine, quick_tools
 from tests.tables import FRESH, Table

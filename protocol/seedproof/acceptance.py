@@ -6,9 +6,10 @@ from typing import Any
 from seedproof.comparability import differences, differences_now, has_known_packages
 from seedproof.design import confirm_look
 from seedproof.errors import NotComparable
-from seedproof.events import Experiment, State
+from seedproof.generation import Experiment
 from seedproof.phases import new_baseline_call
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Arm, Baseline, Difference
 
 __all__ = ["accepted_differences", "check_now", "runs_behind", "written_acceptance"]

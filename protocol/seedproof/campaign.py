@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seedproof.events import Experiment, Generation, State
+from seedproof.generation import Experiment, Generation
 from seedproof.power import at_least_one_winner, protocol_power, smallest_detectable_effect
 from seedproof.rules import Rules
 from seedproof.samples import PriorVariance, summarize
+from seedproof.state import State
 from seedproof.stats import correlation, holm
 from seedproof.values import Arm, Primary
 from seedproof.weighing import p_better

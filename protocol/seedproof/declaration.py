@@ -22,9 +22,10 @@ from seedproof.errors import (
     Refusal,
     SnapshotMissing,
 )
-from seedproof.events import Experiment, State
+from seedproof.generation import Experiment
 from seedproof.phases import experiment_next, new_baseline_call, new_experiment_call, tried_twins
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Baseline, Role, declares_no_effect
 
 __all__ = [

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from seedproof.code import SOURCE_ENDINGS
-from seedproof.events import Experiment, State
+from seedproof.generation import Experiment
 from seedproof.likeness import Likeness, likeness
 from seedproof.log import one_line
+from seedproof.state import State
 from seedproof.suspects import suspect_files, suspect_flags
 from seedproof.values import Notice, Role, Run
 

@@ -9,10 +9,12 @@ from seedproof.command import output_dir
 from seedproof.control import Control, control_look
 from seedproof.declaration import Admission, RunRequest, check_unchanged, declared
 from seedproof.errors import AttemptNotAllowed, ControlNotDue, NextCall, OutputExists
-from seedproof.events import Experiment, State, run_id_of
+from seedproof.generation import Experiment
 from seedproof.phases import control_call, experiment_next, new_experiment_call, present_baseline
 from seedproof.rules import Rules
+from seedproof.run_id import run_id_of
 from seedproof.site import Site
+from seedproof.state import State
 from seedproof.values import Arm, Baseline, Role, Run, RunState
 
 __all__ = ["admit_control", "with_controls"]

@@ -8,10 +8,12 @@ from seedproof.command import output_dir
 from seedproof.declaration import Admission, RunRequest, check_unchanged, declared
 from seedproof.design import ConfirmLook, Step, cannot_be_confirmed, confirm_look, may_retry, step_attempts
 from seedproof.errors import AttemptNotAllowed, ConfirmNotDue, OutputExists
-from seedproof.events import Experiment, State, run_id_of
+from seedproof.generation import Experiment
 from seedproof.phases import confirm_call, experiment_next, new_baseline_call, present_baseline
 from seedproof.rules import Rules
+from seedproof.run_id import run_id_of
 from seedproof.site import Site
+from seedproof.state import State
 from seedproof.values import Arm, Baseline, Role, Run, RunState, Verdict
 
 __all__ = ["admit_confirmation"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from seedproof.events import State
+from seedproof.state import State
 from seedproof.values import Notice
 
 __all__ = ["disclosed_notice", "past_lines", "past_notices", "restarted_notice"]

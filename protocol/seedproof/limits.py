@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from seedproof.errors import DiskLow, NextCall, Runaway
-from seedproof.events import State
+from seedproof.state import State
 
 __all__ = ["GIGABYTE", "Limits", "check_room", "check_runaway"]
 

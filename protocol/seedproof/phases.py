@@ -17,8 +17,9 @@ from seedproof.design import (
     step_attempts,
 )
 from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
-from seedproof.events import Experiment, Generation, State
+from seedproof.generation import Experiment, Generation
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.stats import summarize
 from seedproof.values import _ESTABLISHED, Arm, Baseline, Role, RunState, Verdict
 

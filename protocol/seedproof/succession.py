@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedproof.errors import BaselineRefusal
-from seedproof.events import State
 from seedproof.phases import establish_baseline
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Arm, Run
 
 __all__ = ["Succession", "succession"]

@@ -3,132 +3,29 @@
 import hashlib
 import itertools
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
-from seedproof.acceptance import accepted_differences, runs_behind, written_acceptance
-from seedproof.campaign import campaign_at_verdict, campaign_since
-from seedproof.confirmation import pairs_of
-from seedproof.control import control_look
-from seedproof.declaration import check_name
-from seedproof.errors import BaselineStale, ExperimentUnknown, NextCall, Refusal
-from seedproof.events import Experiment, Generation, Record, State
+from seedproof.acceptance import runs_behind
+from seedproof.campaign import campaign_at_verdict
+from seedproof.errors import NextCall, Refusal
 from seedproof.evidence import as_document
-from seedproof.figure import baseline_figure, experiment_figure
-from seedproof.history import past_lines
-from seedproof.phases import (
-    establish_baseline,
-    experiment_next,
-    new_baseline_call,
-    present_baseline,
-    rules_of,
-    stale_reason,
-)
-from seedproof.report import (
-    REPORT_FORMAT,
-    EarlierGeneration,
-    EarlierVerdict,
-    LedgerFacts,
-    baseline_report,
-    experiment_report,
-)
+from seedproof.generation import Experiment, Generation
+from seedproof.records import Record
+from seedproof.report import REPORT_FORMAT
 from seedproof.rules import Rules
-from seedproof.stats import summarize
-from seedproof.values import Comparison, Difference, Notice, Role
-from seedproof.verdict import judge
+from seedproof.state import State
+from seedproof.values import Comparison, Notice
 from seedproof.weighing import weigh
 
 from seedproof_mcp import disk, outputs
+from seedproof_mcp.judging import judge_experiment, require_reportable
 from seedproof_mcp.ledger import Ledger, Writer
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.views import disclosed, establish, said_beside, written_confirmation
+from seedproof_mcp.rendering import render, rendered_again
 
-__all__ = [
-    "Archive",
-    "judge_experiment",
-    "judged_again",
-    "rendered_again",
-    "require_reportable",
-    "unverified_report",
-]
-
-
-def judge_experiment(state: State, rules: Rules, name: str, accept: Collection[str] = ()) -> Comparison:
-    """The verdict on an experiment of the present generation.
-
-    Args:
-        state: What the ledger says.
-        rules: The present ones.
-        name: The experiment.
-        accept: The kinds of differences besides the experiment that the settings accept.
-
-    Raises:
-        Refusal: The baseline or the experiment is not complete, or they cannot be compared, with the next call.
-    """
-    baseline = present_baseline(state, rules)
-    check_name(name)
-    experiment = state.generations[-1].experiments.get(name)
-    if experiment is None:
-        raise _unknown_experiment(state, name)
-    arm = state.experiment_arm(experiment)
-    if control_look(baseline, arm).state == "failed":
-        raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
-    accepted = accepted_differences(baseline, experiment, arm, accept)
-    try:
-        return judge(baseline, arm, written_confirmation(experiment), accepted)
-    except Refusal as refusal:
-        refusal.next_call = experiment_next(state, experiment, baseline)
-        raise
-
-
-def require_reportable(state: State, rules: Rules, name: str | None, accept: Collection[str] = ()) -> None:
-    """Let nothing through of which no report could be written.
-
-    Args:
-        state: What the ledger says.
-        rules: The present rules.
-        name: The experiment; None for the baseline.
-        accept: As for `judge_experiment`.
-
-    Raises:
-        Refusal: As for `compare`; for the baseline while it is not complete.
-    """
-    if name is None:
-        present_baseline(state, rules)
-    else:
-        judge_experiment(state, rules, name, accept)
-
-
-def judged_again(state: State, record: Record) -> Comparison:
-    """The verdict that a `verdict_issued` gave, from the records before it.
-
-    Raises:
-        Refusal: These records allow none.
-    """
-    generation = state.generations[record["generation"] - 1]
-    baseline = establish_baseline(state.baseline_arm(generation.number), rules_of(generation))
-    experiment = generation.experiments[record["experiment"]]
-    accepted = tuple(Difference(one["kind"], one["words"]) for one in record.get("accepted") or ())
-    return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment), accepted)
-
-
-def rendered_again(state: State, record: Record) -> tuple[str, str]:
-    """The report and the figure that a `report_written` stands for, from the records that it was made from."""
-    figure = Path(record["path"]).with_suffix(".svg").name
-    return _render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
-
-
-def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
-    earlier = state.find_experiment(name)
-    message = f"no experiment {name} has been declared."
-    if earlier is not None:
-        message = (
-            f"{name} was declared against baseline generation {earlier.generation}, not the present one; "
-            "its verdict stays in the ledger. Declare it anew."
-        )
-    call = NextCall("run_seed", "Declares it and runs its first seed.", {"experiment": name}, ("flags", "hypothesis"))
-    return ExperimentUnknown(message, call)
+__all__ = ["Archive", "unverified_report"]
 
 
 def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:
@@ -205,7 +102,7 @@ class Archive:
         # Figures have the names of their reports, so whoever wrote the one wrote the other.
         foreign = [] if relative in state.reports else [one for one in (path, figure) if os.path.lexists(one)]
         notices = [self._move_aside(one) for one in foreign]
-        text, drawing = _render(state, generation, name, figure.name)
+        text, drawing = render(state, generation, name, figure.name)
         record = writer.append(
             "report_written",
             path=relative,
@@ -244,17 +141,15 @@ class Archive:
         if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in wanted.items()):
             return
         disk.make_folder(path.parent)
-        figure = path.with_suffix(".svg")
-        text, drawing = self._text_and_figure(record, figure.name)
+        text, drawing = self._text_and_figure(record)
         # The figure first: a report never shows a figure that is not there.
-        disk.write_atomic(figure, drawing.encode())
+        disk.write_atomic(path.with_suffix(".svg"), drawing.encode())
         disk.write_atomic(path, text.encode())
 
-    def _text_and_figure(self, record: Record, figure: str) -> tuple[str, str]:
+    def _text_and_figure(self, record: Record) -> tuple[str, str]:
         if self._drawn is not None and self._drawn[0] == record["hash"]:
             return self._drawn[1:]
-        state = self._ledger.state_at(record["at_seq"])
-        return _render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
+        return rendered_again(self._ledger.state_at(record["at_seq"]), record)
 
     def unfinished(self, state: State, rules: Rules) -> NextCall | None:
         """The call that finishes the newest report where its writing was cut short, or its file is gone; else None.
@@ -307,48 +202,3 @@ def _not_removed(folders: list[str]) -> list[Notice]:
 
 def _has_hash(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-
-
-def _render(state: State, generation: Generation, name: str | None, figure: str) -> tuple[str, str]:
-    """A report's text and its figure from a state; the same state gives the same bytes."""
-    baseline = establish(state, generation.number)
-    assert baseline is not None  # only complete baselines get reports
-    facts = _facts(state, generation, name)
-    if name is None:
-        return baseline_report(baseline, facts, figure), baseline_figure(baseline)
-    experiment = generation.experiments[name]
-    confirmation, accepted = written_confirmation(experiment), written_acceptance(experiment)
-    comparison = judge(baseline, state.experiment_arm(experiment), confirmation, accepted)
-    evidence, counted = said_beside(experiment)
-    # As of the report's own record: other experiments may have been declared since the verdict.
-    counted = None if counted is None else campaign_since(state, experiment)
-    text = experiment_report(comparison, facts, evidence, counted, figure, disclosed(state, experiment))
-    return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
-
-
-def _facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
-    return LedgerFacts(
-        head=state.head_label,
-        records=state.seq,
-        began=state.began or "",
-        reason=generation.reason,
-        earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
-        adoption=generation.adoption,
-        past=tuple(past_lines(state)),
-        verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
-        controls=tuple(run for run in state.runs.values() if run.role is Role.CONTROL),
-    )
-
-
-def _verdicts(state: State, generation: Generation, name: str) -> Iterator[EarlierVerdict]:
-    for earlier in state.generations[: generation.number - 1]:
-        experiment = earlier.experiments.get(name)
-        if experiment is not None and experiment.verdict is not None:
-            issued = experiment.verdict
-            yield EarlierVerdict(earlier.number, issued["headline"], issued["seq"])
-
-
-def _earlier(state: State, generation: Generation) -> EarlierGeneration:
-    values = list(state.baseline_arm(generation.number).finite(rules_of(generation).metric.name).values())
-    mean = summarize(values).mean if values else None
-    return EarlierGeneration(generation.number, generation.reason, len(values), mean)

@@ -8,8 +8,8 @@ from pathlib import Path
 from seedproof.arm_code import changed_seals, named
 from seedproof.code import Code
 from seedproof.errors import NotComparable, SealedChanged, SnapshotMissing
-from seedproof.events import State
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Role, Run
 
 from seedproof_mcp.config import Config

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from seedproof.errors import LedgerDamaged
-from seedproof.events import EMPTY_HASH, Record, read_line
+from seedproof.records import EMPTY_HASH, Record, read_line
 
 from seedproof_mcp.merge_conflict import is_mark
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refusal, file=sys.stderr)
         return REFUSED
     except OSError as error:
-        from seedproof_mcp.complaint import cure
+        from seedproof_mcp.unwritable import cure
 
         print(f"seedproof: {cure(error)}", file=sys.stderr)
         return REFUSED

@@ -1,6 +1,5 @@
 """What keeps the conductor from its work, said where every server and the command line see it."""
 
-import errno
 import logging
 import math
 import re
@@ -13,7 +12,7 @@ from seedproof.errors import Refusal
 from seedproof_mcp import disk
 from seedproof_mcp.paths import ProjectPaths
 
-__all__ = ["Complaints", "cure", "read", "tell", "words_for"]
+__all__ = ["Complaints", "read", "tell", "words_for"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,19 +29,6 @@ def words_for(paths: ProjectPaths, problem: Refusal | OSError) -> str:
     file = Path(str(problem.filename))
     name = file.relative_to(paths.root) if file.is_relative_to(paths.root) else file.name
     return f"{name}: {problem.strerror}"
-
-
-def cure(problem: OSError) -> str:
-    """What cannot be written, why, and what to do about it: one sentence for a caller."""
-    name = Path(str(problem.filename)).name if problem.filename else "the project folder"
-    if isinstance(problem, disk.NoFileLocks):
-        return (
-            f"{name} cannot be locked: this file system has no file locks, without which two processes could write "
-            "at once; move the project to a local disk."
-        )
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{name} cannot be written: the disk is full ({problem.strerror}); free space, then call again."
-    return f"{name} cannot be written ({problem.strerror}); make the project folder writable, or free space."
 
 
 class Complaints:

@@ -1,7 +1,7 @@
 """What the reply to a request says of a run that has not ended, and so does not count yet."""
 
-from seedproof.events import State
 from seedproof.exclusions import exclusion_notices, exclusions_of, scripts_of
+from seedproof.state import State
 from seedproof.values import Run
 
 from seedproof_mcp.config import Config

@@ -1,13 +1,9 @@
 """The demonstration: a real server over stdio, real training, the protocol's story."""
 
-import io
 import json
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,26 +12,17 @@ import anyio
 from mcp import MCPError, StdioServerParameters
 from mcp.client import Client
 from mcp.client.stdio import stdio_client
-from rich import box
-from rich.console import Console, RenderableType
-from rich.padding import Padding
 from rich.panel import Panel
-from rich.progress import BarColumn, Progress, Task, TextColumn
-from rich.progress_bar import ProgressBar
-from rich.table import Column, Table
 from rich.text import Text
-from seedproof.errors import NextCall, Refusal
+from seedproof.errors import NextCall
 
-from seedproof_mcp import disk
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp import demo_project
+from seedproof_mcp.demo_screen import Screen
 
 __all__ = ["run_demo"]
 
-EXAMPLE = Path("examples/tiny_lm/train_llm.py")
 # All runs take about a minute; the rest is for slow machines and for another training on the same slot.
 LIMIT_S = 1800.0
-CLEAN_UP_S = 30.0
 # The conductor outlives the last run by this much, and the folder can be removed only afterwards.
 IDLE_S = "1"
 STYLES = {"WINNER": "green", "NEUTRAL": "yellow", "LOSER": "red"}
@@ -75,69 +62,10 @@ class _Expectations:
         self.results.append((holds, promise if holds or not found else f"{promise}; instead: {found}"))
 
 
-class _TimeBar(BarColumn):
-    """A bar of elapsed time: it goes on between two progress notifications."""
-
-    def render(self, task: Task) -> ProgressBar:
-        bar = super().render(task)
-        if bar.total is not None:
-            bar.completed = min(bar.total, task.completed + time.monotonic() - task.fields["told_at"])
-        return bar
-
-
-class _Screen:
-    """Shows the story; plain lines where the output is no terminal."""
-
-    def __init__(self) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # an ASCII terminal gets ? for ✓
-        self.console = Console(highlight=False)
-        self.is_live = self.console.is_interactive and sys.stdout.isatty()
-
-    def say(self, text: str, style: str = "", indent: int = 4) -> None:
-        """One line; only a terminal has an edge to wrap at."""
-        if self.is_live:
-            self.console.print(Padding(Text(text, style), (0, 0, 0, indent), expand=False))
-        else:
-            self.console.print(Text(" " * indent + text, style), soft_wrap=True)
-
-    def title(self, text: str) -> None:
-        """The heading of the next part."""
-        self.console.print()
-        self.say(text, "bold", 0)
-
-    def show(self, block: RenderableType) -> None:
-        """A table or a panel."""
-        self.console.print(Padding(block, (0, 0, 0, 4), expand=False))
-
-    def table(self, names: list[str], rows: list[list[str]], summaries: list[dict[str, Any]]) -> None:
-        """Numbers for each seed, and their mean below a line."""
-        footers = ["mean ± std", *(f"{one['mean']:.4f} ± {one['std']:.4f}" for one in summaries)]
-        columns = [Column(name, footer, justify="right") for name, footer in zip(names, footers, strict=True)]
-        table = Table(*columns, box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
-        for row in rows:
-            table.add_row(*row)
-        self.show(table)
-
-    @contextmanager
-    def bar(self, name: str, usual_s: float | None) -> Iterator[Any]:
-        """The progress callback of one run; it moves a bar on a terminal and nothing elsewhere."""
-        told = TextColumn("{task.fields[told]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
-        columns = (TextColumn("    {task.description}"), _TimeBar(bar_width=24), told)
-        with Progress(*columns, console=self.console, transient=True, disable=not self.is_live, expand=True) as bars:
-            bar = bars.add_task(name, total=usual_s, told="starting", told_at=time.monotonic())
-
-            async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-                now = time.monotonic()
-                bars.update(bar, completed=progress, total=total or usual_s, told=message or "", told_at=now)
-
-            yield on_progress
-
-
 class _Story:
     """An agent that follows `next`, and what should come of it."""
 
-    def __init__(self, client: Client, screen: _Screen, expect: _Expectations) -> None:
+    def __init__(self, client: Client, screen: Screen, expect: _Expectations) -> None:
         self.client, self.screen, self.expect = client, screen, expect
         self.usual_s: float | None = None
 
@@ -270,12 +198,12 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
         keep: Leave the project folder behind and print its path.
         script: The training script; the example by default.
     """
-    screen, expect = _Screen(), _Expectations()
+    screen, expect = Screen(), _Expectations()
     project = Path(tempfile.mkdtemp(prefix="seedproof-demo-"))
     screen.say("A small language model is trained on this machine, for a minute or two in all.", "bold", 0)
     screen.say("Lines with > are calls to a real MCP server over stdio; each does what the last `next` said.", "", 0)
     try:
-        _prepare(project, script or _example())
+        demo_project.prepare(project, script or demo_project.example_script())
         anyio.run(_converse, project, screen, expect)
         return _summarize(screen, expect)
     except OSError as error:
@@ -288,21 +216,7 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
         _leave(project, keep, screen)
 
 
-def _example() -> Path:
-    """The example script: inside the package in a wheel, beside the packages in a checkout."""
-    package = Path(__file__).parent
-    packaged = package / EXAMPLE
-    return packaged if packaged.is_file() else package.parents[1] / EXAMPLE
-
-
-def _prepare(project: Path, script: Path) -> None:
-    disk.copy_file(script, project / "train_llm.py")
-    # The example needs numpy, which this interpreter has; whether `python3` has it, nobody knows.
-    settings = f"[settings]\npython = {json.dumps(sys.executable)}\n"
-    disk.write_atomic(ProjectPaths(project).settings, settings.encode())
-
-
-async def _converse(project: Path, screen: _Screen, expect: _Expectations) -> None:
+async def _converse(project: Path, screen: Screen, expect: _Expectations) -> None:
     """Start the server, tell the story, look at what it left."""
     server = StdioServerParameters(
         command=sys.executable,
@@ -338,7 +252,7 @@ def _last_words(errlog: IO[str]) -> str:
     return f" ({lines[-1].strip()})" if lines else ""
 
 
-def _look_around(project: Path, screen: _Screen, expect: _Expectations, reports: list[str]) -> None:
+def _look_around(project: Path, screen: Screen, expect: _Expectations, reports: list[str]) -> None:
     screen.title("The reports")
     for path in reports:
         screen.say(str(project / path))
@@ -348,48 +262,20 @@ def _look_around(project: Path, screen: _Screen, expect: _Expectations, reports:
     expect.check(not left, "the checkpoints are removed after the reports", f"{', '.join(left)} left")
 
 
-def _summarize(screen: _Screen, expect: _Expectations) -> int:
+def _summarize(screen: Screen, expect: _Expectations) -> int:
     screen.title("What the protocol promised")
     for holds, sentence in expect.results:
         screen.say(f"{'✓' if holds else '✗'} {sentence}", "green" if holds else "bold red")
     return 0 if all(holds for holds, _ in expect.results) else 1
 
 
-def _leave(project: Path, keep: bool, screen: _Screen) -> None:
+def _leave(project: Path, keep: bool, screen: Screen) -> None:
     """Remove the folder once nothing works in it, unless it is to be kept."""
-    is_quiet = _end_work(project)
+    is_quiet = demo_project.end_work(project)
     screen.console.print()
     if keep:
         screen.say(f"The project stays: {project}", "", 0)
-    elif not is_quiet or not _remove(project):
+    elif not is_quiet or not demo_project.remove(project):
         screen.say(f"The project stays, as something still works in it: {project}", "", 0)
     else:
         screen.say("The project is removed again; `seedproof demo --keep` leaves it for you to read.", "", 0)
-
-
-def _remove(project: Path) -> bool:
-    """Remove the folder; again if a conductor that was just starting wrote into it meanwhile."""
-    deadline = time.monotonic() + CLEAN_UP_S
-    while True:
-        try:
-            disk.remove_tree(project)
-            return True
-        except OSError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.1)
-
-
-def _end_work(project: Path) -> bool:
-    """Stop what still trains and wait for the conductor to leave; whether it did in time."""
-    lock, lab = ProjectPaths(project).conductor_lock, Lab(project)
-    deadline = time.monotonic() + CLEAN_UP_S
-    while disk.is_locked(lock) and time.monotonic() < deadline:
-        try:
-            running = lab.list_experiments().running
-            if running is not None:
-                lab.stop_run(running.run_id, "the demonstration has ended")
-        except Refusal:
-            pass  # it ended by itself in this moment
-        time.sleep(0.1)
-    return not disk.is_locked(lock)

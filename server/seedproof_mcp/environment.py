@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedproof.events import canonical
+from seedproof.records import canonical
 
 from seedproof_mcp import disk
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from seedproof.code import Code
 from seedproof.comparability import DEVICE_VARIABLES, THREAD_VARIABLES
-from seedproof.events import State
+from seedproof.state import State
 
 from seedproof_mcp.config import Config, Settings
 from seedproof_mcp.environment import environment, environment_sha256, packages_sha256

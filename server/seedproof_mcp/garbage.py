@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from seedproof.code import Code
 from seedproof.errors import Refusal
-from seedproof.events import Record, State
+from seedproof.records import Record
+from seedproof.state import State
 
 from seedproof_mcp.config import load_config
 from seedproof_mcp.in_place import read_manifest

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedproof.events import Record, State
 from seedproof.history import disclosed_notice
+from seedproof.records import Record
+from seedproof.state import State
 
 from seedproof_mcp.chain import Chain
 from seedproof_mcp.checks import Check, failed, listed, noted, passed

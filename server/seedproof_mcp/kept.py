@@ -5,14 +5,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from seedproof.events import Record, State
 from seedproof.metrics import LogReading
+from seedproof.records import Record
 from seedproof.rules import Rules
+from seedproof.state import State
 
 from seedproof_mcp.checks import Check, failed, listed, noted, passed
-from seedproof_mcp.conductor import read_log
 from seedproof_mcp.heads import heads_in
 from seedproof_mcp.paths import ProjectPaths, RunPaths
+from seedproof_mcp.run_readings import read_log
 
 __all__ = ["check_logs", "check_reports", "check_strangers"]
 

@@ -1,6 +1,5 @@
 """The use cases behind tools and command line; every surface goes through here and its gate."""
 
-import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,37 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from seedproof.acceptance import check_now
-from seedproof.declaration import Admission, RunRequest
-from seedproof.errors import (
-    WHERE_WE_STAND,
-    BadArguments,
-    NextCall,
-    NothingDue,
-    NotWritable,
-    Refusal,
-    RunEnded,
-    RunUnknown,
-    ScriptMissing,
-)
-from seedproof.events import Record, State
+from seedproof.declaration import RunRequest
+from seedproof.errors import BadArguments, Refusal, RunEnded
 from seedproof.gate import admit
-from seedproof.phases import (
-    baseline_next,
-    experiment_next,
-    present_baseline,
-)
+from seedproof.phases import baseline_next, experiment_next, present_baseline
+from seedproof.records import Record
 from seedproof.rules import Rules
-from seedproof.values import Notice, Run, RunState
+from seedproof.state import State
+from seedproof.values import Notice
 
 from seedproof_mcp import complaint, disk
-from seedproof_mcp.archive import Archive, judge_experiment, require_reportable, unverified_report
-from seedproof_mcp.conductor import ensure_conductor
+from seedproof_mcp.archive import Archive, unverified_report
+from seedproof_mcp.conductor_start import ensure_conductor
 from seedproof_mcp.config import Config, load_config
 from seedproof_mcp.declared import with_exclusions
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.fingerprint import present_surroundings
+from seedproof_mcp.interventions import Interventions, known_run, require_reason
+from seedproof_mcp.judging import judge_experiment, require_reportable
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.observe import Observer
 from seedproof_mcp.overview import baseline_status, experiment_list
@@ -54,16 +40,13 @@ from seedproof_mcp.results import (
     RunResult,
 )
 from seedproof_mcp.site import ProjectSite
-from seedproof_mcp.views import (
-    comparison_result,
-    notice_results,
-)
+from seedproof_mcp.unwritable import writing
+from seedproof_mcp.views import comparison_result, notice_results
 
 __all__ = ["Lab"]
 
 R = TypeVar("R", bound=Result)
 
-MAX_REASON = 2000
 CANCEL_PATIENCE_S = 5.0
 
 
@@ -83,10 +66,11 @@ class Lab:
             start_conductor: Makes sure that somebody works on the queue.
         """
         self.paths = ProjectPaths(project.resolve())
-        self._engine = engine or LocalEngine()
+        engine = engine or LocalEngine()
         self._start_conductor = start_conductor
         self._ledger = Ledger(self.paths)
-        self._observer = Observer(self.paths, self._engine)
+        self._observer = Observer(self.paths, engine)
+        self._interventions = Interventions(self.paths, self._ledger, engine)
         self._archive = Archive(self.paths, self._ledger)
         self._remembered = Remembered()
         self._lock = threading.RLock()
@@ -124,11 +108,9 @@ class Lab:
             RunUnknown: The ledger has no such run.
         """
         with self._reading(run_id) as (state, config):
-            run = state.runs.get(run_id)
-            if run is None:
-                raise _unknown_run(run_id)
+            run = known_run(state, run_id)
             if self._ledger.state.active:  # those that are lost included: somebody has to write that down
-                with _writing():
+                with writing():
                     self._start_conductor(self.paths)
             seen = self._observer.run_result(state, config.rules, run)
             if seen.is_active:
@@ -164,23 +146,23 @@ class Lab:
             config = load_config(self.paths.settings)
             site = ProjectSite(self.paths, config)
             # Refused requests must leave no trace, not even an empty state folder.
-            with _writing():
+            with writing():
                 seen = self._seen()
                 first = admit(seen, config.rules, request, site.at(seen))
-                self._require_comparable(seen, first, config)
+                site.require_comparable(first)
                 site.require_sealed(first)
-            self._require_script(config.rules)
-            with _writing(), self._ledger.writing() as writer:
+            site.require_script()
+            with writing(), self._ledger.writing() as writer:
                 newest = self._observer.as_seen(writer.state)
                 admission = admit(newest, config.rules, request, site.at(newest))
-                self._require_comparable(newest, admission, config)
+                site.require_comparable(admission)
                 for kind, fields in admission.records:
                     site.keep(fields)
                     writer.append(kind, **fields)
             if admission.refusal is not None:
                 raise admission.refusal
             # After the lock is given up: a conductor that retires has looked at the queue under it.
-            with _writing():
+            with writing():
                 if self._ledger.state.active:
                     self._start_conductor(self.paths)
             return admission.run_id
@@ -192,16 +174,8 @@ class Lab:
             RunUnknown, RunEnded, BadArguments: Nothing to stop, or no reason given.
         """
         grace_s = load_config(self.paths.settings).settings.grace_s
-        with self._lock, _writing():
-            self._require_active(self._ledger.refresh(), run_id)
-            again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
-            _require_reason(reason, "the run is stopped", again)
-            with self._ledger.writing() as writer:
-                run = self._require_active(writer.state, run_id)
-                if run.state is RunState.QUEUED:
-                    writer.append("run_cancelled", run_id=run_id, reason=reason, metrics={})
-                else:
-                    self._engine.cancel(str(self.paths.run(run_id).folder), reason)
+        with self._lock, writing():
+            self._interventions.stop(run_id, reason)
         return self._await_end(run_id, grace_s)
 
     def stop_all(self, reason: str) -> Iterator[RunResult]:
@@ -210,7 +184,7 @@ class Lab:
         Raises:
             BadArguments: No reason given.
         """
-        _require_reason(reason, "the runs are stopped")
+        require_reason(reason, "the runs are stopped")
         with self._reading() as (state, _):
             active = list(state.active)
         for run_id in reversed(active):
@@ -225,24 +199,8 @@ class Lab:
         Raises:
             NothingDue, BadArguments: Nothing is held back, or no reason given.
         """
-        _require_reason(reason, "the runs failed")
-        with self._lock, _writing():
-            _require_failures(self._ledger.refresh())
-            with self._ledger.writing() as writer:
-                failures = _require_failures(writer.state)
-                writer.append("resumed", reason=reason, failures=failures)
-                return failures
-
-    def _require_active(self, state: State, run_id: str) -> Run:
-        run = state.runs.get(run_id)
-        if run is None:
-            raise _unknown_run(run_id)
-        if not run.state.is_active:
-            raise RunEnded(
-                f"the run has ended already ({run.state}).",
-                NextCall("list_experiments", "Shows what is running and queued."),
-            )
-        return run
+        with self._lock, writing():
+            return self._interventions.resume(reason)
 
     def _await_end(self, run_id: str, grace_s: float) -> RunResult:
         """Wait until the training is gone: as long as it is granted, and a little longer."""
@@ -252,17 +210,6 @@ class Lab:
             if not seen.is_active or time.monotonic() > deadline:
                 return seen
             time.sleep(0.05)
-
-    def _require_script(self, rules: Rules) -> None:
-        if not (self.paths.root / rules.script).is_file():
-            raise ScriptMissing(
-                f"{rules.script} is not in the project folder; the command in seedproof.toml names the script.",
-                NextCall("check_baseline", "Shows where the protocol stands once the script is there."),
-            )
-
-    def _require_comparable(self, state: State, admission: Admission, config: Config) -> None:
-        """Refuse runs that would be carried out with other packages, or on another device, than the baseline's."""
-        check_now(state, admission.records, config.settings.accepted, lambda: present_surroundings(self.paths, config))
 
     # --- judging ------------------------------------------------------------------------------
 
@@ -275,7 +222,7 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             judge_experiment(self._seen(), config.rules, name, config.settings.accepted)
-            with _writing(), self._ledger.writing() as writer:
+            with writing(), self._ledger.writing() as writer:
                 comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
             state = self._ledger.state
             compared = comparison_result(state, comparison, self._ledger.past())
@@ -294,7 +241,7 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             require_reportable(self._seen(), config.rules, name, config.settings.accepted)
-            with _writing(), self._ledger.writing() as writer:
+            with writing(), self._ledger.writing() as writer:
                 disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
                 record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
                 self._archive.restore(record)
@@ -341,51 +288,3 @@ class Lab:
     def _seen(self) -> State:
         """The newest state, with runs as they can be seen."""
         return self._observer.as_seen(self._ledger.refresh())
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    """What the file system refuses becomes a refusal that says what to do.
-
-    Raises:
-        NotWritable: No permission, no space, no file locks, a file where a folder is needed.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (
-            errno.EACCES,
-            errno.EPERM,
-            errno.EROFS,
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EIO,
-            errno.ENOTDIR,
-            errno.EEXIST,
-            errno.ENOENT,
-            errno.EISDIR,
-            errno.EFBIG,
-            errno.ESTALE,
-        ) and not isinstance(error, disk.NoFileLocks):
-            raise
-        raise NotWritable(
-            complaint.cure(error),
-            NextCall("check_baseline", "Shows where the protocol stands; works without writing."),
-        ) from error
-
-
-def _require_reason(reason: str, of_what: str, again: NextCall = WHERE_WE_STAND) -> None:
-    if not reason.strip() or len(reason) > MAX_REASON:
-        raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why {of_what}.", again)
-
-
-def _require_failures(state: State) -> int:
-    if not state.failures_in_row:
-        raise NothingDue("the last run did not fail, so nothing is held back.")
-    return state.failures_in_row
-
-
-def _unknown_run(run_id: str) -> RunUnknown:
-    return RunUnknown(
-        f"the ledger has no run {run_id!r:.80}.", NextCall("list_experiments", "Shows what is running and queued.")
-    )

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from seedproof.errors import LedgerDamaged, LedgerDiverged
-from seedproof.events import EMPTY_HASH, Record, State, canonical, fold, make_record, read_line
+from seedproof.events import apply, fold
 from seedproof.history import past_notices
+from seedproof.records import EMPTY_HASH, Record, canonical, make_record, read_line
+from seedproof.state import State
 from seedproof.values import Notice
 
 from seedproof_mcp import disk, state_folder
@@ -184,7 +186,7 @@ class Ledger:
 
     def _take_line(self, path: Path, line: bytes) -> None:
         try:
-            self.state.apply(read_line(line, self.state.seq + 1, self.state.head))
+            apply(self.state, read_line(line, self.state.seq + 1, self.state.head))
         except LedgerDamaged as damage:
             if path != self._paths.mirror:
                 raise
@@ -265,7 +267,7 @@ class Ledger:
         return record, canonical(record) + b"\n"
 
     def _note(self, record: Record, line: bytes) -> None:
-        self.state.apply(record)
+        apply(self.state, record)
         self._advance(len(line))
 
     # --- the mirror ---------------------------------------------------------------------------

@@ -7,12 +7,12 @@ from seedproof.comparability import place_notices
 from seedproof.controls_said import control_notices
 from seedproof.design import next_look
 from seedproof.disclosures import declared_notices, log_notices
-from seedproof.events import State
 from seedproof.log import safe_tail
 from seedproof.notices import arm_notices, probe_notices
 from seedproof.outcome import Ending, outcome
 from seedproof.phases import baseline_phase, rules_of
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Notice, Role, Run, RunState
 
 from seedproof_mcp import complaint, disk

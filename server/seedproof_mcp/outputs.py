@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from seedproof.events import State
+from seedproof.state import State
 
 from seedproof_mcp import disk
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from seedproof.campaign import adjusted_stored, campaign
 from seedproof.comparability import place_notices
-from seedproof.events import State
 from seedproof.notices import arm_notices
 from seedproof.phases import baseline_next, baseline_phase, campaign_next, present_baseline
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.values import Notice, RunState
 
 from seedproof_mcp.results import BaselineStatus, ExperimentList, Follow

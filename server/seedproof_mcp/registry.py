@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seedproof.events import State
 from seedproof.history import disclosed_notice, restarted_notice
+from seedproof.state import State
 from seedproof.values import Notice
 
 from seedproof_mcp import disk

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from seedproof.events import State
 from seedproof.rules import Rules
+from seedproof.state import State
 
 __all__ = ["Remembered"]
 

@@ -5,12 +5,15 @@ import math
 from collections.abc import Iterator, Sequence
 
 from seedproof.errors import LedgerDamaged, Refusal
-from seedproof.events import Record, State, fold
+from seedproof.events import apply, fold
+from seedproof.records import Record
 from seedproof.report import REPORT_FORMAT
+from seedproof.state import State
 from seedproof.values import Comparison
 
-from seedproof_mcp.archive import judged_again, rendered_again
 from seedproof_mcp.checks import Check, failed, listed, noted, passed
+from seedproof_mcp.judging import judged_again
+from seedproof_mcp.rendering import rendered_again
 
 __all__ = ["Replay"]
 
@@ -40,7 +43,7 @@ class Replay:
                     self._judge(state, record)
                 elif record["kind"] == "report_written" and self._regenerates:
                     self._render(state, record)
-                state.apply(record)
+                apply(state, record)
             except LedgerDamaged as damage:
                 self.state = None
                 yield failed("state", f"record #{record['seq']} {damage.fault}")

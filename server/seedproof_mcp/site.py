@@ -3,16 +3,17 @@
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
+from seedproof.acceptance import check_now
 from seedproof.code import Change, Code
 from seedproof.declaration import Admission
-from seedproof.errors import BadSettings
-from seedproof.events import State
+from seedproof.errors import BadSettings, NextCall, ScriptMissing
 from seedproof.limits import Limits
+from seedproof.state import State
 from seedproof.values import RunState
 
 from seedproof_mcp.bench import code_of
 from seedproof_mcp.config import Config, present_limits
-from seedproof_mcp.fingerprint import present_fingerprint
+from seedproof_mcp.fingerprint import present_fingerprint, present_surroundings
 from seedproof_mcp.outputs import is_in_the_way
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.workspace import Workspace
@@ -98,6 +99,28 @@ class ProjectSite:
         if any(kind == "generation_started" for kind, _ in admission.records):
             for pattern in self.workspace.unmatched(self.code(), self._config.rules.sealed):
                 raise BadSettings(f"rules.sealed names {pattern!r}, and there is no such file in the project.")
+
+    def require_comparable(self, admission: Admission) -> None:
+        """Refuse runs that would be carried out with other packages, or on another device, than the baseline's.
+
+        Raises:
+            NotComparable: These differ, and the settings do not accept it.
+        """
+        accepted = self._config.settings.accepted
+        check_now(self._state, admission.records, accepted, lambda: present_surroundings(self._paths, self._config))
+
+    def require_script(self) -> None:
+        """Refuse to train what is not there.
+
+        Raises:
+            ScriptMissing: The command names a script that the project folder does not have.
+        """
+        script = self._config.rules.script
+        if not (self._paths.root / script).is_file():
+            raise ScriptMissing(
+                f"{script} is not in the project folder; the command in seedproof.toml names the script.",
+                NextCall("check_baseline", "Shows where the protocol stands once the script is there."),
+            )
 
     def keep(self, fields: Mapping[str, Any]) -> None:
         """Make sure that the code and the change which a record names outlive this call.

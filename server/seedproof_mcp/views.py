@@ -9,8 +9,8 @@ from seedproof.control import Control, control_look
 from seedproof.design import Look, confirm_look, next_look
 from seedproof.disclosures import created_notices, declared_notices, log_notices
 from seedproof.errors import BaselineRefusal, NextCall
-from seedproof.events import Experiment, State
 from seedproof.evidence import Evidence
+from seedproof.generation import Experiment
 from seedproof.notices import comparison_notices
 from seedproof.phases import (
     baseline_next,
@@ -23,6 +23,7 @@ from seedproof.phases import (
 )
 from seedproof.prose import paragraph
 from seedproof.rules import Rules
+from seedproof.state import State
 from seedproof.stats import summarize
 from seedproof.values import Arm, Baseline, Comparison, Confirmation, Notice, Role, Run
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from seedproof.acceptance import accepted_differences, check_now
 from seedproof.comparability import comparability_notices, differences, differences_now, wall_time_withheld
 from seedproof.errors import NotComparable
-from seedproof.events import Experiment, State
+from seedproof.generation import Experiment
+from seedproof.state import State
 from seedproof.values import Arm, Difference, Run
 
 from tests.protocol.arms import SEEDS, baseline_arm, diverged, experiment_arm, failed, make_baseline, make_run

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seedproof.errors import LedgerDamaged, LedgerNewer
-from seedproof.events import EMPTY_HASH, Record, canonical, fold, make_record, read_line
+from seedproof.events import fold
+from seedproof.records import EMPTY_HASH, Record, canonical, make_record, read_line
 from seedproof.rules import Rules
 from seedproof.values import RunState
 

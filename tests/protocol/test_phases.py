@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
-from seedproof.events import State, fold, make_record, run_id_of
+from seedproof.events import fold
 from seedproof.phases import (
     baseline_next,
     baseline_phase,
@@ -17,7 +17,10 @@ from seedproof.phases import (
     present_baseline,
     rules_of,
 )
+from seedproof.records import make_record
 from seedproof.rules import Rules
+from seedproof.run_id import run_id_of
+from seedproof.state import State
 from seedproof.values import Baseline, Role
 
 from tests.protocol.arms import RULES, SEEDS, baseline_arm, diverged, experiment_arm, failed, make_baseline, measured

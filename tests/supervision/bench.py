@@ -13,7 +13,7 @@ from typing import Any
 from seedproof_mcp import disk
 from seedproof_mcp.engines.local import LocalEngine
 from seedproof_mcp.paths import RunPaths
-from seedproof_mcp.supervise import sweep
+from seedproof_mcp.run_processes import sweep
 
 # Far longer than anything here takes; only a hang reaches it.
 BOUND_S = 30.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from seedproof_mcp import disk
 from seedproof_mcp.paths import slot_lock
-from seedproof_mcp.supervise import sweep
+from seedproof_mcp.run_processes import sweep
 
 from .bench import Bench, Run, eventually, is_gone
 
@@ -246,7 +246,7 @@ def test_sweep_spares_its_caller_and_other_runs(bench: Bench) -> None:
     other = bench.submit("say('up'); await_file('go')")
     bench.read("up")
     mine = bench.prepare().handle
-    code = f"from pathlib import Path; from seedproof_mcp.supervise import sweep; print(sweep(Path({mine!r})))"
+    code = f"from pathlib import Path; from seedproof_mcp.run_processes import sweep; print(sweep(Path({mine!r})))"
     environment = {**os.environ, "SEEDPROOF_RUN": mine}
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True)

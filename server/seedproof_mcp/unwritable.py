@@ -1,0 +1,56 @@
+"""What the file system refuses, as a refusal that says what to do."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seedproof.errors import NextCall, NotWritable
+
+from seedproof_mcp import disk
+
+__all__ = ["cure", "writing"]
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """What the file system refuses becomes a refusal that says what to do.
+
+    Raises:
+        NotWritable: No permission, no space, no file locks, a file where a folder is needed.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EIO,
+            errno.ENOTDIR,
+            errno.EEXIST,
+            errno.ENOENT,
+            errno.EISDIR,
+            errno.EFBIG,
+            errno.ESTALE,
+        ) and not isinstance(error, disk.NoFileLocks):
+            raise
+        raise NotWritable(
+            cure(error),
+            NextCall("check_baseline", "Shows where the protocol stands; works without writing."),
+        ) from error
+
+
+def cure(problem: OSError) -> str:
+    """What cannot be written, why, and what to do about it: one sentence for a caller."""
+    name = Path(str(problem.filename)).name if problem.filename else "the project folder"
+    if isinstance(problem, disk.NoFileLocks):
+        return (
+            f"{name} cannot be locked: this file system has no file locks, without which two processes could write "
+            "at once; move the project to a local disk."
+        )
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{name} cannot be written: the disk is full ({problem.strerror}); free space, then call again."
+    return f"{name} cannot be written ({problem.strerror}); make the project folder writable, or free space."

@@ -1,0 +1,35 @@
+"""Wakes a process that waits when a child of it ends, or when somebody signals it."""
+
+import os
+import select
+import signal
+from types import FrameType
+
+__all__ = ["Wakeups"]
+
+
+class Wakeups:
+    """Handles the signals of a process whose whole work is to wait; one for each process."""
+
+    def __init__(self) -> None:
+        self.interrupted_by: str | None = None
+        self._reader, writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._note)
+        # A blocked signal would be inherited from whoever started us, and passed on to training.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def wait(self, bound_s: float) -> None:
+        """Return after a signal, or when the time is over."""
+        select.select([self._reader], [], [], max(0.0, bound_s))
+        try:
+            os.read(self._reader, 4096)
+        except BlockingIOError:
+            return
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGCHLD and self.interrupted_by is None:
+            self.interrupted_by = signal.Signals(number).name
