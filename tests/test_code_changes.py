@@ -12,7 +12,7 @@ from seedproof_mcp.paths import ProjectPaths
 
 from tests.conftest import Caller
 from tests.in_process import InProcessEngine, quick_tools
-from tests.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table
+from tests.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table, write_settings
 from tests.tables import SEEDS
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,11 @@ async def test_a_change_of_code_is_measured_and_its_difference_is_kept_and_told(
     assert "  - `new file.py` (+1 -0)\n  - `train_llm.py` (+2 -1)\n" in text
     assert change["diff_sha256"][:12] in text
     assert "The change of code is what the experiment declares, so no control can be asked for." in text
-    assert json.loads(text.split("```json\n")[1].split("```")[0])["code_change"] is True
+    document = json.loads(text.split("```json\n")[1].split("```")[0])
+    (begun,) = records(project, "generation_started")
+    assert document["code_change"] is True
+    assert document["code_sha256"] == begun["code"]["sha256"]
+    assert document["experiment_code_sha256"] == declared["code"]["sha256"] != begun["code"]["sha256"]
     assert [spec["argv"].count("--lr") for run, spec in specs(project).items() if "exp-a" in run] == [
         0 if flags is None else 1
     ] * 3
@@ -81,6 +85,63 @@ async def test_a_change_that_changes_nothing_is_refused(project: Path) -> None:
             "run_seed(experiment='a', flags=…, hypothesis=…)",
         )
     assert records(project, "experiment_declared") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "offered"),
+    [
+        ({"hypothesis": " "}, "hypothesis_missing", "run_seed(experiment='a', code_change=True, hypothesis=…)"),
+        (
+            {"flags": ["--seed", "7"]},
+            "flag_protected",
+            "run_seed(experiment='a', code_change=True, flags=…, hypothesis=…)",
+        ),
+        (
+            {"seed": 7},
+            "seed_unknown",
+            "run_seed(experiment='a', code_change=True, seed=42, hypothesis=…)",
+        ),
+    ],
+)
+async def test_a_refused_declaration_is_offered_again_as_a_change_of_code(
+    project: Path, wrong: dict[str, Any], code: str, offered: str
+) -> None:
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        edit(project)
+        refused = await declare(call, **{**CHANGED, **wrong})
+        assert (refused.code, refused.next) == (code, offered)
+
+
+async def test_with_a_folder_in_its_way_a_change_of_code_is_offered_whole(project: Path) -> None:
+    in_the_way = project / "checkpoints/exp_a_1M_seed42"
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        edit(project)
+        in_the_way.mkdir()
+        refused = await declare(call, **CHANGED)
+        assert refused.code == "output_exists", refused.text
+        in_the_way.rmdir()
+        assert (await call("run_seed", **refused.data["next"]["arguments"])).data["state"] == "succeeded"
+    assert [one["code_change"] for one in records(project, "experiment_declared")] == [True]
+
+
+@pytest.mark.parametrize("place", ["snapshot", "in-place"])
+async def test_an_edit_without_flags_is_refused_with_the_call_that_declares_it(project: Path, place: str) -> None:
+    write_settings(project, settings=f'code = "{place}"')
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        edit(project)
+        refused = await declare(call, flags=None)
+        assert refused.text == (
+            "flags_missing: a has no flags, and that the code is not the baseline's (train_llm.py) is not declared; "
+            "code_change=true declares the edit as the experiment, with flags or without. "
+            'Next: run_seed(experiment="a", code_change=true, hypothesis=…)'
+        )
+        assert records(project, "experiment_declared") == []
+        followed = await call("run_seed", **refused.data["next"]["arguments"], hypothesis="more steps help")
+        assert followed.data["state"] == "succeeded", followed.text
+    assert [one["code_change"] for one in records(project, "experiment_declared")] == [True]
 
 
 async def test_what_was_declared_with_flags_is_no_change_of_code_later(project: Path) -> None:

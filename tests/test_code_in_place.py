@@ -2,14 +2,15 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from seedproof.code import SOURCE_ENDINGS
 
 from tests.conftest import MEMORY, Caller
-from tests.in_process import InProcessEngine, quick_tools
+from tests.in_process import InProcessEngine, Training, quick_tools
 from tests.studies import FILES, THREE, a_repository, declare, edit, records, specs, table, write_settings
 from tests.tables import Table
 
@@ -140,11 +141,21 @@ async def test_a_change_of_code_is_measured_and_cannot_be_confirmed(project: Pat
         judged = await call("compare", experiment="a")
         assert judged.data["headline"].startswith("WINNER (unconfirmed)")
         assert judged.next == "write_report(experiment='a')"
+        said = judged.data["confirmation"]
+        assert (said["state"], said["done"], said["needed"]) == ("unavailable", 0, 0)
+        assert said["reason"].startswith("a cannot be confirmed: it is a change of code")
+        assert said["reason"] in judged.text
+        (row,) = (await call("list_experiments")).data["experiments"]
+        assert row["confirmation"] == "unavailable"
         refused = await call("run_seed", experiment="a", role="confirm")
         assert refused.code == "confirm_not_due"
         assert "measured in place" in refused.text
         assert refused.next == "write_report(experiment='a')"
         assert "confirm" not in (await call("write_report", experiment="a")).next
+    text = (project / "docs/research/experiment_a_1M.md").read_text()
+    assert f"- Confirmation: {said['reason']}\n" in text
+    assert f"## Confirmation\n\n{said['reason']}\n" in text
+    assert "runs on fresh seeds" not in judged.text.lower() + text.lower()
 
 
 async def test_flags_in_place_are_confirmed_on_the_code_that_they_were_measured_on(project: Path) -> None:
@@ -160,6 +171,22 @@ async def test_flags_in_place_are_confirmed_on_the_code_that_they_were_measured_
         edit(project, "steps = 1\n")
         await call("run_seed", experiment="a", role="confirm", queue_all=True)
         assert "confirmed" in (await call("compare", experiment="a")).data["headline"]
+
+
+async def test_what_counts_as_code_in_place_is_named_where_a_run_created_it(project: Path) -> None:
+    results, made = table(), sorted(f"made{ending}" for ending in SOURCE_ENDINGS - {".py"})
+
+    def trains(argv: Sequence[str]) -> Training:
+        for name in (*made, "made.npy"):
+            edit(project, "1\n", name)
+        return results(argv)
+
+    async with quick_tools(project, InProcessEngine(trains)) as call:
+        await to_seed_42(call, project)
+        await call("run_seed", experiment="a", queue_all=True)
+        judged = await call("compare", experiment="a")
+    (told,) = [one["message"] for one in judged.data["notices"] if one["code"] == "created_files"]
+    assert told.startswith(f"{', '.join(made[:5])} and {len(made) - 5} more appeared while runs trained in place")
 
 
 async def test_a_crash_at_the_start_is_mended_in_place(project: Path) -> None:

@@ -293,6 +293,20 @@ async def test_a_slower_winner_says_so_in_its_headline_with_the_interval_in_the_
     assert "Wall time in alternated runs on one machine: +21.0 % (95 % interval +18.5 to +23.5 %): a slowdown." in text
 
 
+async def test_of_trainings_of_a_fraction_of_a_second_no_slowdown_is_claimed(project: Path) -> None:
+    trained = table().wall("control_a", (0.1, 0.1, 0.1), FRESH).wall("confirm_a", (0.12, 0.121, 0.122), FRESH)
+    async with quick_tools(project, InProcessEngine(trained)) as call:
+        await to_winner(call)
+        said = await confirm_all(call)
+        written = await call("write_report", experiment="a")
+    assert said.data["headline"].endswith(f"{SIGMA} sigma better")
+    assert said.data["confirmation"]["wall_time"]["claim"] == "none"
+    assert (
+        "+21.0 % (95 % interval +18.5 to +23.5 %): no change that could be claimed, as the controls last less than a "
+        "second: start-up and the load of the machine make that."
+    ) in (project / written.data["path"]).read_text()
+
+
 # --- bad luck -------------------------------------------------------------------------------------
 
 

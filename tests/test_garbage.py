@@ -1,5 +1,6 @@
 """`seedproof gc`: what it shows, what it removes, and what it leaves."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def begin(folder: Path, number: int, text: str) -> Code:
     return code
 
 
-def experiment(folder: Path, number: int, old: Code, text: str) -> Code:
+def experiment(folder: Path, number: int, old: Code, text: str, name: str = "idea") -> Code:
     """An experiment whose code is another one."""
     write(folder, {"train_llm.py": text})
     space = workspace(folder)
@@ -40,7 +41,7 @@ def experiment(folder: Path, number: int, old: Code, text: str) -> Code:
         space.keep(code)
         space.keep_change(change)
         fields = {"flags": [], "hypothesis": "it helps", "code_change": True, "change": change.document()}
-        writer.append("experiment_declared", generation=number, experiment="idea", code=code.document(), **fields)
+        writer.append("experiment_declared", generation=number, experiment=name, code=code.document(), **fields)
     space.working_directory(code)
     return code
 
@@ -70,6 +71,43 @@ def test_gc_frees_what_the_present_generation_does_not_need(tmp_path: Path, caps
     space = workspace(folder)
     assert space.is_kept(present) and not space.is_kept(first) and not space.is_kept(old)
     assert state_of(folder) == before
+
+
+def whose(shown: str) -> list[tuple[str, str]]:
+    """What would go and which arms it was kept for, hashes and sizes aside."""
+    found = re.findall(r"^(snapshot|checked out|difference|kept source) \S+ \((.*)\): \d", shown, re.MULTILINE)
+    return sorted(found)
+
+
+def test_gc_says_which_arms_each_thing_was_kept_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_repository(tmp_path / "p", {"train_llm.py": "0"})
+    first = begin(folder, 1, "1")
+    for name in ("idea", "again", "more", "most"):
+        experiment(folder, 1, first, "1 idea", name)
+    begin(folder, 2, "2")
+    own = git(folder, "for-each-ref", "--format=%(refname)", "refs/seedproof").split()[0]
+    git(folder, "update-ref", f"{own[:-40]}{'f' * 40}", "HEAD")
+    baseline = "baseline, generation 1"
+    ideas = "experiment idea, generation 1; experiment again, generation 1; experiment more, generation 1; 1 more"
+    wanted = [
+        *(("checked out", one) for one in (baseline, ideas)),
+        ("difference", ideas),
+        *(("snapshot", one) for one in (baseline, ideas, "of no arm in this ledger")),
+    ]
+    assert whose(said(capsys, folder)) == wanted
+    assert whose(said(capsys, folder, "--yes")) == wanted
+
+
+def test_gc_says_the_same_of_code_that_is_held_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    experiment(folder, 1, begin(folder, 1, "1"), "1 idea")
+    begin(folder, 2, "2")
+    arms = ["baseline, generation 1", "experiment idea, generation 1"]
+    assert whose(said(capsys, folder)) == [
+        ("difference", arms[1]),
+        *(("kept source", arm) for arm in arms for _ in ("the list of its files", "its script")),
+    ]
 
 
 def test_while_a_run_is_active_gc_keeps_whatever_any_generation_was_trained_with(

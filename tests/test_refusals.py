@@ -152,6 +152,12 @@ def crlf_mirror(project: Path) -> None:
     mirror.write_bytes(mirror.read_bytes().replace(b"\n", b"\r\n"))
 
 
+def conflicting_mirror(project: Path) -> None:
+    mirror = project / "docs/research/ledger.jsonl"
+    first, *rest = mirror.read_text().splitlines(keepends=True)
+    mirror.write_text("".join([first, "<<<<<<< HEAD\n", *rest, "=======\n", *rest[1:], ">>>>>>> other\n"]))
+
+
 def only_a_mirror(spoil: Deed) -> Deed:
     def clone(project: Path) -> None:
         shutil.rmtree(project / ".seedproof")
@@ -1386,6 +1392,35 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
                 run(),
                 before=(BASELINE, ("write_report", {})),
                 spoil=only_a_mirror(crlf_mirror),
+                leads_to="ledger_damaged",
+            ),
+        },
+    ),
+    (
+        (
+            "ledger_diverged: git left a merge conflict in docs/research/ledger.jsonl (line 2). Two ledgers cannot be "
+            "merged: each record holds the hash of the one before it. .seedproof/ledger.jsonl is what was measured "
+            "here, and goes on once its mirror is restored: `cp .seedproof/ledger.jsonl docs/research/ledger.jsonl`, "
+            "then `git add docs/research/ledger.jsonl`. Next: check_baseline()"
+        ),
+        {
+            "a mirror with a merge conflict beside the ledger": Manoeuvre(
+                run(), before=(BASELINE, ("write_report", {})), spoil=conflicting_mirror, leads_to="ledger_diverged"
+            ),
+        },
+    ),
+    (
+        (
+            "ledger_damaged: git left a merge conflict in docs/research/ledger.jsonl (line 2). Nothing is decided on a "
+            "damaged ledger. Two ledgers cannot be merged: each record holds the hash of the one before it. Keep one "
+            "side whole: `git checkout --ours docs/research/ledger.jsonl`, or `--theirs` for the other one, then "
+            "`git add docs/research/ledger.jsonl`. Next: check_baseline()"
+        ),
+        {
+            "a mirror with a merge conflict and no ledger": Manoeuvre(
+                run(),
+                before=(BASELINE, ("write_report", {})),
+                spoil=only_a_mirror(conflicting_mirror),
                 leads_to="ledger_damaged",
             ),
         },

@@ -78,6 +78,31 @@ async def test_a_changed_sealed_file_is_named_whatever_is_declared(
     assert records(project, "experiment_declared") == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "offered"),
+    [
+        (None, "run_seed(experiment='a', code_change=True, seed=42, hypothesis=…)"),
+        (["--lr", "a"], "run_seed(experiment='a', code_change=True, seed=42, flags=…, hypothesis=…)"),
+    ],
+    ids=["alone", "with flags"],
+)
+async def test_what_is_refused_as_a_change_of_code_is_offered_as_one(
+    project: Path, flags: list[str] | None, offered: str
+) -> None:
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        edit(project, "1 2 2\n", "data/val.txt")
+        edit(project)
+        refused = await declare(call, flags=flags, code_change=True)
+        assert (refused.code, refused.next) == ("sealed_changed", offered)
+        edit(project, "1 2 3\n", "data/val.txt")
+        chosen = {"flags": flags, "hypothesis": "it helps"}
+        more = {name: chosen[name] for name in refused.data["next"]["you_choose"]}
+        assert (await call("run_seed", **refused.data["next"]["arguments"], **more)).data["state"] == "succeeded"
+    (declared,) = records(project, "experiment_declared")
+    assert (declared["code_change"], declared["flags"]) == (True, flags or [])
+
+
 @pytest.mark.parametrize("place", PLACES)
 async def test_other_files_of_the_same_folder_may_change(project: Path, place: str) -> None:
     hold(project, place)

@@ -472,6 +472,28 @@ def test_a_mirror_that_differs_is_told_from_which_record_on(here: Path, verify: 
     assert said.of("FAIL") == [f"mirror: {MIRROR} does not agree with {LEDGER} from record #6 on: {why}"]
 
 
+def conflicting(project: Path) -> bytes:
+    """Two continuations of the first five records, as git leaves them."""
+    lines = lines_of(project)
+    return b"".join([*lines[:5], b"<<<<<<< HEAD\n", *lines[5:], b"=======\n", *lines[6:], b">>>>>>> other\n"])
+
+
+def test_a_merge_conflict_in_the_mirror_is_told_as_what_it_is(here: Path, verify: Verify) -> None:
+    (here / MIRROR).write_bytes(conflicting(here))
+    said = verify(here)
+    assert said.code == 1
+    why = "git left a merge conflict in it"
+    assert said.of("FAIL") == [f"mirror: {MIRROR} does not agree with {LEDGER} from record #6 on: {why}"]
+
+
+def test_a_merge_conflict_in_the_mirror_of_a_clone_is_told_by_its_lines(here: Path, verify: Verify) -> None:
+    (here / MIRROR).write_bytes(conflicting(here))
+    shutil.rmtree(here / ".seedproof")
+    said = verify(here)
+    assert said.code == 1
+    assert f"chain: {MIRROR}: line 6 is the mark of a merge conflict, which git left" in said.of("FAIL")
+
+
 def test_a_mirror_that_knows_more_is_verified_in_its_place(here: Path, verify: Verify) -> None:
     lines = lines_of(here)
     (here / LEDGER).write_bytes(b"".join(lines[:10]))

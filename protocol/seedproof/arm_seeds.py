@@ -84,6 +84,7 @@ def _same_call(arm: Arm, seed: int, request: RunRequest, records: Sequence[tuple
     arguments: dict[str, Any] = {"experiment": arm.experiment} if arm.experiment else {}
     if arm.experiment and records:
         arguments |= {"flags": list(request.flags or ()), "hypothesis": request.hypothesis}
+        arguments |= {"code_change": True} if request.code_change else {}
     elif records and request.new_baseline:
         arguments["new_baseline"] = request.new_baseline
     return NextCall("run_seed", "Runs the seed once the folder is gone.", {**arguments, "seed": seed})

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["ChangedFile", "Change", "Code", "Held"]
+__all__ = ["SOURCE_ENDINGS", "ChangedFile", "Change", "Code", "Held"]
+
+# Programs and their settings, by the endings that trainings have: where code is trained in place, and nobody says what
+# is ignored, a file's name alone tells it from data.
+SOURCE_ENDINGS = frozenset(
+    {
+        *(".py", ".pyi", ".pyx", ".pxd", ".ipynb", ".sh", ".bash", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini"),
+        *(".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".cu", ".cuh", ".cl", ".rs", ".go", ".jl", ".lua", ".j2"),
+    }
+)
 
 Held = Literal["snapshot", "in-place"]
 """`snapshot`: a commit that every run of the arm is checked out from. `in-place`: hashes of the project's own files."""

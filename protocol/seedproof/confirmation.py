@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from seedproof.comparability import wall_time_withheld
-from seedproof.design import ConfirmLook, Step, confirm_look, step_attempts
+from seedproof.design import ConfirmLook, Step, cannot_be_confirmed, confirm_look, step_attempts
 from seedproof.distributions import t_quantile
+from seedproof.probes import LEAST_WALL_S
 from seedproof.rules import Rules
 from seedproof.samples import SampleError, pooled_std, summarize
 from seedproof.stats import paired
@@ -34,6 +35,9 @@ def pairs_of(arm: Arm, rules: Rules) -> tuple[Pair, ...]:
 def confirm(baseline: Baseline, arm: Arm) -> Confirmation:
     """What the fresh seeds of an arm say; evaluated once, when all of its runs have ended."""
     rules = baseline.rules
+    obstacle = None if arm.fresh else cannot_be_confirmed(arm, baseline.arm.code)
+    if obstacle is not None:
+        return Confirmation("unavailable", 0, 0, obstacle)
     look = confirm_look(arm, rules)
     if not look.is_complete:
         return Confirmation("open", look.done, look.needed, f"{look.done} of {look.needed} runs on fresh seeds.")
@@ -104,6 +108,8 @@ def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
 
     Of runs that all came to their end: one that failed or diverged may have been short for that.
     None also where they were not all on one known host, or device, threads or load differ between the sides.
+    Nothing is claimed where the controls last less than a second in the mean: start-up and the load of the machine
+    make that, not the training.
     """
     sides = [[pair.control for pair in pairs], [pair.experiment for pair in pairs]]
     controls, experiments = ([run for run in side if run and run.host and run.wall_time_s] for side in sides)
@@ -116,7 +122,9 @@ def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
     except SampleError:
         return None
     change, low, high = (100 * math.expm1(value) for value in (test.difference, test.low, test.high))
-    return WallTimeChange(change, low, high, "slowdown" if low > 0 else "speedup" if high < 0 else "none")
+    is_short = math.fsum(_seconds(pair.control) for pair in pairs) < LEAST_WALL_S * len(pairs)
+    is_none = is_short or low <= 0 <= high
+    return WallTimeChange(change, low, high, "none" if is_none else "slowdown" if low > 0 else "speedup")
 
 
 def _seconds(run: Run | None) -> float:

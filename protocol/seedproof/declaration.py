@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from seedproof.arm_code import new_code
+from seedproof.arm_code import named, new_code
 from seedproof.campaign import choose_primary, pooled_variance
 from seedproof.code import Change, Code
 from seedproof.command import check_flags, normalise_flags
@@ -36,6 +36,7 @@ __all__ = [
     "check_unchanged",
     "check_words",
     "declaration",
+    "declare_call",
     "declared",
     "duplicate",
 ]
@@ -115,7 +116,7 @@ def check_words(baseline: Baseline, request: RunRequest) -> None:
     Raises:
         DeclarationRefusal: With the call that would declare the experiment.
     """
-    declare = _declare_call(request)
+    declare = declare_call(request)
     try:
         check_flags(request.flags or (), baseline.rules)
     except DeclarationRefusal as refusal:
@@ -127,8 +128,17 @@ def check_words(baseline: Baseline, request: RunRequest) -> None:
         )
 
 
-def _declare_call(request: RunRequest) -> NextCall:
-    return NextCall("run_seed", "Declares the experiment.", {"experiment": request.experiment}, ("flags", "hypothesis"))
+def declare_call(request: RunRequest, seed: int | None = None) -> NextCall:
+    """The first call for an experiment once more, as the kind that it is: flags, a change of code, or both.
+
+    Args:
+        seed: Its first seed, where the call is known to bring it.
+    """
+    arguments: dict[str, Any] = {"experiment": request.experiment}
+    arguments |= {"code_change": True} if request.code_change else {}
+    why = "Declares the experiment." if seed is None else "Declares the experiment and runs its first seed."
+    you_choose = ("hypothesis",) if request.code_change and not request.flags else ("flags", "hypothesis")
+    return NextCall("run_seed", why, arguments if seed is None else {**arguments, "seed": seed}, you_choose)
 
 
 def check_declaration(
@@ -144,22 +154,33 @@ def check_declaration(
         CodeUnchanged, SnapshotMissing: Declared as a change of code, but nothing differs, or nobody can tell.
         FlagsMissing, FlagsDuplicate: Neither flags nor a change of code, or the same as an earlier experiment.
     """
-    declare = _declare_call(request)
     hypothesis = (request.hypothesis or "").strip()
     is_null = declares_no_effect(hypothesis)
     if request.code_change:
-        _check_changed(baseline, change, code, declare)
+        _check_changed(baseline, change, code, request)
     elif not request.flags and not is_null:
-        raise FlagsMissing(
-            f"{request.experiment} has no flags, so nothing would differ from the baseline. "
-            "A hypothesis that begins with `null:` declares that on purpose.",
-            declare,
-        )
+        raise _flags_missing(request, change)
     if not is_null:
         _check_not_tried(state, baseline, request, code)
 
 
-def _check_changed(baseline: Baseline, change: Change | None, code: Code | None, declare: NextCall) -> None:
+def _flags_missing(request: RunRequest, change: Change | None) -> FlagsMissing:
+    """The refusal of a call that declares no difference; where the code was edited, the edit may be meant."""
+    if change is None:
+        return FlagsMissing(
+            f"{request.experiment} has no flags, so nothing would differ from the baseline. "
+            "A hypothesis that begins with `null:` declares that on purpose.",
+            declare_call(request),
+        )
+    files = named([file.path for file in change.files])
+    return FlagsMissing(
+        f"{request.experiment} has no flags, and that the code is not the baseline's ({files}) is not declared; "
+        "code_change=true declares the edit as the experiment, with flags or without.",
+        declare_call(replace(request, code_change=True)),
+    )
+
+
+def _check_changed(baseline: Baseline, change: Change | None, code: Code | None, request: RunRequest) -> None:
     if code is None or baseline.arm.code is None:
         raise SnapshotMissing(
             "the code of the present baseline was not recorded, so no change can be told; measure a new baseline.",
@@ -169,7 +190,7 @@ def _check_changed(baseline: Baseline, change: Change | None, code: Code | None,
         raise CodeUnchanged(
             "no file that can change a run differs from the baseline's, so code_change would declare nothing. "
             "Edit the code first, or leave code_change out and give flags.",
-            declare,
+            declare_call(replace(request, code_change=False)),
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import fsum
 
+from seedproof.code import Code
 from seedproof.distributions import bisect
 from seedproof.power import OperatingPoint, protocol_power, smallest_detectable_effect
 from seedproof.rules import Rules
@@ -17,6 +18,7 @@ __all__ = [
     "Look",
     "OperatingPoint",
     "Step",
+    "cannot_be_confirmed",
     "confirm_look",
     "confirm_steps",
     "detectable_effect",
@@ -169,6 +171,22 @@ def confirm_steps(rules: Rules) -> tuple[Step, ...]:
 def step_attempts(arm: Arm, step: Step) -> tuple[Run, ...]:
     """The attempts at one run of a confirmation, first to last."""
     return tuple(run for run in arm.fresh if run.seed == step.seed and run.is_control == step.is_control)
+
+
+def cannot_be_confirmed(arm: Arm, reference: Code | None) -> str | None:
+    """Why a WINNER can have no control on fresh seeds; None where it can.
+
+    Args:
+        reference: The baseline's code.
+    """
+    codes = (arm.code, reference)
+    if not arm.code_change or all(code is None or code.held == "snapshot" for code in codes):
+        return None
+    return (
+        f"{arm.experiment} cannot be confirmed: it is a change of code, and it or its baseline was measured in place, "
+        'so no control run can have the baseline\'s files; in a git repository, with settings.code = "snapshot", '
+        "one could."
+    )
 
 
 def confirm_look(arm: Arm, rules: Rules) -> ConfirmLook:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 
+from seedproof.code import SOURCE_ENDINGS
 from seedproof.generation import Experiment
 from seedproof.likeness import Likeness, likeness
 from seedproof.log import one_line
@@ -14,12 +15,6 @@ __all__ = ["created_notices", "declared_notices", "log_notices"]
 
 # A sweep has many neighbours; the newest are named, the others counted.
 NAMED = 5
-# Programs and their settings, as they are told from data by name where code is trained in place. Python files are not
-# here: those count as code whoever made them.
-_SOURCES = (
-    *(".pyi", ".pyx", ".pxd", ".ipynb", ".sh", ".bash", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini"),
-    *(".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".cu", ".cuh", ".cl", ".rs", ".go", ".jl", ".lua", ".j2"),
-)
 _NO_LOG = hashlib.sha256(b"").hexdigest()
 
 
@@ -124,7 +119,8 @@ def created_notices(state: State) -> list[Notice]:
 
 
 def _is_source(name: str) -> bool:
-    return name.lower().endswith(_SOURCES) or (name.lower().endswith(".py") and not name.endswith(".py"))
+    # Python files count as code whoever made them, but for those whose ending is not written so.
+    return name.lower().endswith(tuple(SOURCE_ENDINGS)) and not name.endswith(".py")
 
 
 # --- logs -------------------------------------------------------------------------------------

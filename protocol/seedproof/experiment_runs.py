@@ -12,6 +12,7 @@ from seedproof.declaration import (
     check_unchanged,
     check_words,
     declaration,
+    declare_call,
     duplicate,
 )
 from seedproof.design import next_look
@@ -101,12 +102,7 @@ def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) 
         change = change_from(reference, code, site, is_declared=request.code_change)
         code = same_or(reference, code, site)
     check_declaration(state, baseline, request, code, change)
-    declare = NextCall(
-        "run_seed",
-        "Declares the experiment and runs its first seed.",
-        {"experiment": name, "seed": rules.experiment_seeds[0]},
-        ("flags", "hypothesis"),
-    )
+    declare = declare_call(request, rules.experiment_seeds[0])
     require_sealed(baseline.arm.code, code, rules, site, declare)
     arm = Arm(
         generation=baseline.generation,

@@ -6,10 +6,10 @@ from typing import Any
 from seedproof.arm_code import require_code, require_sealed
 from seedproof.command import output_dir
 from seedproof.declaration import Admission, RunRequest, check_unchanged, declared
-from seedproof.design import ConfirmLook, Step, confirm_look, may_retry, step_attempts
+from seedproof.design import ConfirmLook, Step, cannot_be_confirmed, confirm_look, may_retry, step_attempts
 from seedproof.errors import AttemptNotAllowed, ConfirmNotDue, OutputExists
 from seedproof.generation import Experiment
-from seedproof.phases import cannot_be_confirmed, confirm_call, experiment_next, new_baseline_call, present_baseline
+from seedproof.phases import confirm_call, experiment_next, new_baseline_call, present_baseline
 from seedproof.rules import Rules
 from seedproof.run_id import run_id_of
 from seedproof.site import Site
@@ -63,7 +63,7 @@ def _confirmable(state: State, baseline: Baseline, request: RunRequest) -> Exper
         raise ConfirmNotDue(
             f"{experiment.name} is {experiment.verdict['verdict']}; only a WINNER is confirmed.", following
         )
-    obstacle = cannot_be_confirmed(experiment, baseline.arm.code)
+    obstacle = cannot_be_confirmed(state.experiment_arm(experiment), baseline.arm.code)
     if obstacle is not None:
         raise ConfirmNotDue(obstacle, following)
     return experiment

@@ -7,7 +7,15 @@ from typing import Any, Literal
 from seedproof.code import Code
 from seedproof.command import normalise_flags
 from seedproof.control import Control, control_look
-from seedproof.design import ConfirmLook, Look, confirm_look, may_retry, next_look, step_attempts
+from seedproof.design import (
+    ConfirmLook,
+    Look,
+    cannot_be_confirmed,
+    confirm_look,
+    may_retry,
+    next_look,
+    step_attempts,
+)
 from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
 from seedproof.generation import Experiment, Generation
 from seedproof.rules import Rules
@@ -22,7 +30,6 @@ __all__ = [
     "baseline_next",
     "baseline_phase",
     "campaign_next",
-    "cannot_be_confirmed",
     "confirm_call",
     "establish_baseline",
     "experiment_next",
@@ -263,7 +270,7 @@ def _rests_on_itself(state: State, experiment: Experiment, baseline: Baseline) -
 def _confirm_next(experiment: Experiment, arm: Arm, baseline: Baseline) -> NextCall | None:
     """What confirms a WINNER, also after a report that calls it unconfirmed."""
     assert experiment.verdict is not None
-    if experiment.verdict["verdict"] != Verdict.WINNER or cannot_be_confirmed(experiment, baseline.arm.code):
+    if experiment.verdict["verdict"] != Verdict.WINNER or cannot_be_confirmed(arm, baseline.arm.code):
         return None
     rules = baseline.rules
     look = confirm_look(arm, rules)
@@ -271,21 +278,6 @@ def _confirm_next(experiment: Experiment, arm: Arm, baseline: Baseline) -> NextC
         is_said = (experiment.verdict.get("confirmation") or {}).get("state", "open") != "open"
         return None if is_said else NextCall("compare", "Says whether it holds.", {"experiment": experiment.name})
     return confirm_call(experiment.name, arm, look, rules)
-
-
-def cannot_be_confirmed(experiment: Experiment, reference: Code | None) -> str | None:
-    """Why a WINNER can have no control on fresh seeds; None where it can.
-
-    Args:
-        reference: The baseline's code.
-    """
-    codes = (experiment.code, reference)
-    if not experiment.code_change or all(code is None or code.held == "snapshot" for code in codes):
-        return None
-    return (
-        f"{experiment.name} is a change of code, and it or its baseline was measured in place, so no control run can "
-        'have the baseline\'s files; in a git repository, with settings.code = "snapshot", it could be confirmed.'
-    )
 
 
 def control_call(name: str, control: Control) -> NextCall:

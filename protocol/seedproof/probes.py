@@ -9,6 +9,7 @@ from seedproof.samples import summarize
 from seedproof.values import Arm, MetricValue, Run, RunState
 
 __all__ = [
+    "LEAST_WALL_S",
     "cancelled_runs",
     "cancelled_seeds",
     "did_not_train",

@@ -261,6 +261,8 @@ def confirmation_lines(comparison: Comparison) -> list[str]:
     found = comparison.confirmation
     if found is None:
         return []
+    if found.state == "unavailable":
+        return [found.reason]
     number = Digits(comparison.baseline)
     done = f"Runs on fresh seeds: {found.done} of {found.needed}."
     lines = [done if found.state == "open" else f"{done} {found.reason}"]
@@ -281,6 +283,8 @@ def _alternated(found: Confirmation) -> str:
     time = found.wall_time
     assert time is not None
     word = {"speedup": "a speedup", "slowdown": "a slowdown", "none": "no change that could be claimed"}[time.claim]
+    if time.claim == "none" and not time.low_percent <= 0 <= time.high_percent:
+        word += ", as the controls last less than a second: start-up and the load of the machine make that"
     return (
         f"Wall time in alternated runs on one machine: {time.change_percent:+.1f} % "
         f"(95 % interval {time.low_percent:+.1f} to {time.high_percent:+.1f} %): {word}."

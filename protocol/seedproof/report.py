@@ -27,7 +27,7 @@ __all__ = [
     "experiment_report",
 ]
 
-REPORT_FORMAT = 3
+REPORT_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +312,7 @@ def _comparison_document(
         **_baseline_document(comparison.baseline, facts),
         "kind": "experiment",
         "experiment": comparison.arm.experiment,
+        "experiment_code_sha256": None if comparison.arm.code is None else comparison.arm.code.sha256,
         "code_change": comparison.arm.code_change,
         "change": None if comparison.arm.change is None else comparison.arm.change.document(),
         "flags": [_short(flag) for flag in comparison.arm.flags],

@@ -290,7 +290,7 @@ class Baseline:
         return self.mean + self.rules.metric.sign * self.rules.winner_sigma * self.std
 
 
-ConfirmationState = Literal["open", "confirmed", "not_confirmed", "incomplete"]
+ConfirmationState = Literal["open", "confirmed", "not_confirmed", "incomplete", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +304,7 @@ class WallTimeChange:
     high_percent: float
     """Upper limit."""
     claim: Literal["speedup", "slowdown", "none"]
-    """What the interval allows to say; `none` where it holds zero."""
+    """What may be said; `none` where the interval holds zero, and of trainings that are too short for a wall time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,11 +312,11 @@ class Confirmation:
     """What pairs of fresh seeds say of a WINNER. Every number is None until all runs have ended."""
 
     state: ConfirmationState
-    """`open` until all runs have ended."""
+    """`open` until all runs have ended; `unavailable` where there can be none."""
     done: int
     """Runs that have ended."""
     needed: int
-    """Runs in all: two for each fresh seed."""
+    """Runs in all: two for each fresh seed, or none."""
     reason: str
     """The rule that decided, or what is missing, in a sentence."""
     difference: float | None = None

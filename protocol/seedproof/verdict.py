@@ -174,6 +174,7 @@ _CONFIRMED = {
     "confirmed": "confirmed on {n} fresh seeds",
     "not_confirmed": "NOT confirmed on {n} fresh seeds",
     "incomplete": "confirmation incomplete",
+    "unavailable": "unconfirmed",
 }
 
 

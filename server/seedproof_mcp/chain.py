@@ -8,6 +8,8 @@ from itertools import pairwise
 from seedproof.errors import LedgerDamaged
 from seedproof.records import EMPTY_HASH, Record, read_line
 
+from seedproof_mcp.merge_conflict import is_mark
+
 __all__ = ["Chain", "first_difference", "read_chain", "whole_lines"]
 
 
@@ -79,6 +81,8 @@ def _alone(place: int, line: bytes) -> _Line:
         claimed = json.loads(line)
         seq, prev, own = claimed["seq"], claimed["prev"], claimed["hash"]
     except (ValueError, RecursionError, KeyError, TypeError):
+        if is_mark(line):
+            return _Line(place, None, "is the mark of a merge conflict, which git left")
         return _Line(place, None, "is not a record: it cannot be read")
     if type(seq) is not int or not isinstance(own, str):
         return _Line(place, None, "is not a record: it has no number or no hash")

@@ -1,14 +1,16 @@
 """Which codes a ledger still needs, and what may go besides them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from seedproof.code import Code
 from seedproof.errors import Refusal
+from seedproof.records import Record
 from seedproof.state import State
 
 from seedproof_mcp.config import load_config
+from seedproof_mcp.in_place import read_manifest
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.workspace import Leftover, Workspace
@@ -16,6 +18,8 @@ from seedproof_mcp.workspace import Leftover, Workspace
 __all__ = ["Garbage", "find", "free", "needed_codes", "release"]
 
 _WORDS = {"snapshot": "snapshot", "worktree": "checked out", "diff": "difference", "code": "kept source"}
+# A baseline's code is that of all its experiments with flags; the first are named, the others counted.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,13 @@ class Garbage:
     """Whether runs are queued or training, so that the codes of all generations count as needed."""
     freed_bytes: int | None
     """What is free now; None if nothing was removed."""
+    owners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By the hash in its name, the arms that each was kept for."""
 
     def lines(self) -> Iterator[str]:
         """All of it, for a person."""
         for one in self.leftovers:
-            yield f"{_WORDS[one.kind]} {one.name}: {_size(one.size_bytes)}"
+            yield f"{_WORDS[one.kind]} {one.name} ({_whose(one, self.owners)}): {_size(one.size_bytes)}"
         if self.is_running:
             yield "Runs are queued or training: whatever any generation was trained with is kept."
         now = sum(one.size_bytes for one in self.leftovers if one.kind != "snapshot")
@@ -63,7 +69,9 @@ def find(paths: ProjectPaths) -> Garbage:
     Raises:
         Refusal: The ledger or the settings cannot be read, or git refuses.
     """
-    return _found(paths, Ledger(paths).refresh())[1]
+    ledger = Ledger(paths)
+    found = _found(paths, ledger.refresh())[1]
+    return replace(found, owners=_owners(paths, ledger, found))
 
 
 def free(paths: ProjectPaths) -> Garbage:
@@ -76,10 +84,12 @@ def free(paths: ProjectPaths) -> Garbage:
     if not paths.state.exists():
         return find(paths)
     # Under the lock in which a request keeps its code and writes it down: what is kept then is not taken away here.
-    with Ledger(paths).writing() as writer:
+    ledger = Ledger(paths)
+    with ledger.writing() as writer:
         space, found = _found(paths, writer.state)
+        owners = _owners(paths, ledger, found)
         freed = space.release(found.leftovers)
-    return Garbage(found.leftovers, found.needed, found.is_running, freed)
+    return replace(found, freed_bytes=freed, owners=owners)
 
 
 def release(paths: ProjectPaths, state: State) -> None:
@@ -98,6 +108,45 @@ def _found(paths: ProjectPaths, state: State) -> tuple[Workspace, Garbage]:
     needed = needed_codes(state)
     leftovers = tuple(space.unneeded(needed))
     return space, Garbage(leftovers, len({code.sha256 for code in needed}), bool(state.active), None)
+
+
+def _owners(paths: ProjectPaths, ledger: Ledger, found: Garbage) -> dict[str, list[str]]:
+    """By snapshot, code, difference and source, the arms that a record names with it."""
+    if not found.leftovers or not ledger.state.seq:
+        return {}
+    owners: dict[str, list[str]] = {}
+    for record in ledger.records():
+        for name in _hashes(paths, record):
+            arms = owners.setdefault(name, [])
+            arm = _arm(record)
+            if arm not in arms:
+                arms.append(arm)
+    return owners
+
+
+def _hashes(paths: ProjectPaths, record: Record) -> Iterator[str]:
+    """The names, of files and refs, that a record's code and change are kept under."""
+    code, change = record.get("code") or {}, record.get("change") or {}
+    if change.get("diff_sha256"):
+        yield change["diff_sha256"]
+    if code and code["snapshot"] is not None:
+        yield from (code["snapshot"], paths.worktree(code["snapshot"]).name)
+    elif code:
+        yield code["sha256"]
+        yield from (file.blob for file in read_manifest(paths.code_files(code["sha256"])) or ())
+
+
+def _arm(record: Record) -> str:
+    arm = f"experiment {record['experiment']}" if record.get("experiment") else "baseline"
+    return f"{arm}, generation {record['generation']}"
+
+
+def _whose(leftover: Leftover, owners: Mapping[str, Sequence[str]]) -> str:
+    arms = owners.get(leftover.name.rsplit("/", 1)[-1].split(".", 1)[0], ())
+    if not arms:
+        return "of no arm in this ledger"
+    more = [f"{len(arms) - _NAMED} more"] if len(arms) > _NAMED else []
+    return "; ".join([*arms[:_NAMED], *more])
 
 
 def _size(size_bytes: int) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from seedproof.code import SOURCE_ENDINGS
+
 from seedproof_mcp import disk, state_folder
 from seedproof_mcp.git import GitFailed, Repository
 from seedproof_mcp.identity import File, Selection, blob_of, shown
@@ -23,13 +25,6 @@ _CHUNK_BYTES = 1 << 20
 # A clock of files ticks every few milliseconds, on some file systems every two seconds: whoever writes a file
 # twice within a tick changes neither its size nor its time.
 _TICK_NS = 2_000_000_000
-# Programs and their settings, by the endings that trainings have.
-_SOURCES = frozenset(
-    {
-        *(".py", ".pyi", ".pyx", ".pxd", ".ipynb", ".sh", ".bash", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini"),
-        *(".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".cu", ".cuh", ".cl", ".rs", ".go", ".jl", ".lua", ".j2"),
-    }
-)
 _NO_CODE = frozenset({"node_modules", "__pycache__"})
 
 Signature = list[int]
@@ -176,7 +171,7 @@ def _beside_outputs(root: Path) -> Iterator[str]:
 
 
 def _is_source(root: Path, name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in _SOURCES or os.path.islink(root / name)
+    return os.path.splitext(name)[1].lower() in SOURCE_ENDINGS or os.path.islink(root / name)
 
 
 def _walk(top: Path, below: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from seedproof.state import State
 from seedproof.values import Notice
 
 from seedproof_mcp import disk, state_folder
+from seedproof_mcp.merge_conflict import NO_MERGE, ONE_SIDE, OWN_LEDGER, first_mark, is_mark
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.registry import NOTED, RecordHashes, Registry
 
@@ -189,7 +190,7 @@ class Ledger:
         except LedgerDamaged as damage:
             if path != self._paths.mirror:
                 raise
-            raise self._told_of_mirror(damage, line.endswith(b"\r")) from None
+            raise self._told_of_mirror(damage, line) from None
         self._advance(len(line) + 1)
 
     def _advance(self, length: int) -> None:
@@ -199,8 +200,14 @@ class Ledger:
         if self.state.newest_report is not None and self.state.newest_report["seq"] == self.state.seq:
             self._report_end = self._offset
 
-    def _told_of_mirror(self, damage: LedgerDamaged, is_crlf: bool) -> LedgerDamaged:
+    def _told_of_mirror(self, damage: LedgerDamaged, line: bytes) -> LedgerDamaged:
         """The damage, where the mirror was read because it knows more than the ledger, or is all there is."""
+        if is_mark(line):
+            return LedgerDamaged(
+                f"git left a merge conflict in docs/research/ledger.jsonl (line {damage.seq}). Nothing is decided on "
+                f"a damaged ledger. {NO_MERGE} {ONE_SIDE}"
+            )
+        is_crlf = line.endswith(b"\r")
         look = (
             f"Look at it with `sed -n {damage.seq}p docs/research/ledger.jsonl`, and restore it from git or a backup."
         )
@@ -272,6 +279,12 @@ class Ledger:
             return
         ledger, mirror = self._paths.ledger.read_bytes(), self._paths.mirror.read_bytes()
         if not (ledger.startswith(mirror) or mirror.startswith(ledger)):
+            conflict = first_mark(mirror)
+            if conflict is not None:
+                raise LedgerDiverged(
+                    f"git left a merge conflict in docs/research/ledger.jsonl (line {conflict}). "
+                    f"{NO_MERGE} {OWN_LEDGER}"
+                )
             if b"\r\n" in mirror:
                 raise LedgerDiverged(
                     ".seedproof/ledger.jsonl and docs/research/ledger.jsonl differ; the line endings of the latter "

@@ -7,7 +7,7 @@ from seedproof.campaign import Campaign
 from seedproof.errors import NextCall
 from seedproof.evidence import Evidence
 from seedproof.prose import tried_line
-from seedproof.values import Confirmation, Difference, Notice
+from seedproof.values import Confirmation, ConfirmationState, Difference, Notice
 
 __all__ = [
     "ArmSummary",
@@ -294,7 +294,7 @@ class ExperimentRow(_Shape):
     report_path: str | None
     p_better: float | None
     p_holm: float | None
-    confirmation: Literal["open", "confirmed", "not_confirmed", "incomplete"] | None
+    confirmation: ConfirmationState | None
 
 
 class RunningRow(_Shape):

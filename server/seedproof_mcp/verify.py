@@ -10,6 +10,7 @@ from seedproof_mcp.chain import Chain, first_difference, read_chain, whole_lines
 from seedproof_mcp.checks import CannotVerify, Check, Outcome, failed, listed, noted, passed
 from seedproof_mcp.heads import check_heads, check_registry
 from seedproof_mcp.kept import check_logs, check_reports, check_strangers
+from seedproof_mcp.merge_conflict import first_mark
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.replay import Replay
 from seedproof_mcp.revision import check_against
@@ -96,11 +97,17 @@ def _source(paths: ProjectPaths) -> _Source:
         more = copied.count(b"\n") - lines.count(b"\n")
         text = f"{names[1]} holds {more} records more than {names[0]}, which takes them over with the next write"
         return _Source(names[1], copied, [*tails, noted("mirror", text)])
-    is_crlf = b"\r\n" in copied
-    why = "its line endings were changed" if is_crlf else "one of the two was rewritten, or they are of two clones"
     number = first_difference(lines, copied)
-    text = f"{names[1]} does not agree with {names[0]} from record #{number} on: {why}"
+    text = f"{names[1]} does not agree with {names[0]} from record #{number} on: {_why_they_differ(copied)}"
     return _Source(names[0], lines, [*tails, failed("mirror", text)])
+
+
+def _why_they_differ(mirror: bytes) -> str:
+    if first_mark(mirror) is not None:
+        return "git left a merge conflict in it"
+    if b"\r\n" in mirror:
+        return "its line endings were changed"
+    return "one of the two was rewritten, or they are of two clones"
 
 
 def _read(paths: ProjectPaths, path: Path) -> bytes:

@@ -251,6 +251,15 @@ def test_a_slowdown_is_said_in_the_headline_and_claimed_only_where_the_interval_
     assert headline(arm) == f"WINNER (confirmed on 3 fresh seeds): 5.69 sigma better{tail}"
 
 
+@pytest.mark.parametrize(("mean", "claim"), [(1.0, "slowdown"), (0.999, "none")])
+def test_trainings_of_less_than_a_second_claim_nothing_about_wall_time(mean: float, claim: str) -> None:
+    arm = timed((1.20, 1.21, 1.22))  # the controls last 20 s in the mean
+    runs = [replace(run, wall_time_s=(run.wall_time_s or 0) * mean / 20) for run in arm.fresh]
+    found = confirm(make_baseline(BASE), replace(arm, fresh=tuple(runs))).wall_time
+    assert found is not None
+    assert (found.claim, found.change_percent) == (claim, pytest.approx(21.0, abs=0.01))
+
+
 @pytest.mark.parametrize("hosts", [("lab",) * 5 + ("other",), ("lab",) * 5 + (None,), (None,) * 6])
 def test_runs_of_several_or_unknown_machines_claim_nothing_about_wall_time(hosts: Sequence[str | None]) -> None:
     found = confirm(make_baseline(BASE), timed((1.20, 1.21, 1.22), hosts))

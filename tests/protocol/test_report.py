@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 from seedproof.campaign import Campaign
+from seedproof.code import Change, ChangedFile, Code
 from seedproof.comparability import differences
 from seedproof.evidence import Evidence, as_document
 from seedproof.phases import establish_baseline
@@ -114,6 +115,15 @@ def capped() -> Arm:
     return experiment_arm(*runs, controls=(control,), flags=("--val_tokens", "65536"), hypothesis="it helps")
 
 
+def edited_in_place() -> Comparison:
+    """A WINNER by a change of code where no code can be given back."""
+    base = baseline()
+    base = establish_baseline(replace(base.arm, code=Code("b" * 64, "in-place")), RULES)
+    winner = arm(4.01, 4.02, 4.0, flags=())
+    change = Change((ChangedFile("train_llm.py", 2, 1),), "d" * 64)
+    return judge(base, replace(winner, code=Code("e" * 64, "in-place"), change=change, code_change=True))
+
+
 DISCLOSED = (Notice("flag_suspect", "muon: by its name --val_tokens may change evaluation, data or length."),)
 
 REPORTS = {
@@ -133,6 +143,7 @@ REPORTS = {
         judge(baseline(), arm(4.01, 4.02, 4.0)), FACTS, None, None, "figure.svg"
     ),
     "winner_capped": lambda: report_of(judge(make_baseline(LOSSES, step=100), capped()), disclosed=DISCLOSED),
+    "winner_that_cannot_be_confirmed": lambda: report_of(edited_in_place()),
     "winner_confirmed": lambda: report_of(judge(baseline(), confirmed(4.13, 4.121, 4.128, 4.02, 4.012, 4.015))),
     "winner_not_confirmed_and_slower": lambda: report_of(
         judge(baseline(), confirmed(4.13, 4.121, 4.128, 4.13, 4.12, 4.13, slower=3.0))
