@@ -9,15 +9,23 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from seedproof.log import SEGMENT_LIMIT, SegmentBuffer, clean_line, count_newlines, decode_segment, strip_codes
+from seedproof.log import (
+    BLOCK_BYTES,
+    SEGMENT_LIMIT,
+    SegmentBuffer,
+    clean_line,
+    count_newlines,
+    decode_segment,
+    strip_codes,
+)
 from seedproof.patterns import DEFAULT_VAL_LOSS, NUMBER, Literals, required_literals
 from seedproof.rules import MetricRule
 from seedproof.values import MetricValue
 
-__all__ = ["LogReading", "LogScanner", "parse_number", "printed_resolution", "read_document", "start_text"]
+__all__ = ["LogReading", "LogScanner", "LogTotals", "parse_number", "printed_resolution", "read_document", "start_text"]
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
@@ -83,6 +91,48 @@ class LogReading:
     """SHA-256 of all bytes fed, in hexadecimal."""
 
 
+class LogTotals:
+    """What has to be counted of every byte of a log, whatever it says."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        """Bytes fed."""
+        self.newlines = 0
+        self._digest = hashlib.sha256()
+        self._has_unfinished_line = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the log."""
+        self._digest.update(chunk)
+        self.size += len(chunk)
+        self.newlines += count_newlines(chunk)
+        if chunk:
+            self._has_unfinished_line = chunk[-1:] != b"\n"
+
+    @property
+    def lines(self) -> int:
+        """Lines fed; an unfinished last line counts as one."""
+        return self.newlines + self._has_unfinished_line
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of all bytes fed, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def reading_of(self, end: LogReading) -> LogReading:
+        """The reading of the whole log that these are the totals of.
+
+        Args:
+            end: What the end of it says, from the begin of a line on.
+        """
+        before = self.lines - end.lines
+        metrics = {
+            name: value if value.line is None else replace(value, line=before + value.line)
+            for name, value in end.metrics.items()
+        }
+        return replace(end, metrics=metrics, lines=self.lines, size=self.size, sha256=self.sha256)
+
+
 class _Tracker:
     """Remembers the last match of one pattern."""
 
@@ -135,30 +185,31 @@ class LogScanner:
         self._metrics = {name: _Tracker(pattern) for name, pattern in patterns.items()}
         self._step = _Tracker(_STEP, Literals((b"step", b"iter"), ignore_case=True))
         self._buffer = SegmentBuffer()
-        self._digest = hashlib.sha256()
-        self._size = 0
-        self._newlines = 0
-        self._has_unfinished_line = False
+        self._totals = LogTotals()
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the log."""
-        self._digest.update(chunk)
-        self._size += len(chunk)
-        if chunk:
-            self._has_unfinished_line = chunk[-1:] != b"\n"
-        for block in self._buffer.feed(chunk):
-            self._scan(block)
+        for start in range(0, len(chunk), BLOCK_BYTES):
+            part = chunk[start : start + BLOCK_BYTES]
+            self._totals.feed(part)
+            for block in self._buffer.feed(part):
+                self._scan(block)
 
     def reading(self) -> LogReading:
         """Return what the log says so far; its unfinished last line does not count yet."""
         self._scan(self._buffer.complete())
-        return self._summary(self._newlines)
+        return self._summary(self._totals.newlines)
 
     def finish(self) -> LogReading:
         """Return what the whole log says; a last line without newline counts."""
         self._scan(self._buffer.complete())
         self._scan(self._buffer.rest())
-        return self._summary(self._newlines + self._has_unfinished_line)
+        return self._summary(self._totals.lines)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether each pattern has matched, so that what stands before could not change the reading."""
+        return all(tracker.match for tracker in (self._step, *self._metrics.values()))
 
     def _summary(self, lines: int) -> LogReading:
         found = {name: tracker.reading() for name, tracker in self._metrics.items()}
@@ -168,18 +219,18 @@ class LogScanner:
             step=int(step["value"]) if step else None,
             total_steps=int(step["total"]) if step and step["total"] else None,
             lines=lines,
-            size=self._size,
-            sha256=self._digest.hexdigest(),
+            size=self._totals.size,
+            sha256=self._totals.sha256,
         )
 
     def _scan(self, block: bytes) -> None:
         """Search a block of whole segments from its end, until each pattern has its last match."""
-        self._newlines += count_newlines(block)
         wanted = [self._step, *self._metrics.values()]
         for start, end in _pieces_backwards(block):
             found = _scan_piece(block[start:end], wanted)
             for tracker, newlines in found:
-                tracker.line = self._newlines - block.count(b"\n", end) - newlines + 1
+                # What waits in the buffer comes after the last line end, so all newlines fed stand up to here.
+                tracker.line = self._totals.newlines - block.count(b"\n", end) - newlines + 1
                 wanted.remove(tracker)
             if not wanted:
                 return

@@ -2,12 +2,14 @@
 
 import os
 import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from seedproof.counts import read_counts
 from seedproof.log import BLOCK_BYTES, SEGMENT_LIMIT
-from seedproof.metrics import LogReading, LogScanner, read_document, start_text
+from seedproof.metrics import LogReading, LogScanner, LogTotals, read_document, start_text
 from seedproof.rules import Rules
 from seedproof.values import MetricValue
 
@@ -17,30 +19,87 @@ __all__ = ["read_log", "read_metric_file", "read_printed_counts", "read_start"]
 
 MAX_METRIC_FILE = 64 << 20
 START_BYTES = 256 << 10
+# What is searched of the end before all of it is: a metric that is printed at all is mostly printed near the end.
+_END_BYTES = (1 << 20, 16 << 20)
 
 
 def read_log(path: Path, size: int, rules: Rules) -> LogReading:
-    """Read the first `size` bytes: what daemons print after the end does not count."""
-    scanner = LogScanner(rules.metrics)
-    if path.exists():
-        with path.open("rb") as log:
-            seen = 0
-            for start, end in disk.data_parts(log.fileno(), size):
-                # Of the line that the log cap cut nothing is read: half a number is another number.
-                first = start if start == seen else _after_first_line_end(log, start, end)
-                last = end if end == size else _after_last_line_end(log, first, end)
-                if first > seen:
-                    scanner.feed(b"\n[the log cap left out %d bytes here]\n" % (first - seen))
-                _feed(scanner, log, first, last)
-                seen = last
-    return scanner.finish()
+    """Read the first `size` bytes: what daemons print after the end does not count.
+
+    Only the last value counts, so the log is searched from its end; hashed and counted it is as a whole.
+    """
+    if not path.exists():
+        return LogScanner(rules.metrics).finish()
+    with path.open("rb") as log:
+        parts = list(_parts(log, size))
+        ends = (_read_end(log, parts, end_bytes, rules) for end_bytes in _END_BYTES)
+        end = next((one for one in ends if one is not None), None)
+        if end is None:
+            return _fed(LogScanner(rules.metrics), _chunks(log, parts)).finish()
+        return _fed(LogTotals(), _chunks(log, parts)).reading_of(end)
+
+
+Reader = TypeVar("Reader", LogScanner, LogTotals)
+
+
+def _fed(reader: Reader, chunks: Iterable[bytes]) -> Reader:
+    for chunk in chunks:
+        reader.feed(chunk)
+    return reader
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a log that was kept."""
+
+    start: int
+    end: int
+    left_out: int
+    """Bytes before it that the log cap left out."""
+
+
+def _parts(log: BinaryIO, size: int) -> Iterator[_Part]:
+    """The parts of the first `size` bytes. Of a line that was cut nothing is read: half a number is another number."""
+    seen = 0
+    for start, end in disk.data_parts(log.fileno(), size):
+        first = start if start == seen else _after_first_line_end(log, start, end)
+        last = end if end == size else _after_last_line_end(log, first, end)
+        yield _Part(first, last, first - seen)
+        seen = last
+
+
+def _chunks(log: BinaryIO, parts: Sequence[_Part]) -> Iterator[bytes]:
+    for part in parts:
+        if part.left_out:
+            yield b"\n[the log cap left out %d bytes here]\n" % part.left_out
+        yield from _bytes(log, part.start, part.end)
+
+
+def _bytes(log: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    log.seek(start)
+    while start < end and (chunk := log.read(min(BLOCK_BYTES, end - start))):
+        yield chunk
+        start += len(chunk)
+
+
+def _read_end(log: BinaryIO, parts: Sequence[_Part], end_bytes: int, rules: Rules) -> LogReading | None:
+    """What the last bytes of a log say; None if something before them could matter."""
+    if not parts or parts[-1].end - parts[-1].start <= end_bytes:
+        return None
+    end = parts[-1].end
+    start = _after_first_line_end(log, end - end_bytes, end)
+    scanner = _fed(LogScanner(rules.metrics), _bytes(log, start, end))
+    found = scanner.finish()
+    return found if scanner.is_settled else None
 
 
 def _after_first_line_end(log: BinaryIO, start: int, end: int) -> int:
-    log.seek(start)
-    piece = log.read(min(SEGMENT_LIMIT, end - start))
-    found = [place for place in (piece.find(b"\n"), piece.find(b"\r")) if place >= 0]
-    return start + (min(found) + 1 if found else len(piece))
+    for piece in _bytes(log, start, end):
+        found = [place for place in (piece.find(b"\n"), piece.find(b"\r")) if place >= 0]
+        if found:
+            return start + min(found) + 1
+        start += len(piece)
+    return end
 
 
 def _after_last_line_end(log: BinaryIO, start: int, end: int) -> int:
@@ -48,13 +107,6 @@ def _after_last_line_end(log: BinaryIO, start: int, end: int) -> int:
     log.seek(start)
     piece = log.read(end - start)
     return start + max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
-
-
-def _feed(scanner: LogScanner, log: BinaryIO, start: int, end: int) -> None:
-    log.seek(start)
-    while start < end and (chunk := log.read(min(BLOCK_BYTES, end - start))):
-        scanner.feed(chunk)
-        start += len(chunk)
 
 
 def read_start(path: Path, rules: Rules) -> str | None:

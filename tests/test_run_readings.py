@@ -1,0 +1,66 @@
+"""Reading a run's log from its end gives what reading all of it gives."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from seedproof.metrics import LogReading, LogScanner
+from seedproof.rules import Rules
+from seedproof_mcp import run_readings
+from seedproof_mcp.run_readings import read_log
+
+RULES = Rules()
+PIECES = (b"val_loss: 3.25", b"val_loss: 4.", b"125", b"val_loss: nan", b"step 7/9", b"iter 8", b" | ", b"x" * 30)
+LOGS = st.lists(st.sampled_from([*PIECES, b"\n", b"\n", b"\r", b"\r\n"]), max_size=80).map(b"".join)
+
+
+def whole(log: bytes) -> LogReading:
+    scanner = LogScanner(RULES.metrics)
+    scanner.feed(log)
+    return scanner.finish()
+
+
+@given(LOGS, st.integers(0, 20))
+@settings(deadline=None)
+def test_a_log_that_is_read_from_its_end_says_the_same(log: bytes, beyond: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_readings, "_END_BYTES", (16, 90, 400))
+        patch.setattr(run_readings, "BLOCK_BYTES", 16)
+        path = Path(folder, "output.log")
+        path.write_bytes(log + b"val_loss: 0.5\n" * beyond)
+        assert read_log(path, len(log), RULES) == whole(log)
+
+
+def test_a_value_near_the_end_is_found_without_matching_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed: list[int] = []
+    feed = LogScanner.feed
+
+    def counted(self: LogScanner, chunk: bytes) -> None:
+        fed.append(len(chunk))
+        feed(self, chunk)
+
+    monkeypatch.setattr(LogScanner, "feed", counted)
+    log = b"step 1 | val_loss: 4.5\n" * 200_000 + b"step 2 | val_loss: 3.5\n"
+    path = tmp_path / "output.log"
+    path.write_bytes(log)
+    found = read_log(path, len(log), RULES)
+    assert (found.metrics["val_loss"].text, found.metrics["val_loss"].line, found.step) == ("3.5", 200_001, 2)
+    assert 0 < sum(fed) <= run_readings._END_BYTES[0] < len(log)
+
+
+def test_of_a_long_line_that_the_log_cap_cut_nothing_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "output.log"
+    block = 1 << 20
+    with path.open("wb") as log:
+        log.write(b"val_loss: 4.5\n")
+        log.seek(block)  # a hole: then the end of a line that is longer than any that is kept
+        log.write(b"9" * 200_000 + b" val_loss: 1.5" + b"9" * 200_000 + b"\nstep 3\n")
+        size = log.tell()
+    if path.stat().st_blocks * 512 >= size:
+        pytest.skip("this file system keeps no holes")
+    found = read_log(path, size, RULES)
+    assert (found.metrics["val_loss"].text, found.step) == ("4.5", 3)
