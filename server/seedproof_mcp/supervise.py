@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -79,13 +80,15 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: The run's folder, and inherited descriptors: N holds its alive.lock, M the slot that it is to take.
     """
+    slot: disk.Lock | None = None
     match arguments:  # argparse would take longer to import than all the rest of the start
         case [folder]:
-            run, slot_fd = RunPaths(Path(folder).absolute()), None
+            run = RunPaths(Path(folder).absolute())
             alive = disk.try_lock(run.alive)
         case [folder, "--lock-fd", number, *rest] if not rest or (rest[0], len(rest)) == ("--slot-fd", 2):
-            run, slot_fd = RunPaths(Path(folder).absolute()), int(rest[1]) if rest else None
+            run = RunPaths(Path(folder).absolute())
             alive = disk.adopt_lock(int(number))
+            slot = disk.adopt_lock(int(rest[1])) if rest else None
         case _:
             print("usage: seedproof_mcp.supervise RUN_DIR [--lock-fd N [--slot-fd M]]", file=sys.stderr)
             return _EXIT_USAGE
@@ -93,7 +96,8 @@ def main(arguments: Sequence[str]) -> int:
         return _EXIT_ALREADY_SUPERVISED
     with alive:
         if not run.result.exists():
-            result = _result_in_any_case(run, slot_fd)
+            with slot or nullcontext():  # given up before the result is published, whatever has happened
+                result = _result_in_any_case(run, slot)
             _publish(run, alive, replace(result, ended_at=result.ended_at or _now()))
     return 0
 
@@ -118,10 +122,10 @@ def _publish(run: RunPaths, alive: disk.Lock, result: Result) -> None:
     print("the run's folder was removed; nobody asks for the result", file=sys.stderr)
 
 
-def _result_in_any_case(run: RunPaths, slot_fd: int | None) -> Result:
+def _result_in_any_case(run: RunPaths, slot: disk.Lock | None) -> Result:
     """Return how the run ended, also if this program is what failed."""
     try:
-        return _supervise(run, slot_fd)
+        return _supervise(run, slot)
     except Exception as problem:  # the edge of the program: the run must not end without a result
         traceback.print_exc()
         return Result("interrupted" if run.started.exists() else "not_started", error=_said(problem))
@@ -135,7 +139,7 @@ def _said(problem: BaseException) -> str:
     return str(problem)
 
 
-def _supervise(run: RunPaths, slot_fd: int | None) -> Result:
+def _supervise(run: RunPaths, handed: disk.Lock | None) -> Result:
     spec = read_spec(run.spec)
     if run.started.exists():
         # A training that began once must not begin again unseen, whatever is submitted twice.
@@ -144,7 +148,7 @@ def _supervise(run: RunPaths, slot_fd: int | None) -> Result:
         return Result("interrupted", error=error, killed_leftovers=leftovers)
     watch = Wakeups()
     become_subreaper()
-    slot = _take_slot(spec, run, watch, slot_fd)
+    slot = _take_slot(spec, run, watch, handed)
     if slot is None:
         end, error_or_none = _asked_to_stop(run, watch) or ("cancelled", None)
         return Result(end, error=error_or_none)
@@ -155,13 +159,12 @@ def _supervise(run: RunPaths, slot_fd: int | None) -> Result:
     return result
 
 
-def _take_slot(spec: Spec, run: RunPaths, watch: Wakeups, handed_fd: int | None) -> disk.Lock | None:
+def _take_slot(spec: Spec, run: RunPaths, watch: Wakeups, handed: disk.Lock | None) -> disk.Lock | None:
     """The slot, handed over or as soon as it is free; None if the run is not wanted any more."""
     path = slot_lock(spec.slot)
     disk.make_folder(path.parent)
     while _asked_to_stop(run, watch) is None:
-        slot = disk.try_lock(path) if handed_fd is None else disk.adopt_lock(handed_fd)
-        handed_fd = None
+        slot = handed or disk.try_lock(path)
         if slot is not None:
             return slot
         watch.wait(_TICK_S)
