@@ -40,6 +40,11 @@ def cure(problem: OSError) -> str:
             f"{name} cannot be locked: this file system has no file locks, without which two processes could write "
             "at once; move the project to a local disk."
         )
+    if isinstance(problem, disk.LockHeld):
+        return (
+            f"{name} was {problem.strerror}, so nothing was written; call again if that process is at work, as on a "
+            "large snapshot, and end it if it is stopped or hangs."
+        )
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{name} cannot be written: the disk is full ({problem.strerror}); free space, then call again."
     return f"{name} cannot be written ({problem.strerror}); make the project folder writable, or free space."

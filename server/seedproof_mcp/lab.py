@@ -1,7 +1,6 @@
 """The use cases behind tools and command line; every surface goes through here and its gate."""
 
 import errno
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,7 +89,7 @@ class Lab:
         self._observer = Observer(self.paths, self._engine)
         self._archive = Archive(self.paths, self._ledger)
         self._remembered = Remembered()
-        self._lock = threading.RLock()
+        self._lock = self._ledger.thread_lock
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -171,20 +170,20 @@ class Lab:
                 self._require_comparable(seen, first, config)
                 site.require_sealed(first)
             self._require_script(config.rules)
-            with _writing(), self._ledger.writing() as writer:
-                newest = self._observer.as_seen(writer.state)
-                admission = admit(newest, config.rules, request, site.at(newest))
-                self._require_comparable(newest, admission, config)
-                for kind, fields in admission.records:
-                    site.keep(fields)
-                    writer.append(kind, **fields)
-            if admission.refusal is not None:
-                raise admission.refusal
-            # After the lock is given up: a conductor that retires has looked at the queue under it.
-            with _writing():
-                if self._ledger.state.active:
-                    self._start_conductor(self.paths)
-            return admission.run_id
+        with _writing(), self._ledger.writing() as writer:
+            newest = self._observer.as_seen(writer.state)
+            admission = admit(newest, config.rules, request, site.at(newest))
+            self._require_comparable(newest, admission, config)
+            for kind, fields in admission.records:
+                site.keep(fields)
+                writer.append(kind, **fields)
+        if admission.refusal is not None:
+            raise admission.refusal
+        # After the lock is given up: a conductor that retires has looked at the queue under it.
+        with self._lock, _writing():
+            if self._ledger.state.active:
+                self._start_conductor(self.paths)
+        return admission.run_id
 
     def stop_run(self, run_id: str, reason: str) -> RunResult:
         """Cancel a queued or running run.
@@ -195,14 +194,14 @@ class Lab:
         grace_s = load_config(self.paths.settings).settings.grace_s
         with self._lock, _writing():
             self._require_active(self._ledger.refresh(), run_id)
-            again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
-            _require_reason(reason, "the run is stopped", again)
-            with self._ledger.writing() as writer:
-                run = self._require_active(writer.state, run_id)
-                if run.state is RunState.QUEUED:
-                    writer.append("run_cancelled", run_id=run_id, reason=reason, metrics={})
-                else:
-                    self._engine.cancel(str(self.paths.run(run_id).folder), reason)
+        again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
+        _require_reason(reason, "the run is stopped", again)
+        with _writing(), self._ledger.writing() as writer:
+            run = self._require_active(writer.state, run_id)
+            if run.state is RunState.QUEUED:
+                writer.append("run_cancelled", run_id=run_id, reason=reason, metrics={})
+            else:
+                self._engine.cancel(str(self.paths.run(run_id).folder), reason)
         return self._await_end(run_id, grace_s)
 
     def stop_all(self, reason: str) -> Iterator[RunResult]:
@@ -229,10 +228,10 @@ class Lab:
         _require_reason(reason, "the runs failed")
         with self._lock, _writing():
             _require_failures(self._ledger.refresh())
-            with self._ledger.writing() as writer:
-                failures = _require_failures(writer.state)
-                writer.append("resumed", reason=reason, failures=failures)
-                return failures
+        with _writing(), self._ledger.writing() as writer:
+            failures = _require_failures(writer.state)
+            writer.append("resumed", reason=reason, failures=failures)
+            return failures
 
     def _require_active(self, state: State, run_id: str) -> Run:
         run = state.runs.get(run_id)
@@ -276,11 +275,10 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             judge_experiment(self._seen(), config.rules, name, config.settings.accepted)
-            with _writing(), self._ledger.writing() as writer:
-                comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
-            state = self._ledger.state
-            compared = comparison_result(state, comparison, self._ledger.past())
-            return self._finishing_first(state, config.rules, compared)
+        with _writing(), self._ledger.writing() as writer:
+            comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
+            compared = comparison_result(writer.state, comparison, self._ledger.past())
+            return self._finishing_first(writer.state, config.rules, compared)
 
     # --- reporting ----------------------------------------------------------------------------
 
@@ -295,12 +293,12 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             require_reportable(self._seen(), config.rules, name, config.settings.accepted)
-            with _writing(), self._ledger.writing() as writer:
-                disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
-                record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
-                self._archive.restore(record)
-                removed, freed, left = self._archive.clean_up(writer, name)
-                self._ledger.write_mirror()
+        with _writing(), self._ledger.writing() as writer:
+            disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
+            record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
+            self._archive.restore(record)
+            removed, freed, left = self._archive.clean_up(writer, name)
+            self._ledger.write_mirror()
             return self._report_result(record, config.rules, removed, freed, [*moved, *left])
 
     def _report_result(
@@ -349,7 +347,7 @@ def _writing() -> Iterator[None]:
     """What the file system refuses becomes a refusal that says what to do.
 
     Raises:
-        NotWritable: No permission, no space, no file locks, a file where a folder is needed.
+        NotWritable: No permission, no space, no file locks, a lock not given up, a file where a folder is needed.
     """
     try:
         yield
@@ -367,7 +365,7 @@ def _writing() -> Iterator[None]:
             errno.EISDIR,
             errno.EFBIG,
             errno.ESTALE,
-        ) and not isinstance(error, disk.NoFileLocks):
+        ) and not isinstance(error, disk.NoFileLocks | disk.LockHeld):
             raise
         raise NotWritable(
             complaint.cure(error),
