@@ -1,4 +1,4 @@
-"""Start-up: CPU time from nothing to the first tool's answer, beside a bare server of the same SDK."""
+"""Start-up and end: CPU time from nothing to the first tool's answer, and from the end of stdin to nothing."""
 
 import sys
 import tempfile
@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figures import Figure, in_turn, median, show
+from run_overhead import fresh_project, server_of
+from seedproof_mcp import disk
 from wire import BARE, Wire, product
 
 __all__ = ["measure"]
 
 PAIRS = 15
 LIMIT = 1.25
+ENDS = 7
+GONE_LIMIT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,35 @@ def start(command: Sequence[str], tool: str) -> Start:
     return Start(server.cpu_s, wall_s)
 
 
+def gone_s(is_waiting: bool) -> float:
+    """How long a server lives after the end of stdin; with a call that waits for a ledger held by others, if asked."""
+    with fresh_project() as paths, Wire.of(server_of(paths)) as server:
+        server.initialize()
+        disk.make_folder(paths.state)
+        with disk.lock(paths.ledger_lock):
+            if is_waiting:
+                server.begin("run_seed", wait_s=0)
+            server.call("check_baseline")
+            return server.gone_s()
+
+
+def ends() -> list[Figure]:
+    """The slowest ends of both kinds: the limit is a promise for each."""
+    times = {is_waiting: [gone_s(is_waiting) for _ in range(ENDS)] for is_waiting in (False, True)}
+    return [
+        Figure(
+            f"server gone after the end of stdin, {'a call waiting' if is_waiting else 'idle'}, the slowest",
+            max(found),
+            "s",
+            f"median {median(found):.2f} s of {ENDS}",
+            GONE_LIMIT_S,
+        )
+        for is_waiting, found in times.items()
+    ]
+
+
 def measure() -> list[Figure]:
-    """The ratio of the medians over interleaved pairs."""
+    """The ratio of the medians over interleaved pairs, and how servers end."""
     with tempfile.TemporaryDirectory() as folder:
         ours = product(Path(folder))
         start(ours, "check_baseline"), start(BARE, "ping")  # writes the bytecode and warms the file cache
@@ -58,6 +89,7 @@ def measure() -> list[Figure]:
             "x",
             f"{wall_s:.2f} s; a bare server {bare_wall_s:.2f} s",
         ),
+        *ends(),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,7 +53,7 @@ class Wire:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
+        os.kill(self.pid, signal.SIGKILL)  # Popen.kill would reap one that is gone already
         _, status, used = os.wait4(self.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)  # or Popen would ask for what is gone
         self.cpu_s = used.ru_utime + used.ru_stime
@@ -81,6 +82,21 @@ class Wire:
         began = time.perf_counter()
         self.call(tool, **arguments)
         return 1000 * (time.perf_counter() - began)
+
+    def begin(self, tool: str, **arguments: Any) -> None:
+        """One call of a tool whose answer nobody waits for."""
+        self._id += 1
+        params = {"name": tool, "arguments": arguments}
+        self._send({"jsonrpc": "2.0", "id": self._id, "method": "tools/call", "params": params})
+
+    def gone_s(self) -> float:
+        """Close the server's stdin; how long it takes to be gone."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        began = time.perf_counter()
+        self._process.stdin.close()
+        self._process.stdout.read()  # which the process holds open to its end
+        return time.perf_counter() - began
 
     def _ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         self._id += 1

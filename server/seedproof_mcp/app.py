@@ -67,20 +67,22 @@ class StrictTool(Tool):
         """
         if arguments.keys() == {TOO_LONG}:
             message = f"the call is longer than {MAX_LINE_BYTES / 1e6:g} MB; give names, flags and words, not data."
-            return refusal_result(BadArguments(message), self.ledger_head())
+            return await self._refusal(BadArguments(message))
         try:
             validated = self.fn_metadata.arg_model.model_validate(arguments).model_dump_one_level()
         except ValidationError as error:
-            return self._refused(error)
+            return await self._refusal(self._bad_arguments(error))
         extra = {} if self.context_kwarg is None else {self.context_kwarg: context}
         result = await self.fn_metadata.call_fn(self.fn, self.is_async, validated, extra)
         return self.fn_metadata.convert_result(result) if convert_result else result
 
-    def _refused(self, error: ValidationError) -> CallToolResult:
+    async def _refusal(self, refusal: Refusal) -> CallToolResult:
+        return refusal_result(refusal, await anyio.to_thread.run_sync(self.ledger_head))
+
+    def _bad_arguments(self, error: ValidationError) -> BadArguments:
         faults = [_fault(fault) for fault in error.errors(include_url=False, include_input=False)[:5]]
         allowed = ", ".join(self.fn_metadata.arg_model.model_fields) or "none"
-        message = f"{self.name}: {'; '.join(faults)}. Arguments: {allowed}."
-        return refusal_result(BadArguments(message), self.ledger_head())
+        return BadArguments(f"{self.name}: {'; '.join(faults)}. Arguments: {allowed}.")
 
 
 def _fault(fault: Any) -> str:
@@ -119,11 +121,15 @@ class _Tools:
         """Act in a thread; a refusal is an answer, a crash is logged and named."""
         try:
             return _success(await anyio.to_thread.run_sync(act))
-        except Refusal as refusal:
-            return refusal_result(refusal, self.lab.head())
-        except Exception:
-            logger.exception("unexpected error")
-            return refusal_result(_Crash("an unexpected error; the server's stderr has the details."), self.lab.head())
+        except Exception as problem:
+            return await self._refused(problem)
+
+    async def _refused(self, problem: Exception) -> CallToolResult:
+        if not isinstance(problem, Refusal):
+            logger.error("unexpected error", exc_info=problem)
+            problem = _Crash("an unexpected error; the server's stderr has the details.")
+        # In a thread: another call may hold the ledger, and the loop has others to answer.
+        return refusal_result(problem, await anyio.to_thread.run_sync(self.lab.head))
 
     async def check_baseline(self) -> Annotated[CallToolResult, BaselineStatus]:
         return await self._answer(self.lab.check_baseline)
@@ -182,11 +188,8 @@ class _Tools:
         try:
             run_id = await anyio.to_thread.run_sync(self.lab.request_run, request)
             await self._follow(ctx, run_id, deadline)
-        except Refusal as refusal:
-            return refusal_result(refusal, self.lab.head())
-        except Exception:
-            logger.exception("unexpected error")
-            return refusal_result(_Crash("an unexpected error; the server's stderr has the details."), self.lab.head())
+        except Exception as problem:
+            return await self._refused(problem)
         return await self._answer(lambda: self.lab.observe(run_id))
 
     async def _follow(self, ctx: Context[Any, Any], run_id: str, deadline: float) -> None:

@@ -264,6 +264,8 @@ def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: fl
 def _retire(conductor: Conductor, lock: disk.Lock) -> bool:
     try:
         return conductor.retire(lock)
+    except disk.LockHeld:
+        return False  # whoever holds the ledger may be writing a request, and counts on this conductor
     except (Refusal, OSError):
         lock.release()
         return True

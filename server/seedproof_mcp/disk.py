@@ -5,6 +5,7 @@
 import ctypes
 import errno
 import fcntl
+import math
 import os
 import re
 import shutil
@@ -24,6 +25,8 @@ _COPY_CHUNK_BYTES = 1 << 20
 # A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
 _PROBE_TRIES = 100
 _PROBE_PAUSE_S = 0.001
+# Between two looks at a lock that another holds: many who wait cost little, and a write takes about as long.
+_LOCK_PAUSE_S = 0.005
 # The name that a file has until it is complete.
 _TEMPORARY = re.compile(r"\.seedproof-[0-9a-f]{16}\.tmp")
 # Of one length, so that a new one covers the one before in a single write.
@@ -34,6 +37,10 @@ _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 class NoFileLocks(OSError):
     """The file system of a file has no locks, so nothing here could be kept to one process at a time."""
+
+
+class LockHeld(OSError):
+    """Others have held a lock for as long as anybody waits for it; `strerror` names the last one, if it is known."""
 
 
 def _look_up_fallocate() -> Callable[[int, int, int, int], int] | None:
@@ -353,18 +360,23 @@ def try_lock(path: Path) -> Lock | None:
     return None
 
 
-def lock(path: Path) -> Lock:
-    """Lock a file, created if missing, waiting for as long as another holder has it.
+def lock(path: Path, patience_s: float = math.inf) -> Lock:
+    """Lock a file, created if missing, waiting while another holder has it.
 
     Raises:
         OSError: The file cannot be opened; its folder may be missing.
         NoFileLocks: The file system has no locks.
+        LockHeld: It was not free within so many seconds.
     """
+    deadline = time.monotonic() + patience_s
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             with _named(path):
-                _flock(descriptor, fcntl.LOCK_EX)
+                while not _try_flock(descriptor, fcntl.LOCK_EX):
+                    if time.monotonic() > deadline:
+                        raise LockHeld(errno.EAGAIN, f"locked for {patience_s:g} s, now by {_holder(descriptor)}")
+                    time.sleep(_LOCK_PAUSE_S)
             # Whoever waited may hold the lock of a file that was deleted meanwhile, and others that of a new one.
             if is_open_at(descriptor, path):
                 return Lock(descriptor)
@@ -372,6 +384,17 @@ def lock(path: Path) -> Lock:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    """Who holds the lock of an open file, in words; only Linux tells which process it is."""
+    seen = os.fstat(descriptor)
+    file = f"{os.major(seen.st_dev):02x}:{os.minor(seen.st_dev):02x}:{seen.st_ino}"
+    with suppress(OSError, ValueError), open("/proc/locks") as locks:
+        for _, kind, _, _, pid, of_file, *_ in (line.split() for line in locks if "->" not in line):  # those wait
+            if (kind, of_file) == ("FLOCK", file) and int(pid) > 0:  # else one outside this container
+                return f"process {pid}" if int(pid) != os.getpid() else "another call of this process"
+    return "another process"
 
 
 def signature(path: Path) -> str | None:

@@ -1,6 +1,5 @@
 """The use cases behind tools and command line; every surface goes through here and its gate."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,7 +72,7 @@ class Lab:
         self._interventions = Interventions(self.paths, self._ledger, engine)
         self._archive = Archive(self.paths, self._ledger)
         self._remembered = Remembered()
-        self._lock = threading.RLock()
+        self._lock = self._ledger.thread_lock
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -152,20 +151,20 @@ class Lab:
                 site.require_comparable(first)
                 site.require_sealed(first)
             site.require_script()
-            with writing(), self._ledger.writing() as writer:
-                newest = self._observer.as_seen(writer.state)
-                admission = admit(newest, config.rules, request, site.at(newest))
-                site.require_comparable(admission)
-                for kind, fields in admission.records:
-                    site.keep(fields)
-                    writer.append(kind, **fields)
-            if admission.refusal is not None:
-                raise admission.refusal
-            # After the lock is given up: a conductor that retires has looked at the queue under it.
-            with writing():
-                if self._ledger.state.active:
-                    self._start_conductor(self.paths)
-            return admission.run_id
+        with writing(), self._ledger.writing() as writer:
+            newest = self._observer.as_seen(writer.state)
+            admission = admit(newest, config.rules, request, site.at(newest))
+            site.require_comparable(admission)
+            for kind, fields in admission.records:
+                site.keep(fields)
+                writer.append(kind, **fields)
+        if admission.refusal is not None:
+            raise admission.refusal
+        # After the lock is given up: a conductor that retires has looked at the queue under it.
+        with self._lock, writing():
+            if self._ledger.state.active:
+                self._start_conductor(self.paths)
+        return admission.run_id
 
     def stop_run(self, run_id: str, reason: str) -> RunResult:
         """Cancel a queued or running run.
@@ -174,7 +173,7 @@ class Lab:
             RunUnknown, RunEnded, BadArguments: Nothing to stop, or no reason given.
         """
         grace_s = load_config(self.paths.settings).settings.grace_s
-        with self._lock, writing():
+        with writing():
             self._interventions.stop(run_id, reason)
         return self._await_end(run_id, grace_s)
 
@@ -199,7 +198,7 @@ class Lab:
         Raises:
             NothingDue, BadArguments: Nothing is held back, or no reason given.
         """
-        with self._lock, writing():
+        with writing():
             return self._interventions.resume(reason)
 
     def _await_end(self, run_id: str, grace_s: float) -> RunResult:
@@ -222,11 +221,10 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             judge_experiment(self._seen(), config.rules, name, config.settings.accepted)
-            with writing(), self._ledger.writing() as writer:
-                comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
-            state = self._ledger.state
-            compared = comparison_result(state, comparison, self._ledger.past())
-            return self._finishing_first(state, config.rules, compared)
+        with writing(), self._ledger.writing() as writer:
+            comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
+            compared = comparison_result(writer.state, comparison, self._ledger.past())
+            return self._finishing_first(writer.state, config.rules, compared)
 
     # --- reporting ----------------------------------------------------------------------------
 
@@ -241,12 +239,12 @@ class Lab:
         with self._lock:
             config = load_config(self.paths.settings)
             require_reportable(self._seen(), config.rules, name, config.settings.accepted)
-            with writing(), self._ledger.writing() as writer:
-                disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
-                record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
-                self._archive.restore(record)
-                removed, freed, left = self._archive.clean_up(writer, name)
-                self._ledger.write_mirror()
+        with writing(), self._ledger.writing() as writer:
+            disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
+            record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
+            self._archive.restore(record)
+            removed, freed, left = self._archive.clean_up(writer, name)
+            self._ledger.write_mirror()
             return self._report_result(record, config.rules, removed, freed, [*moved, *left])
 
     def _report_result(

@@ -32,6 +32,8 @@ _CRLF_CURE = (
     "delete docs/research/ledger.jsonl and check it out again."
 )
 
+# A decision takes milliseconds under the lock, a large snapshot seconds; clients give up on a call after a minute.
+LOCK_PATIENCE_S = 10.0
 
 _NOT_HERE = "the ledger was adopted from docs/research/ledger.jsonl; the run is not on this machine"
 
@@ -41,14 +43,15 @@ def _now() -> str:
 
 
 class Ledger:
-    """One project's ledger as this process knows it. Use from one thread at a time."""
+    """One project's ledger as this process knows it."""
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
         self._registry = Registry(paths.root)
         self._is_to_note = False
         self._forget()
-        self._thread_lock = threading.RLock()
+        self.thread_lock = threading.RLock()
+        """Held by who uses `state`, but not by who is about to write: it would wait for other processes with it."""
 
     def _forget(self) -> None:
         self.state = State()
@@ -67,7 +70,7 @@ class Ledger:
         Raises:
             LedgerDamaged, LedgerNewer, LedgerDiverged: The file cannot be trusted.
         """
-        with self._thread_lock:
+        with self.thread_lock:
             self._read_new()
             return self.state
 
@@ -90,7 +93,7 @@ class Ledger:
 
         Call it after `refresh`; nothing is written.
         """
-        with self._thread_lock:
+        with self.thread_lock:
             return [*past_notices(self.state), *self._registry.notices(self.state, self.hashes)]
 
     def state_at(self, seq: int) -> State:
@@ -106,12 +109,15 @@ class Ledger:
     def writing(self) -> Iterator["Writer"]:
         """Hold the ledger's lock: what is decided inside is decided on the newest state.
 
+        While other processes hold it, other threads may read.
+
         Raises:
+            LockHeld: Other processes do not let go of it.
             LedgerDamaged, LedgerNewer, LedgerDiverged: The file cannot be trusted.
             OSError: The folder cannot be written.
         """
         disk.make_folder(self._paths.state)
-        with self._thread_lock, disk.lock(self._paths.ledger_lock):
+        with disk.lock(self._paths.ledger_lock, LOCK_PATIENCE_S), self.thread_lock:
             state_folder.prepare(self._paths)
             self._adopt_mirror()
             self._read_new()

@@ -17,7 +17,7 @@ def writing() -> Iterator[None]:
     """What the file system refuses becomes a refusal that says what to do.
 
     Raises:
-        NotWritable: No permission, no space, no file locks, a file where a folder is needed.
+        NotWritable: No permission, no space, no file locks, a lock not given up, a file where a folder is needed.
     """
     try:
         yield
@@ -35,7 +35,7 @@ def writing() -> Iterator[None]:
             errno.EISDIR,
             errno.EFBIG,
             errno.ESTALE,
-        ) and not isinstance(error, disk.NoFileLocks):
+        ) and not isinstance(error, disk.NoFileLocks | disk.LockHeld):
             raise
         raise NotWritable(
             cure(error),
@@ -50,6 +50,11 @@ def cure(problem: OSError) -> str:
         return (
             f"{name} cannot be locked: this file system has no file locks, without which two processes could write "
             "at once; move the project to a local disk."
+        )
+    if isinstance(problem, disk.LockHeld):
+        return (
+            f"{name} was {problem.strerror}, so nothing was written; call again if that process is at work, as on a "
+            "large snapshot, and end it if it is stopped or hangs."
         )
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{name} cannot be written: the disk is full ({problem.strerror}); free space, then call again."

@@ -6,7 +6,10 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
+
+from seedproof_mcp import hang_up
 
 __all__ = ["MAX_LINE_BYTES", "TOO_LONG", "serve_short_lines"]
 
@@ -31,20 +34,24 @@ _META = re.compile(rb'"_meta"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
 def serve_short_lines() -> None:
     """Put a reader in the place of `sys.stdin` that holds at most a megabyte of a line.
 
-    A longer call is replaced by a short one with its id, which every tool refuses.
+    A longer call is replaced by a short one with its id, which every tool refuses. The end of the input is the end of
+    the process.
     """
     wire = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # as the SDK does: what a library reads must not be taken from the client
     os.close(nothing)
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(_ShortLines(wire)), encoding="utf-8", errors="replace")
+    hang_up.watch(wire)
+    lines = io.BufferedReader(_ShortLines(wire, hang_up.leave_soon))
+    sys.stdin = io.TextIOWrapper(lines, encoding="utf-8", errors="replace")
 
 
 class _ShortLines(io.RawIOBase):
     """The lines of a descriptor; it has no descriptor of its own, so that nobody reads past it."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, at_end: Callable[[], None]) -> None:
         self._descriptor = descriptor
+        self._at_end = at_end
         self._ready = bytearray()
         self._clear()
 
@@ -59,6 +66,7 @@ class _ShortLines(io.RawIOBase):
         while not self._ready:
             chunk = os.read(self._descriptor, CHUNK)
             if not chunk:
+                self._at_end()
                 self._ready += self._line()  # without its newline, as it came
                 break
             self._take(chunk)
