@@ -14,7 +14,7 @@ from seedproof_mcp.cli import main
 from seedproof_mcp.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools, wait_until
-from tests.in_process import quick_tools
+from tests.in_process import InProcessEngine, quick_tools
 from tests.stories import Story
 
 pytestmark = pytest.mark.anyio
@@ -158,7 +158,8 @@ async def test_the_largest_output_folder_so_far_must_fit_once_more(quick_project
     async with quick_tools(quick_project) as call:
         await call("run_seed")
     (finished,) = [record for record in records(quick_project) if record["kind"] == "run_finished"]
-    assert finished["output_bytes"] == 1000  # the file that the training left
+    left = quick_project / "checkpoints/baseline_1M_seed42/model.bin"
+    assert finished["output_bytes"] == left.stat().st_blocks * 512
     story = after("succeeded", "succeeded").tell(
         "run_requested", run_id="x", experiment=None, generation=1, role="measure", seed=137, attempt=1
     )
@@ -167,6 +168,48 @@ async def test_the_largest_output_folder_so_far_must_fit_once_more(quick_project
     with pytest.raises(DiskLow, match=r"4\.99 GB are free, and a run needs 5\.00 GB"):
         check_room(story.state, Limits(free_bytes=5 * 10**9 - 10**7))
     check_room(story.state, Limits(free_bytes=None))  # what is not known refuses nothing
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "counts"),
+    [
+        ("run_finished", "succeeded", True),
+        ("run_finished", "diverged", True),
+        ("run_finished", "failed", False),
+        ("run_finished", "timed_out", False),
+        ("run_cancelled", None, False),
+        ("run_interrupted", None, False),
+    ],
+)
+def test_a_run_that_broke_off_is_no_measure_of_what_the_next_one_needs(
+    kind: str, state: str | None, counts: bool
+) -> None:
+    story = after().tell("run_requested", run_id="x", experiment=None, generation=1, role="measure", seed=42, attempt=1)
+    fields = {} if state is None else {"state": state}
+    story.tell(kind, run_id="x", metrics={}, reason="so", output_bytes=4 * 10**9, **fields)
+    assert story.state.largest_output_bytes == (4 * 10**9 if counts else 0)
+
+
+async def test_a_holey_output_blocks_nothing_and_without_a_reserve_nothing_is_asked_for(quick_project: Path) -> None:
+    class Holey(InProcessEngine):
+        def submit(self, run_dir: Path) -> str:
+            self.held = True
+            super().submit(run_dir)
+            for model in quick_project.glob("checkpoints/*/model.bin"):
+                os.truncate(model, 1 << 42)
+            self.held = False
+            self.release()
+            return str(run_dir)
+
+    async with quick_tools(quick_project, Holey()) as call:
+        answers = [await call("run_seed") for _ in range(2)]
+    assert [answer.data.get("state") for answer in answers] == ["succeeded"] * 2
+    # A ledger from before, in which its full length counts.
+    state = after().state
+    state.largest_output_bytes = 1 << 42
+    check_room(state, Limits(free_bytes=10**9, reserve_bytes=0))
+    with pytest.raises(DiskLow, match="`min_free_gb = 0` under "):
+        check_room(state, Limits(free_bytes=10**9))
 
 
 async def test_a_queued_run_waits_for_the_disk_says_so_and_goes_on_when_there_is_room(

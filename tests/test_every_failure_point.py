@@ -120,6 +120,8 @@ class Study:
     """The ledger head of each answer."""
     verdicts: list[tuple[str, float | None, str]] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
+    to_remove: Call | None = None
+    """The call whose answer has just said that a folder could not be removed."""
 
     def __post_init__(self) -> None:
         self.open()
@@ -138,6 +140,11 @@ class Study:
             # What a person does who has read "make room": the same again.
             return call if refusal.code == "not_writable" else LOOK
         self.heads.append(result.ledger_head)
+        self.to_remove = None
+        if call[0] == "write_report" and any(notice.code == "not_removed" for notice in result.notices):
+            # What a person does who has read of a folder that could not be removed, when it can be.
+            self.to_remove = call
+            return call
         following = result.next
         if "experiment" in following.you_choose:
             # Another experiment is offered where this one is done, or forgotten by the server before.
@@ -200,7 +207,7 @@ def take_through(machine: Machine, project: Path, reopens: bool, call: Call | No
                 reopens = True
         if reopens:
             study.open()
-            call = LOOK
+            call = study.to_remove or LOOK
         study.finish(call)
     return study
 

@@ -18,6 +18,7 @@ from seedproof_mcp.paths import RunPaths, slot_lock
 from seedproof_mcp.run_readings import read_log
 
 from tests.conftest import PATIENCE_S, Answer, tools, wait_until
+from tests.privileges import run_as_anybody
 from tests.test_conductor import conductors
 from tests.test_run_seed import records
 from tests.test_stdio import served
@@ -180,12 +181,17 @@ async def test_grandchildren_of_a_killed_supervisor_are_swept_each_time(beside: 
 THREE_SEEDS = "baseline_seeds = [42, 137, 256]\nexperiment_seeds = [42, 137, 256]\nextra_seeds = []"
 
 
-async def measured_and_reported(project: Path) -> Answer:
+async def measured(project: Path) -> None:
     async with tools(project) as call:
         await call("run_seed", queue_all=True, wait_s=0)
         for seed in (42, 137, 256):
             ended = await call("run_seed", seed=seed, wait_s=PATIENCE_S)
             assert outcome(ended) == ("succeeded", None, float(f"4.{seed}")), ended.text
+
+
+async def measured_and_reported(project: Path) -> Answer:
+    await measured(project)
+    async with tools(project) as call:
         return await call("write_report")
 
 
@@ -204,12 +210,32 @@ async def test_links_to_the_users_files_are_removed_and_the_files_stay(beside: P
     assert_nothing_stays(beside)
 
 
-async def test_an_output_folder_that_nobody_may_write_in_is_cleaned_up(beside: Path) -> None:
+async def test_an_output_folder_that_nobody_may_write_in_is_cleaned_up(beside: Path, tmp_path: Path) -> None:
     becomes_hostile(beside, "read_only_output", THREE_SEEDS)
-    report = await measured_and_reported(beside)
-    assert not report.is_error, report.text
-    assert len(report.data["removed"]) == 3
+    await measured(beside)
+    report = [sys.executable, "-m", "seedproof_mcp.cli", "report", "--project", str(beside)]
+    reported = run_as_anybody(report, tmp_path)
+    assert reported.returncode == 0, reported.stdout + reported.stderr
     assert list((beside / "checkpoints").iterdir()) == []
+    (removed,) = records(beside, "files_removed")
+    assert len(removed["paths"]) == 3
+
+
+async def test_an_output_folder_of_any_depth_is_measured_and_removed(beside: Path) -> None:
+    becomes_hostile(beside, "deep_output", THREE_SEEDS)
+    async with tools(beside) as call:
+        failed = await call("run_seed", seed=42, wait_s=PATIENCE_S)
+        (beside / "calm").touch()
+        again = await call("run_seed", seed=42, attempt=2, wait_s=PATIENCE_S)
+        await call("run_seed", queue_all=True, wait_s=0)
+        for seed in (137, 256):
+            await call("run_seed", seed=seed, wait_s=PATIENCE_S)
+        report = await call("write_report")
+    assert (failed.data["state"], outcome(again)) == ("failed", ("succeeded", None, 4.42))
+    assert not report.is_error, report.text
+    assert (len(report.data["removed"]), report.data["freed_bytes"]) == (3, 3 * 1000)
+    assert list((beside / "checkpoints").iterdir()) == []
+    assert all(one["output_bytes"] > 0 for one in records(beside, "run_finished"))
 
 
 # --- memory -----------------------------------------------------------------------------------

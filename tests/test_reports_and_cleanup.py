@@ -1,16 +1,20 @@
 """Reports can be made again byte for byte, and what is removed is only what the ledger owns."""
 
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
+from seedproof_mcp import disk
 from seedproof_mcp.conductor import Conductor
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
@@ -268,6 +272,87 @@ async def test_a_folder_that_took_the_place_of_a_failed_attempts_is_not_removed_
         refused = await call("run_seed", seed=42, attempt=2)
     assert refused.code == "output_exists"
     assert (project / "checkpoints/baseline_1M_seed42/precious").read_text() == "ten years"
+
+
+class Undeletable:
+    """The module os for disk.py, to which some files cannot be deleted."""
+
+    def __init__(self, inside: Path, number: int) -> None:
+        self._inside, self._number = inside, number
+        self.is_mended = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def unlink(self, name: Any, *, dir_fd: int | None = None) -> None:
+        is_inside = (
+            dir_fd is not None and self._inside.exists() and os.path.samestat(os.fstat(dir_fd), self._inside.stat())
+        )
+        if is_inside and not self.is_mended:
+            raise OSError(self._number, os.strerror(self._number), name)
+        os.unlink(name, dir_fd=dir_fd)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES])
+async def test_a_leftover_that_cannot_be_deleted_turns_its_own_run_away_and_no_other(
+    project: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    folder = "checkpoints/baseline_1M_seed42"
+    stuck = Undeletable(project / folder, number)
+    monkeypatch.setattr(disk, "os", stuck)
+    failing = [True]
+
+    def fails_once(argv: Sequence[str]) -> Training:
+        return Training("out of memory\n", 1, {"half.bin": "x"}) if failing[0] else train(argv)
+
+    async with quick_tools(project, InProcessEngine(fails_once)) as call:
+        await call("run_seed")
+        failing[0] = False
+        turned_away = await call("run_seed", seed=42, attempt=2)
+        other = await call("run_seed", seed=137)
+        still = await call("run_seed", seed=42, attempt=3)
+        stuck.is_mended = True
+        again = await call("run_seed", seed=42, attempt=4)
+    reason = f"output_exists: {folder}, left by an earlier run, cannot be removed: {os.strerror(number)}; "
+    assert (turned_away.data["state"], turned_away.data["reason"]) == ("failed", f"{reason}remove it and ask again")
+    assert turned_away.next == "run_seed(seed=42, attempt=3)"
+    assert (other.data["state"], still.data["state"], again.data["state"]) == ("succeeded", "failed", "succeeded")
+
+
+async def test_a_leftover_waits_for_a_disk_that_fails(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = Undeletable(project / "checkpoints/baseline_1M_seed42", errno.EIO)
+    monkeypatch.setattr(disk, "os", stuck)
+    engine = InProcessEngine(lambda argv: Training("out of memory\n", 1, {"half.bin": "x"}))
+    async with quick_tools(project, engine) as call:
+        await call("run_seed")
+        waiting = await call("run_seed", seed=42, attempt=2)
+        engine.trains = train
+        stuck.is_mended = True
+        again = await call("run_seed", seed=42, attempt=2)
+    assert waiting.code == "not_writable"
+    assert again.data["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.EROFS, errno.EBUSY, errno.ENOTEMPTY])
+async def test_a_checkpoint_that_cannot_be_deleted_is_named_and_holds_no_report_back(
+    project: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    folder = "checkpoints/baseline_1M_seed137"
+    stuck = Undeletable(project / folder, number)
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        monkeypatch.setattr(disk, "os", stuck)
+        report = await call("write_report")
+        following = await call("check_baseline")
+        mirror = (project / "docs/research/ledger.jsonl").read_bytes()
+        stuck.is_mended = True
+        again = await call("write_report")
+    text = f"cannot be removed, at least not all of it: {folder} ({os.strerror(number)}). Remove it yourself."
+    assert report.data["notices"] == [{"code": "not_removed", "message": text}]
+    assert (len(report.data["removed"]), (project / BASELINE).exists()) == (4, True)
+    assert b'"kind":"report_written"' in mirror
+    assert report.next == following.next == "run_seed(experiment=…, flags=…, hypothesis=…)"
+    assert (again.data["removed"], again.data["notices"]) == ([folder], [])
 
 
 async def test_a_report_that_no_ledger_vouches_for_opens_nothing_and_is_kept_aside(project: Path) -> None:

@@ -254,7 +254,9 @@ def _end(state: State, record: Record, end: RunState) -> None:
     if record.get("log_sha256") is not None:
         state.logs.setdefault(record["log_sha256"], []).append(run.run_id)
     _touch_owner(state, run)
-    state.largest_output_bytes = max(state.largest_output_bytes, record.get("output_bytes", 0))
+    # One that broke off may have filled the disk: no measure of what others need.
+    if end in (RunState.SUCCEEDED, RunState.DIVERGED):
+        state.largest_output_bytes = max(state.largest_output_bytes, record.get("output_bytes", 0))
     if end is RunState.SUCCEEDED:
         state.failures_in_row = 0
     elif end in (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED) and not record.get("never_started"):

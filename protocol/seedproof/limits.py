@@ -19,7 +19,7 @@ class Limits:
     free_bytes: int | None = None
     """Free on the project's disk; None if it is not known."""
     reserve_bytes: int = GIGABYTE
-    """What must be free besides the largest output folder so far."""
+    """What must be free besides the largest output folder so far; 0: nothing is asked for."""
 
 
 def check_runaway(state: State, limits: Limits) -> None:
@@ -44,11 +44,12 @@ def check_room(state: State, limits: Limits) -> None:
         DiskLow: Less is free than the largest output folder so far and the reserve.
     """
     needed = state.largest_output_bytes + limits.reserve_bytes
-    if limits.free_bytes is None or limits.free_bytes >= needed:
+    if not limits.reserve_bytes or limits.free_bytes is None or limits.free_bytes >= needed:
         return
     raise DiskLow(
         f"{limits.free_bytes / GIGABYTE:.2f} GB are free, and a run needs {needed / GIGABYTE:.2f} GB: the largest "
         f"output folder so far and {limits.reserve_bytes / GIGABYTE:g} GB. Free space, or write the reports that are "
-        "due: that removes checkpoints.",
+        "due: that removes checkpoints. Where a run needs less than that, `min_free_gb = 0` under [settings] in "
+        "seedproof.toml lets it start.",
         NextCall("list_experiments", "Shows which reports are due."),
     )

@@ -40,6 +40,7 @@ class State:
     """What else the registry knew that this ledger did not hold."""
     failures_in_row: int = 0
     largest_output_bytes: int = 0
+    """Of the runs that ended with a value."""
     experiments: list[Experiment] = field(default_factory=list)
     """All of them, in the order of their declaration."""
     judged: int = 0

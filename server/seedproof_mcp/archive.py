@@ -1,5 +1,6 @@
 """Verdicts and reports on their way into the ledger, and the clean-up that follows them."""
 
+import errno
 import hashlib
 import itertools
 import os
@@ -26,6 +27,10 @@ from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.rendering import render, rendered_again
 
 __all__ = ["Archive", "unverified_report"]
+
+# What keeps a folder from being removed until a person does something: files of another user, or marked as
+# immutable, a mounted disk, a process that goes on writing there. A report need not wait for that.
+_STAYS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ENOTEMPTY)
 
 
 def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:
@@ -177,12 +182,19 @@ class Archive:
         run_ids = generation.run_ids if name is None else generation.experiments[name].run_ids
         removed: list[str] = []
         left: list[str] = []
+        stuck: list[str] = []
         freed = 0
         for folder, run_id in list(state.owned_folders.items()):
             if run_id in run_ids and not state.runs[run_id].state.is_active:
                 found: int | None = 0
                 if os.path.lexists(self._paths.root / folder):
-                    found = outputs.remove_ours(self._paths.root, state, folder)
+                    try:
+                        found = outputs.remove_ours(self._paths.root, state, folder)
+                    except OSError as error:
+                        if error.errno not in _STAYS:
+                            raise
+                        stuck.append(f"{folder} ({error.strerror})")
+                        continue
                 if found is None:
                     left.append(folder)
                     continue
@@ -190,13 +202,20 @@ class Archive:
                 removed.append(folder)
         if removed:
             writer.append("files_removed", paths=removed, freed_bytes=freed)
-        return removed, freed, _not_removed(left)
+        return removed, freed, [*_not_removed(left), *_not_removable(stuck)]
 
 
 def _not_removed(folders: list[str]) -> list[Notice]:
     if not folders:
         return []
     text = f"not what the run left there, so it stays: {', '.join(folders)}. Look at it and remove it yourself."
+    return [Notice("not_removed", text)]
+
+
+def _not_removable(folders: list[str]) -> list[Notice]:
+    if not folders:
+        return []
+    text = f"cannot be removed, at least not all of it: {', '.join(folders)}. Remove it yourself."
     return [Notice("not_removed", text)]
 
 

@@ -169,8 +169,12 @@ class Conductor:
         target = self._paths.root / folder
         if not os.path.lexists(target):
             return True
-        if outputs.remove_ours(self._paths.root, writer.state, folder) is not None:
-            return True
+        try:
+            if outputs.remove_ours(self._paths.root, writer.state, folder) is not None:
+                return True
+        except PermissionError as error:  # no waiting makes it ours to delete, and the runs behind it need not wait
+            reason = f"output_exists: {folder}, left by an earlier run, cannot be removed: {error.strerror}"
+            return self._turn_away(writer, run, f"{reason}; remove it and ask again")
         reason = f"output_exists: {folder} exists and this ledger does not own it; move it away"
         return self._turn_away(writer, run, reason)
 

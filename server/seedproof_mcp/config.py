@@ -58,7 +58,7 @@ TEMPLATE = """\
 # timeout_min = 60.0
 # grace_s = 10.0
 # log_cap_mb = 2000.0
-# min_free_gb = 1.0
+# min_free_gb = 1.0              # besides room for the largest output so far; 0: start whatever is free
 # runaway_after = 10
 # code = "snapshot"              # or "in-place": train in the project folder itself
 # not_code = []                  # more files that cannot change a run, such as "notes/*"
@@ -88,7 +88,7 @@ class Settings(BaseModel):
     log_cap_mb: float = Field(default=2000.0, ge=1, allow_inf_nan=False)
     """Megabytes of a run's output that are kept: the first and the last half of them."""
     min_free_gb: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    """Gigabytes that must be free besides the largest output folder so far, or no run starts."""
+    """Gigabytes that must be free besides the largest output folder so far, or no run starts; 0: runs start anyway."""
     runaway_after: int = Field(default=10, ge=1)
     """Runs in a row that failed or diverged, after which new experiments wait for a person."""
     code: Literal["snapshot", "in-place"] = "snapshot"

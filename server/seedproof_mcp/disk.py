@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+from seedproof_mcp.trees import Descent
+
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
 # One read of copy_file: large enough that system calls do not show, small enough to hold.
 _COPY_CHUNK_BYTES = 1 << 20
@@ -544,19 +546,34 @@ def _sync_open_folder(descriptor: int) -> None:
 
 def _remove_entry(parent: int, name: str) -> int:
     """Delete one entry of an open folder; open folders, so no link can be swapped in between."""
-    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    if not stat.S_ISDIR(status.st_mode):
-        os.unlink(name, dir_fd=parent)
-        return status.st_size if stat.S_ISREG(status.st_mode) else 0
-    if status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
-        os.chmod(name, stat.S_IMODE(status.st_mode) | stat.S_IRWXU, dir_fd=parent)
-    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    try:
-        freed_bytes = sum(_remove_entry(folder, child) for child in os.listdir(folder))
-    finally:
-        os.close(folder)
-    os.rmdir(name, dir_fd=parent)
+    freed_bytes = 0
+    with Descent(parent) as place:
+        left = [[name]]  # what is still to be deleted in the parent, and in each folder from there down to the place
+        while left:
+            if left[-1]:
+                status = _remove_or_enter(place, left[-1].pop())
+                if stat.S_ISDIR(status.st_mode):
+                    left.append(os.listdir(place.fd))
+                elif stat.S_ISREG(status.st_mode):
+                    freed_bytes += status.st_size
+                continue
+            left.pop()
+            if left:
+                emptied = place.up()
+                os.rmdir(emptied, dir_fd=place.fd)
     return freed_bytes
+
+
+def _remove_or_enter(place: Descent, name: str) -> os.stat_result:
+    """Delete an entry that is no folder, enter one that is; what it was."""
+    status = os.stat(name, dir_fd=place.fd, follow_symlinks=False)
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(name, dir_fd=place.fd)
+        return status
+    if status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(name, stat.S_IMODE(status.st_mode) | stat.S_IRWXU, dir_fd=place.fd)
+    place.down(name)
+    return status
 
 
 def _flock_unless_held(descriptor: int) -> bool:

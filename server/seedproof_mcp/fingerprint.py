@@ -16,6 +16,7 @@ from seedproof.state import State
 from seedproof_mcp.config import Config, Settings
 from seedproof_mcp.environment import environment, environment_sha256, packages_sha256
 from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.trees import walk
 from seedproof_mcp.value_hashes import value_sha256
 
 __all__ = [
@@ -166,7 +167,7 @@ def _code_fields(code: Code) -> dict[str, Any]:
 def _code_sha256(root: Path) -> str:
     """Hash of every Python file of the project, by name and content; hidden folders and virtual environments aside."""
     digest = hashlib.sha256()
-    for parent, folders, names in os.walk(root):
+    for parent, folders, names in walk(root):
         keep = [name for name in folders if not name.startswith(".") and name not in _NO_CODE]
         folders[:] = sorted(name for name in keep if not os.path.exists(os.path.join(parent, name, "pyvenv.cfg")))
         for name in sorted(names):

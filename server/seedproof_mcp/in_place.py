@@ -15,7 +15,8 @@ from seedproof_mcp import disk, state_folder
 from seedproof_mcp.git import GitFailed, Repository
 from seedproof_mcp.identity import File, Selection, blob_of, shown
 from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.snapshot import refuse, refuse_closed_folders
+from seedproof_mcp.snapshot import escaped, refuse, refuse_closed_folders
+from seedproof_mcp.trees import walk
 
 __all__ = ["SOURCE_BYTES", "Hashes", "list_in_place", "manifest_text", "names_in_place", "read_manifest"]
 
@@ -142,9 +143,11 @@ def _names(root: Path, repository: Repository | None) -> Iterator[str]:
         yield from _beside_outputs(root)
         return
     own = f"{repository.prefix}checkpoints"
-    arguments = ("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "-x", ".seedproof/")
+    # Of what runs leave git looks at nothing: it warns of folders deeper than a path is long.
+    outputs = f"{escaped(f'/{own}')}/*/"
+    arguments = ("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard")
     try:
-        said = repository.git()(*arguments)
+        said = repository.git()(*arguments, "-x", ".seedproof/", "-x", outputs)
     except GitFailed as failure:
         raise refuse(f"git cannot list the project's files: {failure.words}.") from failure
     refuse_closed_folders(said)
@@ -176,7 +179,7 @@ def _is_source(root: Path, name: str) -> bool:
 
 def _walk(top: Path, below: str) -> Iterator[str]:
     """Every file of a folder; hidden folders, virtual environments and outputs aside."""
-    for parent, folders, names in os.walk(top / below, onerror=_refuse_folder):
+    for parent, folders, names in walk(top / below, _refuse_folder):
         place = os.path.relpath(parent, top)
         inside = "" if place == "." else f"{place}/"
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]

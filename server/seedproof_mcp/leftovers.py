@@ -12,8 +12,8 @@ from seedproof_mcp import disk, worktree
 from seedproof_mcp.diffs import code_of_diff
 from seedproof_mcp.git import Repository
 from seedproof_mcp.in_place import read_manifest
-from seedproof_mcp.outputs import size
 from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.trees import files_below
 
 __all__ = ["Leftover", "find", "release"]
 
@@ -99,7 +99,8 @@ def _entries(folder: Path) -> list[Path]:
 def _on_disk(kind: Literal["worktree", "diff", "code"], place: Path) -> Leftover:
     seen = place.lstat()
     is_found = kind == "worktree" and worktree.FOUND in place.name
-    return Leftover(kind, place.name, size(place) if place.is_dir() else seen.st_size, place, is_found)
+    size_bytes = sum(one.st_size for one in files_below(place)) if place.is_dir() else seen.st_size
+    return Leftover(kind, place.name, size_bytes, place, is_found)
 
 
 def _leads_to(diff: Path) -> str | None:

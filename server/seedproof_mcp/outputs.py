@@ -7,8 +7,11 @@ from pathlib import Path
 from seedproof.state import State
 
 from seedproof_mcp import disk
+from seedproof_mcp.trees import files_below
 
 __all__ = ["identity", "is_in_the_way", "is_ours", "remove_ours", "size"]
+
+_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own is (stat(3type))
 
 
 def identity(path: Path) -> list[int] | None:
@@ -21,16 +24,9 @@ def identity(path: Path) -> list[int] | None:
 
 
 def size(folder: Path) -> int:
-    """Bytes of the files below a folder; links count as nothing, and what vanishes meanwhile too."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                seen = os.lstat(os.path.join(parent, name))
-            except OSError:
-                continue
-            total += seen.st_size if stat.S_ISREG(seen.st_mode) else 0
-    return total
+    """Bytes that the files below a folder take on the disk: without holes, and one with several names once."""
+    taken = {(seen.st_dev, seen.st_ino): seen.st_blocks * _BLOCK_BYTES for seen in files_below(folder)}
+    return sum(taken.values())
 
 
 def is_ours(root: Path, state: State, folder: str) -> bool:

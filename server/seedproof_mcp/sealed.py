@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from seedproof_mcp.identity import LINK, File, Selection, matches, segment, shown
 from seedproof_mcp.in_place import Hashes
 from seedproof_mcp.snapshot import refuse
+from seedproof_mcp.trees import walk
 
 __all__ = ["sealed_here", "sealed_in_snapshot", "sees_live"]
 
@@ -79,12 +80,8 @@ def _expand(root: Path, below: str, parts: Sequence[str]) -> Iterator[str]:
         return
     first, *rest = parts
     if first == "**":
-        yield from _expand(root, below, rest)
-        if not rest:
-            return
-        for name in _names(root / below):
-            if (root / below / name).is_dir() and not (root / below / name).is_symlink():
-                yield from _expand(root, f"{below}{name}/", parts)
+        for folder in _folders(root, below) if rest else [below]:
+            yield from _expand(root, folder, rest)
     elif "*" in first or "?" in first:
         for name in _names(root / below):
             if re.fullmatch(segment(first), name, re.DOTALL):
@@ -100,12 +97,21 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
+def _folders(root: Path, below: str) -> Iterator[str]:
+    """A folder and all that lie below it, links aside; each ends in /."""
+    yield below
+    for parent, folders, _ in walk(root / below):
+        folders[:] = sorted(one for one in folders if one not in _NOT_SEALED)
+        places = (os.path.join(parent, one) for one in folders)
+        yield from (f"{os.path.relpath(place, root)}/" for place in places if not os.path.islink(place))
+
+
 def _files(root: Path, below: str) -> Iterator[str]:
     name = below.rstrip("/")
-    if not (root / name).is_dir():
+    if not os.path.isdir(root / name):
         yield name
         return
-    for parent, folders, names in os.walk(root / name):
+    for parent, folders, names in walk(root / name):
         folders[:] = sorted(one for one in folders if one not in _NOT_SEALED)
         for one in sorted(names):
             yield os.path.relpath(os.path.join(parent, one), root)

@@ -14,7 +14,16 @@ from seedproof_mcp import disk
 from seedproof_mcp.git import Git, GitFailed, GitSaid, Repository
 from seedproof_mcp.identity import LINK, File, is_of_no_program, is_result, shown
 
-__all__ = ["IN_PLACE", "ignored", "in_git_s_words", "list_files", "refuse", "refuse_closed_folders", "take_snapshot"]
+__all__ = [
+    "IN_PLACE",
+    "escaped",
+    "ignored",
+    "in_git_s_words",
+    "list_files",
+    "refuse",
+    "refuse_closed_folders",
+    "take_snapshot",
+]
 
 _SUBMODULE = "160000"
 # GitHub takes no larger file: what is larger is data, and would stay in the repository's folder.
@@ -124,7 +133,7 @@ def _cannot_be_read(name: str, why: str) -> str:
 
 
 def _look(git: Git, repository: Repository) -> _Seen:
-    own = _escaped(f"/{repository.prefix}checkpoints")
+    own = escaped(f"/{repository.prefix}checkpoints")
     said = git(
         *("ls-files", "-z", "-t", "--unmerged", "--others", "--exclude-standard"), "-x", ".seedproof/", "-x", own
     )
@@ -150,7 +159,8 @@ def refuse_closed_folders(said: GitSaid) -> None:
         raise refuse(_cannot_be_read(closed[1], closed[2]))
 
 
-def _escaped(path: str) -> str:
+def escaped(path: str) -> str:
+    """A path as a pattern for git that names nothing else."""
     return re.sub(r"([*?\[\\ ])", r"\\\1", path)
 
 

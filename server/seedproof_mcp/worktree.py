@@ -10,6 +10,7 @@ from seedproof_mcp.git import Git, GitFailed, Repository
 from seedproof_mcp.identity import Selection, matches
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.snapshot import ignored, list_files
+from seedproof_mcp.trees import walk
 
 __all__ = ["FOUND", "check_out", "linked_names", "remove"]
 
@@ -123,7 +124,7 @@ def _found(tree: Path, number: int) -> Path:
 
 
 def _has_leftovers(tree: Path, held: Collection[str]) -> bool:
-    for parent, folders, names in os.walk(tree):
+    for parent, folders, names in walk(tree):
         folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
         for name in names:
             place = os.path.join(parent, name)

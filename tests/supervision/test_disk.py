@@ -3,14 +3,20 @@
 import errno
 import fcntl
 import os
+import resource
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from seedproof_mcp import disk
+
+from tests.nested import DEEPER_THAN_A_PATH, nest
+from tests.privileges import run_as_anybody
 
 
 class OsWith:
@@ -139,8 +145,76 @@ def test_remove_tree_enters_read_only_folders(tmp_path: Path) -> None:
     (locked / "file").write_bytes(b"xy")
     locked.chmod(0)
     (tmp_path / "tree").chmod(stat.S_IRUSR | stat.S_IXUSR)
-    assert disk.remove_tree(tmp_path / "tree") == 2
+    code = "import pathlib, sys; from seedproof_mcp import disk; print(disk.remove_tree(pathlib.Path(sys.argv[1])))"
+    removed = run_as_anybody([sys.executable, "-c", code, str(tmp_path / "tree")], tmp_path)
+    assert (removed.stdout, removed.stderr) == ("2\n", "")
     assert os.listdir(tmp_path) == []
+
+
+@contextmanager
+def few_descriptors() -> Iterator[None]:
+    """No more than a handful may be opened besides those that are open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = os.open("/", os.O_RDONLY)
+    os.close(highest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_remove_tree_reaches_any_depth_with_few_descriptors(tmp_path: Path) -> None:
+    nest(tmp_path / "tree", DEEPER_THAN_A_PATH)
+    with few_descriptors():
+        assert disk.remove_tree(tmp_path / "tree") == 5
+    assert os.listdir(tmp_path) == []
+
+
+def followed_by(call: Callable[..., Any], then: Callable[[], None]) -> Callable[..., Any]:
+    """A function after whose first call something happens."""
+    waiting = [then]
+
+    def called(*arguments: Any, **options: Any) -> Any:
+        result = call(*arguments, **options)
+        if waiting:
+            waiting.pop()()
+        return result
+
+    return called
+
+
+def test_remove_tree_goes_up_to_no_folder_that_it_did_not_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, mine = tmp_path / "tree/inner", tmp_path / "mine"
+    inner.mkdir(parents=True)
+    (inner / "model.pt").write_bytes(b"xy")
+    (mine / "inner2").mkdir(parents=True)
+    unlink = followed_by(os.unlink, lambda: os.rename(inner, mine / "inner"))
+    monkeypatch.setattr(disk, "os", OsWith(unlink=unlink))
+    with pytest.raises(OSError, match="moved meanwhile") as caught:
+        disk.remove_tree(tmp_path / "tree")
+    assert caught.value.errno == errno.ESTALE
+    assert sorted(os.listdir(mine)) == ["inner", "inner2"]
+
+
+def test_remove_tree_enters_no_link_that_took_the_place_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, mine = tmp_path / "tree", tmp_path / "mine"
+    tree.mkdir()
+    mine.mkdir()
+    (mine / "precious").write_bytes(b"ten years")
+
+    def swap() -> None:
+        tree.rename(tmp_path / "moved")
+        tree.symlink_to(mine)
+
+    monkeypatch.setattr(disk, "os", OsWith(stat=followed_by(os.stat, swap)))
+    with pytest.raises(OSError):  # which one the systems do not agree on
+        disk.remove_tree(tree)
+    assert (mine / "precious").read_bytes() == b"ten years"
 
 
 @pytest.mark.parametrize("path", ["/", "..", "checkpoints/.."])
