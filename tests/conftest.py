@@ -1,6 +1,5 @@
 """What the tests share: a project with an instant training script, and a caller of its tools."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -19,13 +18,13 @@ from seedproof_mcp.app import build_server
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.paths import ProjectPaths
 
+from tests.memory import MEMORY
+
 # No example fails because the machine was busy with something else.
 settings.register_profile("seedproof", deadline=None)
 settings.load_profile("seedproof")
 
 FAKE = Path(__file__).with_name("fake_train.py")
-SHM = Path("/dev/shm")
-MEMORY = SHM if os.access(SHM, os.W_OK) else None
 PATIENCE_S = 60
 SEEDS = (42, 137, 256, 512, 1024)
 

@@ -1,28 +1,40 @@
 """Stand-ins for the modules that disk.py calls: they count every change, and the n-th one fails."""
 
+import ctypes
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from seedproof_mcp import disk
 
-__all__ = ["ERRORS", "KINDS", "Faults", "Killed", "install_from_environment", "kinds_at"]
+from tests.power import Unstored
+
+__all__ = ["CHANGES", "ERRORS", "KINDS", "Faults", "Killed", "install_from_environment", "kinds_at"]
 
 ERRORS = {"ENOSPC": errno.ENOSPC, "EACCES": errno.EACCES, "EIO": errno.EIO}
-# `kill` dies before the change is made, `torn` in the middle of a write.
-KINDS = (*ERRORS, "kill", "torn")
+# `kill` dies before the change is made, `torn` in the middle of a write; `power` takes with it what was not synced.
+KINDS = (*ERRORS, "kill", "power", "torn")
 VARIABLE = "SEEDPROOF_TEST_FAULT"
 
-_CHANGES = {
-    "os": ("open", "write", "fsync", "fdatasync", "ftruncate", "mkdir", "rename", "replace", "unlink", "rmdir"),
+CHANGES = {
+    "os": (
+        *("open", "write", "ftruncate", "fsync", "fdatasync", "mkdir", "rename", "replace", "unlink", "rmdir"),
+        *("symlink", "link", "chmod", "fchmod", "utime"),
+    ),
     "fcntl": ("flock",),
+    "shutil": ("copyfile",),
     "subprocess": ("Popen",),
+    "tempfile": ("TemporaryDirectory",),
 }
+# Bound when disk.py is imported, and None where the system has none.
+_FALLOCATE = disk._fallocate
 _FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -45,7 +57,10 @@ def _kill_me() -> NoReturn:
 
 
 class Faults:
-    """Counts the changes of all processes that a test plays, and makes one of them fail."""
+    """Counts the changes of all processes that a test plays, and makes one of them fail.
+
+    A power cut ends all of them: whoever plays several lets `Killed` pass through each while `is_without_power`.
+    """
 
     def __init__(
         self,
@@ -68,11 +83,17 @@ class Faults:
         self.points: list[str] = []
         """The changes so far, each as `process call`."""
         self.has_fired = False
+        self.is_without_power = False
+        """From a power cut on until everybody who was running is buried."""
         self._at, self._kind, self._die = at, kind, die
         self._is_dead = False
         self._locks: dict[int, str] = {}
-        self._real: dict[str, Any] = {"os": os, "fcntl": fcntl, "subprocess": subprocess}
-        self._own = {("subprocess", "Popen"): popen}
+        self._unstored = Unstored() if kind == "power" else None
+        modules: tuple[Any, ...] = (os, fcntl, shutil, subprocess, tempfile)
+        self._real = {module.__name__: module for module in modules}
+        self._own: dict[tuple[str, str], Callable[..., Any]] = {("subprocess", "Popen"): popen}
+        if _FALLOCATE is not None:
+            self._own["disk", "fallocate"] = _FALLOCATE
 
     @contextmanager
     def installed(self) -> Iterator["Faults"]:
@@ -83,22 +104,28 @@ class Faults:
         finally:
             for name, module in self._real.items():
                 setattr(disk, name, module)
+            disk._fallocate = _FALLOCATE
+            if self._unstored is not None:
+                self._unstored.close()
 
     def install(self) -> None:
         """The same for good."""
         for name, module in self._real.items():
             setattr(disk, name, _StandIn(self, name, module))
+        if _FALLOCATE is not None:
+            disk._fallocate = self._fallocate
 
     def bury(self) -> None:
-        """The process that is played has ended: the system gives up its locks; another may be played."""
-        for descriptor in [one for one, owner in self._locks.items() if owner == self.process]:
-            del self._locks[descriptor]
-            os.close(descriptor)
-        self._is_dead = False
+        """The process that is played has ended, without power all have: the system gives up their locks."""
+        for descriptor, owner in list(self._locks.items()):
+            if owner == self.process or self.is_without_power:
+                del self._locks[descriptor]
+                os.close(descriptor)
+        self._is_dead = self.is_without_power = False
 
     def call(self, module: str, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Make a change, or fail."""
-        act = self._own.get((module, name)) or getattr(self._real[module], name)
+        act: Callable[..., Any] = self._own.get((module, name)) or getattr(self._real[module], name)
         if name == "open" and not arguments[1] & _FOR_WRITING:
             return act(*arguments, **options)
         if self._is_dead:
@@ -107,7 +134,7 @@ class Faults:
         if len(self.points) == self._at:
             self.has_fired = True
             self._fail(name, arguments)
-        made = act(*arguments, **options)
+        made = self._make(name, act, arguments, options)
         if name == "flock" and arguments[1] & fcntl.LOCK_EX:
             self._locks[arguments[0]] = self.process
         return made
@@ -117,13 +144,29 @@ class Faults:
         os.close(descriptor)
         self._locks.pop(descriptor, None)
 
+    def _make(self, name: str, act: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if self._unstored is None or self.has_fired:
+            return act(*arguments, **options)
+        return self._unstored.make(name, act, arguments, options)
+
+    def _fallocate(self, *arguments: int) -> int:
+        """As the function of C does: what fails is told by -1, and the reason beside it."""
+        try:
+            return int(self.call("disk", "fallocate", arguments, {}))
+        except OSError as error:
+            ctypes.set_errno(error.errno or 0)
+            return -1
+
     def _fail(self, name: str, arguments: tuple[Any, ...]) -> NoReturn:
         if name == "write" and self._kind in ("torn", "ENOSPC"):
             os.write(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])  # as a full disk does
         if self._kind in ERRORS:
             number = ERRORS[self._kind]
-            path = arguments[0] if isinstance(arguments[0], str | os.PathLike) else None
-            raise OSError(number, os.strerror(number), *([] if path is None else [str(path)]))
+            paths = [str(one) for one in arguments[:2] if isinstance(one, str | os.PathLike)]
+            raise OSError(number, os.strerror(number), *paths[-1:] if name == "symlink" else paths[:1])
+        if self._unstored is not None:
+            self.is_without_power = True
+            self._unstored.lose()
         self._is_dead = True
         self._die()
 
@@ -135,7 +178,7 @@ class _StandIn:
         self._faults, self._name, self._module = faults, name, module
 
     def __getattr__(self, name: str) -> Any:
-        if name in _CHANGES[self._name]:
+        if name in CHANGES[self._name]:
             return lambda *arguments, **options: self._faults.call(self._name, name, arguments, options)
         return self._faults.closed if (self._name, name) == ("os", "close") else getattr(self._module, name)
 
