@@ -14,7 +14,9 @@ from seedproof_mcp import complaint, conductor
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.paths import ProjectPaths
 
-from tests.conftest import MEMORY, SEEDS
+from tests.answers import Answer, check_answers
+from tests.conftest import SEEDS
+from tests.memory import MEMORY
 from tests.oracle import COUNTED, FIRST, attempts, expected_delta, expected_verdict
 
 EXPERIMENT = "hot"
@@ -80,10 +82,9 @@ def _printed(seed: int, shift: float) -> float:
     return float(f"{4.0 + shift + random.Random(seed).gauss(0, 0.01):.6f}")
 
 
-def check_ledger(records: list[Record], heads: list[str]) -> None:
+def check_ledger(records: list[Record], answers: list[Answer]) -> None:
     """Every answer came from this ledger; every seed counts once, and no attempt is missing."""
-    known = {f"#{one['seq']} {one['hash'][:12]}" for one in records} | {f"#0 {EMPTY_HASH[:12]}"}
-    assert set(heads) <= known, "what was acknowledged is in the ledger"
+    check_answers(records, answers)
     for key, runs in attempts(records).items():
         assert [attempt for attempt, _, _ in runs] == list(range(1, len(runs) + 1)), key
         assert sum(state in COUNTED for _, state, _ in runs) == 1, f"{key}: {runs}"
@@ -126,7 +127,7 @@ def check_files(project: Path) -> None:
     check_checkpoints(project)
     conductor.main([str(project)])
     assert complaint.read(ProjectPaths(project)) is None, "what the last conductor complained of, the next takes back"
-    assert [path.name for path in project.rglob("*.tmp")] == [".seedproof-draft.tmp"], "what was cut short is tidied up"
+    assert {path.name for path in project.rglob("*.tmp")} == {".seedproof-draft.tmp"}, "what was cut short is tidied up"
 
 
 def processes_of(folder: Path) -> dict[int, bytes]:

@@ -24,6 +24,7 @@ from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
 
 from tests import faults
+from tests.answers import Answer
 from tests.conftest import FAKE, wait_until
 from tests.faults import ERRORS, KINDS, Faults, Killed, kinds_at
 from tests.in_process import STARTED_AT, Training, option, train
@@ -77,7 +78,9 @@ class Machine:
         self.faults.process = "server"
         self._supervise = supervise or (lambda run, alive: play_supervisor(run))
 
-    def _start(self, argv: list[str], **options: Any) -> Ended:
+    def _start(self, argv: list[str], **options: Any) -> "Ended | subprocess.Popen[bytes]":
+        if argv[0] == "git":
+            return subprocess.Popen(argv, **options)
         if "seedproof_mcp.conductor" in argv:
             return self._conduct(argv[-1])
         if "seedproof_mcp.supervise" in argv:
@@ -88,12 +91,16 @@ class Machine:
     def _conduct(self, project: str) -> Ended:
         self.faults.process = "conductor"
         try:
-            return Ended(conductor.main([project]))
+            ended = Ended(conductor.main([project]))
         except Killed:
-            return Ended(-9)
+            if self.faults.is_without_power:
+                raise  # the server is without power too
+            ended = Ended(-9)
         finally:
-            self.faults.bury()
+            if not self.faults.is_without_power:
+                self.faults.bury()
             self.faults.process = "server"
+        return ended
 
 
 def play_supervisor(run: RunPaths, trains: Callable[[Sequence[str]], Training] = train) -> None:
@@ -116,9 +123,8 @@ class Study:
 
     project: Path
     lab: Lab = field(init=False)
-    heads: list[str] = field(default_factory=list)
-    """The ledger head of each answer."""
-    verdicts: list[tuple[str, float | None, str]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    """What was answered, in the order of the calls; a call that was refused or cut short has no part in it."""
     codes: list[str] = field(default_factory=list)
     to_remove: Call | None = None
     """The call whose answer has just said that a folder could not be removed."""
@@ -139,7 +145,7 @@ class Study:
             self.codes.append(refusal.code)
             # What a person does who has read "make room": the same again.
             return call if refusal.code == "not_writable" else LOOK
-        self.heads.append(result.ledger_head)
+        self.answers.append(result.model_dump())
         self.to_remove = None
         if call[0] == "write_report" and any(notice.code == "not_removed" for notice in result.notices):
             # What a person does who has read of a folder that could not be removed, when it can be.
@@ -149,6 +155,7 @@ class Study:
         if "experiment" in following.you_choose:
             # Another experiment is offered where this one is done, or forgotten by the server before.
             page = self.lab.list_experiments()
+            self.answers.append(page.model_dump())
             if not page.experiments:
                 return "run_seed", OURS
             following = page.next
@@ -159,9 +166,7 @@ class Study:
             values = {**arguments, "role": Role(arguments.get("role", "measure"))}
             return self.lab.observe(self.lab.request_run(RunRequest(**_as_tuples(values))))
         if tool == "compare":
-            result = self.lab.compare(arguments["experiment"])
-            self.verdicts.append((result.verdict, result.delta, result.headline))
-            return result
+            return self.lab.compare(arguments["experiment"])
         if tool == "write_report":
             return self.lab.write_report(arguments.get("experiment"))
         return self.lab.check_baseline()
@@ -194,12 +199,18 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "_supervisors", [])
 
 
-def take_through(machine: Machine, project: Path, reopens: bool, call: Call | None = LOOK) -> Study:
+def take_through(
+    machine: Machine,
+    project: Path,
+    reopens: bool,
+    call: Call | None = LOOK,
+    client: Callable[[Path], Study] = Study,
+) -> Study:
     """A whole study; where the failure strikes the server dies with it, or lives on if it can."""
     with machine.faults.installed():
-        study = Study(project)
+        study = client(project)
         while call is not None and not machine.faults.has_fired:
-            assert len(study.heads) < ENOUGH_CALLS
+            assert len(study.answers) < ENOUGH_CALLS
             try:
                 call = study.follow(call)
             except Killed:
@@ -233,7 +244,7 @@ def disturbed(at: int, kind: str, reopens: bool) -> tuple[Machine, dict[str, Any
         check_reports(project)
         check_files(project)
         records = records_of(project)
-        check_ledger(records, study.heads)
+        check_ledger(records, study.answers)
         return machine, outcome_of(records)
 
 
@@ -380,8 +391,8 @@ def one_run(project: Path, at: int, kind: str) -> list[str]:
         assert conductor.main([str(project)]) == 0
     ended = lab.observe(run_id)
     assert ended.state in ("succeeded", "failed", "interrupted"), ended
-    assert not disk.is_locked(slot_lock("default"))
     wait_until(lambda: not processes_of(project))
+    assert not disk.is_locked(slot_lock("default"))
     if ended.state != "succeeded":
         assert ended.next is not None and ended.next.arguments == {"seed": 42, "attempt": 2}
         ended = lab.observe(lab.request_run(RunRequest(**ended.next.arguments)))

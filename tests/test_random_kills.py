@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from seedproof_mcp.paths import ProjectPaths
 
+from tests.answers import Answer
 from tests.conftest import FAKE, wait_until
 from tests.promises import (
     LOOK,
@@ -106,7 +107,7 @@ class Client:
 
     project: Path
     server: Server | None = None
-    heads: list[str] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
 
     def follow_to_the_end(self) -> None:
         """Make the calls that are due."""
@@ -116,8 +117,8 @@ class Client:
                 return
             try:
                 answer = self._connected().call(*call)
-                self.heads.append(answer["ledger_head"])
                 assert "refusal" not in answer, answer
+                self.answers.append(answer)
                 call = self._due(answer["next"])
             except OSError:
                 self.close()
@@ -134,6 +135,7 @@ class Client:
         if "experiment" in following["you_choose"]:
             # Another experiment is offered where this one is done, or forgotten by the client before.
             page = self._connected().call("list_experiments", {})
+            self.answers.append(page)
             if not page["experiments"]:
                 return "run_seed", OURS
             following = page["next"]
@@ -228,7 +230,7 @@ def study_under_fire(project: Path, killer: Killer) -> dict[str, Any]:
     check_reports(project)
     check_files(project)
     records = records_of(project)
-    check_ledger(records, client.heads)
+    check_ledger(records, client.answers)
     for log in (project.parent / "server.log", *ProjectPaths(project).state.rglob("*.log")):
         assert b"Traceback" not in log.read_bytes(), log.read_text()
     return outcome_of(records)
