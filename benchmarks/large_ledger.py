@@ -60,6 +60,35 @@ class Bulk:
         paths.ledger.write_bytes(b"".join(self._lines))
 
 
+ENVIRONMENT = {
+    "implementation": "cpython",
+    "version": "3.12.1",
+    "packages": {"numpy": "2.0.0", "torch": "2.13.0"},
+    "torch": "2.13.0",
+    "cuda": None,
+    "gpus": ["NVIDIA H200"],
+    "driver": None,
+}
+FINGERPRINT = {
+    "code_sha256": "c" * 64,
+    "packages_sha256": "d" * 64,
+    "environment_sha256": "e" * 64,
+    "interpreter": ".venv/bin/python",
+    "host": "host",
+    "platform": "Linux-6.1.0-x86_64-with-glibc2.36",
+    "cpu_count": 2,
+    "load": 0.5,
+    "slot": "default",
+    "env_names": ["OMP_NUM_THREADS"],
+    "env": {"OMP_NUM_THREADS": "2"},
+    "not_code": [],
+}
+
+
+FIRST = (None, RULES.baseline_seeds[0])
+"""The run that an environment is written out with."""
+
+
 def write_run(writer: Appends, experiment: str | None, seed: int, value: float) -> None:
     """One run from its request to its result, with the fields that a real one has."""
     run_id = run_id_of(1, Role.MEASURE, experiment, seed, 1)
@@ -68,10 +97,8 @@ def write_run(writer: Appends, experiment: str | None, seed: int, value: float) 
     key = {"generation": 1, "role": "measure", "arm": arm, "experiment": experiment, "seed": seed, "attempt": 1}
     writer.append("run_requested", run_id=run_id, **key)
     argv = training_argv(RULES, "/usr/bin/python3", seed, (), folder)
-    fingerprint = {"host": "host", "platform": "Linux", "cpus": 2, "python": "/usr/bin/python3", "env": ["OMP"] * 4}
-    writer.append(
-        "run_started", run_id=run_id, argv=list(argv), output_dir=folder, timeout_s=600.0, fingerprint=fingerprint
-    )
+    surroundings = {"fingerprint": FINGERPRINT, **({"environment": ENVIRONMENT} if (experiment, seed) == FIRST else {})}
+    writer.append("run_started", run_id=run_id, argv=list(argv), output_dir=folder, timeout_s=600.0, **surroundings)
     text = f"{value:.4f}"
     found = {"value": float(text), "text": text, "line": 400, "matched": f"Step 1953 | val_loss: {text} | lr: 0.0"}
     writer.append(

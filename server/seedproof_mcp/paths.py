@@ -3,7 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 
@@ -181,19 +181,23 @@ def user_state_dir() -> Path:
     """Return the folder for what all projects of one user share."""
     configured = os.environ.get("XDG_STATE_HOME", "")
     # The XDG specification: a relative path is invalid and must be ignored.
-    if os.path.isabs(configured):
-        return Path(configured) / "seedproof"
-    return Path(os.path.expanduser("~/.local/state")) / "seedproof"
+    return _child(configured if os.path.isabs(configured) else os.path.expanduser("~/.local/state"), "seedproof")
+
+
+# Every call of a reading tool asks for these; putting a path together takes as long as looking at the file there.
+@lru_cache(maxsize=64)
+def _child(parent: str, name: str) -> Path:
+    return Path(parent, name)
 
 
 def registry_folder() -> Path:
     """Return the folder that holds what is known of every project of one user."""
-    return user_state_dir() / "projects"
+    return _child(str(user_state_dir()), "projects")
 
 
 def registry_entry(root: Path) -> Path:
     """Return the file of one project, by its resolved root."""
-    return registry_folder() / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
+    return _child(str(registry_folder()), f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json")
 
 
 def slot_lock(name: str) -> Path:
