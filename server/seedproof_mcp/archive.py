@@ -1,6 +1,5 @@
 """Verdicts and reports on their way into the ledger, and the clean-up that follows them."""
 
-import errno
 import hashlib
 import itertools
 import os
@@ -27,10 +26,6 @@ from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.rendering import render, rendered_again
 
 __all__ = ["Archive", "unverified_report"]
-
-# What keeps a folder from being removed until a person does something: files of another user, or marked as
-# immutable, a mounted disk, a process that goes on writing there. A report need not wait for that.
-_STAYS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ENOTEMPTY)
 
 
 def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:
@@ -191,7 +186,7 @@ class Archive:
                     try:
                         found = outputs.remove_ours(self._paths.root, state, folder)
                     except OSError as error:
-                        if error.errno not in _STAYS:
+                        if not outputs.stays(error):
                             raise
                         stuck.append(f"{folder} ({error.strerror})")
                         continue

@@ -172,7 +172,10 @@ class Conductor:
         try:
             if outputs.remove_ours(self._paths.root, writer.state, folder) is not None:
                 return True
-        except PermissionError as error:  # no waiting makes it ours to delete, and the runs behind it need not wait
+        except OSError as error:
+            if not outputs.stays(error):
+                raise
+            # No waiting makes it ours to delete, and the runs behind it need not wait.
             reason = f"output_exists: {folder}, left by an earlier run, cannot be removed: {error.strerror}"
             return self._turn_away(writer, run, f"{reason}; remove it and ask again")
         reason = f"output_exists: {folder} exists and this ledger does not own it; move it away"
@@ -200,7 +203,10 @@ class Conductor:
 
     def _recover(self, run: Run, folder: RunPaths) -> None:
         """A run without a supervisor: never started, so start it; or lost, so say so."""
-        if folder.spec.exists() and not folder.log.exists() and not folder.cancel.exists():
+        if folder.spec.exists() and not folder.log.exists():
+            if folder.cancel.exists():
+                self._engine.submit(folder.folder)  # which starts nothing any more, and says so
+                return
             with self._engine.reserve(read_spec(folder.spec).slot) as is_free:
                 if is_free:
                     self._place_again(run, folder)
@@ -209,11 +215,18 @@ class Conductor:
         self._lose(run, LOST)
 
     def _place_again(self, run: Run, folder: RunPaths) -> None:
-        """Start a run whose start was cut short, unless its code has changed since."""
+        """Start a run whose start was cut short, if all is as its record says."""
+        state, config = self._ledger.state, load_config(self._paths.settings)
+        check_room(state, present_limits(self._paths, config.settings))
         try:
-            Bench(self._paths, load_config(self._paths.settings)).lay_out(self._ledger.state, run)
+            place = Bench(self._paths, config).lay_out(state, run)
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
             self._lose(run, f"{refusal.code}: {refusal.message}")
+            return
+        python, env = interpreter(self._paths, config.settings), training_environment(config.settings)
+        present = started_fields(state, self._paths, config, python, env, place.code)["fingerprint"]
+        if {**present, "load": None} != {**run.surroundings, "load": None}:
+            self._lose(run, "its surroundings changed before it could be started")
             return
         self._engine.submit(folder.folder)
 

@@ -1,5 +1,6 @@
 """What one run looks like from outside: its state, its progress, and the end of its log."""
 
+import time
 from dataclasses import dataclass, replace
 
 from seedproof.comparability import place_notices
@@ -28,6 +29,8 @@ from seedproof_mcp.watch import Watch
 __all__ = ["Observer"]
 
 TAIL_BYTES = 256 * 1024
+# From the slot to the training a conductor needs a second; with an interpreter that hangs, several.
+_STARTING_S = 30.0
 _TAILED = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
 
 
@@ -150,12 +153,16 @@ class Observer:
             slot = load_config(self._paths.settings).settings.slot
             if not disk.is_locked(slot_lock(slot)):
                 return None
+            taken_at_s = slot_lock(slot).stat().st_mtime
         except (OSError, Refusal):
             return None
-        # For a moment the project's own conductor holds it, until the training has it.
         holder = disk.signature(slot_lock(slot))
-        is_own = holder is not None and holder == disk.signature(self._paths.conductor_lock)
-        return None if is_own else f"another training holds the slot {slot}; it starts when that one ends"
+        if holder is None or holder != disk.signature(self._paths.conductor_lock):
+            return f"another training holds the slot {slot}; it starts when that one ends"
+        # For a moment the project's own conductor holds it, until the training has it.
+        if abs(time.time() - taken_at_s) < _STARTING_S:
+            return None
+        return f"a process that an earlier run left holds the slot {slot}; it starts when that one ends"
 
     def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
         if run.experiment is None:

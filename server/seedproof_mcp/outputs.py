@@ -1,5 +1,6 @@
 """Output folders of runs: which object on the disk is the one that a run left, and its removal."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,9 +10,14 @@ from seedproof.state import State
 from seedproof_mcp import disk
 from seedproof_mcp.trees import files_below
 
-__all__ = ["identity", "is_in_the_way", "is_ours", "remove_ours", "size"]
+__all__ = ["identity", "is_in_the_way", "is_ours", "remove_ours", "size", "stays"]
 
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own is (stat(3type))
+
+
+# What keeps a folder from being removed until a person does something: files of another user, or marked as
+# immutable, a mounted disk, a process that goes on writing there.
+_STAYS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ENOTEMPTY)
 
 
 def identity(path: Path) -> list[int] | None:
@@ -63,3 +69,8 @@ def remove_ours(root: Path, state: State, folder: str) -> int | None:
         return None
     # Resolved once: the folder that was looked at is the one that is emptied.
     return disk.remove_tree((root / folder).parent.resolve() / Path(folder).name)
+
+
+def stays(error: OSError) -> bool:
+    """Whether what could not be removed stays until a person does something, so that nobody need wait for it."""
+    return error.errno in _STAYS

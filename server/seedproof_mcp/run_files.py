@@ -1,12 +1,24 @@
 """What a supervisor is told in spec.json, and what it tells in result.json."""
 
+import errno
 import json
+import os
+import signal
+import sys
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["End", "Result", "Spec", "read_spec"]
+from seedproof_mcp import disk
+from seedproof_mcp.paths import RunPaths
+
+__all__ = ["End", "Result", "Spec", "publish", "read_spec", "said_of"]
+
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+# How late it may be noticed that there is room again.
+_ROOM_TICK_S = 0.1
 
 End = Literal["exited", "timed_out", "cancelled", "interrupted", "not_started"]
 
@@ -69,3 +81,47 @@ def read_spec(path: Path) -> Spec:
     """
     spec = Spec(**json.loads(path.read_bytes()))
     return replace(spec, argv=tuple(spec.argv))
+
+
+def publish(run: RunPaths, alive: disk.Lock, result: Result) -> None:
+    """Write down how the run ended; a full disk is waited for, because the run is over and has its value."""
+    has_told = False
+    # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
+    while disk.is_open_at(alive.fd, run.alive):
+        try:
+            disk.write_atomic(run.result, json.dumps(asdict(_with_stored_log(run, result))).encode())
+            return
+        except OSError as problem:
+            if problem.errno not in _DISK_IS_FULL:
+                raise
+            if not has_told:
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_DFL)  # nothing is left to be ended, and the wait may be long
+                print(f"the result waits for room on the disk: {problem}", file=sys.stderr, flush=True)
+                has_told = True
+        time.sleep(_ROOM_TICK_S)
+    print("the run's folder was removed; nobody asks for the result", file=sys.stderr)
+
+
+def _with_stored_log(run: RunPaths, result: Result) -> Result:
+    """The result once its log is on the disk: after a power cut an earlier value would be the last one.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    try:
+        if result.log_bytes:
+            disk.sync_file(run.log)
+    except OSError as problem:
+        if problem.errno in _DISK_IS_FULL:
+            raise
+        return replace(result, end="interrupted", error=said_of(problem))
+    return result
+
+
+def said_of(problem: BaseException) -> str:
+    """What went wrong, without the folders of this machine: it is printed in the report."""
+    if isinstance(problem, OSError) and problem.strerror:
+        name = os.path.basename(str(problem.filename or ""))
+        return f"{name}: {problem.strerror}" if name else problem.strerror
+    return str(problem)

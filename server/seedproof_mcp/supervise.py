@@ -1,6 +1,5 @@
 """Runs one training under supervision: `python -P -m seedproof_mcp.supervise RUN_DIR`."""
 
-import errno
 import json
 import math
 import os
@@ -11,13 +10,13 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seedproof_mcp import disk
 from seedproof_mcp.capped_log import CappedLog
 from seedproof_mcp.paths import RunPaths, slot_lock
-from seedproof_mcp.run_files import End, Result, Spec, read_spec
+from seedproof_mcp.run_files import End, Result, Spec, publish, read_spec, said_of
 from seedproof_mcp.run_processes import KILL_BOUND_S, become_subreaper, die_with_parent, live_of, marking, send, sweep
 from seedproof_mcp.wakeups import Wakeups
 
@@ -29,7 +28,6 @@ _TICK_S = 0.1
 _SHUTDOWN_S = 0.5
 # Exit codes of a training that SIGTERM or SIGHUP ended: as we see it, and as a shell in between says it.
 _ENDED_BY_SHUTDOWN = (-signal.SIGTERM, -signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 _EXIT_USAGE = 2
 _EXIT_ALREADY_SUPERVISED = 3
 
@@ -98,28 +96,8 @@ def main(arguments: Sequence[str]) -> int:
         if not run.result.exists():
             with slot or nullcontext():  # given up before the result is published, whatever has happened
                 result = _result_in_any_case(run, slot)
-            _publish(run, alive, replace(result, ended_at=result.ended_at or _now()))
+            publish(run, alive, replace(result, ended_at=result.ended_at or _now()))
     return 0
-
-
-def _publish(run: RunPaths, alive: disk.Lock, result: Result) -> None:
-    """Write down how the run ended; a full disk is waited for, because the run is over and has its value."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)  # nothing is left to be ended, and the wait may be long
-    has_told = False
-    # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
-    while disk.is_open_at(alive.fd, run.alive):
-        try:
-            disk.write_atomic(run.result, json.dumps(asdict(result)).encode())
-            return
-        except OSError as problem:
-            if problem.errno not in _DISK_IS_FULL:
-                raise
-            if not has_told:
-                print(f"the result waits for room on the disk: {problem}", file=sys.stderr, flush=True)
-                has_told = True
-        time.sleep(_TICK_S)
-    print("the run's folder was removed; nobody asks for the result", file=sys.stderr)
 
 
 def _result_in_any_case(run: RunPaths, slot: disk.Lock | None) -> Result:
@@ -128,15 +106,7 @@ def _result_in_any_case(run: RunPaths, slot: disk.Lock | None) -> Result:
         return _supervise(run, slot)
     except Exception as problem:  # the edge of the program: the run must not end without a result
         traceback.print_exc()
-        return Result("interrupted" if run.started.exists() else "not_started", error=_said(problem))
-
-
-def _said(problem: BaseException) -> str:
-    """What went wrong, without the folders of this machine: it is printed in the report."""
-    if isinstance(problem, OSError) and problem.strerror:
-        name = os.path.basename(str(problem.filename or ""))
-        return f"{name}: {problem.strerror}" if name else problem.strerror
-    return str(problem)
+        return Result("interrupted" if run.started.exists() else "not_started", error=said_of(problem))
 
 
 def _supervise(run: RunPaths, handed: disk.Lock | None) -> Result:
@@ -153,10 +123,7 @@ def _supervise(run: RunPaths, handed: disk.Lock | None) -> Result:
         end, error_or_none = _asked_to_stop(run, watch) or ("cancelled", None)
         return Result(end, error=error_or_none)
     with slot:  # given up before the result is published, or the next start would see it busy
-        result = _train(spec, run, watch, slot)
-    if result.log_bytes:
-        disk.sync_file(run.log)  # or after a power cut an earlier value would be the last one
-    return result
+        return _train(spec, run, watch, slot)
 
 
 def _take_slot(spec: Spec, run: RunPaths, watch: Wakeups, handed: disk.Lock | None) -> disk.Lock | None:
@@ -184,7 +151,7 @@ def _train(spec: Spec, run: RunPaths, watch: Wakeups, slot: disk.Lock) -> Result
         try:
             process = _start(spec, run, log, slot)
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
-            return Result("not_started", error=_said(problem))
+            return Result("not_started", error=said_of(problem))
         training = _Training(process, CappedLog(log, spec.log_cap_bytes), started_s)
         end, error = _see_through(spec, run, watch, training, started_at)
         leftovers, survivors = _end_tree(spec, run, watch, training)
@@ -229,7 +196,7 @@ def _see_through(
         return _await_end(spec, run, watch, training)
     except Exception as problem:  # whatever fails here, the training must not run on unwatched
         traceback.print_exc()
-        return "interrupted", _said(problem)
+        return "interrupted", said_of(problem)
 
 
 def _await_end(spec: Spec, run: RunPaths, watch: Wakeups, training: _Training) -> tuple[End, str | None]:

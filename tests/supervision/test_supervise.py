@@ -286,37 +286,66 @@ def test_a_supervisor_of_an_ended_run_changes_nothing(bench: Bench) -> None:
     assert run.paths.result.read_bytes() == before
 
 
-# A supervisor on a disk that has no room for its result until the file `room` is there.
-FULL_DISK = """
-import errno, os, sys
+# A supervisor for whose result, or log, something is done before disk.py stores it.
+STORING = """
+import errno, os, sys, time
 from seedproof_mcp import disk, supervise
-really = disk.write_atomic
-def write_atomic(path, data, **options):
-    if path.name == "result.json" and not os.path.exists("room"):
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-    really(path, data, **options)
-disk.write_atomic = write_atomic
+name, what = sys.argv.pop(1), sys.argv.pop(1)
+def instead(really):
+    def store(path, *data, **options):
+        if path.name == name:
+            exec(what)
+        really(path, *data, **options)
+    return store
+disk.write_atomic, disk.sync_file = instead(disk.write_atomic), instead(disk.sync_file)
 sys.exit(supervise.main(sys.argv[1:]))
 """
+NO_ROOM = "if not os.path.exists('room'): raise OSError(errno.ENOSPC, 'No space left on device', str(path))"
+BROKEN = "raise OSError(errno.EIO, 'Input/output error', str(path))"
+SLOW = "open('storing', 'w').close()\nwhile not os.path.exists('go'): time.sleep(0.005)"
 
 
-def on_a_full_disk(bench: Bench, run: Run) -> subprocess.Popen[bytes]:
+def storing(bench: Bench, run: Run, name: str, what: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-c", STORING, name, what, run.handle]
+    return subprocess.Popen(command, cwd=bench.work, stderr=subprocess.PIPE)
+
+
+def on_a_full_disk(bench: Bench, run: Run, name: str = "result.json") -> subprocess.Popen[bytes]:
     """A supervisor that has told that its result waits."""
-    command = [sys.executable, "-P", "-c", FULL_DISK, run.handle]
-    waiting = subprocess.Popen(command, cwd=bench.work, stderr=subprocess.PIPE)
+    waiting = storing(bench, run, name, NO_ROOM)
     assert waiting.stderr is not None
     assert b"the result waits for room on the disk" in waiting.stderr.readline()
     return waiting
 
 
-def test_the_result_of_a_training_that_filled_the_disk_waits_for_room(bench: Bench) -> None:
+@pytest.mark.parametrize("name", ["result.json", "output.log"])
+def test_the_result_of_a_training_that_filled_the_disk_waits_for_room(bench: Bench, name: str) -> None:
     run = bench.prepare("print('val_loss: 4.1')")
-    with on_a_full_disk(bench, run) as waiting:
+    with on_a_full_disk(bench, run, name) as waiting:
         assert bench.poll(run) == "running"
         assert not disk.is_locked(slot_lock("default")), "others may train meanwhile"
         (bench.work / "room").touch()
         assert waiting.wait(30) == 0
     assert (bench.result(run)["end"], run.log) == ("exited", b"val_loss: 4.1\n")
+
+
+def test_a_log_that_the_disk_does_not_keep_is_no_result_and_what_it_showed_is_still_read(bench: Bench) -> None:
+    run = bench.prepare("print('val_loss: nan')")
+    with storing(bench, run, "output.log", BROKEN) as supervisor:
+        assert supervisor.wait(30) == 0
+    result = bench.result(run)
+    assert (result["end"], result["error"]) == ("interrupted", "output.log: Input/output error")
+    assert (result["exit_code"], result["log_bytes"]) == (0, len(b"val_loss: nan\n"))
+
+
+def test_a_shutdown_while_the_result_is_written_takes_nothing_from_it(bench: Bench) -> None:
+    run = bench.prepare("print('val_loss: 4.1')")
+    with storing(bench, run, "result.json", SLOW) as supervisor:
+        bench.read("storing")
+        supervisor.terminate()
+        (bench.work / "go").touch()
+        assert supervisor.wait(30) == 0
+    assert (bench.result(run)["end"], bench.result(run)["exit_code"]) == ("exited", 0)
 
 
 def test_a_shutdown_ends_a_supervisor_whose_result_waits_for_room(bench: Bench) -> None:
