@@ -205,7 +205,9 @@ def test_importing_the_server_loads_no_statistics_library() -> None:
 
 def test_the_conductor_knows_no_mcp_and_the_supervisor_only_the_standard_library() -> None:
     assert not imported("import seedproof_mcp.conductor") & {"mcp", "scipy", "rich", "numpy"}
-    foreign = {name for name in imported("import seedproof_mcp.supervise") if not name.startswith("_")}
+    supervisor = imported("import seedproof_mcp.supervise")
+    assert "hashlib" not in supervisor, "a quarter of its memory, for nothing that it does"
+    foreign = {name for name in supervisor if not name.startswith("_")}
     plain = {name for name in imported("pass") if not name.startswith("_")}
     assert foreign - plain - set(sys.stdlib_module_names) == {"seedproof_mcp"}
 

@@ -1,6 +1,5 @@
 """Every file name that Seedproof reads or writes, decided in one place."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -197,6 +196,8 @@ def registry_folder() -> Path:
 
 def registry_entry(root: Path) -> Path:
     """Return the file of one project, by its resolved root."""
+    import hashlib  # here, as it takes 4 MB of each supervisor, which has no use for it
+
     return _child(str(registry_folder()), f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json")
 
 
