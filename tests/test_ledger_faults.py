@@ -441,7 +441,7 @@ async def test_a_state_folder_removed_during_a_run_is_answered_and_begun_again_w
         output.rename(tmp_path / "theirs")
         anew = await call("run_seed", seed=42, wait_s=0)
         with anyio.fail_after(PATIENCE_S):
-            while not disk.is_locked(paths.run("g1-baseline-s42-a1").alive):  # then it waits for the slot
+            while not disk.is_locked(paths.conductor_lock):  # another one: it waits for the slot
                 await call("run_seed", seed=42, wait_s=0.1)
         gate.touch()  # the first training ends, and its result is not that of the second
         await call.measure_baseline()
