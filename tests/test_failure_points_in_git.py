@@ -148,7 +148,7 @@ def test_wherever_server_or_conductor_fail_a_study_in_a_repository_ends_as_if_no
     values = {**undisturbed()["values"], f"control baseline of {EXPERIMENT} 42": undisturbed()["values"]["None 42"]}
     expected = {**undisturbed(), "values": values}
     assert outcome == expected
-    failures = list(chosen(points))[::EVERY]
+    failures = list(chosen(points, EVERY))
     for at, kind, reopens in failures:
         machine, outcome = edited_between(repository, at, kind, reopens)
         assert machine.faults.has_fired, (at, kind)

@@ -101,7 +101,7 @@ def test_wherever_server_or_conductor_fail_a_confirmation_ends_as_if_nothing_had
     machine, undisturbed = confirmed(winner, -1, "kill", False)
     points = machine.faults.points
     assert (undisturbed["state"], undisturbed["done"], len(undisturbed["values"])) == ("confirmed", 6, 14)
-    failures = list(chosen(points))[::EVERY]
+    failures = list(chosen(points, EVERY))
     for at, kind, reopens in failures:
         machine, outcome = confirmed(winner, at, kind, reopens)
         assert machine.faults.has_fired, (at, kind)
@@ -284,7 +284,7 @@ def test_wherever_server_or_conductor_fail_the_value_in_a_metric_file_is_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     points = read_from_a_file(-1, "kill", False).faults.points
-    failures = list(chosen(points))
+    failures = list(chosen(points, EVERY))
     for at, kind, reopens in failures:
         assert read_from_a_file(at, kind, reopens).faults.has_fired, (at, kind)
     told(capsys, points, failures, "reading a metric file")
