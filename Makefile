@@ -27,7 +27,7 @@ demo: $(READY) ## Run the whole protocol on a small real language model
 	@$(BIN)/seedproof demo
 
 test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 soak: $(READY) ## Run the tests with the large numbers: kills, faults, hostile trainings, crowds of clients
 	@SEEDPROOF_SOAK=1 $(BIN)/python -m pytest -q

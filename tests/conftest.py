@@ -27,6 +27,15 @@ settings.load_profile("seedproof")
 FAKE = Path(__file__).with_name("fake_train.py")
 PATIENCE_S = 60
 SEEDS = (42, 137, 256, 512, 1024)
+SHOWN = "shown: "
+"""What a test prints with this in front stands in the summary, also where the test passes in another process."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports("passed"):
+        for line in report.capstdout.splitlines():
+            if line.startswith(SHOWN):
+                terminalreporter.write_line(line.removeprefix(SHOWN))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
 
 from tests import faults
 from tests.answers import Answer
-from tests.conftest import FAKE, wait_until
+from tests.conftest import FAKE, SHOWN, wait_until
 from tests.faults import ERRORS, KINDS, Faults, Killed, kinds_at
 from tests.in_process import STARTED_AT, Training, option, train
 from tests.oracle import attempts
@@ -261,7 +261,7 @@ def chosen(points: Sequence[str], every: int = 1) -> Iterator[tuple[int, str, bo
 
 @pytest.mark.usefixtures("played")
 def test_wherever_server_or_conductor_fail_the_study_ends_as_if_nothing_had_happened(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     machine, outcome = disturbed(-1, "kill", False)
     points = machine.faults.points
@@ -273,8 +273,7 @@ def test_wherever_server_or_conductor_fail_the_study_ends_as_if_nothing_had_happ
         assert machine.faults.has_fired, (at, kind)
         assert outcome == undisturbed(), (at, points[at - 1], kind)
         assert not caplog.records, caplog.text
-    with capsys.disabled():
-        print(f"\n{len(points)} failure points of server and conductor, {len(failures)} failures")
+    print(f"{SHOWN}{len(points)} failure points of server and conductor, {len(failures)} failures")
 
 
 def adopt_request_and_stop(project: Path) -> None:
@@ -415,7 +414,7 @@ def quick_conductor(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="a training outlives its supervisor elsewhere")
 @pytest.mark.usefixtures("quick_conductor")
 def test_wherever_the_supervisor_fails_its_run_is_published_or_recognised_as_lost(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def walk(at: int, kind: str) -> list[str]:
         with a_project() as project:
@@ -431,5 +430,4 @@ def test_wherever_the_supervisor_fails_its_run_is_published_or_recognised_as_los
         for kind in kinds if SOAK else sorted({"kill", kinds[-1], kinds[at % len(kinds)]}):
             assert len(walk(at, kind)) >= at, (at, point, kind)
             walked += 1
-    with capsys.disabled():
-        print(f"\n{len(points)} failure points of a supervisor, {walked} failures")
+    print(f"{SHOWN}{len(points)} failure points of a supervisor, {walked} failures")

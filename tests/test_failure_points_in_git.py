@@ -11,6 +11,7 @@ import pytest
 from seedproof.records import Record
 from seedproof_mcp.paths import ProjectPaths, RunPaths
 
+from tests.conftest import SHOWN
 from tests.promises import (
     EXPERIMENT,
     a_project,
@@ -141,7 +142,7 @@ def check_snapshots(project: Path, records: Sequence[Record], *, of_all: bool) -
 
 @pytest.mark.usefixtures("played")
 def test_wherever_server_or_conductor_fail_a_study_in_a_repository_ends_as_if_nothing_had_happened(
-    repository: Path, capsys: pytest.CaptureFixture[str]
+    repository: Path,
 ) -> None:
     machine, outcome = edited_between(repository, -1, "kill", False)
     points = machine.faults.points
@@ -153,5 +154,4 @@ def test_wherever_server_or_conductor_fail_a_study_in_a_repository_ends_as_if_no
         machine, outcome = edited_between(repository, at, kind, reopens)
         assert machine.faults.has_fired, (at, kind)
         assert outcome == expected, (at, points[at - 1], kind)
-    with capsys.disabled():
-        print(f"\n{len(points)} failure points of a study in a repository, {len(failures)} failures")
+    print(f"{SHOWN}{len(points)} failure points of a study in a repository, {len(failures)} failures")

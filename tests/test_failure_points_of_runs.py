@@ -16,7 +16,7 @@ from seedproof_mcp import conductor, disk, lab
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.paths import RunPaths, slot_lock
 
-from tests.conftest import wait_until
+from tests.conftest import SHOWN, wait_until
 from tests.faults import ERRORS, Faults, Killed, kinds_at
 from tests.in_process import STARTED_AT, Training
 from tests.oracle import attempts
@@ -48,10 +48,9 @@ __all__ = ["played", "quick_conductor"]
 Failure = tuple[int, str, bool]
 
 
-def told(capsys: pytest.CaptureFixture[str], points: Sequence[str], failures: Sequence[Failure], what: str) -> None:
+def told(points: Sequence[str], failures: Sequence[Failure], what: str) -> None:
     """Print how many points there are, and how many failures were tried."""
-    with capsys.disabled():
-        print(f"\n{len(points)} failure points of {what}, {len(failures)} failures")
+    print(f"{SHOWN}{len(points)} failure points of {what}, {len(failures)} failures")
 
 
 # --- confirmations ----------------------------------------------------------------------------
@@ -95,9 +94,7 @@ def confirmation_in(records: Sequence[Record]) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("played")
-def test_wherever_server_or_conductor_fail_a_confirmation_ends_as_if_nothing_had_happened(
-    winner: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wherever_server_or_conductor_fail_a_confirmation_ends_as_if_nothing_had_happened(winner: Path) -> None:
     machine, undisturbed = confirmed(winner, -1, "kill", False)
     points = machine.faults.points
     assert (undisturbed["state"], undisturbed["done"], len(undisturbed["values"])) == ("confirmed", 6, 14)
@@ -106,7 +103,7 @@ def test_wherever_server_or_conductor_fail_a_confirmation_ends_as_if_nothing_had
         machine, outcome = confirmed(winner, at, kind, reopens)
         assert machine.faults.has_fired, (at, kind)
         assert outcome == undisturbed, (at, points[at - 1], kind)
-    told(capsys, points, failures, "a confirmation")
+    told(points, failures, "a confirmation")
 
 
 # --- stopping a run ---------------------------------------------------------------------------
@@ -185,14 +182,14 @@ def stop_with_failure(monkeypatch: pytest.MonkeyPatch, at: int, kind: str, reope
 
 @pytest.mark.usefixtures("played")
 def test_wherever_server_or_conductor_fail_a_run_that_is_stopped_is_recorded_as_stopped_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lab, "CANCEL_PATIENCE_S", 60)
     points = stop_with_failure(monkeypatch, -1, "kill", False).faults.points
     failures = list(chosen(points))
     for at, kind, reopens in failures:
         assert stop_with_failure(monkeypatch, at, kind, reopens).faults.has_fired, (at, kind)
-    told(capsys, points, failures, "stopping a run")
+    told(points, failures, "stopping a run")
 
 
 # It asks for its own end, so that the supervisor hears of it in a moment that no other process chooses.
@@ -224,9 +221,7 @@ def supervisor_fails(project: Path, at: int, kind: str) -> list[str]:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="a training outlives its supervisor elsewhere")
 @pytest.mark.usefixtures("quick_conductor")
-def test_wherever_the_supervisor_of_a_stopped_run_fails_nothing_of_it_is_left(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wherever_the_supervisor_of_a_stopped_run_fails_nothing_of_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     def walk(at: int, kind: str) -> list[str]:
         with a_project() as project:
             monkeypatch.setenv("XDG_STATE_HOME", str(project.parent / "state"))
@@ -239,7 +234,7 @@ def test_wherever_the_supervisor_of_a_stopped_run_fails_nothing_of_it_is_left(
         failures = [(at, kind, False) for at, kind, _ in failures if at > begun and kind in ("kill", "torn", "EIO")]
     for at, kind, _ in failures:
         assert len(walk(at, kind)) >= at, (at, kind)
-    told(capsys, points, failures, "the supervisor of a stopped run")
+    told(points, failures, "the supervisor of a stopped run")
 
 
 # --- copies of metric files ---------------------------------------------------------------------
@@ -280,14 +275,12 @@ def read_from_a_file(at: int, kind: str, reopens: bool) -> Machine:
 
 
 @pytest.mark.usefixtures("played")
-def test_wherever_server_or_conductor_fail_the_value_in_a_metric_file_is_read(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_wherever_server_or_conductor_fail_the_value_in_a_metric_file_is_read() -> None:
     points = read_from_a_file(-1, "kill", False).faults.points
     failures = list(chosen(points, EVERY))
     for at, kind, reopens in failures:
         assert read_from_a_file(at, kind, reopens).faults.has_fired, (at, kind)
-    told(capsys, points, failures, "reading a metric file")
+    told(points, failures, "reading a metric file")
 
 
 @pytest.mark.usefixtures("played")

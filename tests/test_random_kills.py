@@ -21,7 +21,7 @@ import pytest
 from seedproof_mcp.paths import ProjectPaths
 
 from tests.answers import Answer
-from tests.conftest import FAKE, wait_until
+from tests.conftest import FAKE, SHOWN, wait_until
 from tests.promises import (
     LOOK,
     OURS,
@@ -236,9 +236,7 @@ def study_under_fire(project: Path, killer: Killer) -> dict[str, Any]:
     return outcome_of(records)
 
 
-def test_a_study_whose_processes_are_killed_at_random_ends_like_the_undisturbed_one(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_study_whose_processes_are_killed_at_random_ends_like_the_undisturbed_one() -> None:
     def walk(lane: int) -> Killer:
         killer = Killer(lane, KILLS // LANES)
         while killer.left:
@@ -254,5 +252,4 @@ def test_a_study_whose_processes_are_killed_at_random_ends_like_the_undisturbed_
     assert hit.total() == KILLS
     assert len(hit) == len(ROLES)
     assert [one for one in outcomes if one != undisturbed()] == []
-    with capsys.disabled():
-        print(f"\n{dict(hit)} killed in {len(outcomes)} studies, {time.monotonic() - began_s:.0f} s")
+    print(f"{SHOWN}{dict(hit)} killed in {len(outcomes)} studies, {time.monotonic() - began_s:.0f} s")
