@@ -99,6 +99,20 @@ def test_lines_that_do_not_follow_from_each_other_are_damage(lines: list[bytes])
     assert caught.value.next_call.tool == "check_baseline"
 
 
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (json.dumps(STORY[0]).encode(), "is not written canonically"),
+        (b'{"x":NaN,' + LINES[0][1:], "is not JSON"),
+        (b'{"x":1e999,' + LINES[0][1:], "is not written canonically"),
+    ],
+    ids=["keys out of order", "NaN", "infinite"],
+)
+def test_a_record_that_only_parses_is_damage(line: bytes, fault: str) -> None:
+    with pytest.raises(LedgerDamaged, match=fault):
+        read_line(line, 1, EMPTY_HASH)
+
+
 def test_a_record_of_a_newer_format_is_refused_by_name() -> None:
     record = {**STORY[0], "format": 2}
     with pytest.raises(LedgerNewer, match="format 2; this Seedproof reads up to 1"):
