@@ -192,7 +192,12 @@ def test_the_installed_command_answers() -> None:
 
 def imported(statement: str) -> set[str]:
     """Top-level modules that a fresh interpreter holds after a statement."""
-    code = f"{statement}\nimport sys\nprint(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    return {name.partition(".")[0] for name in modules(statement)}
+
+
+def modules(statement: str) -> set[str]:
+    """All modules that a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(said.stdout.split())
 
@@ -201,6 +206,10 @@ def test_importing_the_server_loads_no_statistics_library() -> None:
     loaded = imported("import seedproof_mcp.app")
     assert "mcp" in loaded
     assert not loaded & {"scipy", "matplotlib", "pandas", "torch"}
+
+
+def test_the_server_loads_what_draws_and_what_trains_only_when_it_is_needed() -> None:
+    assert not modules("import seedproof_mcp.app") & {"seedproof.figure", "seedproof_mcp.conductor", "numpy"}
 
 
 def test_the_conductor_knows_no_mcp_and_the_supervisor_only_the_standard_library() -> None:

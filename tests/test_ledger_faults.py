@@ -21,6 +21,7 @@ from seedproof.campaign import adjusted_stored, campaign
 from seedproof.declaration import RunRequest
 from seedproof.errors import LedgerDamaged, LedgerRefusal, NotWritable, Refusal
 from seedproof.events import apply, fold
+from seedproof.outcome import LOST
 from seedproof.phases import campaign_next
 from seedproof.records import EMPTY_HASH, canonical, read_line
 from seedproof.rules import Rules
@@ -28,7 +29,6 @@ from seedproof.state import State
 from seedproof.values import Role
 from seedproof_mcp import complaint, conductor, disk
 from seedproof_mcp.cli import main
-from seedproof_mcp.conductor import LOST
 from seedproof_mcp.lab import Lab
 from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths, slot_lock

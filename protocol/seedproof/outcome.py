@@ -7,7 +7,10 @@ from typing import Literal
 from seedproof.rules import Rules
 from seedproof.values import MetricValue, RunState
 
-__all__ = ["Ending", "Outcome", "outcome"]
+__all__ = ["LOST", "Ending", "Outcome", "outcome"]
+
+LOST = "the supervisor or the machine was lost"
+"""The reason of an interrupted run whose end nobody saw."""
 
 
 @dataclass(frozen=True, slots=True)

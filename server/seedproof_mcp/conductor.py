@@ -15,6 +15,7 @@ from seedproof.command import output_dir, training_argv
 from seedproof.errors import NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.gate import still_due
 from seedproof.limits import check_room
+from seedproof.outcome import LOST
 from seedproof.rules import Rules
 from seedproof.state import State
 from seedproof.values import Run, RunState
@@ -32,11 +33,10 @@ from seedproof_mcp.run_files import Spec, read_spec
 from seedproof_mcp.run_processes import sweep
 from seedproof_mcp.time_limit import time_limit_s
 
-__all__ = ["LOST", "Conductor", "main"]
+__all__ = ["Conductor", "main"]
 
 logger = logging.getLogger(__name__)
 
-LOST = "the supervisor or the machine was lost"
 IDLE_S = 30.0
 BUSY_POLL_S = 0.03
 IDLE_POLL_S = 0.1

@@ -10,7 +10,7 @@ from seedproof.disclosures import declared_notices, log_notices
 from seedproof.errors import Refusal
 from seedproof.log import safe_tail
 from seedproof.notices import arm_notices, probe_notices
-from seedproof.outcome import Ending, outcome
+from seedproof.outcome import LOST, Ending, outcome
 from seedproof.phases import baseline_phase, rules_of
 from seedproof.rules import Rules
 from seedproof.state import State
@@ -18,7 +18,6 @@ from seedproof.values import Notice, Role, Run, RunState
 
 from seedproof_mcp import complaint, disk
 from seedproof_mcp.archive import unverified_report
-from seedproof_mcp.conductor import LOST
 from seedproof_mcp.config import load_config
 from seedproof_mcp.engines import Engine
 from seedproof_mcp.paths import ProjectPaths, slot_lock

@@ -6,7 +6,6 @@ from pathlib import Path
 from seedproof.acceptance import written_acceptance
 from seedproof.campaign import campaign_since
 from seedproof.confirmation import pairs_of
-from seedproof.figure import baseline_figure, experiment_figure
 from seedproof.generation import Generation
 from seedproof.history import past_lines
 from seedproof.phases import rules_of
@@ -24,6 +23,9 @@ __all__ = ["render", "rendered_again"]
 
 def render(state: State, generation: Generation, name: str | None, figure: str) -> tuple[str, str]:
     """A report's text and its figure from a state; the same state gives the same bytes."""
+    # Here: a twelfth of what the server's own modules take to load, and most of its answers draw nothing.
+    from seedproof.figure import baseline_figure, experiment_figure
+
     baseline = establish(state, generation.number)
     assert baseline is not None  # only complete baselines get reports
     facts = _facts(state, generation, name)
