@@ -125,6 +125,9 @@ class _File(BaseModel):
     settings: Settings = Settings()
 
 
+_DEFAULT = Config(Rules(), Settings())  # frozen: one is enough for every call of a project without settings
+
+
 def load_config(path: Path) -> Config:
     """Rules and settings of a project; the defaults where there is no file.
 
@@ -134,7 +137,7 @@ def load_config(path: Path) -> Config:
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        return Config(Rules(), Settings())
+        return _DEFAULT
     except (OSError, UnicodeDecodeError) as error:
         raise _bad(f"seedproof.toml cannot be read: {error}") from None
     try:
