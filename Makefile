@@ -30,7 +30,7 @@ test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 soak: $(READY) ## Run the tests with the large numbers: kills, faults, hostile trainings, crowds of clients
-	@SEEDPROOF_SOAK=1 $(BIN)/python -m pytest -q
+	@SEEDPROOF_SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(READY) ## Lint, format check, types, import rules
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .

@@ -102,8 +102,7 @@ def edited_between(repository: Path, at: int, kind: str, reopens: bool) -> tuple
         records = records_of(project)
         check_ledger(records, study.answers)
         check_trained(records, looking.seen)
-        # Where git may not be started there is none, and what is taken in that moment is trained in place.
-        check_snapshots(project, records, of_all=kind != "EACCES")
+        check_snapshots(project, records)
         after = state_of(project)
         assert before.pop("status") != after.pop("status"), "the edit and the reports"
         assert after == before, "what is the user's is as it was"
@@ -130,12 +129,12 @@ def check_trained(records: Sequence[Record], seen: Sequence[tuple[str, str]]) ->
     assert any(one["role"] == "control" for one in requested.values())
 
 
-def check_snapshots(project: Path, records: Sequence[Record], *, of_all: bool) -> None:
+def check_snapshots(project: Path, records: Sequence[Record]) -> None:
     """What was trained with is kept in the repository, and nothing else."""
     snapshots = {code["snapshot"] for code in codes_of(records).values()}
-    assert len(snapshots) == 2 and (None not in snapshots or not of_all)
+    assert len(snapshots) == 2 and None not in snapshots
     kept = git(project, "for-each-ref", "--format=%(objectname)", "refs/seedproof").split()
-    assert set(kept) == snapshots - {None}
+    assert set(kept) == snapshots
     trees = {path.name for path in ProjectPaths(project).worktrees.iterdir()}
     assert trees == {snapshot[:12] for snapshot in kept}
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -450,6 +451,29 @@ async def test_a_state_folder_removed_during_a_run_is_answered_and_begun_again_w
     assert answers[0].data["phase"] == "unmeasured"
     runs = Ledger(paths).refresh().runs
     assert [(run.seed, str(run.state)) for run in runs.values()] == [(seed, "succeeded") for seed in SEEDS]
+
+
+@pytest.mark.anyio
+async def test_the_repair_command_of_a_damaged_ledger_brings_back_the_last_report_and_says_so(
+    quick_project: Path,
+) -> None:
+    ledger = ProjectPaths(quick_project).ledger
+    async with quick_tools(quick_project, InProcessEngine()) as call:
+        await call.measure_baseline()
+        await call("write_report")
+        await call.measure("better", "--shift", "-0.5")
+        *kept, last = lines_of(quick_project)
+        ledger.write_bytes(b"\n".join([*kept, last.replace(b"succeeded", b"failed"), b""]))
+        refused = await call("compare", experiment="better")
+        assert refused.code == "ledger_damaged"
+        _look, repair = re.findall(r"`([^`]*)`", refused.text)
+        subprocess.run(repair, shell=True, check=True, cwd=quick_project)
+        status = await call("check_baseline")
+        assert status.data["phase"] == "ready"
+        assert "ledger_rewound" in {one["code"] for one in status.data["notices"]}
+        shutil.rmtree(quick_project / "checkpoints")
+        await call.measure("better", "--shift", "-0.5")
+        assert (await call("compare", experiment="better")).data["verdict"] == "WINNER"
 
 
 @pytest.mark.anyio

@@ -113,8 +113,9 @@ def _is_what_was_hashed(record: Record, line: bytes) -> bool:
 def damaged(seq: int, what: str) -> LedgerDamaged:
     damage = LedgerDamaged(
         f"record {seq} of .seedproof/ledger.jsonl {what}. Nothing is decided on a damaged ledger. "
-        f"Look at it with `sed -n {seq}p .seedproof/ledger.jsonl` and restore the file from a backup "
-        "or from docs/research/ledger.jsonl."
+        f"Look at it with `sed -n {seq}p .seedproof/ledger.jsonl` and restore the file from a backup; or move it "
+        "away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`, and docs/research/ledger.jsonl takes its "
+        "place, as it was at the last report."
     )
     damage.seq, damage.fault = seq, what
     return damage

@@ -1,6 +1,8 @@
 """Runs git on the user's repository so that nothing of the user's is run, changed or asked for."""
 
 import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,10 @@ from pathlib import Path
 from seedproof_mcp import disk
 
 __all__ = ["Git", "GitFailed", "GitSaid", "Repository", "find_repository"]
+
+# A large snapshot on a slow disk takes minutes; a filter or a network drive that hangs takes for ever, and whoever
+# reads the project waits for it.
+PATIENCE_S = 600.0
 
 # No hook, no monitor, no signature, no garbage collection of the user's; names as they are, one index in one file.
 _CONFIG = (
@@ -43,15 +49,15 @@ _KEPT = frozenset(
 
 
 class GitFailed(Exception):
-    """git refused, or is not there; `words` is what it said."""
+    """git refused, or hung; `words` is what it said."""
 
     def __init__(self, words: str) -> None:
         super().__init__(words)
         self.words = words
 
 
-# What starting it fails with where there is no git.
-_ABSENT = (FileNotFoundError, NotADirectoryError, PermissionError)
+class GitAbsent(GitFailed):
+    """There is no git on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class Git:
         """Run one git command to its end.
 
         Raises:
-            GitFailed: It ended with a code that is not allowed, or there is no git.
+            GitFailed: It ended with a code that is not allowed, did not end within `PATIENCE_S`, or is not there.
         """
         said = self._run(arguments, stdin, {**self._environment(), **(env or {})})
         if said.code not in allowed:
@@ -118,10 +124,18 @@ class Git:
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                new_session=True,
             )
-        except _ABSENT as error:
-            raise GitFailed(f"git cannot be started ({error.strerror})") from error
-        out, errors = process.communicate(stdin or None)
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            # One that is there and may not be started just now must not count as none: code would not be kept.
+            kind = GitAbsent if shutil.which("git") is None else GitFailed
+            raise kind(f"git cannot be started ({error.strerror})") from error
+        try:
+            out, errors = process.communicate(stdin or None, PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with its filters, which hold its outputs open
+            process.communicate()
+            raise GitFailed(f"git {arguments[0]} did not end within {PATIENCE_S / 60:g} minutes") from None
         return GitSaid(out, errors.decode(errors="replace"), process.returncode)
 
     def _environment(self) -> dict[str, str]:
@@ -182,9 +196,7 @@ def find_repository(root: Path) -> Repository | None:
 
 
 def _is_absence(failure: GitFailed) -> bool:
-    if isinstance(failure.__cause__, _ABSENT):
-        return True
-    return "not a git repository (or any" in failure.words
+    return isinstance(failure, GitAbsent) or "not a git repository (or any" in failure.words
 
 
 def _first_words(errors: str) -> str:
