@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from seedproof.errors import DiskLow, Runaway
 from seedproof.limits import Limits, check_room, check_runaway
-from seedproof_mcp import complaint
+from seedproof_mcp import complaint, disk
 from seedproof_mcp.cli import main
 from seedproof_mcp.paths import ProjectPaths
 
@@ -210,6 +210,30 @@ async def test_a_holey_output_blocks_nothing_and_without_a_reserve_nothing_is_as
     check_room(state, Limits(free_bytes=10**9, reserve_bytes=0))
     with pytest.raises(DiskLow, match="`min_free_gb = 0` under "):
         check_room(state, Limits(free_bytes=10**9))
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [
+        ({"project": 2, "large": 1000}, None),
+        ({"project": 1000, "large": 0.5}, "0.50 GB are free, and a run needs 1.00 GB: the largest output folder"),
+        ({"project": 0.5, "large": 1000}, "0.50 GB are free on the project's own disk, and a run needs 1 GB there"),
+    ],
+    ids=["room", "none for outputs", "none for logs"],
+)
+async def test_where_checkpoints_is_a_link_the_disk_that_it_leads_to_counts(
+    quick_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: dict[str, float], said: str | None
+) -> None:
+    large = tmp_path / "large disk"
+    large.mkdir()
+    (quick_project / "checkpoints").symlink_to(large)
+    monkeypatch.setattr(
+        disk, "free_bytes", lambda path: int(free["large" if path.resolve() == large.resolve() else "project"] * 10**9)
+    )
+    async with quick_tools(quick_project) as call:
+        answer = await call("run_seed")
+    assert answer.code == (None if said is None else "disk_low")
+    assert (said or "") in answer.text
 
 
 async def test_a_queued_run_waits_for_the_disk_says_so_and_goes_on_when_there_is_room(

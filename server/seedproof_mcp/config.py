@@ -155,7 +155,9 @@ def load_config(path: Path) -> Config:
 
 def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
     """What guards a night that nobody watches, as things stand."""
-    return Limits(settings.runaway_after, disk.free_bytes(paths.root), int(settings.min_free_gb * GIGABYTE))
+    own, outputs = disk.free_bytes(paths.root), disk.free_bytes(paths.checkpoints)
+    free = own if outputs is None else outputs  # the first run makes the folder
+    return Limits(settings.runaway_after, free, int(settings.min_free_gb * GIGABYTE), own)
 
 
 def _bad(message: str) -> BadSettings:
