@@ -112,6 +112,13 @@ def hashed(record: dict[str, Any], prev: str) -> bytes:
     return canonical({**bare, "hash": hashlib.sha256(canonical(bare)).hexdigest()}) + b"\n"
 
 
+def with_hash_as_it_stands(line: bytes) -> bytes:
+    """A line whose hash fits its own bytes, whatever the format says."""
+    own = b'"hash":"%b",' % json.loads(line)["hash"].encode()
+    fitting = b'"hash":"%b",' % hashlib.sha256(line.rstrip(b"\n").replace(own, b"")).hexdigest().encode()
+    return line.replace(own, fitting)
+
+
 def rehash(lines: Lines) -> bytes:
     """All hashes made anew, as an editor who knows the format would do."""
     prev, found = EMPTY_HASH, []
@@ -283,6 +290,14 @@ CHAIN = {
     ),
     "spaces": (
         lambda lines: [*lines[:4], lines[4].replace(b'"seq":5', b'"seq": 5'), *lines[5:]],
+        ["record #5 is not written canonically"],
+    ),
+    "spaces with their hash": (
+        lambda lines: [*lines[:4], with_hash_as_it_stands(lines[4].replace(b'"seq":5', b'"seq": 5'))],
+        ["record #5 is not written canonically"],
+    ),
+    "an infinite number with its hash": (
+        lambda lines: [*lines[:4], with_hash_as_it_stands(lines[4].replace(b'"seq":5', b'"seq":5,"x":1e999'))],
         ["record #5 is not written canonically"],
     ),
     "zeros": (

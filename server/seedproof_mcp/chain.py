@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from seedproof.errors import LedgerDamaged
-from seedproof.records import EMPTY_HASH, Record, read_line
+from seedproof.records import EMPTY_HASH, Record, canonical, damaged, read_line
 
 from seedproof_mcp.merge_conflict import is_mark
 
@@ -65,7 +65,7 @@ def read_chain(data: bytes) -> Chain:
     prev = EMPTY_HASH
     try:
         for seq, line in enumerate(lines, 1):
-            records.append(read_line(line, seq, prev))
+            records.append(_strictly(line, seq, prev))
             prev = records[-1]["hash"]
     except LedgerDamaged as damage:
         found = [_alone(place, line) for place, line in enumerate(lines, 1)]
@@ -73,6 +73,22 @@ def read_chain(data: bytes) -> Chain:
         by_number = {line.record["seq"]: line.record for line in reversed(found) if line.record is not None}
         return Chain([by_number[seq] for seq in sorted(by_number)], faults or [f"record #{damage.seq} {damage.fault}"])
     return Chain(records, [])
+
+
+def _strictly(line: bytes, seq: int, prev: str) -> Record:
+    """One record, written as the format says: others who verify it make its bytes anew from its fields.
+
+    Raises:
+        LedgerDamaged, LedgerNewer: As `read_line`.
+    """
+    record = read_line(line, seq, prev)
+    try:
+        is_canonical = canonical(record) == line
+    except ValueError:  # an infinite number, as Python reads 1e999
+        is_canonical = False
+    if not is_canonical:
+        raise damaged(seq, "is not written canonically")
+    return record
 
 
 def _alone(place: int, line: bytes) -> _Line:
@@ -87,7 +103,7 @@ def _alone(place: int, line: bytes) -> _Line:
     if type(seq) is not int or not isinstance(own, str):
         return _Line(place, None, "is not a record: it has no number or no hash")
     try:
-        read_line(line, seq, prev)
+        _strictly(line, seq, prev)
     except LedgerDamaged as damage:
         return _Line(place, claimed, damage.fault)
     return _Line(place, claimed, None)
