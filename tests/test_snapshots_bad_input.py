@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -265,7 +266,8 @@ def has_ended(pid: int) -> bool:
 def test_a_git_that_hangs_is_ended_with_its_filters_and_refused(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    does = f'if [ "$word" = add ]; then sleep 1000 & echo $! > "{tmp_path}/filter"; wait; fi'
+    filters = f'sleep 1000 & echo $! > "{tmp_path}/filter"; setsid sleep 1000 & echo $! > "{tmp_path}/apart"'
+    does = f'if [ "$word" = add ]; then {filters}; wait; fi'
     write(tmp_path, {"shim/git": f'#!/bin/sh\nfor word in "$@"; do {does}; done\nexec {which("git")} "$@"\n'})
     (tmp_path / "shim/git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/shim{os.pathsep}{os.environ['PATH']}")
@@ -273,6 +275,7 @@ def test_a_git_that_hangs_is_ended_with_its_filters_and_refused(
     before = state_of(repository)
     assert why_not(repository).startswith("git cannot take a snapshot: git add did not end within 0.02 minutes.")
     wait_until(lambda: has_ended(int((tmp_path / "filter").read_text())))
+    os.kill(int((tmp_path / "apart").read_text()), signal.SIGKILL)  # out of its reach, and not waited for
     assert state_of(repository) == before
 
 

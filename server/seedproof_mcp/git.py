@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,8 +134,13 @@ class Git:
         try:
             out, errors = process.communicate(stdin or None, PATIENCE_S)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with its filters, which hold its outputs open
-            process.communicate()
+            os.killpg(process.pid, signal.SIGKILL)  # with its filters
+            process.wait()
+            # Closed, not read to their end: a filter that has left the group may hold the other side for ever.
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                with suppress(OSError):
+                    if pipe is not None:
+                        pipe.close()
             raise GitFailed(f"git {arguments[0]} did not end within {PATIENCE_S / 60:g} minutes") from None
         return GitSaid(out, errors.decode(errors="replace"), process.returncode)
 
