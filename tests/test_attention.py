@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from seedproof.errors import DiskLow, Runaway
 from seedproof.limits import Limits, check_room, check_runaway
-from seedproof_mcp import complaint, disk
+from seedproof_mcp import complaint, disk, outputs
 from seedproof_mcp.cli import main
 from seedproof_mcp.paths import ProjectPaths
 
@@ -216,7 +216,7 @@ async def test_a_holey_output_blocks_nothing_and_without_a_reserve_nothing_is_as
     ("free", "said"),
     [
         ({"project": 2, "large": 1000}, None),
-        ({"project": 1000, "large": 0.5}, "0.50 GB are free, and a run needs 1.00 GB: the largest output folder"),
+        ({"project": 1000, "large": 5.5}, "5.50 GB are free, and a run needs 6.00 GB: the largest output folder"),
         ({"project": 0.5, "large": 1000}, "0.50 GB are free on the project's own disk, and a run needs 1 GB there"),
     ],
     ids=["room", "none for outputs", "none for logs"],
@@ -230,7 +230,11 @@ async def test_where_checkpoints_is_a_link_the_disk_that_it_leads_to_counts(
     monkeypatch.setattr(
         disk, "free_bytes", lambda path: int(free["large" if path.resolve() == large.resolve() else "project"] * 10**9)
     )
-    async with quick_tools(quick_project) as call:
+    monkeypatch.setattr(outputs, "size", lambda _folder: 5 * 10**9)
+    async with quick_tools(quick_project, InProcessEngine()) as call:
+        free, enough = {"project": 1000, "large": 1000}, free
+        await call("run_seed")
+        free = enough
         answer = await call("run_seed")
     assert answer.code == (None if said is None else "disk_low")
     assert (said or "") in answer.text

@@ -1,11 +1,18 @@
 """What runs are really trained with: confirmations, clones, and real processes in their snapshots."""
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from seedproof.declaration import RunRequest
+from seedproof.errors import BadSettings
+from seedproof_mcp import disk
+from seedproof_mcp.conductor import Conductor
+from seedproof_mcp.lab import Lab
+from seedproof_mcp.ledger import Ledger
 from seedproof_mcp.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
@@ -245,6 +252,27 @@ async def test_a_real_control_runs_the_edited_code_without_the_flags(real: Path)
     ran = specs(real)
     assert ran["g1-control-a-s42-a1"]["cwd"] == ran["g1-exp-a-s42-a1"]["cwd"] != ran["g1-baseline-s42-a1"]["cwd"]
     assert "--better" not in ran["g1-control-a-s42-a1"]["argv"]
+
+
+async def test_queued_runs_wait_while_git_may_not_be_started_and_none_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_repository() as project:
+        engine, paths = InProcessEngine(), ProjectPaths(project)
+        lab = Lab(project, engine, lambda _paths: None)
+        lab.request_run(RunRequest(queue_all=True))
+        before, conductor = paths.ledger.read_bytes(), Conductor(paths, engine)
+
+        def fail(*_arguments: object, **_options: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        with monkeypatch.context() as failing:
+            failing.setattr(disk, "spawn", fail)
+            with pytest.raises(BadSettings, match="git cannot be started"):
+                conductor.step()
+        assert paths.ledger.read_bytes() == before
+        while conductor.step():
+            pass
+        runs = [str(run.state) for run in Ledger(paths).refresh().runs.values()]
+    assert runs == ["succeeded"] * 5
 
 
 async def test_a_rule_that_seals_no_file_begins_no_baseline(project: Path) -> None:

@@ -454,6 +454,29 @@ async def test_a_state_folder_removed_during_a_run_is_answered_and_begun_again_w
 
 
 @pytest.mark.anyio
+async def test_the_repair_command_of_a_damaged_ledger_without_a_report_begins_anew_in_the_same_server(
+    quick_project: Path,
+) -> None:
+    ledger = ProjectPaths(quick_project).ledger
+    (quick_project / ".seedproof").mkdir()
+    (quick_project / ".seedproof/ledger.damaged").write_text("an earlier one")
+    async with quick_tools(quick_project, InProcessEngine()) as call:
+        await call.measure_baseline()
+        *kept, last = lines_of(quick_project)
+        ledger.write_bytes(b"\n".join([*kept, last.replace(b"succeeded", b"failed"), b""]))
+        refused = await call("check_baseline")
+        _look, repair = re.findall(r"`([^`]*)`", refused.text)
+        assert f"`{repair}`: everything is measured anew" in refused.text
+        subprocess.run(repair, shell=True, check=True, cwd=quick_project)
+        assert (quick_project / ".seedproof/ledger.damaged").read_text() == "an earlier one"
+        assert (await call("check_baseline")).data["phase"] == "unmeasured"
+        assert (await call("run_seed")).code == "output_exists"
+        shutil.rmtree(quick_project / "checkpoints")
+        await call.measure_baseline()
+        assert (await call("check_baseline")).data["phase"] == "ready"
+
+
+@pytest.mark.anyio
 async def test_the_repair_command_of_a_damaged_ledger_brings_back_the_last_report_and_says_so(
     quick_project: Path,
 ) -> None:

@@ -1300,9 +1300,9 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     (
         (
             "ledger_damaged: record 8 of .seedproof/ledger.jsonl does not match its hash. Nothing is decided on a "
-            "damaged ledger. Look at it with `sed -n 8p .seedproof/ledger.jsonl` and restore the file from a backup; "
-            "or move it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`, and "
-            "docs/research/ledger.jsonl takes its place, as it was at the last report. Next: check_baseline()"
+            "damaged ledger. Look at it with `sed -n 8p .seedproof/ledger.jsonl` and restore the file from a backup. "
+            "Without one, move it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`: everything is "
+            "measured anew: no report has left a copy of it. Next: check_baseline()"
         ),
         {
             "a number edited in the ledger": Manoeuvre(
@@ -1316,9 +1316,9 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     (
         (
             "ledger_damaged: record 2 of .seedproof/ledger.jsonl is not JSON. Nothing is decided on a damaged "
-            "ledger. Look at it with `sed -n 2p .seedproof/ledger.jsonl` and restore the file from a backup; "
-            "or move it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`, and "
-            "docs/research/ledger.jsonl takes its place, as it was at the last report. Next: check_baseline()"
+            "ledger. Look at it with `sed -n 2p .seedproof/ledger.jsonl` and restore the file from a backup. "
+            "Without one, move it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`: everything is "
+            "measured anew: no report has left a copy of it. Next: check_baseline()"
         ),
         {
             "a line of the ledger that is no JSON": Manoeuvre(
@@ -1329,9 +1329,9 @@ REFUSALS: tuple[tuple[str, dict[str, Manoeuvre]], ...] = (
     (
         (
             "ledger_damaged: record 2 of .seedproof/ledger.jsonl is not a record. Nothing is decided on a damaged "
-            "ledger. Look at it with `sed -n 2p .seedproof/ledger.jsonl` and restore the file from a backup; "
-            "or move it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`, and "
-            "docs/research/ledger.jsonl takes its place, as it was at the last report. Next: check_baseline()"
+            "ledger. Look at it with `sed -n 2p .seedproof/ledger.jsonl` and restore the file from a backup. "
+            "Without one, move it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`: everything is "
+            "measured anew: no report has left a copy of it. Next: check_baseline()"
         ),
         {
             "a line taken out of the ledger": Manoeuvre(

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -11,12 +10,10 @@ from shutil import which
 import pytest
 from seedproof.errors import BadSettings
 from seedproof_mcp import disk
-from seedproof_mcp import git as git_module
 from seedproof_mcp.config import Settings
 from seedproof_mcp.paths import ProjectPaths
 from seedproof_mcp.workspace import Workspace
 
-from tests.conftest import wait_until
 from tests.repositories import files_below, git, make_repository, state_of, workspace, write
 
 SCRIPT = {"train_llm.py": "print('val_loss: 4.0')\n"}
@@ -256,35 +253,32 @@ def test_what_git_cannot_read_is_refused_in_its_words(
         assert workspace(repository, code="in-place").take().held == "in-place"
 
 
-def has_ended(pid: int) -> bool:
-    try:
-        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return True
-
-
-def test_a_git_that_hangs_is_ended_with_its_filters_and_refused(
+def test_a_git_that_may_not_be_started_is_not_none(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filters = f'sleep 1000 & echo $! > "{tmp_path}/filter"; setsid sleep 1000 & echo $! > "{tmp_path}/apart"'
-    does = f'if [ "$word" = add ]; then {filters}; wait; fi'
-    write(tmp_path, {"shim/git": f'#!/bin/sh\nfor word in "$@"; do {does}; done\nexec {which("git")} "$@"\n'})
-    (tmp_path / "shim/git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}/shim{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(git_module, "PATIENCE_S", 1.2)
-    before = state_of(repository)
-    assert why_not(repository).startswith("git cannot take a snapshot: git add did not end within 0.02 minutes.")
-    wait_until(lambda: has_ended(int((tmp_path / "filter").read_text())))
-    os.kill(int((tmp_path / "apart").read_text()), signal.SIGKILL)  # out of its reach, and not waited for
-    assert state_of(repository) == before
+    code = workspace(repository).take()
+    write(tmp_path, {"closed/git": "#!/bin/sh\n"})
+    monkeypatch.setenv("PATH", f"{tmp_path}/closed")
+    said = "git refuses to read the repository: git cannot be started (Permission denied)."
+    assert why_not(repository).startswith(said)
+    with pytest.raises(BadSettings) as refused:
+        workspace(repository).is_kept(code)
+    assert refused.value.message == said
 
 
-def test_a_git_that_may_not_be_started_just_now_is_not_none(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_is_not_gone_because_git_may_not_be_started_just_now(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = workspace(repository)
+    code = space.take()
+
     def fail(*_arguments: object, **_options: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
+    assert space.is_kept(code)
     monkeypatch.setattr(disk, "spawn", fail)
-    assert why_not(repository).startswith("git refuses to read the repository: git cannot be started (Permission")
+    with pytest.raises(BadSettings, match=r"git cannot use snapshot [0-9a-f]{12}: git cannot be started \(Perm"):
+        space.is_kept(code)
 
 
 def test_links_that_leave_the_project_work_where_they_are_absolute_and_are_refused_where_not(

@@ -55,7 +55,8 @@ def check_room(state: State, limits: Limits) -> None:
     if reserve and limits.own_free_bytes is not None and limits.own_free_bytes < reserve:
         raise _too_little(
             f"{limits.own_free_bytes / GIGABYTE:.2f} GB are free on the project's own disk, and a run needs "
-            f"{reserve / GIGABYTE:g} GB there for its log, wherever `checkpoints` leads. Free space."
+            f"{reserve / GIGABYTE:g} GB there for its log, wherever `checkpoints` leads. Free space there: what the "
+            "reports that are due remove may lie elsewhere."
         )
 
 

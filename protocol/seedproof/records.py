@@ -2,16 +2,22 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from seedproof.errors import LedgerDamaged, LedgerNewer
 
 __all__ = ["EMPTY_HASH", "FORMAT", "KINDS", "Record", "canonical", "damaged", "make_record", "read_line"]
 
 
-def _refused(constant: str) -> None:
+def _refused(constant: str) -> NoReturn:
     raise ValueError(constant)  # NaN and Infinity, which no JSON has but Python's
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refused(text)
 
 
 Record = dict[str, Any]
@@ -19,7 +25,7 @@ FORMAT = 1
 EMPTY_HASH = "0" * 64
 # Made once: json.dumps makes one for every record, which shows where thousands are read.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-_DECODER = json.JSONDecoder(parse_constant=_refused)
+_DECODER = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)
 KINDS = frozenset(
     {
         "generation_started",
@@ -60,7 +66,7 @@ def read_line(line: bytes, seq: int, prev: str) -> Record:
     """Check one line of the ledger (without its newline) and give its record.
 
     Raises:
-        LedgerDamaged: Not canonical JSON, wrong place in the sequence, broken chain or hash.
+        LedgerDamaged: Not JSON, an infinite number, wrong place in the sequence, broken chain or hash.
         LedgerNewer: Written by a newer Seedproof.
     """
     try:
@@ -89,7 +95,7 @@ def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
         return
     try:
         written = canonical(record)
-    except (ValueError, RecursionError):  # an infinite number, which JSON as Python reads it may hold
+    except (ValueError, RecursionError):  # nested as deep as can be read and not written
         raise damaged(seq, "is not written canonically") from None
     if line == written + b"\r":
         raise damaged(seq, "ends in CRLF; its line endings were changed")
@@ -101,8 +107,9 @@ def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
 
 
 def _is_what_was_hashed(record: Record, line: bytes) -> bool:
-    """Whether a line fits its hash once the hash is cut out of it: no byte of it is another one then.
+    """Whether a line fits its hash once the hash is cut out of it.
 
+    Who hashed it may have written it another way than canonically; nobody else can have changed what it says.
     False also where a value inside the record has the same name and content.
     """
     # A comma follows, because `kind` stands behind `hash`; quotes inside a text are escaped, so no text looks like it.
@@ -113,9 +120,7 @@ def _is_what_was_hashed(record: Record, line: bytes) -> bool:
 def damaged(seq: int, what: str) -> LedgerDamaged:
     damage = LedgerDamaged(
         f"record {seq} of .seedproof/ledger.jsonl {what}. Nothing is decided on a damaged ledger. "
-        f"Look at it with `sed -n {seq}p .seedproof/ledger.jsonl` and restore the file from a backup; or move it "
-        "away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`, and docs/research/ledger.jsonl takes its "
-        "place, as it was at the last report."
+        f"Look at it with `sed -n {seq}p .seedproof/ledger.jsonl` and restore the file from a backup."
     )
     damage.seq, damage.fault = seq, what
     return damage

@@ -84,7 +84,7 @@ def _strictly(line: bytes, seq: int, prev: str) -> Record:
     record = read_line(line, seq, prev)
     try:
         is_canonical = canonical(record) == line
-    except ValueError:  # an infinite number, as Python reads 1e999
+    except (ValueError, RecursionError):
         is_canonical = False
     if not is_canonical:
         raise damaged(seq, "is not written canonically")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seedproof.command import output_dir, training_argv
-from seedproof.errors import NotComparable, Refusal, SealedChanged, SnapshotMissing
+from seedproof.errors import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.gate import still_due
 from seedproof.limits import check_room
 from seedproof.outcome import LOST
@@ -131,6 +131,8 @@ class Conductor:
         folder = output_dir(config.rules, run.role, run.experiment, run.seed, run.is_control)
         try:
             place = bench.lay_out(writer.state, run)
+        except BadSettings:
+            raise  # nothing of the run's own: those behind it would meet the same
         except Refusal as refusal:
             return self._turn_away(writer, run, f"{refusal.code}: {refusal.message}")
         if not self._make_way(writer, run, folder):

@@ -1,21 +1,14 @@
 """Runs git on the user's repository so that nothing of the user's is run, changed or asked for."""
 
 import os
-import shutil
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from seedproof_mcp import disk
 
-__all__ = ["Git", "GitFailed", "GitSaid", "Repository", "find_repository"]
-
-# A large snapshot on a slow disk takes minutes; a filter or a network drive that hangs takes for ever, and whoever
-# reads the project waits for it.
-PATIENCE_S = 600.0
+__all__ = ["Git", "GitFailed", "GitNotStarted", "GitSaid", "Repository", "find_repository"]
 
 # No hook, no monitor, no signature, no garbage collection of the user's; names as they are, one index in one file.
 _CONFIG = (
@@ -50,15 +43,15 @@ _KEPT = frozenset(
 
 
 class GitFailed(Exception):
-    """git refused, or hung; `words` is what it said."""
+    """git refused, or is not there; `words` is what it said."""
 
     def __init__(self, words: str) -> None:
         super().__init__(words)
         self.words = words
 
 
-class GitAbsent(GitFailed):
-    """There is no git on this machine."""
+class GitNotStarted(GitFailed):
+    """git may not be started, just now perhaps: nothing is known of what it would have said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +101,7 @@ class Git:
         """Run one git command to its end.
 
         Raises:
-            GitFailed: It ended with a code that is not allowed, did not end within `PATIENCE_S`, or is not there.
+            GitFailed: It ended with a code that is not allowed, or there is no git.
         """
         said = self._run(arguments, stdin, {**self._environment(), **(env or {})})
         if said.code not in allowed:
@@ -125,23 +118,10 @@ class Git:
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                new_session=True,
             )
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-            # One that is there and may not be started just now must not count as none: code would not be kept.
-            kind = GitAbsent if shutil.which("git") is None else GitFailed
-            raise kind(f"git cannot be started ({error.strerror})") from error
-        try:
-            out, errors = process.communicate(stdin or None, PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with its filters
-            process.wait()
-            # Closed, not read to their end: a filter that has left the group may hold the other side for ever.
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                with suppress(OSError):
-                    if pipe is not None:
-                        pipe.close()
-            raise GitFailed(f"git {arguments[0]} did not end within {PATIENCE_S / 60:g} minutes") from None
+            raise GitNotStarted(f"git cannot be started ({error.strerror})") from error
+        out, errors = process.communicate(stdin or None)
         return GitSaid(out, errors.decode(errors="replace"), process.returncode)
 
     def _environment(self) -> dict[str, str]:
@@ -202,7 +182,10 @@ def find_repository(root: Path) -> Repository | None:
 
 
 def _is_absence(failure: GitFailed) -> bool:
-    return isinstance(failure, GitAbsent) or "not a git repository (or any" in failure.words
+    # One that is there and may not be started must not count as none: the code of an arm would not be kept.
+    if isinstance(failure, GitNotStarted):
+        return not isinstance(failure.__cause__, PermissionError)
+    return "not a git repository (or any" in failure.words
 
 
 def _first_words(errors: str) -> str:

@@ -1,13 +1,13 @@
 """The ledger file: read in pieces, appended under a lock, mirrored for git."""
 
 import errno
+import itertools
 import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class Ledger:
         """
         prev = EMPTY_HASH
         with (self._paths.mirror if self._is_of_mirror else self._paths.ledger).open("rb") as file:
-            for seq, line in enumerate(islice(file, self.state.seq), 1):
+            for seq, line in enumerate(itertools.islice(file, self.state.seq), 1):
                 record = read_line(line[:-1], seq, prev)
                 prev = record["hash"]
                 yield record
@@ -103,7 +103,7 @@ class Ledger:
             LedgerDamaged: The file has been changed since it was read.
             OSError: It has been removed since.
         """
-        return fold(islice(self.records(), seq))
+        return fold(itertools.islice(self.records(), seq))
 
     @contextmanager
     def writing(self) -> Iterator["Writer"]:
@@ -149,7 +149,7 @@ class Ledger:
         self._check_mirror()
         path = self._readable()
         seen = _signature(path)
-        if seen == self._seen:
+        if seen == self._seen and (seen is not None or not self._offset):
             return
         shrunk = seen is None or seen[2] < self._offset
         replaced = self._seen is not None and seen is not None and seen[0] != self._seen[0]
@@ -195,7 +195,7 @@ class Ledger:
             apply(self.state, read_line(line, self.state.seq + 1, self.state.head))
         except LedgerDamaged as damage:
             if path != self._paths.mirror:
-                raise
+                raise self._with_repair(damage) from None
             raise self._told_of_mirror(damage, line) from None
         self._advance(len(line) + 1)
 
@@ -205,6 +205,19 @@ class Ledger:
         self.hashes.add(self.state.head)
         if self.state.newest_report is not None and self.state.newest_report["seq"] == self.state.seq:
             self._report_end = self._offset
+
+    def _with_repair(self, damage: LedgerDamaged) -> LedgerDamaged:
+        """The damage of the ledger, and what to do without a backup."""
+        folder = self._paths.state
+        names = (f"ledger.damaged{'' if number == 1 else f'-{number}'}" for number in itertools.count(1))
+        aside = next(name for name in names if not os.path.lexists(folder / name))
+        if self._paths.mirror.exists():
+            then = "docs/research/ledger.jsonl takes its place, as it was at the last report"
+        else:
+            then = "everything is measured anew: no report has left a copy of it"
+        return LedgerDamaged(
+            f"{damage.message} Without one, move it away with `mv .seedproof/ledger.jsonl .seedproof/{aside}`: {then}."
+        )
 
     def _told_of_mirror(self, damage: LedgerDamaged, line: bytes) -> LedgerDamaged:
         """The damage, where the mirror was read because it knows more than the ledger, or is all there is."""

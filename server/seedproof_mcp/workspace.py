@@ -10,7 +10,7 @@ from seedproof.errors import NextCall, SnapshotMissing
 
 from seedproof_mcp import diffs, import_roots, leftovers, worktree
 from seedproof_mcp.config import Settings
-from seedproof_mcp.git import GitFailed, Repository, find_repository
+from seedproof_mcp.git import GitFailed, GitNotStarted, Repository, find_repository
 from seedproof_mcp.identity import File, Selection, identity_of, matches, shown
 from seedproof_mcp.in_place import Hashes, list_in_place, names_in_place, read_manifest
 from seedproof_mcp.leftovers import Leftover
@@ -88,13 +88,22 @@ class Workspace:
         self._hashes.save()
 
     def is_kept(self, code: Code) -> bool:
-        """Whether the code is there; a fresh clone has no snapshots."""
+        """Whether the code is there; a fresh clone has no snapshots.
+
+        Raises:
+            BadSettings: git cannot be asked.
+        """
         if code.snapshot is None:
             return True
         try:
             repository = self._find()
+        except GitFailed as failure:
+            raise refuse(f"git refuses to read the repository: {failure.words}.") from failure
+        try:
             # Names a commit, and reads all of its folders.
             return repository is not None and bool(list_files(repository.git(), code.snapshot))
+        except GitNotStarted as failure:
+            raise refuse(f"git cannot use snapshot {code.snapshot[:12]}: {failure.words}.") from failure
         except GitFailed:
             return False
 
