@@ -57,7 +57,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     shutil.copy(FAKE, folder / "train_llm.py")
     yield folder
-    _stop_everything(folder)
+    stop_everything(folder)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def quick_project() -> Iterator[Path]:
         yield folder
 
 
-def _stop_everything(folder: Path) -> None:
+def stop_everything(folder: Path) -> None:
     lab = Lab(folder)
     try:
         page = lab.list_experiments()

@@ -16,6 +16,8 @@ __all__ = ["Complaints", "read", "tell", "words_for"]
 
 logger = logging.getLogger(__name__)
 
+# A run's small files need more.
+FULL_BYTES = 64 * 1024
 # Free space changes with every look, and each publication is synced to a disk that has other worries.
 SAME_KIND_PAUSE_S = 10.0
 
@@ -77,4 +79,6 @@ def read(paths: ProjectPaths) -> str | None:
     try:
         return paths.complaint.read_text(errors="replace") or None
     except OSError:
-        return None
+        free = disk.free_bytes(paths.root)
+        # On a disk without room nothing can be complained of in writing.
+        return "the disk is full: free space" if free is not None and free < FULL_BYTES else None

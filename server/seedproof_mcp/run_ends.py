@@ -40,6 +40,8 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> tuple[str, dic
     found, faults = _from_files(paths, run, rules)
     metrics = {**reading.metrics, **found}
     ended = outcome(_ending(result, folder), metrics, rules)
+    if result.get("disk_was_full") and ended.state is RunState.FAILED:
+        faults.append("the disk was full when it ended")
     fields = {
         "reason": "; ".join([part for part in (ended.reason, *faults) if part]) or None,
         "metrics": {name: asdict(value) for name, value in metrics.items()},

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from typing import Literal
 from seedproof_mcp import disk
 from seedproof_mcp.paths import RunPaths
 
-__all__ = ["End", "Result", "Spec", "publish", "read_spec", "said_of"]
+__all__ = ["End", "Result", "Spec", "complain", "publish", "read_spec", "said_of"]
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 # How late it may be noticed that there is room again.
@@ -69,6 +70,8 @@ class Result:
     """How many of its other processes had to be ended."""
     slept_s: float = 0.0
     """Seconds that the machine slept meanwhile; the wall time does not hold them."""
+    disk_was_full: bool = False
+    """Whether there was no room for this result when the training had ended."""
 
 
 def read_spec(path: Path) -> Spec:
@@ -97,10 +100,17 @@ def publish(run: RunPaths, alive: disk.Lock, result: Result) -> None:
             if not has_told:
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(number, signal.SIG_DFL)  # nothing is left to be ended, and the wait may be long
-                print(f"the result waits for room on the disk: {problem}", file=sys.stderr, flush=True)
+                result = replace(result, disk_was_full=True)
+                complain(f"the result waits for room on the disk: {problem}")
                 has_told = True
         time.sleep(_ROOM_TICK_S)
-    print("the run's folder was removed; nobody asks for the result", file=sys.stderr)
+    complain("the run's folder was removed; nobody asks for the result")
+
+
+def complain(words: str) -> None:
+    """Say it in supervise.log, unless that lies on the very disk that is full."""
+    with suppress(OSError):
+        print(words, file=sys.stderr, flush=True)
 
 
 def _with_stored_log(run: RunPaths, result: Result) -> Result:

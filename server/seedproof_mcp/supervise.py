@@ -16,7 +16,7 @@ from pathlib import Path
 from seedproof_mcp import disk
 from seedproof_mcp.capped_log import CappedLog
 from seedproof_mcp.paths import RunPaths, slot_lock
-from seedproof_mcp.run_files import End, Result, Spec, publish, read_spec, said_of
+from seedproof_mcp.run_files import End, Result, Spec, complain, publish, read_spec, said_of
 from seedproof_mcp.run_processes import KILL_BOUND_S, become_subreaper, die_with_parent, live_of, marking, send, sweep
 from seedproof_mcp.wakeups import Wakeups
 
@@ -105,7 +105,7 @@ def _result_in_any_case(run: RunPaths, slot: disk.Lock | None) -> Result:
     try:
         return _supervise(run, slot)
     except Exception as problem:  # the edge of the program: the run must not end without a result
-        traceback.print_exc()
+        complain(traceback.format_exc())
         return Result("interrupted" if run.started.exists() else "not_started", error=said_of(problem))
 
 
@@ -195,7 +195,7 @@ def _see_through(
         disk.write_atomic(run.started, json.dumps(started).encode())
         return _await_end(spec, run, watch, training)
     except Exception as problem:  # whatever fails here, the training must not run on unwatched
-        traceback.print_exc()
+        complain(traceback.format_exc())
         return "interrupted", said_of(problem)
 
 
