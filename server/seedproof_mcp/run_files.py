@@ -18,8 +18,8 @@ from seedproof_mcp.paths import RunPaths
 __all__ = ["End", "Result", "Spec", "complain", "publish", "read_spec", "said_of"]
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
-# How late it may be noticed that there is room again.
-_ROOM_TICK_S = 0.1
+# How late it may be noticed that a result can be written again.
+_RETRY_S = 0.1
 
 End = Literal["exited", "timed_out", "cancelled", "interrupted", "not_started"]
 
@@ -87,24 +87,26 @@ def read_spec(path: Path) -> Spec:
 
 
 def publish(run: RunPaths, alive: disk.Lock, result: Result) -> None:
-    """Write down how the run ended; a full disk is waited for, because the run is over and has its value."""
+    """Write down how the run ended, tried until it can be: the run is over and has its value."""
     has_told = False
-    # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
-    while disk.is_open_at(alive.fd, run.alive):
+    while True:
         try:
+            # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
+            if not disk.is_open_at(alive.fd, run.alive):
+                complain("the run's folder was removed; nobody asks for the result")
+                return
             disk.write_atomic(run.result, json.dumps(asdict(_with_stored_log(run, result))).encode())
             return
         except OSError as problem:
-            if problem.errno not in _DISK_IS_FULL:
-                raise
+            is_full = problem.errno in _DISK_IS_FULL
             if not has_told:
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(number, signal.SIG_DFL)  # nothing is left to be ended, and the wait may be long
-                result = replace(result, disk_was_full=True)
-                complain(f"the result waits for room on the disk: {problem}")
+                wait = "waits for room on the disk" if is_full else "cannot be written, and is tried again"
+                complain(f"the result {wait}: {problem}")
                 has_told = True
-        time.sleep(_ROOM_TICK_S)
-    complain("the run's folder was removed; nobody asks for the result")
+            result = replace(result, disk_was_full=result.disk_was_full or is_full)
+        time.sleep(_RETRY_S)
 
 
 def complain(words: str) -> None:

@@ -57,6 +57,7 @@ def test_a_normal_exit_is_published_with_code_log_and_times(bench: Bench) -> Non
         "error": None,
         "killed_leftovers": 0,
         "slept_s": 0.0,
+        "disk_was_full": False,
     }
     assert run.log == b"val_loss: 4.1\nwarning\n"
     assert run.paths.supervisor_log.read_bytes() == b""
@@ -301,6 +302,7 @@ disk.write_atomic, disk.sync_file = instead(disk.write_atomic), instead(disk.syn
 sys.exit(supervise.main(sys.argv[1:]))
 """
 NO_ROOM = "if not os.path.exists('room'): raise OSError(errno.ENOSPC, 'No space left on device', str(path))"
+READ_ONLY = "if not os.path.exists('room'): raise OSError(errno.EROFS, 'Read-only file system', str(path))"
 BROKEN = "raise OSError(errno.EIO, 'Input/output error', str(path))"
 SLOW = "open('storing', 'w').close()\nwhile not os.path.exists('go'): time.sleep(0.005)"
 
@@ -327,6 +329,18 @@ def test_the_result_of_a_training_that_filled_the_disk_waits_for_room(bench: Ben
         (bench.work / "room").touch()
         assert waiting.wait(30) == 0
     assert (bench.result(run)["end"], run.log) == ("exited", b"val_loss: 4.1\n")
+
+
+def test_a_result_that_cannot_be_written_is_tried_again(bench: Bench) -> None:
+    run = bench.prepare("print('val_loss: 4.1')")
+    with storing(bench, run, "result.json", READ_ONLY) as waiting:
+        assert waiting.stderr is not None
+        assert b"the result cannot be written, and is tried again: [Errno 30]" in waiting.stderr.readline()
+        assert bench.poll(run) == "running"
+        (bench.work / "room").touch()
+        assert waiting.wait(30) == 0
+    result = bench.result(run)
+    assert (result["end"], result["disk_was_full"], run.log) == ("exited", False, b"val_loss: 4.1\n")
 
 
 def test_a_log_that_the_disk_does_not_keep_is_no_result_and_what_it_showed_is_still_read(bench: Bench) -> None:
