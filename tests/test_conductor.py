@@ -1,5 +1,6 @@
 """The conductor's own process: how many there are, and what happens when it cannot do its work."""
 
+import errno
 import json
 import os
 import signal
@@ -237,3 +238,30 @@ def test_a_process_of_an_earlier_run_that_keeps_the_slot_is_told_of(project: Pat
         kept = lab.observe(run_id)
     assert starting.reason is None
     assert kept.reason == "a process that an earlier run left holds the slot default; it starts when that one ends"
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (None, "the conductor cannot be started (/gone/python: No such file or directory): the environment that Seed"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "no process can be started (Resource temp"),
+    ],
+    ids=["no interpreter", "no more processes"],
+)
+async def test_where_no_conductor_can_be_started_it_is_said_and_the_request_is_kept(
+    project: Path, monkeypatch: pytest.MonkeyPatch, problem: OSError | None, said: str
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        assert problem is not None
+        raise problem
+
+    async with tools(project) as call:
+        with monkeypatch.context() as broken:
+            if problem is None:
+                broken.setattr(sys, "executable", "/gone/python")
+            else:
+                broken.setattr(disk, "spawn", fail)
+            refused = await call("run_seed")
+            assert (refused.code, said in refused.text) == ("not_writable", True), refused.text
+        answer = await call("run_seed", wait_s=PATIENCE_S)
+    assert (answer.data["run_id"], answer.data["state"]) == ("g1-baseline-s42-a1", "succeeded")

@@ -1,6 +1,7 @@
 """What the file system refuses, as a refusal that says what to do."""
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,17 @@ from seedproof_mcp import disk
 
 __all__ = ["cure", "writing"]
 
+# No call on a file ends with these; the start of a process does.
+_NO_PROCESS = (errno.EAGAIN, errno.ENOMEM)
+
 
 @contextmanager
 def writing() -> Iterator[None]:
     """What the file system refuses becomes a refusal that says what to do.
 
     Raises:
-        NotWritable: No permission, no space, no file locks, a lock not given up, a file where a folder is needed.
+        NotWritable: No permission, no space, no file locks, a lock not given up, a file where a folder is needed,
+            no process that could be started.
     """
     try:
         yield
@@ -35,6 +40,7 @@ def writing() -> Iterator[None]:
             errno.EISDIR,
             errno.EFBIG,
             errno.ESTALE,
+            *_NO_PROCESS,
         ) and not isinstance(error, disk.NoFileLocks | disk.LockHeld):
             raise
         raise NotWritable(
@@ -56,6 +62,13 @@ def cure(problem: OSError) -> str:
             f"{name} was {problem.strerror}, so nothing was written; call again if that process is at work, as on a "
             "large snapshot, and end it if it is stopped or hangs."
         )
+    if str(problem.filename) == sys.executable:
+        return (
+            f"the conductor cannot be started ({sys.executable}: {problem.strerror}): the environment that Seedproof "
+            "runs in was moved or removed; install it again and restart the server. What was requested is kept."
+        )
+    if problem.errno in _NO_PROCESS:
+        return f"no process can be started ({problem.strerror}); end some, then call again."
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{name} cannot be written: the disk is full ({problem.strerror}); free space, then call again."
     return f"{name} cannot be written ({problem.strerror}); make the project folder writable, or free space."
