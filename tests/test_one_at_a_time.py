@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.conftest import PATIENCE_S, SEEDS, _stop_everything, tools, wait_until
+from tests.conftest import PATIENCE_S, SEEDS, stop_everything, tools, wait_until
 from tests.test_run_seed import records
 from tests.test_stdio import served
 
@@ -32,7 +32,7 @@ async def a_project(folder: Path, name: str, script: Path, slot: str, **env: str
     try:
         yield project
     finally:
-        _stop_everything(project)
+        stop_everything(project)
 
 
 class Race:

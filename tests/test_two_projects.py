@@ -13,7 +13,7 @@ from seedproof_mcp import complaint
 from seedproof_mcp.cli import main
 from seedproof_mcp.paths import ProjectPaths
 
-from tests.conftest import FAKE, PATIENCE_S, Caller, _stop_everything, tools, wait_until
+from tests.conftest import FAKE, PATIENCE_S, Caller, stop_everything, tools, wait_until
 from tests.test_conductor import conductors
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ async def a_pair(folder: Path, *slots: str) -> AsyncIterator[list[tuple[Path, Ca
             gate = json.dumps(str(project / "gate"))
             text = f'[settings]\nslot = "{slot}"\ngrace_s = 0.1\nenv = {{ FAKE_GATE = {gate} }}\n'
             (project / "seedproof.toml").write_text(text)
-            stack.callback(_stop_everything, project)
+            stack.callback(stop_everything, project)
             pair.append((project, await stack.enter_async_context(tools(project))))
         yield pair
 
