@@ -34,7 +34,7 @@ class Figure:
     value: float
     """The figure that the target is for."""
     unit: str
-    """`x`, `s` or `ms`."""
+    """`x`, `s`, `ms`, `MB` or `%`."""
     beside: str
     """What was run in turn with it, and both medians."""
     limit: float | None = None

@@ -18,12 +18,14 @@ import startup
 import stdio_calls
 import training_output
 import verify
+import waiting
 from figures import Figure, is_long, machine, measured, table
 
 BENCHMARKS = (
     startup,
     stdio_calls,
     memory,
+    waiting,
     run_overhead,
     protocol_loop,
     log_reading,
