@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from calibrate_draws import NOISES, NORMAL
 from calibrate_study import PORTFOLIO, STRESS_EFFECT, STRESSED, Estimate, Outcome, Stress
-from seedproof.power import at_least_one_winner, protocol_power
+from seedproof.stats.power import at_least_one_winner, protocol_power
 from twin import RULES
 
 __all__ = ["Settings", "page"]

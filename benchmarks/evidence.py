@@ -9,9 +9,9 @@ import numpy as np
 from figures import Figure, median, show
 from large_ledger import RULES, call_ms, write_run
 from mcp.client.client import Client
-from seedproof_mcp.app import build_server
-from seedproof_mcp.ledger import Ledger, Writer
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.ledger.file import Ledger, Writer
+from seedproof_mcp.surface.tools import build_server
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from figures import Figure, in_turn, median, show
-from seedproof.code import Code
-from seedproof_mcp import environment
-from seedproof_mcp.config import Config, load_config
-from seedproof_mcp.fingerprint import fingerprint, training_environment
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.code import Code
+from seedproof_mcp.host import environment
+from seedproof_mcp.host.fingerprint import fingerprint, training_environment
+from seedproof_mcp.host.settings import Config, load_config
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
 

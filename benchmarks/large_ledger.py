@@ -13,14 +13,14 @@ import anyio
 import numpy as np
 from figures import Figure, in_turn, median, show
 from mcp.client.client import Client
-from seedproof.command import output_dir, training_argv
-from seedproof.records import EMPTY_HASH, Record, canonical, make_record, read_line
-from seedproof.rules import Rules
-from seedproof.run_id import run_id_of
-from seedproof.values import Role
-from seedproof_mcp.app import build_server
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.ledger.records import EMPTY_HASH, Record, canonical, make_record, read_line
+from seedproof.model.command import output_dir, training_argv
+from seedproof.model.rules import Rules
+from seedproof.model.run_key import run_id_of
+from seedproof.model.values import Role
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.surface.tools import build_server
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
 

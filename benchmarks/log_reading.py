@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figures import Figure, in_turn, median, show
-from seedproof.rules import Rules
-from seedproof_mcp.run_readings import read_log  # what is measured is the conductor's own reading
+from seedproof.model.rules import Rules
+from seedproof_mcp.runner.log_reader import read_log  # what is measured is the conductor's own reading
 
 __all__ = ["measure"]
 

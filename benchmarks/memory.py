@@ -10,7 +10,7 @@ from pathlib import Path
 
 from figures import Figure, median, show
 from run_overhead import fresh_project, server_of
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.system.paths import ProjectPaths
 from wire import BARE, Wire
 
 __all__ = ["measure"]
@@ -88,8 +88,8 @@ def one_round() -> Sight:
             one.call(tool)
         served, beside = memory_of(server.pid), memory_of(bare.pid)
         with held_training(paths, server):
-            conductor = child_of(server.pid, "seedproof_mcp.conductor")
-            supervisor = child_of(conductor, "seedproof_mcp.supervise")
+            conductor = child_of(server.pid, "seedproof_mcp.runner.conductor")
+            supervisor = child_of(conductor, "seedproof_mcp.supervisor.supervise")
             return Sight(served, beside, memory_of(conductor), memory_of(supervisor))
 
 

@@ -8,8 +8,8 @@ import anyio
 from figures import Figure, median, show
 from mcp.client.client import Client
 from run_overhead import Run, fresh_project, run_once, server_of, spans
-from seedproof.rules import Rules
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.rules import Rules
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
 

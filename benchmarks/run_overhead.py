@@ -20,11 +20,11 @@ import anyio
 from figures import Figure, median, show
 from mcp import StdioServerParameters
 from mcp.client.client import Client
-from seedproof_mcp import disk
-from seedproof_mcp.config import load_config
-from seedproof_mcp.fingerprint import training_environment
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.host.fingerprint import training_environment
+from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["SPANS", "Run", "fresh_project", "measure", "run_once", "server_of", "spans"]
 
@@ -80,7 +80,7 @@ async def _conductor_gone(paths: ProjectPaths) -> None:
 def server_of(paths: ProjectPaths, idle_s: float = 1) -> StdioServerParameters:
     """The product's server on a project, with slots of its own and a conductor that leaves soon."""
     state = {"XDG_STATE_HOME": str(paths.root.parent / "state"), "SEEDPROOF_IDLE_S": str(idle_s)}
-    arguments = ["-m", "seedproof_mcp.cli", "serve", "--project", str(paths.root)]
+    arguments = ["-m", "seedproof_mcp.surface.cli", "serve", "--project", str(paths.root)]
     return StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ, **state})
 
 

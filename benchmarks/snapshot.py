@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from figures import Figure, median, show
-from seedproof.code import Code
-from seedproof_mcp.config import Settings
-from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.workspace import Workspace
+from seedproof.model.code import Code
+from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.settings import Settings
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from figures import Figure, in_turn, median, show
 from run_overhead import fresh_project, server_of
-from seedproof_mcp import disk
+from seedproof_mcp.system import disk
 from wire import BARE, Wire, product
 
 __all__ = ["measure"]

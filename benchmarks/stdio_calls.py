@@ -8,8 +8,8 @@ from pathlib import Path
 
 from figures import Figure, in_rounds, median, show
 from large_ledger import write_campaign
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.system.paths import ProjectPaths
 from wire import BARE, Wire, product
 
 __all__ = ["measure"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figures import Figure, in_turn, median, show
-from seedproof_mcp.paths import RunPaths
+from seedproof_mcp.system.paths import RunPaths
 
 __all__ = ["measure"]
 
@@ -75,7 +75,7 @@ def supervised(command: list[str], folder: Path) -> Cost:
         "log_cap_bytes": LOG_CAP_BYTES,
     }
     run.spec.write_text(json.dumps(spec))
-    supervise = [sys.executable, "-P", "-m", "seedproof_mcp.supervise", str(run.folder)]
+    supervise = [sys.executable, "-P", "-m", "seedproof_mcp.supervisor.supervise", str(run.folder)]
     whole = _cost_of(
         supervise, {**usual_environment(), "XDG_STATE_HOME": str(folder / "state")}, folder / "supervisor.log"
     )

@@ -11,10 +11,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
-from seedproof.confirmation import CONFIDENCE
-from seedproof.design import TIE
-from seedproof.rules import Rules
-from seedproof.sequential import FUTILITY_P, sequential_alpha
+from seedproof.model.rules import Rules
+from seedproof.phases.looks import TIE
+from seedproof.stats.sequential import FUTILITY_P, sequential_alpha
+from seedproof.verdict.confirmation import CONFIDENCE
 
 __all__ = [
     "RULES",

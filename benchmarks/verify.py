@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from figures import Figure, in_turn, median, show
 from large_ledger import RULES, Bulk, write_run
-from seedproof.events import apply
-from seedproof.records import Record
-from seedproof.report import REPORT_FORMAT
-from seedproof.state import State
-from seedproof_mcp.judging import judged_again
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.ledger.events import apply
+from seedproof.ledger.records import Record
+from seedproof.ledger.state import State
+from seedproof.report.report import REPORT_FORMAT
+from seedproof_mcp.service.verdicts import judged_again
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
 
@@ -123,7 +123,7 @@ def measure() -> list[Figure]:
         paths = ProjectPaths(Path(folder))
         records = write_study(paths, RUNS)
         took, parsed = in_turn(
-            lambda: taken_s("-m", "seedproof_mcp.cli", "verify", "--project", folder),
+            lambda: taken_s("-m", "seedproof_mcp.surface.cli", "verify", "--project", folder),
             lambda: taken_s("-c", PARSE, str(paths.ledger)),
             PAIRS,
         )

@@ -33,8 +33,8 @@ def measure() -> list[Figure]:
     with fresh_project(HELD) as paths, Wire.of(server_of(paths)) as server:
         server.initialize()
         with held_training(paths, server):
-            conductor = child_of(server.pid, "seedproof_mcp.conductor")
-            supervisor = child_of(conductor, "seedproof_mcp.supervise")
+            conductor = child_of(server.pid, "seedproof_mcp.runner.conductor")
+            supervisor = child_of(conductor, "seedproof_mcp.supervisor.supervise")
             server.begin("run_seed", seed=137, wait_s=WAIT_S)
             time.sleep(SETTLE_S)  # what the training has printed is read once
             pids = {"server, a call waiting": server.pid, "conductor": conductor, "supervisor": supervisor}

@@ -25,7 +25,7 @@ INITIALIZE = {
 
 def product(project: Path) -> list[str]:
     """The command of the product's server on a project."""
-    return [sys.executable, "-m", "seedproof_mcp.cli", "serve", "--project", str(project)]
+    return [sys.executable, "-m", "seedproof_mcp.surface.cli", "serve", "--project", str(project)]
 
 
 class Wire:

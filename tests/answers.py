@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from seedproof.records import EMPTY_HASH, Record
+from seedproof.ledger.records import EMPTY_HASH, Record
 
 from tests.conftest import SEEDS
 from tests.oracle import COUNTED, attempts, expected_verdict, present_generation, results

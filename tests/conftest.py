@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from mcp.client.client import Client
-from seedproof.errors import Refusal
-from seedproof_mcp import disk
-from seedproof_mcp.app import build_server
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.refusals import Refusal
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.surface.tools import build_server
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.memory import MEMORY
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from seedproof_mcp import disk
+from seedproof_mcp.system import disk
 
 from tests.power import Unstored
 

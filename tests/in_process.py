@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, null
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seedproof_mcp import disk
-from seedproof_mcp.conductor import Conductor
-from seedproof_mcp.engines import RunState
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths, RunPaths
+from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.runner.engines import RunState
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.conftest import Caller, tools
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from seedproof.records import EMPTY_HASH, Record, read_line
-from seedproof_mcp import complaint, conductor
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.ledger.records import EMPTY_HASH, Record, read_line
+from seedproof_mcp.runner import conductor, conductor_status
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.answers import Answer, check_answers
 from tests.conftest import SEEDS
@@ -126,7 +126,9 @@ def check_files(project: Path) -> None:
     assert FOREIGN in [path.read_text() for path in research], "a report of the user's was moved aside"
     check_checkpoints(project)
     conductor.main([str(project)])
-    assert complaint.read(ProjectPaths(project)) is None, "what the last conductor complained of, the next takes back"
+    assert conductor_status.read(ProjectPaths(project)) is None, (
+        "what the last conductor complained of, the next takes back"
+    )
     assert {path.name for path in project.rglob("*.tmp")} == {".seedproof-draft.tmp"}, "what was cut short is tidied up"
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seedproof_mcp.config import Settings
-from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.workspace import Workspace
+from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.settings import Settings
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["files_below", "git", "make_repository", "state_of", "workspace", "write"]
 

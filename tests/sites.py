@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seedproof.code import Change, ChangedFile, Code
-from seedproof.limits import Limits
+from seedproof.admission.guards import Limits
+from seedproof.model.code import Change, ChangedFile, Code
 
 
 @dataclass

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from seedproof.declaration import RunRequest, declaration
-from seedproof.events import apply
-from seedproof.generation import Experiment
-from seedproof.rules import Rules
-from seedproof.run_id import run_id_of
-from seedproof.state import State
-from seedproof.values import Role
+from seedproof.admission.declaration import RunRequest, declaration
+from seedproof.ledger.events import apply
+from seedproof.ledger.generation import Experiment
+from seedproof.ledger.state import State
+from seedproof.model.rules import Rules
+from seedproof.model.run_key import run_id_of
+from seedproof.model.values import Role
 
 
 class Story:

@@ -19,19 +19,20 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from seedproof.errors import CodeRefusal, Refusal, Runaway
-from seedproof.events import fold
-from seedproof.gate import RunRequest, admit
-from seedproof.limits import check_runaway
-from seedproof.records import EMPTY_HASH, Record, read_line
-from seedproof.rules import Rules
-from seedproof.state import State
-from seedproof.values import Role
-from seedproof_mcp.config import load_config
-from seedproof_mcp.judging import judge_experiment
-from seedproof_mcp.ledger import _NOT_HERE
-from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.site import ProjectSite
+from seedproof.admission.declaration import RunRequest
+from seedproof.admission.gate import admit
+from seedproof.admission.guards import check_runaway
+from seedproof.ledger.events import fold
+from seedproof.ledger.records import EMPTY_HASH, Record, read_line
+from seedproof.ledger.state import State
+from seedproof.model.refusals import CodeRefusal, Refusal, Runaway
+from seedproof.model.rules import Rules
+from seedproof.model.values import Role
+from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.ledger.file import _NOT_HERE
+from seedproof_mcp.service.project import ProjectSite
+from seedproof_mcp.service.verdicts import judge_experiment
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import SEEDS, Answer, Caller, tools
 from tests.in_process import InProcessEngine, Training, in_process_lab, option, train

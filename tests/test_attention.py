@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.errors import DiskLow, Runaway
-from seedproof.limits import Limits, check_room, check_runaway
-from seedproof_mcp import complaint, disk, outputs
-from seedproof_mcp.cli import main
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.admission.guards import Limits, check_room, check_runaway
+from seedproof.model.refusals import DiskLow, Runaway
+from seedproof_mcp.runner import conductor_status, outputs
+from seedproof_mcp.surface.cli import main
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools, wait_until
 from tests.in_process import InProcessEngine, quick_tools
@@ -272,18 +273,18 @@ def test_the_conductor_logs_each_kind_of_complaint_once_and_keeps_its_numbers_tr
 ) -> None:
     paths, now_s = ProjectPaths(quick_project), 0.0
     paths.state.mkdir()
-    complaints = complaint.Complaints(paths, lambda: now_s)
+    complaints = conductor_status.Complaints(paths, lambda: now_s)
     read = []
     for step in range(400):  # a disk that fills, looked at ten times a second
         now_s = step / 10
         complaints.tell(f"disk_low: {9 - step / 100:.2f} GB are free")
-        read.append(complaint.read(paths))
+        read.append(conductor_status.read(paths))
     assert len(caplog.records) == 1
     assert [text for text, _ in groupby(read)] == [
         f"disk_low: {gb} GB are free" for gb in ("9.00", "8.00", "7.00", "6.00")
     ]
-    complaint.Complaints(paths).tell("disk_low: 5.00 GB are free")  # the next conductor
-    assert (len(caplog.records), complaint.read(paths)) == (1, "disk_low: 5.00 GB are free")
+    conductor_status.Complaints(paths).tell("disk_low: 5.00 GB are free")  # the next conductor
+    assert (len(caplog.records), conductor_status.read(paths)) == (1, "disk_low: 5.00 GB are free")
     complaints.tell("bad_settings: line 3")
     complaints.tell(None)
     complaints.tell(None)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import SEEDS, tools
 from tests.in_process import quick_tools

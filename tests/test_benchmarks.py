@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system.paths import ProjectPaths
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 

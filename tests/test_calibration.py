@@ -8,17 +8,18 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from seedproof.confirmation import confirm
-from seedproof.design import confirm_steps, next_look
-from seedproof.errors import MoreSeedsNeeded
-from seedproof.patterns import DEFAULT_VAL_LOSS
-from seedproof.phases import establish_baseline
-from seedproof.power import at_least_one_winner, protocol_power
-from seedproof.rules import MetricRule, Rules
-from seedproof.sequential import sequential_alpha
-from seedproof.stats import holm, summarize, welch
-from seedproof.values import Arm, Baseline, MetricValue, PriorVariance, Role, Run, RunState, Verdict
-from seedproof.verdict import judge
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
+from seedproof.model.refusals import MoreSeedsNeeded
+from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.values import Arm, Baseline, MetricValue, Role, Run, RunState, Verdict
+from seedproof.phases.looks import confirm_steps, next_look
+from seedproof.phases.next_call import establish_baseline
+from seedproof.stats.power import at_least_one_winner, protocol_power
+from seedproof.stats.sequential import sequential_alpha
+from seedproof.stats.summary import PriorVariance, summarize
+from seedproof.stats.tests import holm, welch
+from seedproof.verdict.confirmation import confirm
+from seedproof.verdict.judge import judge
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))

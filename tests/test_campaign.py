@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import Answer, Caller
 from tests.in_process import InProcessEngine, quick_tools
@@ -136,7 +136,7 @@ WITHOUT_SCIPY = """
 import sys
 from pathlib import Path
 import seedproof_mcp.app
-from seedproof.declaration import RunRequest
+from seedproof.admission.declaration import RunRequest
 from tests.in_process import InProcessEngine, in_process_lab
 from tests.test_campaign import table
 lab = in_process_lab(Path(sys.argv[1]), InProcessEngine(table()))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import seedproof
 import seedproof_mcp
-from seedproof_mcp import disk
+from seedproof_mcp.system import disk
 
 from tests.faults import CHANGES
 
@@ -36,8 +36,8 @@ WRITES = {"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND"}
 READERS = {"shutil.which"}
 # By file and call, with the reason.
 EXCEPTIONS = {
-    "demo.py: tempfile.mkdtemp": "the demonstration makes the project that it then shows, as a user makes his own",
-    "demo.py: tempfile.TemporaryFile": "what the demonstration's server complains of, until the demonstration ends",
+    "story.py: tempfile.mkdtemp": "the demonstration makes the project that it then shows, as a user makes his own",
+    "story.py: tempfile.TemporaryFile": "what the demonstration's server complains of, until the demonstration ends",
 }
 # What disk.py calls of these modules and what changes nothing.
 LOOKS = {

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.cli import main
+from seedproof_mcp.surface.cli import main
 
 from tests.conftest import FAKE, SEEDS
 
@@ -203,18 +203,22 @@ def modules(statement: str) -> set[str]:
 
 
 def test_importing_the_server_loads_no_statistics_library() -> None:
-    loaded = imported("import seedproof_mcp.app")
+    loaded = imported("import seedproof_mcp.surface.tools")
     assert "mcp" in loaded
     assert not loaded & {"scipy", "matplotlib", "pandas", "torch"}
 
 
 def test_the_server_loads_what_draws_and_what_trains_only_when_it_is_needed() -> None:
-    assert not modules("import seedproof_mcp.app") & {"seedproof.figure", "seedproof_mcp.conductor", "numpy"}
+    assert not modules("import seedproof_mcp.surface.tools") & {
+        "seedproof.report.figure",
+        "seedproof_mcp.runner.conductor",
+        "numpy",
+    }
 
 
 def test_the_conductor_knows_no_mcp_and_the_supervisor_only_the_standard_library() -> None:
-    assert not imported("import seedproof_mcp.conductor") & {"mcp", "scipy", "rich", "numpy"}
-    supervisor = imported("import seedproof_mcp.supervise")
+    assert not imported("import seedproof_mcp.runner.conductor") & {"mcp", "scipy", "rich", "numpy"}
+    supervisor = imported("import seedproof_mcp.supervisor.supervise")
     assert "hashlib" not in supervisor, "a quarter of its memory, for nothing that it does"
     foreign = {name for name in supervisor if not name.startswith("_")}
     plain = {name for name in imported("pass") if not name.startswith("_")}
@@ -227,7 +231,7 @@ def test_waiting_can_be_interrupted_and_the_run_goes_on(here: Path) -> None:
     (here / "seedproof.toml").write_text(f'[settings.env]\nFAKE_GATE = "{gate}"\n')
     # A shell starts what runs in its background with Ctrl-C ignored; here it is a person in front of it.
     listen = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    command = [sys.executable, "-c", f"{listen}; from seedproof_mcp.cli import main; sys.exit(main())", "run"]
+    command = [sys.executable, "-c", f"{listen}; from seedproof_mcp.surface.cli import main; sys.exit(main())", "run"]
     # In a session of its own, as the Ctrl-C of a terminal reaches its foreground group only.
     waiting = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     log = here / ".seedproof/runs/g1-baseline-s42-a1/output.log"

@@ -18,12 +18,12 @@ from typing import Any
 
 import anyio
 import pytest
-import seedproof_mcp.ledger
+import seedproof_mcp.ledger.file
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, SEEDS, Answer, Caller, tools, wait_until
 from tests.in_process import InProcessEngine, in_process_lab, quick_tools
@@ -447,7 +447,7 @@ async def test_a_clock_that_jumps_a_day_during_a_run_changes_no_time_and_no_orde
 async def test_a_clock_that_jumps_between_the_runs_changes_no_verdict_and_no_interval_is_negative(
     quick_project: Path, monkeypatch: pytest.MonkeyPatch, jump_s: int
 ) -> None:
-    real, jumps = seedproof_mcp.ledger.datetime, [0]
+    real, jumps = seedproof_mcp.ledger.file.datetime, [0]
 
     class Jumping(real):  # type: ignore[misc, valid-type]
         @classmethod
@@ -457,7 +457,7 @@ async def test_a_clock_that_jumps_between_the_runs_changes_no_verdict_and_no_int
 
     async with quick_tools(quick_project) as call:
         await call.measure_baseline()
-        monkeypatch.setattr(seedproof_mcp.ledger, "datetime", Jumping)
+        monkeypatch.setattr(seedproof_mcp.ledger.file, "datetime", Jumping)
         await call.measure("far", "--shift", "-0.5")
         compared = await call("compare", experiment="far")
         report = await call("write_report", experiment="far")

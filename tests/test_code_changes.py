@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof_mcp import disk
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import Caller
 from tests.in_process import InProcessEngine, quick_tools

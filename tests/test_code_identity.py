@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof.code import ChangedFile
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.code import ChangedFile
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.repositories import git, make_repository, state_of, workspace, write
 
@@ -198,7 +198,7 @@ def test_what_no_needed_code_uses_is_found_and_released(repository: Path) -> Non
 
 
 def test_a_fresh_clone_has_no_snapshot_and_says_so(repository: Path, tmp_path: Path) -> None:
-    from seedproof.errors import SnapshotMissing
+    from seedproof.model.refusals import SnapshotMissing
 
     space = workspace(repository)
     code = space.take()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.code import SOURCE_ENDINGS
+from seedproof.model.code import SOURCE_ENDINGS
 
 from tests.conftest import MEMORY, Caller
 from tests.in_process import InProcessEngine, Training, quick_tools

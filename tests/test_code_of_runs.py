@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.declaration import RunRequest
-from seedproof.errors import BadSettings
-from seedproof_mcp import disk
-from seedproof_mcp.conductor import Conductor
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.admission.declaration import RunRequest
+from seedproof.model.refusals import BadSettings
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
 from tests.in_process import InProcessEngine, quick_tools
@@ -73,7 +73,7 @@ async def test_the_control_side_of_a_confirmation_has_the_baselines_snapshot(
 async def test_the_snapshots_that_a_confirmation_needs_survive_freeing_space(
     quick: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from seedproof_mcp.cli import main
+    from seedproof_mcp.surface.cli import main
 
     results = table().arm("confirm_a", (3.9,), FRESH).arm("control_a", (4.0,), FRESH)
     async with quick_tools(quick, InProcessEngine(results)) as call:

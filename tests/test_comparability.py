@@ -11,11 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from seedproof.code import Code
-from seedproof_mcp import conductor, environment, fingerprint, run_ends
-from seedproof_mcp.config import load_config
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.code import Code
+from seedproof_mcp.host import environment, fingerprint
+from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.runner import conductor, run_record
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import Answer, Caller, wait_until
 from tests.fake_python import BEFORE, fake_python, trained_with
@@ -107,7 +108,7 @@ async def test_a_ledger_from_before_environments_were_recorded_is_judged_and_say
 ) -> None:
     old = {"fingerprint": {"code_sha256": "0" * 64, "packages_sha256": "1" * 64, "host": "lab-1"}}
     monkeypatch.setattr(conductor, "started_fields", lambda *_: old)
-    monkeypatch.setattr(run_ends, "present_load", lambda: None)
+    monkeypatch.setattr(run_record, "present_load", lambda: None)
     async with quick_tools(project, InProcessEngine(table())) as call:
         said = await queued(call)
         report = await call("write_report", experiment="a")

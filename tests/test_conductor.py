@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof.declaration import RunRequest
-from seedproof_mcp import disk
-from seedproof_mcp.cli import main
-from seedproof_mcp.conductor import Conductor
-from seedproof_mcp.conductor_start import ensure_conductor
-from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths, slot_lock
+from seedproof.admission.declaration import RunRequest
+from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.runner.engines.local import LocalEngine
+from seedproof_mcp.runner.launcher import ensure_conductor
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.surface.cli import main
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
 from tests.conftest import PATIENCE_S, SEEDS, tools, wait_until
 
@@ -30,7 +30,7 @@ def conductors(project: Path) -> list[int]:
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"seedproof_mcp.conductor" in words and os.fsencode(project) in words:
+        if b"seedproof_mcp.runner.conductor" in words and os.fsencode(project) in words:
             found.append(int(entry.name))
     return found
 

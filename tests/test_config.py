@@ -5,10 +5,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from seedproof.errors import BadSettings
-from seedproof.patterns import PRESETS
-from seedproof.rules import MetricRule, Rules
-from seedproof_mcp.config import _ALLOWED, TEMPLATE, Settings, load_config
+from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.refusals import BadSettings
+from seedproof.model.rules import MetricRule, Rules
+from seedproof_mcp.host.settings import _ALLOWED, TEMPLATE, Settings, load_config
 
 
 def load(folder: Path, text: str | bytes) -> object:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.declaration import RunRequest
-from seedproof.values import Role
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.admission.declaration import RunRequest
+from seedproof.model.values import Role
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import Answer, Caller
 from tests.in_process import InProcessEngine, in_process_lab, quick_tools

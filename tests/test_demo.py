@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.demo import run_demo
+from seedproof_mcp.surface.demo.story import run_demo
 
 from tests.conftest import FAKE
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof.errors import Refusal
-from seedproof.patterns import PRESETS
-from seedproof.records import KINDS
-from seedproof.rules import MetricRule, Rules
-from seedproof.values import RunState
-from seedproof_mcp import cli
-from seedproof_mcp.config import TEMPLATE, Settings, load_config
-from seedproof_mcp.demo import TRIALS
+from seedproof.ledger.records import KINDS
+from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.refusals import Refusal
+from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.values import RunState
+from seedproof_mcp.host.settings import TEMPLATE, Settings, load_config
+from seedproof_mcp.surface import cli
+from seedproof_mcp.surface.demo.story import TRIALS
 
 from tests.conftest import tools
 

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.declaration import RunRequest
-from seedproof.errors import Refusal
-from seedproof.values import Role
-from seedproof_mcp import conductor, conductor_start, disk, environment
-from seedproof_mcp.engines import local
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths, RunPaths, slot_lock
+from seedproof.admission.declaration import RunRequest
+from seedproof.model.refusals import Refusal
+from seedproof.model.values import Role
+from seedproof_mcp.host import environment
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner import conductor, launcher
+from seedproof_mcp.runner.engines import local
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths, slot_lock
 
 from tests import faults
 from tests.answers import Answer
@@ -82,11 +84,11 @@ class Machine:
     def _start(self, argv: list[str], **options: Any) -> "Ended | subprocess.Popen[bytes]":
         if argv[0] == "git":
             return subprocess.Popen(argv, **options)
-        if "seedproof_mcp.conductor" in argv:
+        if "seedproof_mcp.runner.conductor" in argv:
             return self._conduct(argv[-1])
-        if "seedproof_mcp.supervise" in argv:
+        if "seedproof_mcp.supervisor.supervise" in argv:
             alive, _slot = options["pass_fds"]
-            self._supervise(RunPaths(Path(argv[argv.index("seedproof_mcp.supervise") + 1])), alive)
+            self._supervise(RunPaths(Path(argv[argv.index("seedproof_mcp.supervisor.supervise") + 1])), alive)
         return Ended(0)
 
     def _conduct(self, project: str) -> Ended:
@@ -135,7 +137,7 @@ class Study:
 
     def open(self) -> None:
         """A new server, which knows nothing of the one before it."""
-        conductor_start._last_starts.clear()
+        launcher._last_starts.clear()
         self.lab = Lab(self.project)
 
     def follow(self, call: Call) -> Call | None:
@@ -194,9 +196,9 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDPROOF_IDLE_S", "0")
     for name in ("BUSY_POLL_S", "IDLE_POLL_S", "TAKEOVER_S"):
         monkeypatch.setattr(conductor, name, 0)
-    monkeypatch.setattr(conductor_start, "CRASH_PAUSE_S", 0)
-    monkeypatch.setattr(conductor_start, "_last_starts", {})
-    monkeypatch.setattr(conductor_start, "_children", [])
+    monkeypatch.setattr(launcher, "CRASH_PAUSE_S", 0)
+    monkeypatch.setattr(launcher, "_last_starts", {})
+    monkeypatch.setattr(launcher, "_children", [])
     monkeypatch.setattr(local, "_supervisors", [])
 
 
@@ -363,8 +365,8 @@ def test_who_had_read_a_record_that_was_withdrawn_reads_what_stands_in_its_place
 # --- the supervisor, as a process ---------------------------------------------------------------
 
 ROOT = Path(__file__).parents[1]
-STUB = "import sys; from tests import faults; faults.install_from_environment(); from seedproof_mcp import supervise; "
-STUB += "sys.exit(supervise.main(sys.argv[1:]))"
+STUB = "import sys; from tests import faults; faults.install_from_environment(); "
+STUB += "from seedproof_mcp.supervisor import supervise; sys.exit(supervise.main(sys.argv[1:]))"
 
 
 class FirstSupervisorFails:
@@ -374,10 +376,10 @@ class FirstSupervisorFails:
         self._fault = f"{at}:{kind}:{journal}"
 
     def __call__(self, argv: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        if self._fault and "seedproof_mcp.supervise" in argv:
+        if self._fault and "seedproof_mcp.supervisor.supervise" in argv:
             path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             options["env"] = {**os.environ, "PYTHONPATH": path, faults.VARIABLE: self._fault}
-            argv = [sys.executable, "-P", "-c", STUB, *argv[argv.index("seedproof_mcp.supervise") + 1 :]]
+            argv = [sys.executable, "-P", "-c", STUB, *argv[argv.index("seedproof_mcp.supervisor.supervise") + 1 :]]
             self._fault = ""
         return subprocess.Popen(argv, **options)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.records import Record
-from seedproof_mcp.paths import ProjectPaths, RunPaths
+from seedproof.ledger.records import Record
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.conftest import SHOWN
 from tests.promises import (

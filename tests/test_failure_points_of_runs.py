@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.declaration import RunRequest
-from seedproof.errors import NotWritable, RunEnded
-from seedproof.records import Record
-from seedproof_mcp import conductor, disk, lab
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import RunPaths, slot_lock
+from seedproof.admission.declaration import RunRequest
+from seedproof.ledger.records import Record
+from seedproof.model.refusals import NotWritable, RunEnded
+from seedproof_mcp.runner import conductor
+from seedproof_mcp.service import service
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import RunPaths, slot_lock
 
 from tests.conftest import SHOWN, wait_until
 from tests.faults import ERRORS, Faults, Killed, kinds_at
@@ -184,7 +186,7 @@ def stop_with_failure(monkeypatch: pytest.MonkeyPatch, at: int, kind: str, reope
 def test_wherever_server_or_conductor_fail_a_run_that_is_stopped_is_recorded_as_stopped_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lab, "CANCEL_PATIENCE_S", 60)
+    monkeypatch.setattr(service, "CANCEL_PATIENCE_S", 60)
     points = stop_with_failure(monkeypatch, -1, "kill", False).faults.points
     failures = list(chosen(points))
     for at, kind, reopens in failures:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.run_files import complain
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.supervisor.run_contract import complain
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import FAKE, PATIENCE_S, SEEDS, stop_everything, tools
 

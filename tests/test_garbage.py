@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from seedproof.code import Code
-from seedproof.rules import Rules
-from seedproof_mcp import disk
-from seedproof_mcp.cli import main
-from seedproof_mcp.conductor import Conductor
-from seedproof_mcp.garbage import find
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.code import Code
+from seedproof.model.rules import Rules
+from seedproof_mcp.code.gc import find
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.surface.cli import main
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.in_process import InProcessEngine
 from tests.repositories import git, make_repository, state_of, workspace, write

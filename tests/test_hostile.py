@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.rules import Rules
-from seedproof_mcp import disk
-from seedproof_mcp.capped_log import CappedLog
-from seedproof_mcp.paths import RunPaths, slot_lock
-from seedproof_mcp.run_readings import read_log
+from seedproof.model.rules import Rules
+from seedproof_mcp.runner.log_reader import read_log
+from seedproof_mcp.supervisor.capped_log import CappedLog
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import RunPaths, slot_lock
 
 from tests.conftest import PATIENCE_S, Answer, tools, wait_until
 from tests.privileges import run_as_anybody
@@ -213,7 +213,7 @@ async def test_links_to_the_users_files_are_removed_and_the_files_stay(beside: P
 async def test_an_output_folder_that_nobody_may_write_in_is_cleaned_up(beside: Path, tmp_path: Path) -> None:
     becomes_hostile(beside, "read_only_output", THREE_SEEDS)
     await measured(beside)
-    report = [sys.executable, "-m", "seedproof_mcp.cli", "report", "--project", str(beside)]
+    report = [sys.executable, "-m", "seedproof_mcp.surface.cli", "report", "--project", str(beside)]
     reported = run_as_anybody(report, tmp_path)
     assert reported.returncode == 0, reported.stdout + reported.stderr
     assert list((beside / "checkpoints").iterdir()) == []

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from seedproof.code import ChangedFile
-from seedproof.errors import SnapshotMissing
-from seedproof_mcp import in_place
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.code import ChangedFile
+from seedproof.model.refusals import SnapshotMissing
+from seedproof_mcp.code import in_place
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.repositories import workspace, write
 
@@ -196,6 +196,6 @@ def test_what_no_needed_code_uses_is_released_and_shared_texts_stay(folder: Path
     ],
 )
 def test_a_pattern_names_files_and_all_below_folders(pattern: str, path: str, named: bool) -> None:
-    from seedproof_mcp.identity import matches
+    from seedproof_mcp.code.identity import matches
 
     assert matches(path, pattern) is named

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof_mcp import fingerprint
+from seedproof_mcp.host import fingerprint
 
 from tests.conftest import SEEDS, Answer, Caller
 from tests.in_process import InProcessEngine, quick_tools

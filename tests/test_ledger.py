@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof.errors import LedgerDamaged, LedgerDiverged, LedgerNewer
-from seedproof.events import fold
-from seedproof.records import canonical, make_record
-from seedproof.rules import Rules
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.ledger.events import fold
+from seedproof.ledger.records import canonical, make_record
+from seedproof.model.refusals import LedgerDamaged, LedgerDiverged, LedgerNewer
+from seedproof.model.rules import Rules
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import wait_until
 
@@ -24,8 +24,8 @@ from tests.conftest import wait_until
 WRITER = """
 import sys
 from pathlib import Path
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.system.paths import ProjectPaths
 ledger = Ledger(ProjectPaths(Path(sys.argv[1])))
 for number in range(int(sys.argv[2])):
     with ledger.writing() as writer:

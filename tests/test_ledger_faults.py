@@ -18,21 +18,22 @@ from typing import Any
 
 import anyio
 import pytest
-from seedproof.campaign import adjusted_stored, campaign
-from seedproof.declaration import RunRequest
-from seedproof.errors import LedgerDamaged, LedgerRefusal, NotWritable, Refusal
-from seedproof.events import apply, fold
-from seedproof.outcome import LOST
-from seedproof.phases import campaign_next
-from seedproof.records import EMPTY_HASH, canonical, read_line
-from seedproof.rules import Rules
-from seedproof.state import State
-from seedproof.values import Role
-from seedproof_mcp import complaint, conductor, disk
-from seedproof_mcp.cli import main
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths, slot_lock
+from seedproof.admission.declaration import RunRequest
+from seedproof.ledger.events import apply, fold
+from seedproof.ledger.records import EMPTY_HASH, canonical, read_line
+from seedproof.ledger.state import State
+from seedproof.metrics.run_state import LOST
+from seedproof.model.refusals import LedgerDamaged, LedgerRefusal, NotWritable, Refusal
+from seedproof.model.rules import Rules
+from seedproof.model.values import Role
+from seedproof.phases.next_call import campaign_next
+from seedproof.verdict.campaign import adjusted_stored, campaign
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner import conductor, conductor_status
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.surface.cli import main
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
 from tests.conftest import MEMORY, PATIENCE_S, SEEDS, tools, wait_until
 from tests.in_process import InProcessEngine, in_process_lab, quick_tools
@@ -294,8 +295,8 @@ def test_a_disk_that_fills_at_any_level_is_named_and_loses_nothing(
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.system.paths import ProjectPaths
 ledger = Ledger(ProjectPaths(Path(sys.argv[1])))
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 for level in range(int(sys.argv[2])):
@@ -416,7 +417,7 @@ async def test_a_file_system_without_locks_is_said_by_tools_command_line_and_con
     assert main(["run", "--project", str(quick_project)]) == 3
     assert "this file system has no file locks" in capsys.readouterr().err
     assert conductor.main([str(quick_project)]) == 1
-    assert complaint.read(paths) == ".seedproof/conductor.lock: this file system has no file locks"
+    assert conductor_status.read(paths) == ".seedproof/conductor.lock: this file system has no file locks"
 
 
 @pytest.mark.anyio

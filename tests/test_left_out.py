@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from seedproof.disclosures import created_notices
-from seedproof.state import State
+from seedproof.ledger.state import State
+from seedproof.notices.declarations import created_notices
 
 from tests.in_process import InProcessEngine, quick_tools
 from tests.studies import declare, records, table, write_settings

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seedproof.log import (
+from seedproof.metrics.lines import (
     BLOCK_BYTES,
     SEGMENT_LIMIT,
     SegmentBuffer,

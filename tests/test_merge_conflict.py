@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.in_process import quick_tools
 from tests.repositories import git, make_repository

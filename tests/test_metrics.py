@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from seedproof import metrics
-from seedproof.log import BLOCK_BYTES, SEGMENT_LIMIT, split_lines
-from seedproof.metrics import LogReading, LogScanner, parse_number, printed_resolution, read_document
-from seedproof.patterns import DEFAULT_VAL_LOSS, PRESETS, check_pattern, required_literals
-from seedproof.rules import MetricRule
+from seedproof.metrics import scanner as metric_scanner
+from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT, split_lines
+from seedproof.metrics.scanner import LogReading, LogScanner, parse_number, printed_resolution, read_document
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, PRESETS, check_pattern, required_literals
+from seedproof.model.rules import MetricRule
 
 UNHURRIED = settings(deadline=None)  # a busy machine is no failure
 REAL = Path(__file__).with_name("real_logs")
@@ -536,7 +536,7 @@ def test_the_fast_way_reads_what_matching_every_line_reads(log: bytes) -> None:
         assert rule.pattern is not None
         expected = None
         for number, text in split_lines(log):
-            tracker = metrics._Tracker(rule.pattern)
+            tracker = metric_scanner._Tracker(rule.pattern)
             if tracker.try_line(text) and (found := tracker.reading()) is not None:
                 expected = (number, found.text)
         got = scan(log, rule).metrics.get(rule.name)

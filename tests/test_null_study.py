@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from seedproof.declaration import RunRequest
-from seedproof.errors import MoreSeedsNeeded
-from seedproof.verdict import judge
+from seedproof.admission.declaration import RunRequest
+from seedproof.model.refusals import MoreSeedsNeeded
+from seedproof.verdict.judge import judge
 
 from tests.in_process import InProcessEngine, in_process_lab
 from tests.protocol.arms import experiment_arm, make_baseline, measured
@@ -69,5 +69,5 @@ def test_of_300_studies_without_effect_the_lab_calls_as_many_winners_as_promised
     # 3.05 % of 300 are 9.15; 4 to 15 hold the count of 96 % of such series.
     assert 4 <= words.count("WINNER") <= 15
     assert 4 <= words.count("LOSER") <= 15
-    # 4.90 runs on average (seedproof.design.protocol_power), give or take four standard errors.
+    # 4.90 runs on average (seedproof.phases.looks.protocol_power), give or take four standard errors.
     assert 4.8 <= sum(runs for _, runs in found) / STUDIES <= 5.0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from seedproof_mcp import disk
+from seedproof_mcp.system import disk
 
 from tests.faults import Faults, Killed
 from tests.memory import MEMORY

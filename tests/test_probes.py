@@ -209,7 +209,7 @@ async def test_a_verdict_from_before_there_were_caps_is_said_anew(project: Path,
     async with quick_tools(project, InProcessEngine(training)) as call:
         await call.measure_baseline()
         with monkeypatch.context() as before:
-            before.setattr("seedproof.verdict.caps_on", lambda baseline, arm: ())
+            before.setattr("seedproof.verdict.judge.caps_on", lambda baseline, arm: ())
             assert (await finish(call, await begin(call))).data["verdict"] == "WINNER"
         said = await call("compare", experiment="muon")
         again = await call("compare", experiment="muon")

@@ -16,7 +16,7 @@ MODULES = [
     found.name
     for package in (seedproof, seedproof_mcp)
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    if not found.name.startswith("seedproof_mcp.examples")
+    if not found.ispkg or hasattr(importlib.import_module(found.name), "__all__")
 ]
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.answers import Answer
 from tests.conftest import FAKE, SHOWN, wait_until
@@ -55,7 +55,7 @@ class Server:
 
     def __init__(self, project: Path) -> None:
         self._errors = (project.parent / "server.log").open("ab")
-        command = [sys.executable, "-P", "-m", "seedproof_mcp.cli", "serve", "--project", str(project)]
+        command = [sys.executable, "-P", "-m", "seedproof_mcp.surface.cli", "serve", "--project", str(project)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._errors)
         self._last = 0
@@ -198,9 +198,9 @@ def commands() -> Iterator[tuple[int, list[bytes]]]:
 
 # A server takes long to start again; after a conductor's crash its server waits, after another longer.
 ROLES = (
-    Role("seedproof_mcp.cli", 3, 2.0),
-    Role("seedproof_mcp.conductor", 5, 1.0),
-    Role("seedproof_mcp.supervise", 12, 0.5),
+    Role("seedproof_mcp.surface.cli", 3, 2.0),
+    Role("seedproof_mcp.runner.conductor", 5, 1.0),
+    Role("seedproof_mcp.supervisor.supervise", 12, 0.5),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from seedproof.errors import NextCall, Refusal
+from seedproof.model.refusals import NextCall, Refusal
 
 from tests.conftest import FAKE, Answer, Caller
 from tests.fake_python import trained_with

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.records import Record
-from seedproof_mcp.cli import main
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths, registry_entry, registry_folder
+from seedproof.ledger.records import Record
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.surface.cli import main
+from seedproof_mcp.system.paths import ProjectPaths, registry_entry, registry_folder
 
 from tests.conftest import Caller
 from tests.in_process import quick_tools

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from seedproof.rules import Rules
-from seedproof.run_id import run_id_of
-from seedproof.values import Role
-from seedproof_mcp import disk
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.rules import Rules
+from seedproof.model.run_key import run_id_of
+from seedproof.model.values import Role
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 BASELINE_RUN = run_id_of(1, Role.MEASURE, None, 42, 1)
 

@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from seedproof_mcp import disk
-from seedproof_mcp.conductor import Conductor
+from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.system import disk
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
 from tests.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train

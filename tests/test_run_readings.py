@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seedproof.metrics import LogReading, LogScanner
-from seedproof.rules import Rules
-from seedproof_mcp import run_readings
-from seedproof_mcp.run_readings import read_log
+from seedproof.metrics.scanner import LogReading, LogScanner
+from seedproof.model.rules import Rules
+from seedproof_mcp.runner import log_reader
+from seedproof_mcp.runner.log_reader import read_log
 
 RULES = Rules()
 PIECES = (b"val_loss: 3.25", b"val_loss: 4.", b"125", b"val_loss: nan", b"step 7/9", b"iter 8", b" | ", b"x" * 30)
@@ -26,8 +26,8 @@ def whole(log: bytes) -> LogReading:
 @settings(deadline=None)
 def test_a_log_that_is_read_from_its_end_says_the_same(log: bytes, beyond: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_readings, "_END_BYTES", (16, 90, 400))
-        patch.setattr(run_readings, "BLOCK_BYTES", 16)
+        patch.setattr(log_reader, "_END_BYTES", (16, 90, 400))
+        patch.setattr(log_reader, "BLOCK_BYTES", 16)
         path = Path(folder, "output.log")
         path.write_bytes(log + b"val_loss: 0.5\n" * beyond)
         assert read_log(path, len(log), RULES) == whole(log)
@@ -49,7 +49,7 @@ def test_a_value_near_the_end_is_found_without_matching_the_rest(
     path.write_bytes(log)
     found = read_log(path, len(log), RULES)
     assert (found.metrics["val_loss"].text, found.metrics["val_loss"].line, found.step) == ("3.5", 200_001, 2)
-    assert 0 < sum(fed) <= run_readings._END_BYTES[0] < len(log)
+    assert 0 < sum(fed) <= log_reader._END_BYTES[0] < len(log)
 
 
 def test_of_a_long_line_that_the_log_cap_cut_nothing_is_read(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from seedproof_mcp import app, disk
-from seedproof_mcp.paths import RunPaths
+from seedproof_mcp.surface import tools as mcp_tools
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import RunPaths
 
 from tests import in_process
 from tests.conftest import PATIENCE_S, Caller, tools, wait_until
@@ -434,7 +435,7 @@ async def test_progress_is_reported_at_least_every_five_seconds(project: Path, m
         told.append(message)
 
     async with quick_tools(project, engine) as call:
-        monkeypatch.setattr(app, "anyio", clock)
+        monkeypatch.setattr(mcp_tools, "anyio", clock)
         await call.client.call_tool("run_seed", {"wait_s": 30}, progress_callback=note)
     assert clock.now_s == pytest.approx(30)
     assert len(told) >= 30 / 5
@@ -571,7 +572,7 @@ def kill_conductor(project: Path) -> None:
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"seedproof_mcp.conductor" in words and os.fsencode(project) in words:
+        if b"seedproof_mcp.runner.conductor" in words and os.fsencode(project) in words:
             os.kill(int(entry.name), signal.SIGKILL)
             return
     raise AssertionError("no conductor lives")

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof_mcp import in_place
-from seedproof_mcp.in_place import SOURCE_BYTES
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.code import in_place
+from seedproof_mcp.code.in_place import SOURCE_BYTES
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import Caller
 from tests.in_process import InProcessEngine, quick_tools

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.design import protocol_power
-from seedproof.errors import MoreSeedsNeeded
-from seedproof.rules import Rules
-from seedproof.sequential import look_p, sequential_alpha, sequential_power
-from seedproof.values import PriorVariance
-from seedproof.verdict import judge
+from seedproof.model.refusals import MoreSeedsNeeded
+from seedproof.model.rules import Rules
+from seedproof.stats.power import protocol_power
+from seedproof.stats.sequential import look_p, sequential_alpha, sequential_power
+from seedproof.stats.summary import PriorVariance
+from seedproof.verdict.judge import judge
 
 from tests.conftest import Answer, Caller
 from tests.in_process import InProcessEngine, quick_tools

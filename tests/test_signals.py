@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof_mcp import disk
-from seedproof_mcp.cli import main
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.surface.cli import main
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, Caller, tools, wait_until
 from tests.supervision.bench import is_gone

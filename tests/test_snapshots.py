@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from seedproof.code import ChangedFile
-from seedproof_mcp.paths import ProjectPaths
+from seedproof.model.code import ChangedFile
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.repositories import files_below, git, make_repository, state_of, workspace, write
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from seedproof.errors import BadSettings
-from seedproof_mcp import disk
-from seedproof_mcp.config import Settings
-from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.workspace import Workspace
+from seedproof.model.refusals import BadSettings
+from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.settings import Settings
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.repositories import files_below, git, make_repository, state_of, workspace, write
 

@@ -14,7 +14,7 @@ import pytest
 from mcp import StdioServerParameters
 from mcp.client.client import Client
 from mcp.client.stdio import stdio_client
-from seedproof_mcp.lab import Lab
+from seedproof_mcp.service.service import Lab
 
 from tests.conftest import PATIENCE_S, Caller, wait_until
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from seedproof.errors import Refusal
+from seedproof.model.refusals import Refusal
 
 from tests.threats.bench import Door, a_door
 from tests.threats.page import PAGE, text

@@ -16,8 +16,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from seedproof.metrics import LogReading, LogScanner
-from seedproof.rules import Rules
+from seedproof.metrics.scanner import LogReading, LogScanner
+from seedproof.model.rules import Rules
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "tiny_lm"
 SCRIPT = EXAMPLE / "train_llm.py"

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof_mcp import disk, outputs
-from seedproof_mcp.in_place import Hashes
-from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.sealed import sealed_here
-from seedproof_mcp.trees import files_below, walk
+from seedproof_mcp.code.in_place import Hashes
+from seedproof_mcp.code.sealed import sealed_here
+from seedproof_mcp.runner import outputs
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.tree_walk import files_below, walk
 
 from tests.nested import DEEPER_THAN_A_PATH, DEEPER_THAN_CALLS, nest
 from tests.privileges import run_as_anybody
@@ -53,7 +54,7 @@ def test_what_is_no_folder_or_may_not_be_read_has_no_files(tmp_path: Path) -> No
     assert [*files_below(tmp_path / "link"), *files_below(tmp_path / "nowhere")] == []
     (tmp_path / "out/a").chmod(0o600)  # whoever goes in does not come out again
     (tmp_path / "out/b").chmod(0o300)
-    code = "import sys; from pathlib import Path; from seedproof_mcp.trees import files_below as f;"
+    code = "import sys; from pathlib import Path; from seedproof_mcp.system.tree_walk import files_below as f;"
     code += "print([seen.st_size for seen in f(Path(sys.argv[1]))])"
     found = run_as_anybody([sys.executable, "-c", code, str(tmp_path / "out")], tmp_path)
     assert (found.stdout, found.stderr) == ("[3]\n", "")

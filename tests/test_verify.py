@@ -15,17 +15,18 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.errors import LedgerNewer
-from seedproof.records import EMPTY_HASH, FORMAT, canonical
-from seedproof.rules import Rules
-from seedproof_mcp import cli, disk
-from seedproof_mcp import verify as verification
-from seedproof_mcp.chain import read_chain
-from seedproof_mcp.checks import Check, failed
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
-from seedproof_mcp.registry import Registry
-from seedproof_mcp.run_readings import read_log
+from seedproof.ledger.records import EMPTY_HASH, FORMAT, canonical
+from seedproof.model.refusals import LedgerNewer
+from seedproof.model.rules import Rules
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.ledger.registry import Registry
+from seedproof_mcp.runner.log_reader import read_log
+from seedproof_mcp.surface import cli
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.verify import verify as verification
+from seedproof_mcp.verify.chain import read_chain
+from seedproof_mcp.verify.checks import Check, failed
 
 from tests.in_process import InProcessEngine, quick_tools
 from tests.tables import FRESH, Table

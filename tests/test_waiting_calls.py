@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof_mcp import complaint, disk, ledger
-from seedproof_mcp.cli import main
-from seedproof_mcp.conductor_start import ensure_conductor
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.ledger import Ledger
-from seedproof_mcp.paths import ProjectPaths
+from seedproof_mcp.ledger import file
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner import conductor_status
+from seedproof_mcp.runner.launcher import ensure_conductor
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.surface.cli import main
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, tools, wait_until
 from tests.supervision.bench import is_gone
@@ -47,7 +49,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def with_patience(folder: Path, patience_s: float) -> str:
     """A PYTHONPATH with which server and conductor wait so long for the ledger's lock."""
     folder.mkdir()
-    text = f"from seedproof_mcp import ledger\nledger.LOCK_PATIENCE_S = {patience_s}\n"
+    text = f"from seedproof_mcp.ledger import file\nfile.LOCK_PATIENCE_S = {patience_s}\n"
     (folder / "sitecustomize.py").write_text(text)
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
@@ -148,7 +150,7 @@ async def test_what_has_to_write_is_refused_while_somebody_holds_the_ledger_and_
     paths = ProjectPaths(project)
     async with tools(project) as call:
         await call.measure_baseline()
-        monkeypatch.setattr(ledger, "LOCK_PATIENCE_S", 0.1)
+        monkeypatch.setattr(file, "LOCK_PATIENCE_S", 0.1)
         with disk.lock(paths.ledger_lock):
             seen = [await call(tool) for tool in ("check_baseline", "list_experiments")]
             answers = [await call("run_seed", seed=137), await call("write_report")]
@@ -187,10 +189,13 @@ def test_a_conductor_that_does_not_get_the_ledger_says_so_and_writes_the_result_
         started(project)
         with disk.lock(paths.ledger_lock):
             gate.touch()
-            wait_until(lambda: complaint.read(paths) is not None)
-            assert complaint.read(paths) == f".seedproof/ledger.lock: locked for 0.1 s, now by process {os.getpid()}"
+            wait_until(lambda: conductor_status.read(paths) is not None)
+            assert (
+                conductor_status.read(paths)
+                == f".seedproof/ledger.lock: locked for 0.1 s, now by process {os.getpid()}"
+            )
         wait_until(lambda: bool(records(project, "run_finished")))
-        wait_until(lambda: complaint.read(paths) is None)
+        wait_until(lambda: conductor_status.read(paths) is None)
     assert len(records(project, "run_started")) == 1
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from seedproof.phases import establish_baseline
-from seedproof.rules import DEFAULT_VAL_LOSS, MetricRule, Rules
-from seedproof.values import Arm, Baseline, MetricValue, Role, Run, RunState
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
+from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.values import Arm, Baseline, MetricValue, Role, Run, RunState
+from seedproof.phases.next_call import establish_baseline
 
 RULES = Rules()
 MAXIMIZE = Rules(metric=MetricRule(name="val_loss", direction="maximize", pattern=DEFAULT_VAL_LOSS))

@@ -5,17 +5,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import pytest
-from seedproof.campaign import (
-    adjusted_p,
-    campaign,
-    campaign_at_verdict,
-    choose_primary,
-    pooled_variance,
-)
-from seedproof.design import protocol_power
-from seedproof.rules import Rules
-from seedproof.stats import SampleError, welch
-from seedproof.values import PriorVariance
+from seedproof.model.rules import Rules
+from seedproof.stats.power import protocol_power
+from seedproof.stats.summary import PriorVariance, SampleError
+from seedproof.stats.tests import welch
+from seedproof.verdict.campaign import adjusted_p, campaign, campaign_at_verdict, choose_primary, pooled_variance
 
 from tests.stories import Story
 

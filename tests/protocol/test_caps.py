@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.caps import caps_on
-from seedproof.errors import MoreSeedsNeeded
-from seedproof.phases import establish_baseline
-from seedproof.prose import evidence_lines, paragraph, summary_lines
-from seedproof.rules import Rules
-from seedproof.tables import test_table as significance_table
-from seedproof.values import Arm, Baseline, Comparison, Run, RunState, Verdict
-from seedproof.verdict import judge
-from seedproof.weighing import weigh
+from seedproof.model.refusals import MoreSeedsNeeded
+from seedproof.model.rules import Rules
+from seedproof.model.values import Arm, Baseline, Comparison, Run, RunState, Verdict
+from seedproof.phases.next_call import establish_baseline
+from seedproof.report.sections import evidence_lines, paragraph, summary_lines
+from seedproof.report.tables import test_table as significance_table
+from seedproof.verdict.judge import judge
+from seedproof.verdict.plausibility import caps_on
+from seedproof.verdict.weigh import weigh
 
 from tests.protocol.arms import ROUND_VALUES, RULES, SEEDS, baseline_arm, experiment_arm, make_run, measured
 

@@ -5,10 +5,10 @@ import argparse
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.command import check_flags, normalise_flags, output_dir, training_argv
-from seedproof.errors import FlagMalformed, FlagProtected
-from seedproof.rules import Rules
-from seedproof.values import Role
+from seedproof.model.command import check_flags, normalise_flags, output_dir, training_argv
+from seedproof.model.refusals import FlagMalformed, FlagProtected
+from seedproof.model.rules import Rules
+from seedproof.model.values import Role
 
 RULES = Rules()
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from seedproof.confirmation import confirm, pairs_of
-from seedproof.design import Step, confirm_look, confirm_steps
-from seedproof.rules import MetricRule, Rules
-from seedproof.values import Arm, Confirmation, MetricValue, Role, Run, RunState
-from seedproof.verdict import judge
+from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.values import Arm, Confirmation, MetricValue, Role, Run, RunState
+from seedproof.phases.looks import Step, confirm_look, confirm_steps
+from seedproof.verdict.confirmation import confirm, pairs_of
+from seedproof.verdict.judge import judge
 
 from tests.protocol.arms import MAXIMIZE, RULES, experiment_arm, make_baseline, make_run, measured
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
-from seedproof.code import Change, ChangedFile, Code
-from seedproof.control import CONFIDENCE, control_look, half_width_sigmas, is_moved, unseen_share
-from seedproof.controls_said import code_lines, control_notices
-from seedproof.phases import establish_baseline
-from seedproof.repeats import Repeats
-from seedproof.values import Arm, Baseline, MetricValue, Role, Run, RunState
+from seedproof.ledger.determinism import Repeats
+from seedproof.model.code import Change, ChangedFile, Code
+from seedproof.model.values import Arm, Baseline, MetricValue, Role, Run, RunState
+from seedproof.notices.controls_said import code_lines, control_notices
+from seedproof.phases.control import CONFIDENCE, control_look, half_width_sigmas, is_moved, unseen_share
+from seedproof.phases.next_call import establish_baseline
 
 from tests.protocol.arms import (
     MAXIMIZE,

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.counts import read_counts
+from seedproof.metrics.eval_size import read_counts
 
 
 @pytest.mark.parametrize(

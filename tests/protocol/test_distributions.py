@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
-from seedproof.distributions import (
+from seedproof.stats.distributions import (
     angle_nodes,
     bisect,
     dunnett_tail,

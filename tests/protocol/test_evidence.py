@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from seedproof.errors import MoreSeedsNeeded
-from seedproof.evidence import Evidence, as_document
-from seedproof.phases import establish_baseline
-from seedproof.prose import evidence_lines, paragraph, summary_lines
-from seedproof.rules import Rules
-from seedproof.stats import paired, welch
-from seedproof.values import Comparison, Run
-from seedproof.verdict import judge
-from seedproof.weighing import p_better, weigh
+from seedproof.model.refusals import MoreSeedsNeeded
+from seedproof.model.rules import Rules
+from seedproof.model.values import Comparison, Run
+from seedproof.phases.next_call import establish_baseline
+from seedproof.report.sections import evidence_lines, paragraph, summary_lines
+from seedproof.stats.tests import paired, welch
+from seedproof.verdict.evidence import Evidence, as_document
+from seedproof.verdict.judge import judge
+from seedproof.verdict.weigh import p_better, weigh
 
 from tests.protocol.arms import (
     MAXIMIZE,

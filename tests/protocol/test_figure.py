@@ -13,14 +13,15 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from seedproof.axis import EXACT, fit_axis, spread
-from seedproof.errors import BaselineVoid
-from seedproof.figure import baseline_figure, experiment_figure
-from seedproof.phases import establish_baseline
-from seedproof.rules import DEFAULT_VAL_LOSS, MetricRule, Rules
-from seedproof.svg import escape
-from seedproof.values import Arm, Baseline, Comparison, MetricValue, Pair, Role, Run, Verdict
-from seedproof.verdict import judge
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
+from seedproof.model.refusals import BaselineVoid
+from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.values import Arm, Baseline, Comparison, MetricValue, Pair, Role, Run, Verdict
+from seedproof.phases.next_call import establish_baseline
+from seedproof.report.axis import EXACT, fit_axis, spread
+from seedproof.report.figure import baseline_figure, experiment_figure
+from seedproof.report.svg import escape
+from seedproof.verdict.judge import judge
 
 from tests.protocol.arms import (
     MAXIMIZE,

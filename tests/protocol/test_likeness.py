@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.likeness import likeness
+from seedproof.notices.likeness import likeness
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 import hashlib
 
 import pytest
-from seedproof.notices import arm_notices, baseline_notices, comparison_notices, probe_notices
-from seedproof.phases import establish_baseline
-from seedproof.values import MetricValue, Role, Run, RunState
-from seedproof.verdict import judge
+from seedproof.model.values import MetricValue, Role, Run, RunState
+from seedproof.notices.runs import arm_notices, baseline_notices, comparison_notices, probe_notices
+from seedproof.phases.next_call import establish_baseline
+from seedproof.verdict.judge import judge
 
 from tests.protocol.arms import (
     RULES,

@@ -1,9 +1,9 @@
 """The state of a run from how it ended and what it printed: every ending with every kind of last value."""
 
 import pytest
-from seedproof.outcome import Ending, outcome
-from seedproof.rules import MetricRule, Rules
-from seedproof.values import MetricValue, RunState
+from seedproof.metrics.run_state import Ending, outcome
+from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.values import MetricValue, RunState
 
 from tests.protocol.arms import RULES
 

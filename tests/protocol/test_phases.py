@@ -5,9 +5,14 @@ from itertools import count
 from typing import Any
 
 import pytest
-from seedproof.errors import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
-from seedproof.events import fold
-from seedproof.phases import (
+from seedproof.ledger.events import fold
+from seedproof.ledger.records import make_record
+from seedproof.ledger.state import State
+from seedproof.model.refusals import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
+from seedproof.model.rules import Rules
+from seedproof.model.run_key import run_id_of
+from seedproof.model.values import Baseline, Role
+from seedproof.phases.next_call import (
     baseline_next,
     baseline_phase,
     establish_baseline,
@@ -17,11 +22,6 @@ from seedproof.phases import (
     present_baseline,
     rules_of,
 )
-from seedproof.records import make_record
-from seedproof.rules import Rules
-from seedproof.run_id import run_id_of
-from seedproof.state import State
-from seedproof.values import Baseline, Role
 
 from tests.protocol.arms import RULES, SEEDS, baseline_arm, diverged, experiment_arm, failed, make_baseline, measured
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import special
-from seedproof.claims import class_share_under_no_effect, seeds_for_power, shrunk_claim
-from seedproof.power import at_least_one_winner, protocol_power, smallest_detectable_effect
-from seedproof.rules import Rules
-from seedproof.shared_seeds import false_winner
+from seedproof.model.rules import Rules
+from seedproof.stats.claims import class_share_under_no_effect, seeds_for_power, shrunk_claim
+from seedproof.stats.power import at_least_one_winner, protocol_power, smallest_detectable_effect
+from seedproof.stats.seed_correlation import false_winner
 
 RULES = Rules()
 TEN = Rules(baseline_seeds=(42, 137, 256, 512, 1024, 1, 2, 3, 4, 5))
@@ -126,9 +126,9 @@ def test_drawn_campaigns_agree_with_the_quadrature() -> None:
 def test_listing_experiments_never_imports_scipy() -> None:
     program = """
 import sys
-from seedproof.power import at_least_one_winner, protocol_power, smallest_detectable_effect
-from seedproof.distributions import sigma_nodes
-from seedproof.rules import Rules
+from seedproof.stats.power import at_least_one_winner, protocol_power, smallest_detectable_effect
+from seedproof.stats.distributions import sigma_nodes
+from seedproof.model.rules import Rules
 assert "numpy" not in sys.modules
 sigma_nodes(4), protocol_power(0.0, Rules()), smallest_detectable_effect(0.8, Rules()), at_least_one_winner(9, Rules())
 assert "numpy" in sys.modules

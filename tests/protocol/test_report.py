@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
-from seedproof.campaign import Campaign
-from seedproof.code import Change, ChangedFile, Code
-from seedproof.comparability import differences
-from seedproof.evidence import Evidence, as_document
-from seedproof.phases import establish_baseline
-from seedproof.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
-from seedproof.rules import MetricRule, Rules
-from seedproof.values import Arm, Baseline, Comparison, Notice, Role, Run, RunState
-from seedproof.verdict import judge
-from seedproof.weighing import weigh
+from seedproof.model.code import Change, ChangedFile, Code
+from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.values import Arm, Baseline, Comparison, Notice, Role, Run, RunState
+from seedproof.phases.next_call import establish_baseline
+from seedproof.report.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
+from seedproof.verdict.campaign import Campaign
+from seedproof.verdict.comparability import differences
+from seedproof.verdict.evidence import Evidence, as_document
+from seedproof.verdict.judge import judge
+from seedproof.verdict.weigh import weigh
 
 from tests.protocol.arms import MAXIMIZE, RULES, diverged, experiment_arm, failed, make_baseline, make_run, measured
 

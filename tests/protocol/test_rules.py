@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from seedproof.rules import MetricRule, Rules, scale_label
+from seedproof.model.rules import MetricRule, Rules, scale_label
 
 
 def test_the_defaults_are_the_protocol() -> None:

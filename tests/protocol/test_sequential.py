@@ -6,18 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import special
-from seedproof.power import protocol_power
-from seedproof.rules import Rules
-from seedproof.sequential import (
-    FUTILITY_P,
-    Decision,
-    PriorVariance,
-    decide,
-    look_p,
-    sequential_alpha,
-    sequential_power,
-)
-from seedproof.stats import SampleError, student
+from seedproof.model.rules import Rules
+from seedproof.stats.power import protocol_power
+from seedproof.stats.sequential import FUTILITY_P, Decision, decide, look_p, sequential_alpha, sequential_power
+from seedproof.stats.summary import PriorVariance, SampleError
+from seedproof.stats.tests import student
 
 RULES = Rules()
 DESIGNS = [

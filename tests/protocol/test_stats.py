@@ -8,22 +8,8 @@ from random import Random
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from seedproof.stats import (
-    Alternative,
-    SampleError,
-    Summary,
-    benjamini_hochberg,
-    cohens_d,
-    dunnett_p,
-    effect_size,
-    hedges_g,
-    holm,
-    paired,
-    percent_change,
-    student,
-    summarize,
-    welch,
-)
+from seedproof.stats.summary import SampleError, Summary, cohens_d, effect_size, percent_change, summarize
+from seedproof.stats.tests import Alternative, benjamini_hochberg, dunnett_p, hedges_g, holm, paired, student, welch
 
 values = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
 arms = st.lists(st.floats(-1e3, 1e3).map(lambda value: round(value, 3)), min_size=2, max_size=8)

@@ -1,8 +1,8 @@
 """Names that suggest evaluation, data or length: which do, and which only look like it."""
 
 import pytest
-from seedproof.code import Change, ChangedFile
-from seedproof.suspects import suspect_files, suspect_flags
+from seedproof.model.code import Change, ChangedFile
+from seedproof.notices.suspects import suspect_files, suspect_flags
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from seedproof.errors import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
-from seedproof.rules import Rules
-from seedproof.values import Arm, Baseline, Comparison, RunState, Verdict
-from seedproof.verdict import judge
+from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
+from seedproof.model.rules import Rules
+from seedproof.model.values import Arm, Baseline, Comparison, RunState, Verdict
+from seedproof.verdict.judge import judge
 
 from tests.protocol.arms import (
     MAXIMIZE,

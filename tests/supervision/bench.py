@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedproof_mcp import disk
-from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.paths import RunPaths
-from seedproof_mcp.run_processes import sweep
+from seedproof_mcp.runner.engines.local import LocalEngine
+from seedproof_mcp.supervisor.processes import sweep
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import RunPaths
 
 # Far longer than anything here takes; only a hang reaches it.
 BOUND_S = 30.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof_mcp import disk
+from seedproof_mcp.system import disk
 
 from tests.nested import DEEPER_THAN_A_PATH, nest
 from tests.privileges import run_as_anybody
@@ -145,7 +145,9 @@ def test_remove_tree_enters_read_only_folders(tmp_path: Path) -> None:
     (locked / "file").write_bytes(b"xy")
     locked.chmod(0)
     (tmp_path / "tree").chmod(stat.S_IRUSR | stat.S_IXUSR)
-    code = "import pathlib, sys; from seedproof_mcp import disk; print(disk.remove_tree(pathlib.Path(sys.argv[1])))"
+    code = (
+        "import pathlib, sys; from seedproof_mcp.system import disk; print(disk.remove_tree(pathlib.Path(sys.argv[1])))"
+    )
     removed = run_as_anybody([sys.executable, "-c", code, str(tmp_path / "tree")], tmp_path)
     assert (removed.stdout, removed.stderr) == ("2\n", "")
     assert os.listdir(tmp_path) == []
@@ -256,7 +258,7 @@ def test_a_passing_probe_is_not_taken_for_a_holder(tmp_path: Path, monkeypatch: 
     path.touch()
     probe = os.open(path, os.O_RDONLY)
     fcntl.flock(probe, fcntl.LOCK_SH)
-    monkeypatch.setattr("seedproof_mcp.disk.time.sleep", lambda _: os.close(probe))
+    monkeypatch.setattr("seedproof_mcp.system.disk.time.sleep", lambda _: os.close(probe))
     taken = disk.try_lock(path)
     assert taken is not None
     taken.release()

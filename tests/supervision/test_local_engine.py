@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from seedproof_mcp import disk
-from seedproof_mcp.engines import Engine
-from seedproof_mcp.engines.local import LocalEngine
-from seedproof_mcp.paths import slot_lock
+from seedproof_mcp.runner.engines import Engine
+from seedproof_mcp.runner.engines.local import LocalEngine
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import slot_lock
 
 from .bench import Bench, eventually, is_gone
 
@@ -76,7 +76,7 @@ def test_the_log_is_read_in_pieces_while_the_training_runs(bench: Bench) -> None
 def test_the_end_of_the_submitting_process_changes_nothing(bench: Bench) -> None:
     run = bench.prepare("say('up'); await_file('go'); print('fine')")
     code = (
-        "import sys, pathlib; from seedproof_mcp.engines.local import LocalEngine; "
+        "import sys, pathlib; from seedproof_mcp.runner.engines.local import LocalEngine; "
         "LocalEngine().submit(pathlib.Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", code, run.handle], timeout=30, check=True)

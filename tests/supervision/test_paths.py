@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.paths import ProjectPaths, slot_lock, user_state_dir
+from seedproof_mcp.system.paths import ProjectPaths, slot_lock, user_state_dir
 
 
 def test_project_files_have_their_documented_names() -> None:

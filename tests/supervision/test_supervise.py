@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof_mcp import disk
-from seedproof_mcp.paths import slot_lock
-from seedproof_mcp.run_processes import sweep
+from seedproof_mcp.supervisor.processes import sweep
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import slot_lock
 
 from .bench import Bench, Run, eventually, is_gone
 
@@ -35,7 +35,7 @@ signal.pause()
 
 
 def supervise(run: Run) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-P", "-m", "seedproof_mcp.supervise", run.handle]
+    command = [sys.executable, "-P", "-m", "seedproof_mcp.supervisor.supervise", run.handle]
     return subprocess.run(command, capture_output=True, timeout=30, check=False)
 
 
@@ -247,7 +247,9 @@ def test_sweep_spares_its_caller_and_other_runs(bench: Bench) -> None:
     other = bench.submit("say('up'); await_file('go')")
     bench.read("up")
     mine = bench.prepare().handle
-    code = f"from pathlib import Path; from seedproof_mcp.run_processes import sweep; print(sweep(Path({mine!r})))"
+    code = (
+        f"from pathlib import Path; from seedproof_mcp.supervisor.processes import sweep; print(sweep(Path({mine!r})))"
+    )
     environment = {**os.environ, "SEEDPROOF_RUN": mine}
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True)
@@ -290,7 +292,8 @@ def test_a_supervisor_of_an_ended_run_changes_nothing(bench: Bench) -> None:
 # A supervisor for whose result, or log, something is done before disk.py stores it.
 STORING = """
 import errno, os, sys, time
-from seedproof_mcp import disk, supervise
+from seedproof_mcp.supervisor import supervise
+from seedproof_mcp.system import disk
 name, what = sys.argv.pop(1), sys.argv.pop(1)
 def instead(really):
     def store(path, *data, **options):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from seedproof_mcp.engines import RunState
-from seedproof_mcp.lab import Lab
-from seedproof_mcp.paths import ProjectPaths, RunPaths
+from seedproof_mcp.runner.engines import RunState
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.conftest import Answer, Caller, tools
 from tests.fake_python import fake_python

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 
-from seedproof.records import EMPTY_HASH, canonical, make_record
+from seedproof.ledger.records import EMPTY_HASH, canonical, make_record
 
 from tests.conftest import Answer
 from tests.threats.bench import Bench

@@ -4,7 +4,7 @@ import contextlib
 import io
 import re
 
-from seedproof_mcp import cli
+from seedproof_mcp.surface import cli
 
 from tests.threats.bench import Bench
 from tests.threats.ledger import before_the_experiment, kinder, rehashed

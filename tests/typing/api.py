@@ -1,10 +1,10 @@
 """Only type-checked, never run: what the types of the protocol allow, and what they do not."""
 
-from seedproof.phases import establish_baseline
-from seedproof.rules import Rules
-from seedproof.stats import Summary, cohens_d, effect_size, summarize
-from seedproof.values import Arm, Baseline, Comparison
-from seedproof.verdict import judge
+from seedproof.model.rules import Rules
+from seedproof.model.values import Arm, Baseline, Comparison
+from seedproof.phases.next_call import establish_baseline
+from seedproof.stats.summary import Summary, cohens_d, effect_size, summarize
+from seedproof.verdict.judge import judge
 
 
 def a_verdict_needs_a_baseline(baseline: Arm, experiment: Arm) -> Comparison:

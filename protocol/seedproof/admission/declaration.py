@@ -1,0 +1,252 @@
+"""The declaration of an experiment: name, flags and hypothesis, fixed before its first run."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from seedproof.admission.code import named, new_code
+from seedproof.ledger.generation import Experiment
+from seedproof.ledger.state import State
+from seedproof.model.code import Change, Code
+from seedproof.model.command import check_flags, normalise_flags
+from seedproof.model.refusals import (
+    CodeUnchanged,
+    DeclarationRefusal,
+    ExperimentUnknown,
+    FlagsChanged,
+    FlagsDuplicate,
+    FlagsMissing,
+    HypothesisMissing,
+    NameInvalid,
+    NextCall,
+    Refusal,
+    SnapshotMissing,
+)
+from seedproof.model.rules import Rules
+from seedproof.model.values import Baseline, Role, declares_no_effect
+from seedproof.phases.next_call import experiment_next, new_baseline_call, new_experiment_call, tried_twins
+from seedproof.verdict.campaign import choose_primary, pooled_variance
+
+__all__ = [
+    "Admission",
+    "RunRequest",
+    "check_declaration",
+    "check_name",
+    "check_unchanged",
+    "check_words",
+    "declaration",
+    "declare_call",
+    "declared",
+    "duplicate",
+]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a caller asks of `run_seed`."""
+
+    experiment: str | None = None
+    seed: int | None = None
+    flags: tuple[str, ...] | None = None
+    hypothesis: str | None = None
+    role: Role = Role.MEASURE
+    code_change: bool = False
+    attempt: int | None = None
+    queue_all: bool = False
+    new_baseline: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The gate's yes: what to write down, and the run to look at."""
+
+    records: tuple[tuple[str, Mapping[str, Any]], ...]
+    """(kind, fields) of the records to append, in order; empty if the run exists already."""
+    run_id: str
+    """The run that answers the request."""
+    refusal: Refusal | None = None
+    """What is answered instead, once the records are written: an experiment is declared before its control is asked
+    for."""
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not stand in a file name.
+
+    Raises:
+        NameInvalid: Not 1 to 64 of a-z, 0-9, `_`, `-`, or it begins with `_` or `-`.
+    """
+    if not _NAME.fullmatch(name):
+        raise NameInvalid(
+            "the name of an experiment is 1 to 64 characters of a-z, 0-9, _ and -, beginning with a letter or digit.",
+            new_experiment_call(),
+        )
+
+
+def declaration(
+    state: State, rules: Rules, request: RunRequest, code: Code | None = None, change: Change | None = None
+) -> Mapping[str, Any]:
+    """The fields of the `experiment_declared` record; how it will be weighed is fixed before its results.
+
+    Args:
+        code: What its runs will be trained with; None where nobody can tell.
+        change: How that differs from the baseline's code; None where it does not.
+    """
+    assert state.generation is not None
+    primary, primary_reason = choose_primary(state, rules)
+    prior = pooled_variance(state, rules)
+    return {
+        "generation": state.generation.number,
+        "experiment": request.experiment,
+        "flags": list(request.flags or ()),
+        "hypothesis": (request.hypothesis or "").strip(),
+        "code_change": request.code_change,
+        "primary": primary,
+        "primary_reason": primary_reason,
+        "prior": None if prior is None else asdict(prior),
+        **new_code(code, change),
+    }
+
+
+def check_words(baseline: Baseline, request: RunRequest) -> None:
+    """Refuse a first call whose flags cannot stand or that expects nothing; before anybody looks at the code.
+
+    Raises:
+        DeclarationRefusal: With the call that would declare the experiment.
+    """
+    declare = declare_call(request)
+    try:
+        check_flags(request.flags or (), baseline.rules)
+    except DeclarationRefusal as refusal:
+        refusal.next_call = declare
+        raise
+    if not (request.hypothesis or "").strip():
+        raise HypothesisMissing(
+            f"{request.experiment} is new: say what you expect and why, before the first run.", declare
+        )
+
+
+def declare_call(request: RunRequest, seed: int | None = None) -> NextCall:
+    """The first call for an experiment once more, as the kind that it is: flags, a change of code, or both.
+
+    Args:
+        seed: Its first seed, where the call is known to bring it.
+    """
+    arguments: dict[str, Any] = {"experiment": request.experiment}
+    arguments |= {"code_change": True} if request.code_change else {}
+    why = "Declares the experiment." if seed is None else "Declares the experiment and runs its first seed."
+    you_choose = ("hypothesis",) if request.code_change and not request.flags else ("flags", "hypothesis")
+    return NextCall("run_seed", why, arguments if seed is None else {**arguments, "seed": seed}, you_choose)
+
+
+def check_declaration(
+    state: State, baseline: Baseline, request: RunRequest, code: Code | None, change: Change | None
+) -> None:
+    """Refuse a first call that declares no difference, or one that was tried.
+
+    Args:
+        code: What its runs would be trained with.
+        change: How that differs from the baseline's code.
+
+    Raises:
+        CodeUnchanged, SnapshotMissing: Declared as a change of code, but nothing differs, or nobody can tell.
+        FlagsMissing, FlagsDuplicate: Neither flags nor a change of code, or the same as an earlier experiment.
+    """
+    hypothesis = (request.hypothesis or "").strip()
+    is_null = declares_no_effect(hypothesis)
+    if request.code_change:
+        _check_changed(baseline, change, code, request)
+    elif not request.flags and not is_null:
+        raise _flags_missing(request, change)
+    if not is_null:
+        _check_not_tried(state, baseline, request, code)
+
+
+def _flags_missing(request: RunRequest, change: Change | None) -> FlagsMissing:
+    """The refusal of a call that declares no difference; where the code was edited, the edit may be meant."""
+    if change is None:
+        return FlagsMissing(
+            f"{request.experiment} has no flags, so nothing would differ from the baseline. "
+            "A hypothesis that begins with `null:` declares that on purpose.",
+            declare_call(request),
+        )
+    files = named([file.path for file in change.files])
+    return FlagsMissing(
+        f"{request.experiment} has no flags, and that the code is not the baseline's ({files}) is not declared; "
+        "code_change=true declares the edit as the experiment, with flags or without.",
+        declare_call(replace(request, code_change=True)),
+    )
+
+
+def _check_changed(baseline: Baseline, change: Change | None, code: Code | None, request: RunRequest) -> None:
+    if code is None or baseline.arm.code is None:
+        raise SnapshotMissing(
+            "the code of the present baseline was not recorded, so no change can be told; measure a new baseline.",
+            new_baseline_call(),
+        )
+    if change is None:
+        raise CodeUnchanged(
+            "no file that can change a run differs from the baseline's, so code_change would declare nothing. "
+            "Edit the code first, or leave code_change out and give flags.",
+            declare_call(replace(request, code_change=False)),
+        )
+
+
+def _check_not_tried(state: State, baseline: Baseline, request: RunRequest, code: Code | None) -> None:
+    assert state.generation is not None
+    twins = tried_twins(state, state.generation, request.flags or (), request.code_change, code, baseline.rules)
+    if twins:
+        raise duplicate(state, twins[0], baseline)
+
+
+def duplicate(state: State, other: Experiment, baseline: Baseline) -> FlagsDuplicate:
+    """The refusal that names the experiment with the same flags, and goes on with that one."""
+    name = baseline.rules.metric.name
+    is_shown = any(name in run.metrics for run in state.experiment_arm(other).runs)
+    what = "flags and the same code" if other.code_change else "flags"
+    return FlagsDuplicate(
+        f"{other.name} has the same {what} and {'has been' if is_shown else 'is being'} measured; "
+        "a new name is not a new chance.",
+        experiment_next(state, other, baseline),
+    )
+
+
+def declared(state: State, request: RunRequest) -> Experiment:
+    """The experiment of the present generation that a request names.
+
+    Raises:
+        ExperimentUnknown: It was never declared.
+    """
+    assert state.generation is not None and request.experiment is not None
+    experiment = state.generation.experiments.get(request.experiment)
+    if experiment is None:
+        declare = NextCall(
+            "run_seed",
+            "Declares it and runs its first seed.",
+            {"experiment": request.experiment},
+            ("flags", "hypothesis"),
+        )
+        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", declare)
+    return experiment
+
+
+def check_unchanged(known: Experiment, request: RunRequest, following: NextCall) -> None:
+    """Refuse a later call that says something else than the first one did.
+
+    Raises:
+        FlagsChanged: Other flags, or another hypothesis; `following` goes on with the experiment as declared.
+    """
+    if request.code_change and not known.code_change:
+        raise FlagsChanged(
+            f"{known.name} was declared without code_change; leave it out, or declare a new name.", following
+        )
+    if request.flags is not None and normalise_flags(request.flags) != normalise_flags(known.flags):
+        raise FlagsChanged(
+            f"{known.name} was declared with other flags ({len(known.flags)} elements); "
+            "leave them out, or declare a new name.",
+            following,
+        )
+    if request.hypothesis is not None and request.hypothesis.strip() != known.hypothesis:
+        raise FlagsChanged(f"{known.name} was declared with another hypothesis; leave it out.", following)

@@ -1,0 +1,350 @@
+"""Reads metrics from a training run's own output: from its log, or from a JSON document.
+
+The last match of a pattern is the value. A value that is printed as `nan` or `inf` is a value:
+the run diverged. Text that is no number (`N/A`, `4,12`, `1e999`) is no value and is passed over.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seedproof.metrics.lines import (
+    BLOCK_BYTES,
+    SEGMENT_LIMIT,
+    SegmentBuffer,
+    clean_line,
+    count_newlines,
+    decode_segment,
+    strip_codes,
+)
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER, Literals, required_literals
+from seedproof.model.rules import MetricRule
+from seedproof.model.values import MetricValue
+
+__all__ = ["LogReading", "LogScanner", "LogTotals", "parse_number", "printed_resolution", "read_document", "start_text"]
+
+_FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
+_LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
+_MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
+_LARGEST = 1e150  # the square of it is still a float, so statistics of such values exist
+_NUMBER_CHARS = 100  # a double needs 24, Decimal and numpy.longdouble print up to about 40
+
+# --- numbers ---------------------------------------------------------------------------------
+
+_WHOLE_NUMBER = re.compile(NUMBER)
+_NUMBER_GOES_ON = re.compile(r"[0-9]|\.[0-9]|[eE][+-]?[0-9]")
+_DIGITS = re.compile(r"[+-]?[0-9]*\.?(?P<decimals>[0-9]*)(?:[eE](?P<exponent>[+-]?[0-9]+))?")
+
+
+def parse_number(text: str) -> float | None:
+    """Return the number that `text` is, or None when it is not one, strictly.
+
+    `1e-3`, `.5`, `-2.`, `nan` and `-Infinity` are numbers; `4,12`, `1_000`, `0x10` and `4.1.2`
+    are not, and neither is `1e999`: no double has that value.
+    """
+    if len(text) > _NUMBER_CHARS or not _WHOLE_NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    overflowed = math.isinf(value) and "n" not in text.lower()
+    return None if overflowed else value
+
+
+def printed_resolution(text: str) -> float | None:
+    """Return the unit of the last printed digit (`3.7538`: 0.0001), None for nan and inf."""
+    value = parse_number(text)
+    digits = _DIGITS.fullmatch(text)
+    if value is None or digits is None:
+        return None
+    power = int(digits["exponent"] or 0) - len(digits["decimals"])
+    return float(f"1e{power}")
+
+
+# --- logs ------------------------------------------------------------------------------------
+
+# `Step 100`, `step:1490/1490`, `step=350/390`, `[Step 0]`, `iter 100:`, `{'step': 5}`; not
+# `step time 8ms`, `step_avg:59ms`, `eval_steps: 50`.
+_STEP = (
+    r"(?ia)(?<![a-z0-9_])(?:global[_ ])?(?:step|iter(?:ation)?)['\"]?\s{0,4}[:=#]?\s{0,8}"
+    r"(?P<value>[0-9]{1,15})(?![a-z0-9_]|[.,][0-9])(?:\s?/\s?(?P<total>[0-9]{1,15})(?![0-9]))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """What a log says, up to the bytes that were fed."""
+
+    metrics: Mapping[str, MetricValue]
+    """The last value of each metric that has a pattern and was printed at least once."""
+    step: int | None
+    """The step that was printed last; None when no step was recognised."""
+    total_steps: int | None
+    """The number of steps, where the last step was printed as `350/390`."""
+    lines: int
+    """Lines so far; after the end, an unfinished last line counts as one."""
+    size: int
+    """Bytes fed."""
+    sha256: str
+    """SHA-256 of all bytes fed, in hexadecimal."""
+
+
+class LogTotals:
+    """What has to be counted of every byte of a log, whatever it says."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        """Bytes fed."""
+        self.newlines = 0
+        self._digest = hashlib.sha256()
+        self._has_unfinished_line = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the log."""
+        self._digest.update(chunk)
+        self.size += len(chunk)
+        self.newlines += count_newlines(chunk)
+        if chunk:
+            self._has_unfinished_line = chunk[-1:] != b"\n"
+
+    @property
+    def lines(self) -> int:
+        """Lines fed; an unfinished last line counts as one."""
+        return self.newlines + self._has_unfinished_line
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of all bytes fed, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def reading_of(self, end: LogReading) -> LogReading:
+        """The reading of the whole log that these are the totals of.
+
+        Args:
+            end: What the end of it says, from the begin of a line on.
+        """
+        before = self.lines - end.lines
+        metrics = {
+            name: value if value.line is None else replace(value, line=before + value.line)
+            for name, value in end.metrics.items()
+        }
+        return replace(end, metrics=metrics, lines=self.lines, size=self.size, sha256=self.sha256)
+
+
+class _Tracker:
+    """Remembers the last match of one pattern."""
+
+    def __init__(self, pattern: str, literals: Literals | None = None) -> None:
+        self._regex = re.compile(pattern)
+        self.literals = literals or required_literals(pattern)
+        self.match: re.Match[str] | None = None
+        self.line = 0
+
+    def try_line(self, text: str) -> bool:
+        """Match one line; remember and report whether it holds a value."""
+        matches = [match for match in self._regex.finditer(text) if _holds_number(match)]
+        if matches:
+            self.match = matches[-1]
+        return bool(matches)
+
+    def reading(self) -> MetricValue | None:
+        if self.match is None:
+            return None
+        text = self.match["value"]
+        first = max(self.match.start(), self.match.end("value") - _MATCHED_CHARS)
+        matched = self.match.string[first : self.match.end()][:_MATCHED_CHARS]
+        return MetricValue(_finite(text), text, self.line, matched)
+
+
+def _holds_number(match: re.Match[str]) -> bool:
+    """Whether the group `value` is a number, and not a part of a longer one."""
+    text, (start, end) = match["value"], match.span("value")
+    if text is None or parse_number(text) is None:
+        return False
+    cut_before = match.string[max(0, start - 1) : start] in set("0123456789.")
+    return not cut_before and not _NUMBER_GOES_ON.match(match.string, end)
+
+
+def _finite(text: str) -> float | None:
+    """The value of a number; None for nan, inf and what is on its way there: then the run has diverged."""
+    value = parse_number(text)
+    return value if value is not None and abs(value) <= _LARGEST else None
+
+
+class LogScanner:
+    """Reads a log of any size in one pass; how it is cut into chunks makes no difference.
+
+    Only the last match of each pattern counts, so each block is searched from its end, and only
+    lines that hold the pattern's fixed text are looked at (see `required_literals`).
+    """
+
+    def __init__(self, rules: Sequence[MetricRule]) -> None:
+        patterns = {rule.name: rule.pattern for rule in rules if rule.pattern is not None}
+        self._metrics = {name: _Tracker(pattern) for name, pattern in patterns.items()}
+        self._step = _Tracker(_STEP, Literals((b"step", b"iter"), ignore_case=True))
+        self._buffer = SegmentBuffer()
+        self._totals = LogTotals()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the log."""
+        for start in range(0, len(chunk), BLOCK_BYTES):
+            part = chunk[start : start + BLOCK_BYTES]
+            self._totals.feed(part)
+            for block in self._buffer.feed(part):
+                self._scan(block)
+
+    def reading(self) -> LogReading:
+        """Return what the log says so far; its unfinished last line does not count yet."""
+        self._scan(self._buffer.complete())
+        return self._summary(self._totals.newlines)
+
+    def finish(self) -> LogReading:
+        """Return what the whole log says; a last line without newline counts."""
+        self._scan(self._buffer.complete())
+        self._scan(self._buffer.rest())
+        return self._summary(self._totals.lines)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether each pattern has matched, so that what stands before could not change the reading."""
+        return all(tracker.match for tracker in (self._step, *self._metrics.values()))
+
+    def _summary(self, lines: int) -> LogReading:
+        found = {name: tracker.reading() for name, tracker in self._metrics.items()}
+        step = self._step.match
+        return LogReading(
+            metrics={name: reading for name, reading in found.items() if reading is not None},
+            step=int(step["value"]) if step else None,
+            total_steps=int(step["total"]) if step and step["total"] else None,
+            lines=lines,
+            size=self._totals.size,
+            sha256=self._totals.sha256,
+        )
+
+    def _scan(self, block: bytes) -> None:
+        """Search a block of whole segments from its end, until each pattern has its last match."""
+        wanted = [self._step, *self._metrics.values()]
+        for start, end in _pieces_backwards(block):
+            found = _scan_piece(block[start:end], wanted)
+            for tracker, newlines in found:
+                # What waits in the buffer comes after the last line end, so all newlines fed stand up to here.
+                tracker.line = self._totals.newlines - block.count(b"\n", end) - newlines + 1
+                wanted.remove(tracker)
+            if not wanted:
+                return
+
+
+def _scan_piece(piece: bytes, wanted: Sequence[_Tracker]) -> list[tuple[_Tracker, int]]:
+    """Return the trackers that match in this piece, with the newlines from the match to its end."""
+    text = strip_codes(piece)
+    lowered = text.lower() if any(tracker.literals.ignore_case for tracker in wanted) else text
+    starts = [(tracker, _find_last(tracker, text, lowered)) for tracker in wanted]
+    return [(tracker, text.count(b"\n", start)) for tracker, start in starts if start is not None]
+
+
+def _find_last(tracker: _Tracker, text: bytes, lowered: bytes) -> int | None:
+    """Return where the last segment with a match begins."""
+    searched = lowered if tracker.literals.ignore_case else text
+    for start, end in _candidates_backwards(searched, tracker.literals.texts):
+        if tracker.try_line(decode_segment(text[start:end])):
+            return start
+    return None
+
+
+def _pieces_backwards(block: bytes) -> Iterator[tuple[int, int]]:
+    """Yield start and end of growing pieces of whole segments, last piece first."""
+    end, size = len(block), _FIRST_PIECE_BYTES
+    while end > 0:
+        start = _piece_start(block, end - size, end)
+        yield start, end
+        end, size = start, min(size * 4, _LAST_PIECE_BYTES)
+
+
+def _piece_start(block: bytes, aim: int, end: int) -> int:
+    if aim <= 0:
+        return 0
+    # The line end at `end - 1` belongs to this piece, so a cut there would leave it empty.
+    cut = block.find(b"\n", aim, end - 1)
+    if cut < 0:
+        cut = block.find(b"\r", aim, end - 1)
+    if cut < 0:  # one segment longer than a piece: it begins at most one limit before
+        earliest = max(0, aim - SEGMENT_LIMIT - 8)
+        cut = max(block.rfind(b"\n", earliest, aim), block.rfind(b"\r", earliest, aim))
+    return cut + 1
+
+
+def _candidates_backwards(text: bytes, literals: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each segment that holds one of the literals, last one first."""
+    last_seen = {literal: text.rfind(literal) for literal in literals or (b"",)}
+    while (position := max(last_seen.values())) >= 0:
+        start, end = _segment_at(text, position)
+        yield start, end
+        for literal, seen in last_seen.items():
+            if seen >= start:
+                last_seen[literal] = text.rfind(literal, 0, start - 1) if start else -1
+
+
+def _segment_at(text: bytes, position: int) -> tuple[int, int]:
+    # Carriage returns are looked for only inside the line: where there are none, a search of
+    # everything before and after would cost more than all the rest.
+    newline_before = text.rfind(b"\n", 0, position)
+    start = max(newline_before, text.rfind(b"\r", newline_before + 1, position)) + 1
+    newline = text.find(b"\n", position)
+    end = newline if newline >= 0 else len(text)
+    carriage = text.find(b"\r", position, end)
+    return start, carriage if carriage >= 0 else end
+
+
+def start_text(head: bytes, rule: MetricRule) -> str | None:
+    """The deciding metric as printed on the first line that shows it, if that line is one of step 0.
+
+    Args:
+        head: The beginning of a log.
+        rule: The metric; one that is read from a file is looked for with the default pattern.
+    """
+    tracker, step = _Tracker(rule.pattern or DEFAULT_VAL_LOSS), re.compile(_STEP)
+    for segment in re.split(rb"[\r\n]", head)[:-1]:
+        line = clean_line(segment)
+        if tracker.try_line(line) and tracker.match is not None:
+            at = step.search(line)
+            return tracker.match["value"] if at is not None and int(at["value"]) == 0 else None
+    return None
+
+
+# --- documents -------------------------------------------------------------------------------
+
+
+def read_document(data: bytes, path: str) -> MetricValue | None:
+    """Return the number at a dotted path of a JSON document, exactly as it is written there.
+
+    NaN and Infinity are accepted, and so are strings that hold nothing but a number, as
+    Hugging Face 5.x writes them. None when the path is missing or leads to anything else.
+
+    Args:
+        data: The document.
+        path: Keys joined by dots; an integer picks from a list, negative from its end.
+
+    Raises:
+        ValueError: The document is not valid JSON.
+    """
+    # Numbers stay text, which keeps their digits and makes them equal to quoted numbers.
+    try:
+        value: Any = json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"The document is not valid JSON: {error}.") from error
+    for key in path.split("."):
+        value = _child(value, key)
+    if not isinstance(value, str) or parse_number(value) is None:
+        return None
+    return MetricValue(_finite(value), value, None, f"{path}: {value}"[-_MATCHED_CHARS:])
+
+
+def _child(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(key)
+    if isinstance(value, list) and re.fullmatch(r"-?[0-9]{1,9}", key):
+        index = int(key)
+        return value[index] if -len(value) <= index < len(value) else None
+    return None

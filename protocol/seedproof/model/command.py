@@ -1,0 +1,136 @@
+"""Rules, seed and flags become a command line; flags that could change the protocol are refused."""
+
+import re
+from collections.abc import Sequence
+
+from seedproof.model.refusals import FlagMalformed, FlagProtected
+from seedproof.model.rules import Rules
+from seedproof.model.values import Role
+
+__all__ = ["check_flags", "normalise_flags", "output_dir", "training_argv"]
+
+MAX_FLAGS = 64
+MAX_FLAG_BYTES = 512
+_NUMBER = re.compile(r"^-(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
+_FIELDS = ("train_tokens", "seed", "output_dir")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def output_dir(rules: Rules, role: Role, experiment: str | None, seed: int, is_control: bool = False) -> str:
+    """The output folder of a run, relative to the project."""
+    kind = "control" if is_control else "exp" if role is Role.MEASURE else str(role)
+    name = "baseline" if experiment is None else f"{kind}_{experiment}"
+    return f"checkpoints/{name}_{rules.label}_seed{seed}"
+
+
+def training_argv(rules: Rules, python: str, seed: int, flags: Sequence[str], folder: str) -> tuple[str, ...]:
+    """The command of one run: the template with its fields filled in."""
+    fields = {
+        "{python}": python,
+        "{train_tokens}": str(rules.train_tokens),
+        "{seed}": str(seed),
+        "{output_dir}": folder,
+    }
+    argv: list[str] = []
+    for part in rules.command:
+        if part == "{flags}":
+            argv.extend(flags)
+            continue
+        for field, value in fields.items():
+            part = part.replace(field, value)
+        argv.append(part)
+    return tuple(argv)
+
+
+def check_flags(flags: Sequence[str], rules: Rules) -> None:
+    """Refuse flags that are not options with values, or that reach into the command template.
+
+    Raises:
+        FlagMalformed: Too many, too long, control characters, a value before the first option,
+            `@file`, or a bare `-` or `--`.
+        FlagProtected: An option that equals, or abbreviates, one of the template's; a short one with
+            the first letter of such; or `key=value` with a key of the template's.
+    """
+    if len(flags) > MAX_FLAGS:
+        raise FlagMalformed(f"{len(flags)} flags; at most {MAX_FLAGS} are allowed.")
+    protected = _protected(rules)
+    for position, flag in enumerate(flags):
+        _check_text(flag, position)
+        if _is_option(flag):
+            _check_option(flag, protected)
+        elif position == 0:
+            raise FlagMalformed("the first flag must be an option that begins with `-`; a value stands before it.")
+        else:
+            _check_value(flag, protected)
+
+
+def normalise_flags(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The same flags give the same value: `--a=1` equals `--a 1`, the order of options does not matter.
+
+    Repetitions of one option keep their order: with argparse the last one wins.
+    """
+    groups: list[list[str]] = []
+    for flag in flags:
+        if _is_option(flag):
+            name, equals, value = flag.partition("=")
+            groups.append([name, value] if equals else [name])
+        elif groups:
+            groups[-1].append(flag)
+        else:
+            groups.append(["", flag])
+    return tuple(tuple(group) for group in sorted(groups, key=lambda group: group[0]))
+
+
+def _is_option(flag: str) -> bool:
+    return flag.startswith("-") and not _NUMBER.match(flag)
+
+
+def _option_key(flag: str) -> str:
+    # `+` and `~` stand before a key where a script takes `key=value`: Hydra's words for add and remove.
+    return flag.partition("=")[0].strip().lstrip("-+~").casefold().replace("-", "_")
+
+
+def _protected(rules: Rules) -> set[str]:
+    """The names that the template sets, as options or as `key=value`, and those of its fields.
+
+    A template may call an option `-s` that the script knows as `--seed` as well.
+    """
+    named = {_option_key(part) for part in rules.command if _is_option(part) or "=" in part}
+    return named | {field for field in _FIELDS if any(f"{{{field}}}" in part for part in rules.command)}
+
+
+def _check_text(flag: str, position: int) -> None:
+    if _CONTROL.search(flag):
+        raise FlagMalformed(f"flag {position + 1} contains a control character.")
+    if len(flag.encode()) > MAX_FLAG_BYTES:
+        raise FlagMalformed(f"flag {position + 1} is longer than {MAX_FLAG_BYTES} bytes.")
+    if flag.startswith("@"):
+        raise FlagMalformed(f"flag {position + 1} begins with `@`; arguments are not read from files.")
+
+
+def _check_option(flag: str, protected: set[str]) -> None:
+    key = _option_key(flag)
+    if not key:
+        raise FlagMalformed("a bare `-` or `--` is not an option.")
+    # `-s7` is `-s 7` to argparse, and `-se 7` is `-seed 7` where a script has that: one letter decides.
+    is_short = not flag.startswith("--")
+    taken = sorted(name for name in protected if name.startswith(key[0] if is_short else key))
+    if taken:
+        raise FlagProtected(
+            f"`{flag.partition('=')[0]}` reaches into the protocol's own option --{taken[0]}; "
+            "scale, seed and output folder are set by the server."
+        )
+    _check_value(flag[2:] if is_short else flag.partition("=")[2], protected)
+
+
+def _check_value(value: str, protected: set[str]) -> None:
+    """Refuse `key=value`, and `~key`, where the key is the template's or holds one of its keys."""
+    if "=" not in value and not value.startswith("~"):
+        return
+    key = _option_key(value)
+    taken = sorted(name for name in protected if name == key or name.startswith(f"{key}."))
+    if taken:
+        raise FlagProtected(
+            f"`{value.partition('=')[0]}` reaches into the protocol's own {taken[0]}; "
+            "scale, seed and output folder are set by the server."
+        )

@@ -1,0 +1,4 @@
+"""What a reader must be told; refuses nothing.
+
+Imported by `report` and the server.
+"""

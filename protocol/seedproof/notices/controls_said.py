@@ -1,0 +1,112 @@
+"""What control runs say, in words: notices, and the lines of a report."""
+
+from collections.abc import Iterable, Sequence
+
+from seedproof.metrics.lines import escape_hidden
+from seedproof.model.code import Change, Code
+from seedproof.model.values import Arm, Baseline, Notice, Run
+from seedproof.phases.control import Control, control_look, decide, half_width_sigmas, is_moved, unseen_share
+
+__all__ = ["code_lines", "control_notices", "identity"]
+
+_MOST_FILES = 40
+
+
+def control_notices(baseline: Baseline | None, arm: Arm) -> list[Notice]:
+    """That a control decided, with its numbers; nothing where none was needed or none has ended."""
+    if baseline is None:
+        return []
+    control = control_look(baseline, arm)
+    if control.run is None or control.state not in ("passed", "failed"):
+        return []
+    message = f"{arm.experiment}: {_said(control, baseline)}"
+    return [Notice("control_passed", message) if control.state == "passed" else Notice("control_failed", message)]
+
+
+def _said(control: Control, baseline: Baseline) -> str:
+    """The result of a control beside what was asked of it."""
+    run, name = control.run, baseline.rules.metric.name
+    assert run is not None
+    if control.expected is None or control.half_width is None:
+        return f"the control, seed {run.seed} without flags, failed for good ({run.state})."
+    found = run.metrics[name].text if name in run.metrics else "no value"
+    agrees = "agrees" if control.state == "passed" else "does not agree"
+    asked = (
+        f"exactly {control.expected!r}, as the same code and seed repeat themselves on this machine"
+        if control.half_width == 0
+        else f"{control.expected:.6g} ± {control.half_width:.3g} (99 % prediction interval of one baseline run)"
+    )
+    return (
+        f"the control, seed {run.seed} without flags, gave {found} and {agrees} with the baseline: asked was {asked}."
+    )
+
+
+def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[str]:
+    """The section of an experiment's report on its code: identity, what changed, and every control run.
+
+    Args:
+        controls: Every control run, this experiment's or not, of this generation or not, in the order of requests.
+    """
+    if arm.code is None:
+        return ["- The code of these runs was not recorded."]
+    lines = [f"- Code of the experiment: {identity(arm.code)}"]
+    if baseline.arm.code is None:
+        lines.append("- The code of the baseline was not recorded, so what differs is not known.")
+    elif arm.change is not None or not is_moved(baseline.arm, arm):
+        lines += _changed(arm.change)
+    else:
+        lines.append("- It is not the baseline's; what differs cannot be told, as the baseline's was not kept here.")
+    if arm.code_change:
+        lines.append("- The change of code is what the experiment declares, so no control can be asked for.")
+    lines += _control_lines(baseline, arm, list(controls))
+    return lines
+
+
+def identity(code: Code) -> str:
+    """A code as reports name it: the beginning of its hash, and how it is kept."""
+    how = f"snapshot {code.snapshot[:12]}" if code.snapshot else "held in place"
+    return f"`{code.sha256[:12]}` ({how})"
+
+
+def _changed(change: Change | None) -> list[str]:
+    if change is None:
+        return ["- No file that can change a run differs between them."]
+    lines = [f"- Files that differ: {len(change.files)}"]
+    for file in change.files[:_MOST_FILES]:
+        counts = "not text" if file.added is None else f"+{file.added} -{file.removed}"
+        lines.append(f"  - `{escape_hidden(file.path)}` ({counts})")
+    if len(change.files) > _MOST_FILES:
+        lines.append(f"  - and {len(change.files) - _MOST_FILES} more")
+    if change.diff_sha256 is not None:
+        lines.append(f"- The diff is kept under `.seedproof/diffs`; SHA-256 `{change.diff_sha256[:12]}…`")
+    return lines
+
+
+def _control_lines(baseline: Baseline, arm: Arm, controls: Sequence[Run]) -> list[str]:
+    name = baseline.rules.metric.name
+    lines = []
+    control = control_look(baseline, arm)
+    if control.state in ("passed", "failed"):
+        said = _said(control, baseline)
+        lines.append(f"- {said[0].upper()}{said[1:]}")
+    if control.state == "passed" and control.half_width:
+        n = len(baseline.values)
+        lines.append(
+            f"- What such a control can see: {half_width_sigmas(n):.2f} sigma to either side pass. "
+            f"A change that alone moves every result by 2 true sigma passes in {100 * unseen_share(2, n):.0f} % of "
+            f"cases, by 5 in {100 * unseen_share(5, n):.0f} %; one without any effect is turned away in 1 %."
+        )
+    for run in controls:
+        value = run.metrics[name].text if name in run.metrics else "no value"
+        code = run.surroundings.get("code_sha256") or ""
+        of = f" on code `{code[:12]}`" if code else ""
+        said = _agrees(baseline, run)
+        lines.append(f"- Control run `{run.run_id}`: {run.state}, {name} {value}{of}{said}")
+    return lines
+
+
+def _agrees(baseline: Baseline, run: Run) -> str:
+    """Whether a control of this baseline agrees with it; nothing of one without value, or of another baseline."""
+    if run.generation != baseline.generation or not run.state.is_counted:
+        return ""
+    return "; agrees" if decide(baseline, run).state == "passed" else "; does not agree"

@@ -1,0 +1,181 @@
+"""What the reader must be told about the runs of one or two arms beside their numbers."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from seedproof.metrics.lines import one_line
+from seedproof.metrics.scanner import printed_resolution
+from seedproof.model.rules import Rules
+from seedproof.model.values import Arm, Baseline, Comparison, Notice, Run, RunState
+from seedproof.verdict.probes import (
+    cancelled_runs,
+    did_not_train,
+    other_eval_sizes,
+    shown_value,
+    stopped_early,
+    without_effect,
+)
+
+__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "probe_notices"]
+
+# Printed steps coarser than a fifth of sigma add visibly to the spread they are measured by:
+# rounding to a unit u adds u^2 / 12 to the variance (Sheppard's correction).
+RESOLUTION_SHARE = 0.2
+
+
+# An empty log says nothing, and so nothing twice: the metric may be read from a file.
+_NO_LOG = hashlib.sha256(b"").hexdigest()
+# A sleep shorter than this disturbs a wall time less than another program does.
+SLEPT_S = 1.0
+# Characters of a reason in a notice; the table of runs has all of it.
+MOST_WORDS = 300
+
+
+def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
+    """Notices on one arm.
+
+    Args:
+        sigma: The baseline's standard deviation; None while it is not known.
+    """
+    who = arm.experiment or "baseline"
+    runs = list(arm.counted.values())
+    return [
+        *_same_values(who, runs, rules),
+        *_same_logs(who, runs),
+        *_coarse(who, runs, rules, sigma),
+        *_slept(who, [*runs, *arm.fresh]),
+        *_cancelled(who, arm, rules.metric.name),
+    ]
+
+
+def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
+    """Notices on an experiment's runs beside those of its baseline; also while some are missing."""
+    who = experiment.experiment or ""
+    alike = without_effect(baseline, experiment, rules.metric.name)
+    short = stopped_early(baseline, experiment)
+    quick = did_not_train(baseline, experiment)
+    return [
+        *([Notice("no_effect_flag", f"{who}: {alike}")] if alike else ()),
+        *([Notice("stopped_early", f"{who}: {short}")] if short else ()),
+        *([Notice("did_not_train", f"{who}: {quick}")] if quick else ()),
+        *(Notice("eval_size_differs", f"{who}: {other}") for other in other_eval_sizes(baseline, experiment)),
+    ]
+
+
+def baseline_notices(baseline: Baseline) -> list[Notice]:
+    """Notices on a complete baseline, every attempt without a result included."""
+    name = baseline.rules.metric.name
+    return [*arm_notices(baseline.arm, baseline.rules, baseline.std), *_attempts("baseline", baseline.arm, name)]
+
+
+def comparison_notices(comparison: Comparison) -> list[Notice]:
+    """Notices on both arms of a comparison, each by itself and beside the other."""
+    baseline, arm = comparison.baseline, comparison.arm
+    return [
+        *baseline_notices(baseline),
+        *arm_notices(arm, baseline.rules, baseline.std),
+        *_attempts(arm.experiment or "", arm, baseline.rules.metric.name),
+        *probe_notices(baseline.arm, arm, baseline.rules),
+    ]
+
+
+def _same_values(who: str, runs: Sequence[Run], rules: Rules) -> list[Notice]:
+    by_value: dict[float, list[int]] = defaultdict(list)
+    for run in runs:
+        value = run.value(rules.metric.name)
+        if value is not None:
+            by_value[value].append(run.seed)
+    same = {value: seeds for value, seeds in by_value.items() if len(seeds) > 1}
+    if len(by_value) == 1 and same:
+        (seeds,) = same.values()
+        text = f"{who}: {len(seeds)} seeds gave the same {rules.metric.name}; does the script use --seed?"
+        return [Notice("same_values", text)]
+    return [
+        Notice(
+            "same_values",
+            f"{who}: seeds {_listed(seeds)} gave the same {rules.metric.name}, {value:.10g}; "
+            "is each of them a training of its own?",
+        )
+        for value, seeds in same.items()
+    ]
+
+
+def _same_logs(who: str, runs: Sequence[Run]) -> list[Notice]:
+    by_hash: dict[str, list[int]] = defaultdict(list)
+    for run in runs:
+        if run.log_sha256 and run.log_sha256 != _NO_LOG:
+            by_hash[run.log_sha256].append(run.seed)
+    return [
+        Notice("identical_logs", f"{who}: the logs of seeds {_listed(seeds)} are identical.")
+        for seeds in by_hash.values()
+        if len(seeds) > 1
+    ]
+
+
+def _slept(who: str, runs: Sequence[Run]) -> list[Notice]:
+    return [
+        Notice(
+            "slept", f"{who}: the machine slept {run.slept_s:.0f} s during seed {run.seed}; its wall time is not one."
+        )
+        for run in runs
+        if run.slept_s >= SLEPT_S
+    ]
+
+
+def _coarse(who: str, runs: Sequence[Run], rules: Rules, sigma: float | None) -> list[Notice]:
+    texts = [run.metrics[rules.metric.name].text for run in runs if rules.metric.name in run.metrics]
+    steps = [step for step in map(printed_resolution, texts) if step is not None]
+    # The finest of them: a value such as 4.1190 may have been printed as 4.119.
+    if not steps or not sigma or min(steps) <= RESOLUTION_SHARE * sigma:
+        return []
+    message = (
+        f"{who}: {rules.metric.name} is printed in steps of {min(steps):g}, not small against sigma ({sigma:.3g}); "
+        "print more digits or read it from a file."
+    )
+    return [Notice("coarse_resolution", message)]
+
+
+def _cancelled(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
+    for run in cancelled_runs(arm, metric):
+        yield Notice(
+            "cancelled_seed",
+            f"{who}: attempt {run.attempt} at seed {run.seed} was stopped after it had shown {metric} "
+            f"{shown_value(run, metric)}{_at_step(run)}{_because(run)}. With another attempt the seed is a second "
+            "draw, and an improvement that rests on it is not trusted.",
+        )
+
+
+def _attempts(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
+    """Attempts that ended without a result, but for the stopped ones that `_cancelled` tells of."""
+    told = {run.run_id for run in cancelled_runs(arm, metric)}
+    for run in (*arm.runs, *arm.fresh, *arm.controls):
+        if run.state.is_active or run.state.is_counted or run.state is RunState.NOT_NEEDED or run.run_id in told:
+            continue
+        shown = shown_value(run, metric)
+        seen = f"after it had shown {metric} {shown}" if shown is not None else f"without any {metric}"
+        yield Notice(
+            "attempt_without_result",
+            f"{who}: attempt {run.attempt} at {_kind(run)}seed {run.seed} {str(run.state).replace('_', ' ')} "
+            f"{seen}{_at_step(run)}{_because(run)}.",
+        )
+
+
+def _kind(run: Run) -> str:
+    if str(run.role) == "confirm":
+        return "fresh control " if run.is_control else "fresh "
+    return "control " if str(run.role) == "control" else ""
+
+
+def _at_step(run: Run) -> str:
+    return "" if run.step is None else f" (step {run.step})"
+
+
+def _because(run: Run) -> str:
+    """The reason as whoever stopped the run wrote it, or as it was found; in one line, and not at any length."""
+    words = one_line(run.reason or "").rstrip(".")
+    return f": {words[:MOST_WORDS]}{'…' if len(words) > MOST_WORDS else ''}" if words else ""
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))

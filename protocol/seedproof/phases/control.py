@@ -1,0 +1,87 @@
+"""Whether the path without flags is still the baseline's, where an experiment's code is not."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from seedproof.ledger.determinism import conditions
+from seedproof.model.values import Arm, Baseline, Run, RunState
+from seedproof.phases.looks import may_retry
+from seedproof.stats.distributions import noncentral_t_cdf, t_quantile
+
+__all__ = ["CONFIDENCE", "Control", "control_look", "decide", "half_width_sigmas", "is_moved", "unseen_share"]
+
+# One run on the same code lies outside by chance in 1 of 100 cases; each such case costs a baseline.
+CONFIDENCE = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Where the control of an experiment stands."""
+
+    state: Literal["none", "due", "open", "passed", "failed"]
+    """`none`: none is needed, as the code is the baseline's or is what the experiment declares."""
+    run: Run | None = None
+    """The run that decided, or is awaited; None where there is none yet."""
+    expected: float | None = None
+    """What it had to equal, or the middle of the interval it had to lie in."""
+    half_width: float | None = None
+    """Half of that interval in the metric's unit; 0 where it had to be equal to the last bit."""
+
+
+def is_moved(baseline: Arm, arm: Arm) -> bool:
+    """Whether the code of an arm is another than the baseline's; False where either was never recorded."""
+    return arm.code is not None and baseline.code is not None and arm.code.sha256 != baseline.code.sha256
+
+
+def control_look(baseline: Baseline, arm: Arm) -> Control:
+    """What the control runs of an arm's code say; a pure function of both arms."""
+    if arm.code_change or not is_moved(baseline.arm, arm):
+        return Control("none")
+    metric = baseline.rules.metric.name
+    counted = next((run for run in arm.controls if run.state.is_counted), None)
+    if counted is not None:
+        return decide(baseline, counted)
+    active = next((run for run in arm.controls if run.state.is_active), None)
+    if active is not None:
+        return Control("open", active)
+    if arm.controls and not _may_go_on(arm.controls, metric):
+        return Control("failed", arm.controls[-1])
+    return Control("due", arm.controls[-1] if arm.controls else None)
+
+
+def _may_go_on(attempts: Sequence[Run], metric: str) -> bool:
+    return attempts[-1].state in (RunState.INTERRUPTED, RunState.NOT_NEEDED) or may_retry(attempts, metric)
+
+
+def decide(baseline: Baseline, run: Run) -> Control:
+    """What a counted control run of a baseline's generation says."""
+    name = baseline.rules.metric.name
+    value, counterpart = run.value(name), baseline.arm.counted[run.seed]
+    # What repeats itself here need not give what another machine, or another number of threads, gave.
+    if run.repeats and conditions(run) == conditions(counterpart):
+        expected, half = counterpart.value(name), 0.0
+    else:
+        expected, half = baseline.mean, half_width_sigmas(len(baseline.values)) * baseline.std
+    assert expected is not None  # every seed of a baseline is finite
+    is_met = value is not None and abs(value - expected) <= half
+    return Control("passed" if is_met else "failed", run, expected, half)
+
+
+def half_width_sigmas(n: int) -> float:
+    """Half of the 99 % prediction interval of one new baseline run, in sample standard deviations.
+
+    t(.995, n - 1) sqrt(1 + 1 / n): 5.04 for n = 5. Hahn and Meeker, Statistical Intervals, section 4.7.
+    """
+    return t_quantile((1 + CONFIDENCE) / 2, n - 1) * math.sqrt(1 + 1 / n)
+
+
+def unseen_share(shift_sigma: float, n: int) -> float:
+    """How often a control lies within the interval although its code shifts every result by so many true sigmas.
+
+    The distance over the sample's spread is noncentral t with n - 1 degrees of freedom.
+    """
+    limit = t_quantile((1 + CONFIDENCE) / 2, n - 1)
+    offset = shift_sigma / math.sqrt(1 + 1 / n)
+    return noncentral_t_cdf(limit, n - 1, offset) - noncentral_t_cdf(-limit, n - 1, offset)

@@ -1,0 +1,4 @@
+"""Markdown and SVG from a comparison.
+
+Imported by the server only.
+"""

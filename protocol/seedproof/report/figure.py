@@ -1,0 +1,213 @@
+"""Baselines and comparisons become pictures: every run as a point, against the baseline's own spread."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from decimal import localcontext
+
+from seedproof.model.rules import Rules
+from seedproof.model.values import Baseline, Comparison, Pair, Run, RunState
+from seedproof.report import svg
+from seedproof.report.axis import EXACT
+from seedproof.report.drawing import draw_panel
+from seedproof.report.panel import Band, Block, Column, Panel, Point, Side
+from seedproof.stats.summary import summarize
+
+__all__ = ["baseline_figure", "experiment_figure"]
+
+_WIDTH = 760
+_EDGE = 24
+# Letters that surely fit between the edges at the sizes of headline and note: 0.6 em each is wide for a sans serif.
+_HEADLINE_LETTERS = 90
+_NOTE_LETTERS = 110
+_TIME = "wall_time_s"
+_EXPLAINED = (
+    "Each point is one run, lines join runs of the same seed, thick bars are means. "
+    "Sigma is the sample standard deviation of the baseline's runs; the bands lie around their mean."
+)
+_EXPLAINED_BASELINE = (
+    "Each point is one run. "
+    "Sigma is the sample standard deviation of these runs; the bands lie around their mean, the dashed line."
+)
+
+
+def experiment_figure(comparison: Comparison, pairs: Sequence[Pair] = ()) -> str:
+    """Both arms of an experiment, seed by seed, and the pairs of its confirmation, as the text of an SVG file."""
+    baseline, rules = comparison.baseline, comparison.baseline.rules
+    arms = (list(baseline.arm.counted.values()), list(comparison.arm.counted.values()))
+    metric, time = rules.metric.name, _TIME
+    panels = [
+        Panel(
+            title=f"{metric} ({'lower' if rules.metric.sign < 0 else 'higher'} is better)",
+            blocks=_blocks(arms, pairs, metric, "fresh seeds"),
+            side=_side(rules),
+            band=_band([baseline.mean], baseline.std, rules),
+            height=250,
+        ),
+        Panel(
+            title=f"{time} (separate blocks of runs, not tested)",
+            blocks=_blocks(arms, pairs, time, "fresh seeds, alternated"),
+            side=Side("faster", "slower", better_is_up=False),
+            band=_time_band(arms[0], rules),
+            height=170,
+        ),
+    ]
+    title = f"Experiment {comparison.arm.experiment}"
+    return _picture(title, comparison.headline, panels, _EXPLAINED)
+
+
+def baseline_figure(baseline: Baseline) -> str:
+    """The runs of a baseline in the order of its seeds, as the text of an SVG file."""
+    rules = baseline.rules
+    metric = rules.metric.name
+    order = {seed: place for place, seed in enumerate(rules.baseline_seeds)}
+    runs = sorted(baseline.arm.counted.values(), key=lambda run: order.get(run.seed, len(order)))
+    panels = [
+        Panel(
+            title=f"{metric} ({'lower' if rules.metric.sign < 0 else 'higher'} is better)",
+            blocks=(_row(runs, metric),),
+            side=_side(rules),
+            band=_band([baseline.mean], baseline.std, rules),
+            height=210,
+        ),
+        Panel(
+            title=f"{_TIME} (one block of runs, not tested)",
+            blocks=(_row(runs, _TIME),),
+            side=Side("faster", "slower", better_is_up=False),
+            band=_time_band(runs, rules),
+            height=150,
+        ),
+    ]
+    title = f"Baseline, generation {baseline.generation} ({rules.label} tokens)"
+    return _picture(title, _spread_in_words(baseline), panels, _EXPLAINED_BASELINE)
+
+
+# --- from runs to columns ---------------------------------------------------------------------
+
+
+def _blocks(arms: tuple[list[Run], list[Run]], pairs: Sequence[Pair], metric: str, fresh: str) -> tuple[Block, ...]:
+    """The two arms, and beside them the pairs of the confirmation if there are any."""
+    wide = not pairs
+    base = _column("baseline", arms[0], metric, x=250 if wide else 192, label_side=-1)
+    exp = _column("experiment", arms[1], metric, x=478 if wide else 300, label_side=1, is_experiment=True)
+    main = Block((base, exp), left=104, right=620 if wide else 380, has_bands=True)
+    if wide:
+        return (main,)
+    total = len(pairs)
+    controls = [pair.control for pair in pairs if pair.control is not None]
+    treated = [pair.experiment for pair in pairs if pair.experiment is not None]
+    control = _column("control", controls, metric, x=564, label_side=-1, wanted=total)
+    confirm = _column("experiment", treated, metric, x=668, label_side=1, wanted=total, is_experiment=True)
+    return main, Block((control, confirm), left=486, right=748, title=fresh)
+
+
+def _column(
+    name: str,
+    runs: Iterable[Run],
+    metric: str,
+    *,
+    x: float,
+    label_side: int,
+    is_experiment: bool = False,
+    wanted: int | None = None,
+) -> Column:
+    """One side of a comparison; no mean while runs are missing, nor where one diverged."""
+    points = _points(runs, metric)
+    values = [point.value for point in points if point.value is not None]
+    lost = sum(point.diverged for point in points)
+    count = f"{len(points)} seed{'' if len(points) == 1 else 's'}"
+    if wanted is not None and len(points) < wanted:
+        count = f"{len(points)} of {wanted} seeds"
+    elif lost:
+        count = f"{lost} of {len(points)} diverged"
+    complete = bool(values) and len(values) == (wanted or len(points))
+    mean = summarize(values).mean if complete else None
+    return Column(name, x, points, label_side, is_experiment, mean, count, joins=True)
+
+
+def _row(runs: Sequence[Run], metric: str) -> Block:
+    """One column for each run of a baseline."""
+    points, left, right = _points(runs, metric), 104.0, 620.0
+    slot = (right - left) / max(1, len(points))
+    columns = tuple(
+        Column(str(point.seed), left + (place + 0.5) * slot, (point,)) for place, point in enumerate(points)
+    )
+    return Block(columns, left=left, right=right, has_bands=True, foot_title="seed")
+
+
+def _points(runs: Iterable[Run], metric: str) -> tuple[Point, ...]:
+    """The runs that are results: those with a value, and those that diverged."""
+    points = []
+    for run in runs:
+        value, diverged = run.value(metric), run.state is RunState.DIVERGED
+        if value is not None and not math.isfinite(value):
+            value = None
+        if run.state.is_counted and (value is not None or (diverged and metric != _TIME)):
+            points.append(Point(run.seed, value, diverged))
+    return tuple(points)
+
+
+def _side(rules: Rules) -> Side:
+    return Side("better", "worse", better_is_up=rules.metric.sign > 0)
+
+
+def _band(values: Sequence[float], sigma: float | None, rules: Rules) -> Band | None:
+    """The baseline's spread; None where there is none, or none that can be drawn."""
+    if not values or not sigma or not math.isfinite(sigma):
+        return None
+    return Band(summarize(values).mean, sigma, tuple(sorted({rules.suggestive_sigma, rules.winner_sigma})))
+
+
+def _time_band(runs: Iterable[Run], rules: Rules) -> Band | None:
+    times = [point.value for point in _points(runs, _TIME) if point.value is not None]
+    return _band(times, summarize(times).std if times else None, rules)
+
+
+# --- the sheet --------------------------------------------------------------------------------
+
+
+def _picture(title: str, headline: str, panels: Sequence[Panel], note: str) -> str:
+    body = [svg.text(_EDGE, 32, title, "title")]
+    y = 34.0
+    for words in textwrap.wrap(headline, _HEADLINE_LETTERS):
+        y += 18
+        body.append(svg.text(_EDGE, y, words, "headline"))
+    with localcontext(EXACT):
+        for panel in panels:
+            drawn, y = draw_panel(panel, y + 28)
+            body += drawn
+    y += 8
+    for words in textwrap.wrap(note, _NOTE_LETTERS):
+        y += 15
+        body.append(svg.text(_EDGE, y, words, "faint"))
+    description = " ".join([*(_in_words(panel) for panel in panels), note])
+    return svg.document(_WIDTH, y + 18, f"{title}: {headline}", description, body)
+
+
+def _in_words(panel: Panel) -> str:
+    """What a panel shows, for those who cannot see it."""
+    found = [_block_in_words(block) for block in panel.blocks]
+    return f"{panel.title}: {'; '.join(words for words in found if words) or 'not measured'}."
+
+
+def _block_in_words(block: Block) -> str:
+    prefix = f"{block.title}: " if block.title else ""
+    return prefix + ", ".join(_column_in_words(column) for column in block.columns if column.points)
+
+
+def _column_in_words(column: Column) -> str:
+    if not column.count:  # a column of one run, named by its seed
+        return f"{column.name} {column.points[0].said}"
+    mean = "no mean" if column.mean is None else f"mean {column.mean:.10g}"
+    return f"{column.name} {mean} ({column.count})"
+
+
+def _spread_in_words(baseline: Baseline) -> str:
+    """Mean and sigma, the mean with the digits that sigma leaves it."""
+    mean, sigma, name = baseline.mean, baseline.std, baseline.rules.metric.name
+    digits = 6
+    if mean and math.isfinite(sigma):
+        digits = min(17, max(3, math.floor(math.log10(abs(mean))) - math.floor(math.log10(sigma)) + 2))
+    spread = f"{sigma:.2g}" if math.isfinite(sigma) else "more than can be written"
+    runs = f"{len(baseline.rules.baseline_seeds)} seeds"
+    return f"{name}: {mean:.{digits}g} ± {spread} (mean ± sigma, the sample standard deviation, {runs})"

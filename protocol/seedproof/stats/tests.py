@@ -1,0 +1,275 @@
+"""The protocol's statistics: pure functions of numbers, each with the source of its formula."""
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from seedproof.stats.distributions import bisect, dunnett_tail, noncentral_t_cdf, t_cdf, t_quantile
+from seedproof.stats.summary import (
+    EffectSize,
+    SampleError,
+    Summary,
+    cohens_d,
+    effect_size,
+    percent_change,
+    pooled_std,
+    ratio,
+    summarize,
+)
+
+__all__ = [
+    "Alternative",
+    "EffectSize",
+    "PairedTest",
+    "SampleError",
+    "Summary",
+    "TTest",
+    "benjamini_hochberg",
+    "cohens_d",
+    "correlation",
+    "dunnett_p",
+    "effect_size",
+    "hedges_g",
+    "holm",
+    "paired",
+    "percent_change",
+    "student",
+    "summarize",
+    "welch",
+]
+
+Alternative = Literal["two-sided", "less", "greater"]
+
+
+@dataclass(frozen=True, slots=True)
+class TTest:
+    """A t test of experiment minus baseline, in the metric's unit."""
+
+    t: float
+    """The statistic; positive where the experiment is higher."""
+    df: float
+    """Degrees of freedom."""
+    p_value: float
+    """Two-sided."""
+    difference: float
+    """Mean of the experiment minus mean of the baseline."""
+    low: float
+    """Lower limit of the difference's confidence interval."""
+    high: float
+    """Upper limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest(TTest):
+    """The same on the differences of common seeds."""
+
+    n: int
+    """Number of common seeds."""
+    correlation: float | None
+    """Pearson's correlation of the two arms over the seeds. None where an arm has no spread."""
+
+
+def welch(baseline: Sequence[float], experiment: Sequence[float], confidence: float = 0.95) -> TTest:
+    """Welch's t test and interval; the arms may differ in spread and size.
+
+    Source: Welch 1947; degrees of freedom after Satterthwaite 1946.
+
+    Raises:
+        SampleError: Fewer than two values in an arm, one that is not finite, no spread in either arm.
+    """
+    base, exp = _two(baseline), _two(experiment)
+    errors = [found.std / math.sqrt(found.n) for found in (base, exp)]
+    error = math.hypot(*errors)
+    _require_spread(error)
+    # In shares of the whole, so that tiny spreads do not vanish in the fourth power.
+    df = 1 / math.fsum((part / error) ** 4 / (found.n - 1) for part, found in zip(errors, (base, exp), strict=True))
+    return TTest(*_t_test(exp.mean - base.mean, error, df, confidence))
+
+
+def student(baseline: Sequence[float], experiment: Sequence[float], confidence: float = 0.95) -> TTest:
+    """Student's t test and interval with the variance pooled by degrees of freedom.
+
+    Source: Student 1908; Fisher 1925.
+
+    Raises:
+        SampleError: As for `welch`.
+    """
+    base, exp = _two(baseline), _two(experiment)
+    pooled, df = pooled_std((summarize(baseline), summarize(experiment)))
+    error = pooled * math.sqrt(1 / base.n + 1 / exp.n)
+    return TTest(*_t_test(exp.mean - base.mean, error, df, confidence))
+
+
+def paired(
+    baseline_by_seed: Mapping[int, float], experiment_by_seed: Mapping[int, float], confidence: float = 0.95
+) -> PairedTest:
+    """The paired t test and interval over the seeds that both arms have.
+
+    Source: Student 1908, on the differences.
+
+    Raises:
+        SampleError: Fewer than two common seeds, a value that is not finite, or equal differences.
+    """
+    seeds = [seed for seed in baseline_by_seed if seed in experiment_by_seed]
+    if len(seeds) < 2:
+        raise SampleError(f"{len(seeds)} seeds in common; a paired test needs two")
+    base = [baseline_by_seed[seed] for seed in seeds]
+    exp = [experiment_by_seed[seed] for seed in seeds]
+    _two(base), _two(exp)
+    found = _two([after - before for before, after in zip(base, exp, strict=True)])
+    # Equal decimals differ in their last bits as floats: that is no spread.
+    rounding = 4 * sys.float_info.epsilon * max(map(abs, (*base, *exp)))
+    _require_spread(found.std if found.std > rounding else 0.0)
+    test = _t_test(found.mean, found.std / math.sqrt(found.n), found.n - 1, confidence)
+    return PairedTest(*test, n=found.n, correlation=correlation(base, exp))
+
+
+def hedges_g(
+    baseline: Sequence[float], experiment: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Hedges' g of experiment minus baseline and its confidence limits: (g, low, high).
+
+    The variance is pooled by degrees of freedom; the correction is Hedges' exact one,
+    J = gamma(df/2) / (sqrt(df/2) gamma((df-1)/2)); the limits invert the noncentral t.
+    Source: Hedges 1981, eq. 6e; Steiger and Fouladi 1997 for the interval, times the same J.
+
+    Raises:
+        SampleError: As for `welch`.
+    """
+    base, exp = _two(baseline), _two(experiment)
+    pooled, df = pooled_std((summarize(baseline), summarize(experiment)))
+    unit = math.sqrt(1 / base.n + 1 / exp.n)
+    _require_confidence(confidence)
+    t = ratio(exp.mean - base.mean, pooled * unit)
+    correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
+    tail = (1 - confidence) / 2
+    low, high = (_noncentrality(t, df, p) for p in (1 - tail, tail))
+    scale = correction * unit
+    return scale * t, scale * low, scale * high
+
+
+def dunnett_p(
+    baseline: Sequence[float], experiments: Sequence[Sequence[float]], alternative: Alternative = "two-sided"
+) -> list[float]:
+    """Adjusted p of each experiment against the one baseline they share, in their order.
+
+    Args:
+        alternative: `less` asks whether experiments are lower than the baseline, `greater` the opposite.
+
+    Source: Dunnett 1955; deterministic quadrature, where scipy.stats.dunnett integrates at random.
+
+    Raises:
+        SampleError: An empty arm, a value that is not finite, no spread or no degree of freedom.
+    """
+    arms = [summarize(values) for values in (baseline, *experiments)]
+    pooled, df = pooled_std(arms)
+    control, *others = arms
+    shares = [math.sqrt(arm.n / (arm.n + control.n)) for arm in others]
+    sign = -1.0 if alternative == "less" else 1.0
+    is_two_sided = alternative == "two-sided"
+    found = []
+    for arm in others:
+        t = sign * ratio(arm.mean - control.mean, pooled * math.sqrt(1 / arm.n + 1 / control.n))
+        found.append(dunnett_tail(abs(t) if is_two_sided else t, shares, df, is_two_sided))
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values that keep the chance of any false claim; in the order given.
+
+    Source: Holm 1979.
+
+    Raises:
+        SampleError: A value that is not between 0 and 1.
+    """
+    _require_probabilities(p_values)
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = running
+    return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values that keep the expected share of false claims; in the order given.
+
+    Source: Benjamini and Hochberg 1995.
+
+    Raises:
+        SampleError: A value that is not between 0 and 1.
+    """
+    _require_probabilities(p_values)
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place], reverse=True)
+    adjusted, running = [0.0] * len(p_values), 1.0
+    for rank, place in enumerate(order):
+        # The ratio first: where it is 1, the value stays what it was.
+        running = min(running, p_values[place] * (len(p_values) / (len(p_values) - rank)))
+        adjusted[place] = running
+    return adjusted
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A summary whose spread is known."""
+
+    n: int
+    mean: float
+    std: float
+
+
+def _two(values: Sequence[float]) -> _Sample:
+    found = summarize(values)
+    if found.std is None:
+        raise SampleError("one value has no spread; a test needs two")
+    return _Sample(found.n, found.mean, found.std)
+
+
+def _require_spread(spread: float) -> None:
+    if not spread > 0:
+        raise SampleError("the values do not vary, so a test would divide by zero")
+
+
+def _require_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise SampleError("confidence lies between 0 and 1")
+
+
+def _require_probabilities(p_values: Sequence[float]) -> None:
+    if not all(0 <= p <= 1 for p in p_values):
+        raise SampleError("a p value lies outside 0 to 1")
+
+
+def _t_test(
+    difference: float, error: float, df: float, confidence: float
+) -> tuple[float, float, float, float, float, float]:
+    _require_confidence(confidence)
+    t = ratio(difference, error)
+    half = t_quantile((1 + confidence) / 2, df) * error
+    low, high = difference - half, difference + half
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise SampleError("the interval is too wide for a float")
+    return t, df, min(1.0, 2 * t_cdf(-abs(t), df)), difference, low, high
+
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Pearson's correlation of two equally long samples; None where one has no spread.
+
+    Source: Pearson 1896.
+
+    Raises:
+        SampleError: Fewer than two values, or one that is not finite.
+    """
+    one, other = _two(first), _two(second)
+    if one.std == 0 or other.std == 0:
+        return None
+    products = ((a - one.mean) / one.std * ((b - other.mean) / other.std) for a, b in zip(first, second, strict=True))
+    return min(1.0, max(-1.0, math.fsum(products) / (one.n - 1)))
+
+
+def _noncentrality(t: float, df: float, p: float) -> float:
+    """The noncentrality under which a share `p` lies below `t`."""
+    reach = 10.0 + 10.0 * abs(t)
+    return bisect(lambda delta: p - noncentral_t_cdf(t, df, delta), t - reach, t + reach)

@@ -1,0 +1,154 @@
+"""Which codes a ledger still needs, and what may go besides them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from seedproof.ledger.records import Record
+from seedproof.ledger.state import State
+from seedproof.model.code import Code
+from seedproof.model.refusals import Refusal
+
+from seedproof_mcp.code.in_place import read_manifest
+from seedproof_mcp.code.leftovers import Leftover
+from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.system.paths import ProjectPaths
+
+__all__ = ["Garbage", "find", "free", "needed_codes", "release"]
+
+_WORDS = {"snapshot": "snapshot", "worktree": "checked out", "diff": "difference", "code": "kept source"}
+# A baseline's code is that of all its experiments with flags; the first are named, the others counted.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What no arm needs any more."""
+
+    leftovers: tuple[Leftover, ...]
+    """One by one."""
+    needed: int
+    """How many different codes are needed."""
+    is_running: bool
+    """Whether runs are queued or training, so that the codes of all generations count as needed."""
+    freed_bytes: int | None
+    """What is free now; None if nothing was removed."""
+    owners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By the hash in its name, the arms that each was kept for."""
+
+    def lines(self) -> Iterator[str]:
+        """All of it, for a person."""
+        for one in self.leftovers:
+            yield f"{_WORDS[one.kind]} {one.name} ({_whose(one, self.owners)}): {_size(one.size_bytes)}"
+        if self.is_running:
+            yield "Runs are queued or training: whatever any generation was trained with is kept."
+        now = sum(one.size_bytes for one in self.leftovers if one.kind != "snapshot")
+        later = sum(one.size_bytes for one in self.leftovers if one.kind == "snapshot")
+        codes = f"{self.needed} code{'' if self.needed == 1 else 's'} in use"
+        if not self.leftovers:
+            yield f"Nothing to free; {codes}."
+        elif self.freed_bytes is None:
+            yield f"Would free {_size(now)}, and {_size(later)} with git's next `git gc`; {codes}."
+            yield "Remove it with `seedproof gc --yes`."
+        else:
+            yield f"Freed {_size(self.freed_bytes)}, and {_size(later)} with git's next `git gc`; {codes}."
+
+
+def needed_codes(state: State) -> list[Code]:
+    """What runs may still be trained with: the present generation's codes, or all while anything is queued or runs."""
+    generations = state.generations if state.active else state.generations[-1:]
+    codes = [generation.code for generation in generations]
+    codes += [experiment.code for generation in generations for experiment in generation.experiments.values()]
+    return [code for code in codes if code is not None]
+
+
+def find(paths: ProjectPaths) -> Garbage:
+    """What could be removed.
+
+    Raises:
+        Refusal: The ledger or the settings cannot be read, or git refuses.
+    """
+    ledger = Ledger(paths)
+    found = _found(paths, ledger.refresh())[1]
+    return replace(found, owners=_owners(paths, ledger, found))
+
+
+def free(paths: ProjectPaths) -> Garbage:
+    """Remove it.
+
+    Raises:
+        Refusal: The ledger or the settings cannot be read, or git refuses.
+        OSError: Something cannot be removed.
+    """
+    if not paths.state.exists():
+        return find(paths)
+    # Under the lock in which a request keeps its code and writes it down: what is kept then is not taken away here.
+    ledger = Ledger(paths)
+    with ledger.writing() as writer:
+        space, found = _found(paths, writer.state)
+        owners = _owners(paths, ledger, found)
+        freed = space.release(found.leftovers)
+    return replace(found, freed_bytes=freed, owners=owners)
+
+
+def release(paths: ProjectPaths, state: State) -> None:
+    """Remove what was trained from in earlier generations; for who holds the ledger's lock.
+
+    The texts of changes stay: reports of earlier generations name them. What cannot be removed stays as well.
+    """
+    with suppress(Refusal, OSError):
+        space, found = _found(paths, state)
+        # A working tree that was set aside holds what runs had left there: a person decides.
+        space.release([one for one in found.leftovers if one.kind != "diff" and not one.is_found])
+
+
+def _found(paths: ProjectPaths, state: State) -> tuple[Workspace, Garbage]:
+    space = Workspace(paths, load_config(paths.settings).settings)
+    needed = needed_codes(state)
+    leftovers = tuple(space.unneeded(needed))
+    return space, Garbage(leftovers, len({code.sha256 for code in needed}), bool(state.active), None)
+
+
+def _owners(paths: ProjectPaths, ledger: Ledger, found: Garbage) -> dict[str, list[str]]:
+    """By snapshot, code, difference and source, the arms that a record names with it."""
+    if not found.leftovers or not ledger.state.seq:
+        return {}
+    owners: dict[str, list[str]] = {}
+    for record in ledger.records():
+        for name in _hashes(paths, record):
+            arms = owners.setdefault(name, [])
+            arm = _arm(record)
+            if arm not in arms:
+                arms.append(arm)
+    return owners
+
+
+def _hashes(paths: ProjectPaths, record: Record) -> Iterator[str]:
+    """The names, of files and refs, that a record's code and change are kept under."""
+    code, change = record.get("code") or {}, record.get("change") or {}
+    if change.get("diff_sha256"):
+        yield change["diff_sha256"]
+    if code and code["snapshot"] is not None:
+        yield from (code["snapshot"], paths.worktree(code["snapshot"]).name)
+    elif code:
+        yield code["sha256"]
+        yield from (file.blob for file in read_manifest(paths.code_files(code["sha256"])) or ())
+
+
+def _arm(record: Record) -> str:
+    arm = f"experiment {record['experiment']}" if record.get("experiment") else "baseline"
+    return f"{arm}, generation {record['generation']}"
+
+
+def _whose(leftover: Leftover, owners: Mapping[str, Sequence[str]]) -> str:
+    arms = owners.get(leftover.name.rsplit("/", 1)[-1].split(".", 1)[0], ())
+    if not arms:
+        return "of no arm in this ledger"
+    more = [f"{len(arms) - _NAMED} more"] if len(arms) > _NAMED else []
+    return "; ".join([*arms[:_NAMED], *more])
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"

@@ -1,0 +1,213 @@
+"""Code that is trained where it lies: lists and hashes a project's files without making anything."""
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from seedproof.model.code import SOURCE_ENDINGS
+
+from seedproof_mcp.code.git import GitFailed, Repository
+from seedproof_mcp.code.identity import File, Selection, blob_of, shown
+from seedproof_mcp.code.snapshot import escaped, refuse, refuse_closed_folders
+from seedproof_mcp.system import disk, state_folder
+from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.tree_walk import walk
+
+__all__ = ["SOURCE_BYTES", "Hashes", "list_in_place", "manifest_text", "names_in_place", "read_manifest"]
+
+# Longer files are no sources: they are hashed again only when they have changed, and no copy of them is kept.
+SOURCE_BYTES = 256 * 1024
+_CHUNK_BYTES = 1 << 20
+# A clock of files ticks every few milliseconds, on some file systems every two seconds: whoever writes a file
+# twice within a tick changes neither its size nor its time.
+_TICK_NS = 2_000_000_000
+_NO_CODE = frozenset({"node_modules", "__pycache__"})
+
+Signature = list[int]
+
+
+class Hashes:
+    """Hashes of files by git's rule; those of large files are remembered by size and times."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self._path = paths.hashes
+        self._paths = paths
+        self._known: dict[str, tuple[Signature, str]] | None = None
+        self._is_new = False
+
+    def of(self, path: Path) -> tuple[str, str]:
+        """Mode and hash of a file or link.
+
+        Raises:
+            OSError: It cannot be read, or is neither.
+        """
+        seen = path.lstat()
+        if stat.S_ISLNK(seen.st_mode):
+            return "120000", blob_of(os.fsencode(os.readlink(path)))
+        mode = "100755" if seen.st_mode & stat.S_IXUSR else "100644"
+        return mode, self.content(path)
+
+    def content(self, path: Path) -> str:
+        """Hash of a file's content, links followed.
+
+        Raises:
+            OSError: It cannot be read, or is no regular file.
+        """
+        # O_NONBLOCK: opening a FIFO would otherwise wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            seen = os.fstat(descriptor)
+            if not stat.S_ISREG(seen.st_mode):
+                raise OSError(0, "not a regular file", str(path))
+            if seen.st_size <= SOURCE_BYTES:
+                return blob_of(file.read())
+            return self._large(str(path), seen, file)
+
+    def save(self) -> None:
+        """Keep what was learned for the next process.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._known is not None and self._is_new:
+            state_folder.prepare(self._paths)
+            disk.write_atomic(self._path, json.dumps(self._known).encode())
+            self._is_new = False
+
+    def _large(self, name: str, seen: os.stat_result, file: Any) -> str:
+        # The time of the last change of the entry, which no program can set, tells of edits that restore the other.
+        signature = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_dev]
+        known = self._load().get(name)
+        if known is not None and list(known[0]) == signature:
+            return known[1]
+        digest = hashlib.sha1(b"blob %d\0" % seen.st_size, usedforsecurity=False)
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+        if time.time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) > _TICK_NS:
+            self._load()[name] = (signature, digest.hexdigest())
+            self._is_new = True
+        return digest.hexdigest()
+
+    def _load(self) -> dict[str, tuple[Signature, str]]:
+        if self._known is None:
+            try:
+                read = json.loads(self._path.read_bytes())
+            except (OSError, ValueError):
+                read = {}
+            self._known = read if isinstance(read, dict) else {}
+        return self._known
+
+
+def list_in_place(root: Path, repository: Repository | None, selection: Selection, hashes: Hashes) -> list[File]:
+    """The files that can change a run, hashed where they lie.
+
+    Raises:
+        BadSettings: One of them, by name, cannot be read.
+    """
+    top = root if repository is None else repository.top
+    files = []
+    for path in names_in_place(root, repository, selection):
+        try:
+            files.append(File(path, *hashes.of(top / path)))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno == 0:
+                continue  # a FIFO or socket
+            raise refuse(
+                f"{shown(path)} cannot be read ({error.strerror}): make it readable, move it away, "
+                "or name it in `not_code` under [settings] in seedproof.toml."
+            ) from error
+    return sorted(files, key=lambda file: file.path)
+
+
+def names_in_place(root: Path, repository: Repository | None, selection: Selection) -> Iterator[str]:
+    """The names of the files that can change a run; of some that are gone as well.
+
+    Raises:
+        BadSettings: A folder cannot be read.
+    """
+    return (path for path in _names(root, repository) if selection.can_change_a_run(path))
+
+
+def _names(root: Path, repository: Repository | None) -> Iterator[str]:
+    if repository is None:
+        # Nobody says here what is ignored: a file that steers, logs or feeds a training is not told from one that is
+        # its code but by its name. Data is what `rules.sealed` is for.
+        yield from (name for name in _walk(root, "") if _is_source(root, name))
+        yield from _beside_outputs(root)
+        return
+    own = f"{repository.prefix}checkpoints"
+    # Of what runs leave git looks at nothing: it warns of folders deeper than a path is long.
+    outputs = f"{escaped(f'/{own}')}/*/"
+    arguments = ("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard")
+    try:
+        said = repository.git()(*arguments, "-x", ".seedproof/", "-x", outputs)
+    except GitFailed as failure:
+        raise refuse(f"git cannot list the project's files: {failure.words}.") from failure
+    refuse_closed_folders(said)
+    for tag, name in dict.fromkeys((line[0], line[2:]) for line in said.names()):  # one with conflicts is there thrice
+        if name == own or (name.startswith(f"{own}/") and not _is_program(name.removeprefix(f"{own}/"), tag != "?")):
+            continue
+        if (repository.top / name).is_dir() and not (repository.top / name).is_symlink():
+            yield from _walk(repository.top, name.rstrip("/"))  # a submodule, or another repository
+        else:
+            yield name
+
+
+def _is_program(name: str, is_tracked: bool) -> bool:
+    """Whether a file below the checkpoints is somebody's program: in a folder there, a run may have saved its own."""
+    return name.endswith(".py") and (is_tracked or "/" not in name)
+
+
+def _beside_outputs(root: Path) -> Iterator[str]:
+    try:
+        names = sorted(os.listdir(root / "checkpoints"))
+    except OSError:
+        return
+    yield from (f"checkpoints/{name}" for name in names if _is_program(name, is_tracked=False))
+
+
+def _is_source(root: Path, name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SOURCE_ENDINGS or os.path.islink(root / name)
+
+
+def _walk(top: Path, below: str) -> Iterator[str]:
+    """Every file of a folder; hidden folders, virtual environments and outputs aside."""
+    for parent, folders, names in walk(top / below, _refuse_folder):
+        place = os.path.relpath(parent, top)
+        inside = "" if place == "." else f"{place}/"
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in _NO_CODE
+            and f"{inside}{name}" != "checkpoints"
+            and not os.path.exists(os.path.join(parent, name, "pyvenv.cfg"))
+        )
+        yield from (f"{inside}{name}" for name in sorted([*names, *links]))
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise refuse(
+        f"{shown(Path(error.filename).name)} cannot be read ({error.strerror}): make it readable, or move it away."
+    ) from error
+
+
+def manifest_text(files: Sequence[File]) -> bytes:
+    """A list of files, to be kept."""
+    return json.dumps([[file.path, file.mode, file.blob] for file in files]).encode()
+
+
+def read_manifest(path: Path) -> list[File] | None:
+    """A kept list of files; None if it is not there."""
+    try:
+        return [File(*one) for one in json.loads(path.read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return None

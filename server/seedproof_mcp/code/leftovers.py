@@ -1,0 +1,120 @@
+"""What snapshots leave behind that no code needs any more, and its removal."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seedproof.model.code import Code
+
+from seedproof_mcp.code import worktree
+from seedproof_mcp.code.diffs import code_of_diff
+from seedproof_mcp.code.git import Repository
+from seedproof_mcp.code.in_place import read_manifest
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.tree_walk import files_below
+
+__all__ = ["Leftover", "find", "release"]
+
+# Not --all, which includes what working trees stand on, those of snapshots among them.
+_OF_THE_USER = ("--branches", "--tags", "--remotes", "--glob=refs/stash")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One thing that can be removed."""
+
+    kind: Literal["snapshot", "worktree", "diff", "code"]
+    """`snapshot`: a ref of the repository. The others are files and folders under `.seedproof`."""
+    name: str
+    """The ref, or the name of the file or folder."""
+    size_bytes: int
+    """What its removal frees; of a snapshot, what git frees when it collects garbage the next time."""
+    path: Path | None = None
+    """Where it lies; None for a ref."""
+    is_found: bool = False
+    """Whether runs, or somebody, left files in it that are nowhere else: for a person to remove."""
+
+
+def find(paths: ProjectPaths, repository: Repository | None, refs: str, needed: Collection[Code]) -> list[Leftover]:
+    """What no needed code uses, of this project alone.
+
+    Args:
+        refs: Where the refs of this project stand, without a / at the end.
+    """
+    found = [] if repository is None else list(_snapshots(repository, refs, needed))
+    trees = {paths.worktree(code.snapshot) for code in needed if code.snapshot is not None}
+    found += [_on_disk("worktree", place) for place in _entries(paths.worktrees) if place not in trees]
+    codes = {code.sha256 for code in needed}
+    found += [_on_disk("diff", place) for place in _entries(paths.diffs) if _leads_to(place) not in codes]
+    kept = {place for code in needed for place in _kept_for(paths, code)}
+    found += [_on_disk("code", place) for place in _entries(paths.code) if place not in kept]
+    return found
+
+
+def release(repository: Repository | None, leftovers: Iterable[Leftover]) -> int:
+    """Remove them and return the bytes that are free now.
+
+    Raises:
+        OSError: A file cannot be deleted; others may be gone already.
+        GitFailed: A ref cannot be deleted.
+    """
+    freed = 0
+    for one in leftovers:
+        if one.path is None:
+            if repository is not None:
+                repository.git()("update-ref", "-d", one.name)
+        elif one.kind == "worktree" and repository is not None:
+            freed += worktree.remove(repository, one.path)
+        elif os.path.lexists(one.path):
+            freed += disk.remove_tree(one.path)
+    return freed
+
+
+def _snapshots(repository: Repository, refs: str, needed: Collection[Code]) -> Iterator[Leftover]:
+    git = repository.git()
+    wanted = {code.snapshot for code in needed}
+    listed = git("for-each-ref", "--format=%(objectname) %(refname)", f"{refs}/").text().splitlines()
+    seen: list[str] = []
+    for line in listed:
+        commit, ref = line.split(" ", 1)
+        if commit in wanted:
+            continue
+        # What neither the user's own history nor a needed snapshot holds, nor one that was counted already.
+        others = [*seen, *sorted(one for one in wanted if one is not None)]
+        arguments = ("rev-list", "--objects", "--disk-usage", "--ignore-missing", commit, "--not", *others)
+        said = git(*arguments, *_OF_THE_USER, allowed=(0, 128, 129))
+        seen.append(commit)
+        yield Leftover("snapshot", ref, int(said.text()) if said.text().isdigit() else 0)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [folder / name for name in sorted(os.listdir(folder))]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _on_disk(kind: Literal["worktree", "diff", "code"], place: Path) -> Leftover:
+    seen = place.lstat()
+    is_found = kind == "worktree" and worktree.FOUND in place.name
+    size_bytes = sum(one.st_size for one in files_below(place)) if place.is_dir() else seen.st_size
+    return Leftover(kind, place.name, size_bytes, place, is_found)
+
+
+def _leads_to(diff: Path) -> str | None:
+    try:
+        with diff.open("rb") as file:
+            return code_of_diff(file.readline(200))
+    except OSError:
+        return None
+
+
+def _kept_for(paths: ProjectPaths, code: Code) -> Iterator[Path]:
+    """The files under `.seedproof/code` that a code needs."""
+    manifest = paths.code_files(code.sha256)
+    yield manifest
+    for file in read_manifest(manifest) or ():
+        yield paths.source(file.blob)

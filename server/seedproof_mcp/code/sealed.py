@@ -1,0 +1,117 @@
+"""Hashes of the files that no arm may change, as a run would see them."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from seedproof_mcp.code.identity import LINK, File, Selection, matches, segment, shown
+from seedproof_mcp.code.in_place import Hashes
+from seedproof_mcp.code.snapshot import refuse
+from seedproof_mcp.system.tree_walk import walk
+
+__all__ = ["sealed_here", "sealed_in_snapshot", "sees_live"]
+
+_NOT_SEALED = frozenset({".seedproof", ".git"})
+
+
+def sealed_here(
+    root: Path, patterns: Sequence[str], hashes: Hashes, sees: Callable[[str], bool] = lambda _: True
+) -> dict[str, str]:
+    """Content hashes of the project's own files that the patterns name, by their paths in the project.
+
+    Args:
+        sees: Whether a run sees a file where it lies.
+
+    Raises:
+        BadSettings: One of them, by name, cannot be read.
+    """
+    found = {}
+    for pattern in patterns:
+        parts = [part for part in pattern.split("/") if part not in ("", ".")]
+        for path in _expand(root, "", parts):
+            if path in found or not sees(path):
+                continue
+            try:
+                found[path] = hashes.content(root / path)
+            except OSError as error:
+                if error.errno == 0:
+                    continue  # a FIFO or socket
+                raise refuse(
+                    f"{shown(path)} is sealed and cannot be read ({error.strerror}): make it readable, "
+                    "or take it out of `sealed` under [rules] in seedproof.toml."
+                ) from error
+    return {shown(path): blob for path, blob in found.items()}
+
+
+def sealed_in_snapshot(files: Sequence[File], prefix: str, patterns: Sequence[str]) -> dict[str, str]:
+    """The same of the files of a snapshot."""
+    if not patterns:
+        return {}
+    inside = ((Selection(prefix).in_project(file.path), file.blob) for file in files if file.path.startswith(prefix))
+    return {shown(path): blob for path, blob in inside if any(matches(path, pattern) for pattern in patterns)}
+
+
+def sees_live(files: Sequence[File], prefix: str, linked: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a run with a snapshot sees a file of the project where it lies, and not the snapshot's.
+
+    It does through the links of its working tree, and through those that the snapshot itself holds: git keeps of
+    these no more than where they lead.
+
+    Args:
+        files: Those of the snapshot.
+        prefix: The project's folder in the repository.
+        linked: What the working tree reaches through links.
+    """
+    held = {file.path for file in files if file.mode != LINK}
+    links = {*linked, *(file.path for file in files if file.mode == LINK)}
+
+    def sees(path: str) -> bool:
+        whole = f"{prefix}{path}"
+        return whole not in held and not links.isdisjoint((whole, *map(str, PurePosixPath(whole).parents)))
+
+    return sees
+
+
+def _expand(root: Path, below: str, parts: Sequence[str]) -> Iterator[str]:
+    """The files that a pattern names; of a folder that it names, all files below."""
+    if not parts:
+        yield from _files(root, below)
+        return
+    first, *rest = parts
+    if first == "**":
+        for folder in _folders(root, below) if rest else [below]:
+            yield from _expand(root, folder, rest)
+    elif "*" in first or "?" in first:
+        for name in _names(root / below):
+            if re.fullmatch(segment(first), name, re.DOTALL):
+                yield from _expand(root, f"{below}{name}/", rest)
+    elif os.path.lexists(root / below / first):
+        yield from _expand(root, f"{below}{first}/", rest)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if name not in _NOT_SEALED)
+    except OSError:
+        return []
+
+
+def _folders(root: Path, below: str) -> Iterator[str]:
+    """A folder and all that lie below it, links aside; each ends in /."""
+    yield below
+    for parent, folders, _ in walk(root / below):
+        folders[:] = sorted(one for one in folders if one not in _NOT_SEALED)
+        places = (os.path.join(parent, one) for one in folders)
+        yield from (f"{os.path.relpath(place, root)}/" for place in places if not os.path.islink(place))
+
+
+def _files(root: Path, below: str) -> Iterator[str]:
+    name = below.rstrip("/")
+    if not os.path.isdir(root / name):
+        yield name
+        return
+    for parent, folders, names in walk(root / name):
+        folders[:] = sorted(one for one in folders if one not in _NOT_SEALED)
+        for one in sorted(names):
+            yield os.path.relpath(os.path.join(parent, one), root)

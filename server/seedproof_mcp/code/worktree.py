@@ -1,0 +1,204 @@
+"""Checks snapshots out: one working tree each, with links to what the project has and git ignores."""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+from seedproof_mcp.code.git import Git, GitFailed, Repository
+from seedproof_mcp.code.identity import Selection, matches
+from seedproof_mcp.code.snapshot import ignored, list_files
+from seedproof_mcp.system import disk, state_folder
+from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.tree_walk import walk
+
+__all__ = ["FOUND", "check_out", "linked_names", "remove"]
+
+# Caches of another folder's sources, and what is Seedproof's own.
+_NEVER_LINKED = frozenset({".seedproof", "__pycache__"})
+
+# What the names of damaged working trees end in that were set aside, before a number.
+FOUND = ".found-"
+
+
+def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_linked: Sequence[str]) -> Path:
+    """The working tree of a snapshot, made if it is missing or no longer what the snapshot holds.
+
+    Raises:
+        GitFailed: The snapshot is not there, or git cannot check it out.
+        OSError: The folder cannot be written.
+    """
+    tree = paths.worktree(commit)
+    # Made now, or the first run would make its own, which no other run sees.
+    if not os.path.lexists(paths.checkpoints):
+        disk.make_folder(paths.checkpoints)
+    links = {name: str(repository.top / name) for name in linked_names(paths, repository, not_linked)}
+    added = _added(repository, tree, commit, links)
+    if added is None:
+        _set_aside(repository, tree, commit)
+        remove(repository, tree)
+        state_folder.prepare(paths)
+        disk.make_folder(paths.worktrees)
+        # Twice: the place may be registered already, and even locked, for a folder that is gone.
+        repository.git()("worktree", "add", "--force", "--force", "--detach", str(tree), commit)
+    disk.make_folder(tree / repository.prefix)
+    _unlink(repository, tree, set(added or ()) - set(links))
+    _link(tree, links)
+    return tree
+
+
+def remove(repository: Repository, tree: Path) -> int:
+    """Remove a working tree and its entry in the repository's list; the freed bytes.
+
+    Raises:
+        OSError: A file cannot be deleted.
+    """
+    freed = disk.remove_tree(tree) if os.path.lexists(tree) else 0
+    # By name: `git worktree prune` would also forget the user's own ones on a disk that is not mounted now.
+    if _is_registered(repository, tree):
+        repository.git()("worktree", "remove", "--force", "--force", str(tree), allowed=(0, 128))
+    return freed
+
+
+def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequence[str]) -> list[str]:
+    """The ignored files and folders that a snapshot reaches through links, from the repository's top on."""
+    selection = Selection(repository.prefix)
+    names = [name.rstrip("/") for name in ignored(repository)]
+    found = [
+        name
+        for name in names
+        if _NEVER_LINKED.isdisjoint(PurePosixPath(name).parts)
+        and not name.endswith((".pyc", ".pyo"))
+        and not any(matches(selection.in_project(name), pattern) for pattern in not_linked)
+    ]
+    checkpoints = f"{repository.prefix}checkpoints"
+    if checkpoints not in found and paths.checkpoints.is_dir():
+        found.append(checkpoints)
+    return found
+
+
+def _is_registered(repository: Repository, tree: Path) -> bool:
+    said = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
+    # Not line by line: a folder may have a line break in its name.
+    return f"\nworktree {tree}\n" in f"\n{os.fsdecode(said.out)}"
+
+
+def _added(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> list[str] | None:
+    """What lies in a snapshot's working tree besides the snapshot: links, and what runs left.
+
+    None unless the folder is that snapshot's working tree, unchanged, of this repository, and nobody has put a source
+    beside it or something else in the place of a link.
+    """
+    if not tree.is_dir():
+        return None
+    git = Git(tree)
+    try:
+        where = git("rev-parse", "--absolute-git-dir", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD").text()
+        # A folder whose link to git was deleted is a part of the user's own working tree.
+        folder = where.removesuffix(f"\n{tree.resolve()}\n{commit}\nHEAD")
+        # And one that was copied with its project is a working tree of the original, with links into it.
+        if folder == where or Path(folder).parent.parent != _common_folder(repository):
+            return None
+        seen = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching").names()
+    except GitFailed:
+        return None
+    if any(_is_damage(repository, tree, line) for line in seen) or _is_displaced(repository, tree, commit, links):
+        return None
+    return [line[3:] for line in seen]
+
+
+def _set_aside(repository: Repository, tree: Path, commit: str) -> None:
+    """Move a damaged working tree away where runs, or somebody, left files in it."""
+    if not _is_folder(tree) or not _has_leftovers(tree, {file.path for file in list_files(repository.git(), commit)}):
+        return
+    number = next(n for n in count(1) if not os.path.lexists(_found(tree, n)))
+    disk.rename(tree, _found(tree, number))
+    # Or it would pass for the new working tree, whose name in git is the same.
+    link = _found(tree, number) / ".git"
+    if link.is_file() or link.is_symlink():
+        disk.remove_file(link)
+
+
+def _found(tree: Path, number: int) -> Path:
+    return tree.with_name(f"{tree.name}{FOUND}{number}")
+
+
+def _has_leftovers(tree: Path, held: Collection[str]) -> bool:
+    for parent, folders, names in walk(tree):
+        folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
+        for name in names:
+            place = os.path.join(parent, name)
+            is_left = name != ".git" and os.path.relpath(place, tree) not in held and not os.path.islink(place)
+            if is_left and not name.endswith((".pyc", ".pyo")):
+                return True
+    return False
+
+
+def _common_folder(repository: Repository) -> Path:
+    """Git's own folder of all working trees of a repository."""
+    try:
+        return (repository.folder / (repository.folder / "commondir").read_text().rstrip("\n")).resolve()
+    except FileNotFoundError:
+        return repository.folder.resolve()
+
+
+def _is_damage(repository: Repository, tree: Path, line: str) -> bool:
+    kind, path = line[:2], line[3:]
+    if kind not in ("??", "!!"):
+        return True
+    return path.endswith(".py") and not _leads_to(tree / path, str(repository.top / path))
+
+
+def _is_displaced(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> bool:
+    """Whether something is in the place of a link that neither the snapshot nor Seedproof put there."""
+    places = {place for name in links if (place := _in_the_way(tree, name, links)) is not None}
+    if not places:
+        return False
+    held = [file.path for file in list_files(repository.git(), commit)]
+    return any(not any(one == place or one.startswith(f"{place}/") for one in held) for place in places)
+
+
+def _in_the_way(tree: Path, name: str, links: Mapping[str, str]) -> str | None:
+    """What keeps a link from its place, or a run from what it leads to; None if there is nothing."""
+    for above in reversed(PurePosixPath(name).parents[:-1]):
+        folder = str(above)
+        if folder in links:
+            return None  # reached through that one
+        if os.path.lexists(tree / folder) and not _is_folder(tree / folder):
+            return folder
+    return name if os.path.lexists(tree / name) and not _leads_to(tree / name, links[name]) else None
+
+
+def _leads_to(place: Path, target: str) -> bool:
+    return place.is_symlink() and os.readlink(place) == target
+
+
+def _unlink(repository: Repository, tree: Path, names: Collection[str]) -> None:
+    """Remove links to what is gone, or no longer ignored, or no longer to be reached."""
+    for name in names:
+        place = tree / name
+        if _leads_to(place, str(repository.top / name)):
+            disk.remove_file(place)
+
+
+def _link(tree: Path, links: Mapping[str, str]) -> None:
+    # By name: what lies below a link is reached through it.
+    for name, target in sorted(links.items()):
+        place = tree / name
+        if os.path.lexists(place) or not _is_real_below(tree, place.parent):
+            continue
+        disk.make_folder(place.parent)
+        disk.make_link(place, target)
+
+
+def _is_real_below(tree: Path, folder: Path) -> bool:
+    """Whether a folder of the working tree is, or can become, one of its own: no link leads out of it."""
+    while folder != tree:
+        if os.path.lexists(folder) and not _is_folder(folder):
+            return False
+        folder = folder.parent
+    return True
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

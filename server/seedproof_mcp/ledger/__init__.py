@@ -1,0 +1,4 @@
+"""The ledger file, its mirror, and the registry of projects.
+
+Imported by `code` and the rooms above it.
+"""

@@ -1,0 +1,4 @@
+"""The use cases behind tools and command line.
+
+Imported by `surface` and `verify`.
+"""

@@ -1,0 +1,74 @@
+"""What the file system refuses, as a refusal that says what to do."""
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seedproof.model.refusals import NextCall, NotWritable
+
+from seedproof_mcp.system import disk
+
+__all__ = ["cure", "writing"]
+
+# No call on a file ends with these; the start of a process does.
+_NO_PROCESS = (errno.EAGAIN, errno.ENOMEM)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """What the file system refuses becomes a refusal that says what to do.
+
+    Raises:
+        NotWritable: No permission, no space, no file locks, a lock not given up, a file where a folder is needed,
+            no process that could be started.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EIO,
+            errno.ENOTDIR,
+            errno.EEXIST,
+            errno.ENOENT,
+            errno.EISDIR,
+            errno.EFBIG,
+            errno.ESTALE,
+            *_NO_PROCESS,
+        ) and not isinstance(error, disk.NoFileLocks | disk.LockHeld):
+            raise
+        raise NotWritable(
+            cure(error),
+            NextCall("check_baseline", "Shows where the protocol stands; works without writing."),
+        ) from error
+
+
+def cure(problem: OSError) -> str:
+    """What cannot be written, why, and what to do about it: one sentence for a caller."""
+    name = Path(str(problem.filename)).name if problem.filename else "the project folder"
+    if isinstance(problem, disk.NoFileLocks):
+        return (
+            f"{name} cannot be locked: this file system has no file locks, without which two processes could write "
+            "at once; move the project to a local disk."
+        )
+    if isinstance(problem, disk.LockHeld):
+        return (
+            f"{name} was {problem.strerror}, so nothing was written; call again if that process is at work, as on a "
+            "large snapshot, and end it if it is stopped or hangs."
+        )
+    if str(problem.filename) == sys.executable:
+        return (
+            f"the conductor cannot be started ({sys.executable}: {problem.strerror}): the environment that Seedproof "
+            "runs in was moved or removed; install it again and restart the server. What was requested is kept."
+        )
+    if problem.errno in _NO_PROCESS:
+        return f"no process can be started ({problem.strerror}); end some, then call again."
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{name} cannot be written: the disk is full ({problem.strerror}); free space, then call again."
+    return f"{name} cannot be written ({problem.strerror}); make the project folder writable, or free space."

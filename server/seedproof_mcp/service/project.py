@@ -1,0 +1,140 @@
+"""The project folder as the gate sees it while one request is decided."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
+
+from seedproof.admission.declaration import Admission
+from seedproof.admission.guards import Limits
+from seedproof.ledger.state import State
+from seedproof.model.code import Change, Code
+from seedproof.model.refusals import BadSettings, NextCall, ScriptMissing
+from seedproof.model.values import RunState
+from seedproof.verdict.acceptance import check_now
+
+from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.fingerprint import present_fingerprint, present_surroundings
+from seedproof_mcp.host.settings import Config, present_limits
+from seedproof_mcp.runner.outputs import is_in_the_way
+from seedproof_mcp.runner.run_setup import code_of
+from seedproof_mcp.system.paths import ProjectPaths
+
+__all__ = ["ProjectSite"]
+
+T = TypeVar("T")
+
+
+class ProjectSite:
+    """Looks when it is asked, and remembers what it saw: a request is decided twice, before and under the lock."""
+
+    def __init__(self, paths: ProjectPaths, config: Config) -> None:
+        self.workspace = Workspace(paths, config.settings)
+        self._paths = paths
+        self._config = config
+        self._state = State()
+        self._seen: dict[Hashable, Any] = {}
+
+    def at(self, state: State) -> "ProjectSite":
+        """The same site, asked on behalf of this state."""
+        self._state = state
+        return self
+
+    def is_in_the_way(self, folder: str) -> bool:
+        """Whether an output folder exists that the ledger does not own."""
+        return is_in_the_way(self._paths.root, self._state, folder)
+
+    def surroundings(self) -> Mapping[str, Any]:
+        """The fingerprint that a run would have now."""
+        salt = self._state.first_hash
+        return self._once("surroundings", lambda: present_fingerprint(self._paths, self._config, self.code(), salt))
+
+    def limits(self) -> Limits:
+        """What guards a night that nobody watches."""
+        return present_limits(self._paths, self._config.settings)
+
+    def code(self) -> Code:
+        """The code as it lies in the project now.
+
+        Raises:
+            BadSettings: The repository has something that a snapshot cannot hold.
+        """
+        return self._once("code", lambda: self.workspace.take(self._config.rules.sealed, self._created()))
+
+    def change(self, old: Code, new: Code) -> Change | None:
+        """How one code differs from another."""
+        return self._once(("change", _key(old), _key(new)), lambda: self.workspace.change(old, new))
+
+    def is_kept(self, code: Code) -> bool:
+        """Whether a run could still be started with this code."""
+        return self._once(("is_kept", _key(code)), lambda: self.workspace.is_kept(code))
+
+    def differing(self, code: Code) -> tuple[str, ...]:
+        """Files of the project that are not as in a code that is held in place."""
+        return self._once(("differing", _key(code)), lambda: self.workspace.differing(code, self._created()))
+
+    def sealed(self, code: Code) -> Mapping[str, str]:
+        """Content hashes of the sealed files, as a run with this code would see them."""
+        return self._once(("sealed", _key(code)), lambda: self.workspace.sealed_now(code, self._config.rules.sealed))
+
+    def _created(self) -> set[str]:
+        """Files that runs in place have created; of one that trains now, what has come since its code was taken."""
+        created = set(self._state.created)
+        for run in (self._state.runs[run_id] for run_id in self._state.active):
+            code = code_of(self._state, run) if run.state is RunState.RUNNING else None
+            if code is not None:
+                created.update(self.workspace.created_since(code, created))
+        return created
+
+    def _once(self, what: Hashable, look: Callable[[], T]) -> T:
+        if what not in self._seen:
+            self._seen[what] = look()
+        found: T = self._seen[what]
+        return found
+
+    def require_sealed(self, admission: Admission) -> None:
+        """Refuse to begin a baseline under a rule that seals nothing.
+
+        Raises:
+            BadSettings: A pattern of `rules.sealed` names no file.
+        """
+        if any(kind == "generation_started" for kind, _ in admission.records):
+            for pattern in self.workspace.unmatched(self.code(), self._config.rules.sealed):
+                raise BadSettings(f"rules.sealed names {pattern!r}, and there is no such file in the project.")
+
+    def require_comparable(self, admission: Admission) -> None:
+        """Refuse runs that would be carried out with other packages, or on another device, than the baseline's.
+
+        Raises:
+            NotComparable: These differ, and the settings do not accept it.
+        """
+        accepted = self._config.settings.accepted
+        check_now(self._state, admission.records, accepted, lambda: present_surroundings(self._paths, self._config))
+
+    def require_script(self) -> None:
+        """Refuse to train what is not there.
+
+        Raises:
+            ScriptMissing: The command names a script that the project folder does not have.
+        """
+        script = self._config.rules.script
+        if not (self._paths.root / script).is_file():
+            raise ScriptMissing(
+                f"{script} is not in the project folder; the command in seedproof.toml names the script.",
+                NextCall("check_baseline", "Shows where the protocol stands once the script is there."),
+            )
+
+    def keep(self, fields: Mapping[str, Any]) -> None:
+        """Make sure that the code and the change which a record names outlive this call.
+
+        Raises:
+            OSError: It cannot be stored.
+        """
+        code = Code.from_document(fields.get("code"))
+        if code is not None:
+            self.workspace.keep(code)
+        change = Change.from_document(fields.get("change"))
+        if change is not None:
+            self.workspace.keep_change(change)
+
+
+def _key(code: Code) -> Hashable:
+    return code.sha256, code.snapshot

@@ -1,0 +1,199 @@
+"""What one run looks like from outside: its state, its progress, and the end of its log."""
+
+import time
+from dataclasses import dataclass, replace
+
+from seedproof.ledger.state import State
+from seedproof.metrics.lines import safe_tail
+from seedproof.metrics.run_state import LOST, Ending, outcome
+from seedproof.model.refusals import Refusal
+from seedproof.model.rules import Rules
+from seedproof.model.values import Notice, Role, Run, RunState
+from seedproof.notices.controls_said import control_notices
+from seedproof.notices.declarations import declared_notices, log_notices
+from seedproof.notices.runs import arm_notices, probe_notices
+from seedproof.phases.looks import next_look
+from seedproof.phases.next_call import baseline_phase, rules_of
+from seedproof.verdict.comparability import place_notices
+
+from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.runner import conductor_status
+from seedproof_mcp.runner.engines import Engine
+from seedproof_mcp.service.log_follower import Watch
+from seedproof_mcp.service.reports import unverified_report
+from seedproof_mcp.service.results import Follow, RunResult
+from seedproof_mcp.service.views import arm_ended, establish, eta, notice_results, remaining, run_next
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths, slot_lock
+
+__all__ = ["Observer"]
+
+TAIL_BYTES = 256 * 1024
+# From the slot to the training a conductor needs a second; with an interpreter that hangs, several.
+_STARTING_S = 30.0
+_TAILED = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What changes while a run lasts."""
+
+    state: RunState
+    metrics: dict[str, float | None]
+    step: int | None = None
+    elapsed_s: float | None = None
+    eta_s: float | None = None
+    queue_position: int | None = None
+    reason: str | None = None
+
+
+class Observer:
+    """Looks at the runs of one project."""
+
+    def __init__(self, paths: ProjectPaths, engine: Engine) -> None:
+        self._paths = paths
+        self._engine = engine
+        self._watch = Watch(engine)
+
+    def as_seen(self, state: State, awaited: str | None = None) -> State:
+        """The state with runs as they are: a record says only that they were placed.
+
+        One that waits for its slot is queued. One that had begun and has nobody who watches it, as after a restart of
+        the machine, is interrupted; the next conductor writes that down.
+
+        Args:
+            awaited: A run for whose end somebody waits: it lasts until the conductor has swept what it left.
+        """
+        placed = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
+        seen: dict[str, Run] = {}
+        for run in placed:
+            if not self._paths.run(run.run_id).started.exists():
+                seen[run.run_id] = replace(run, state=RunState.QUEUED)
+            elif run.run_id != awaited and self._is_lost(run):
+                seen[run.run_id] = self._as_lost(state, run)
+        if not seen:
+            return state
+        runs = state.runs | seen
+        return replace(state, runs=runs, active={one: None for one in state.active if runs[one].state.is_active})
+
+    def _as_lost(self, state: State, run: Run) -> Run:
+        """A run as the conductor will record it: what it had shown counts, or its arm would take other code."""
+        rules = state.rules_of(run.generation)
+        shown = self._watch.look(self._paths.run(run.run_id), rules).reading
+        ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules)
+        return replace(run, state=ended.state, reason=ended.reason, metrics=dict(shown.metrics), step=shown.step)
+
+    def _is_lost(self, run: Run) -> bool:
+        try:
+            return self._engine.poll(str(self._paths.run(run.run_id).folder)) == "lost"
+        except OSError:
+            return False  # nobody can tell
+
+    def run_result(self, state: State, rules: Rules, run: Run) -> RunResult:
+        """A run as it stands now.
+
+        Args:
+            state: As `as_seen` gives it.
+            rules: The present rules; the run itself is read under those of its generation.
+        """
+        measured_under = rules_of(state.generations[run.generation - 1])
+        sight = self._look(state, measured_under, run) if run.state.is_active else self._ended(run)
+        return RunResult(
+            run_id=run.run_id,
+            role=run.role.value,
+            arm="baseline" if run.experiment is None or run.is_control else "experiment",
+            experiment=run.experiment,
+            seed=run.seed,
+            attempt=run.attempt,
+            state=sight.state.value,
+            metrics=sight.metrics,
+            step=sight.step,
+            elapsed_s=sight.elapsed_s,
+            eta_s=sight.eta_s,
+            queue_position=sight.queue_position,
+            remaining=remaining(state, measured_under, run),
+            reason=sight.reason,
+            log_tail=self._tail(run),
+            ledger_head=state.head_label,
+            notices=notice_results(self._notices(state, measured_under, run)),
+            next=Follow.of(run_next(state, rules, run)),
+        )
+
+    def _ended(self, run: Run) -> _Sight:
+        self._watch.forget(self._paths.run(run.run_id))
+        metrics = {name: found.value for name, found in run.metrics.items()}
+        if run.wall_time_s is not None:
+            metrics["wall_time_s"] = run.wall_time_s
+        return _Sight(run.state, metrics, run.step, run.wall_time_s, reason=run.reason)
+
+    def _look(self, state: State, rules: Rules, run: Run) -> _Sight:
+        folder = self._paths.run(run.run_id)
+        if run.state is RunState.QUEUED:
+            position = list(state.active).index(run.run_id) + 1
+            reason = self._complaint() or (self._who_holds_slot() if position == 1 else None)
+            return _Sight(RunState.QUEUED, {}, queue_position=position, reason=reason)
+        seen = self._watch.look(folder, rules)
+        return _Sight(
+            RunState.RUNNING,
+            {name: found.value for name, found in seen.reading.metrics.items()},
+            seen.reading.step,
+            seen.elapsed_s,
+            eta(state, rules, run, seen.elapsed_s),
+            reason=self._complaint(),
+        )
+
+    def _complaint(self) -> str | None:
+        """Why the conductor does not get on; nobody else could say it."""
+        words = conductor_status.read(self._paths)
+        return None if words is None else f"the conductor cannot go on: {words}"
+
+    def _who_holds_slot(self) -> str | None:
+        """Why the run that is next has not started: another project trains on its slot."""
+        try:
+            slot = load_config(self._paths.settings).settings.slot
+            if not disk.is_locked(slot_lock(slot)):
+                return None
+            taken_at_s = slot_lock(slot).stat().st_mtime
+        except (OSError, Refusal):
+            return None
+        holder = disk.signature(slot_lock(slot))
+        if holder is None or holder != disk.signature(self._paths.conductor_lock):
+            return f"another training holds the slot {slot}; it starts when that one ends"
+        # For a moment the project's own conductor holds it, until the training has it.
+        if abs(time.time() - taken_at_s) < _STARTING_S:
+            return None
+        return f"a process that an earlier run left holds the slot {slot}; it starts when that one ends"
+
+    def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
+        if run.experiment is None:
+            base = state.baseline_arm(run.generation)
+            found = [*arm_notices(base, rules, None), *place_notices(base)]
+            return [*_baseline_void(state, rules, run), *found, *unverified_report(self._paths, state, rules)]
+        experiment = state.generations[run.generation - 1].experiments[run.experiment]
+        arm = state.experiment_arm(experiment)
+        ended = arm_ended(next_look(arm, establish(state, run.generation), rules))
+        failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
+        base = state.baseline_arm(run.generation)
+        declared = declared_notices(state, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
+        controls = control_notices(establish(state, run.generation), arm)
+        beside = [*probe_notices(base, arm, rules), *log_notices(state, experiment), *place_notices(base, arm)]
+        return [*failed, *declared, *controls, *arm_notices(arm, rules, None), *beside]
+
+    def _tail(self, run: Run) -> str | None:
+        if run.state not in _TAILED:
+            return None
+        path = self._paths.run(run.run_id).log
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return None
+        data = self._engine.read_log(str(path.parent), max(0, size - TAIL_BYTES), TAIL_BYTES)
+        return safe_tail(data) or None
+
+
+def _baseline_void(state: State, rules: Rules, run: Run) -> list[Notice]:
+    """Why the baseline of a run of the present generation can never be complete."""
+    if state.generation is None or run.generation != state.generation.number:
+        return []
+    phase = baseline_phase(state, rules)
+    return [Notice("baseline_void", phase.reason)] if phase.phase == "void" and phase.reason else []

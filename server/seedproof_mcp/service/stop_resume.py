@@ -1,0 +1,91 @@
+"""What a caller does to runs that are under way, each time with a reason: stopping one, and going on after failures."""
+
+from seedproof.ledger.state import State
+from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, NextCall, NothingDue, RunEnded, RunUnknown
+from seedproof.model.values import Run, RunState
+
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner.engines import Engine
+from seedproof_mcp.system.paths import ProjectPaths
+
+__all__ = ["Interventions", "known_run", "require_reason"]
+
+MAX_REASON = 2000
+
+
+class Interventions:
+    """Writes down what was asked of the queue, or asks the engine."""
+
+    def __init__(self, paths: ProjectPaths, ledger: Ledger, engine: Engine) -> None:
+        self._paths = paths
+        self._ledger = ledger
+        self._engine = engine
+
+    def stop(self, run_id: str, reason: str) -> None:
+        """Cancel a run that waits; ask a training for its end, which takes a while.
+
+        Raises:
+            RunUnknown, RunEnded, BadArguments: Nothing to stop, or no reason given.
+        """
+        _require_active(self._ledger.refresh(), run_id)
+        again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
+        require_reason(reason, "the run is stopped", again)
+        with self._ledger.writing() as writer:
+            run = _require_active(writer.state, run_id)
+            if run.state is RunState.QUEUED:
+                writer.append("run_cancelled", run_id=run_id, reason=reason, metrics={})
+            else:
+                self._engine.cancel(str(self._paths.run(run_id).folder), reason)
+
+    def resume(self, reason: str) -> int:
+        """Write down that a person has looked at a row of failures; how many they were.
+
+        Raises:
+            NothingDue, BadArguments: Nothing is held back, or no reason given.
+        """
+        require_reason(reason, "the runs failed")
+        _require_failures(self._ledger.refresh())
+        with self._ledger.writing() as writer:
+            failures = _require_failures(writer.state)
+            writer.append("resumed", reason=reason, failures=failures)
+            return failures
+
+
+def known_run(state: State, run_id: str) -> Run:
+    """The run of that name.
+
+    Raises:
+        RunUnknown: The ledger has no such run.
+    """
+    run = state.runs.get(run_id)
+    if run is None:
+        raise RunUnknown(
+            f"the ledger has no run {run_id!r:.80}.", NextCall("list_experiments", "Shows what is running and queued.")
+        )
+    return run
+
+
+def require_reason(reason: str, of_what: str, again: NextCall = WHERE_WE_STAND) -> None:
+    """Let nothing through that nobody gave a reason for.
+
+    Raises:
+        BadArguments: It is empty, or a whole story.
+    """
+    if not reason.strip() or len(reason) > MAX_REASON:
+        raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why {of_what}.", again)
+
+
+def _require_active(state: State, run_id: str) -> Run:
+    run = known_run(state, run_id)
+    if not run.state.is_active:
+        raise RunEnded(
+            f"the run has ended already ({run.state}).",
+            NextCall("list_experiments", "Shows what is running and queued."),
+        )
+    return run
+
+
+def _require_failures(state: State) -> int:
+    if not state.failures_in_row:
+        raise NothingDue("the last run did not fail, so nothing is held back.")
+    return state.failures_in_row

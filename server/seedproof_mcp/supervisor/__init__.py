@@ -1,0 +1,4 @@
+"""Supervises one training; needs only the standard library.
+
+Imported by `runner` and the rooms above it.
+"""

@@ -1,0 +1,178 @@
+"""The processes of a run: found by their descent, their marker and their open outputs, wherever they hide."""
+
+import ctypes
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from seedproof_mcp.system.paths import RunPaths
+
+__all__ = ["KILL_BOUND_S", "become_subreaper", "die_with_parent", "live_of", "marking", "send", "sweep"]
+
+KILL_BOUND_S = 10.0
+"""SIGKILL takes effect in milliseconds unless a process hangs in a driver; then waiting longer is no help."""
+
+_IS_LINUX = sys.platform == "linux"
+_MARKER = "SEEDPROOF_RUN"
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def become_subreaper() -> None:
+    """Stay the ancestor of daemons that leave their session and parent, so that they can be ended; Linux only."""
+    if _IS_LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """What a child of this process has to call to be killed when this process dies; None where that is not possible."""
+    if not _IS_LINUX:
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork
+    parent = os.getpid()
+
+    def in_the_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the line above
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return in_the_child
+
+
+def sweep(folder: Path) -> int:
+    """Kill what a dead supervisor left behind of a run, and return how many processes that were.
+
+    Never kills the calling process. Finds nothing on systems without /proc.
+
+    Args:
+        folder: The run's folder.
+    """
+    killed: set[int] = set()
+    deadline_s = time.monotonic() + KILL_BOUND_S
+    while time.monotonic() < deadline_s:
+        left = _left_of(RunPaths(folder))
+        if not left:
+            break
+        for pid in left:
+            send(pid, signal.SIGKILL)
+        killed |= left
+        time.sleep(0.005)  # not our children: nothing tells us when they are gone
+    return len(killed)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Signal a process; one that is gone, or became another user's, is none of ours."""
+    try:
+        os.kill(pid, number)
+        if number == signal.SIGTERM:
+            os.kill(pid, signal.SIGCONT)  # a stopped process would not see the SIGTERM
+    except (ProcessLookupError, PermissionError):
+        return  # gone, or it became another user's: nothing we could do
+
+
+def marking(folder: Path) -> dict[str, str]:
+    """Return what the processes of a run carry in their environment.
+
+    A run id is the same in every project, and a token in the run's files would be copied with them:
+    ending the run of one folder must never reach another's.
+    """
+    return {_MARKER: os.path.realpath(folder)}
+
+
+def live_of(folder: Path, leader: int) -> set[int]:
+    """Return the live processes of a run: the caller's descendants, and whoever carries the run's marker.
+
+    Args:
+        folder: The run's folder.
+        leader: The training's process, which leads a session and group of its own.
+    """
+    if _IS_LINUX:
+        parents = _parents()
+        roots = _marked(folder, parents) | {os.getpid()}
+        return _family(roots, parents) - {os.getpid()}
+    try:
+        os.killpg(leader, 0)
+    except (ProcessLookupError, PermissionError):  # macOS: EPERM if only zombies are left
+        return set()
+    return {-leader}  # a negative number names the process group
+
+
+def _left_of(run: RunPaths) -> set[int]:
+    """Return the live processes of a run whose supervisor, and with it their descent, is gone."""
+    if not _IS_LINUX:
+        return set()
+    parents = _parents()
+    # A process may have cleared its environment, or written its title over it; its outputs it keeps.
+    roots = _marked(run.folder, parents) | _writers(run.log, parents)
+    return _family(roots, parents)
+
+
+def _marked(folder: Path, pids: Iterable[int]) -> set[int]:
+    """Return the other processes whose environment says that they belong to the run."""
+    entries = {os.fsencode(f"{name}={value}") for name, value in marking(folder).items()}
+    marked = {pid for pid in pids if entries.intersection(_read_proc(pid, "environ").split(b"\0"))}
+    return marked - {os.getpid()}
+
+
+def _writers(path: Path, pids: Iterable[int]) -> set[int]:
+    """Return the other processes that have a file open for writing; whoever reads along is none."""
+    name = os.path.realpath(path)
+    return {pid for pid in pids if pid != os.getpid() and any(_is_writable(pid, fd) for fd in _open_as(pid, name))}
+
+
+def _open_as(pid: int, name: str) -> list[str]:
+    found = []
+    with suppress(OSError):  # it ended, or is another user's
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):  # closed meanwhile
+                if os.readlink(f"/proc/{pid}/fd/{descriptor}") == name:
+                    found.append(descriptor)
+    return found
+
+
+def _is_writable(pid: int, descriptor: str) -> bool:
+    flags = re.search(rb"flags:\s*([0-7]+)", _read_proc(pid, f"fdinfo/{descriptor}"))
+    return flags is not None and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def _family(roots: set[int], parents: Mapping[int, int]) -> set[int]:
+    """Return the roots and their descendants, never passing through this process."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents.items():
+        if pid != os.getpid():
+            children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    rest = list(roots)
+    while rest:
+        pid = rest.pop()
+        if pid not in found:
+            found.add(pid)
+            rest.extend(children.get(pid, ()))
+    return found
+
+
+def _parents() -> dict[int, int]:
+    """Return the parent of each live process."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (status := _read_proc(int(name), "stat")):
+            # The command in parentheses may contain anything; the numbered fields follow it.
+            fields = status.rpartition(b")")[2].split()
+            # A zombie with threads is a live process whose first thread has ended.
+            is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
+            if not is_dead:
+                parents[int(name)] = int(fields[1])
+    return parents
+
+
+def _read_proc(pid: int, name: str) -> bytes:
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as stream:
+            return stream.read()
+    except OSError:  # it ended, or is another user's
+        return b""

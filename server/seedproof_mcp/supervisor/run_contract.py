@@ -1,0 +1,139 @@
+"""What a supervisor is told in spec.json, and what it tells in result.json."""
+
+import errno
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import RunPaths
+
+__all__ = ["End", "Result", "Spec", "complain", "publish", "read_spec", "said_of"]
+
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+# How late it may be noticed that a result can be written again.
+_RETRY_S = 0.1
+
+End = Literal["exited", "timed_out", "cancelled", "interrupted", "not_started"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to run."""
+
+    run_id: str
+    """The run's name; unique in its project only, so it marks no process."""
+    argv: tuple[str, ...]
+    """The program and its arguments."""
+    cwd: str
+    """The working folder, absolute."""
+    env: Mapping[str, str]
+    """The complete environment, to which the supervisor adds its marker and PYTHONUNBUFFERED."""
+    timeout_s: float | None
+    """The time limit in seconds; None for no limit."""
+    grace_s: float
+    """Time in seconds between SIGTERM and SIGKILL."""
+    slot: str
+    """The name of the slot; one training at a time runs on it."""
+    log_cap_bytes: int | None = None
+    """How much of output.log is kept: the first and the last half of it; None for all."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended."""
+
+    end: End
+    """Why it ended; `exited` says nothing about success."""
+    exit_code: int | None = None
+    """The training's exit code; None if a signal ended it, or it never ran."""
+    signal: str | None = None
+    """The name of the signal that ended the training; None if it exited by itself."""
+    wall_time_s: float | None = None
+    """Time in seconds from just before the start to the exit; None if it never ran."""
+    log_bytes: int = 0
+    """How much of output.log had been written when the training ended; the rest does not count."""
+    started_at: str | None = None
+    """When the training was started (ISO 8601, UTC); None if it never was."""
+    ended_at: str = ""
+    """When the run ended (ISO 8601, UTC)."""
+    error: str | None = None
+    """What went wrong around the training; None if nothing did."""
+    killed_leftovers: int = 0
+    """How many of its other processes had to be ended."""
+    slept_s: float = 0.0
+    """Seconds that the machine slept meanwhile; the wall time does not hold them."""
+    disk_was_full: bool = False
+    """Whether there was no room for this result when the training had ended."""
+
+
+def read_spec(path: Path) -> Spec:
+    """Return the content of a spec.json.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON.
+        TypeError: Keys are missing or unknown.
+    """
+    spec = Spec(**json.loads(path.read_bytes()))
+    return replace(spec, argv=tuple(spec.argv))
+
+
+def publish(run: RunPaths, alive: disk.Lock, result: Result) -> None:
+    """Write down how the run ended, tried until it can be: the run is over and has its value."""
+    has_told = False
+    while True:
+        try:
+            # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
+            if not disk.is_open_at(alive.fd, run.alive):
+                complain("the run's folder was removed; nobody asks for the result")
+                return
+            disk.write_atomic(run.result, json.dumps(asdict(_with_stored_log(run, result))).encode())
+            return
+        except OSError as problem:
+            is_full = problem.errno in _DISK_IS_FULL
+            if not has_told:
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_DFL)  # nothing is left to be ended, and the wait may be long
+                wait = "waits for room on the disk" if is_full else "cannot be written, and is tried again"
+                complain(f"the result {wait}: {problem}")
+                has_told = True
+            result = replace(result, disk_was_full=result.disk_was_full or is_full)
+        time.sleep(_RETRY_S)
+
+
+def complain(words: str) -> None:
+    """Say it in supervise.log, unless that lies on the very disk that is full."""
+    with suppress(OSError):
+        print(words, file=sys.stderr, flush=True)
+
+
+def _with_stored_log(run: RunPaths, result: Result) -> Result:
+    """The result once its log is on the disk: after a power cut an earlier value would be the last one.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    try:
+        if result.log_bytes:
+            disk.sync_file(run.log)
+    except OSError as problem:
+        if problem.errno in _DISK_IS_FULL:
+            raise
+        return replace(result, end="interrupted", error=said_of(problem))
+    return result
+
+
+def said_of(problem: BaseException) -> str:
+    """What went wrong, without the folders of this machine: it is printed in the report."""
+    if isinstance(problem, OSError) and problem.strerror:
+        name = os.path.basename(str(problem.filename or ""))
+        return f"{name}: {problem.strerror}" if name else problem.strerror
+    return str(problem)

@@ -1,0 +1,296 @@
+"""Runs one training under supervision: `python -P -m seedproof_mcp.supervisor.supervise RUN_DIR`."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seedproof_mcp.supervisor.capped_log import CappedLog
+from seedproof_mcp.supervisor.processes import (
+    KILL_BOUND_S,
+    become_subreaper,
+    die_with_parent,
+    live_of,
+    marking,
+    send,
+    sweep,
+)
+from seedproof_mcp.supervisor.run_contract import End, Result, Spec, complain, publish, read_spec, said_of
+from seedproof_mcp.supervisor.signals import Wakeups
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import RunPaths, slot_lock
+
+__all__ = ["main"]
+
+# How late a request to cancel or a free slot may be noticed; an exit wakes us at once.
+_TICK_S = 0.1
+# How much later than the training we may hear of a shutdown, which tells us one by one.
+_SHUTDOWN_S = 0.5
+# Exit codes of a training that SIGTERM or SIGHUP ended: as we see it, and as a shell in between says it.
+_ENDED_BY_SHUTDOWN = (-signal.SIGTERM, -signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
+_EXIT_USAGE = 2
+_EXIT_ALREADY_SUPERVISED = 3
+
+
+@dataclass(frozen=True)
+class _Exit:
+    """The end of the main training process."""
+
+    code: int
+    """The exit code, or minus the number of the signal."""
+    wall_time_s: float
+    log_bytes: int
+    at: str
+
+
+class _Training:
+    """The main training process, and the reaping of all that were orphaned below it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: CappedLog, started_s: float) -> None:
+        self.pid = process.pid
+        self.started_s = started_s
+        self.exit: _Exit | None = None
+        self._process = process
+        self.log = log
+
+    def reap(self) -> None:
+        """Collect every ended child; as the subreaper we are the parent of all orphans."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.pid:
+                self._note_exit(os.waitstatus_to_exitcode(status))
+
+    def _note_exit(self, code: int) -> None:
+        wall_time_s = time.monotonic() - self.started_s
+        self.exit = _Exit(code, wall_time_s, self.log.size, _now())
+        self.log.settle(self.exit.log_bytes)
+        self._process.returncode = code  # or Popen would ask for the status that is now gone
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Supervise the run that `RUN_DIR [--lock-fd N [--slot-fd M]]` names, and return the exit code.
+
+    Args:
+        arguments: The run's folder, and inherited descriptors: N holds its alive.lock, M the slot that it is to take.
+    """
+    slot: disk.Lock | None = None
+    match arguments:  # argparse would take longer to import than all the rest of the start
+        case [folder]:
+            run = RunPaths(Path(folder).absolute())
+            alive = disk.try_lock(run.alive)
+        case [folder, "--lock-fd", number, *rest] if not rest or (rest[0], len(rest)) == ("--slot-fd", 2):
+            run = RunPaths(Path(folder).absolute())
+            alive = disk.adopt_lock(int(number))
+            slot = disk.adopt_lock(int(rest[1])) if rest else None
+        case _:
+            print("usage: seedproof_mcp.supervisor.supervise RUN_DIR [--lock-fd N [--slot-fd M]]", file=sys.stderr)
+            return _EXIT_USAGE
+    if alive is None:
+        return _EXIT_ALREADY_SUPERVISED
+    with alive:
+        if not run.result.exists():
+            with slot or nullcontext():  # given up before the result is published, whatever has happened
+                result = _result_in_any_case(run, slot)
+            publish(run, alive, replace(result, ended_at=result.ended_at or _now()))
+    return 0
+
+
+def _result_in_any_case(run: RunPaths, slot: disk.Lock | None) -> Result:
+    """Return how the run ended, also if this program is what failed."""
+    try:
+        return _supervise(run, slot)
+    except Exception as problem:  # the edge of the program: the run must not end without a result
+        complain(traceback.format_exc())
+        return Result("interrupted" if run.started.exists() else "not_started", error=said_of(problem))
+
+
+def _supervise(run: RunPaths, handed: disk.Lock | None) -> Result:
+    spec = read_spec(run.spec)
+    if run.started.exists():
+        # A training that began once must not begin again unseen, whatever is submitted twice.
+        leftovers = sweep(run.folder)
+        error = "an earlier supervisor of this run died"
+        return Result("interrupted", error=error, killed_leftovers=leftovers)
+    watch = Wakeups()
+    become_subreaper()
+    slot = _take_slot(spec, run, watch, handed)
+    if slot is None:
+        end, error_or_none = _asked_to_stop(run, watch) or ("cancelled", None)
+        return Result(end, error=error_or_none)
+    with slot:  # given up before the result is published, or the next start would see it busy
+        return _train(spec, run, watch, slot)
+
+
+def _take_slot(spec: Spec, run: RunPaths, watch: Wakeups, handed: disk.Lock | None) -> disk.Lock | None:
+    """The slot, handed over or as soon as it is free; None if the run is not wanted any more."""
+    path = slot_lock(spec.slot)
+    disk.make_folder(path.parent)
+    while _asked_to_stop(run, watch) is None:
+        slot = handed or disk.try_lock(path)
+        if slot is not None:
+            return slot
+        watch.wait(_TICK_S)
+    return None
+
+
+def _asked_to_stop(run: RunPaths, watch: Wakeups) -> tuple[End, str | None] | None:
+    if watch.interrupted_by is not None:
+        return "interrupted", f"the supervisor received {watch.interrupted_by}"
+    return ("cancelled", None) if run.cancel.exists() else None
+
+
+def _train(spec: Spec, run: RunPaths, watch: Wakeups, slot: disk.Lock) -> Result:
+    log = disk.open_output(run.log, truncate=True)
+    try:
+        started_at, started_s, asleep_s = _now(), time.monotonic(), _asleep_s()
+        try:
+            process = _start(spec, run, log, slot)
+        except (OSError, ValueError, subprocess.SubprocessError) as problem:
+            return Result("not_started", error=said_of(problem))
+        training = _Training(process, CappedLog(log, spec.log_cap_bytes), started_s)
+        end, error = _see_through(spec, run, watch, training, started_at)
+        leftovers, survivors = _end_tree(spec, run, watch, training)
+        if survivors:
+            error = f"processes that SIGKILL did not end: {sorted(survivors)}"
+        # Clocks that are read one after the other differ by microseconds, a sleep lasts seconds.
+        slept_s = round(_asleep_s() - asleep_s, 1)
+        result = Result(end, started_at=started_at, error=error, killed_leftovers=leftovers, slept_s=max(0.0, slept_s))
+        return _with_exit(result, training.exit)
+    finally:
+        os.close(log)
+
+
+def _start(spec: Spec, run: RunPaths, log: int, slot: disk.Lock) -> subprocess.Popen[bytes]:
+    return disk.spawn(
+        spec.argv,
+        cwd=Path(spec.cwd),
+        env={**spec.env, "PYTHONUNBUFFERED": "1", **marking(run.folder)},
+        stdout=log,
+        stderr=log,
+        # Inheriting it, training keeps the slot even if we are killed.
+        pass_fds=(slot.fd,),
+        new_session=True,
+        before_exec=die_with_parent(),
+    )
+
+
+def _see_through(
+    spec: Spec, run: RunPaths, watch: Wakeups, training: _Training, started_at: str
+) -> tuple[End, str | None]:
+    """Return why the training ended or has to; it may still run."""
+    try:
+        started = {
+            "pid": training.pid,
+            "pgid": training.pid,  # it leads a session of its own
+            "supervisor_pid": os.getpid(),
+            "started_at": started_at,
+            # For who shows how long it runs: people set the clock of the wall.
+            "started_monotonic_s": training.started_s,
+        }
+        disk.write_atomic(run.started, json.dumps(started).encode())
+        return _await_end(spec, run, watch, training)
+    except Exception as problem:  # whatever fails here, the training must not run on unwatched
+        complain(traceback.format_exc())
+        return "interrupted", said_of(problem)
+
+
+def _await_end(spec: Spec, run: RunPaths, watch: Wakeups, training: _Training) -> tuple[End, str | None]:
+    timeout_s = math.inf if spec.timeout_s is None else spec.timeout_s
+    deadline_s = training.started_s + timeout_s
+    while True:
+        training.reap()
+        if training.exit is not None:
+            return _why_it_exited(training.exit, watch)
+        asked = _asked_to_stop(run, watch)
+        if asked is not None:
+            return asked
+        training.log.trim()
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            return "timed_out", None
+        watch.wait(min(_TICK_S, left_s))
+
+
+def _why_it_exited(end: _Exit, watch: Wakeups) -> tuple[End, str | None]:
+    """Return whether a machine that shuts down has ended it: that tells everyone at once, in any order."""
+    deadline_s = time.monotonic() + (_SHUTDOWN_S if end.code in _ENDED_BY_SHUTDOWN else 0.0)
+    while watch.interrupted_by is None and (left_s := deadline_s - time.monotonic()) > 0:
+        watch.wait(left_s)
+    if end.code != 0 and watch.interrupted_by is not None:
+        return "interrupted", f"the supervisor received {watch.interrupted_by}"
+    return "exited", None
+
+
+def _end_tree(spec: Spec, run: RunPaths, watch: Wakeups, training: _Training) -> tuple[int, set[int]]:
+    """End all processes of the run; return how many besides the main one, and which are left."""
+    ended: set[int] = set()
+    left: set[int] = set()
+    for number, bound_s in ((signal.SIGTERM, spec.grace_s), (signal.SIGKILL, KILL_BOUND_S)):
+        deadline_s = time.monotonic() + bound_s
+        told: set[int] = set()
+        while True:
+            training.reap()
+            left = live_of(run.folder, training.pid)
+            training.log.trim()
+            # The main process may have ended between the two lines above: its status is due first.
+            if not left and training.exit is not None:
+                return len(ended - {training.pid}), left
+            for pid in left - told:
+                send(pid, number)
+            told |= left
+            ended |= left
+            if time.monotonic() >= deadline_s:
+                break
+            watch.wait(min(_TICK_S, deadline_s - time.monotonic()))
+    return len(ended - {training.pid}), left
+
+
+def _with_exit(result: Result, end: _Exit | None) -> Result:
+    if end is None:
+        return result
+    has_exited = end.code >= 0
+    return replace(
+        result,
+        exit_code=end.code if has_exited else None,
+        signal=None if has_exited else _signal_name(-end.code),
+        wall_time_s=end.wall_time_s,
+        log_bytes=end.log_bytes,
+        ended_at=end.at,
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has a number only
+        return f"SIG{number}"
+
+
+def _asleep_s() -> float:
+    """Seconds that the machine has slept since it started: what the monotonic clock left out."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def _now() -> str:
+    now_s = time.time()
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
+    return f"{seconds}.{int(now_s % 1 * 1000):03d}Z"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

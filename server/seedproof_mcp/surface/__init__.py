@@ -1,0 +1,4 @@
+"""Tools over MCP, the command line, and the demonstration.
+
+Imported by nothing.
+"""

@@ -1,0 +1,1 @@
+"""`seedproof demo`: the whole protocol on a small real language model."""

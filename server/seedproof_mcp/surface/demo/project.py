@@ -1,0 +1,60 @@
+"""The folder that the demonstration works in: set up before it, removed after it."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from seedproof.model.refusals import Refusal
+
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system import disk
+from seedproof_mcp.system.paths import ProjectPaths
+
+__all__ = ["end_work", "example_script", "prepare", "remove"]
+
+EXAMPLE = Path("examples/tiny_lm/train_llm.py")
+CLEAN_UP_S = 30.0
+
+
+def example_script() -> Path:
+    """The example script: inside the package in a wheel, beside the packages in a checkout."""
+    package = Path(__file__).parents[2]  # seedproof_mcp
+    packaged = package / EXAMPLE
+    return packaged if packaged.is_file() else package.parents[1] / EXAMPLE
+
+
+def prepare(project: Path, script: Path) -> None:
+    """Put the script and the settings where the server expects them."""
+    disk.copy_file(script, project / "train_llm.py")
+    # The example needs numpy, which this interpreter has; whether `python3` has it, nobody knows.
+    settings = f"[settings]\npython = {json.dumps(sys.executable)}\n"
+    disk.write_atomic(ProjectPaths(project).settings, settings.encode())
+
+
+def end_work(project: Path) -> bool:
+    """Stop what still trains and wait for the conductor to leave; whether it did in time."""
+    lock, lab = ProjectPaths(project).conductor_lock, Lab(project)
+    deadline = time.monotonic() + CLEAN_UP_S
+    while disk.is_locked(lock) and time.monotonic() < deadline:
+        try:
+            running = lab.list_experiments().running
+            if running is not None:
+                lab.stop_run(running.run_id, "the demonstration has ended")
+        except Refusal:
+            pass  # it ended by itself in this moment
+        time.sleep(0.1)
+    return not disk.is_locked(lock)
+
+
+def remove(project: Path) -> bool:
+    """Remove the folder; again if a conductor that was just starting wrote into it meanwhile."""
+    deadline = time.monotonic() + CLEAN_UP_S
+    while True:
+        try:
+            disk.remove_tree(project)
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)

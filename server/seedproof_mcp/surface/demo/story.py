@@ -1,0 +1,281 @@
+"""The demonstration: a real server over stdio, real training, the protocol's story."""
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import anyio
+from mcp import MCPError, StdioServerParameters
+from mcp.client import Client
+from mcp.client.stdio import stdio_client
+from rich.panel import Panel
+from rich.text import Text
+from seedproof.model.refusals import NextCall
+
+from seedproof_mcp.surface.demo import project as demo_project
+from seedproof_mcp.surface.demo.screen import Screen
+
+__all__ = ["run_demo"]
+
+# All runs take about a minute; the rest is for slow machines and for another training on the same slot.
+LIMIT_S = 1800.0
+# The conductor outlives the last run by this much, and the folder can be removed only afterwards.
+IDLE_S = "1"
+STYLES = {"WINNER": "green", "NEUTRAL": "yellow", "LOSER": "red"}
+
+
+@dataclass(frozen=True)
+class _Trial:
+    title: str
+    arguments: dict[str, Any]
+    verdict: str  # what the protocol should say
+
+
+_BETTER = {"experiment": "higher_lr", "flags": ["--lr", "0.02"], "hypothesis": "a higher learning rate learns more"}
+_NULL = {
+    "experiment": "shuffle_twice",
+    "flags": ["--shuffle_buffer", "4096"],
+    "hypothesis": "null: shuffling twice is no better than once",
+}
+TRIALS = (
+    _Trial("3. A flag that helps", _BETTER, "WINNER"),
+    _Trial("4. A flag that does nothing", _NULL, "NEUTRAL"),
+)
+
+
+class _StoryEnded(Exception):
+    """The story cannot go on; the message is one sentence."""
+
+
+class _Expectations:
+    """What the protocol promised, and which of it came true."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[bool, str]] = []
+
+    def check(self, holds: bool, promise: str, found: object = "") -> None:
+        """Note a promise; `found` is what was seen in its place, if the promise does not say it."""
+        self.results.append((holds, promise if holds or not found else f"{promise}; instead: {found}"))
+
+
+class _Story:
+    """An agent that follows `next`, and what should come of it."""
+
+    def __init__(self, client: Client, screen: Screen, expect: _Expectations) -> None:
+        self.client, self.screen, self.expect = client, screen, expect
+        self.usual_s: float | None = None
+
+    async def tell(self) -> list[str]:
+        """From the first refusal to the last report; the reports' paths."""
+        answer = await self.ask_too_early()
+        answer = await self.measure_baseline(answer)
+        reports = [answer["path"]]
+        for trial in TRIALS:
+            answer = await self.try_flags(answer, trial)
+            reports.append(answer["path"])
+        return reports
+
+    async def ask_too_early(self) -> dict[str, Any]:
+        self.screen.title("1. An impatient agent asks for a verdict first")
+        arguments = {"experiment": TRIALS[0].arguments["experiment"]}
+        text, data = await self.call("compare", arguments, may_refuse=True)
+        self.screen.say(text, "red")
+        code = data.get("refusal", {}).get("code", "an answer")
+        self.expect.check(code == "baseline_missing", "compare without a baseline is refused: baseline_missing", code)
+        words = [word for word in STYLES if word in text + json.dumps(data)]
+        self.expect.check(not words, "the refusal has no verdict word in it", ", ".join(words))
+        return data
+
+    async def measure_baseline(self, answer: dict[str, Any]) -> dict[str, Any]:
+        self.screen.title("2. The baseline: how far apart are seeds of the same code?")
+        await self.run_arm(answer)
+        text, status = await self.call("check_baseline", {})
+        rows = [row for row in status["seeds"] if row["state"] == "succeeded"]
+        self.expect.check(len(rows) == 5, "the baseline has five seeds", len(rows))
+        phase = f"{status['phase']}: {status['reason'] or 'no reason given'}"
+        self.expect.check(status["phase"] == "ready", "the baseline is ready after its five seeds", phase)
+        if status["phase"] != "ready":
+            raise _StoryEnded("without a baseline the story ended early")
+        metrics = status["metrics"]
+        shown = [[str(row["seed"]), *(f"{row['metrics'][name]:.4f}" for name in metrics)] for row in rows]
+        self.screen.table(["seed", *metrics], shown, list(metrics.values()))
+        for line in text.splitlines()[:2]:
+            self.screen.say(line)
+        return await self.report(status)
+
+    async def try_flags(self, answer: dict[str, Any], trial: _Trial) -> dict[str, Any]:
+        flags = " ".join(trial.arguments["flags"])
+        self.screen.title(f"{trial.title}: {flags}")
+        answer = await self.run_arm(answer, trial.arguments)
+        text, compared = await self.follow(answer, "compare")
+        self.show_verdict(text, compared)
+        self.expect.check(
+            compared["verdict"] == trial.verdict, f"{flags} is judged {trial.verdict}", compared["headline"]
+        )
+        if compared["verdict"] == "WINNER":
+            compared = await self.confirm(compared)
+        return await self.report(compared)
+
+    async def confirm(self, compared: dict[str, Any]) -> dict[str, Any]:
+        """Three pairs of runs on fresh seeds, and what they say of the WINNER."""
+        self.screen.say("Does it hold on fresh seeds? Three pairs of runs, without and with the flag in turn:", "bold")
+        answer = await self.run_arm(compared)
+        _, compared = await self.follow(answer, "compare")
+        self.show_headline(compared)
+        found = compared["confirmation"]
+        self.screen.say(found["reason"])
+        self.expect.check(found["state"] == "confirmed", "the WINNER is confirmed on fresh seeds", found["state"])
+        return compared
+
+    def show_verdict(self, text: str, compared: dict[str, Any]) -> None:
+        arms = [compared[f"{arm}_metrics"]["val_loss"] for arm in ("baseline", "experiment")]
+        values = [arm["per_seed"] for arm in arms]
+        rows = [[seed, *(f"{arm[seed]:.4f}" if seed in arm else "" for arm in values)] for seed in values[0]]
+        self.screen.table(["seed", "baseline", compared["experiment"]], rows, arms)
+        self.show_headline(compared)
+        for line in text.splitlines()[1:]:
+            if not line.startswith(("Next: ", "Ledger: ", "To paste: ")):
+                self.screen.say(line)
+
+    def show_headline(self, compared: dict[str, Any]) -> None:
+        style = STYLES[compared["verdict"]]
+        self.screen.show(Panel.fit(Text(compared["headline"], f"bold {style}"), border_style=style))
+
+    async def report(self, answer: dict[str, Any]) -> dict[str, Any]:
+        text, report = await self.follow(answer, "write_report")
+        self.screen.say(text.splitlines()[1])
+        return report
+
+    async def run_arm(self, answer: dict[str, Any], chosen: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Follow `next` from run to run until the arm has what it needs; `chosen` fills the first call."""
+        chosen = chosen or {}
+        while (due := answer["next"])["tool"] == "run_seed" and set(due["you_choose"]) <= set(chosen):
+            answer, chosen = await self.run({**due["arguments"], **chosen}), {}
+        return answer
+
+    async def run(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """One run to its end, however many calls the waiting takes."""
+        with self.screen.bar(arguments.get("experiment", "baseline"), self.usual_s) as on_progress:
+            _, data = await self.call("run_seed", arguments, on_progress)
+            while data["state"] in ("queued", "running"):
+                _, data = await self.call("run_seed", data["next"]["arguments"], on_progress)
+        name = f"{data['experiment'] or 'baseline'} seed {data['seed']}"
+        if data["role"] == "confirm":
+            name += f", {'without' if data['arm'] == 'baseline' else 'with'} the flag"
+        if data["state"] != "succeeded":
+            raise _StoryEnded(f"{name} should succeed; instead: {data['state']}, {data['reason']}")
+        loss, self.usual_s = data["metrics"]["val_loss"], data["metrics"]["wall_time_s"]
+        self.screen.say(f"{name}: val_loss {loss:.4f} in {self.usual_s:.1f} s")
+        return data
+
+    async def follow(self, answer: dict[str, Any], tool: str) -> tuple[str, dict[str, Any]]:
+        """Make the call that `next` names, which has to be one of this tool."""
+        due = answer["next"]
+        if due["tool"] != tool:
+            raise _StoryEnded(f"`next` should name {tool}; instead: {due['tool']} ({due['why']})")
+        return await self.call(tool, due["arguments"])
+
+    async def call(
+        self, tool: str, arguments: dict[str, Any], on_progress: Any = None, may_refuse: bool = False
+    ) -> tuple[str, dict[str, Any]]:
+        """Text and structure of the answer to one call."""
+        self.screen.say(f"> {NextCall(tool, '', arguments)}", "cyan", 2)
+        result = await self.client.call_tool(tool, arguments, progress_callback=on_progress)
+        text = "\n".join(block.text for block in result.content if block.type == "text")
+        if result.structured_content is None or (result.is_error and not may_refuse):
+            raise _StoryEnded(f"{tool} should answer; instead: {text}")
+        return text, result.structured_content
+
+
+def run_demo(keep: bool = False, script: Path | None = None) -> int:
+    """Tell the story; 0 only if the protocol behaved as described.
+
+    Args:
+        keep: Leave the project folder behind and print its path.
+        script: The training script; the example by default.
+    """
+    screen, expect = Screen(), _Expectations()
+    project = Path(tempfile.mkdtemp(prefix="seedproof-demo-"))
+    screen.say("A small language model is trained on this machine, for a minute or two in all.", "bold", 0)
+    screen.say("Lines with > are calls to a real MCP server over stdio; each does what the last `next` said.", "", 0)
+    try:
+        demo_project.prepare(project, script or demo_project.example_script())
+        anyio.run(_converse, project, screen, expect)
+        return _summarize(screen, expect)
+    except OSError as error:
+        screen.say(f"The demonstration cannot be set up: {error}", "bold red", 0)
+        return 1
+    except KeyboardInterrupt:
+        screen.say("Stopped.", "bold", 0)
+        return 130
+    finally:
+        _leave(project, keep, screen)
+
+
+async def _converse(project: Path, screen: Screen, expect: _Expectations) -> None:
+    """Start the server, tell the story, look at what it left."""
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "seedproof_mcp.surface.cli", "serve", "--project", str(project)],
+        env={**os.environ, "SEEDPROOF_IDLE_S": IDLE_S},
+    )
+    with tempfile.TemporaryFile("w+", errors="replace") as errlog:
+        # What goes wrong arrives bare or in the groups of the client's tasks: `except*` takes both.
+        try:
+            with anyio.fail_after(LIMIT_S):
+                async with Client(stdio_client(server, errlog)) as client:
+                    reports = await _Story(client, screen, expect).tell()
+            _look_around(project, screen, expect, reports)
+        except* _StoryEnded as group:
+            expect.check(False, _sentence(group))
+        except* TimeoutError:
+            expect.check(False, f"the story should take less than {LIMIT_S / 60:g} minutes")
+        except* (MCPError, OSError) as group:
+            expect.check(False, f"the server should answer; instead: {_sentence(group)}{_last_words(errlog)}")
+
+
+def _sentence(group: BaseExceptionGroup[Any]) -> str:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return str(first)
+
+
+def _last_words(errlog: IO[str]) -> str:
+    """The last line on the server's stderr; it often names the cause."""
+    errlog.seek(0)
+    lines = errlog.read().strip().splitlines()
+    return f" ({lines[-1].strip()})" if lines else ""
+
+
+def _look_around(project: Path, screen: Screen, expect: _Expectations, reports: list[str]) -> None:
+    screen.title("The reports")
+    for path in reports:
+        screen.say(str(project / path))
+    missing = [path for path in reports if not (project / path).is_file()]
+    expect.check(not missing, f"{len(reports)} reports are written", f"{', '.join(missing)} missing")
+    left = [path.name for path in (project / "checkpoints").glob("*")]
+    expect.check(not left, "the checkpoints are removed after the reports", f"{', '.join(left)} left")
+
+
+def _summarize(screen: Screen, expect: _Expectations) -> int:
+    screen.title("What the protocol promised")
+    for holds, sentence in expect.results:
+        screen.say(f"{'✓' if holds else '✗'} {sentence}", "green" if holds else "bold red")
+    return 0 if all(holds for holds, _ in expect.results) else 1
+
+
+def _leave(project: Path, keep: bool, screen: Screen) -> None:
+    """Remove the folder once nothing works in it, unless it is to be kept."""
+    is_quiet = demo_project.end_work(project)
+    screen.console.print()
+    if keep:
+        screen.say(f"The project stays: {project}", "", 0)
+    elif not is_quiet or not demo_project.remove(project):
+        screen.say(f"The project stays, as something still works in it: {project}", "", 0)
+    else:
+        screen.say("The project is removed again; `seedproof demo --keep` leaves it for you to read.", "", 0)

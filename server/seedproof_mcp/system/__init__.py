@@ -1,0 +1,4 @@
+"""Files, locks, processes and paths: every change on the machine.
+
+Imported by every other room.
+"""

@@ -1,0 +1,617 @@
+"""Every change Seedproof makes to the machine: writes, renames, deletes, locks and processes."""
+
+# All of them call `os` by its module name: a test can replace `disk.os` and fail the n-th call.
+
+import ctypes
+import errno
+import fcntl
+import math
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+from seedproof_mcp.system.tree_walk import Descent
+
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
+# One read of copy_file: large enough that system calls do not show, small enough to hold.
+_COPY_CHUNK_BYTES = 1 << 20
+# A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
+_PROBE_TRIES = 100
+_PROBE_PAUSE_S = 0.001
+# Between two looks at a lock that another holds: many who wait cost little, and a write takes about as long.
+_LOCK_PAUSE_S = 0.005
+# The name that a file has until it is complete.
+_TEMPORARY = re.compile(r"\.seedproof-[0-9a-f]{16}\.tmp")
+# Of one length, so that a new one covers the one before in a single write.
+_SIGNATURE_LENGTH = 20
+# What flock says on a file system without locks: Linux, NFS without its lock daemon, FUSE, macOS.
+_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class NoFileLocks(OSError):
+    """The file system of a file has no locks, so nothing here could be kept to one process at a time."""
+
+
+class LockHeld(OSError):
+    """Others have held a lock for as long as anybody waits for it; `strerror` names the last one, if it is known."""
+
+
+def _look_up_fallocate() -> Callable[[int, int, int, int], int] | None:
+    if sys.platform != "linux":
+        return None
+    function = ctypes.CDLL(None, use_errno=True).fallocate
+    function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    found: Callable[[int, int, int, int], int] = function
+    return found
+
+
+_fallocate = _look_up_fallocate()
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Replace a file's content so that readers and crashes see the old or the new, never a part.
+
+    Args:
+        path: The file; its folder must exist.
+        data: The whole new content.
+        mode: Permissions before the umask; 0o600 for content with secrets.
+
+    Raises:
+        OSError: The file could not be written; the old content is untouched.
+    """
+    with _replacing(path, mode) as target:
+        _write_all(target, data)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a regular file's content atomically.
+
+    Raises:
+        OSError: The source is missing or not a regular file, or the target cannot be written; `filename` says which.
+    """
+    # O_NONBLOCK: opening a FIFO that training left behind would otherwise wait for ever.
+    reader = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(reader).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(source))
+        with _replacing(target, 0o666) as writer:
+            while chunk := _read_named(reader, source):
+                _write_all(writer, chunk)
+    finally:
+        os.close(reader)
+
+
+def write_expendable(path: Path, data: bytes) -> None:
+    """Write a file that does no harm if a crash leaves a part of it, or none.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        with _named(path):
+            _write_all(target, data)
+    finally:
+        os.close(target)
+
+
+def copy_scratch(source: Path, target: Path) -> None:
+    """Copy a file with its times into a scratch folder, where nothing needs to survive a crash.
+
+    Raises:
+        OSError: The source is missing, or the target cannot be written.
+    """
+    shutil.copyfile(source, target)
+    seen = os.stat(source)
+    os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder outside every project that is gone when the block ends.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with tempfile.TemporaryDirectory(prefix="seedproof-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def make_link(path: Path, target: str) -> None:
+    """Make a symbolic link.
+
+    Raises:
+        OSError: Something is in the way, or the folder cannot be written.
+    """
+    os.symlink(target, path)
+
+
+def append_synced(path: Path, data: bytes) -> None:
+    """Append to a file, created if missing, and return once the bytes are on the disk.
+
+    Raises:
+        OSError: A part of the data may have been written; the caller cuts it back.
+    """
+    target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        # Empty: new, or its first append failed and its folder may not have been synced.
+        is_new = os.fstat(target).st_size == 0
+        with _named(path):
+            _write_all(target, data)
+            _sync_data(target)
+    finally:
+        os.close(target)
+    if is_new:
+        _sync_folder(path.parent)
+
+
+def truncate_synced(path: Path, size: int) -> None:
+    """Cut a file back to a size and return once that is on the disk.
+
+    Raises:
+        OSError: The file is missing or cannot be written.
+    """
+    target = os.open(path, os.O_WRONLY)
+    try:
+        with _named(path):
+            os.ftruncate(target, size)
+            os.fsync(target)
+    finally:
+        os.close(target)
+
+
+def sync_file(path: Path) -> None:
+    """Return once what a file holds is on the disk, whoever wrote it.
+
+    Raises:
+        OSError: The file is missing, or its content could not be stored.
+    """
+    target = os.open(path, os.O_RDONLY)
+    try:
+        with _named(path):
+            _sync_data(target)
+    finally:
+        os.close(target)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its missing parents; an existing folder is fine.
+
+    Raises:
+        OSError: It cannot be made, or something that is not a folder is in the way.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    _sync_folder(path.parent)
+
+
+def remove_tree(path: Path) -> int:
+    """Delete a file, link or folder with all it contains, and return the freed bytes.
+
+    Symbolic links are deleted, never followed, and count as nothing.
+
+    Raises:
+        ValueError: The path has no name of its own, such as "/" or "..".
+        OSError: Something is missing or cannot be deleted; the rest may be gone already.
+    """
+    if path.name in ("", ".."):
+        raise ValueError(f"refusing to delete {path}")
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        freed_bytes = _remove_entry(parent, path.name)
+        _sync_open_folder(parent)
+    finally:
+        os.close(parent)
+    return freed_bytes
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file or folder another name on the same file system.
+
+    Raises:
+        OSError: The old name is missing, or the new one is a folder in use.
+    """
+    os.rename(old, new)
+    _sync_folder(new.parent)
+    if old.parent != new.parent:
+        _sync_folder(old.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Delete one file or link.
+
+    Raises:
+        OSError: It is missing, a folder, or cannot be deleted.
+    """
+    os.unlink(path)
+    _sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what replacements of files in a folder left there when their process was killed; nothing else.
+
+    Only for who holds the lock that every writer of that folder holds: another's would be taken away under its hands.
+    What cannot be deleted stays, as it does no harm.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in [one for one in entries if _TEMPORARY.fullmatch(one.name)]:
+            with suppress(OSError):
+                if entry.is_file(follow_symlinks=False):
+                    remove_file(Path(entry.path))
+
+
+def free_bytes(path: Path) -> int | None:
+    """Bytes that this user may still write where a file or folder lies; None if it cannot be told."""
+    try:
+        seen = os.statvfs(path)
+    except OSError:
+        return None
+    return seen.f_bavail * seen.f_frsize
+
+
+def punch_hole(descriptor: int, start: int, end: int) -> bool:
+    """Give back the disk space of a part of an open file, which then reads as zeros; whether that worked.
+
+    Linux only, and not on every file system; the size of the file stays.
+    """
+    if _fallocate is None:
+        return False
+    length = end - start
+    return bool(length <= 0 or _fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, start, length) == 0)
+
+
+def data_parts(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Start and end of each part of a file's first `size` bytes that is stored; the rest are holes."""
+    if not hasattr(os, "SEEK_DATA"):
+        yield 0, size
+        return
+    start = 0
+    while start < size:
+        try:
+            start = os.lseek(descriptor, start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole to the end
+                return
+            raise
+        end = min(size, os.lseek(descriptor, start, os.SEEK_HOLE))
+        if start < end:
+            yield start, end
+        start = max(end, start + 1)
+
+
+def open_output(path: Path, *, truncate: bool = False) -> int:
+    """Return a descriptor that appends to a file, for a child process to write its output to.
+
+    Raises:
+        OSError: The file cannot be opened for writing.
+    """
+    # O_APPEND: both outputs and all children share the file; none may overwrite another's bytes.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.open(path, flags | (os.O_TRUNC if truncate else 0), 0o666)
+
+
+class Lock:
+    """A held flock on a file, shared with every process that inherits its descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that carries the lock; not inheritable unless passed on by name."""
+        return self._descriptor
+
+    def sign(self, name: str) -> None:
+        """Write down in the locked file who holds it, for `signature`; once, by its first holder.
+
+        Raises:
+            OSError: The disk is full, or fails.
+        """
+        os.write(self._descriptor, f"{name:<{_SIGNATURE_LENGTH}}\n".encode())
+
+    def release(self) -> None:
+        """Give up this process's hold; a process that inherited the descriptor keeps its own."""
+        # Closing, not LOCK_UN: unlocking would take the lock from the heirs as well.
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def __enter__(self) -> "Lock":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def try_lock(path: Path) -> Lock | None:
+    """Lock a file, created if missing; None if another holder has it.
+
+    Raises:
+        OSError: The file cannot be opened; its folder may be missing.
+        NoFileLocks: The file system has no locks.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        with _named(path):
+            if _flock_unless_held(descriptor):
+                return Lock(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def lock(path: Path, patience_s: float = math.inf) -> Lock:
+    """Lock a file, created if missing, waiting while another holder has it.
+
+    Raises:
+        OSError: The file cannot be opened; its folder may be missing.
+        NoFileLocks: The file system has no locks.
+        LockHeld: It was not free within so many seconds.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with _named(path):
+                while not _try_flock(descriptor, fcntl.LOCK_EX):
+                    if time.monotonic() > deadline:
+                        raise LockHeld(errno.EAGAIN, f"locked for {patience_s:g} s, now by {_holder(descriptor)}")
+                    time.sleep(_LOCK_PAUSE_S)
+            # Whoever waited may hold the lock of a file that was deleted meanwhile, and others that of a new one.
+            if is_open_at(descriptor, path):
+                return Lock(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    """Who holds the lock of an open file, in words; only Linux tells which process it is."""
+    seen = os.fstat(descriptor)
+    file = f"{os.major(seen.st_dev):02x}:{os.minor(seen.st_dev):02x}:{seen.st_ino}"
+    with suppress(OSError, ValueError), open("/proc/locks") as locks:
+        for _, kind, _, _, pid, of_file, *_ in (line.split() for line in locks if "->" not in line):  # those wait
+            if (kind, of_file) == ("FLOCK", file) and int(pid) > 0:  # else one outside this container
+                return f"process {pid}" if int(pid) != os.getpid() else "another call of this process"
+    return "another process"
+
+
+def signature(path: Path) -> str | None:
+    """Who held the lock of a file last and signed it; None if nobody can be named."""
+    try:
+        return path.read_text(errors="replace").strip() or None
+    except OSError:
+        return None
+
+
+def adopt_lock(descriptor: int) -> Lock | None:
+    """Take over a lock that the parent process passed on; None if another holder has it.
+
+    Raises:
+        OSError: The descriptor is not open.
+    """
+    os.set_inheritable(descriptor, False)
+    return Lock(descriptor) if _flock_unless_held(descriptor) else None
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether any process holds the lock of a file; a missing file is not locked.
+
+    Raises:
+        OSError: The file exists and cannot be read.
+        NoFileLocks: The file system has no locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        with _named(path):
+            return not _try_flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def is_open_at(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file is the one that lies at a path now, or it was deleted or exchanged."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
+    stderr: int | None = None,
+    pass_fds: Sequence[int] = (),
+    new_session: bool = False,
+    before_exec: Callable[[], None] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process, the only place of the product that does.
+
+    Args:
+        argv: The program, looked up in `env`'s PATH, and its arguments.
+        cwd: Its working folder; this process's own if None.
+        env: Its whole environment; this process's own if None.
+        stdin: A descriptor or a constant of subprocess, as for the two outputs.
+        stdout: See stdin; inherited if None.
+        stderr: See stdin; inherited if None.
+        pass_fds: The only descriptors it inherits besides the three above.
+        new_session: Detach it from this process's terminal, session and group.
+        before_exec: Called in the child; only for a caller without threads.
+
+    Raises:
+        OSError: The program or the folder is missing, or may not be used.
+        ValueError: An argument contains a NUL.
+        subprocess.SubprocessError: `before_exec` raised.
+    """
+    return subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env=env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=tuple(pass_fds),
+        start_new_session=new_session,
+        preexec_fn=before_exec,
+    )
+
+
+@contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[int]:
+    """Yield a descriptor whose content becomes the file's when the block ends well."""
+    # In the same folder, because os.replace works within one file system only.
+    temporary = path.with_name(f".seedproof-{os.urandom(8).hex()}.tmp")  # as _TEMPORARY says
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with _named(path):
+                yield descriptor
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename, error.filename2 = str(path), None  # a name that means something to a reader
+        raise
+    _sync_folder(path.parent)
+
+
+def _read_named(descriptor: int, path: Path) -> bytes:
+    with _named(path):
+        return os.read(descriptor, _COPY_CHUNK_BYTES)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_data(descriptor: int) -> None:
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:  # macOS
+        os.fsync(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _sync_open_folder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_open_folder(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and shared file systems cannot sync a folder; nothing better exists there.
+        if error.errno != errno.EINVAL:
+            raise
+
+
+def _remove_entry(parent: int, name: str) -> int:
+    """Delete one entry of an open folder; open folders, so no link can be swapped in between."""
+    freed_bytes = 0
+    with Descent(parent) as place:
+        left = [[name]]  # what is still to be deleted in the parent, and in each folder from there down to the place
+        while left:
+            if left[-1]:
+                status = _remove_or_enter(place, left[-1].pop())
+                if stat.S_ISDIR(status.st_mode):
+                    left.append(os.listdir(place.fd))
+                elif stat.S_ISREG(status.st_mode):
+                    freed_bytes += status.st_size
+                continue
+            left.pop()
+            if left:
+                emptied = place.up()
+                os.rmdir(emptied, dir_fd=place.fd)
+    return freed_bytes
+
+
+def _remove_or_enter(place: Descent, name: str) -> os.stat_result:
+    """Delete an entry that is no folder, enter one that is; what it was."""
+    status = os.stat(name, dir_fd=place.fd, follow_symlinks=False)
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(name, dir_fd=place.fd)
+        return status
+    if status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(name, stat.S_IMODE(status.st_mode) | stat.S_IRWXU, dir_fd=place.fd)
+    place.down(name)
+    return status
+
+
+def _flock_unless_held(descriptor: int) -> bool:
+    """Lock exclusively, without taking a passing probe for a holder."""
+    for _ in range(_PROBE_TRIES):
+        if _try_flock(descriptor, fcntl.LOCK_EX):
+            return True
+        # A shared lock is refused by a real holder only; a probe lets it through.
+        if not _try_flock(descriptor, fcntl.LOCK_SH):
+            return False
+        _flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(_PROBE_PAUSE_S)
+    return False
+
+
+def _try_flock(descriptor: int, kind: int) -> bool:
+    try:
+        _flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _flock(descriptor: int, kind: int) -> None:
+    try:
+        fcntl.flock(descriptor, kind)
+    except OSError as error:
+        if error.errno in _WITHOUT_LOCKS:
+            raise NoFileLocks(error.errno, "this file system has no file locks") from error
+        raise
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Calls on a descriptor raise errors without a name; these say of which file they speak."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise

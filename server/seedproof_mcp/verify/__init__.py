@@ -1,0 +1,4 @@
+"""Recomputes a ledger and everything it claims.
+
+Imported by `surface`.
+"""

@@ -1,0 +1,134 @@
+"""Holds a ledger against everything that has seen it; reads only."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedproof.model.refusals import LedgerNewer
+
+from seedproof_mcp.ledger.merge_conflict import first_mark
+from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.verify.against_git import check_against
+from seedproof_mcp.verify.artifacts import check_logs, check_reports, check_strangers
+from seedproof_mcp.verify.chain import Chain, first_difference, read_chain, whole_lines
+from seedproof_mcp.verify.checks import CannotVerify, Check, Outcome, failed, listed, noted, passed
+from seedproof_mcp.verify.replay import Replay
+from seedproof_mcp.verify.witnesses import check_heads, check_registry
+
+__all__ = ["verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The bytes that are verified."""
+
+    name: str
+    """Where they were read, relative to the project."""
+    data: bytes
+    """Whole lines only."""
+    checks: list[Check]
+    """What can be said of ledger and mirror before a line is read."""
+
+
+# A ledger that grows while it is verified is verified again; one that never rests is taken as it was seen last.
+_MOST_TRIES = 5
+
+
+def verify(paths: ProjectPaths, *, regenerate: bool = False, against: str | None = None) -> Iterator[Check]:
+    """Every check; where the ledger grows meanwhile, those of its newest state.
+
+    Args:
+        regenerate: Make every report and figure again and compare all bytes.
+        against: A git revision whose mirror must be a beginning of today's ledger.
+
+    Raises:
+        CannotVerify: There is no ledger, or it was written by a newer Seedproof.
+    """
+    for _ in range(_MOST_TRIES):
+        source = _source(paths)
+        checks = list(_checks(paths, source, regenerate, against))
+        # Runs that end meanwhile are seen by some checks and not by others: that is no damage.
+        if all(check.outcome is not Outcome.FAIL for check in checks) or _source(paths).data == source.data:
+            break
+    yield from checks
+
+
+def _checks(paths: ProjectPaths, source: _Source, regenerate: bool, against: str | None) -> Iterator[Check]:
+    try:
+        chain = read_chain(source.data)
+    except LedgerNewer as newer:
+        raise CannotVerify(newer.message) from None
+    yield from source.checks
+    yield from _chain_checks(source, chain)
+    state = None
+    if chain.faults:
+        yield noted("state", "not looked at, nor are verdicts: the chain is broken")
+    else:
+        replay = Replay(chain.records, regenerate)
+        yield from replay.run()
+        state = replay.state
+    yield from check_heads(paths, chain)
+    yield from check_registry(paths, chain)
+    yield from check_logs(paths, chain.records, state)
+    yield from check_reports(paths, chain.records)
+    yield from check_strangers(paths, chain.records)
+    if against is not None:
+        yield check_against(paths, against, source.data)
+
+
+def _source(paths: ProjectPaths) -> _Source:
+    """Ledger and mirror, held against each other; the one that knows more is verified, as the tools read it."""
+    ledger, mirror = _read(paths, paths.ledger), _read(paths, paths.mirror)
+    names = [str(path.relative_to(paths.root)) for path in (paths.ledger, paths.mirror)]
+    if not whole_lines(ledger) and not whole_lines(mirror):
+        raise CannotVerify(f"there is no ledger: neither {names[0]} nor {names[1]} has a record.")
+    if not ledger:
+        text = f"{names[0]} is not here, as in a fresh clone; {names[1]} is verified instead"
+        return _Source(names[1], whole_lines(mirror), [noted("mirror", text), *_tail(names[1], mirror)])
+    tails, lines, copied = _tail(names[0], ledger), whole_lines(ledger), whole_lines(mirror)
+    if not mirror:
+        return _Source(names[0], lines, [*tails, noted("mirror", f"there is no {names[1]}; a report writes it")])
+    if lines.startswith(copied):
+        count = copied.count(b"\n")
+        return _Source(
+            names[0], lines, [*tails, passed("mirror", f"its {count} records are the first of the ledger's")]
+        )
+    if copied.startswith(lines):
+        more = copied.count(b"\n") - lines.count(b"\n")
+        text = f"{names[1]} holds {more} records more than {names[0]}, which takes them over with the next write"
+        return _Source(names[1], copied, [*tails, noted("mirror", text)])
+    number = first_difference(lines, copied)
+    text = f"{names[1]} does not agree with {names[0]} from record #{number} on: {_why_they_differ(copied)}"
+    return _Source(names[0], lines, [*tails, failed("mirror", text)])
+
+
+def _why_they_differ(mirror: bytes) -> str:
+    if first_mark(mirror) is not None:
+        return "git left a merge conflict in it"
+    if b"\r\n" in mirror:
+        return "its line endings were changed"
+    return "one of the two was rewritten, or they are of two clones"
+
+
+def _read(paths: ProjectPaths, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        raise CannotVerify(f"{path.relative_to(paths.root)} cannot be read ({error.strerror}).") from None
+
+
+def _tail(name: str, data: bytes) -> list[Check]:
+    torn = len(data) - len(whole_lines(data))
+    text = f"{name} ends in {torn} bytes that are no record, as a crash leaves them; the next write cuts them off"
+    return [noted("tail", text)] if torn else []
+
+
+def _chain_checks(source: _Source, chain: Chain) -> list[Check]:
+    faults = [f"{source.name}: {fault}" for fault in chain.faults]
+    if not chain.records:
+        return listed("chain", faults, passed("chain", "no record"))
+    first, last = chain.records[0], chain.records[-1]
+    text = f"{len(chain.records)} records, begun {first.get('time')}, head #{last['seq']} {last['hash'][:12]}"
+    return listed("chain", faults, passed("chain", text))
