@@ -166,9 +166,9 @@ def _figure(words: str, name: str) -> str:
 
 
 def _exact(protocol: Outcome) -> str:
-    power = protocol_power(0.0, RULES)
+    power = protocol_power(0.0, RULES.sizes)
     many = ", ".join(
-        f"{100 * at_least_one_winner(length, RULES):.1f} % in {length} (here {100 * protocol.curve[length].value:.1f})"
+        f"{100 * at_least_one_winner(length, RULES.sizes):.1f} % in {length} (here {100 * protocol.curve[length].value:.1f})"
         for length in (10, 20, 50)
     )
     return (
@@ -204,7 +204,7 @@ The target names {PROTOCOL_COST:.2f} for the protocol; by quadrature it is {_pro
 With the ledger's variance the order matters, because a late experiment has more earlier ones to pool: in the order in which the portfolio is listed above, nulls first, this design needs {outcomes["ledger"].runs_per_correct_listed.value:.3f} runs per correct verdict, in random order {outcomes["ledger"].runs_per_correct.value:.3f}.
 The sequential design has the same false winners per experiment as the protocol, but {_percent(outcomes["sequential"].curve[50].value)} % of campaigns of 50 have at least one, against {_percent(outcomes["protocol"].curve[50].value)} %; with the ledger's variance {_percent(outcomes["ledger"].curve[50].value)} %.
 The protocol's errors come in larger clusters: a baseline whose sigma came out small makes many at once, and others none.
-The level with the ledger's variance is exact for earlier arms of fixed length; here their length follows from their values, and {_small(outcomes["ledger"].false_winner.value)} % of experiments are false winners (standard error {100 * outcomes["ledger"].false_winner.error:.2f}), against {100 * protocol_power(0.0, RULES).p_winner:.2f} % by design.
+The level with the ledger's variance is exact for earlier arms of fixed length; here their length follows from their values, and {_small(outcomes["ledger"].false_winner.value)} % of experiments are false winners (standard error {100 * outcomes["ledger"].false_winner.error:.2f}), against {100 * protocol_power(0.0, RULES.sizes).p_winner:.2f} % by design.
 """
 
 
@@ -231,7 +231,7 @@ def _result(found: Estimate, limit: float) -> str:
 
 def _protocol_cost() -> float:
     """The protocol's runs per correct verdict on the portfolio, by quadrature."""
-    points = [(effect, protocol_power(effect, RULES)) for effect in PORTFOLIO]
+    points = [(effect, protocol_power(effect, RULES.sizes)) for effect in PORTFOLIO]
     correct = sum(
         point.p_winner if effect > 0 else 1 - point.p_winner - (0.0 if effect else point.p_loser)
         for effect, point in points

@@ -17,7 +17,7 @@ from seedproof.ledger.records import EMPTY_HASH, Record, canonical, make_record,
 from seedproof.model.command import output_dir, training_argv
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import run_id_of
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.surface.tools import build_server
 from seedproof_mcp.system.paths import ProjectPaths

@@ -23,7 +23,7 @@ from mcp.client.client import Client
 from seedproof_mcp.host.fingerprint import training_environment
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.ledger.file import Ledger
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["SPANS", "Run", "fresh_project", "measure", "run_once", "server_of", "spans"]
@@ -73,7 +73,7 @@ def fresh_project(training: Path = TRAINING, rules: str = "") -> Iterator[Projec
 
 async def _conductor_gone(paths: ProjectPaths) -> None:
     with anyio.fail_after(WAIT_S):
-        while disk.is_locked(paths.conductor_lock):
+        while locks.is_locked(paths.conductor_lock):
             await anyio.sleep(0.05)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from figures import Figure, in_turn, median, show
 from run_overhead import fresh_project, server_of
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from wire import BARE, Wire, product
 
 __all__ = ["measure"]
@@ -44,8 +44,8 @@ def gone_s(is_waiting: bool) -> float:
     """How long a server lives after the end of stdin; with a call that waits for a ledger held by others, if asked."""
     with fresh_project() as paths, Wire.of(server_of(paths)) as server:
         server.initialize()
-        disk.make_folder(paths.state)
-        with disk.lock(paths.ledger_lock):
+        files.make_folder(paths.state)
+        with locks.lock(paths.ledger_lock):
             if is_waiting:
                 server.begin("run_seed", wait_s=0)
             server.call("check_baseline")

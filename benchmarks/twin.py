@@ -261,7 +261,7 @@ def _alpha(rules: Rules, prior_df: int) -> float:
 @cache
 def _exact_alpha(rules: Rules, prior_df: int) -> float:
     """Kept for good: a long campaign meets more degrees of freedom than the product's own cache holds."""
-    alpha: float = sequential_alpha(rules, prior_df)
+    alpha: float = sequential_alpha(rules.sizes, prior_df)
     return alpha
 
 

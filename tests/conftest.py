@@ -15,7 +15,7 @@ from mcp.client.client import Client
 from seedproof.model.refusals import Refusal
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.surface.tools import build_server
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.memory import MEMORY
@@ -80,7 +80,7 @@ def stop_everything(folder: Path) -> None:
             page = lab.list_experiments()
     except (Refusal, OSError):
         pass  # a test that broke the project on purpose has nothing running
-    wait_until(lambda: not disk.is_locked(ProjectPaths(folder).conductor_lock))
+    wait_until(lambda: not locks.is_locked(ProjectPaths(folder).conductor_lock))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""Stand-ins for the modules that disk.py calls: they count every change, and the n-th one fails."""
+"""Stand-ins for the modules that `system` makes changes with: they count every change, and the n-th one fails."""
 
 import ctypes
 import errno
@@ -8,11 +8,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks, spawn
 
 from tests.power import Unstored
 
@@ -33,8 +33,8 @@ CHANGES = {
     "subprocess": ("Popen",),
     "tempfile": ("TemporaryDirectory",),
 }
-# Bound when disk.py is imported, and None where the system has none.
-_FALLOCATE = disk._fallocate
+# Bound when files.py is imported, and None where the system has none.
+_FALLOCATE = files._fallocate
 _FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -93,27 +93,25 @@ class Faults:
         self._real = {module.__name__: module for module in modules}
         self._own: dict[tuple[str, str], Callable[..., Any]] = {("subprocess", "Popen"): popen}
         if _FALLOCATE is not None:
-            self._own["disk", "fallocate"] = _FALLOCATE
+            self._own["files", "fallocate"] = _FALLOCATE
 
     @contextmanager
     def installed(self) -> Iterator["Faults"]:
-        """Let disk.py make its changes through this object."""
+        """Let the three modules make their changes through this object."""
         self.install()
         try:
             yield self
         finally:
-            for name, module in self._real.items():
-                setattr(disk, name, module)
-            disk._fallocate = _FALLOCATE
+            _replace(self._real.items())
+            files._fallocate = _FALLOCATE
             if self._unstored is not None:
                 self._unstored.close()
 
     def install(self) -> None:
         """The same for good."""
-        for name, module in self._real.items():
-            setattr(disk, name, _StandIn(self, name, module))
+        _replace((name, _StandIn(self, name, module)) for name, module in self._real.items())
         if _FALLOCATE is not None:
-            disk._fallocate = self._fallocate
+            files._fallocate = self._fallocate
 
     def bury(self) -> None:
         """The process that is played has ended, without power all have: the system gives up their locks."""
@@ -152,7 +150,7 @@ class Faults:
     def _fallocate(self, *arguments: int) -> int:
         """As the function of C does: what fails is told by -1, and the reason beside it."""
         try:
-            return int(self.call("disk", "fallocate", arguments, {}))
+            return int(self.call("files", "fallocate", arguments, {}))
         except OSError as error:
             ctypes.set_errno(error.errno or 0)
             return -1
@@ -169,6 +167,13 @@ class Faults:
             self._unstored.lose()
         self._is_dead = True
         self._die()
+
+
+def _replace(modules: Iterable[tuple[str, Any]]) -> None:
+    for name, module in modules:
+        for changing in (files, locks, spawn):
+            if hasattr(changing, name):
+                setattr(changing, name, module)
 
 
 class _StandIn:

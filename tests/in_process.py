@@ -11,7 +11,7 @@ from pathlib import Path
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.runner.engines import RunState
 from seedproof_mcp.service.service import Lab
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.conftest import Caller, tools
@@ -94,7 +94,7 @@ class InProcessEngine:
             "error": None,
             "killed_leftovers": 0,
         }
-        disk.write_atomic(run.result, json.dumps(result).encode())
+        files.write_atomic(run.result, json.dumps(result).encode())
 
     def poll(self, handle: str) -> RunState:
         run = RunPaths(Path(handle))

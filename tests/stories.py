@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from seedproof.admission.declaration import RunRequest, declaration
+from seedproof.admission.declaration import declaration
+from seedproof.admission.request import RunRequest
 from seedproof.ledger.events import apply
-from seedproof.ledger.generation import Experiment
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, State
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import run_id_of
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 
 
 class Story:

@@ -19,15 +19,15 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from seedproof.admission.declaration import RunRequest
 from seedproof.admission.gate import admit
 from seedproof.admission.guards import check_runaway
+from seedproof.admission.request import RunRequest
 from seedproof.ledger.events import fold
 from seedproof.ledger.records import EMPTY_HASH, Record, read_line
 from seedproof.ledger.state import State
 from seedproof.model.refusals import CodeRefusal, Refusal, Runaway
 from seedproof.model.rules import Rules
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.ledger.file import _NOT_HERE
 from seedproof_mcp.service.project import ProjectSite

@@ -11,7 +11,7 @@ from seedproof.admission.guards import Limits, check_room, check_runaway
 from seedproof.model.refusals import DiskLow, Runaway
 from seedproof_mcp.runner import conductor_status, outputs
 from seedproof_mcp.surface.cli import main
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools, wait_until
@@ -229,7 +229,7 @@ async def test_where_checkpoints_is_a_link_the_disk_that_it_leads_to_counts(
     large.mkdir()
     (quick_project / "checkpoints").symlink_to(large)
     monkeypatch.setattr(
-        disk, "free_bytes", lambda path: int(free["large" if path.resolve() == large.resolve() else "project"] * 10**9)
+        files, "free_bytes", lambda path: int(free["large" if path.resolve() == large.resolve() else "project"] * 10**9)
     )
     monkeypatch.setattr(outputs, "size", lambda _folder: 5 * 10**9)
     async with quick_tools(quick_project, InProcessEngine()) as call:

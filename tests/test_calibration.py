@@ -8,12 +8,14 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.refusals import MoreSeedsNeeded
+from seedproof.model.results import Verdict
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.values import Arm, Baseline, MetricValue, Role, Run, RunState, Verdict
+from seedproof.model.runs import MetricValue, Role, Run, RunState
+from seedproof.phases.baseline import establish_baseline
 from seedproof.phases.looks import confirm_steps, next_look
-from seedproof.phases.next_call import establish_baseline
 from seedproof.stats.power import at_least_one_winner, protocol_power
 from seedproof.stats.sequential import sequential_alpha
 from seedproof.stats.summary import PriorVariance, summarize
@@ -201,7 +203,7 @@ def test_the_twin_adjusts_as_the_product_does() -> None:
 
 @pytest.mark.parametrize("prior_df", [22, 40, 64, 150])
 def test_the_level_of_a_long_campaign_is_the_products_to_a_millionth(prior_df: int) -> None:
-    assert twin._alpha(twin.RULES, prior_df) == pytest.approx(sequential_alpha(twin.RULES, prior_df), abs=1e-6)
+    assert twin._alpha(twin.RULES, prior_df) == pytest.approx(sequential_alpha(twin.RULES.sizes, prior_df), abs=1e-6)
 
 
 def test_the_rules_of_today_on_a_session_worked_by_hand() -> None:
@@ -229,18 +231,18 @@ def agrees(found: calibrate_study.Estimate, exact: float, other_error: float = 0
 
 
 def test_the_protocols_simulated_chances_are_the_exact_ones(outcomes: dict[str, calibrate_study.Outcome]) -> None:
-    found, exact = outcomes["protocol"], protocol_power(0.0, Rules())
+    found, exact = outcomes["protocol"], protocol_power(0.0, Rules().sizes)
     assert agrees(found.false_winner, exact.p_winner)
     assert agrees(found.null_runs, exact.expected_runs)
     for length in (10, 20, 50):
-        assert agrees(found.curve[length], at_least_one_winner(length, Rules()))
+        assert agrees(found.curve[length], at_least_one_winner(length, Rules().sizes))
     for effect, chance in found.power.items():
-        point = protocol_power(effect, Rules())
+        point = protocol_power(effect, Rules().sizes)
         assert agrees(chance, point.p_winner if effect > 0 else point.p_loser)
 
 
 def test_the_sequential_design_errs_as_often_as_the_protocol(outcomes: dict[str, calibrate_study.Outcome]) -> None:
-    assert agrees(outcomes["sequential"].false_winner, protocol_power(0.0, Rules()).p_winner)
+    assert agrees(outcomes["sequential"].false_winner, protocol_power(0.0, Rules().sizes).p_winner)
 
 
 def test_a_single_run_fools_all_campaigns_but_one_in_their_length(outcomes: dict[str, calibrate_study.Outcome]) -> None:

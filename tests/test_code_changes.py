@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import spawn
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import Caller
@@ -320,13 +320,13 @@ async def test_a_crash_is_no_way_to_measure_tried_code_again_under_another_name(
 def processes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The programs that are started from now on."""
     started: list[str] = []
-    spawn = disk.spawn
+    start = spawn.start
 
     def counted(argv: list[str], **more: Any) -> Any:
         started.append(" ".join(argv))
-        return spawn(argv, **more)
+        return start(argv, **more)
 
-    monkeypatch.setattr(disk, "spawn", counted)
+    monkeypatch.setattr(spawn, "start", counted)
     return started
 
 

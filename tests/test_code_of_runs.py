@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.admission.declaration import RunRequest
+from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import BadSettings
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.service.service import Lab
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import spawn
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
@@ -265,7 +265,7 @@ async def test_queued_runs_wait_while_git_may_not_be_started_and_none_is_spent(m
             raise PermissionError(errno.EACCES, "Permission denied")
 
         with monkeypatch.context() as failing:
-            failing.setattr(disk, "spawn", fail)
+            failing.setattr(spawn, "start", fail)
             with pytest.raises(BadSettings, match="git cannot be started"):
                 conductor.step()
         assert paths.ledger.read_bytes() == before

@@ -16,6 +16,7 @@ from seedproof_mcp.host import environment, fingerprint
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import conductor, run_record
 from seedproof_mcp.service.service import Lab
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import Answer, Caller, wait_until
@@ -366,13 +367,13 @@ def test_an_interpreter_is_asked_once_and_again_after_an_installation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Sequence[str]] = []
-    real = environment.disk.spawn
+    real = environment.spawn.start
 
     def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         asked.append(argv)
         return real(argv, **options)
 
-    monkeypatch.setattr(environment.disk, "spawn", spawn)
+    monkeypatch.setattr(environment.spawn, "start", spawn)
     python = str(wrapper(tmp_path / "python", tmp_path / "packages"))
     install(tmp_path / "packages", "one", "1")
     first = [environment.environment(python, os.environ) for _ in range(3)]
@@ -414,8 +415,8 @@ def test_an_interpreter_that_hangs_at_its_gpus_has_told_its_packages(
 ) -> None:
     path, has_spoken = fake_python(tmp_path / "python"), tmp_path / "spoken"
     path.write_text(f'{path.read_text()}touch "{has_spoken}"\nexec sleep 600\n')
-    real = environment.disk.spawn
-    monkeypatch.setattr(environment.disk, "spawn", lambda *argv, **more: Hangs(real(*argv, **more), has_spoken))
+    real = environment.spawn.start
+    monkeypatch.setattr(environment.spawn, "start", lambda *argv, **more: Hangs(real(*argv, **more), has_spoken))
     assert environment.environment(str(path), os.environ)["packages"] == BEFORE
 
 
@@ -431,15 +432,15 @@ async def test_an_interpreter_that_hangs_is_asked_once_and_never_while_servers_w
 ) -> None:
     python, has_spoken, locked = project / "tools/python", project / "asked", []
     hangs(python, has_spoken)
-    real = environment.disk.spawn
+    real = environment.spawn.start
 
     def spawn(argv: Sequence[str], **more: Any) -> Any:
         if argv[0] != str(python):
             return real(argv, **more)
-        locked.append(environment.disk.is_locked(ProjectPaths(project).ledger_lock))
+        locked.append(locks.is_locked(ProjectPaths(project).ledger_lock))
         return Hangs(real(argv, **more), has_spoken)
 
-    monkeypatch.setattr(environment.disk, "spawn", spawn)
+    monkeypatch.setattr(environment.spawn, "start", spawn)
     async with quick_tools(project, InProcessEngine(table())) as call:
         said = await queued(call)
     assert said.data["verdict"] == "WINNER" and "environment_unknown" in said.text
@@ -451,19 +452,19 @@ def test_an_interpreter_that_hung_is_asked_again_once_it_was_changed_or_a_minute
 ) -> None:
     python, has_spoken, asked = tmp_path / "python", tmp_path / "asked", []
     hangs(python, has_spoken)
-    real, now = environment.disk.spawn, [1000.0]
+    real, now = environment.spawn.start, [1000.0]
     monkeypatch.setattr(environment, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def spawn(argv: Sequence[str], **more: Any) -> Hangs:
         asked.append(now[0])
         return Hangs(real(argv, **more), has_spoken)
 
-    monkeypatch.setattr(environment.disk, "spawn", spawn)
+    monkeypatch.setattr(environment.spawn, "start", spawn)
     for now[0] in (1000.0, 1059.0, 1061.0):
         assert environment.environment(str(python), os.environ)["packages"] is None
     assert asked == [1000.0, 1061.0]
     fake_python(python)
-    monkeypatch.setattr(environment.disk, "spawn", real)
+    monkeypatch.setattr(environment.spawn, "start", real)
     assert environment.environment(str(python), os.environ)["packages"] == BEFORE
 
 

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof.admission.declaration import RunRequest
+from seedproof.admission.request import RunRequest
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.surface.cli import main
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
 from tests.conftest import PATIENCE_S, SEEDS, tools, wait_until
@@ -39,7 +39,7 @@ def conductors(project: Path) -> list[int]:
 def paths(project: Path) -> ProjectPaths:
     """A project whose state folder exists."""
     found = ProjectPaths(project)
-    disk.make_folder(found.state)
+    files.make_folder(found.state)
     return found
 
 
@@ -105,7 +105,7 @@ def test_asking_again_while_a_conductor_starts_starts_no_other(
     monkeypatch.setenv("SEEDPROOF_IDLE_S", "600")  # it stays until it is told to go
     for _ in range(10):
         ensure_conductor(paths)
-    wait_until(lambda: disk.is_locked(paths.conductor_lock))
+    wait_until(lambda: locks.is_locked(paths.conductor_lock))
     (pid,) = conductors(paths.root)
     ensure_conductor(paths)
     assert conductors(paths.root) == [pid]
@@ -121,17 +121,17 @@ def test_a_conductor_that_dies_at_its_start_is_not_started_again_at_once(paths: 
         ensure_conductor(paths)
     assert len(conductors(paths.root)) <= 1
     paths.conductor_lock.rmdir()
-    wait_until(lambda: ensure_conductor(paths) or disk.is_locked(paths.conductor_lock))
+    wait_until(lambda: ensure_conductor(paths) or locks.is_locked(paths.conductor_lock))
 
 
 @linux_only
 def test_a_conductor_that_leaves_is_followed_by_another_at_once(paths: ProjectPaths) -> None:
     ensure_conductor(paths)
-    wait_until(lambda: disk.is_locked(paths.conductor_lock))
+    wait_until(lambda: locks.is_locked(paths.conductor_lock))
     ensure_conductor(paths)
-    wait_until(lambda: not disk.is_locked(paths.conductor_lock))
+    wait_until(lambda: not locks.is_locked(paths.conductor_lock))
     ensure_conductor(paths)
-    wait_until(lambda: disk.is_locked(paths.conductor_lock))
+    wait_until(lambda: locks.is_locked(paths.conductor_lock))
 
 
 class Alive:
@@ -147,11 +147,11 @@ def test_a_conductor_that_gave_up_its_lock_unseen_is_not_taken_for_one_that_star
     paths: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[object] = []
-    monkeypatch.setattr(disk, "spawn", lambda *_, **__: starts.append(None) or Alive())
+    monkeypatch.setattr(spawn, "start", lambda *_, **__: starts.append(None) or Alive())
     for _ in range(3):
         ensure_conductor(paths)
     assert len(starts) == 1
-    with disk.lock(paths.conductor_lock) as lock:
+    with locks.lock(paths.conductor_lock) as lock:
         lock.sign(str(Alive.pid))
     ensure_conductor(paths)
     assert len(starts) == 2
@@ -191,7 +191,7 @@ def test_a_start_that_was_cut_short_is_made_up_for(cut_short: tuple[Lab, str]) -
 
 def test_a_start_that_was_cut_short_waits_for_its_slot_and_can_be_stopped_meanwhile(cut_short: tuple[Lab, str]) -> None:
     lab, run_id = cut_short
-    slot = disk.try_lock(slot_lock("default"))
+    slot = locks.try_lock(slot_lock("default"))
     assert slot is not None
     with slot:
         conductor = Conductor(lab.paths, LocalEngine())
@@ -227,8 +227,8 @@ def test_a_process_of_an_earlier_run_that_keeps_the_slot_is_told_of(project: Pat
     lab = Lab(project, start_conductor=lambda paths: None)
     run_id = lab.request_run(RunRequest())
     path = slot_lock("default")
-    disk.make_folder(path.parent)
-    slot = disk.try_lock(path)
+    files.make_folder(path.parent)
+    slot = locks.try_lock(path)
     assert slot is not None
     with slot:
         slot.sign("7")
@@ -260,7 +260,7 @@ async def test_where_no_conductor_can_be_started_it_is_said_and_the_request_is_k
             if problem is None:
                 broken.setattr(sys, "executable", "/gone/python")
             else:
-                broken.setattr(disk, "spawn", fail)
+                broken.setattr(spawn, "start", fail)
             refused = await call("run_seed")
             assert (refused.code, said in refused.text) == ("not_writable", True), refused.text
         answer = await call("run_seed", wait_s=PATIENCE_S)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.admission.declaration import RunRequest
-from seedproof.model.values import Role
+from seedproof.admission.request import RunRequest
+from seedproof.model.runs import Role
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths
 

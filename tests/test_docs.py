@@ -12,7 +12,7 @@ from seedproof.ledger.records import KINDS
 from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.values import RunState
+from seedproof.model.runs import RunState
 from seedproof_mcp.host.settings import TEMPLATE, Settings, load_config
 from seedproof_mcp.surface import cli
 from seedproof_mcp.surface.demo.story import TRIALS

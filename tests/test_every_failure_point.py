@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.admission.declaration import RunRequest
+from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import Refusal
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 from seedproof_mcp.host import environment
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor, launcher
 from seedproof_mcp.runner.engines import local
 from seedproof_mcp.service.service import Lab
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths, slot_lock
 
 from tests import faults
@@ -356,7 +356,7 @@ def test_who_had_read_a_record_that_was_withdrawn_reads_what_stands_in_its_place
     size = paths.ledger.stat().st_size
     write(writer, "withdrawn")
     assert reader.refresh().seq == 2
-    disk.truncate_synced(paths.ledger, size)
+    files.truncate_synced(paths.ledger, size)
     write(Ledger(paths), "another and a longer one")
     reader.refresh()
     assert [record["note"] for record in reader.records()] == ["first", "another and a longer one"]
@@ -394,7 +394,7 @@ def one_run(project: Path, at: int, kind: str) -> list[str]:
     ended = lab.observe(run_id)
     assert ended.state in ("succeeded", "failed", "interrupted"), ended
     wait_until(lambda: not processes_of(project))
-    assert not disk.is_locked(slot_lock("default"))
+    assert not locks.is_locked(slot_lock("default"))
     if ended.state != "succeeded":
         assert ended.next is not None and ended.next.arguments == {"seed": 42, "attempt": 2}
         ended = lab.observe(lab.request_run(RunRequest(**ended.next.arguments)))

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.admission.declaration import RunRequest
+from seedproof.admission.request import RunRequest
 from seedproof.ledger.records import Record
 from seedproof.model.refusals import NotWritable, RunEnded
 from seedproof_mcp.runner import conductor
 from seedproof_mcp.service import service
 from seedproof_mcp.service.service import Lab
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
 from tests.conftest import SHOWN, wait_until
@@ -216,7 +216,7 @@ def supervisor_fails(project: Path, at: int, kind: str) -> list[str]:
         assert conductor.main([str(project)]) == 0
     assert server.observe(run_id).state in ("cancelled", "interrupted", "failed" if kind in ERRORS else "cancelled")
     wait_until(lambda: not processes_of(project))
-    assert not disk.is_locked(slot_lock("default"))
+    assert not locks.is_locked(slot_lock("default"))
     assert [path.name for path in project.rglob("*.tmp")] == [".seedproof-draft.tmp"]
     return journal.read_text().splitlines()
 

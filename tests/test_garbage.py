@@ -10,7 +10,7 @@ from seedproof_mcp.code.gc import find
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.surface.cli import main
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.in_process import InProcessEngine
@@ -133,7 +133,7 @@ def test_when_the_queue_has_run_empty_snapshots_of_earlier_generations_go_and_th
     paths = ProjectPaths(folder)
     experiment(folder, 1, begin(folder, 1, "a\n"), "b\n")
     present = begin(folder, 2, "c\n")
-    lock = disk.try_lock(paths.conductor_lock)
+    lock = locks.try_lock(paths.conductor_lock)
     assert lock is not None
     conductor = Conductor(paths, InProcessEngine())
     conductor.step()

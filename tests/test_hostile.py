@@ -14,7 +14,7 @@ import pytest
 from seedproof.model.rules import Rules
 from seedproof_mcp.runner.log_reader import read_log
 from seedproof_mcp.supervisor.capped_log import CappedLog
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
 from tests.conftest import PATIENCE_S, Answer, tools, wait_until
@@ -77,7 +77,7 @@ def left_running(project: Path) -> list[int]:
 def assert_nothing_stays(project: Path) -> None:
     """No process of the run lives, and the next one may have the slot."""
     assert left_running(project) == []
-    slot = disk.try_lock(slot_lock("default"))
+    slot = locks.try_lock(slot_lock("default"))
     assert slot is not None
     slot.release()
 
@@ -334,7 +334,7 @@ def test_a_line_that_the_log_cap_cut_is_no_line(tmp_path: Path) -> None:
     front = head + b"x" * (block - len(head) - 13) + b"val_loss: 4.1"
     path.write_bytes(front + b"23 rest\n" + b"y" * (block - 12) + b"not_" + b"val_loss: 3.0" + tail)
     descriptor = os.open(path, os.O_RDWR)
-    assert disk.punch_hole(descriptor, block, 2 * block)
+    assert files.punch_hole(descriptor, block, 2 * block)
     os.close(descriptor)
     assert path.read_bytes()[block - 2 : block + 1] == b".1\0"
     assert path.read_bytes()[2 * block :] == b"val_loss: 3.0" + tail
@@ -346,15 +346,15 @@ def test_a_hole_is_no_part_and_what_is_not_a_hole_is(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a" * 40_960)
     descriptor = os.open(path, os.O_RDWR)
-    assert list(disk.data_parts(descriptor, 40_960)) == [(0, 40_960)]
-    assert list(disk.data_parts(descriptor, 10)) == [(0, 10)]
-    assert list(disk.data_parts(descriptor, 0)) == []
-    assert disk.punch_hole(descriptor, 8192, 8192)
-    assert disk.punch_hole(descriptor, 8192, 16_384)
-    assert list(disk.data_parts(descriptor, 40_960)) == [(0, 8192), (16_384, 40_960)]
-    assert list(disk.data_parts(descriptor, 10_000)) == [(0, 8192)]
-    assert disk.punch_hole(descriptor, 0, 40_960)
-    assert list(disk.data_parts(descriptor, 40_960)) == []
+    assert list(files.data_parts(descriptor, 40_960)) == [(0, 40_960)]
+    assert list(files.data_parts(descriptor, 10)) == [(0, 10)]
+    assert list(files.data_parts(descriptor, 0)) == []
+    assert files.punch_hole(descriptor, 8192, 8192)
+    assert files.punch_hole(descriptor, 8192, 16_384)
+    assert list(files.data_parts(descriptor, 40_960)) == [(0, 8192), (16_384, 40_960)]
+    assert list(files.data_parts(descriptor, 10_000)) == [(0, 8192)]
+    assert files.punch_hole(descriptor, 0, 40_960)
+    assert list(files.data_parts(descriptor, 40_960)) == []
     assert path.stat().st_size == 40_960
     os.close(descriptor)
 
@@ -363,7 +363,7 @@ def test_a_hole_is_no_part_and_what_is_not_a_hole_is(tmp_path: Path) -> None:
 def test_where_no_hole_can_be_made_everything_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fallocate: Any
 ) -> None:
-    monkeypatch.setattr(disk, "_fallocate", fallocate)
+    monkeypatch.setattr(files, "_fallocate", fallocate)
     path = tmp_path / "output.log"
     path.write_bytes(b"line\n" * 1_000_000)
     descriptor = os.open(path, os.O_RDWR)

@@ -18,21 +18,21 @@ from typing import Any
 
 import anyio
 import pytest
-from seedproof.admission.declaration import RunRequest
+from seedproof.admission.request import RunRequest
 from seedproof.ledger.events import apply, fold
 from seedproof.ledger.records import EMPTY_HASH, canonical, read_line
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import LedgerDamaged, LedgerRefusal, NotWritable, Refusal
 from seedproof.model.rules import Rules
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 from seedproof.phases.next_call import campaign_next
 from seedproof.verdict.campaign import adjusted_stored, campaign
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor, conductor_status
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.surface.cli import main
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
 from tests.conftest import MEMORY, PATIENCE_S, SEEDS, tools, wait_until
@@ -104,7 +104,7 @@ def lines_of(folder: Path) -> list[bytes]:
 def cut(study: Path, memory: Path) -> ProjectPaths:
     """A project whose ledger ends with the run that decides `better`."""
     paths = ProjectPaths(new_project(memory / "cut"))
-    disk.make_folder(paths.state)
+    files.make_folder(paths.state)
     lines = lines_of(study)
     decided = next(place for place, line in enumerate(lines) if b'"verdict_issued"' in line)
     paths.ledger.write_bytes(b"".join(lines[:decided]))
@@ -160,7 +160,7 @@ def test_every_flipped_bit_is_refused_or_cuts_the_last_record_off(study: Path, t
         ends.append(ends[-1] + len(line))
         heads.append(json.loads(line)["hash"])
     paths = ProjectPaths(tmp_path)
-    disk.make_folder(paths.state)
+    files.make_folder(paths.state)
     cut_back = 0
     for number in range(FLIPS):
         at = dice.randrange(len(data))
@@ -203,12 +203,12 @@ def test_sixteen_writers_at_once_lose_no_record_and_keep_one_chain(tmp_path: Pat
 def test_a_writer_whose_lock_file_was_deleted_while_it_waited_waits_for_the_new_one(tmp_path: Path) -> None:
     paths = ProjectPaths(tmp_path)
     write(Ledger(paths), "first")
-    held = disk.lock(paths.ledger_lock)
+    held = locks.lock(paths.ledger_lock)
     writer = start_writer(paths, 1, "late")
     assert writer.stdout is not None
     wait_until(lambda: is_open_in(writer.pid, paths.ledger_lock))
     paths.ledger_lock.unlink()
-    with disk.lock(paths.ledger_lock):
+    with locks.lock(paths.ledger_lock):
         held.release()
         wait_until(lambda: is_open_in(writer.pid, paths.ledger_lock))  # not the deleted one
         assert notes(paths) == ["first"]
@@ -239,7 +239,7 @@ def test_a_ledger_that_is_exchanged_while_a_writer_decides_gets_no_record_that_d
 
 
 class FullDisk:
-    """The `os` of disk.py on a disk with so many bytes left."""
+    """The `os` of files.py on a disk with so many bytes left."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -272,12 +272,12 @@ def test_a_disk_that_fills_at_any_level_is_named_and_loses_nothing(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = FullDisk(10**9)
-    monkeypatch.setattr(disk, "os", free)
+    monkeypatch.setattr(files, "os", free)
     headline = finish(in_process_lab(new_project(memory / "free"), InProcessEngine()))
     for level in range(FILL_LEVELS):
         project = new_project(memory / f"full{level}")
         full = FullDisk(free.written * level // FILL_LEVELS + level % 7)
-        monkeypatch.setattr(disk, "os", full)
+        monkeypatch.setattr(files, "os", full)
         engine, acknowledged = InProcessEngine(), list[str]()
         lab = in_process_lab(project, engine)
         with pytest.raises(NotWritable, match="cannot be written: the disk is full") as refused:
@@ -386,7 +386,7 @@ async def test_a_folder_in_the_place_of_a_file_is_said_and_goes_on_once_it_is_go
 
 
 class WithoutLocks:
-    """The `fcntl` of disk.py on a file system that has no locks."""
+    """The `fcntl` of locks.py on a file system that has no locks."""
 
     LOCK_EX, LOCK_SH, LOCK_NB, LOCK_UN = 2, 1, 4, 8
 
@@ -407,7 +407,7 @@ async def test_a_file_system_without_locks_is_said_by_tools_command_line_and_con
     in_process_lab(quick_project, engine).request_run(RunRequest())
     paths = ProjectPaths(quick_project)
     paths.run("g1-baseline-s42-a1").alive.touch()
-    monkeypatch.setattr(disk, "fcntl", WithoutLocks(number))
+    monkeypatch.setattr(locks, "fcntl", WithoutLocks(number))
     async with tools(quick_project, lab=Lab(quick_project)) as call:
         asked = await call("run_seed", seed=137, wait_s=0)
         seen = await call("check_baseline")
@@ -443,7 +443,7 @@ async def test_a_state_folder_removed_during_a_run_is_answered_and_begun_again_w
         output.rename(tmp_path / "theirs")
         anew = await call("run_seed", seed=42, wait_s=0)
         with anyio.fail_after(PATIENCE_S):
-            while not disk.is_locked(paths.conductor_lock):  # another one: it waits for the slot
+            while not locks.is_locked(paths.conductor_lock):  # another one: it waits for the slot
                 await call("run_seed", seed=42, wait_s=0.1)
         gate.touch()  # the first training ends, and its result is not that of the second
         await call.measure_baseline()
@@ -564,7 +564,7 @@ async def test_a_study_of_an_older_format_goes_on_where_it_stood(cut: ProjectPat
 
 def test_verdicts_and_reports_of_an_older_format_stay_what_they_were(study: Path, tmp_path: Path) -> None:
     paths = ProjectPaths(new_project(tmp_path / "old"))
-    disk.make_folder(paths.state)
+    files.make_folder(paths.state)
     # Confirmations are newer than everything that a ledger without `arm` may hold.
     lines = lines_of(study)
     end = next(place for place, line in enumerate(lines) if b'"confirm"' in line)
@@ -626,7 +626,9 @@ async def test_a_run_whose_machine_went_down_is_interrupted_for_whoever_looks(
         for pid in (*conductors(project), started["supervisor_pid"], started["pid"]):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not (disk.is_locked(run.alive) or disk.is_locked(slot_lock("gpu0")) or conductors(project)))
+        wait_until(
+            lambda: not (locks.is_locked(run.alive) or locks.is_locked(slot_lock("gpu0")) or conductors(project))
+        )
         recorded = paths.ledger.read_bytes()
         listed, seen = await call("list_experiments"), await call("check_baseline")
         assert main(["status", "--project", str(project)]) == 0

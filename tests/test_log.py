@@ -9,10 +9,10 @@ from seedproof.metrics.lines import (
     SegmentBuffer,
     clean_line,
     count_newlines,
-    safe_tail,
     split_lines,
     strip_codes,
 )
+from seedproof.model.untrusted import safe_tail
 
 UNHURRIED = settings(deadline=None)  # a busy machine is no failure
 

@@ -12,9 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from seedproof.metrics import scanner as metric_scanner
+from seedproof.metrics.json_file import read_document
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT, split_lines
-from seedproof.metrics.scanner import LogReading, LogScanner, parse_number, printed_resolution, read_document
-from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, PRESETS, check_pattern, required_literals
+from seedproof.metrics.literals import required_literals
+from seedproof.metrics.numbers import parse_number, printed_resolution
+from seedproof.metrics.scanner import LogReading, LogScanner
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, PRESETS, check_pattern
 from seedproof.model.rules import MetricRule
 
 UNHURRIED = settings(deadline=None)  # a busy machine is no failure

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from seedproof.admission.declaration import RunRequest
+from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import MoreSeedsNeeded
 from seedproof.verdict.judge import judge
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 
 from tests.faults import Faults, Killed
 from tests.memory import MEMORY
@@ -16,24 +16,24 @@ BEFORE = {"old": "content", "folder/file": "in it", "folder/deep/file": "below",
 
 
 def _overwrite(folder: Path) -> None:
-    disk.write_expendable(folder / "old", b"as a training writes")
-    disk.sync_file(folder / "old")
+    files.write_expendable(folder / "old", b"as a training writes")
+    files.sync_file(folder / "old")
 
 
 ACTS: dict[str, Callable[[Path], object]] = {
-    "write_atomic": lambda folder: disk.write_atomic(folder / "new", b"whole"),
-    "write_atomic over a file": lambda folder: disk.write_atomic(folder / "old", b"whole"),
-    "copy_file": lambda folder: disk.copy_file(folder / "old", folder / "folder/copy"),
-    "append_synced": lambda folder: disk.append_synced(folder / "old", b" and more"),
-    "append_synced to a new file": lambda folder: disk.append_synced(folder / "new", b"first"),
-    "truncate_synced": lambda folder: disk.truncate_synced(folder / "old", 3),
+    "write_atomic": lambda folder: files.write_atomic(folder / "new", b"whole"),
+    "write_atomic over a file": lambda folder: files.write_atomic(folder / "old", b"whole"),
+    "copy_file": lambda folder: files.copy_file(folder / "old", folder / "folder/copy"),
+    "append_synced": lambda folder: files.append_synced(folder / "old", b" and more"),
+    "append_synced to a new file": lambda folder: files.append_synced(folder / "new", b"first"),
+    "truncate_synced": lambda folder: files.truncate_synced(folder / "old", 3),
     "sync_file": _overwrite,
-    "make_folder": lambda folder: disk.make_folder(folder / "new"),
-    "rename": lambda folder: disk.rename(folder / "old", folder / "new"),
-    "rename over a file": lambda folder: disk.rename(folder / "old", folder / "other/file"),
-    "rename of a folder": lambda folder: disk.rename(folder / "folder", folder / "other/folder"),
-    "remove_file": lambda folder: disk.remove_file(folder / "old"),
-    "remove_tree": lambda folder: disk.remove_tree(folder / "folder"),
+    "make_folder": lambda folder: files.make_folder(folder / "new"),
+    "rename": lambda folder: files.rename(folder / "old", folder / "new"),
+    "rename over a file": lambda folder: files.rename(folder / "old", folder / "other/file"),
+    "rename of a folder": lambda folder: files.rename(folder / "folder", folder / "other/folder"),
+    "remove_file": lambda folder: files.remove_file(folder / "old"),
+    "remove_tree": lambda folder: files.remove_tree(folder / "folder"),
 }
 
 
@@ -54,7 +54,7 @@ def after(act: Callable[[Path], object], at: int | None) -> tuple[Tree, bool, in
             try:
                 act(folder)
                 is_over = True
-                disk.write_expendable(Path(name, "whatever comes next"), b"")
+                files.write_expendable(Path(name, "whatever comes next"), b"")
             except Killed:
                 faults.bury()
         return tree(folder), is_over, len(faults.points)
@@ -74,9 +74,9 @@ def test_wherever_the_power_fails_there_is_the_old_or_the_new_and_afterwards_the
 
 def test_what_is_never_synced_is_lost() -> None:
     def forget(folder: Path) -> None:
-        disk.write_expendable(folder / "old", b"new")
-        disk.write_expendable(folder / "folder/new", b"new")
-        disk.make_link(folder / "link", "old")
+        files.write_expendable(folder / "old", b"new")
+        files.write_expendable(folder / "folder/new", b"new")
+        files.make_link(folder / "link", "old")
 
     assert after(forget, None)[0] != after(lambda _: None, None)[0]
     assert after(forget, after(forget, None)[2])[0] == after(lambda _: None, None)[0]

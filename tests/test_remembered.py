@@ -5,10 +5,10 @@ from typing import Any
 
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import run_id_of
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.service.service import Lab
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 BASELINE_RUN = run_id_of(1, Role.MEASURE, None, 42, 1)
@@ -76,9 +76,9 @@ def test_a_run_that_gets_its_slot_is_shown_as_running_though_no_record_says_so(q
     assert (waiting.queued, waiting.running) == (1, None)
     assert [row.state for row in lab.check_baseline().seeds] == ["queued"]
     run = ProjectPaths(quick_project).run(BASELINE_RUN)
-    disk.make_folder(run.folder)
-    disk.write_atomic(run.started, b"{}")
-    supervisor = disk.try_lock(run.alive)
+    files.make_folder(run.folder)
+    files.write_atomic(run.started, b"{}")
+    supervisor = locks.try_lock(run.alive)
     assert supervisor is not None
     with supervisor:
         training = lab.list_experiments()

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from seedproof_mcp.runner.conductor import Conductor
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 
 from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
 from tests.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
@@ -275,7 +275,7 @@ async def test_a_folder_that_took_the_place_of_a_failed_attempts_is_not_removed_
 
 
 class Undeletable:
-    """The module os for disk.py, to which some files cannot be deleted."""
+    """The module os for files.py, to which some files cannot be deleted."""
 
     def __init__(self, inside: Path, number: int) -> None:
         self._inside, self._number = inside, number
@@ -299,7 +299,7 @@ async def test_a_leftover_that_cannot_be_deleted_turns_its_own_run_away_and_no_o
 ) -> None:
     folder = "checkpoints/baseline_1M_seed42"
     stuck = Undeletable(project / folder, number)
-    monkeypatch.setattr(disk, "os", stuck)
+    monkeypatch.setattr(files, "os", stuck)
     failing = [True]
 
     def fails_once(argv: Sequence[str]) -> Training:
@@ -321,7 +321,7 @@ async def test_a_leftover_that_cannot_be_deleted_turns_its_own_run_away_and_no_o
 
 async def test_a_leftover_waits_for_a_disk_that_fails(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = Undeletable(project / "checkpoints/baseline_1M_seed42", errno.EIO)
-    monkeypatch.setattr(disk, "os", stuck)
+    monkeypatch.setattr(files, "os", stuck)
     engine = InProcessEngine(lambda argv: Training("out of memory\n", 1, {"half.bin": "x"}))
     async with quick_tools(project, engine) as call:
         await call("run_seed")
@@ -341,7 +341,7 @@ async def test_a_checkpoint_that_cannot_be_deleted_is_named_and_holds_no_report_
     stuck = Undeletable(project / folder, number)
     async with quick_tools(project) as call:
         await call.measure_baseline()
-        monkeypatch.setattr(disk, "os", stuck)
+        monkeypatch.setattr(files, "os", stuck)
         report = await call("write_report")
         following = await call("check_baseline")
         mirror = (project / "docs/research/ledger.jsonl").read_bytes()

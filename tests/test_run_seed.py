@@ -15,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from seedproof_mcp.surface import tools as mcp_tools
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import RunPaths
 
 from tests import in_process
@@ -524,7 +524,7 @@ async def test_two_projects_train_one_after_the_other_on_a_slot_and_the_waiting_
         await first("run_seed", wait_s=0)
         wait_until(lambda: (project / f".seedproof/runs/{FIRST}/started.json").exists())
         await second("run_seed", wait_s=0)
-        wait_until(lambda: disk.is_locked(other / ".seedproof/conductor.lock"))
+        wait_until(lambda: locks.is_locked(other / ".seedproof/conductor.lock"))
         waiting = await second("run_seed", seed=42, wait_s=0)
         assert not (other / f".seedproof/runs/{FIRST}/started.json").exists()
         gate.touch()

@@ -60,9 +60,11 @@ def p_of(name: str, n: int, prior: PriorVariance | None = None) -> float:
 
 
 def test_false_winners_are_as_frequent_as_under_the_protocols_rule() -> None:
-    assert sequential_alpha(RULES) == pytest.approx(0.0199, abs=3e-4)
-    assert sequential_power(0.0, RULES).p_winner == pytest.approx(protocol_power(0.0, Rules()).p_winner, abs=1e-6)
-    assert sequential_power(0.0, RULES).expected_runs < protocol_power(0.0, Rules()).expected_runs
+    assert sequential_alpha(RULES.sizes) == pytest.approx(0.0199, abs=3e-4)
+    assert sequential_power(0.0, RULES.sizes).p_winner == pytest.approx(
+        protocol_power(0.0, Rules().sizes).p_winner, abs=1e-6
+    )
+    assert sequential_power(0.0, RULES.sizes).expected_runs < protocol_power(0.0, Rules().sizes).expected_runs
 
 
 @pytest.mark.parametrize(
@@ -93,8 +95,8 @@ async def test_the_first_look_decides_where_its_p_is_clear_and_names_the_protoco
 
 
 async def test_a_p_between_the_limits_asks_for_the_extra_seeds_and_the_last_look_decides(project: Path) -> None:
-    assert sequential_alpha(RULES) < p_of("open", 3) < 0.3
-    assert p_of("open", 5) < sequential_alpha(RULES) < p_of("open_flat", 5)
+    assert sequential_alpha(RULES.sizes) < p_of("open", 3) < 0.3
+    assert p_of("open", 5) < sequential_alpha(RULES.sizes) < p_of("open_flat", 5)
     (project / "seedproof.toml").write_text(SETTINGS)
     async with quick_tools(project, InProcessEngine(table())) as call:
         await call.measure_baseline()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.surface.cli import main
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, Caller, tools, wait_until
@@ -77,7 +77,7 @@ async def test_a_conductor_that_is_told_to_leave_is_followed_by_one_that_adopts_
         await call("run_seed", queue_all=True, wait_s=0)
         started(project)
         for number in ASKED_TO_LEAVE:
-            wait_until(lambda: conductors(project) and disk.is_locked(ProjectPaths(project).conductor_lock))
+            wait_until(lambda: conductors(project) and locks.is_locked(ProjectPaths(project).conductor_lock))
             (pid,) = conductors(project)
             os.kill(pid, number)
             wait_until(lambda pid=pid: is_gone(pid))

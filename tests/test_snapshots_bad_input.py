@@ -11,7 +11,7 @@ import pytest
 from seedproof.model.refusals import BadSettings
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import Settings
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import spawn
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.repositories import files_below, git, make_repository, state_of, workspace, write
@@ -276,7 +276,7 @@ def test_a_snapshot_is_not_gone_because_git_may_not_be_started_just_now(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     assert space.is_kept(code)
-    monkeypatch.setattr(disk, "spawn", fail)
+    monkeypatch.setattr(spawn, "start", fail)
     with pytest.raises(BadSettings, match=r"git cannot use snapshot [0-9a-f]{12}: git cannot be started \(Perm"):
         space.is_kept(code)
 

@@ -9,7 +9,7 @@ import pytest
 from seedproof_mcp.code.in_place import Hashes
 from seedproof_mcp.code.sealed import sealed_here
 from seedproof_mcp.runner import outputs
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.system.tree_walk import files_below, walk
 
@@ -22,7 +22,7 @@ from tests.repositories import make_repository, workspace, write
 def tmp_path(tmp_path: Path) -> Iterator[Path]:
     """A folder that is removed again, which pytest cannot do at any depth."""
     yield tmp_path
-    disk.remove_tree(tmp_path)
+    files.remove_tree(tmp_path)
 
 
 def stored(path: Path) -> int:

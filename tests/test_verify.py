@@ -22,7 +22,7 @@ from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.ledger.registry import Registry
 from seedproof_mcp.runner.log_reader import read_log
 from seedproof_mcp.surface import cli
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify import verify as verification
 from seedproof_mcp.verify.chain import read_chain
@@ -667,7 +667,7 @@ def test_a_log_of_which_the_cap_left_out_a_part_is_held_to_what_is_left(here: Pa
     with (here / LOG).open("wb") as log:
         log.write(b"begin\n" * 20_000 + b"middle\n" * 100_000 + text)
         log.flush()
-        assert disk.punch_hole(log.fileno(), 1 << 17, 1 << 19)
+        assert files.punch_hole(log.fileno(), 1 << 17, 1 << 19)
     result = (here / LOG).with_name("result.json")
     size = (here / LOG).stat().st_size
     result.write_text(json.dumps({**json.loads(result.read_bytes()), "log_bytes": size}))

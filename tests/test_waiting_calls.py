@@ -15,7 +15,7 @@ from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.surface.cli import main
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import PATIENCE_S, tools, wait_until
@@ -55,11 +55,11 @@ def with_patience(folder: Path, patience_s: float) -> str:
 
 
 @pytest.fixture
-def held(project: Path) -> Iterator[disk.Lock]:
+def held(project: Path) -> Iterator[locks.Lock]:
     """The ledger's lock, held by this process."""
     paths = ProjectPaths(project)
-    disk.make_folder(paths.state)
-    with disk.lock(paths.ledger_lock) as lock:
+    files.make_folder(paths.state)
+    with locks.lock(paths.ledger_lock) as lock:
         yield lock
 
 
@@ -91,7 +91,7 @@ def test_the_end_of_stdin_ends_a_server_that_waits_for_a_training_which_will_not
 
 @linux_only
 def test_the_end_of_stdin_ends_a_server_that_waits_for_the_ledger_and_what_it_asked_for_is_not_written(
-    project: Path, held: disk.Lock, tmp_path: Path
+    project: Path, held: locks.Lock, tmp_path: Path
 ) -> None:
     paths = ProjectPaths(project)
     with raw_server(project, PYTHONPATH=with_patience(tmp_path / "patient", VERY_LONG_S)) as process:
@@ -111,7 +111,7 @@ def test_the_end_of_stdin_ends_a_server_that_waits_for_the_ledger_and_what_it_as
 
 @linux_only
 def test_the_end_of_stdin_ends_a_server_all_of_whose_threads_wait(
-    project: Path, held: disk.Lock, tmp_path: Path
+    project: Path, held: locks.Lock, tmp_path: Path
 ) -> None:
     with raw_server(project, PYTHONPATH=with_patience(tmp_path / "patient", VERY_LONG_S)) as process:
         ask(process, INITIALIZE)
@@ -123,7 +123,7 @@ def test_the_end_of_stdin_ends_a_server_all_of_whose_threads_wait(
 
 
 @linux_only
-def test_the_end_of_input_at_a_terminal_ends_a_server_as_well(project: Path, held: disk.Lock, tmp_path: Path) -> None:
+def test_the_end_of_input_at_a_terminal_ends_a_server_as_well(project: Path, held: locks.Lock, tmp_path: Path) -> None:
     environment = bare_environment(PYTHONPATH=with_patience(tmp_path / "patient", VERY_LONG_S))
     ours, theirs = os.openpty()
     command = [SEEDPROOF, "serve", "--project", project]
@@ -151,7 +151,7 @@ async def test_what_has_to_write_is_refused_while_somebody_holds_the_ledger_and_
     async with tools(project) as call:
         await call.measure_baseline()
         monkeypatch.setattr(file, "LOCK_PATIENCE_S", 0.1)
-        with disk.lock(paths.ledger_lock):
+        with locks.lock(paths.ledger_lock):
             seen = [await call(tool) for tool in ("check_baseline", "list_experiments")]
             answers = [await call("run_seed", seed=137), await call("write_report")]
             code = main(["gc", "--yes", "--project", str(project)])
@@ -166,7 +166,7 @@ async def test_what_has_to_write_is_refused_while_somebody_holds_the_ledger_and_
 
 
 @linux_only
-def test_the_process_that_holds_the_ledger_is_named_to_others(project: Path, held: disk.Lock, tmp_path: Path) -> None:
+def test_the_process_that_holds_the_ledger_is_named_to_others(project: Path, held: locks.Lock, tmp_path: Path) -> None:
     with raw_server(project, PYTHONPATH=with_patience(tmp_path / "impatient", 0.1)) as process:
         ask(process, INITIALIZE)
         tell(process, INITIALIZED)
@@ -187,7 +187,7 @@ def test_a_conductor_that_does_not_get_the_ledger_says_so_and_writes_the_result_
         tell(process, INITIALIZED)
         ask(process, call_of(2, "run_seed", wait_s=0))
         started(project)
-        with disk.lock(paths.ledger_lock):
+        with locks.lock(paths.ledger_lock):
             gate.touch()
             wait_until(lambda: conductor_status.read(paths) is not None)
             assert (
@@ -206,13 +206,13 @@ def test_a_conductor_without_work_stays_while_somebody_holds_the_ledger(
     paths = ProjectPaths(project)
     monkeypatch.setenv("PYTHONPATH", with_patience(tmp_path / "impatient", 0.01))
     monkeypatch.setenv("SEEDPROOF_IDLE_S", "0")
-    disk.make_folder(paths.state)
-    with disk.lock(paths.ledger_lock):
+    files.make_folder(paths.state)
+    with locks.lock(paths.ledger_lock):
         ensure_conductor(paths)
-        wait_until(lambda: disk.is_locked(paths.conductor_lock))
-        pid = int(disk.signature(paths.conductor_lock) or 0)
+        wait_until(lambda: locks.is_locked(paths.conductor_lock))
+        pid = int(locks.signature(paths.conductor_lock) or 0)
         for _ in range(3):  # it has come, gone without the ledger, and come again
             wait_until(lambda: is_open_in(pid, paths.ledger_lock))
             wait_until(lambda: not is_open_in(pid, paths.ledger_lock))
-        assert disk.is_locked(paths.conductor_lock)
-    wait_until(lambda: not disk.is_locked(paths.conductor_lock))
+        assert locks.is_locked(paths.conductor_lock)
+    wait_until(lambda: not locks.is_locked(paths.conductor_lock))

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.values import Arm, Baseline, MetricValue, Role, Run, RunState
-from seedproof.phases.next_call import establish_baseline
+from seedproof.model.runs import MetricValue, Role, Run, RunState
+from seedproof.phases.baseline import establish_baseline
 
 RULES = Rules()
 MAXIMIZE = Rules(metric=MetricRule(name="val_loss", direction="maximize", pattern=DEFAULT_VAL_LOSS))

@@ -53,7 +53,7 @@ def test_experiments_of_one_baseline_err_together_and_those_of_two_baselines_apa
     # The number for 50 experiments on one baseline; independent ones would give 1 - (1 - .0305)^50 = .79.
     assert found.false_winner_chance == pytest.approx(0.26, abs=0.005)
     one = campaign(story().declare("a").state)
-    assert one.false_winner_chance == pytest.approx(protocol_power(0.0, Rules()).p_winner, rel=1e-6)
+    assert one.false_winner_chance == pytest.approx(protocol_power(0.0, Rules().sizes).p_winner, rel=1e-6)
     two = campaign(story().declare("a").baseline(BASE).declare("b").state)
     assert two.false_winner_chance == pytest.approx(1 - (1 - one.false_winner_chance) ** 2)
 

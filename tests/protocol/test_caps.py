@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import MoreSeedsNeeded
+from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Comparison, Run, RunState, Verdict
-from seedproof.phases.next_call import establish_baseline
+from seedproof.model.runs import Run, RunState
+from seedproof.phases.baseline import establish_baseline
 from seedproof.report.sections import evidence_lines, paragraph, summary_lines
 from seedproof.report.tables import test_table as significance_table
 from seedproof.verdict.judge import judge

@@ -7,12 +7,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.ledger.generation import Experiment
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.arms import Arm
 from seedproof.model.refusals import NotComparable
-from seedproof.model.values import Arm, Difference, Run
-from seedproof.verdict.acceptance import accepted_differences, check_now
-from seedproof.verdict.comparability import comparability_notices, differences, differences_now, wall_time_withheld
+from seedproof.model.results import Difference
+from seedproof.model.runs import Run
+from seedproof.notices.environment import comparability_notices
+from seedproof.verdict.comparability import (
+    accepted_differences,
+    check_now,
+    differences,
+    differences_now,
+    wall_time_withheld,
+)
 
 from tests.protocol.arms import SEEDS, baseline_arm, diverged, experiment_arm, failed, make_baseline, make_run
 

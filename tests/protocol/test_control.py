@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from seedproof.ledger.determinism import Repeats
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Change, ChangedFile, Code
-from seedproof.model.values import Arm, Baseline, MetricValue, Role, Run, RunState
-from seedproof.notices.controls_said import code_lines, control_notices
+from seedproof.model.runs import MetricValue, Role, Run, RunState
+from seedproof.notices.control import control_notices
+from seedproof.phases.baseline import establish_baseline
 from seedproof.phases.control import CONFIDENCE, control_look, half_width_sigmas, is_moved, unseen_share
-from seedproof.phases.next_call import establish_baseline
+from seedproof.report.code_section import code_lines
 
 from tests.protocol.arms import (
     MAXIMIZE,

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
+from seedproof.model.arms import Arm
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Run, RunState
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.looks import Look, may_retry, next_look
 
 from tests.protocol.arms import (

@@ -11,7 +11,7 @@ from seedproof.ledger.events import fold
 from seedproof.ledger.records import EMPTY_HASH, Record, canonical, make_record, read_line
 from seedproof.model.refusals import LedgerDamaged, LedgerNewer
 from seedproof.model.rules import Rules
-from seedproof.model.values import RunState
+from seedproof.model.runs import RunState
 
 TIME = "2026-01-01T00:00:00.000Z"
 

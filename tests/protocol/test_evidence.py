@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from seedproof.model.refusals import MoreSeedsNeeded
+from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
-from seedproof.model.values import Comparison, Run
-from seedproof.phases.next_call import establish_baseline
+from seedproof.model.runs import Run
+from seedproof.phases.baseline import establish_baseline
 from seedproof.report.sections import evidence_lines, paragraph, summary_lines
 from seedproof.stats.tests import paired, welch
 from seedproof.verdict.evidence import Evidence, as_document

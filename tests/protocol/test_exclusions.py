@@ -1,7 +1,7 @@
 """What the settings leave out of the code is told with every verdict."""
 
 import pytest
-from seedproof.notices.exclusions import exclusion_notices, exclusions_of, scripts_of
+from seedproof.notices.environment import exclusion_notices, exclusions_of, scripts_of
 
 from tests.protocol.arms import make_run
 

@@ -13,12 +13,14 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from seedproof.model.arms import Arm, Baseline, Pair
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.refusals import BaselineVoid
+from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.values import Arm, Baseline, Comparison, MetricValue, Pair, Role, Run, Verdict
-from seedproof.phases.next_call import establish_baseline
-from seedproof.report.axis import EXACT, fit_axis, spread
+from seedproof.model.runs import MetricValue, Role, Run
+from seedproof.phases.baseline import establish_baseline
+from seedproof.report.drawing import EXACT, fit_axis, spread
 from seedproof.report.figure import baseline_figure, experiment_figure
 from seedproof.report.svg import escape
 from seedproof.verdict.judge import judge

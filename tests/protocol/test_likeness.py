@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.notices.likeness import likeness
+from seedproof.notices.declarations import likeness
 
 
 @pytest.mark.parametrize(

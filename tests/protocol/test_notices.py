@@ -3,9 +3,9 @@
 import hashlib
 
 import pytest
-from seedproof.model.values import MetricValue, Role, Run, RunState
+from seedproof.model.runs import MetricValue, Role, Run, RunState
 from seedproof.notices.runs import arm_notices, baseline_notices, comparison_notices, probe_notices
-from seedproof.phases.next_call import establish_baseline
+from seedproof.phases.baseline import establish_baseline
 from seedproof.verdict.judge import judge
 
 from tests.protocol.arms import (

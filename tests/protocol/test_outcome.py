@@ -3,7 +3,7 @@
 import pytest
 from seedproof.metrics.run_state import Ending, outcome
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.values import MetricValue, RunState
+from seedproof.model.runs import MetricValue, RunState
 
 from tests.protocol.arms import RULES
 

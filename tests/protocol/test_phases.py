@@ -8,19 +8,18 @@ import pytest
 from seedproof.ledger.events import fold
 from seedproof.ledger.records import make_record
 from seedproof.ledger.state import State
+from seedproof.model.arms import Baseline
 from seedproof.model.refusals import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import run_id_of
-from seedproof.model.values import Baseline, Role
+from seedproof.model.runs import Role
+from seedproof.phases.baseline import baseline_phase, establish_baseline, rules_of
 from seedproof.phases.next_call import (
     baseline_next,
-    baseline_phase,
-    establish_baseline,
     experiment_next,
     new_baseline_call,
     new_experiment_call,
     present_baseline,
-    rules_of,
 )
 
 from tests.protocol.arms import RULES, SEEDS, baseline_arm, diverged, experiment_arm, failed, make_baseline, measured

@@ -9,8 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 from seedproof.model.rules import Rules
-from seedproof.stats.claims import class_share_under_no_effect, seeds_for_power, shrunk_claim
-from seedproof.stats.power import at_least_one_winner, protocol_power, smallest_detectable_effect
+from seedproof.stats.power import (
+    at_least_one_winner,
+    class_share_under_no_effect,
+    protocol_power,
+    seeds_for_power,
+    shrunk_claim,
+    smallest_detectable_effect,
+)
 from seedproof.stats.seed_correlation import false_winner
 
 RULES = Rules()
@@ -50,13 +56,13 @@ def close(p: float, seen: NDArray[np.bool_]) -> bool:
     [(0.0, 0.0305), (0.5, 0.0950), (1.0, 0.2235), (1.5, 0.4113), (2.0, 0.6175), (3.0, 0.9049), (4.0, 0.9888)],
 )
 def test_the_rule_finds_an_effect_as_often_as_the_issue_says(effect: float, p_winner: float) -> None:
-    assert protocol_power(effect, RULES).p_winner == pytest.approx(p_winner, abs=5e-5)
+    assert protocol_power(effect, RULES.sizes).p_winner == pytest.approx(p_winner, abs=5e-5)
 
 
 def test_the_expected_runs_of_the_default_rules() -> None:
-    assert protocol_power(0.0, RULES).expected_runs == pytest.approx(4.90, abs=5e-3)
-    assert protocol_power(2.0, RULES).expected_runs == pytest.approx(3.89, abs=5e-3)
-    assert protocol_power(0.0, RULES).p_loser == protocol_power(0.0, RULES).p_winner
+    assert protocol_power(0.0, RULES.sizes).expected_runs == pytest.approx(4.90, abs=5e-3)
+    assert protocol_power(2.0, RULES.sizes).expected_runs == pytest.approx(3.89, abs=5e-3)
+    assert protocol_power(0.0, RULES.sizes).p_loser == protocol_power(0.0, RULES.sizes).p_winner
 
 
 # Nested adaptive scipy.integrate.quad over sigma and the first look's distance (epsrel 1e-13).
@@ -70,46 +76,48 @@ def test_the_expected_runs_of_the_default_rules() -> None:
     ],
 )
 def test_another_integrator_finds_the_same_ten_digits(effect: float, rules: Rules, p_winner: float) -> None:
-    assert protocol_power(effect, rules).p_winner == pytest.approx(p_winner, rel=1e-10)
+    assert protocol_power(effect, rules.sizes).p_winner == pytest.approx(p_winner, rel=1e-10)
 
 
 def test_a_single_look_is_a_noncentral_t() -> None:
     # X - M >= 2 S with 3 and 5 seeds: t = 2 / sqrt(8/15) with 4 degrees of freedom.
     expected = float(special.stdtr(4, -2 / math.sqrt(8 / 15)))
-    assert protocol_power(0.0, ONE_LOOK).p_winner == pytest.approx(expected, rel=1e-11)
-    assert protocol_power(0.0, ONE_LOOK).expected_runs == 3
+    assert protocol_power(0.0, ONE_LOOK.sizes).p_winner == pytest.approx(expected, rel=1e-11)
+    assert protocol_power(0.0, ONE_LOOK.sizes).expected_runs == 3
 
 
 @pytest.mark.parametrize("rules", EVERY)
 @pytest.mark.parametrize("effect", [0.0, 1.2])
 def test_draws_agree_with_the_quadrature(effect: float, rules: Rules) -> None:
-    drawn, point = simulate(effect, rules), protocol_power(effect, rules)
+    drawn, point = simulate(effect, rules), protocol_power(effect, rules.sizes)
     assert close(point.p_winner, drawn["distance"] >= rules.winner_sigma)
     assert close(point.p_loser, drawn["distance"] <= -rules.winner_sigma)
     assert drawn["runs"].mean() == pytest.approx(point.expected_runs, abs=0.01)
 
 
 def test_the_smallest_effect_that_is_found_in_four_of_five() -> None:
-    found = smallest_detectable_effect(0.8, RULES)
+    found = smallest_detectable_effect(0.8, RULES.sizes)
     assert found == pytest.approx(2.53, abs=5e-3)
     for rules in EVERY:
-        assert protocol_power(smallest_detectable_effect(0.8, rules), rules).p_winner == pytest.approx(0.8, rel=1e-10)
+        assert protocol_power(smallest_detectable_effect(0.8, rules.sizes), rules.sizes).p_winner == pytest.approx(
+            0.8, rel=1e-10
+        )
     for power in (0.01, 1.0):
         with pytest.raises(ValueError):
-            smallest_detectable_effect(power, RULES)
+            smallest_detectable_effect(power, RULES.sizes)
 
 
 def test_a_campaign_of_fifty_null_ideas_has_a_winner_in_a_quarter_of_cases() -> None:
-    assert at_least_one_winner(50, RULES) == pytest.approx(0.26, abs=5e-3)
-    assert at_least_one_winner(0, RULES) == 0
+    assert at_least_one_winner(50, RULES.sizes) == pytest.approx(0.26, abs=5e-3)
+    assert at_least_one_winner(0, RULES.sizes) == 0
     with pytest.raises(ValueError):
-        at_least_one_winner(-1, RULES)
+        at_least_one_winner(-1, RULES.sizes)
 
 
 @pytest.mark.parametrize("rules", EVERY)
 def test_a_campaign_of_one_is_the_rule_itself(rules: Rules) -> None:
-    assert at_least_one_winner(1, rules) == pytest.approx(protocol_power(0.0, rules).p_winner, rel=1e-10)
-    campaign = [at_least_one_winner(k, rules) for k in (1, 2, 10, 100, 1000)]
+    assert at_least_one_winner(1, rules.sizes) == pytest.approx(protocol_power(0.0, rules.sizes).p_winner, rel=1e-10)
+    campaign = [at_least_one_winner(k, rules.sizes) for k in (1, 2, 10, 100, 1000)]
     assert campaign == sorted(campaign) and campaign[-1] <= 1
 
 
@@ -120,7 +128,7 @@ def test_drawn_campaigns_agree_with_the_quadrature() -> None:
     mean, limit = base.mean(axis=2), 2 * base.std(axis=2, ddof=1)
     first, last = exp[:, :, :3].mean(axis=2) - mean, exp.mean(axis=2) - mean
     winner = (first >= limit) | ((np.abs(first) < limit) & (last >= limit))
-    assert close(at_least_one_winner(k, RULES), winner.any(axis=1))
+    assert close(at_least_one_winner(k, RULES.sizes), winner.any(axis=1))
 
 
 def test_listing_experiments_never_imports_scipy() -> None:
@@ -130,7 +138,8 @@ from seedproof.stats.power import at_least_one_winner, protocol_power, smallest_
 from seedproof.stats.distributions import sigma_nodes
 from seedproof.model.rules import Rules
 assert "numpy" not in sys.modules
-sigma_nodes(4), protocol_power(0.0, Rules()), smallest_detectable_effect(0.8, Rules()), at_least_one_winner(9, Rules())
+sizes = Rules().sizes
+sigma_nodes(4), protocol_power(0.0, sizes), smallest_detectable_effect(0.8, sizes), at_least_one_winner(9, sizes)
 assert "numpy" in sys.modules
 assert not [name for name in sys.modules if name.partition(".")[0] == "scipy"]
 """
@@ -142,27 +151,27 @@ assert not [name for name in sys.modules if name.partition(".")[0] == "scipy"]
 
 @pytest.mark.parametrize(("correlation", "percent"), [(0.0, 3.05), (0.6, 1.0), (0.9, 0.1)])
 def test_shared_seeds_make_a_false_winner_rarer(correlation: float, percent: float) -> None:
-    assert 100 * false_winner(correlation, RULES) == pytest.approx(percent, abs=0.05)
+    assert 100 * false_winner(correlation, RULES.sizes) == pytest.approx(percent, abs=0.05)
 
 
 @pytest.mark.parametrize("rules", EVERY)
 def test_without_correlation_the_seeds_are_independent(rules: Rules) -> None:
-    assert false_winner(0.0, rules) == pytest.approx(protocol_power(0.0, rules).p_winner, rel=1e-6)
+    assert false_winner(0.0, rules.sizes) == pytest.approx(protocol_power(0.0, rules.sizes).p_winner, rel=1e-6)
 
 
 @pytest.mark.parametrize("rules", EVERY)
 @pytest.mark.parametrize("correlation", [-0.5, 0.6, 0.95])
 def test_draws_with_shared_seeds_agree_with_the_quadrature(correlation: float, rules: Rules) -> None:
     drawn = simulate(0.0, rules, correlation)
-    assert close(false_winner(correlation, rules), drawn["distance"] >= rules.winner_sigma)
+    assert close(false_winner(correlation, rules.sizes), drawn["distance"] >= rules.winner_sigma)
 
 
 def test_a_correlation_lies_between_minus_one_and_one() -> None:
-    assert 0 <= false_winner(1.0, RULES) < 1e-6
-    assert false_winner(0.7, FRESH) == pytest.approx(false_winner(0.0, FRESH))
+    assert 0 <= false_winner(1.0, RULES.sizes) < 1e-6
+    assert false_winner(0.7, FRESH.sizes) == pytest.approx(false_winner(0.0, FRESH.sizes))
     for wrong in (1.01, math.nan):
         with pytest.raises(ValueError):
-            false_winner(wrong, RULES)
+            false_winner(wrong, RULES.sizes)
 
 
 # --- what may be claimed ----------------------------------------------------------------------
@@ -179,19 +188,19 @@ def test_half_of_the_shrunk_claims_of_winners_lie_above_the_truth(effect: float,
     low, high = rules.winner_sigma, rules.winner_sigma + 6
     for _ in range(13):
         middle = (low + high) / 2
-        low, high = (middle, high) if shrunk_claim(middle, rules) < effect else (low, middle)
+        low, high = (middle, high) if shrunk_claim(middle, rules.sizes) < effect else (low, middle)
     assert close(0.5, winners > high)
     assert (winners > effect).mean() > 0.5
 
 
 def test_a_claim_is_shrunk_to_no_less_than_nothing_and_no_more_than_was_seen() -> None:
-    claims = [shrunk_claim(seen, RULES) for seen in (2.0, 2.2, 2.5, 3.0, 4.0, 6.0, 20.0)]
+    claims = [shrunk_claim(seen, RULES.sizes) for seen in (2.0, 2.2, 2.5, 3.0, 4.0, 6.0, 20.0)]
     assert claims[:2] == [0, 0] and claims == sorted(claims)
     assert claims[2:5] == pytest.approx([0.548, 2.376, 3.633], abs=1e-3)
     assert claims[-1] < 20
     for wrong in (1.9, math.inf, math.nan):
         with pytest.raises(ValueError):
-            shrunk_claim(wrong, RULES)
+            shrunk_claim(wrong, RULES.sizes)
 
 
 # Cohen 1988, table 2.4.1 (alpha two-sided .05): 64, 26 and 17 for d = .5, .8 and 1 at power .80; the others

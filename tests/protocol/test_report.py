@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Change, ChangedFile, Code
+from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.values import Arm, Baseline, Comparison, Notice, Role, Run, RunState
-from seedproof.phases.next_call import establish_baseline
+from seedproof.model.runs import Role, Run, RunState
+from seedproof.phases.baseline import establish_baseline
 from seedproof.report.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.comparability import differences

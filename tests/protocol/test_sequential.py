@@ -28,7 +28,7 @@ DRAWS = 60_000
 
 def simulate(effect: float, rules: Rules, prior_df: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
     """Draws of WINNER and LOSER, and the mean number of runs."""
-    alpha, rng = sequential_alpha(rules, prior_df), np.random.default_rng(5)
+    alpha, rng = sequential_alpha(rules.sizes, prior_df), np.random.default_rng(5)
     n, first, extra = len(rules.baseline_seeds), len(rules.experiment_seeds), len(rules.extra_seeds)
     base, exp = rng.standard_normal((DRAWS, n)), rng.standard_normal((DRAWS, first + extra)) + effect
     prior = rng.chisquare(prior_df, DRAWS) if prior_df else np.zeros(DRAWS)
@@ -111,15 +111,15 @@ def test_a_tie_counts_as_reached(p_better: float, is_last: bool, decision: Decis
 
 
 def test_the_level_of_the_default_rules() -> None:
-    assert sequential_alpha(RULES) == pytest.approx(0.0199, abs=5e-5)
+    assert sequential_alpha(RULES.sizes) == pytest.approx(0.0199, abs=5e-5)
 
 
 @pytest.mark.parametrize(("rules", "prior_df"), DESIGNS)
 def test_a_false_winner_is_as_frequent_as_under_the_protocols_rule(rules: Rules, prior_df: int) -> None:
-    target = protocol_power(0.0, rules).p_winner
-    assert sequential_power(0.0, rules, prior_df).p_winner == pytest.approx(target, rel=1e-9)
+    target = protocol_power(0.0, rules.sizes).p_winner
+    assert sequential_power(0.0, rules.sizes, prior_df).p_winner == pytest.approx(target, rel=1e-9)
     wins, loses, runs = simulate(0.0, rules, prior_df)
-    point = sequential_power(0.0, rules, prior_df)
+    point = sequential_power(0.0, rules.sizes, prior_df)
     assert close(target, wins) and close(point.p_loser, loses)
     assert runs == pytest.approx(point.expected_runs, rel=6e-3)
 
@@ -128,26 +128,30 @@ def test_a_false_winner_is_as_frequent_as_under_the_protocols_rule(rules: Rules,
 @pytest.mark.parametrize("effect", [1.3, -0.7])
 def test_draws_agree_with_the_quadrature(effect: float, rules: Rules, prior_df: int) -> None:
     wins, loses, runs = simulate(effect, rules, prior_df)
-    point = sequential_power(effect, rules, prior_df)
+    point = sequential_power(effect, rules.sizes, prior_df)
     assert close(point.p_winner, wins) and close(point.p_loser, loses)
     assert runs == pytest.approx(point.expected_runs, rel=5e-3)
 
 
 def test_without_extra_seeds_it_is_students_test() -> None:
     rules = Rules(extra_seeds=())
-    assert sequential_alpha(rules) == pytest.approx(protocol_power(0.0, rules).p_winner, rel=1e-12)
-    assert sequential_power(1.0, rules).expected_runs == 3
+    assert sequential_alpha(rules.sizes) == pytest.approx(protocol_power(0.0, rules.sizes).p_winner, rel=1e-12)
+    assert sequential_power(1.0, rules.sizes).expected_runs == 3
 
 
 def test_it_finds_more_with_fewer_runs_and_more_still_with_the_ledgers_variance() -> None:
-    plain, pooled, rule = sequential_power(2.0, RULES), sequential_power(2.0, RULES, 30), protocol_power(2.0, RULES)
+    plain, pooled, rule = (
+        sequential_power(2.0, RULES.sizes),
+        sequential_power(2.0, RULES.sizes, 30),
+        protocol_power(2.0, RULES.sizes),
+    )
     assert rule.p_winner < plain.p_winner < pooled.p_winner
-    assert sequential_power(0.0, RULES).expected_runs < protocol_power(0.0, RULES).expected_runs
+    assert sequential_power(0.0, RULES.sizes).expected_runs < protocol_power(0.0, RULES.sizes).expected_runs
     # Far out everything is found at the first look, and nothing at the other side.
-    far = sequential_power(30.0, RULES)
+    far = sequential_power(30.0, RULES.sizes)
     assert (far.p_winner, far.p_loser, far.expected_runs) == pytest.approx((1, 0, 3), abs=1e-9)
 
 
 def test_degrees_of_freedom_are_not_negative() -> None:
     with pytest.raises(ValueError):
-        sequential_alpha(RULES, -1)
+        sequential_alpha(RULES.sizes, -1)

@@ -2,7 +2,7 @@
 
 import pytest
 from seedproof.model.code import Change, ChangedFile
-from seedproof.notices.suspects import suspect_files, suspect_flags
+from seedproof.notices.declarations import suspect_files, suspect_flags
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from random import Random
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
+from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Comparison, RunState, Verdict
+from seedproof.model.runs import RunState
 from seedproof.verdict.judge import judge
 
 from tests.protocol.arms import (

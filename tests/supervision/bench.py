@@ -12,7 +12,7 @@ from typing import Any
 
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.supervisor.processes import sweep
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths
 
 # Far longer than anything here takes; only a hang reaches it.
@@ -99,8 +99,8 @@ class Bench:
             "grace_s": 0.2,
             "slot": "default",
         }
-        disk.make_folder(run.paths.folder)
-        disk.write_atomic(run.paths.spec, json.dumps(spec | changes).encode())
+        files.make_folder(run.paths.folder)
+        files.write_atomic(run.paths.spec, json.dumps(spec | changes).encode())
         self._runs.append(run)
         return run
 
@@ -134,5 +134,5 @@ class Bench:
             self.engine.cancel(run.handle, "the test is over")
         eventually(lambda: self.poll(run) in ("done", "lost"))
         sweep(run.paths.folder)
-        eventually(lambda: not disk.is_locked(run.paths.alive))
+        eventually(lambda: not locks.is_locked(run.paths.alive))
         self.poll(run)

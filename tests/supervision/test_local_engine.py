@@ -7,7 +7,7 @@ import sys
 import pytest
 from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.runner.engines.local import LocalEngine
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import slot_lock
 
 from .bench import Bench, eventually, is_gone
@@ -43,18 +43,18 @@ def test_a_reserved_slot_passes_to_the_run_that_is_submitted_without_a_gap(bench
     with bench.engine.reserve("default") as is_free, bench.engine.reserve("default") as is_free_twice:
         run = bench.submit("say('up'); await_file('go')")
     assert (is_free, is_free_twice) == (True, False)
-    assert disk.is_locked(slot_lock("default")), "whether or not the supervisor has done anything yet"
+    assert locks.is_locked(slot_lock("default")), "whether or not the supervisor has done anything yet"
     bench.read("up")
-    assert disk.is_locked(slot_lock("default"))
+    assert locks.is_locked(slot_lock("default"))
     (bench.work / "go").touch()
     bench.result(run)
-    assert not disk.is_locked(slot_lock("default"))
+    assert not locks.is_locked(slot_lock("default"))
 
 
 def test_a_reserved_slot_is_free_again_where_nothing_was_submitted(bench: Bench) -> None:
     with bench.engine.reserve("default"):
-        assert disk.is_locked(slot_lock("default"))
-    assert not disk.is_locked(slot_lock("default"))
+        assert locks.is_locked(slot_lock("default"))
+    assert not locks.is_locked(slot_lock("default"))
 
 
 def test_a_run_that_was_never_submitted_is_lost(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from seedproof_mcp.supervisor.processes import sweep
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import slot_lock
 
 from .bench import Bench, Run, eventually, is_gone
@@ -289,11 +289,11 @@ def test_a_supervisor_of_an_ended_run_changes_nothing(bench: Bench) -> None:
     assert run.paths.result.read_bytes() == before
 
 
-# A supervisor for whose result, or log, something is done before disk.py stores it.
+# A supervisor for whose result, or log, something is done before it is stored.
 STORING = """
 import errno, os, sys, time
 from seedproof_mcp.supervisor import supervise
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 name, what = sys.argv.pop(1), sys.argv.pop(1)
 def instead(really):
     def store(path, *data, **options):
@@ -301,7 +301,7 @@ def instead(really):
             exec(what)
         really(path, *data, **options)
     return store
-disk.write_atomic, disk.sync_file = instead(disk.write_atomic), instead(disk.sync_file)
+files.write_atomic, files.sync_file = instead(files.write_atomic), instead(files.sync_file)
 sys.exit(supervise.main(sys.argv[1:]))
 """
 NO_ROOM = "if not os.path.exists('room'): raise OSError(errno.ENOSPC, 'No space left on device', str(path))"
@@ -328,7 +328,7 @@ def test_the_result_of_a_training_that_filled_the_disk_waits_for_room(bench: Ben
     run = bench.prepare("print('val_loss: 4.1')")
     with on_a_full_disk(bench, run, name) as waiting:
         assert bench.poll(run) == "running"
-        assert not disk.is_locked(slot_lock("default")), "others may train meanwhile"
+        assert not locks.is_locked(slot_lock("default")), "others may train meanwhile"
         (bench.work / "room").touch()
         assert waiting.wait(30) == 0
     assert (bench.result(run)["end"], run.log) == ("exited", b"val_loss: 4.1\n")
@@ -399,9 +399,9 @@ def test_a_bare_environment_is_enough(bench: Bench, tmp_path: Path, monkeypatch:
     assert (tmp_path / "home/.local/state/seedproof/slots/default.lock").exists()
 
 
-def _slot(name: str) -> disk.Lock:
+def _slot(name: str) -> locks.Lock:
     path = slot_lock(name)
-    disk.make_folder(path.parent)
-    held = disk.try_lock(path)
+    files.make_folder(path.parent)
+    held = locks.try_lock(path)
     assert held is not None
     return held

@@ -1,8 +1,9 @@
 """Only type-checked, never run: what the types of the protocol allow, and what they do not."""
 
+from seedproof.model.arms import Arm, Baseline
+from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Comparison
-from seedproof.phases.next_call import establish_baseline
+from seedproof.phases.baseline import establish_baseline
 from seedproof.stats.summary import Summary, cohens_d, effect_size, summarize
 from seedproof.verdict.judge import judge
 

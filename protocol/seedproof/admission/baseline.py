@@ -5,15 +5,17 @@ from typing import Any
 
 from seedproof.admission.baseline_reuse import Succession, succession
 from seedproof.admission.code import new_code, present_code, require_code, require_sealed
-from seedproof.admission.declaration import Admission, RunRequest
 from seedproof.admission.project_view import Site
+from seedproof.admission.request import Admission, RunRequest
 from seedproof.admission.seeds import admit_seeds, asked_keys, is_any_new, is_recorded
 from seedproof.ledger.state import State
+from seedproof.model.arms import Arm
 from seedproof.model.refusals import BaselineVoid, NextCall
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, RunState
+from seedproof.model.runs import RunState
+from seedproof.phases.baseline import baseline_phase
 from seedproof.phases.looks import next_look
-from seedproof.phases.next_call import baseline_next, baseline_phase, new_baseline_call
+from seedproof.phases.next_call import baseline_next, new_baseline_call
 
 __all__ = ["admit_baseline"]
 

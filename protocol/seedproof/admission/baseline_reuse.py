@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedproof.ledger.state import State
+from seedproof.model.arms import Arm
 from seedproof.model.refusals import BaselineRefusal
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Run
-from seedproof.phases.next_call import establish_baseline
+from seedproof.model.runs import Run
+from seedproof.phases.baseline import establish_baseline
 
 __all__ = ["Succession", "succession"]
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seedproof.admission.project_view import Site
+from seedproof.model.arms import Arm
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import CodeUnchanged, NextCall, NotComparable, SealedChanged, SnapshotMissing
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Run, RunState
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.next_call import new_baseline_call
 
 __all__ = [

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from seedproof.admission.code import require_code, require_sealed
-from seedproof.admission.declaration import Admission, RunRequest, check_unchanged, declared
+from seedproof.admission.declaration import check_unchanged, declared
 from seedproof.admission.project_view import Site
-from seedproof.ledger.generation import Experiment
-from seedproof.ledger.state import State
+from seedproof.admission.request import Admission, RunRequest
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.command import output_dir
 from seedproof.model.refusals import AttemptNotAllowed, ConfirmNotDue, OutputExists
+from seedproof.model.results import Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import run_id_of
-from seedproof.model.values import Arm, Baseline, Role, Run, RunState, Verdict
+from seedproof.model.runs import Role, Run, RunState
 from seedproof.phases.looks import ConfirmLook, Step, cannot_be_confirmed, confirm_look, may_retry, step_attempts
 from seedproof.phases.next_call import confirm_call, experiment_next, new_baseline_call, present_baseline
 

@@ -5,15 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 from seedproof.admission.code import present_code, require_code, require_sealed
-from seedproof.admission.declaration import Admission, RunRequest, check_unchanged, declared
+from seedproof.admission.declaration import check_unchanged, declared
 from seedproof.admission.project_view import Site
-from seedproof.ledger.generation import Experiment
-from seedproof.ledger.state import State
+from seedproof.admission.request import Admission, RunRequest
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.command import output_dir
 from seedproof.model.refusals import AttemptNotAllowed, ControlNotDue, NextCall, OutputExists
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import run_id_of
-from seedproof.model.values import Arm, Baseline, Role, Run, RunState
+from seedproof.model.runs import Role, Run, RunState
 from seedproof.phases.control import Control, control_look
 from seedproof.phases.next_call import control_call, experiment_next, new_experiment_call, present_baseline
 

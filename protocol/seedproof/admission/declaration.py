@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from seedproof.admission.code import named, new_code
-from seedproof.ledger.generation import Experiment
-from seedproof.ledger.state import State
+from seedproof.admission.request import RunRequest
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.arms import Baseline, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.command import check_flags, normalise_flags
 from seedproof.model.refusals import (
@@ -20,17 +21,13 @@ from seedproof.model.refusals import (
     HypothesisMissing,
     NameInvalid,
     NextCall,
-    Refusal,
     SnapshotMissing,
 )
 from seedproof.model.rules import Rules
-from seedproof.model.values import Baseline, Role, declares_no_effect
 from seedproof.phases.next_call import experiment_next, new_baseline_call, new_experiment_call, tried_twins
 from seedproof.verdict.campaign import choose_primary, pooled_variance
 
 __all__ = [
-    "Admission",
-    "RunRequest",
     "check_declaration",
     "check_name",
     "check_unchanged",
@@ -41,35 +38,8 @@ __all__ = [
     "duplicate",
 ]
 
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What a caller asks of `run_seed`."""
-
-    experiment: str | None = None
-    seed: int | None = None
-    flags: tuple[str, ...] | None = None
-    hypothesis: str | None = None
-    role: Role = Role.MEASURE
-    code_change: bool = False
-    attempt: int | None = None
-    queue_all: bool = False
-    new_baseline: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The gate's yes: what to write down, and the run to look at."""
-
-    records: tuple[tuple[str, Mapping[str, Any]], ...]
-    """(kind, fields) of the records to append, in order; empty if the run exists already."""
-    run_id: str
-    """The run that answers the request."""
-    refusal: Refusal | None = None
-    """What is answered instead, once the records are written: an experiment is declared before its control is asked
-    for."""
 
 
 def check_name(name: str) -> None:

@@ -5,8 +5,6 @@ from dataclasses import replace
 from seedproof.admission.code import change_from, named, present_code, require_code, require_sealed, same_or
 from seedproof.admission.control import with_controls
 from seedproof.admission.declaration import (
-    Admission,
-    RunRequest,
     check_declaration,
     check_unchanged,
     check_words,
@@ -15,12 +13,14 @@ from seedproof.admission.declaration import (
     duplicate,
 )
 from seedproof.admission.project_view import Site
+from seedproof.admission.request import Admission, RunRequest
 from seedproof.admission.seeds import admit_seeds, asked_keys, is_any_new, is_recorded
-from seedproof.ledger.generation import Experiment
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, ControlDue, NextCall
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Run
+from seedproof.model.runs import Run
+from seedproof.phases.baseline import stale_reason
 from seedproof.phases.control import control_look
 from seedproof.phases.looks import next_look
 from seedproof.phases.next_call import (
@@ -30,7 +30,6 @@ from seedproof.phases.next_call import (
     new_baseline_call,
     new_experiment_call,
     present_baseline,
-    stale_reason,
 )
 
 __all__ = ["admit_experiment"]

@@ -3,14 +3,15 @@
 from seedproof.admission.baseline import admit_baseline
 from seedproof.admission.confirmation import admit_confirmation
 from seedproof.admission.control import admit_control
-from seedproof.admission.declaration import Admission, RunRequest, check_name
+from seedproof.admission.declaration import check_name
 from seedproof.admission.experiment import admit_experiment
 from seedproof.admission.guards import check_room, check_runaway
 from seedproof.admission.project_view import Site
+from seedproof.admission.request import Admission, RunRequest
 from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue
 from seedproof.model.rules import Rules
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 from seedproof.phases.control import control_look
 from seedproof.phases.looks import Step, confirm_look, next_look
 from seedproof.phases.next_call import present_baseline

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedproof.admission.declaration import Admission, RunRequest
 from seedproof.admission.project_view import Site
+from seedproof.admission.request import Admission, RunRequest
+from seedproof.model.arms import Arm
 from seedproof.model.command import output_dir
 from seedproof.model.refusals import AttemptNotAllowed, NextCall, NothingDue, OutputExists, SeedNotDue, SeedUnknown
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import run_id_of
-from seedproof.model.values import Arm, Role, Run, RunState
+from seedproof.model.runs import Role, Run, RunState
 from seedproof.phases.looks import Look, may_retry
 
 __all__ = ["admit_seeds", "asked_keys", "is_any_new", "is_recorded"]

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-from seedproof.model.values import Run
+from seedproof.model.runs import Run
 
 __all__ = ["Repeats", "conditions"]
 

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from seedproof.ledger.generation import Experiment, Generation
 from seedproof.ledger.records import Record, damaged, make_record, read_line
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.code import Change, Code
-from seedproof.model.values import MetricValue, Role, Run, RunState
+from seedproof.model.runs import MetricValue, Role, Run, RunState
 from seedproof.stats.summary import PriorVariance
 
 __all__ = ["Experiment", "Generation", "Record", "State", "apply", "fold", "make_record", "read_line"]

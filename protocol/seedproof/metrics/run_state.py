@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seedproof.model.rules import Rules
-from seedproof.model.values import MetricValue, RunState
+from seedproof.model.runs import MetricValue, RunState
 
 __all__ = ["LOST", "Ending", "Outcome", "outcome"]
 

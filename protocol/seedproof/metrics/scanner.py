@@ -5,12 +5,9 @@ the run diverged. Text that is no number (`N/A`, `4,12`, `1e999`) is no value an
 """
 
 import hashlib
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from seedproof.metrics.lines import (
     BLOCK_BYTES,
@@ -21,46 +18,27 @@ from seedproof.metrics.lines import (
     decode_segment,
     strip_codes,
 )
-from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER, Literals, required_literals
+from seedproof.metrics.literals import Literals, required_literals
+from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.rules import MetricRule
-from seedproof.model.values import MetricValue
+from seedproof.model.runs import MetricValue
 
-__all__ = ["LogReading", "LogScanner", "LogTotals", "parse_number", "printed_resolution", "read_document", "start_text"]
+__all__ = [
+    "LogReading",
+    "LogScanner",
+    "LogTotals",
+    "start_text",
+]
+
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
+
+
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
-_MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
-_LARGEST = 1e150  # the square of it is still a float, so statistics of such values exist
-_NUMBER_CHARS = 100  # a double needs 24, Decimal and numpy.longdouble print up to about 40
-
-# --- numbers ---------------------------------------------------------------------------------
-
-_WHOLE_NUMBER = re.compile(NUMBER)
-_NUMBER_GOES_ON = re.compile(r"[0-9]|\.[0-9]|[eE][+-]?[0-9]")
-_DIGITS = re.compile(r"[+-]?[0-9]*\.?(?P<decimals>[0-9]*)(?:[eE](?P<exponent>[+-]?[0-9]+))?")
 
 
-def parse_number(text: str) -> float | None:
-    """Return the number that `text` is, or None when it is not one, strictly.
-
-    `1e-3`, `.5`, `-2.`, `nan` and `-Infinity` are numbers; `4,12`, `1_000`, `0x10` and `4.1.2`
-    are not, and neither is `1e999`: no double has that value.
-    """
-    if len(text) > _NUMBER_CHARS or not _WHOLE_NUMBER.fullmatch(text):
-        return None
-    value = float(text)
-    overflowed = math.isinf(value) and "n" not in text.lower()
-    return None if overflowed else value
-
-
-def printed_resolution(text: str) -> float | None:
-    """Return the unit of the last printed digit (`3.7538`: 0.0001), None for nan and inf."""
-    value = parse_number(text)
-    digits = _DIGITS.fullmatch(text)
-    if value is None or digits is None:
-        return None
-    power = int(digits["exponent"] or 0) - len(digits["decimals"])
-    return float(f"1e{power}")
+MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
 
 
 # --- logs ------------------------------------------------------------------------------------
@@ -153,9 +131,9 @@ class _Tracker:
         if self.match is None:
             return None
         text = self.match["value"]
-        first = max(self.match.start(), self.match.end("value") - _MATCHED_CHARS)
-        matched = self.match.string[first : self.match.end()][:_MATCHED_CHARS]
-        return MetricValue(_finite(text), text, self.line, matched)
+        first = max(self.match.start(), self.match.end("value") - MATCHED_CHARS)
+        matched = self.match.string[first : self.match.end()][:MATCHED_CHARS]
+        return MetricValue(finite_value(text), text, self.line, matched)
 
 
 def _holds_number(match: re.Match[str]) -> bool:
@@ -164,13 +142,7 @@ def _holds_number(match: re.Match[str]) -> bool:
     if text is None or parse_number(text) is None:
         return False
     cut_before = match.string[max(0, start - 1) : start] in set("0123456789.")
-    return not cut_before and not _NUMBER_GOES_ON.match(match.string, end)
-
-
-def _finite(text: str) -> float | None:
-    """The value of a number; None for nan, inf and what is on its way there: then the run has diverged."""
-    value = parse_number(text)
-    return value if value is not None and abs(value) <= _LARGEST else None
+    return not cut_before and not NUMBER_GOES_ON.match(match.string, end)
 
 
 class LogScanner:
@@ -310,41 +282,4 @@ def start_text(head: bytes, rule: MetricRule) -> str | None:
         if tracker.try_line(line) and tracker.match is not None:
             at = step.search(line)
             return tracker.match["value"] if at is not None and int(at["value"]) == 0 else None
-    return None
-
-
-# --- documents -------------------------------------------------------------------------------
-
-
-def read_document(data: bytes, path: str) -> MetricValue | None:
-    """Return the number at a dotted path of a JSON document, exactly as it is written there.
-
-    NaN and Infinity are accepted, and so are strings that hold nothing but a number, as
-    Hugging Face 5.x writes them. None when the path is missing or leads to anything else.
-
-    Args:
-        data: The document.
-        path: Keys joined by dots; an integer picks from a list, negative from its end.
-
-    Raises:
-        ValueError: The document is not valid JSON.
-    """
-    # Numbers stay text, which keeps their digits and makes them equal to quoted numbers.
-    try:
-        value: Any = json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"The document is not valid JSON: {error}.") from error
-    for key in path.split("."):
-        value = _child(value, key)
-    if not isinstance(value, str) or parse_number(value) is None:
-        return None
-    return MetricValue(_finite(value), value, None, f"{path}: {value}"[-_MATCHED_CHARS:])
-
-
-def _child(value: Any, key: str) -> Any:
-    if isinstance(value, dict):
-        return value.get(key)
-    if isinstance(value, list) and re.fullmatch(r"-?[0-9]{1,9}", key):
-        index = int(key)
-        return value[index] if -len(value) <= index < len(value) else None
     return None

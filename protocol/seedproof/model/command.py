@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 
 __all__ = ["check_flags", "normalise_flags", "output_dir", "training_argv"]
 

@@ -1,19 +1,23 @@
 """The patterns that find a metric in a line: the default, ready-made ones, and a check for one's own."""
 
-import itertools
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["DEFAULT_VAL_LOSS", "NUMBER", "PRESETS", "Literals", "check_pattern", "required_literals"]
+__all__ = [
+    "DEFAULT_VAL_LOSS",
+    "NUMBER",
+    "PRESETS",
+    "check_pattern",
+]
+
 
 NUMBER: Final = (
     r"[+-]?(?:(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,5})?"
     r"|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
 )
+
 
 # What may stand before the label. A list of what is allowed, because a label that is not read
 # ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
@@ -26,7 +30,11 @@ _BEFORE_LABEL: Final = (
     r"|\b(?:final|nan|inf|info|debug|warning)\s+"
     r"|^|^\s+(?=val.loss\s*:))"  # the line begins; `val_loss=0` after indentation is source code
 )
+
+
 _AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
+
+
 # What makes the rest of a line speak of another value: words before the label (not file names such as
 # `checkpoint.py`), an open call such as `Namespace(`, settings that are printed. Such a match takes the
 # line to its end and has no value; bounded, so that no line is searched to its end many times.
@@ -36,6 +44,7 @@ _OTHER_VALUE: Final = (
     r"|\((?<=[a-z0-9_]\()[^()]{0,400}"
     r"|\b(?:args|arguments|config|hparams|hyperparameters|namespace|options)\s{0,4}[:=].{0,400}(?=val[ _]loss=))"
 )
+
 
 DEFAULT_VAL_LOSS: Final = (
     rf"(?ia)(?:{_OTHER_VALUE}|{_BEFORE_LABEL})val[ _]loss"
@@ -51,7 +60,10 @@ saved, loaded or restored, settings, quoted keys of dumps, source code, file nam
 that do not end properly.
 """
 
+
 _LLM_RESEARCH_KIT = "llm-research-kit"
+
+
 PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
     {
         # metrics.json in the output folder, written by train_llm.py at the end: the exact value,
@@ -126,68 +138,3 @@ def check_pattern(pattern: str) -> None:
         raise ValueError("The pattern has no group named 'value': write (?P<value>...) around it.")
     if regex.search(""):
         raise ValueError("The pattern matches an empty line, so every line would be a value.")
-
-
-_PATTERN_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?:[*+?]|\{[0-9]*,?[0-9]*\})[*+?]?|.", re.DOTALL)
-_GLOBAL_FLAGS = re.compile(r"\(\?([aiLmsux]+)\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Literals:
-    """Fixed texts of which every match of a pattern holds one: what grep would look for."""
-
-    texts: tuple[bytes, ...]
-    """One of these is in each match; empty when nothing is known, then every line is tried."""
-    ignore_case: bool
-    """Whether the texts are in lower case and the line has to be lowered first."""
-
-
-def required_literals(pattern: str) -> Literals:
-    """Return the longest text that a match must hold, outside of groups and options.
-
-    Too little found costs time, too much would lose values: whatever is not understood (verbose
-    patterns, alternatives, numeric escapes) counts as nothing found.
-    """
-    flags = _GLOBAL_FLAGS.match(pattern)
-    names = flags[1] if flags else ""
-    runs = [] if "x" in names or "(?#" in pattern else _literal_runs(pattern[flags.end() if flags else 0 :])
-    best = max(runs, key=len, default=[])
-    if len(best) < 3 or math.prod(map(len, best)) > 8:
-        best = []
-    texts = ["".join(letters) for letters in itertools.product(*best)] if best else []
-    ignore_case = "i" in names
-    return Literals(tuple((text.lower() if ignore_case else text).encode() for text in texts), ignore_case)
-
-
-def _literal_runs(pattern: str) -> list[list[str]]:
-    """Return the unbroken runs of fixed characters; each position lists its possible letters."""
-    runs: list[list[str]] = [[]]
-    depth = 0
-    for token in _PATTERN_TOKEN.findall(pattern):
-        if token in "()":
-            depth += 1 if token == "(" else -1
-            runs.append([])
-        elif depth:
-            continue
-        elif token == "|" or (token[0] == "\\" and token[1] in "xuUN0123456789"):
-            return []
-        elif token[0] in "*+?{" and (len(token) > 1 or token != "{"):
-            if token[0] != "+":  # what stands before may be missing
-                del runs[-1][-1:]
-            runs.append([])
-        elif letters := _letters(token):
-            runs[-1].append(letters)
-        else:
-            runs.append([])
-    return runs
-
-
-def _letters(token: str) -> str:
-    """Return the characters that a token of a pattern may stand for; empty when not a few."""
-    if token[0] == "[":
-        inner = token[1:-1]
-        few = len(inner) <= 3 and inner.isascii() and not set(inner) & set("^-\\")
-        return inner if few else ""
-    if token[0] == "\\":
-        return "" if token[1].isalnum() or not token[1].isascii() else token[1]
-    return "" if token in ".^$" or not token.isascii() else token

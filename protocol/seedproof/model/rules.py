@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, check_pattern
+from seedproof.stats.power import Sizes
 
 __all__ = ["MetricRule", "Rules", "scale_label"]
 
@@ -163,6 +164,13 @@ class Rules(BaseModel):
     def all_seeds(self) -> tuple[int, ...]:
         """Every seed of baseline and experiments, in order, without repetition; confirmations have their own."""
         return tuple(dict.fromkeys((*self.baseline_seeds, *self.experiment_seeds, *self.extra_seeds)))
+
+    @property
+    def sizes(self) -> Sizes:
+        """What the statistics of the design depend on: numbers of seeds, and the threshold."""
+        first, every = self.experiment_seeds, self.experiment_seeds + self.extra_seeds
+        shared = [len(set(seeds) & set(self.baseline_seeds)) for seeds in (first, every)]
+        return Sizes(self.winner_sigma, len(self.baseline_seeds), len(first), len(every), *shared)
 
     def document(self) -> dict[str, Any]:
         """The rules as they stand in the ledger."""

@@ -1,6 +1,6 @@
 """The name of a run."""
 
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 
 __all__ = ["run_id_of"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seedproof.ledger.state import State
-from seedproof.model.values import Notice
+from seedproof.model.results import Notice
 
 __all__ = ["disclosed_notice", "past_lines", "past_notices", "restarted_notice"]
 

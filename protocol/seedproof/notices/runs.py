@@ -4,11 +4,15 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from seedproof.metrics.lines import one_line
-from seedproof.metrics.scanner import printed_resolution
+from seedproof.ledger.state import Experiment, State
+from seedproof.metrics.numbers import printed_resolution
+from seedproof.model.arms import Arm, Baseline
+from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Comparison, Notice, Run, RunState
-from seedproof.verdict.probes import (
+from seedproof.model.runs import Role, Run, RunState
+from seedproof.model.untrusted import one_line
+from seedproof.notices.declarations import MOST_NAMED
+from seedproof.verdict.plausibility import (
     cancelled_runs,
     did_not_train,
     other_eval_sizes,
@@ -17,7 +21,14 @@ from seedproof.verdict.probes import (
     without_effect,
 )
 
-__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "probe_notices"]
+__all__ = [
+    "arm_notices",
+    "baseline_notices",
+    "comparison_notices",
+    "log_notices",
+    "probe_notices",
+]
+
 
 # Printed steps coarser than a fifth of sigma add visibly to the spread they are measured by:
 # rounding to a unit u adds u^2 / 12 to the variance (Sheppard's correction).
@@ -26,8 +37,12 @@ RESOLUTION_SHARE = 0.2
 
 # An empty log says nothing, and so nothing twice: the metric may be read from a file.
 _NO_LOG = hashlib.sha256(b"").hexdigest()
+
+
 # A sleep shorter than this disturbs a wall time less than another program does.
 SLEPT_S = 1.0
+
+
 # Characters of a reason in a notice; the table of runs has all of it.
 MOST_WORDS = 300
 
@@ -179,3 +194,62 @@ def _because(run: Run) -> str:
 
 def _listed(seeds: Iterable[int]) -> str:
     return ", ".join(map(str, seeds))
+
+
+_EMPTY_LOG = hashlib.sha256(b"").hexdigest()
+
+
+# --- logs -------------------------------------------------------------------------------------
+
+
+def log_notices(state: State, experiment: Experiment) -> list[Notice]:
+    """Logs of an experiment that another arm of its generation left as well, byte for byte."""
+    return [
+        Notice(
+            "identical_logs",
+            f"{experiment.name}: the log of seed {run.seed} is that of {_listed_runs(others)}, byte for byte.",
+        )
+        for run, others in _seen_before(state, experiment)
+    ]
+
+
+def _seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Run, list[Run]]]:
+    generation = state.generations[experiment.generation - 1]
+    for run_id in experiment.run_ids:
+        run = state.runs[run_id]
+        if not run.state.is_counted or run.log_sha256 in (None, _EMPTY_LOG) or _is_without_flags(run):
+            continue
+        known = [state.runs[other] for other in state.logs.get(run.log_sha256 or "", ())]
+        others = [
+            other
+            for other in known
+            if other.state.is_counted
+            and (other.generation == experiment.generation or other.run_id in generation.adopted)
+            and _is_elsewhere(run, other, experiment)
+        ]
+        if others:
+            yield run, others
+
+
+def _is_without_flags(run: Run) -> bool:
+    """Whether it repeats a command of the baseline's side: its log may well repeat too."""
+    return run.role is Role.CONTROL or run.is_control
+
+
+def _is_elsewhere(run: Run, other: Run, experiment: Experiment) -> bool:
+    """Whether a log has no business to be there as well; within an arm, `seedproof.notices.runs` looks."""
+    if other.run_id == run.run_id or other.role is Role.CONTROL:
+        return False
+    if experiment.is_null and other.seed == run.seed and (other.experiment is None or other.is_control):
+        return False  # as it was declared
+    is_same_arm = other.experiment == experiment.name and other.role is run.role and not other.is_control
+    return not is_same_arm
+
+
+def _listed_runs(runs: Iterable[Run]) -> str:
+    told = [_run_name(run) for run in runs]
+    return ", ".join(told[:MOST_NAMED]) + (f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else "")
+
+
+def _run_name(run: Run) -> str:
+    return f"{run.experiment or 'baseline'} seed {run.seed}{' without flags' if run.is_control else ''}"

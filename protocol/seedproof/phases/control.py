@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seedproof.ledger.determinism import conditions
-from seedproof.model.values import Arm, Baseline, Run, RunState
+from seedproof.model.arms import Arm, Baseline
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.looks import may_retry
 from seedproof.stats.distributions import noncentral_t_cdf, t_quantile
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import fsum
 
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Code
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Run, RunState
+from seedproof.model.runs import Run, RunState
 from seedproof.stats.distributions import bisect
 from seedproof.stats.power import OperatingPoint, protocol_power, smallest_detectable_effect
 from seedproof.stats.sequential import decide, look_p, sequential_alpha, sequential_power
@@ -34,14 +35,14 @@ __all__ = [
 def operating_point(effect_sigma: float, rules: Rules) -> OperatingPoint:
     """What the design of the rules does with a true effect, for independent normal seeds."""
     power = sequential_power if rules.design == "sequential" else protocol_power
-    return power(effect_sigma, rules)
+    return power(effect_sigma, rules.sizes)
 
 
 @lru_cache(maxsize=64)
 def detectable_effect(power: float, rules: Rules) -> float:
     """The true improvement, in sigmas, that the design of the rules calls WINNER with this probability."""
     if rules.design == "protocol":
-        return smallest_detectable_effect(power, rules)
+        return smallest_detectable_effect(power, rules.sizes)
     # Printed with two decimals; each step of the search takes milliseconds.
     found = bisect(lambda effect: operating_point(effect, rules).p_winner - power, 0.0, 20.0, 1e-3)
     return round(found, 2)
@@ -115,7 +116,7 @@ def _goes_on(arm: Arm, baseline: Baseline, first: Sequence[int]) -> bool:
     values = [arm.finite(rules.metric.name)[seed] for seed in first]
     if rules.design == "sequential":
         p_better = look_p(baseline.values, values, rules.metric.sign, arm.prior)
-        alpha = sequential_alpha(rules, arm.prior.df if arm.prior else 0)
+        alpha = sequential_alpha(rules.sizes, arm.prior.df if arm.prior else 0)
         return decide(p_better, is_last=False, alpha=alpha) == "continue"
     mean = fsum(values) / len(values)
     return abs(mean - baseline.mean) / baseline.std < rules.winner_sigma - TIE

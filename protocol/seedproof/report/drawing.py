@@ -1,20 +1,266 @@
-"""A panel is drawn: columns of runs on a common axis, joined by seed, over the baseline's bands."""
+"""Draws panels of points, means and bands beside a numbered axis."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from seedproof.report import svg
-from seedproof.report.axis import MEAN_DIGITS, Axis, fit_axis, spread
-from seedproof.report.panel import Band, Block, Column, Panel, Point
 
-__all__ = ["draw_panel"]
+__all__ = [
+    "Axis",
+    "Band",
+    "Block",
+    "Column",
+    "EXACT",
+    "MEAN_DIGITS",
+    "Panel",
+    "Point",
+    "Side",
+    "draw_panel",
+    "fit_axis",
+    "spread",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One run that is a result."""
+
+    seed: int
+    """Its seed."""
+    value: float | None
+    """Its value; None where the value is not finite."""
+    diverged: bool
+    """Whether the run diverged; its wall time is still a number."""
+
+    @property
+    def said(self) -> str:
+        """The value, or why there is none."""
+        if self.value is None:
+            return "diverged"
+        return f"{self.value!r}{' (diverged)' if self.diverged else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Runs that stand above each other."""
+
+    name: str
+    """What stands below."""
+    x: float
+    """Its place."""
+    points: tuple[Point, ...]
+    """Its runs."""
+    label_side: int = 0
+    """Where the seeds are written: -1 left, 1 right, 0 nowhere."""
+    is_experiment: bool = False
+    """Whether these runs had the experiment's flags: they are drawn as diamonds, others as dots."""
+    mean: float | None = None
+    """Mean of its runs; None where one is missing or diverged."""
+    count: str = ""
+    """How many runs there are, in words; empty for the column of a single run."""
+    joins: bool = False
+    """Whether lines lead to the runs of the same seeds in the next column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Neighbouring columns."""
+
+    columns: tuple[Column, ...]
+    """From left to right."""
+    left: float
+    """Where it begins."""
+    right: float
+    """Where it ends, and the bands with it."""
+    has_bands: bool = False
+    """Whether the baseline's bands are drawn in it. A confirmation is judged without the old mean."""
+    title: str = ""
+    """Title above; the first block has none."""
+    foot_title: str = ""
+    """What the names below the columns are."""
+
+    @property
+    def values(self) -> list[float]:
+        """All values in it."""
+        return [point.value for column in self.columns for point in column.points if point.value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The baseline's spread."""
+
+    mean: float
+    """Its middle."""
+    sigma: float
+    """One sigma. Above 0 and finite."""
+    multiples: tuple[float, ...]
+    """How many sigmas each band reaches, smallest first."""
+
+    def at(self, sigmas: float) -> Decimal:
+        """The value that lies so many sigmas above the mean."""
+        return Decimal(self.mean) + Decimal(sigmas) * Decimal(self.sigma)
+
+    @property
+    def values(self) -> list[Decimal]:
+        """Both ends of the widest band."""
+        return [self.at(-self.multiples[-1]), self.at(self.multiples[-1])]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Which way is better, and the words for it."""
+
+    better: str
+    """Word for the better side."""
+    worse: str
+    """Word for the other."""
+    better_is_up: bool
+    """Whether larger values are better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What one panel shows."""
+
+    title: str
+    """Metric, and how to read it."""
+    blocks: tuple[Block, ...]
+    """The arms; the pairs of a confirmation."""
+    side: Side
+    """Which way is better."""
+    band: Band | None
+    """The baseline's spread; None where there is none."""
+    height: float
+    """Height of the plot; more is taken where many seeds are to be labelled."""
+
+
+# Decimals, because floats overflow in `high - low` near their limit and write ticks such as 0.30000000000000004.
+# 50 digits hold a float's 17 and any difference of neighbours.
+EXACT = Context(prec=50)
+
+
+# Digits that a mean has beyond those of the ticks.
+MEAN_DIGITS = 2
+
+
+# More letters do not fit beside their neighbours; then values are written as distances from one of the ticks.
+_LONGEST_LABEL = 11
+
+
+# Powers of ten that are written out; outside of them `1.5e+07` is easier to read.
+_PLAIN_POWERS = range(-3, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A linear axis; larger values stand higher."""
+
+    low: Decimal
+    """Value at the bottom."""
+    high: Decimal
+    """Value at the top. Above `low`."""
+    step: Decimal
+    """Distance of two ticks: 1, 2 or 5 times a power of ten."""
+    top: float
+    """Height of `high` in the picture; heights grow downwards."""
+    bottom: float
+    """Height of `low` in the picture."""
+
+    def y(self, value: float | Decimal) -> float:
+        """The height at which a value stands."""
+        share = (Decimal(value) - self.low) / (self.high - self.low)
+        return self.bottom - float(share) * (self.bottom - self.top)
+
+    @property
+    def ticks(self) -> list[Decimal]:
+        """The round values on the axis, lowest first."""
+        first = int((self.low / self.step).to_integral_value(ROUND_CEILING))
+        last = int((self.high / self.step).to_integral_value(ROUND_FLOOR))
+        return [number * self.step for number in range(first, last + 1)]
+
+    @property
+    def base(self) -> Decimal | None:
+        """The roundest tick, from which the labels count; None where they are the values themselves."""
+        longest = max(len(self._absolute(tick, MEAN_DIGITS)) for tick in self.ticks)
+        roundest = min(self.ticks, key=lambda tick: len(tick.normalize().as_tuple().digits))
+        return roundest if longest > _LONGEST_LABEL else None
+
+    def label(self, value: float | Decimal, more_digits: int = 0) -> str:
+        """A value as its tick label: as many digits as the ticks need, and `more_digits`."""
+        exact, base = Decimal(value), self.base
+        if base is None:
+            return self._absolute(exact, more_digits)
+        words = self._written(exact - base, max(base - self.low, self.high - base), more_digits)
+        return f"+{words}" if exact > base else words
+
+    def _absolute(self, value: Decimal, more_digits: int) -> str:
+        return self._written(value, max(abs(self.low), abs(self.high)), more_digits)
+
+    def _written(self, value: Decimal, largest: Decimal, more_digits: int) -> str:
+        """A number, down to the last digit of the step; as a power of ten if the largest ones need it."""
+        if not value:
+            return "0"
+        last = self.step.adjusted() - more_digits
+        if largest.adjusted() in _PLAIN_POWERS:
+            return f"{value:.{max(0, -last)}f}"
+        return f"{value:.{max(0, value.adjusted() - last)}e}"
+
+
+def fit_axis(values: Sequence[float | Decimal], top: float, bottom: float) -> Axis:
+    """An axis on which all the values have their place, with a margin at both ends."""
+    low, high = Decimal(min(values)), Decimal(max(values))
+    margin = (high - low) * Decimal("0.06")
+    if not margin:  # equal values stand in the middle
+        margin = abs(low) * Decimal("0.05") or Decimal(1)
+    low, high = low - margin, high + margin
+    return Axis(low, high, _round_step((high - low) / 5), top, bottom)
+
+
+def _round_step(about: Decimal) -> Decimal:
+    """1, 2 or 5 times a power of ten, at least 2/3 and less than 5/3 of the step wished for."""
+    power = Decimal(1).scaleb(about.adjusted())
+    lead = about / power
+    factor = 1 if lead < Decimal("1.5") else 2 if lead < 3 else 5 if lead < Decimal("7.5") else 10
+    return (factor * power).normalize()
+
+
+def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Heights for labels: as close to those wished for as a gap between neighbours allows, in the same order.
+
+    Least squares under the order (pool adjacent violators; Barlow et al. 1972, section 1.2), then kept within bounds.
+    """
+    if not heights:
+        return []
+    gap = min(gap, (high - low) / len(heights))
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    pools: list[tuple[float, int]] = []  # mean of what the labels wish for, less their rank's share; how many they are
+    for rank, index in enumerate(order):
+        pools.append((heights[index] - rank * gap, 1))
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            (first, many), (second, few) = pools[-2:]
+            pools[-2:] = [((first * many + second * few) / (many + few), many + few)]
+    last = high - (len(heights) - 1) * gap
+    placed = [min(max(mean, low), last) for mean, count in pools for _ in range(count)]
+    found = [0.0] * len(heights)
+    for rank, index in enumerate(order):
+        found[index] = placed[rank] + rank * gap
+    return found
+
 
 _EDGE = 24
+
+
 _ROW = 13  # height of a line of small text
+
+
 _STRIP_ROW = 15  # height of a mark of a diverged seed, at the worse end of the axis
+
+
 _LONG_SEED = 999_999
+
+
 _LETTER = 6.6  # width of a letter of small text, 0.6 em: wide for a sans serif
 
 

@@ -5,12 +5,12 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from decimal import localcontext
 
+from seedproof.model.arms import Baseline, Pair
+from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
-from seedproof.model.values import Baseline, Comparison, Pair, Run, RunState
+from seedproof.model.runs import Run, RunState
 from seedproof.report import svg
-from seedproof.report.axis import EXACT
-from seedproof.report.drawing import draw_panel
-from seedproof.report.panel import Band, Block, Column, Panel, Point, Side
+from seedproof.report.drawing import EXACT, Band, Block, Column, Panel, Point, Side, draw_panel
 from seedproof.stats.summary import summarize
 
 __all__ = ["baseline_figure", "experiment_figure"]

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from seedproof.metrics.lines import escape_hidden, one_line
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.command import training_argv
+from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Comparison, Notice, Run
-from seedproof.notices.controls_said import code_lines, identity
+from seedproof.model.runs import Run
+from seedproof.model.untrusted import escape_hidden, one_line
+from seedproof.notices.environment import comparability_notices
 from seedproof.notices.runs import baseline_notices, comparison_notices
+from seedproof.report.code_section import code_lines, identity
 from seedproof.report.sections import Digits, confirmation_lines, evidence_lines, summary_lines
 from seedproof.report.tables import metric_names, run_table, statistics_table, test_table, wall_clock_table
 from seedproof.verdict.campaign import Campaign
-from seedproof.verdict.comparability import comparability_notices
 from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.evidence import Evidence, as_document
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from seedproof.model.values import Baseline, Comparison, Confirmation, Verdict
+from seedproof.model.arms import Baseline
+from seedproof.model.results import Comparison, Confirmation, Verdict
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, Interval
 

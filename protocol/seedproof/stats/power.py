@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from seedproof.model.rules import Rules
-from seedproof.stats.distributions import bisect, normal_band, normal_cdf, sigma_nodes, width_panels
+from seedproof.stats.distributions import (
+    angle_nodes,
+    bisect,
+    noncentral_t_cdf,
+    normal_band,
+    normal_cdf,
+    sigma_nodes,
+    t_quantile,
+    width_panels,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,12 +29,16 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "Looks",
     "OperatingPoint",
+    "Sizes",
     "at_least_one_winner",
+    "class_share_under_no_effect",
     "protocol_power",
+    "seeds_for_power",
+    "shrunk_claim",
     "smallest_detectable_effect",
 ]
+
 
 # Phi(-8.5) is 1e-17.
 _REACH = 8.5
@@ -45,8 +57,8 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """The sizes on which the distances at the two looks depend."""
+class Sizes:
+    """The numbers of seeds, and the threshold, on which the distances at the two looks depend."""
 
     threshold: float
     """Sigmas from which a distance is a verdict."""
@@ -57,11 +69,15 @@ class Looks:
     all: int
     """Seeds at the second look; equal to `first` if there is none."""
 
-    @classmethod
-    def of(cls, rules: Rules) -> "Looks":
-        """The sizes in the rules."""
-        first = len(rules.experiment_seeds)
-        return cls(rules.winner_sigma, len(rules.baseline_seeds), first, first + len(rules.extra_seeds))
+    first_shared: int = 0
+    """Seeds of the first look that the baseline has too."""
+    all_shared: int = 0
+    """Seeds of the second look that the baseline has too."""
+
+    @property
+    def extra(self) -> int:
+        """Seeds that only the second look has."""
+        return self.all - self.first
 
     @property
     def sigma_nodes(self) -> tuple["Floats", "Floats"]:
@@ -104,7 +120,7 @@ class Looks:
 
 
 @lru_cache(maxsize=256)
-def protocol_power(effect_sigma: float, rules: Rules) -> OperatingPoint:
+def protocol_power(effect_sigma: float, sizes: Sizes) -> OperatingPoint:
     """What the protocol's rule does with a true effect, exactly, for independent normal seeds.
 
     Source: the rule (docs/protocol.md, phase 3), averaged over the baseline's estimated sigma as in
@@ -112,16 +128,15 @@ def protocol_power(effect_sigma: float, rules: Rules) -> OperatingPoint:
 
     Args:
         effect_sigma: True improvement in sigmas of the baseline; negative is worse.
-        rules: Seeds and `winner_sigma`; the design is taken to be the protocol's.
+        sizes: Numbers of seeds and `winner_sigma`; the design is taken to be the protocol's.
     """
-    looks = Looks.of(rules)
     # LOSER is WINNER seen from the other side.
-    wins, losses = looks.p_winner(effect_sigma), looks.p_winner(-effect_sigma)
-    return OperatingPoint(wins, losses, looks.first + (looks.all - looks.first) * looks.p_second_look(effect_sigma))
+    wins, losses = sizes.p_winner(effect_sigma), sizes.p_winner(-effect_sigma)
+    return OperatingPoint(wins, losses, sizes.first + (sizes.all - sizes.first) * sizes.p_second_look(effect_sigma))
 
 
 @lru_cache(maxsize=64)
-def smallest_detectable_effect(power: float, rules: Rules) -> float:
+def smallest_detectable_effect(power: float, sizes: Sizes) -> float:
     """The true improvement, in sigmas, that the rule calls WINNER with this probability.
 
     Source: `protocol_power`, inverted.
@@ -129,17 +144,16 @@ def smallest_detectable_effect(power: float, rules: Rules) -> float:
     Raises:
         ValueError: The power is not between the rule's false-winner probability and 1.
     """
-    looks = Looks.of(rules)
-    if not looks.p_winner(0.0) < power < 1:
+    if not sizes.p_winner(0.0) < power < 1:
         raise ValueError("the power lies between the probability of a false WINNER and 1")
-    high = looks.threshold
-    while looks.p_winner(high) < power:
+    high = sizes.threshold
+    while sizes.p_winner(high) < power:
         high *= 2
-    return bisect(lambda effect: looks.p_winner(effect) - power, 0.0, high)
+    return bisect(lambda effect: sizes.p_winner(effect) - power, 0.0, high)
 
 
 @lru_cache(maxsize=256)
-def at_least_one_winner(experiments: int, rules: Rules) -> float:
+def at_least_one_winner(experiments: int, sizes: Sizes) -> float:
     """P(one or more WINNERs) when this many experiments without effect share one baseline.
 
     Given the baseline's mean and sigma the experiments are independent: 1 - (1 - p)^K, averaged.
@@ -149,22 +163,120 @@ def at_least_one_winner(experiments: int, rules: Rules) -> float:
 
     if experiments < 0:
         raise ValueError("a number of experiments is not negative")
-    log_none, s_weights, m_weights = _null_grid(Looks.of(rules))
+    log_none, s_weights, m_weights = _null_grid(sizes)
     return float(s_weights @ -np.expm1(experiments * log_none) @ m_weights)
 
 
 @lru_cache(maxsize=8)
-def _null_grid(looks: Looks) -> tuple["Floats", "Floats", "Floats"]:
+def _null_grid(sizes: Sizes) -> tuple["Floats", "Floats", "Floats"]:
     """log(1 - P(WINNER)) without effect, by the baseline's sigma and its mean, and the weights of both."""
     import numpy as np
 
     # (1 - p)^K steps more sharply than the normal step; measured error with these: 1e-14 for K = 50, 1e-9 for 1,000.
-    width = 0.75 * math.sqrt(1 / looks.all)
-    s, s_weights = sigma_nodes(looks.baseline - 1, width / looks.threshold, 48)
+    width = 0.75 * math.sqrt(1 / sizes.all)
+    s, s_weights = sigma_nodes(sizes.baseline - 1, width / sizes.threshold, 48)
     kept = s_weights > 1e-17
     s, s_weights = s[kept], s_weights[kept]
-    m, m_weights = width_panels(-_REACH, _REACH, min(0.75, width * math.sqrt(looks.baseline)), 48)
+    m, m_weights = width_panels(-_REACH, _REACH, min(0.75, width * math.sqrt(sizes.baseline)), 48)
     m_weights = m_weights * np.exp(-m * m / 2) / math.sqrt(2 * math.pi)
-    effect = -m[None, :] / math.sqrt(looks.baseline)
-    first, second = looks.winners(effect, s[:, None], looks.threshold, 0.0)
+    effect = -m[None, :] / math.sqrt(sizes.baseline)
+    first, second = sizes.winners(effect, s[:, None], sizes.threshold, 0.0)
     return np.log1p(-np.minimum(first + second, 1 - 2**-53)), s_weights, m_weights
+
+
+_MAX_SEEDS = 1000
+
+
+# Where the classes of |d| begin (seedproof.stats.tests.effect_size; Cohen 1988, section 2.2.3).
+_CLASSES = (("negligible", 0.0), ("small", 0.2), ("medium", 0.5), ("large", 0.8))
+
+
+@lru_cache(maxsize=256)
+def shrunk_claim(improvement_sigma: float, sizes: Sizes) -> float:
+    """The effect of a WINNER, in sigmas, freed from the luck of having been selected.
+
+    The median-unbiased estimate given WINNER: the effect under which half of all winners, of either look, end
+    with a larger improvement. Floored at 0, never above what was seen. The look is not conditioned on: at the
+    second one a larger effect makes a larger improvement *less* likely, because it would have ended the first.
+    Source: conditional median-unbiased estimation after selection, Andrews, Kitagawa and McCloskey 2024
+    (Inference on Winners, Quarterly Journal of Economics 139); the statistic is the distance in estimated sigmas.
+
+    Args:
+        improvement_sigma: Observed distance in estimated sigmas, at least `winner_sigma`.
+        sizes: Numbers of seeds and `winner_sigma`.
+
+    Raises:
+        ValueError: The distance is not one of a WINNER.
+    """
+    # A WINNER by a tie (within 1e-9) may lie a last bit below the threshold.
+    if not sizes.threshold - 1e-6 <= improvement_sigma < math.inf:
+        raise ValueError("a claim is shrunk only after a WINNER")
+    seen = max(improvement_sigma, sizes.threshold)
+    s, weights = sizes.sigma_nodes
+
+    def share_above(effect: float) -> float:
+        larger, winners = (
+            float(weights @ sum(sizes.winners(effect, s, least, 1 / sizes.baseline)))
+            for least in (seen, sizes.threshold)
+        )
+        return larger / winners - 0.5
+
+    if share_above(0.0) >= 0:
+        return 0.0
+    if share_above(improvement_sigma) <= 0:
+        return improvement_sigma
+    return bisect(share_above, 0.0, improvement_sigma, 1e-12)
+
+
+@lru_cache(maxsize=256)
+def seeds_for_power(effect_sigma: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
+    """Seeds per arm with which a two-sided t test finds an effect in its direction; None above 1,000.
+
+    Source: noncentral t, Cohen 1988, section 2.4 and table 2.4.1.
+
+    Raises:
+        ValueError: The power does not lie between alpha and 1.
+    """
+    if not 0 < alpha < power < 1:
+        raise ValueError("alpha lies above 0, and the power between alpha and 1")
+
+    def found(n: int) -> bool:
+        df = 2 * n - 2
+        limit = t_quantile(1 - alpha / 2, df)
+        return 1 - noncentral_t_cdf(limit, df, effect_sigma * math.sqrt(n / 2)) >= power
+
+    if not effect_sigma > 0 or not found(_MAX_SEEDS):
+        return None
+    low, high = 1, _MAX_SEEDS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return high
+
+
+@lru_cache(maxsize=64)
+def class_share_under_no_effect(n_baseline: int, n_experiment: int) -> dict[str, float]:
+    """How often each class of the protocol's Cohen's d appears when nothing differs and noise is normal.
+
+    With equal true sigmas the sum of squares of both arms is chi-squared and independent of the share B of
+    the baseline in it, which is Beta(df_b / 2, df_e / 2); given B, d is a multiple of Student's t.
+    Source: Cochran 1934; the class limits are Cohen's 1988.
+
+    Raises:
+        ValueError: An arm has fewer than two runs, so that it has no standard deviation.
+    """
+    import numpy as np
+    from scipy.special import stdtr
+
+    df_b, df_e = n_baseline - 1, n_experiment - 1
+    if min(df_b, df_e) < 1:
+        raise ValueError("d needs two runs in each arm")
+    angle, weights = angle_nodes(df_e - 1, df_b - 1)
+    df = df_b + df_e
+    share = np.sin(angle) ** 2
+    # d = t x unit / sqrt(mean of the two variances over their pooled one).
+    ratio = (df * (share / df_b + (1 - share) / df_e) / 2) ** 0.5
+    unit = math.sqrt(1 / n_baseline + 1 / n_experiment)
+    above = [min(1.0, float(weights @ (2 * stdtr(df, -limit * ratio / unit)))) for _, limit in _CLASSES]
+    above[0] = 1.0
+    return {name: here - beyond for (name, _), here, beyond in zip(_CLASSES, above, [*above[1:], 0.0], strict=True)}

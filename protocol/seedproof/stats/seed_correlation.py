@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from seedproof.model.rules import Rules
 from seedproof.stats.distributions import angle_nodes, normal_band, sigma_nodes
+from seedproof.stats.power import Sizes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ _LEAST_WEIGHT = 1e-13
 
 
 @lru_cache(maxsize=256)
-def false_winner(correlation: float, rules: Rules) -> float:
+def false_winner(correlation: float, sizes: Sizes) -> float:
     """P(WINNER) without effect, when a seed that both arms have moves both together with this correlation.
 
     An experiment's run at a baseline seed is rho b + sqrt(1 - rho^2) z, with b that seed's baseline run.
@@ -39,26 +39,15 @@ def false_winner(correlation: float, rules: Rules) -> float:
     if not -1 <= correlation <= 1:
         raise ValueError("a correlation lies between -1 and 1")
     rho = max(-_HIGHEST, min(_HIGHEST, correlation))
-    return _Shared.of(rho, rules).p_winner()
+    return _Shared(rho, sizes).p_winner()
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """The sizes and numbers of shared seeds on which the distances depend."""
+    """The rule at one correlation of shared seeds."""
 
     rho: float
-    threshold: float
-    baseline: int
-    first: int
-    all: int
-    first_shared: int
-    all_shared: int
-
-    @classmethod
-    def of(cls, rho: float, rules: Rules) -> "_Shared":
-        first, every = rules.experiment_seeds, rules.experiment_seeds + rules.extra_seeds
-        shared = [len(set(seeds) & set(rules.baseline_seeds)) for seeds in (first, every)]
-        return cls(rho, rules.winner_sigma, len(rules.baseline_seeds), len(first), len(every), *shared)
+    sizes: Sizes
 
     def covariance(self) -> tuple[float, float, float]:
         """Variances of the two distances given the residuals, and their covariance."""
@@ -67,19 +56,27 @@ class _Shared:
             own = (one - self.rho**2 * one_shared) / (one * other)
             # What the baseline's mean adds: once in its own right, less what the shared seeds carry along.
             through_mean = (self.rho * one_shared / one - 1) * (self.rho * other_shared / other - 1)
-            return own + through_mean / self.baseline
+            return own + through_mean / self.sizes.baseline
 
-        first, every = (self.first, self.first_shared), (self.all, self.all_shared)
+        first, every = (self.sizes.first, self.sizes.first_shared), (self.sizes.all, self.sizes.all_shared)
         return of(*first, *first), of(*every, *every), of(*first, *every)
 
     def loadings(self) -> tuple[float, float, float]:
         """The distances' means by two orthogonal directions of the residuals: first (a, 0), second (b, c)."""
-        a = self.rho / self.first * math.sqrt(self.first_shared * (1 - self.first_shared / self.baseline))
-        length = self.rho / self.all * math.sqrt(self.all_shared * (1 - self.all_shared / self.baseline))
+        a = (
+            self.rho
+            / self.sizes.first
+            * math.sqrt(self.sizes.first_shared * (1 - self.sizes.first_shared / self.sizes.baseline))
+        )
+        length = (
+            self.rho
+            / self.sizes.all
+            * math.sqrt(self.sizes.all_shared * (1 - self.sizes.all_shared / self.sizes.baseline))
+        )
         if a == 0:
             return 0.0, length, 0.0
-        product = self.rho**2 / (self.first * self.all) * self.first_shared
-        b = product * (1 - self.all_shared / self.baseline) / a
+        product = self.rho**2 / (self.sizes.first * self.sizes.all) * self.sizes.first_shared
+        b = product * (1 - self.sizes.all_shared / self.sizes.baseline) / a
         return a, b, math.sqrt(max(0.0, length * length - b * b))
 
     def p_winner(self) -> float:
@@ -90,10 +87,10 @@ class _Shared:
         sd, all_sd = math.sqrt(first), math.sqrt(every)
         a, b, c = self.loadings()
         s, x, y, weights = self._points(sd, all_sd)
-        length = s * math.sqrt(self.baseline - 1)
-        mean, later, limit = length * (a * x), length * (b * x + c * y), self.threshold * s
+        length = s * math.sqrt(self.sizes.baseline - 1)
+        mean, later, limit = length * (a * x), length * (b * x + c * y), self.sizes.threshold * s
         total = float(weights @ ndtr((mean - limit) / sd))
-        if self.all == self.first:
+        if self.sizes.all == self.sizes.first:
             return total
         above = (limit - later) / all_sd
         reachable = above < _REACH
@@ -105,9 +102,9 @@ class _Shared:
         """The baseline's sigma and two coordinates of its residuals' direction, each with its weight."""
         import numpy as np
 
-        df = self.baseline - 1
+        df = self.sizes.baseline - 1
         a, b, c = (abs(loading) * math.sqrt(df) for loading in self.loadings())
-        width = min(sd / (self.threshold + a), all_sd / (self.threshold + max(b, c)))
+        width = min(sd / (self.sizes.threshold + a), all_sd / (self.sizes.threshold + max(b, c)))
         s, s_weights = sigma_nodes(df, 2 * width, 24)
         wave, other_wave = max(a / sd, b / all_sd), c / all_sd
         counts = 28 + math.ceil(6 * wave), 12 + math.ceil(6 * other_wave)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from seedproof.model.rules import Rules
 from seedproof.stats.distributions import (
     angle_nodes,
     cos_sin_density,
@@ -23,7 +22,7 @@ from seedproof.stats.distributions import (
     t_cdf,
     t_quantile,
 )
-from seedproof.stats.power import OperatingPoint, protocol_power
+from seedproof.stats.power import OperatingPoint, Sizes, protocol_power
 from seedproof.stats.summary import PriorVariance, pooled_std, summarize
 
 if TYPE_CHECKING:
@@ -81,20 +80,20 @@ def decide(p_better: float, is_last: bool, alpha: float) -> Decision:
 
 
 @lru_cache(maxsize=64)
-def sequential_alpha(rules: Rules, prior_df: int = 0) -> float:
+def sequential_alpha(sizes: Sizes, prior_df: int = 0) -> float:
     """The p at which a look says WINNER, so that false ones are as frequent as the protocol rule's.
 
     Source: the design's own null distribution (module docstring), inverted; `protocol_power` for the target.
 
     Args:
-        rules: Seeds and `winner_sigma`.
+        sizes: Numbers of seeds and `winner_sigma`.
         prior_df: Degrees of freedom of the earlier arms' variance.
     """
-    sizes = _Sizes.of(rules, prior_df)
-    target = protocol_power(0.0, rules).p_winner
-    if sizes.extra == 0:
+    arms = _Arms.of(sizes, prior_df)
+    target = protocol_power(0.0, sizes).p_winner
+    if arms.extra == 0:
         return target
-    return _root(lambda alpha: _Design(sizes, alpha, 0.0).p_winner() - target, target / 2, target)
+    return _root(lambda alpha: _Design(arms, alpha, 0.0).p_winner() - target, target / 2, target)
 
 
 def _root(rises: Callable[[float], float], low: float, high: float) -> float:
@@ -113,24 +112,24 @@ def _root(rises: Callable[[float], float], low: float, high: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def sequential_power(effect_sigma: float, rules: Rules, prior_df: int = 0) -> OperatingPoint:
+def sequential_power(effect_sigma: float, sizes: Sizes, prior_df: int = 0) -> OperatingPoint:
     """What the sequential design does with a true effect, for independent normal seeds.
 
     Source: module docstring; noncentral t, Johnson, Kotz and Balakrishnan 1995, eq. 31.15.
 
     Args:
         effect_sigma: True improvement in sigmas; negative is worse.
-        rules: Seeds and `winner_sigma`, which calibrates the level.
+        sizes: Numbers of seeds, and the `winner_sigma` that calibrates the level.
         prior_df: Degrees of freedom of the earlier arms' variance.
     """
-    sizes = _Sizes.of(rules, prior_df)
-    design = _Design(sizes, sequential_alpha(rules, prior_df), effect_sigma)
+    arms = _Arms.of(sizes, prior_df)
+    design = _Design(arms, sequential_alpha(sizes, prior_df), effect_sigma)
     second = design.p_second_look()
-    return OperatingPoint(design.p_winner(), design.p_loser(), sizes.first + sizes.extra * second)
+    return OperatingPoint(design.p_winner(), design.p_loser(), arms.first + arms.extra * second)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sizes:
+class _Arms:
     """The numbers of seeds, and the degrees of freedom of earlier arms."""
 
     baseline: int
@@ -139,10 +138,10 @@ class _Sizes:
     prior_df: int
 
     @classmethod
-    def of(cls, rules: Rules, prior_df: int) -> "_Sizes":
+    def of(cls, sizes: Sizes, prior_df: int) -> "_Arms":
         if prior_df < 0:
             raise ValueError("degrees of freedom are not negative")
-        return cls(len(rules.baseline_seeds), len(rules.experiment_seeds), len(rules.extra_seeds), prior_df)
+        return cls(sizes.baseline, sizes.first, sizes.extra, prior_df)
 
     def df(self, n: int) -> int:
         """Degrees of freedom with `n` seeds of the experiment."""
@@ -157,46 +156,44 @@ class _Sizes:
 class _Design:
     """The design at a level, with a true effect."""
 
-    sizes: _Sizes
+    arms: _Arms
     alpha: float
     effect: float
 
     @property
     def _all(self) -> int:
-        return self.sizes.first + self.sizes.extra
+        return self.arms.first + self.arms.extra
 
     def _limit(self, n: int, p: float) -> float:
-        return t_quantile(1 - p, self.sizes.df(n))
+        return t_quantile(1 - p, self.arms.df(n))
 
     def _first_below(self, limit: float) -> float:
-        n = self.sizes.first
-        return noncentral_t_cdf(limit, self.sizes.df(n), self.effect / math.sqrt(self.sizes.variance(n)))
+        n = self.arms.first
+        return noncentral_t_cdf(limit, self.arms.df(n), self.effect / math.sqrt(self.arms.variance(n)))
 
     def p_winner(self) -> float:
         """P(WINNER at either look)."""
-        first = 1 - self._first_below(self._limit(self.sizes.first, self.alpha))
+        first = 1 - self._first_below(self._limit(self.arms.first, self.alpha))
         return first + self._second_above(self._limit(self._all, self.alpha))
 
     def p_loser(self) -> float:
         """P(LOSER at either look)."""
-        first = self._first_below(-self._limit(self.sizes.first, self.alpha))
+        first = self._first_below(-self._limit(self.arms.first, self.alpha))
         return first + max(0.0, self.p_second_look() - self._second_above(-self._limit(self._all, self.alpha)))
 
     def p_second_look(self) -> float:
         """P(the first look decides nothing)."""
-        if self.sizes.extra == 0 or self.alpha >= FUTILITY_P:
+        if self.arms.extra == 0 or self.alpha >= FUTILITY_P:
             return 0.0
-        winner, futile = (self._limit(self.sizes.first, p) for p in (self.alpha, FUTILITY_P))
+        winner, futile = (self._limit(self.arms.first, p) for p in (self.alpha, FUTILITY_P))
         return self._first_below(winner) - self._first_below(futile)
 
     def _second_above(self, limit: float) -> float:
         """P(the first look decides nothing, and the second look's t is at least `limit`)."""
-        if self.sizes.extra == 0 or self.alpha >= FUTILITY_P:
+        if self.arms.extra == 0 or self.alpha >= FUTILITY_P:
             return 0.0
-        lines = _Lines.of(
-            self.sizes, self._limit(self.sizes.first, FUTILITY_P), self._limit(self.sizes.first, self.alpha)
-        )
-        df, delta = self.sizes.df(self._all), self.effect / math.sqrt(self.sizes.variance(self._all))
+        lines = _Lines.of(self.arms, self._limit(self.arms.first, FUTILITY_P), self._limit(self.arms.first, self.alpha))
+        df, delta = self.arms.df(self._all), self.effect / math.sqrt(self.arms.variance(self._all))
         return lines.share_above(limit, lambda t: noncentral_t_cdfs(t, df, delta))
 
 
@@ -216,13 +213,13 @@ class _Lines:
     extra: int
 
     @classmethod
-    def of(cls, sizes: _Sizes, low: float, high: float) -> "_Lines":
-        first, every, extra = sizes.first, sizes.first + sizes.extra, sizes.extra
-        df, first_df = sizes.df(every), sizes.df(first)
-        unit = math.sqrt(sizes.variance(every) / df)
+    def of(cls, arms: _Arms, low: float, high: float) -> "_Lines":
+        first, every, extra = arms.first, arms.first + arms.extra, arms.extra
+        df, first_df = arms.df(every), arms.df(first)
+        unit = math.sqrt(arms.variance(every) / df)
         # Q adds extra / all of itself to the mean, and first x extra / all of its square to V.
         lean = math.sqrt(extra / (first * every)) / unit
-        return cls((low, high), math.sqrt(sizes.variance(first) / first_df) / unit, lean, df, first_df, extra)
+        return cls((low, high), math.sqrt(arms.variance(first) / first_df) / unit, lean, df, first_df, extra)
 
     def share_above(self, limit: float, cdf: Callable[["Floats"], "Floats"]) -> float:
         """P(first look's t between the edges, second look's at least `limit`), for a distribution of the latter."""

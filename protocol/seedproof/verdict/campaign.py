@@ -4,10 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seedproof.ledger.generation import Experiment, Generation
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.model.arms import Arm, Primary
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Primary
 from seedproof.stats.power import at_least_one_winner, protocol_power, smallest_detectable_effect
 from seedproof.stats.summary import PriorVariance, summarize
 from seedproof.stats.tests import correlation, holm
@@ -139,8 +138,8 @@ def _false_winners(state: State) -> tuple[float, float | None, str]:
         rules, k = state.rules_of(generation.number), len(generation.experiments)
         if k == 0:  # the power of the rule needs numpy, whose import is most of a server's first answer
             continue
-        expected += k * protocol_power(0.0, rules).p_winner  # to which the sequential design is calibrated
-        none *= 1 - at_least_one_winner(k, rules)
+        expected += k * protocol_power(0.0, rules.sizes).p_winner  # to which the sequential design is calibrated
+        none *= 1 - at_least_one_winner(k, rules.sizes)
         designs.add(rules.design)
     assumed = "under normal, independent noise with all ideas null"
     if "sequential" in designs:
@@ -161,8 +160,8 @@ def _advice(generation: Generation) -> str | None:
     if best <= now or rules.design != "protocol":
         return None
     larger = rules.model_copy(update={"baseline_seeds": (*rules.baseline_seeds, *range(10_000, 10_000 + best - now))})
-    before, after = (100 * protocol_power(0.0, each).p_winner for each in (rules, larger))
-    seen, then = (smallest_detectable_effect(0.8, each) for each in (rules, larger))
+    before, after = (100 * protocol_power(0.0, each.sizes).p_winner for each in (rules, larger))
+    seen, then = (smallest_detectable_effect(0.8, each.sizes) for each in (rules, larger))
     return (
         f"{len(generation.experiments)} experiments share {now} baseline seeds; {best} would pay "
         f"(n x sqrt(K)): more runs: {best - now}, false WINNERs {before:.1f} -> {after:.1f} %, smallest detectable "

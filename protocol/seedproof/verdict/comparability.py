@@ -1,24 +1,36 @@
-"""What besides the experiment differs between runs that a verdict sets side by side."""
+"""What besides the experiment differs between runs that a verdict compares, and whether that is accepted."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seedproof.model.values import Arm, Difference, DifferenceKind, Notice, Run
-from seedproof.notices.exclusions import exclusion_notices, exclusions_of, scripts_of
-from seedproof.notices.variables import value_of, variable_notices
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.arms import Arm, Baseline
+from seedproof.model.refusals import NotComparable
+from seedproof.model.results import Difference, DifferenceKind
+from seedproof.model.rules import Rules
+from seedproof.model.runs import Run
+from seedproof.phases.looks import confirm_look
+from seedproof.phases.next_call import new_baseline_call
 
 __all__ = [
+    "KINDS",
+    "counted_runs",
+    "place_of",
     "DEVICE_VARIABLES",
     "THREAD_VARIABLES",
-    "comparability_notices",
+    "accepted_differences",
+    "check_now",
     "differences",
     "differences_now",
     "has_known_packages",
-    "place_notices",
+    "runs_behind",
+    "value_of",
     "wall_time_withheld",
+    "written_acceptance",
 ]
+
 
 # They choose a device or how it computes.
 DEVICE_VARIABLES = (
@@ -29,6 +41,8 @@ DEVICE_VARIABLES = (
     "NVIDIA_TF32_OVERRIDE",
     "ROCR_VISIBLE_DEVICES",
 )
+
+
 # They say how many processors compute: sums in another order, and other wall times.
 THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
@@ -37,11 +51,16 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+
+
 # More changes than these are counted, not named.
-_NAMED = 5
+_NAMED_CHANGES = 5
+
+
 # Load per processor. Generous, because a run's own predecessor counts: the load average before the first run of a
 # queue is that of an idle machine, before the next one it is that of a training on all processors, which is 1.
 LOAD_DIFFERS = 1.0
+
 
 _Part = Mapping[str, str]
 
@@ -60,7 +79,7 @@ class _Place:
         return self.packages if kind == "packages" else self.device
 
 
-_KINDS: tuple[DifferenceKind, ...] = ("packages", "device")
+KINDS: tuple[DifferenceKind, ...] = ("packages", "device")
 
 
 def differences(baseline: Arm, experiment: Arm | None = None, *, with_fresh: bool = False) -> tuple[Difference, ...]:
@@ -77,8 +96,8 @@ def differences(baseline: Arm, experiment: Arm | None = None, *, with_fresh: boo
     if experiment is not None:
         sides.append((experiment.experiment or "", tuple(experiment.counted.values())))
     if experiment is not None and with_fresh:
-        sides.append(("the confirmation", _counted(experiment.fresh)))
-    return tuple(found for kind in _KINDS for found in _differences(kind, sides))
+        sides.append(("the confirmation", counted_runs(experiment.fresh)))
+    return tuple(found for kind in KINDS for found in _differences(kind, sides))
 
 
 def differences_now(
@@ -86,8 +105,8 @@ def differences_now(
 ) -> tuple[Difference, ...]:
     """In what a run that started now would differ from the counted ones of an arm."""
     now, found = _place(surroundings, environment), []
-    for kind in _KINDS:
-        known = [part for run in arm.counted.values() if (part := _place_of(run).part(kind)) is not None]
+    for kind in KINDS:
+        known = [part for run in arm.counted.values() if (part := place_of(run).part(kind)) is not None]
         there = now.part(kind)
         words = "" if there is None or not known else _change(kind, known[0], there)
         if words:
@@ -97,7 +116,7 @@ def differences_now(
 
 def has_known_packages(arm: Arm) -> bool:
     """Whether there is anything to set a run beside that started now."""
-    return any(_place_of(run).packages is not None for run in arm.counted.values())
+    return any(place_of(run).packages is not None for run in arm.counted.values())
 
 
 def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:
@@ -106,7 +125,7 @@ def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:
     runs = [run for side in sides for run in side]
     hosts = {run.host for run in runs} - {None}
     why = [f"the runs were on {len(hosts)} hosts"] if len(hosts) > 1 else []
-    devices = [part for run in runs if (part := _place_of(run).device) is not None]
+    devices = [part for run in runs if (part := place_of(run).device) is not None]
     if any(_change("device", devices[0], part) for part in devices):
         why.append("the devices differ")
     why += [f"{name} differs" for name in THREAD_VARIABLES if len({value_of(run, name) for run in runs}) > 1]
@@ -116,66 +135,6 @@ def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:
     return "; ".join(why) or None
 
 
-def comparability_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
-    """What a reader has to know of the places of the runs behind a report, and what is not said for their sake."""
-    return [
-        *place_notices(baseline, experiment),
-        *([] if experiment is None else _withheld_notices(baseline, experiment)),
-    ]
-
-
-def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
-    """What a reader has to know of the places in which the runs of a baseline, or of both arms, were carried out."""
-    who = "baseline" if experiment is None else f"{experiment.experiment} and baseline"
-    sides: dict[str, Sequence[Run]] = {"baseline": tuple(baseline.counted.values())}
-    found = differences(baseline, experiment, with_fresh=True)
-    notices = [Notice("environment_differs", f"{who}: other {one.kind}: {one.words}.") for one in found]
-    if experiment is not None:
-        sides[experiment.experiment or ""] = tuple(experiment.counted.values())
-    every = sides if experiment is None else {**sides, **_beside(experiment)}
-    return [
-        *notices,
-        *variable_notices(every),
-        *_exclusions(every),
-        *_unknown(who, [run for runs in sides.values() for run in runs]),
-    ]
-
-
-def _beside(experiment: Arm) -> dict[str, Sequence[Run]]:
-    """Runs that bear on a verdict beside those of the two arms."""
-    sides = {"the control": _counted(experiment.controls), "the confirmation": _counted(experiment.fresh)}
-    return {who: runs for who, runs in sides.items() if runs}
-
-
-def _exclusions(sides: Mapping[str, Sequence[Run]]) -> list[Notice]:
-    scripts = scripts_of(run for runs in sides.values() for run in runs)
-    return exclusion_notices({who: exclusions_of(runs) for who, runs in sides.items()}, scripts)
-
-
-def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
-    fresh = _counted(experiment.fresh)
-    groups = {
-        "wall time": wall_time_withheld(baseline.counted.values(), experiment.counted.values()),
-        "the confirmation's wall time": wall_time_withheld(
-            [run for run in fresh if run.is_control], [run for run in fresh if not run.is_control]
-        ),
-    }
-    return [
-        Notice("wall_time_withheld", f"{experiment.experiment}: nothing is said of {what}, because {why}.")
-        for what, why in groups.items()
-        if why is not None
-    ]
-
-
-def _unknown(who: str, runs: Sequence[Run]) -> list[Notice]:
-    places = [_place_of(run) for run in runs]
-    missing = {kind: sum(place.part(kind) is None for place in places) for kind in _KINDS}
-    said = " and ".join(f"{kind} ({count} of {len(runs)} runs)" for kind, count in missing.items() if count)
-    if not said:
-        return []
-    return [Notice("environment_unknown", f"{who}: {said} not recorded, so whether they differ is not known.")]
-
-
 def _load_per_processor(runs: Sequence[Run]) -> float | None:
     """The median of what the machine was busy with before the runs; None where nobody looked."""
     seen = [(run.load, run.surroundings.get("cpu_count")) for run in runs]
@@ -183,7 +142,7 @@ def _load_per_processor(runs: Sequence[Run]) -> float | None:
     return statistics.median(found) if found else None
 
 
-def _counted(runs: Iterable[Run]) -> tuple[Run, ...]:
+def counted_runs(runs: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(run for run in runs if run.state.is_counted)
 
 
@@ -196,7 +155,7 @@ def _differences(kind: DifferenceKind, sides: Sequence[tuple[str, Sequence[Run]]
     for who, runs in sides:
         changes: dict[str, list[int]] = {}
         for run in runs:
-            part = _place_of(run).part(kind)
+            part = place_of(run).part(kind)
             first = first or part
             if part is not None and first is not None:
                 changes.setdefault(_change(kind, first, part), []).append(run.seed)
@@ -220,15 +179,15 @@ def _change(kind: DifferenceKind, old: _Part, new: _Part) -> str:
     # A package may be absent; of a device that is not known which is not said.
     names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
     names = [name for name in names if kind == "packages" or name in common]
-    words = [f"{name} {old.get(name, 'absent')} → {new.get(name, 'absent')}" for name in names[:_NAMED]]
-    more = len(names) - _NAMED
+    words = [f"{name} {old.get(name, 'absent')} → {new.get(name, 'absent')}" for name in names[:_NAMED_CHANGES]]
+    more = len(names) - _NAMED_CHANGES
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")
 
 
 # --- places -----------------------------------------------------------------------------------
 
 
-def _place_of(run: Run) -> _Place:
+def place_of(run: Run) -> _Place:
     return _place(run.surroundings, run.environment)
 
 
@@ -275,3 +234,87 @@ def _visible(gpus: Sequence[str], chosen: str | None) -> str:
         return gpus[0] if len(places) == 1 else f"{len(places)} x {gpus[0]}"
     # CUDA may count by speed, the driver by slot: which of several kinds it is cannot be told.
     return " and ".join(gpus) if chosen is None else f"{','.join(places)} of {', '.join(gpus)}"
+
+
+def accepted_differences(
+    baseline: Baseline, experiment: Experiment, arm: Arm, kinds: Collection[str]
+) -> tuple[Difference, ...]:
+    """What differs behind a verdict besides the experiment; a verdict that was given keeps what it was given with.
+
+    Args:
+        baseline: What it is compared with.
+        experiment: With its newest verdict.
+        arm: Its runs.
+        kinds: What the settings accept.
+
+    Raises:
+        NotComparable: Something else differs.
+    """
+    issued = experiment.verdict
+    if issued is not None and issued["runs"] == runs_behind(arm, baseline.rules):
+        return written_acceptance(experiment)
+    found = differences(baseline.arm, arm, with_fresh=confirm_look(arm, baseline.rules).is_complete)
+    _require_accepted(f"the runs of {experiment.name} and its baseline differ in", found, kinds)
+    return found
+
+
+def check_now(
+    state: State,
+    records: Sequence[tuple[str, Mapping[str, Any]]],
+    kinds: Collection[str],
+    now: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]],
+) -> None:
+    """Refuse runs that could not be compared with the baseline, before they cost anything.
+
+    Args:
+        state: As of before the records.
+        records: What the gate would write down.
+        kinds: What the settings accept.
+        now: Fingerprint and environment that a run would have now; asked for only where it matters.
+
+    Raises:
+        NotComparable: Packages or device are not those of the baseline's runs.
+    """
+    named = [kind for kind, _ in records]
+    if "run_requested" not in named or "generation_started" in named or state.generation is None:
+        return
+    arm = state.baseline_arm(state.generation.number)
+    # What could not be asked then may not answer now either, and an interpreter that hangs costs ten seconds.
+    if has_known_packages(arm):
+        _require_accepted(
+            "a run that starts now would differ from the baseline's in", differences_now(arm, *now()), kinds
+        )
+
+
+def _require_accepted(said: str, found: Sequence[Difference], kinds: Collection[str]) -> None:
+    barred = [one for one in found if one.kind not in kinds]
+    if not barred:
+        return
+    named = list(dict.fromkeys(one.kind for one in barred))
+    what = " and ".join(f"{kind} ({'; '.join(one.words for one in barred if one.kind == kind)})" for kind in named)
+    setting = ", ".join(f'"{kind}"' for kind in named)
+    raise NotComparable(
+        f"{said} {what}. Bring back what the baseline had, begin a new baseline, "
+        f"or set accept_differences = [{setting}] in [settings] of seedproof.toml, which the headline will say.",
+        new_baseline_call(),
+    )
+
+
+def runs_behind(arm: Arm, rules: Rules) -> list[str]:
+    """The runs that a verdict on an experiment rests on: a confirmation counts once all of its runs have ended."""
+    runs = [run.run_id for run in arm.counted.values()]
+    if arm.fresh and confirm_look(arm, rules).is_complete:
+        runs += [run.run_id for run in arm.fresh]
+    return sorted(runs)
+
+
+def written_acceptance(experiment: Experiment) -> tuple[Difference, ...]:
+    """What differed and was accepted, as it was written down with the newest verdict."""
+    found = (experiment.verdict or {}).get("accepted") or ()
+    return tuple(Difference(one["kind"], one["words"]) for one in found)
+
+
+def value_of(run: Run, variable: str) -> str:
+    """The recorded value of a variable, for a reader."""
+    value = run.surroundings.get("env", {}).get(variable)
+    return "unset" if value is None else f"{value or repr(value):.60}"

@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from seedproof.model.arms import Arm, Baseline, Pair
+from seedproof.model.results import Confirmation, ConfirmationState, WallTimeChange
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Confirmation, ConfirmationState, Pair, Run, RunState, WallTimeChange
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.looks import ConfirmLook, Step, cannot_be_confirmed, confirm_look, step_attempts
 from seedproof.stats.distributions import t_quantile
 from seedproof.stats.summary import SampleError, pooled_std, summarize
 from seedproof.stats.tests import paired
 from seedproof.verdict.comparability import wall_time_withheld
-from seedproof.verdict.probes import LEAST_WALL_S
+from seedproof.verdict.plausibility import LEAST_WALL_S
 
 __all__ = ["CONFIDENCE", "confirm", "pairs_of"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from seedproof.model.values import Primary
+from seedproof.model.arms import Primary
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
+from seedproof.model.results import Comparison, Confirmation, Difference, Verdict
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Comparison, Confirmation, Difference, Verdict
 from seedproof.phases.looks import TIE, Look, next_look
 from seedproof.stats.sequential import FUTILITY_P, decide, look_p, sequential_alpha
 from seedproof.stats.summary import cohens_d, effect_size, percent_change, summarize
@@ -145,7 +146,7 @@ def _sequential(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float
     rules = baseline.rules
     is_last = len(exp) > len(rules.experiment_seeds) or not rules.extra_seeds
     p_better = look_p(baseline.values, exp, rules.metric.sign, arm.prior)
-    alpha = sequential_alpha(rules, arm.prior.df if arm.prior else 0)
+    alpha = sequential_alpha(rules.sizes, arm.prior.df if arm.prior else 0)
     word = Verdict(decide(p_better, is_last=is_last, alpha=alpha))
     reason = (
         f"One-sided p that the experiment is better: {p_better:.4f} after {len(exp)} seeds, with the variance pooled; "

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal, TypeVar
 
+from seedproof.model.arms import Arm, Baseline, Primary
+from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Comparison, Primary, Verdict
 from seedproof.phases.looks import detectable_effect
-from seedproof.stats.claims import class_share_under_no_effect, seeds_for_power, shrunk_claim
 from seedproof.stats.distributions import sigma_factors, sigma_upper_factor, t_cdf
-from seedproof.stats.power import protocol_power
+from seedproof.stats.power import class_share_under_no_effect, protocol_power, seeds_for_power, shrunk_claim
 from seedproof.stats.seed_correlation import false_winner
 from seedproof.stats.summary import SampleError, percent_change
 from seedproof.stats.tests import TTest, hedges_g, paired, welch
@@ -119,9 +119,9 @@ def _reason(arm: Arm, by_seed: Interval | None) -> str:
 def _false_winner(rules: Rules) -> FalseWinner:
     return FalseWinner(
         "independent seeds, normal noise",
-        protocol_power(0.0, rules).p_winner,
-        false_winner(0.6, rules),
-        false_winner(0.9, rules),
+        protocol_power(0.0, rules.sizes).p_winner,
+        false_winner(0.6, rules.sizes),
+        false_winner(0.9, rules.sizes),
     )
 
 
@@ -172,7 +172,7 @@ def _claim(comparison: Comparison) -> Claim | None:
     sigma, rules = comparison.improvement_sigma, comparison.baseline.rules
     if comparison.verdict is not Verdict.WINNER or sigma is None or rules.design != "protocol":
         return None
-    shrunk = shrunk_claim(sigma, rules)
+    shrunk = shrunk_claim(sigma, rules.sizes)
     method = "median-unbiased given WINNER (Andrews, Kitagawa and McCloskey 2024), floored at 0"
     return Claim(sigma, shrunk, rules.metric.sign * shrunk * comparison.baseline.std, method)
 

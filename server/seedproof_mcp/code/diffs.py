@@ -9,8 +9,8 @@ from seedproof.model.code import Change, ChangedFile
 
 from seedproof_mcp.code.git import Git
 from seedproof_mcp.code.identity import File, shown
-from seedproof_mcp.system import disk, state_folder
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 
 __all__ = ["change_between", "code_of_diff", "git_texts", "keep", "plain_texts"]
 
@@ -47,9 +47,9 @@ def keep(paths: ProjectPaths, name: str, data: bytes) -> None:
         OSError: It cannot be written.
     """
     if not paths.diff(name).exists():
-        state_folder.prepare(paths)
-        disk.make_folder(paths.diffs)
-        disk.write_atomic(paths.diff(name), data)
+        prepare_state(paths)
+        files.make_folder(paths.diffs)
+        files.write_atomic(paths.diff(name), data)
 
 
 def code_of_diff(first_line: bytes) -> str | None:

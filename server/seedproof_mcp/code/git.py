@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import spawn
 
 __all__ = ["Git", "GitFailed", "GitNotStarted", "GitSaid", "Repository", "find_repository"]
 
@@ -111,7 +111,7 @@ class Git:
     def _run(self, arguments: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> GitSaid:
         config = [word for name, value in _CONFIG for word in ("-c", f"{name}={value}")]
         try:
-            process = disk.spawn(
+            process = spawn.start(
                 ["git", *config, *arguments],
                 cwd=self._folder,
                 env=env,

@@ -9,24 +9,42 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedproof.model.code import SOURCE_ENDINGS
+from seedproof.model.code import SOURCE_ENDINGS, Code
 
-from seedproof_mcp.code.git import GitFailed, Repository
+from seedproof_mcp.code.diffs import Texts, plain_texts
+from seedproof_mcp.code.git import Git, GitFailed, Repository
 from seedproof_mcp.code.identity import File, Selection, blob_of, shown
 from seedproof_mcp.code.snapshot import escaped, refuse, refuse_closed_folders
-from seedproof_mcp.system import disk, state_folder
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 from seedproof_mcp.system.tree_walk import walk
 
-__all__ = ["SOURCE_BYTES", "Hashes", "list_in_place", "manifest_text", "names_in_place", "read_manifest"]
+__all__ = [
+    "Hashes",
+    "SOURCE_BYTES",
+    "Sources",
+    "list_in_place",
+    "manifest_text",
+    "names_in_place",
+    "read_manifest",
+    "texts_between",
+]
+
 
 # Longer files are no sources: they are hashed again only when they have changed, and no copy of them is kept.
 SOURCE_BYTES = 256 * 1024
+
+
 _CHUNK_BYTES = 1 << 20
+
+
 # A clock of files ticks every few milliseconds, on some file systems every two seconds: whoever writes a file
 # twice within a tick changes neither its size nor its time.
 _TICK_NS = 2_000_000_000
+
+
 _NO_CODE = frozenset({"node_modules", "__pycache__"})
+
 
 Signature = list[int]
 
@@ -75,8 +93,8 @@ class Hashes:
             OSError: It cannot be written.
         """
         if self._known is not None and self._is_new:
-            state_folder.prepare(self._paths)
-            disk.write_atomic(self._path, json.dumps(self._known).encode())
+            prepare_state(self._paths)
+            files.write_atomic(self._path, json.dumps(self._known).encode())
             self._is_new = False
 
     def _large(self, name: str, seen: os.stat_result, file: Any) -> str:
@@ -211,3 +229,76 @@ def read_manifest(path: Path) -> list[File] | None:
         return [File(*one) for one in json.loads(path.read_bytes())]
     except (OSError, ValueError, TypeError):
         return None
+
+
+class Sources:
+    """The texts of one project, by git's hash of their content."""
+
+    def __init__(self, paths: ProjectPaths, top: Path) -> None:
+        """Open them.
+
+        Args:
+            top: What the paths of files start from.
+        """
+        self._paths = paths
+        self._top = top
+
+    def keep(self, sha256: str, listed: Sequence[File]) -> None:
+        """Keep a code's list of files, and the texts among them that lie there as they were.
+
+        Raises:
+            OSError: Something cannot be written.
+        """
+        manifest = self._paths.code_files(sha256)
+        if manifest.exists():
+            return
+        prepare_state(self._paths)
+        files.make_folder(self._paths.code)
+        for file in listed:
+            if not self._paths.source(file.blob).exists() and (content := self._live(file)) is not None:
+                files.write_expendable(self._paths.source(file.blob), content)
+        # Last, and for good: where it is, all that could be kept is there.
+        files.write_atomic(manifest, manifest_text(listed))
+
+    def text(self, file: File) -> bytes | None:
+        """The content of a file; None if nobody kept it, and for one that is no text."""
+        try:
+            kept = self._paths.source(file.blob).read_bytes()
+        except OSError:
+            return self._live(file)
+        # Written without a sync: after a crash it may be a part of itself.
+        return kept if blob_of(kept) == file.blob else self._live(file)
+
+    def _live(self, file: File) -> bytes | None:
+        """The text of a file as it lies there, if it is still that one, and a source."""
+        path = self._top / file.path
+        try:
+            if file.mode == "120000":
+                content = os.fsencode(os.readlink(path))
+            elif path.stat().st_size > SOURCE_BYTES:
+                return None
+            else:
+                content = path.read_bytes()
+        except OSError:
+            return None
+        return content if blob_of(content) == file.blob and b"\0" not in content else None
+
+
+def texts_between(
+    sources: Sources, git: Git | None, old: tuple[Code, Sequence[File]], new: tuple[Code, Sequence[File]]
+) -> Texts:
+    """The difference between two codes of which git holds one at most.
+
+    Raises:
+        GitFailed: A text is not in the repository.
+    """
+
+    def texts(code: Code, files: Sequence[File], others: set[File]) -> dict[str, bytes | None]:
+        return {file.path: text(code, file) for file in files if file not in others}
+
+    def text(code: Code, file: File) -> bytes | None:
+        if code.snapshot is None or git is None:
+            return sources.text(file)
+        return git("cat-file", "blob", file.blob).out
+
+    return plain_texts(texts(*old, set(new[1])), texts(*new, set(old[1])))

@@ -12,7 +12,7 @@ from seedproof_mcp.code import worktree
 from seedproof_mcp.code.diffs import code_of_diff
 from seedproof_mcp.code.git import Repository
 from seedproof_mcp.code.in_place import read_manifest
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.system.tree_walk import files_below
 
@@ -69,7 +69,7 @@ def release(repository: Repository | None, leftovers: Iterable[Leftover]) -> int
         elif one.kind == "worktree" and repository is not None:
             freed += worktree.remove(repository, one.path)
         elif os.path.lexists(one.path):
-            freed += disk.remove_tree(one.path)
+            freed += files.remove_tree(one.path)
     return freed
 
 

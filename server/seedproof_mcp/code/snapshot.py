@@ -12,7 +12,7 @@ from seedproof.model.refusals import BadSettings, NextCall
 
 from seedproof_mcp.code.git import Git, GitFailed, GitSaid, Repository
 from seedproof_mcp.code.identity import LINK, File, is_of_no_program, is_result, shown
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 
 __all__ = [
     "IN_PLACE",
@@ -104,11 +104,11 @@ def ignored(repository: Repository) -> list[str]:
 @contextmanager
 def _temporary_index(repository: Repository) -> Iterator[Path]:
     """A copy of the user's index to work on: what it knows of unchanged files need not be read again."""
-    with disk.scratch_folder() as folder:
+    with files.scratch_folder() as folder:
         index, own = folder / "index", repository.folder / "index"
         if own.exists():
             # With its time: git takes a file for unread that changed when the index was written, or later.
-            disk.copy_scratch(own, index)
+            files.copy_scratch(own, index)
         yield index
 
 

@@ -11,11 +11,10 @@ from seedproof.model.refusals import NextCall, SnapshotMissing
 from seedproof_mcp.code import diffs, leftovers, pythonpath, worktree
 from seedproof_mcp.code.git import GitFailed, GitNotStarted, Repository, find_repository
 from seedproof_mcp.code.identity import File, Selection, identity_of, matches, shown
-from seedproof_mcp.code.in_place import Hashes, list_in_place, names_in_place, read_manifest
+from seedproof_mcp.code.in_place import Hashes, Sources, list_in_place, names_in_place, read_manifest, texts_between
 from seedproof_mcp.code.leftovers import Leftover
 from seedproof_mcp.code.sealed import sealed_here, sealed_in_snapshot, sees_live
 from seedproof_mcp.code.snapshot import IN_PLACE, in_git_s_words, list_files, refuse, take_snapshot
-from seedproof_mcp.code.sources import Sources, texts_between
 from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.system.paths import ProjectPaths
 

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from seedproof_mcp.code.git import Git, GitFailed, Repository
 from seedproof_mcp.code.identity import Selection, matches
 from seedproof_mcp.code.snapshot import ignored, list_files
-from seedproof_mcp.system import disk, state_folder
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 from seedproof_mcp.system.tree_walk import walk
 
 __all__ = ["FOUND", "check_out", "linked_names", "remove"]
@@ -31,17 +31,17 @@ def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_link
     tree = paths.worktree(commit)
     # Made now, or the first run would make its own, which no other run sees.
     if not os.path.lexists(paths.checkpoints):
-        disk.make_folder(paths.checkpoints)
+        files.make_folder(paths.checkpoints)
     links = {name: str(repository.top / name) for name in linked_names(paths, repository, not_linked)}
     added = _added(repository, tree, commit, links)
     if added is None:
         _set_aside(repository, tree, commit)
         remove(repository, tree)
-        state_folder.prepare(paths)
-        disk.make_folder(paths.worktrees)
+        prepare_state(paths)
+        files.make_folder(paths.worktrees)
         # Twice: the place may be registered already, and even locked, for a folder that is gone.
         repository.git()("worktree", "add", "--force", "--force", "--detach", str(tree), commit)
-    disk.make_folder(tree / repository.prefix)
+    files.make_folder(tree / repository.prefix)
     _unlink(repository, tree, set(added or ()) - set(links))
     _link(tree, links)
     return tree
@@ -53,7 +53,7 @@ def remove(repository: Repository, tree: Path) -> int:
     Raises:
         OSError: A file cannot be deleted.
     """
-    freed = disk.remove_tree(tree) if os.path.lexists(tree) else 0
+    freed = files.remove_tree(tree) if os.path.lexists(tree) else 0
     # By name: `git worktree prune` would also forget the user's own ones on a disk that is not mounted now.
     if _is_registered(repository, tree):
         repository.git()("worktree", "remove", "--force", "--force", str(tree), allowed=(0, 128))
@@ -112,11 +112,11 @@ def _set_aside(repository: Repository, tree: Path, commit: str) -> None:
     if not _is_folder(tree) or not _has_leftovers(tree, {file.path for file in list_files(repository.git(), commit)}):
         return
     number = next(n for n in count(1) if not os.path.lexists(_found(tree, n)))
-    disk.rename(tree, _found(tree, number))
+    files.rename(tree, _found(tree, number))
     # Or it would pass for the new working tree, whose name in git is the same.
     link = _found(tree, number) / ".git"
     if link.is_file() or link.is_symlink():
-        disk.remove_file(link)
+        files.remove_file(link)
 
 
 def _found(tree: Path, number: int) -> Path:
@@ -178,7 +178,7 @@ def _unlink(repository: Repository, tree: Path, names: Collection[str]) -> None:
     for name in names:
         place = tree / name
         if _leads_to(place, str(repository.top / name)):
-            disk.remove_file(place)
+            files.remove_file(place)
 
 
 def _link(tree: Path, links: Mapping[str, str]) -> None:
@@ -187,8 +187,8 @@ def _link(tree: Path, links: Mapping[str, str]) -> None:
         place = tree / name
         if os.path.lexists(place) or not _is_real_below(tree, place.parent):
             continue
-        disk.make_folder(place.parent)
-        disk.make_link(place, target)
+        files.make_folder(place.parent)
+        files.make_link(place, target)
 
 
 def _is_real_below(tree: Path, folder: Path) -> bool:

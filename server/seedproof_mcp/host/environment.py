@@ -15,7 +15,7 @@ from typing import Any
 
 from seedproof.ledger.records import canonical
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import spawn
 
 __all__ = ["environment", "environment_sha256", "import_path", "packages_sha256"]
 
@@ -217,7 +217,7 @@ def _asked(python: str, env: Mapping[str, str], cwd: Path | None) -> _Answer | N
         TimeoutError: It hung before it had said anything.
     """
     try:
-        process = disk.spawn(
+        process = spawn.start(
             [python, "-c", _QUESTION], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
     except (OSError, ValueError):

@@ -1,5 +1,6 @@
 """What a run is carried out with: interpreter, environment, machine."""
 
+import functools
 import hashlib
 import os
 import platform
@@ -15,22 +16,25 @@ from seedproof.verdict.comparability import DEVICE_VARIABLES, THREAD_VARIABLES
 
 from seedproof_mcp.host.environment import environment, environment_sha256, packages_sha256
 from seedproof_mcp.host.settings import Config, Settings
-from seedproof_mcp.host.value_hashes import value_sha256
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.system.tree_walk import walk
 
 __all__ = [
-    "fingerprint",
     "ask_ahead",
+    "fingerprint",
     "interpreter",
     "present_fingerprint",
     "present_load",
     "present_surroundings",
     "started_fields",
     "training_environment",
+    "value_sha256",
 ]
 
+
 _NO_CODE = frozenset({"checkpoints", "node_modules", "__pycache__"})
+
+
 # Values of these may be recorded: they change numbers or wall time and hold no secret.
 RECORDED_VALUES = (*DEVICE_VARIABLES, *THREAD_VARIABLES, "PYTHONHASHSEED", "PYTHONPATH")
 
@@ -182,3 +186,25 @@ def _add(digest: Any, root: Path, path: Path) -> None:
     except OSError:
         content = b"unreadable"
     digest.update(os.fsencode(path.relative_to(root)) + b"\0" + hashlib.sha256(content).digest())
+
+
+# About 20 ms: who reads a ledger can try values, and a short secret is found by trying. That cannot be prevented,
+# only be made slow; a value of 128 random bits is out of reach anyway.
+ROUNDS = 50_000
+
+
+_LENGTH = 16
+
+
+@functools.lru_cache(maxsize=1024)
+def value_sha256(salt: str, name: str, value: str) -> str:
+    """A slow hash of a variable's value, the same within a ledger and another one everywhere else.
+
+    Args:
+        salt: The ledger's own: the hash of its first record.
+        name: The variable; two of them with one value have two hashes.
+        value: What may be a secret.
+    """
+    salted = f"{salt} {name}".encode("utf-8", "surrogateescape")
+    secret = value.encode("utf-8", "surrogateescape")
+    return hashlib.pbkdf2_hmac("sha256", secret, salted, ROUNDS).hex()[:_LENGTH]

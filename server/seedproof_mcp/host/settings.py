@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seedproof.admission.guards import GIGABYTE, Limits
 from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import BadSettings, NextCall
+from seedproof.model.results import DifferenceKind
 from seedproof.model.rules import Rules
-from seedproof.model.values import DifferenceKind
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["TEMPLATE", "Config", "Settings", "load_config", "present_limits"]
@@ -155,7 +155,7 @@ def load_config(path: Path) -> Config:
 
 def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
     """What guards a night that nobody watches, as things stand."""
-    own, outputs = disk.free_bytes(paths.root), disk.free_bytes(paths.checkpoints)
+    own, outputs = files.free_bytes(paths.root), files.free_bytes(paths.checkpoints)
     free = own if outputs is None else outputs  # the first run makes the folder
     return Limits(settings.runaway_after, free, int(settings.min_free_gb * GIGABYTE), own)
 

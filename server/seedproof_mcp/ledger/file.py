@@ -15,13 +15,13 @@ from seedproof.ledger.events import apply, fold
 from seedproof.ledger.records import EMPTY_HASH, Record, canonical, make_record, read_line
 from seedproof.ledger.state import State
 from seedproof.model.refusals import LedgerDamaged, LedgerDiverged
-from seedproof.model.values import Notice
+from seedproof.model.results import Notice
 from seedproof.notices.past import past_notices
 
 from seedproof_mcp.ledger.merge_conflict import NO_MERGE, ONE_SIDE, OWN_LEDGER, first_mark, is_mark
 from seedproof_mcp.ledger.registry import NOTED, RecordHashes, Registry
-from seedproof_mcp.system import disk, state_folder
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system import files, locks
+from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 
 __all__ = ["Ledger", "Writer"]
 
@@ -116,9 +116,9 @@ class Ledger:
             LedgerDamaged, LedgerNewer, LedgerDiverged: The file cannot be trusted.
             OSError: The folder cannot be written.
         """
-        disk.make_folder(self._paths.state)
-        with disk.lock(self._paths.ledger_lock, LOCK_PATIENCE_S), self.thread_lock:
-            state_folder.prepare(self._paths)
+        files.make_folder(self._paths.state)
+        with locks.lock(self._paths.ledger_lock, LOCK_PATIENCE_S), self.thread_lock:
+            prepare_state(self._paths)
             self._adopt_mirror()
             self._read_new()
             self._cut_torn_tail()
@@ -130,11 +130,11 @@ class Ledger:
     def write_mirror(self) -> None:
         """Rewrite the copy under docs/research that git keeps."""
         data = self._paths.ledger.read_bytes()
-        disk.make_folder(self._paths.research)
+        files.make_folder(self._paths.research)
         if not os.path.lexists(self._paths.mirror_attributes):
             # Git would turn LF into CRLF where core.autocrlf is set, and no hash would fit.
-            disk.write_atomic(self._paths.mirror_attributes, f"{self._paths.mirror.name} -text\n".encode())
-        disk.write_atomic(self._paths.mirror, data[: self._offset])
+            files.write_atomic(self._paths.mirror_attributes, f"{self._paths.mirror.name} -text\n".encode())
+        files.write_atomic(self._paths.mirror, data[: self._offset])
         self._mirror_seen = _signature(self._paths.mirror)
 
     def is_report_mirrored(self) -> bool:
@@ -237,7 +237,7 @@ class Ledger:
 
     def _cut_torn_tail(self) -> None:
         if _size(self._paths.ledger) > self._offset:
-            disk.truncate_synced(self._paths.ledger, self._offset)
+            files.truncate_synced(self._paths.ledger, self._offset)
             self._seen = _signature(self._paths.ledger)
 
     def _append(self, kind: str, fields: Mapping[str, Any]) -> Record:
@@ -271,7 +271,7 @@ class Ledger:
             # Removed, or another one put in its place: this record would not follow from what is there.
             raise OSError(errno.ESTALE, "it was changed while it was being written", str(self._paths.ledger))
         try:
-            disk.append_synced(self._paths.ledger, line)
+            files.append_synced(self._paths.ledger, line)
         except OSError:
             # A whole line that is perhaps not on the disk would be read back, and acknowledged later.
             with suppress(OSError):
@@ -333,7 +333,7 @@ class Ledger:
             data += line
         try:
             # In one piece: with the mirror alone, a crash here would leave runs that wait for another machine.
-            disk.write_atomic(ledger, data)
+            files.write_atomic(ledger, data)
         except OSError:
             self._forget()
             raise

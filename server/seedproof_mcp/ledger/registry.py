@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from seedproof.ledger.state import State
-from seedproof.model.values import Notice
+from seedproof.model.results import Notice
 from seedproof.notices.past import disclosed_notice, restarted_notice
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, registry_entry, registry_folder
 
 __all__ = ["NOTED", "Entry", "Registry", "holds", "told_heads"]
@@ -159,9 +159,9 @@ class Registry:
         ledger, own = hashes.of(1), self.own()
         began, gone = state.began or "", _gone(own, ledger)
         entry = Entry(str(self._root), ledger, began, state.seq, state.head, len(hashes), now, gone)
-        disk.make_folder(registry_folder())
+        files.make_folder(registry_folder())
         # The paths of all projects of a user are nobody else's business.
-        disk.write_atomic(registry_entry(self._root), _document(entry), mode=0o600)
+        files.write_atomic(registry_entry(self._root), _document(entry), mode=0o600)
         if own is None:
             self._forget_where_it_was(hashes)
 
@@ -170,7 +170,7 @@ class Registry:
         for one in self.others(hashes.of(1)):
             if not os.path.lexists(one.root) and one.is_in(hashes):
                 with suppress(FileNotFoundError):
-                    disk.remove_file(registry_entry(Path(one.root)))
+                    files.remove_file(registry_entry(Path(one.root)))
 
     def _all(self) -> list[Entry]:
         """Every entry, read again when one was written."""

@@ -18,21 +18,20 @@ from seedproof.metrics.run_state import LOST
 from seedproof.model.command import output_dir, training_argv
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.model.rules import Rules
-from seedproof.model.values import Run, RunState
+from seedproof.model.runs import Run, RunState
 
 from seedproof_mcp.code import gc
 from seedproof_mcp.host.fingerprint import ask_ahead, interpreter, started_fields, training_environment
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
-from seedproof_mcp.runner import conductor_status, outputs, run_folders
+from seedproof_mcp.runner import conductor_status, outputs
 from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.runner.run_record import lost_end, published_end
-from seedproof_mcp.runner.run_setup import Bench
-from seedproof_mcp.runner.time_limit import time_limit_s
+from seedproof_mcp.runner.run_setup import Bench, time_limit_s
 from seedproof_mcp.supervisor.processes import sweep
 from seedproof_mcp.supervisor.run_contract import Spec, read_spec
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["Conductor", "main"]
@@ -65,21 +64,21 @@ class Conductor:
             self._take_next()
         return True
 
-    def is_in_charge(self, lock: disk.Lock) -> bool:
+    def is_in_charge(self, lock: locks.Lock) -> bool:
         """Whether the lock that this conductor holds is still the one of the project."""
         try:
-            return disk.is_open_at(lock.fd, self._paths.conductor_lock)
+            return locks.is_open_at(lock.fd, self._paths.conductor_lock)
         except OSError:
             return False
 
-    def retire(self, lock: disk.Lock) -> bool:
+    def retire(self, lock: locks.Lock) -> bool:
         """Give up the conductor's lock unless work has come; no request can fall between."""
         with self._ledger.writing() as writer:
             if writer.state.active:
                 return False
             # Both locks are held, and with them the right to write there.
             for folder in (self._paths.state, self._paths.code, self._paths.diffs):
-                disk.remove_leftovers(folder)
+                files.remove_leftovers(folder)
             gc.release(self._paths, writer.state)
             lock.release()
             return True
@@ -144,7 +143,7 @@ class Conductor:
         argv = training_argv(config.rules, python, run.seed, place.flags, place.output_argument(folder))
         env = training_environment(config.settings)
         run_paths = self._paths.run(run.run_id)
-        run_folders.make_new(run_paths)
+        outputs.make_new(run_paths)
         limit_s = time_limit_s(writer.state, config, run)
         spec = Spec(
             run_id=run.run_id,
@@ -157,7 +156,7 @@ class Conductor:
             log_cap_bytes=int(config.settings.log_cap_mb * 1e6),
         )
         # The environment may hold secrets: for the owner's eyes only.
-        disk.write_atomic(run_paths.spec, json.dumps(asdict(spec)).encode(), mode=0o600)
+        files.write_atomic(run_paths.spec, json.dumps(asdict(spec)).encode(), mode=0o600)
         writer.append(
             "run_started",
             run_id=run.run_id,
@@ -242,18 +241,18 @@ class Conductor:
         with self._ledger.writing() as writer:
             if writer.state.runs[run.run_id].state.is_active:
                 # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
-                disk.remove_leftovers(self._paths.run(run.run_id).folder)
+                files.remove_leftovers(self._paths.run(run.run_id).folder)
                 writer.append(kind, run_id=run.run_id, **fields)
 
 
 # --- the process ------------------------------------------------------------------------------
 
 
-def _lock(paths: ProjectPaths) -> disk.Lock | None:
+def _lock(paths: ProjectPaths) -> locks.Lock | None:
     """The conductor's lock; a moment's patience, because servers test it by touching it."""
     deadline = time.monotonic() + TAKEOVER_S
     while True:
-        lock = disk.try_lock(paths.conductor_lock)
+        lock = locks.try_lock(paths.conductor_lock)
         if lock is not None:
             with suppress(OSError):  # a full disk: who waits for us to start waits a little longer then
                 lock.sign(str(os.getpid()))
@@ -262,7 +261,7 @@ def _lock(paths: ProjectPaths) -> disk.Lock | None:
         time.sleep(IDLE_POLL_S)
 
 
-def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: float) -> None:
+def _work(paths: ProjectPaths, conductor: Conductor, lock: locks.Lock, idle_s: float) -> None:
     idle_since = time.monotonic()
     complaints = conductor_status.Complaints(paths)
     # Without the folder, or with another one in its place, somebody else conducts, or nobody should.
@@ -282,10 +281,10 @@ def _work(paths: ProjectPaths, conductor: Conductor, lock: disk.Lock, idle_s: fl
         time.sleep(BUSY_POLL_S if busy else IDLE_POLL_S)
 
 
-def _retire(conductor: Conductor, lock: disk.Lock) -> bool:
+def _retire(conductor: Conductor, lock: locks.Lock) -> bool:
     try:
         return conductor.retire(lock)
-    except disk.LockHeld:
+    except locks.LockHeld:
         return False  # whoever holds the ledger may be writing a request, and counts on this conductor
     except (Refusal, OSError):
         lock.release()

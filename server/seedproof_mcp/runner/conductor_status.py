@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seedproof.model.refusals import Refusal
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["Complaints", "read", "tell", "words_for"]
@@ -63,11 +63,11 @@ def tell(paths: ProjectPaths, words: str | None, is_news: bool = True) -> None:
     """Publish what the conductor cannot do; None once it is over."""
     try:
         if words is None:
-            disk.remove_file(paths.complaint)
+            files.remove_file(paths.complaint)
         else:
             if is_news:
                 logger.warning("%s", words)
-            disk.write_atomic(paths.complaint, words.encode())
+            files.write_atomic(paths.complaint, words.encode())
     except FileNotFoundError:
         return
     except OSError as error:
@@ -79,6 +79,6 @@ def read(paths: ProjectPaths) -> str | None:
     try:
         return paths.complaint.read_text(errors="replace") or None
     except OSError:
-        free = disk.free_bytes(paths.root)
+        free = files.free_bytes(paths.root)
         # On a disk without room nothing can be complained of in writing.
         return "the disk is full: free space" if free is not None and free < FULL_BYTES else None

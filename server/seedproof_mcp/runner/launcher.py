@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["ensure_conductor"]
@@ -26,14 +26,14 @@ def ensure_conductor(paths: ProjectPaths) -> None:
     Raises:
         OSError: The state folder cannot be written, or no process can be started.
     """
-    if disk.is_locked(paths.conductor_lock):
+    if locks.is_locked(paths.conductor_lock):
         return
     last = _last_starts.get(paths.root)
-    if last is not None and last.is_enough(time.monotonic(), disk.signature(paths.conductor_lock)):
+    if last is not None and last.is_enough(time.monotonic(), locks.signature(paths.conductor_lock)):
         return
-    log = disk.open_output(paths.conductor_log)
+    log = files.open_output(paths.conductor_log)
     try:
-        process = disk.spawn(
+        process = spawn.start(
             [sys.executable, "-P", "-m", "seedproof_mcp.runner.conductor", str(paths.root)],
             stdout=log,
             stderr=log,

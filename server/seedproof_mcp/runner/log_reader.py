@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from seedproof.metrics.eval_size import read_counts
+from seedproof.metrics.json_file import read_document
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT
-from seedproof.metrics.scanner import LogReading, LogScanner, LogTotals, read_document, start_text
+from seedproof.metrics.scanner import LogReading, LogScanner, LogTotals, start_text
 from seedproof.model.rules import Rules
-from seedproof.model.values import MetricValue
+from seedproof.model.runs import MetricValue
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 
 __all__ = ["read_log", "read_metric_file", "read_printed_counts", "read_start"]
 
@@ -61,7 +62,7 @@ class _Part:
 def _parts(log: BinaryIO, size: int) -> Iterator[_Part]:
     """The parts of the first `size` bytes. Of a line that was cut nothing is read: half a number is another number."""
     seen = 0
-    for start, end in disk.data_parts(log.fileno(), size):
+    for start, end in files.data_parts(log.fileno(), size):
         first = start if start == seen else _after_first_line_end(log, start, end)
         last = end if end == size else _after_last_line_end(log, first, end)
         yield _Part(first, last, first - seen)
@@ -146,7 +147,7 @@ def read_metric_file(source: Path, copy: Path, path: str) -> MetricValue | str |
     try:
         if not copy.exists():
             _check_metric_file(source)
-            disk.copy_file(source, copy)
+            files.copy_file(source, copy)
         return read_document(copy.read_bytes(), path)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and str(error.filename) != str(source):

@@ -1,16 +1,27 @@
 """Output folders of runs: which object on the disk is the one that a run left, and its removal."""
 
 import errno
+import itertools
 import os
 import stat
 from pathlib import Path
 
 from seedproof.ledger.state import State
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import RunPaths
 from seedproof_mcp.system.tree_walk import files_below
 
-__all__ = ["identity", "is_in_the_way", "is_ours", "remove_ours", "size", "stays"]
+__all__ = [
+    "identity",
+    "is_in_the_way",
+    "is_ours",
+    "make_new",
+    "remove_ours",
+    "size",
+    "stays",
+]
+
 
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own is (stat(3type))
 
@@ -68,9 +79,32 @@ def remove_ours(root: Path, state: State, folder: str) -> int | None:
     if not is_ours(root, state, folder):
         return None
     # Resolved once: the folder that was looked at is the one that is emptied.
-    return disk.remove_tree((root / folder).parent.resolve() / Path(folder).name)
+    return files.remove_tree((root / folder).parent.resolve() / Path(folder).name)
 
 
 def stays(error: OSError) -> bool:
     """Whether what could not be removed stays until a person does something, so that nobody need wait for it."""
     return error.errno in _STAYS
+
+
+def make_new(run: RunPaths) -> None:
+    """Make the folder of a run that is about to start.
+
+    What lies there already is of another ledger, or planted: a result in it would be believed without a training. It
+    is moved aside, as it may be somebody's only log. A spec alone is what a conductor left that ended at this point.
+
+    Raises:
+        OSError: It cannot be moved or made.
+    """
+    if not run.folder.is_symlink():
+        files.remove_leftovers(run.folder)  # of a spec that was being written; the ledger's lock is held
+    if os.path.lexists(run.folder) and not _holds_spec_alone(run):
+        names = (run.folder.with_name(f"{run.folder.name}.found-{number}") for number in itertools.count(1))
+        files.rename(run.folder, next(name for name in names if not os.path.lexists(name)))
+    files.make_folder(run.folder)
+
+
+def _holds_spec_alone(run: RunPaths) -> bool:
+    if run.folder.is_symlink() or not run.folder.is_dir():
+        return False
+    return set(os.listdir(run.folder)) <= {run.spec.name}

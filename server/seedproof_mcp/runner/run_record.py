@@ -10,8 +10,8 @@ from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
-from seedproof.model.values import MetricValue, Run, RunState
-from seedproof.phases.next_call import rules_of
+from seedproof.model.runs import MetricValue, Run, RunState
+from seedproof.phases.baseline import rules_of
 
 from seedproof_mcp.host.fingerprint import present_load
 from seedproof_mcp.host.settings import load_config

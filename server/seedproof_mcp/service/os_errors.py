@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seedproof.model.refusals import NextCall, NotWritable
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 
 __all__ = ["cure", "writing"]
 
@@ -41,7 +41,7 @@ def writing() -> Iterator[None]:
             errno.EFBIG,
             errno.ESTALE,
             *_NO_PROCESS,
-        ) and not isinstance(error, disk.NoFileLocks | disk.LockHeld):
+        ) and not isinstance(error, locks.NoFileLocks | locks.LockHeld):
             raise
         raise NotWritable(
             cure(error),
@@ -52,12 +52,12 @@ def writing() -> Iterator[None]:
 def cure(problem: OSError) -> str:
     """What cannot be written, why, and what to do about it: one sentence for a caller."""
     name = Path(str(problem.filename)).name if problem.filename else "the project folder"
-    if isinstance(problem, disk.NoFileLocks):
+    if isinstance(problem, locks.NoFileLocks):
         return (
             f"{name} cannot be locked: this file system has no file locks, without which two processes could write "
             "at once; move the project to a local disk."
         )
-    if isinstance(problem, disk.LockHeld):
+    if isinstance(problem, locks.LockHeld):
         return (
             f"{name} was {problem.strerror}, so nothing was written; call again if that process is at work, as on a "
             "large snapshot, and end it if it is stopped or hangs."

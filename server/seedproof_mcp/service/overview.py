@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 
 from seedproof.ledger.state import State
+from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
-from seedproof.model.values import Notice, RunState
+from seedproof.model.runs import RunState
+from seedproof.notices.environment import place_notices
 from seedproof.notices.runs import arm_notices
-from seedproof.phases.next_call import baseline_next, baseline_phase, campaign_next, present_baseline
+from seedproof.phases.baseline import baseline_phase
+from seedproof.phases.next_call import baseline_next, campaign_next, present_baseline
 from seedproof.verdict.campaign import adjusted_stored, campaign
-from seedproof.verdict.comparability import place_notices
 
 from seedproof_mcp.service.results import BaselineStatus, ExperimentList, Follow
 from seedproof_mcp.service.views import Baselines, experiment_row, notice_results, running_row, seed_rows, summaries

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
-from seedproof.admission.declaration import Admission
 from seedproof.admission.guards import Limits
+from seedproof.admission.request import Admission
 from seedproof.ledger.state import State
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import BadSettings, NextCall, ScriptMissing
-from seedproof.model.values import RunState
-from seedproof.verdict.acceptance import check_now
+from seedproof.model.runs import RunState
+from seedproof.verdict.comparability import check_now
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.fingerprint import present_fingerprint, present_surroundings

@@ -3,30 +3,47 @@
 import hashlib
 import itertools
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from seedproof.ledger.generation import Experiment, Generation
 from seedproof.ledger.records import Record
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.refusals import NextCall, Refusal
+from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import Rules
-from seedproof.model.values import Comparison, Notice
-from seedproof.report.report import REPORT_FORMAT
-from seedproof.verdict.acceptance import runs_behind
-from seedproof.verdict.campaign import campaign_at_verdict
+from seedproof.model.runs import Role
+from seedproof.notices.past import past_lines
+from seedproof.phases.baseline import rules_of
+from seedproof.report.report import (
+    REPORT_FORMAT,
+    EarlierGeneration,
+    EarlierVerdict,
+    LedgerFacts,
+    baseline_report,
+    experiment_report,
+)
+from seedproof.stats.summary import summarize
+from seedproof.verdict.campaign import campaign_at_verdict, campaign_since
+from seedproof.verdict.comparability import runs_behind, written_acceptance
+from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.evidence import as_document
+from seedproof.verdict.judge import judge
 from seedproof.verdict.weigh import weigh
 
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import outputs
-from seedproof_mcp.service.rendering import render, rendered_again
 from seedproof_mcp.service.verdicts import judge_experiment, require_reportable
-from seedproof_mcp.system import disk
+from seedproof_mcp.service.views import disclosed, establish, said_beside, written_confirmation
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Archive", "unverified_report"]
+__all__ = [
+    "Archive",
+    "render",
+    "rendered_again",
+    "unverified_report",
+]
 
 
 def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:
@@ -125,7 +142,7 @@ class Archive:
         """Keep a report or figure that no ledger vouches for, and every one that was kept before."""
         names = (self._paths.unverified(path, number) for number in itertools.count(1))
         aside = next(name for name in names if not os.path.lexists(name))
-        disk.rename(path, aside)
+        files.rename(path, aside)
         old, new = (str(name.relative_to(self._paths.root)) for name in (path, aside))
         return Notice("report_moved", f"{old} was there and no ledger vouches for it; it is {new} now.")
 
@@ -141,11 +158,11 @@ class Archive:
         wanted |= dict(zip(record["figures"], record.get("figure_sha256", ()), strict=False))
         if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in wanted.items()):
             return
-        disk.make_folder(path.parent)
+        files.make_folder(path.parent)
         text, drawing = self._text_and_figure(record)
         # The figure first: a report never shows a figure that is not there.
-        disk.write_atomic(path.with_suffix(".svg"), drawing.encode())
-        disk.write_atomic(path, text.encode())
+        files.write_atomic(path.with_suffix(".svg"), drawing.encode())
+        files.write_atomic(path, text.encode())
 
     def _text_and_figure(self, record: Record) -> tuple[str, str]:
         if self._drawn is not None and self._drawn[0] == record["hash"]:
@@ -217,3 +234,57 @@ def _not_removable(folders: list[str]) -> list[Notice]:
 
 def _has_hash(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def render(state: State, generation: Generation, name: str | None, figure: str) -> tuple[str, str]:
+    """A report's text and its figure from a state; the same state gives the same bytes."""
+    # Here: a twelfth of what the server's own modules take to load, and most of its answers draw nothing.
+    from seedproof.report.figure import baseline_figure, experiment_figure
+
+    baseline = establish(state, generation.number)
+    assert baseline is not None  # only complete baselines get reports
+    facts = _facts(state, generation, name)
+    if name is None:
+        return baseline_report(baseline, facts, figure), baseline_figure(baseline)
+    experiment = generation.experiments[name]
+    confirmation, accepted = written_confirmation(experiment), written_acceptance(experiment)
+    comparison = judge(baseline, state.experiment_arm(experiment), confirmation, accepted)
+    evidence, counted = said_beside(experiment)
+    # As of the report's own record: other experiments may have been declared since the verdict.
+    counted = None if counted is None else campaign_since(state, experiment)
+    text = experiment_report(comparison, facts, evidence, counted, figure, disclosed(state, experiment))
+    return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
+
+
+def rendered_again(state: State, record: Record) -> tuple[str, str]:
+    """The report and the figure that a `report_written` stands for, from the records that it was made from."""
+    figure = Path(record["path"]).with_suffix(".svg").name
+    return render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
+
+
+def _facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
+    return LedgerFacts(
+        head=state.head_label,
+        records=state.seq,
+        began=state.began or "",
+        reason=generation.reason,
+        earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
+        adoption=generation.adoption,
+        past=tuple(past_lines(state)),
+        verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
+        controls=tuple(run for run in state.runs.values() if run.role is Role.CONTROL),
+    )
+
+
+def _verdicts(state: State, generation: Generation, name: str) -> Iterator[EarlierVerdict]:
+    for earlier in state.generations[: generation.number - 1]:
+        experiment = earlier.experiments.get(name)
+        if experiment is not None and experiment.verdict is not None:
+            issued = experiment.verdict
+            yield EarlierVerdict(earlier.number, issued["headline"], issued["seq"])
+
+
+def _earlier(state: State, generation: Generation) -> EarlierGeneration:
+    values = list(state.baseline_arm(generation.number).finite(rules_of(generation).metric.name).values())
+    mean = summarize(values).mean if values else None
+    return EarlierGeneration(generation.number, generation.reason, len(values), mean)

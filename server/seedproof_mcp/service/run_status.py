@@ -4,33 +4,42 @@ import time
 from dataclasses import dataclass, replace
 
 from seedproof.ledger.state import State
-from seedproof.metrics.lines import safe_tail
 from seedproof.metrics.run_state import LOST, Ending, outcome
 from seedproof.model.refusals import Refusal
+from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
-from seedproof.model.values import Notice, Role, Run, RunState
-from seedproof.notices.controls_said import control_notices
-from seedproof.notices.declarations import declared_notices, log_notices
-from seedproof.notices.runs import arm_notices, probe_notices
+from seedproof.model.runs import Role, Run, RunState
+from seedproof.model.untrusted import safe_tail
+from seedproof.notices.control import control_notices
+from seedproof.notices.declarations import declared_notices
+from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
+from seedproof.notices.runs import arm_notices, log_notices, probe_notices
+from seedproof.phases.baseline import baseline_phase, rules_of
 from seedproof.phases.looks import next_look
-from seedproof.phases.next_call import baseline_phase, rules_of
-from seedproof.verdict.comparability import place_notices
 
-from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.service.log_follower import Watch
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
 from seedproof_mcp.service.views import arm_ended, establish, eta, notice_results, remaining, run_next
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
-__all__ = ["Observer"]
+__all__ = [
+    "Observer",
+    "with_exclusions",
+]
+
 
 TAIL_BYTES = 256 * 1024
+
+
 # From the slot to the training a conductor needs a second; with an interpreter that hangs, several.
 _STARTING_S = 30.0
+
+
 _TAILED = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
 
 
@@ -151,13 +160,13 @@ class Observer:
         """Why the run that is next has not started: another project trains on its slot."""
         try:
             slot = load_config(self._paths.settings).settings.slot
-            if not disk.is_locked(slot_lock(slot)):
+            if not locks.is_locked(slot_lock(slot)):
                 return None
             taken_at_s = slot_lock(slot).stat().st_mtime
         except (OSError, Refusal):
             return None
-        holder = disk.signature(slot_lock(slot))
-        if holder is None or holder != disk.signature(self._paths.conductor_lock):
+        holder = locks.signature(slot_lock(slot))
+        if holder is None or holder != locks.signature(self._paths.conductor_lock):
             return f"another training holds the slot {slot}; it starts when that one ends"
         # For a moment the project's own conductor holds it, until the training has it.
         if abs(time.time() - taken_at_s) < _STARTING_S:
@@ -197,3 +206,15 @@ def _baseline_void(state: State, rules: Rules, run: Run) -> list[Notice]:
         return []
     phase = baseline_phase(state, rules)
     return [Notice("baseline_void", phase.reason)] if phase.phase == "void" and phase.reason else []
+
+
+def with_exclusions(result: RunResult, state: State, run: Run, config: Config) -> RunResult:
+    """The result, with what the settings leave out of the code of this run beside the baseline's."""
+    counted = tuple(state.baseline_arm(run.generation).counted.values())
+    # A run that waits will be started with the settings as they are then; these are the newest that are known.
+    own = exclusions_of([run]) or [tuple(sorted(config.settings.not_code))]
+    sides = {"baseline": exclusions_of(counted), "this run": own}
+    found = notice_results(exclusion_notices(sides, {config.rules.script, *scripts_of(counted)}))
+    told = {notice.code for notice in found}
+    kept = [notice for notice in result.notices if notice.code not in told]
+    return result.model_copy(update={"notices": [*kept, *found]}) if found else result

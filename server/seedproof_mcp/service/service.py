@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from seedproof.admission.declaration import RunRequest
 from seedproof.admission.gate import admit
+from seedproof.admission.request import RunRequest
 from seedproof.ledger.records import Record
 from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
+from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
-from seedproof.model.values import Notice
 from seedproof.phases.next_call import baseline_next, experiment_next, present_baseline
 
 from seedproof_mcp.host.settings import Config, load_config
@@ -22,7 +22,6 @@ from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.cache import Remembered
-from seedproof_mcp.service.declared import with_exclusions
 from seedproof_mcp.service.os_errors import writing
 from seedproof_mcp.service.overview import baseline_status, experiment_list
 from seedproof_mcp.service.project import ProjectSite
@@ -36,11 +35,11 @@ from seedproof_mcp.service.results import (
     Result,
     RunResult,
 )
-from seedproof_mcp.service.run_status import Observer
+from seedproof_mcp.service.run_status import Observer, with_exclusions
 from seedproof_mcp.service.stop_resume import Interventions, known_run, require_reason
 from seedproof_mcp.service.verdicts import judge_experiment, require_reportable
 from seedproof_mcp.service.views import comparison_result, notice_results
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["Lab"]
@@ -241,7 +240,7 @@ class Lab:
             config = load_config(self.paths.settings)
             require_reportable(self._seen(), config.rules, name, config.settings.accepted)
         with writing(), self._ledger.writing() as writer:
-            disk.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
+            files.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
             record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
             self._archive.restore(record)
             removed, freed, left = self._archive.clean_up(writer, name)

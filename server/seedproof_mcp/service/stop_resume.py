@@ -2,7 +2,7 @@
 
 from seedproof.ledger.state import State
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, NextCall, NothingDue, RunEnded, RunUnknown
-from seedproof.model.values import Run, RunState
+from seedproof.model.runs import Run, RunState
 
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.engines import Engine

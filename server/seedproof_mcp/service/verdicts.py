@@ -6,18 +6,12 @@ from seedproof.admission.declaration import check_name
 from seedproof.ledger.records import Record
 from seedproof.ledger.state import State
 from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NextCall, Refusal
+from seedproof.model.results import Comparison, Difference
 from seedproof.model.rules import Rules
-from seedproof.model.values import Comparison, Difference
+from seedproof.phases.baseline import establish_baseline, rules_of, stale_reason
 from seedproof.phases.control import control_look
-from seedproof.phases.next_call import (
-    establish_baseline,
-    experiment_next,
-    new_baseline_call,
-    present_baseline,
-    rules_of,
-    stale_reason,
-)
-from seedproof.verdict.acceptance import accepted_differences
+from seedproof.phases.next_call import experiment_next, new_baseline_call, present_baseline
+from seedproof.verdict.comparability import accepted_differences
 from seedproof.verdict.judge import judge
 
 from seedproof_mcp.service.views import written_confirmation

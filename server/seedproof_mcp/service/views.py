@@ -3,28 +3,22 @@
 from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
-from seedproof.ledger.generation import Experiment
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import BaselineRefusal, NextCall
+from seedproof.model.results import Comparison, Confirmation, Notice
 from seedproof.model.rules import Rules
-from seedproof.model.values import Arm, Baseline, Comparison, Confirmation, Notice, Role, Run
-from seedproof.notices.declarations import created_notices, declared_notices, log_notices
-from seedproof.notices.runs import comparison_notices
+from seedproof.model.runs import Role, Run
+from seedproof.notices.declarations import created_notices, declared_notices
+from seedproof.notices.environment import comparability_notices
+from seedproof.notices.runs import comparison_notices, log_notices
+from seedproof.phases.baseline import establish_baseline, rules_of
 from seedproof.phases.control import Control, control_look
 from seedproof.phases.looks import Look, confirm_look, next_look
-from seedproof.phases.next_call import (
-    baseline_next,
-    confirm_call,
-    control_call,
-    establish_baseline,
-    experiment_next,
-    present_baseline,
-    rules_of,
-)
+from seedproof.phases.next_call import baseline_next, confirm_call, control_call, experiment_next, present_baseline
 from seedproof.report.sections import paragraph
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
-from seedproof.verdict.comparability import comparability_notices
 from seedproof.verdict.evidence import Evidence
 
 from seedproof_mcp.service.results import (

@@ -2,7 +2,7 @@
 
 import os
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files
 
 __all__ = ["CappedLog"]
 
@@ -43,7 +43,7 @@ class CappedLog:
         end = (size - self._half) // _BLOCK * _BLOCK
         if end - self._end < max(_BLOCK, least):
             return
-        if disk.punch_hole(self._descriptor, self._end, end):
+        if files.punch_hole(self._descriptor, self._end, end):
             self._end = end
         else:  # not on this file system: nothing better can be done beside a process that writes
             self._half = None

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths
 
 __all__ = ["End", "Result", "Spec", "complain", "publish", "read_spec", "said_of"]
@@ -86,16 +86,16 @@ def read_spec(path: Path) -> Spec:
     return replace(spec, argv=tuple(spec.argv))
 
 
-def publish(run: RunPaths, alive: disk.Lock, result: Result) -> None:
+def publish(run: RunPaths, alive: locks.Lock, result: Result) -> None:
     """Write down how the run ended, tried until it can be: the run is over and has its value."""
     has_told = False
     while True:
         try:
             # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
-            if not disk.is_open_at(alive.fd, run.alive):
+            if not locks.is_open_at(alive.fd, run.alive):
                 complain("the run's folder was removed; nobody asks for the result")
                 return
-            disk.write_atomic(run.result, json.dumps(asdict(_with_stored_log(run, result))).encode())
+            files.write_atomic(run.result, json.dumps(asdict(_with_stored_log(run, result))).encode())
             return
         except OSError as problem:
             is_full = problem.errno in _DISK_IS_FULL
@@ -123,7 +123,7 @@ def _with_stored_log(run: RunPaths, result: Result) -> Result:
     """
     try:
         if result.log_bytes:
-            disk.sync_file(run.log)
+            files.sync_file(run.log)
     except OSError as problem:
         if problem.errno in _DISK_IS_FULL:
             raise

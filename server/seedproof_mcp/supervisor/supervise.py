@@ -25,7 +25,7 @@ from seedproof_mcp.supervisor.processes import (
 )
 from seedproof_mcp.supervisor.run_contract import End, Result, Spec, complain, publish, read_spec, said_of
 from seedproof_mcp.supervisor.signals import Wakeups
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
 __all__ = ["main"]
@@ -86,15 +86,15 @@ def main(arguments: Sequence[str]) -> int:
     Args:
         arguments: The run's folder, and inherited descriptors: N holds its alive.lock, M the slot that it is to take.
     """
-    slot: disk.Lock | None = None
+    slot: locks.Lock | None = None
     match arguments:  # argparse would take longer to import than all the rest of the start
         case [folder]:
             run = RunPaths(Path(folder).absolute())
-            alive = disk.try_lock(run.alive)
+            alive = locks.try_lock(run.alive)
         case [folder, "--lock-fd", number, *rest] if not rest or (rest[0], len(rest)) == ("--slot-fd", 2):
             run = RunPaths(Path(folder).absolute())
-            alive = disk.adopt_lock(int(number))
-            slot = disk.adopt_lock(int(rest[1])) if rest else None
+            alive = locks.adopt_lock(int(number))
+            slot = locks.adopt_lock(int(rest[1])) if rest else None
         case _:
             print("usage: seedproof_mcp.supervisor.supervise RUN_DIR [--lock-fd N [--slot-fd M]]", file=sys.stderr)
             return _EXIT_USAGE
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _result_in_any_case(run: RunPaths, slot: disk.Lock | None) -> Result:
+def _result_in_any_case(run: RunPaths, slot: locks.Lock | None) -> Result:
     """Return how the run ended, also if this program is what failed."""
     try:
         return _supervise(run, slot)
@@ -117,7 +117,7 @@ def _result_in_any_case(run: RunPaths, slot: disk.Lock | None) -> Result:
         return Result("interrupted" if run.started.exists() else "not_started", error=said_of(problem))
 
 
-def _supervise(run: RunPaths, handed: disk.Lock | None) -> Result:
+def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
     spec = read_spec(run.spec)
     if run.started.exists():
         # A training that began once must not begin again unseen, whatever is submitted twice.
@@ -134,12 +134,12 @@ def _supervise(run: RunPaths, handed: disk.Lock | None) -> Result:
         return _train(spec, run, watch, slot)
 
 
-def _take_slot(spec: Spec, run: RunPaths, watch: Wakeups, handed: disk.Lock | None) -> disk.Lock | None:
+def _take_slot(spec: Spec, run: RunPaths, watch: Wakeups, handed: locks.Lock | None) -> locks.Lock | None:
     """The slot, handed over or as soon as it is free; None if the run is not wanted any more."""
     path = slot_lock(spec.slot)
-    disk.make_folder(path.parent)
+    files.make_folder(path.parent)
     while _asked_to_stop(run, watch) is None:
-        slot = handed or disk.try_lock(path)
+        slot = handed or locks.try_lock(path)
         if slot is not None:
             return slot
         watch.wait(_TICK_S)
@@ -152,8 +152,8 @@ def _asked_to_stop(run: RunPaths, watch: Wakeups) -> tuple[End, str | None] | No
     return ("cancelled", None) if run.cancel.exists() else None
 
 
-def _train(spec: Spec, run: RunPaths, watch: Wakeups, slot: disk.Lock) -> Result:
-    log = disk.open_output(run.log, truncate=True)
+def _train(spec: Spec, run: RunPaths, watch: Wakeups, slot: locks.Lock) -> Result:
+    log = files.open_output(run.log, truncate=True)
     try:
         started_at, started_s, asleep_s = _now(), time.monotonic(), _asleep_s()
         try:
@@ -173,8 +173,8 @@ def _train(spec: Spec, run: RunPaths, watch: Wakeups, slot: disk.Lock) -> Result
         os.close(log)
 
 
-def _start(spec: Spec, run: RunPaths, log: int, slot: disk.Lock) -> subprocess.Popen[bytes]:
-    return disk.spawn(
+def _start(spec: Spec, run: RunPaths, log: int, slot: locks.Lock) -> subprocess.Popen[bytes]:
+    return spawn.start(
         spec.argv,
         cwd=Path(spec.cwd),
         env={**spec.env, "PYTHONUNBUFFERED": "1", **marking(run.folder)},
@@ -200,7 +200,7 @@ def _see_through(
             # For who shows how long it runs: people set the clock of the wall.
             "started_monotonic_s": training.started_s,
         }
-        disk.write_atomic(run.started, json.dumps(started).encode())
+        files.write_atomic(run.started, json.dumps(started).encode())
         return _await_end(spec, run, watch, training)
     except Exception as problem:  # whatever fails here, the training must not run on unwatched
         complain(traceback.format_exc())

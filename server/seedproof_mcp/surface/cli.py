@@ -150,14 +150,14 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _init(options: argparse.Namespace) -> int:
     from seedproof_mcp.host.settings import TEMPLATE
-    from seedproof_mcp.system import disk
+    from seedproof_mcp.system import files
     from seedproof_mcp.system.paths import ProjectPaths
 
     path = ProjectPaths(options.project).settings
     if path.exists():
         print(f"{path.name} exists already; nothing was changed.", file=sys.stderr)
         return REFUSED
-    disk.write_atomic(path, TEMPLATE.encode())
+    files.write_atomic(path, TEMPLATE.encode())
     print(f"Wrote {path.name}; every line in it is optional.")
     return 0
 
@@ -249,9 +249,9 @@ def _status(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     import shlex
 
-    from seedproof.admission.declaration import RunRequest
+    from seedproof.admission.request import RunRequest
     from seedproof.model.refusals import FlagMalformed
-    from seedproof.model.values import Role
+    from seedproof.model.runs import Role
 
     try:
         flags = options.after if options.flags is None else tuple(shlex.split(options.flags))

@@ -5,29 +5,54 @@ import json
 import logging
 import os
 import re
+import select
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from seedproof_mcp.surface import hang_up
+from seedproof_mcp.surface import stdio
 
-__all__ = ["MAX_LINE_BYTES", "TOO_LONG", "serve_short_lines"]
+__all__ = [
+    "MAX_LINE_BYTES",
+    "TOO_LONG",
+    "leave_soon",
+    "serve_short_lines",
+    "watch",
+]
+
 
 logger = logging.getLogger(__name__)
 
+
 # 64 flags of 512 bytes, a hypothesis and a name are 40 kB; the SDK would take 20 MB, and 700 MB of memory for them.
 MAX_LINE_BYTES = 1_000_000
+
+
 # A line's id and its protocol envelope stand at its beginning or at its end.
 END_BYTES = 16 << 10
+
+
 CHUNK = 64 << 10
+
+
 # The one argument of a call that stands in for one that was too long: its length.
 TOO_LONG = "seedproof/too_long"
 
+
 _MEMBER = rb'"[^"\\]{1,200}"\s*:\s*(?:"[^"\\]{0,200}"|-?\d{1,20})'
+
+
 _ID = rb'"id"\s*:\s*("[^"\\]{1,200}"|-?\d{1,20})'
+
+
 # Only plain members lie between it and the line's end: it is the message's own id, not an argument of that name.
 _FIRST_ID = re.compile(rb"\s*\{\s*(?:%b\s*,\s*)*?%b\s*," % (_MEMBER, _ID))
+
+
 _LAST_ID = re.compile(rb",\s*%b\s*(?:,\s*%b\s*)*\}\s*\Z" % (_ID, _MEMBER))
+
+
 _META = re.compile(rb'"_meta"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
 
 
@@ -41,8 +66,8 @@ def serve_short_lines() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # as the SDK does: what a library reads must not be taken from the client
     os.close(nothing)
-    hang_up.watch(wire)
-    lines = io.BufferedReader(_ShortLines(wire, hang_up.leave_soon))
+    stdio.watch(wire)
+    lines = io.BufferedReader(_ShortLines(wire, stdio.leave_soon))
     sys.stdin = io.TextIOWrapper(lines, encoding="utf-8", errors="replace")
 
 
@@ -113,3 +138,34 @@ def _envelope(begin: bytes, end: bytes) -> dict[str, Any]:
         return {} if found is None else {"_meta": json.loads(found[1])}
     except ValueError:
         return {}
+
+
+# What answers in time is still written, and an orderly end takes less; twice as long is promised.
+GRACE_S = 1.0
+
+
+def leave_soon() -> None:
+    """End this process with 0 a moment from now, unless it has ended by then.
+
+    A call in a thread cannot be cancelled, and an orderly end would wait for it. Nothing is lost: a server may be
+    killed at any moment.
+    """
+    timer = threading.Timer(GRACE_S, os._exit, (0,))  # which flushes nothing
+    timer.daemon = True
+    timer.start()
+
+
+def watch(descriptor: int) -> None:
+    """Leave soon after the writers of a pipe or socket have closed it, also while nobody reads it.
+
+    The end of a file or a terminal is seen by its reader alone.
+    """
+    threading.Thread(target=_leave_after, args=(descriptor,), daemon=True).start()
+
+
+def _leave_after(descriptor: int) -> None:
+    closed = select.POLLHUP | getattr(select, "POLLRDHUP", 0)  # the latter for sockets, on Linux
+    poll = select.poll()
+    poll.register(descriptor, closed)
+    if any(event & closed for _, event in poll.poll()):
+        leave_soon()

@@ -15,9 +15,9 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError
-from seedproof.admission.declaration import RunRequest
+from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import BadArguments, Refusal
-from seedproof.model.values import Role
+from seedproof.model.runs import Role
 
 from seedproof_mcp.service.results import (
     BaselineStatus,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from seedproof_mcp.system import files
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -210,3 +212,14 @@ def slot_lock(name: str) -> Path:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise ValueError(f"not a slot name: {name!r}")
     return user_state_dir() / "slots" / f"{name}.lock"
+
+
+def prepare_state(paths: ProjectPaths) -> None:
+    """Make the state folder, which no repository sees.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    files.make_folder(paths.state)
+    if not paths.gitignore.exists():
+        files.write_atomic(paths.gitignore, b"*\n")

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import spawn
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify.chain import first_difference
 from seedproof_mcp.verify.checks import Check, failed, passed
@@ -52,7 +52,7 @@ def _mirror_at(paths: ProjectPaths, revision: str) -> bytes:
 def _git(paths: ProjectPaths, *arguments: str) -> bytes | None:
     """What git prints; None where it fails."""
     try:
-        process = disk.spawn(["git", *arguments], cwd=paths.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process = spawn.start(["git", *arguments], cwd=paths.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except OSError as error:
         raise _NotThere(f"git is not installed or cannot be started ({error.strerror})") from None
     except ValueError:  # a NUL in the revision

@@ -8,10 +8,10 @@ from seedproof.ledger.events import apply, fold
 from seedproof.ledger.records import Record
 from seedproof.ledger.state import State
 from seedproof.model.refusals import LedgerDamaged, Refusal
-from seedproof.model.values import Comparison
+from seedproof.model.results import Comparison
 from seedproof.report.report import REPORT_FORMAT
 
-from seedproof_mcp.service.rendering import rendered_again
+from seedproof_mcp.service.reports import rendered_again
 from seedproof_mcp.service.verdicts import judged_again
 from seedproof_mcp.verify.checks import Check, failed, listed, noted, passed
 

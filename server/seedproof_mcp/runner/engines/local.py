@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seedproof_mcp.runner.engines import RunState
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
 # Supervisors started by this process, to be reaped. Of the module, because they outlive an engine
@@ -21,7 +21,7 @@ class LocalEngine:
     """Starts one detached supervisor per run; a handle is the run's folder."""
 
     def __init__(self) -> None:
-        self._reserved: disk.Lock | None = None
+        self._reserved: locks.Lock | None = None
 
     @contextmanager
     def reserve(self, slot: str) -> Iterator[bool]:
@@ -31,8 +31,8 @@ class LocalEngine:
             OSError: The lock of the slot cannot be opened.
         """
         path = slot_lock(slot)
-        disk.make_folder(path.parent)
-        held = disk.try_lock(path)
+        files.make_folder(path.parent)
+        held = locks.try_lock(path)
         if held is None:
             yield False
             return
@@ -53,7 +53,7 @@ class LocalEngine:
         """
         run = RunPaths(run_dir.absolute())
         if not run.result.exists():
-            alive = disk.try_lock(run.alive)
+            alive = locks.try_lock(run.alive)
             if alive is not None:
                 # The supervisor inherits this very lock: at no moment does the run look lost.
                 with alive:
@@ -66,7 +66,7 @@ class LocalEngine:
         run = RunPaths(Path(handle))
         if run.result.exists():
             return "done"
-        if disk.is_locked(run.alive):
+        if locks.is_locked(run.alive):
             return "running" if run.started.exists() else "queued"
         # The supervisor may have published and left between the two looks above.
         return "done" if run.result.exists() else "lost"
@@ -77,7 +77,7 @@ class LocalEngine:
         Raises:
             OSError: The run folder is missing or cannot be written.
         """
-        disk.write_atomic(RunPaths(Path(handle)).cancel, json.dumps({"reason": reason}).encode())
+        files.write_atomic(RunPaths(Path(handle)).cancel, json.dumps({"reason": reason}).encode())
 
     def read_log(self, handle: str, offset: int, limit: int) -> bytes:
         """Return at most `limit` bytes of the training's output from `offset` on; b"" if none."""
@@ -95,7 +95,7 @@ class LocalEngine:
         return frozenset({"cancel", "read_log", "slots"})
 
 
-def _start_supervisor(run: RunPaths, alive: disk.Lock, slot: disk.Lock | None) -> None:
+def _start_supervisor(run: RunPaths, alive: locks.Lock, slot: locks.Lock | None) -> None:
     if run.result.exists():  # published since the caller looked
         return
     arguments = [str(run.folder), "--lock-fd", str(alive.fd)]
@@ -103,9 +103,9 @@ def _start_supervisor(run: RunPaths, alive: disk.Lock, slot: disk.Lock | None) -
     if slot is not None:
         arguments += ["--slot-fd", str(slot.fd)]
         inherited.append(slot.fd)
-    log = disk.open_output(run.supervisor_log)
+    log = files.open_output(run.supervisor_log)
     try:
-        supervisor = disk.spawn(
+        supervisor = spawn.start(
             # -P: a file named json.py in the project must not become the supervisor's json.
             [sys.executable, "-P", "-m", "seedproof_mcp.supervisor.supervise", *arguments],
             stdout=log,

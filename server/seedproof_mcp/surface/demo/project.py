@@ -8,7 +8,7 @@ from pathlib import Path
 from seedproof.model.refusals import Refusal
 
 from seedproof_mcp.service.service import Lab
-from seedproof_mcp.system import disk
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["end_work", "example_script", "prepare", "remove"]
@@ -26,17 +26,17 @@ def example_script() -> Path:
 
 def prepare(project: Path, script: Path) -> None:
     """Put the script and the settings where the server expects them."""
-    disk.copy_file(script, project / "train_llm.py")
+    files.copy_file(script, project / "train_llm.py")
     # The example needs numpy, which this interpreter has; whether `python3` has it, nobody knows.
     settings = f"[settings]\npython = {json.dumps(sys.executable)}\n"
-    disk.write_atomic(ProjectPaths(project).settings, settings.encode())
+    files.write_atomic(ProjectPaths(project).settings, settings.encode())
 
 
 def end_work(project: Path) -> bool:
     """Stop what still trains and wait for the conductor to leave; whether it did in time."""
     lock, lab = ProjectPaths(project).conductor_lock, Lab(project)
     deadline = time.monotonic() + CLEAN_UP_S
-    while disk.is_locked(lock) and time.monotonic() < deadline:
+    while locks.is_locked(lock) and time.monotonic() < deadline:
         try:
             running = lab.list_experiments().running
             if running is not None:
@@ -44,7 +44,7 @@ def end_work(project: Path) -> bool:
         except Refusal:
             pass  # it ended by itself in this moment
         time.sleep(0.1)
-    return not disk.is_locked(lock)
+    return not locks.is_locked(lock)
 
 
 def remove(project: Path) -> bool:
@@ -52,7 +52,7 @@ def remove(project: Path) -> bool:
     deadline = time.monotonic() + CLEAN_UP_S
     while True:
         try:
-            disk.remove_tree(project)
+            files.remove_tree(project)
             return True
         except OSError:
             if time.monotonic() > deadline:

@@ -1,44 +1,21 @@
-"""What control runs say, in words: notices, and the lines of a report."""
+"""The section of an experiment's report on its code and its control runs."""
 
 from collections.abc import Iterable, Sequence
 
-from seedproof.metrics.lines import escape_hidden
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Change, Code
-from seedproof.model.values import Arm, Baseline, Notice, Run
-from seedproof.phases.control import Control, control_look, decide, half_width_sigmas, is_moved, unseen_share
+from seedproof.model.runs import Run
+from seedproof.model.untrusted import escape_hidden
+from seedproof.notices.control import control_sentence
+from seedproof.phases.control import control_look, decide, half_width_sigmas, is_moved, unseen_share
 
-__all__ = ["code_lines", "control_notices", "identity"]
+__all__ = [
+    "code_lines",
+    "identity",
+]
+
 
 _MOST_FILES = 40
-
-
-def control_notices(baseline: Baseline | None, arm: Arm) -> list[Notice]:
-    """That a control decided, with its numbers; nothing where none was needed or none has ended."""
-    if baseline is None:
-        return []
-    control = control_look(baseline, arm)
-    if control.run is None or control.state not in ("passed", "failed"):
-        return []
-    message = f"{arm.experiment}: {_said(control, baseline)}"
-    return [Notice("control_passed", message) if control.state == "passed" else Notice("control_failed", message)]
-
-
-def _said(control: Control, baseline: Baseline) -> str:
-    """The result of a control beside what was asked of it."""
-    run, name = control.run, baseline.rules.metric.name
-    assert run is not None
-    if control.expected is None or control.half_width is None:
-        return f"the control, seed {run.seed} without flags, failed for good ({run.state})."
-    found = run.metrics[name].text if name in run.metrics else "no value"
-    agrees = "agrees" if control.state == "passed" else "does not agree"
-    asked = (
-        f"exactly {control.expected!r}, as the same code and seed repeat themselves on this machine"
-        if control.half_width == 0
-        else f"{control.expected:.6g} ± {control.half_width:.3g} (99 % prediction interval of one baseline run)"
-    )
-    return (
-        f"the control, seed {run.seed} without flags, gave {found} and {agrees} with the baseline: asked was {asked}."
-    )
 
 
 def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[str]:
@@ -87,7 +64,7 @@ def _control_lines(baseline: Baseline, arm: Arm, controls: Sequence[Run]) -> lis
     lines = []
     control = control_look(baseline, arm)
     if control.state in ("passed", "failed"):
-        said = _said(control, baseline)
+        said = control_sentence(control, baseline)
         lines.append(f"- {said[0].upper()}{said[1:]}")
     if control.state == "passed" and control.half_width:
         n = len(baseline.values)

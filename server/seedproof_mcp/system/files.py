@@ -1,48 +1,28 @@
-"""Every change Seedproof makes to the machine: writes, renames, deletes, locks and processes."""
-
-# All of them call `os` by its module name: a test can replace `disk.os` and fail the n-th call.
+"""Every change to files: writes, renames, deletes, links and holes."""
 
 import ctypes
 import errno
-import fcntl
-import math
 import os
 import re
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
 from seedproof_mcp.system.tree_walk import Descent
 
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
+
+
 # One read of copy_file: large enough that system calls do not show, small enough to hold.
 _COPY_CHUNK_BYTES = 1 << 20
-# A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
-_PROBE_TRIES = 100
-_PROBE_PAUSE_S = 0.001
-# Between two looks at a lock that another holds: many who wait cost little, and a write takes about as long.
-_LOCK_PAUSE_S = 0.005
+
+
 # The name that a file has until it is complete.
 _TEMPORARY = re.compile(r"\.seedproof-[0-9a-f]{16}\.tmp")
-# Of one length, so that a new one covers the one before in a single write.
-_SIGNATURE_LENGTH = 20
-# What flock says on a file system without locks: Linux, NFS without its lock daemon, FUSE, macOS.
-_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-
-
-class NoFileLocks(OSError):
-    """The file system of a file has no locks, so nothing here could be kept to one process at a time."""
-
-
-class LockHeld(OSError):
-    """Others have held a lock for as long as anybody waits for it; `strerror` names the last one, if it is known."""
 
 
 def _look_up_fallocate() -> Callable[[int, int, int, int], int] | None:
@@ -98,7 +78,7 @@ def write_expendable(path: Path, data: bytes) -> None:
     """
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
-        with _named(path):
+        with naming(path):
             _write_all(target, data)
     finally:
         os.close(target)
@@ -145,7 +125,7 @@ def append_synced(path: Path, data: bytes) -> None:
     try:
         # Empty: new, or its first append failed and its folder may not have been synced.
         is_new = os.fstat(target).st_size == 0
-        with _named(path):
+        with naming(path):
             _write_all(target, data)
             _sync_data(target)
     finally:
@@ -162,7 +142,7 @@ def truncate_synced(path: Path, size: int) -> None:
     """
     target = os.open(path, os.O_WRONLY)
     try:
-        with _named(path):
+        with naming(path):
             os.ftruncate(target, size)
             os.fsync(target)
     finally:
@@ -177,7 +157,7 @@ def sync_file(path: Path) -> None:
     """
     target = os.open(path, os.O_RDONLY)
     try:
-        with _named(path):
+        with naming(path):
             _sync_data(target)
     finally:
         os.close(target)
@@ -305,187 +285,6 @@ def open_output(path: Path, *, truncate: bool = False) -> int:
     return os.open(path, flags | (os.O_TRUNC if truncate else 0), 0o666)
 
 
-class Lock:
-    """A held flock on a file, shared with every process that inherits its descriptor."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    @property
-    def fd(self) -> int:
-        """The descriptor that carries the lock; not inheritable unless passed on by name."""
-        return self._descriptor
-
-    def sign(self, name: str) -> None:
-        """Write down in the locked file who holds it, for `signature`; once, by its first holder.
-
-        Raises:
-            OSError: The disk is full, or fails.
-        """
-        os.write(self._descriptor, f"{name:<{_SIGNATURE_LENGTH}}\n".encode())
-
-    def release(self) -> None:
-        """Give up this process's hold; a process that inherited the descriptor keeps its own."""
-        # Closing, not LOCK_UN: unlocking would take the lock from the heirs as well.
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
-
-    def __enter__(self) -> "Lock":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
-
-
-def try_lock(path: Path) -> Lock | None:
-    """Lock a file, created if missing; None if another holder has it.
-
-    Raises:
-        OSError: The file cannot be opened; its folder may be missing.
-        NoFileLocks: The file system has no locks.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        with _named(path):
-            if _flock_unless_held(descriptor):
-                return Lock(descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
-
-
-def lock(path: Path, patience_s: float = math.inf) -> Lock:
-    """Lock a file, created if missing, waiting while another holder has it.
-
-    Raises:
-        OSError: The file cannot be opened; its folder may be missing.
-        NoFileLocks: The file system has no locks.
-        LockHeld: It was not free within so many seconds.
-    """
-    deadline = time.monotonic() + patience_s
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            with _named(path):
-                while not _try_flock(descriptor, fcntl.LOCK_EX):
-                    if time.monotonic() > deadline:
-                        raise LockHeld(errno.EAGAIN, f"locked for {patience_s:g} s, now by {_holder(descriptor)}")
-                    time.sleep(_LOCK_PAUSE_S)
-            # Whoever waited may hold the lock of a file that was deleted meanwhile, and others that of a new one.
-            if is_open_at(descriptor, path):
-                return Lock(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _holder(descriptor: int) -> str:
-    """Who holds the lock of an open file, in words; only Linux tells which process it is."""
-    seen = os.fstat(descriptor)
-    file = f"{os.major(seen.st_dev):02x}:{os.minor(seen.st_dev):02x}:{seen.st_ino}"
-    with suppress(OSError, ValueError), open("/proc/locks") as locks:
-        for _, kind, _, _, pid, of_file, *_ in (line.split() for line in locks if "->" not in line):  # those wait
-            if (kind, of_file) == ("FLOCK", file) and int(pid) > 0:  # else one outside this container
-                return f"process {pid}" if int(pid) != os.getpid() else "another call of this process"
-    return "another process"
-
-
-def signature(path: Path) -> str | None:
-    """Who held the lock of a file last and signed it; None if nobody can be named."""
-    try:
-        return path.read_text(errors="replace").strip() or None
-    except OSError:
-        return None
-
-
-def adopt_lock(descriptor: int) -> Lock | None:
-    """Take over a lock that the parent process passed on; None if another holder has it.
-
-    Raises:
-        OSError: The descriptor is not open.
-    """
-    os.set_inheritable(descriptor, False)
-    return Lock(descriptor) if _flock_unless_held(descriptor) else None
-
-
-def is_locked(path: Path) -> bool:
-    """Tell whether any process holds the lock of a file; a missing file is not locked.
-
-    Raises:
-        OSError: The file exists and cannot be read.
-        NoFileLocks: The file system has no locks.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        with _named(path):
-            return not _try_flock(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
-
-
-def is_open_at(descriptor: int, path: Path) -> bool:
-    """Tell whether an open file is the one that lies at a path now, or it was deleted or exchanged."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def spawn(
-    argv: Sequence[str],
-    *,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    stdin: int = subprocess.DEVNULL,
-    stdout: int | None = None,
-    stderr: int | None = None,
-    pass_fds: Sequence[int] = (),
-    new_session: bool = False,
-    before_exec: Callable[[], None] | None = None,
-) -> subprocess.Popen[bytes]:
-    """Start a process, the only place of the product that does.
-
-    Args:
-        argv: The program, looked up in `env`'s PATH, and its arguments.
-        cwd: Its working folder; this process's own if None.
-        env: Its whole environment; this process's own if None.
-        stdin: A descriptor or a constant of subprocess, as for the two outputs.
-        stdout: See stdin; inherited if None.
-        stderr: See stdin; inherited if None.
-        pass_fds: The only descriptors it inherits besides the three above.
-        new_session: Detach it from this process's terminal, session and group.
-        before_exec: Called in the child; only for a caller without threads.
-
-    Raises:
-        OSError: The program or the folder is missing, or may not be used.
-        ValueError: An argument contains a NUL.
-        subprocess.SubprocessError: `before_exec` raised.
-    """
-    return subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env=env,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        pass_fds=tuple(pass_fds),
-        start_new_session=new_session,
-        preexec_fn=before_exec,
-    )
-
-
 @contextmanager
 def _replacing(path: Path, mode: int) -> Iterator[int]:
     """Yield a descriptor whose content becomes the file's when the block ends well."""
@@ -494,7 +293,7 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
-            with _named(path):
+            with naming(path):
                 yield descriptor
                 os.fsync(descriptor)
         finally:
@@ -510,7 +309,7 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
 
 
 def _read_named(descriptor: int, path: Path) -> bytes:
-    with _named(path):
+    with naming(path):
         return os.read(descriptor, _COPY_CHUNK_BYTES)
 
 
@@ -576,38 +375,8 @@ def _remove_or_enter(place: Descent, name: str) -> os.stat_result:
     return status
 
 
-def _flock_unless_held(descriptor: int) -> bool:
-    """Lock exclusively, without taking a passing probe for a holder."""
-    for _ in range(_PROBE_TRIES):
-        if _try_flock(descriptor, fcntl.LOCK_EX):
-            return True
-        # A shared lock is refused by a real holder only; a probe lets it through.
-        if not _try_flock(descriptor, fcntl.LOCK_SH):
-            return False
-        _flock(descriptor, fcntl.LOCK_UN)
-        time.sleep(_PROBE_PAUSE_S)
-    return False
-
-
-def _try_flock(descriptor: int, kind: int) -> bool:
-    try:
-        _flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _flock(descriptor: int, kind: int) -> None:
-    try:
-        fcntl.flock(descriptor, kind)
-    except OSError as error:
-        if error.errno in _WITHOUT_LOCKS:
-            raise NoFileLocks(error.errno, "this file system has no file locks") from error
-        raise
-
-
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Calls on a descriptor raise errors without a name; these say of which file they speak."""
     try:
         yield

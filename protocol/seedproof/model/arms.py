@@ -1,0 +1,129 @@
+"""Runs that belong together: arms, pairs, and the baseline."""
+
+from dataclasses import InitVar, dataclass
+from typing import Literal
+
+from seedproof.model.code import Change, Code
+from seedproof.model.rules import Rules
+from seedproof.model.runs import Run, RunState
+from seedproof.stats.summary import PriorVariance
+
+__all__ = [
+    "Arm",
+    "Baseline",
+    "Pair",
+    "Primary",
+    "declares_no_effect",
+]
+
+
+Primary = Literal["unpaired", "paired"]
+
+
+def declares_no_effect(hypothesis: str) -> bool:
+    """Whether a hypothesis declares that nothing should change."""
+    return hypothesis.lower().startswith("null:")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """All attempts at all seeds of one side of a comparison, in the order of their requests."""
+
+    generation: int
+    """Generation of the baseline it is measured against."""
+    experiment: str | None
+    """Name; None for the baseline."""
+    runs: tuple[Run, ...]
+    """Every attempt with role `measure`."""
+    flags: tuple[str, ...] = ()
+    """What the experiment adds to the command."""
+    hypothesis: str = ""
+    """What the experimenter expected, written before the first run."""
+    primary: Primary = "unpaired"
+    """Which interval was declared the primary one, before the first run."""
+    primary_reason: str = "by default"
+    """Why that one."""
+    prior: PriorVariance | None = None
+    """What a sequential look pools besides the two arms, fixed at the declaration."""
+    fresh: tuple[Run, ...] = ()
+    """Every attempt with role `confirm`, of both sides, in the order of their requests."""
+    controls: tuple[Run, ...] = ()
+    """Every attempt with role `control`: the experiment's code without its flags."""
+    code: Code | None = None
+    """What its runs are trained with; None in a ledger from before code was recorded."""
+    change: Change | None = None
+    """How that differs from the baseline's code; None where it does not, and for a baseline."""
+    code_change: bool = False
+    """Whether the difference of code is what the experiment declares."""
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the experiment was declared to have no effect."""
+        return declares_no_effect(self.hypothesis)
+
+    def attempts(self, seed: int) -> tuple[Run, ...]:
+        """The attempts at one seed, first to last."""
+        return tuple(run for run in self.runs if run.seed == seed)
+
+    @property
+    def counted(self) -> dict[int, Run]:
+        """The result of each seed that has one, by seed."""
+        return {run.seed: run for run in self.runs if run.state.is_counted}
+
+    @property
+    def diverged_seeds(self) -> tuple[int, ...]:
+        """Seeds whose last value was nan or inf."""
+        return tuple(run.seed for run in self.counted.values() if run.state is RunState.DIVERGED)
+
+    def finite(self, metric: str) -> dict[int, float]:
+        """Finite values of a metric by seed, of the runs that count."""
+        found = {seed: run.value(metric) for seed, run in self.counted.items()}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One pair of a confirmation: a fresh seed trained without and with the experiment's flags."""
+
+    seed: int
+    """The fresh seed."""
+    control: Run | None
+    """The newest attempt without flags; None before it is requested."""
+    experiment: Run | None
+    """The newest attempt with the experiment's flags; None before it is requested."""
+
+
+_ESTABLISHED = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A complete baseline with a spread. Only `seedproof.phases.next_call.establish_baseline` makes one."""
+
+    generation: int
+    """Number of the generation, from 1."""
+    rules: Rules
+    """The rules it was measured under."""
+    arm: Arm
+    """Its runs."""
+    mean: float
+    """Mean of the deciding metric."""
+    std: float
+    """Sample standard deviation (ddof = 1) of the deciding metric: one sigma. Above 0."""
+    key: InitVar[object] = None
+    """Proof that the guards were passed; not kept, so that no copy with other numbers can be made."""
+
+    def __post_init__(self, key: object) -> None:
+        if key is not _ESTABLISHED:
+            raise TypeError("a Baseline is made by establish_baseline() alone")
+
+    @property
+    def values(self) -> list[float]:
+        """The deciding metric, in the order of the rules' seeds."""
+        found = self.arm.finite(self.rules.metric.name)
+        return [found[seed] for seed in self.rules.baseline_seeds]
+
+    @property
+    def winner_threshold(self) -> float:
+        """The mean from which an experiment is a WINNER."""
+        return self.mean + self.rules.metric.sign * self.rules.winner_sigma * self.std
