@@ -18,13 +18,13 @@ from seedproof_mcp.surface.tools import build_server
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.memory import MEMORY
+from tests.support.memory import MEMORY
 
 # No example fails because the machine was busy with something else.
 settings.register_profile("seedproof", deadline=None)
 settings.load_profile("seedproof")
 
-FAKE = Path(__file__).with_name("fake_train.py")
+FAKE = Path(__file__).with_name("support") / "fake_train.py"
 PATIENCE_S = 60
 SEEDS = (42, 137, 256, 512, 1024)
 SHOWN = "shown: "

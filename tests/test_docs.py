@@ -18,8 +18,8 @@ from seedproof_mcp.surface import cli
 from seedproof_mcp.surface.demo.story import TRIALS
 
 from tests.conftest import tools
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("skills/*/*.md"), *ROOT.glob("examples/*/*.md")]
 )

@@ -5,13 +5,13 @@ import inspect
 import pkgutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import seedproof
 import seedproof_mcp
 
-ROOT = Path(__file__).parent.parent
+from tests.support.places import ROOT
+
 MODULES = [
     found.name
     for package in (seedproof, seedproof_mcp)

@@ -19,7 +19,8 @@ import pytest
 from seedproof.metrics.scanner import LogReading, LogScanner
 from seedproof.model.rules import Rules
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "tiny_lm"
+from tests.support.places import EXAMPLE
+
 SCRIPT = EXAMPLE / "train_llm.py"
 FEW = ("--train_tokens", "60000")
 MEMORY_LIMIT = 500_000_000

@@ -1,7 +1,7 @@
 """Kinder baselines and kinder rules."""
 
 from tests.conftest import Answer
-from tests.tables import SEEDS
+from tests.support.tables import SEEDS
 from tests.threats.bench import Bench
 from tests.threats.rows import Disclosed, Group, Refused
 

@@ -15,9 +15,9 @@ from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.conftest import Answer, Caller, tools
-from tests.fake_python import fake_python
-from tests.in_process import InProcessEngine, Training, in_process_lab
-from tests.tables import FRESH, Table
+from tests.support.fake_python import fake_python
+from tests.support.in_process import InProcessEngine, Training, in_process_lab
+from tests.support.tables import FRESH, Table
 
 __all__ = ["BETTER", "CLOSE", "INTERPRETER", "WORSE", "Attempt", "Bench", "Door", "a_door"]
 

@@ -1,7 +1,7 @@
 """Confirmations that are not what they seem."""
 
 from tests.conftest import Answer
-from tests.tables import FRESH
+from tests.support.tables import FRESH
 from tests.threats.bench import Bench
 from tests.threats.rows import Disclosed, Group, Refused
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.conftest import Answer
-from tests.fake_python import fake_python
+from tests.support.fake_python import fake_python
 from tests.threats.bench import INTERPRETER, Bench
 from tests.threats.rows import Disclosed, Group, Refused
 

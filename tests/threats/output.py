@@ -1,7 +1,7 @@
 """What a training prints."""
 
 from tests.conftest import Answer
-from tests.in_process import Training
+from tests.support.in_process import Training
 from tests.threats.bench import Bench
 from tests.threats.rows import Disclosed, Group, InVain, Refused
 

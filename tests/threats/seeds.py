@@ -3,7 +3,7 @@
 import shutil
 
 from tests.conftest import Answer
-from tests.tables import FRESH
+from tests.support.tables import FRESH
 from tests.threats.bench import Bench
 from tests.threats.rows import Disclosed, Group, InVain, Refused
 

@@ -1,1 +1,0 @@
-"""Tests of the supervisor, the local engine and everything that touches the disk."""
