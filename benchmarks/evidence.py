@@ -7,8 +7,9 @@ from pathlib import Path
 import anyio
 import numpy as np
 from figures import Figure, median, show
-from large_ledger import RULES, call_ms, write_run
+from large_ledger import RULES, call_ms, declared, write_run
 from mcp.client.client import Client
+from seedproof.ledger.events import GenerationStarted
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.surface.tools import build_server
 from seedproof_mcp.system.paths import ProjectPaths
@@ -23,8 +24,7 @@ LIMIT_MS = 100.0
 
 def write_experiment(writer: Writer, name: str, shift: float, draws: np.random.Generator) -> None:
     """An experiment with all five seeds, no verdict yet."""
-    declared = {"flags": ["--idea", name], "hypothesis": "it helps", "code_change": False}
-    writer.append("experiment_declared", generation=1, experiment=name, **declared)
+    writer.append(declared(name, "--idea", name))
     for seed in RULES.all_seeds:
         write_run(writer, name, seed, draws.normal(4.0 - shift, 0.01))
 
@@ -35,7 +35,7 @@ def write_campaign(paths: ProjectPaths) -> list[str]:
     (paths.root / RULES.script).touch()
     names = [f"idea-{number}" for number in range(EXPERIMENTS)]
     with Ledger(paths).writing() as writer:
-        writer.append("generation_started", generation=1, rules=RULES.document(), reason=None)
+        writer.append(GenerationStarted(generation=1, rules=RULES, reason=None))
         for seed in RULES.baseline_seeds:
             write_run(writer, None, seed, draws.normal(4.0, 0.01))
         for number, name in enumerate(names):

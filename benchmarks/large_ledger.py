@@ -7,23 +7,36 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import numpy as np
 from figures import Figure, in_turn, median, show
 from mcp.client.client import Client
-from seedproof.ledger.records import EMPTY_HASH, Record, canonical, make_record, read_line
-from seedproof.model.command import output_dir, training_argv
+from seedproof.ledger.events import (
+    Event,
+    ExperimentDeclared,
+    GenerationStarted,
+    LogRead,
+    Measured,
+    Record,
+    RunFinished,
+    RunRequested,
+    RunStarted,
+    VerdictIssued,
+)
+from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
+from seedproof.model.command import training_argv
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import run_id_of
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role, RunKey, Side
+from seedproof.model.runs import MetricValue, RunState
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.surface.tools import build_server
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
 
+E = TypeVar("E", bound=Event)
 RULES = Rules()
 RUNS = 1_000
 CALLS = 15
@@ -36,8 +49,8 @@ FOLD_LIMIT_S = 2.0
 class Appends(Protocol):
     """What a ledger's writer can do."""
 
-    def append(self, kind: str, **fields: Any) -> Record:
-        """Append one record."""
+    def append(self, event: E) -> E:
+        """Append the record of an event."""
 
 
 class Bulk:
@@ -46,13 +59,15 @@ class Bulk:
     def __init__(self) -> None:
         self._seq, self._head = 0, EMPTY_HASH
         self._lines: list[bytes] = []
+        self.record: Record = {}
 
-    def append(self, kind: str, **fields: Any) -> Record:
-        """Append one record to what `store` will write."""
-        record = make_record(self._seq + 1, "2026-11-24T12:00:00.000Z", self._head, kind, fields)
+    def append(self, event: E) -> E:
+        """Append the record of an event to what `store` will write."""
+        record = make_record(self._seq + 1, "2026-11-24T12:00:00.000Z", self._head, event.kind, event.fields())
         self._seq, self._head = record["seq"], record["hash"]
         self._lines.append(canonical(record) + b"\n")
-        return record
+        self.record = record
+        return type(event).read(record)
 
     def store(self, paths: ProjectPaths) -> None:
         """Write the ledger of a project that has none."""
@@ -89,62 +104,72 @@ FIRST = (None, RULES.baseline_seeds[0])
 """The run that an environment is written out with."""
 
 
+def key_of(experiment: str | None, seed: int) -> RunKey:
+    """The key of the first attempt at a seed."""
+    side = Side.BASELINE if experiment is None else Side.EXPERIMENT
+    return RunKey(1, Role.MEASURE, side, experiment, seed, 1)
+
+
 def write_run(writer: Appends, experiment: str | None, seed: int, value: float) -> None:
     """One run from its request to its result, with the fields that a real one has."""
-    run_id = run_id_of(1, Role.MEASURE, experiment, seed, 1)
-    folder = output_dir(RULES, Role.MEASURE, experiment, seed)
-    arm = "baseline" if experiment is None else "experiment"
-    key = {"generation": 1, "role": "measure", "arm": arm, "experiment": experiment, "seed": seed, "attempt": 1}
-    writer.append("run_requested", run_id=run_id, **key)
-    argv = training_argv(RULES, "/usr/bin/python3", seed, (), folder)
-    surroundings = {"fingerprint": FINGERPRINT, **({"environment": ENVIRONMENT} if (experiment, seed) == FIRST else {})}
-    writer.append("run_started", run_id=run_id, argv=list(argv), output_dir=folder, timeout_s=600.0, **surroundings)
-    text = f"{value:.4f}"
-    found = {"value": float(text), "text": text, "line": 400, "matched": f"Step 1953 | val_loss: {text} | lr: 0.0"}
+    key = key_of(experiment, seed)
+    folder = key.output_dir(RULES.label)
+    writer.append(RunRequested(key=key))
     writer.append(
-        "run_finished",
-        run_id=run_id,
-        state="succeeded",
-        reason=None,
-        metrics={"val_loss": found},
-        wall_time_s=60.0,
-        exit_code=0,
-        signal=None,
-        step=1953,
-        log_sha256=f"{abs(hash(run_id)):064x}",
-        log_bytes=100_000,
+        RunStarted(
+            run_id=key.run_id,
+            argv=training_argv(RULES, "/usr/bin/python3", seed, (), folder),
+            output_dir=folder,
+            timeout_s=600.0,
+            fingerprint=FINGERPRINT,
+            environment=ENVIRONMENT if (experiment, seed) == FIRST else None,
+        )
+    )
+    text = f"{value:.4f}"
+    found = MetricValue(float(text), text, 400, f"Step 1953 | val_loss: {text} | lr: 0.0")
+    writer.append(
+        RunFinished(
+            run_id=key.run_id,
+            end=RunState.SUCCEEDED,
+            metrics={"val_loss": found},
+            log=LogRead(step=1953, log_sha256=f"{abs(hash(key.run_id)):064x}", log_bytes=100_000),
+            measured=Measured(wall_time_s=60.0, exit_code=0),
+        )
     )
 
 
 def write_verdict(writer: Appends, name: str) -> None:
     """A verdict with what lists show of it."""
     writer.append(
-        "verdict_issued",
-        generation=1,
-        experiment=name,
-        runs=sorted(run_id_of(1, Role.MEASURE, name, seed, 1) for seed in RULES.all_seeds),
-        verdict="NEUTRAL",
-        headline="NEUTRAL: 0.60 sigma better, noise",
-        delta=-0.006,
-        improvement_sigma=0.6,
-        cohens_d=-0.6,
-        evidence=None,
-        campaign={"p_better": 0.2},
-        confirmation=None,
-        on_head="#1 000000000000",
+        VerdictIssued(
+            generation=1,
+            experiment=name,
+            runs=tuple(sorted(key_of(name, seed).run_id for seed in RULES.all_seeds)),
+            verdict="NEUTRAL",
+            headline="NEUTRAL: 0.60 sigma better, noise",
+            delta=-0.006,
+            improvement_sigma=0.6,
+            cohens_d=-0.6,
+            campaign={"p_better": 0.2},
+            on_head="#1 000000000000",
+        )
     )
+
+
+def declared(name: str, *flags: str) -> ExperimentDeclared:
+    """A declaration in the first generation."""
+    return ExperimentDeclared(generation=1, experiment=name, flags=flags, hypothesis="it helps", code_change=False)
 
 
 def write_records(writer: Appends, runs: int, is_judged: bool) -> str:
     """A baseline and as many experiments of five seeds as make so many runs; the last one's name."""
     values = iter(np.random.default_rng(0).normal(4.0, 0.01, runs))
-    writer.append("generation_started", generation=1, rules=RULES.document(), reason=None)
+    writer.append(GenerationStarted(generation=1, rules=RULES, reason=None))
     for seed in RULES.baseline_seeds:
         write_run(writer, None, seed, next(values))
     for number in range((runs - len(RULES.baseline_seeds)) // len(RULES.all_seeds)):
         name = f"idea-{number}"
-        declared = {"flags": ["--lr", str(number)], "hypothesis": "it helps", "code_change": False}
-        writer.append("experiment_declared", generation=1, experiment=name, **declared)
+        writer.append(declared(name, "--lr", str(number)))
         for seed in RULES.all_seeds:
             write_run(writer, name, seed, next(values))
         if is_judged:

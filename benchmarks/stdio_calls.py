@@ -8,6 +8,7 @@ from pathlib import Path
 
 from figures import Figure, in_rounds, median, show
 from large_ledger import write_campaign
+from seedproof.ledger.events import Resumed
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 from wire import BARE, Wire, product
@@ -49,7 +50,7 @@ def after_a_record_ms(project: Path, server: Wire) -> float:
     ledger, found = Ledger(ProjectPaths(project)), []
     for _ in range(NEW_RECORDS):
         with ledger.writing() as writer:
-            writer.append("resumed", reason="a benchmark", failures=1)
+            writer.append(Resumed(reason="a benchmark", failures=1))
         found.append(server.call_ms("list_experiments", limit=ROWS))
     return median(found)
 

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from figures import Figure, in_turn, median, show
-from large_ledger import RULES, Bulk, write_run
-from seedproof.ledger.events import apply
-from seedproof.ledger.records import Record
+from large_ledger import RULES, Bulk, E, declared, write_run
+from seedproof.ledger.events import GenerationStarted, ReportWritten, VerdictIssued
+from seedproof.ledger.fold import apply
 from seedproof.ledger.state import State
 from seedproof.report.report import REPORT_FORMAT
 from seedproof_mcp.service.verdicts import judged_again
@@ -36,31 +36,30 @@ class Folded(Bulk):
         super().__init__()
         self.state = State()
 
-    def append(self, kind: str, **fields: Any) -> Record:
-        """Append one record, and take it into account."""
-        record = super().append(kind, **fields)
-        apply(self.state, record)
-        return record
+    def append(self, event: E) -> E:
+        """Append the record of an event, and take it into account."""
+        stored = super().append(event)
+        apply(self.state, self.record)
+        return stored
 
 
 def write_verdict(writer: Folded, name: str) -> None:
     """The verdict that the runs give; a verification gives it again."""
-    said = judged_again(writer.state, {"generation": 1, "experiment": name})
+    asked = VerdictIssued(generation=1, experiment=name, runs=(), verdict="", headline="")
+    given = judged_again(writer.state, asked)
     writer.append(
-        "verdict_issued",
-        generation=1,
-        experiment=name,
-        runs=sorted(run.run_id for run in said.arm.counted.values()),
-        verdict=str(said.verdict),
-        headline=said.headline,
-        delta=said.delta,
-        improvement_sigma=said.improvement_sigma,
-        cohens_d=said.cohens_d,
-        evidence=None,
-        campaign={"p_better": 0.2},
-        confirmation=None,
-        on_head=writer.state.head_label,
-        report_format=REPORT_FORMAT,
+        replace(
+            asked,
+            runs=tuple(sorted(run.run_id for run in given.arm.counted.values())),
+            verdict=str(given.verdict),
+            headline=given.headline,
+            delta=given.delta,
+            improvement_sigma=given.improvement_sigma,
+            cohens_d=given.cohens_d,
+            campaign={"p_better": 0.2},
+            on_head=writer.state.head_label,
+            report_format=REPORT_FORMAT,
+        )
     )
 
 
@@ -73,18 +72,19 @@ def write_report(writer: Folded, paths: ProjectPaths, name: str) -> None:
     path.write_bytes(text)
     path.with_suffix(".svg").write_bytes(drawing)
     writer.append(
-        "report_written",
-        path=str(path.relative_to(paths.root)),
-        sha256=hashlib.sha256(text).hexdigest(),
-        generation=1,
-        experiment=name,
-        headline="-",
-        verdict="NEUTRAL",
-        runs=[],
-        at_seq=writer.state.seq,
-        figures=[str(path.with_suffix(".svg").relative_to(paths.root))],
-        figure_sha256=[hashlib.sha256(drawing).hexdigest()],
-        report_format=REPORT_FORMAT,
+        ReportWritten(
+            path=str(path.relative_to(paths.root)),
+            sha256=hashlib.sha256(text).hexdigest(),
+            generation=1,
+            experiment=name,
+            headline="-",
+            verdict="NEUTRAL",
+            runs=(),
+            at_seq=writer.state.seq,
+            figures=(str(path.with_suffix(".svg").relative_to(paths.root)),),
+            figure_sha256=(hashlib.sha256(drawing).hexdigest(),),
+            report_format=REPORT_FORMAT,
+        )
     )
 
 
@@ -92,13 +92,12 @@ def write_study(paths: ProjectPaths, runs: int) -> int:
     """A baseline, and judged and reported experiments of five seeds each; how many records that makes."""
     paths.research.mkdir(parents=True)
     writer, values = Folded(), iter(np.random.default_rng(0).normal(4.0, 0.01, runs))
-    writer.append("generation_started", generation=1, rules=RULES.document(), reason=None)
+    writer.append(GenerationStarted(generation=1, rules=RULES, reason=None))
     for seed in RULES.baseline_seeds:
         write_run(writer, None, seed, next(values))
     for number in range((runs - len(RULES.baseline_seeds)) // len(RULES.all_seeds)):
         name = f"idea-{number}"
-        declared = {"flags": ["--lr", str(number)], "hypothesis": "it helps", "code_change": False}
-        writer.append("experiment_declared", generation=1, experiment=name, **declared)
+        writer.append(declared(name, "--lr", str(number)))
         for seed in RULES.all_seeds:
             write_run(writer, name, seed, next(values))
         write_verdict(writer, name)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof.ledger.records import KINDS
+from seedproof.ledger.events import EVENTS
 from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import MetricRule, Rules
@@ -103,7 +103,7 @@ def test_rules_settings_presets_and_metric_fields_are_listed_with_no_other() -> 
 
 def test_states_and_kinds_of_records_are_listed_with_no_other() -> None:
     assert set(rows(page("docs/how-it-runs.md"), "States")) == {state.value for state in RunState}
-    assert set(rows(page("docs/files.md"), "The ledger")) >= KINDS
+    assert set(rows(page("docs/files.md"), "The ledger")) >= set(EVENTS)
 
 
 @pytest.mark.anyio

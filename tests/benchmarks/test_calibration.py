@@ -23,6 +23,7 @@ from seedproof.stats.tests import holm, welch
 from seedproof.verdict.confirmation import confirm
 from seedproof.verdict.judge import judge
 
+from tests.support.arms import run_key
 from tests.support.places import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
@@ -49,14 +50,9 @@ def arm(
 def one_run(name: str | None, seed: int, value: float, role: Role, is_control: bool) -> Run:
     return Run(
         run_id=f"{name}-{seed}",
-        generation=1,
-        role=role,
-        experiment=name,
-        seed=seed,
-        attempt=1,
+        key=run_key(name, seed, role=role, is_control=is_control),
         state=RunState.SUCCEEDED,
         metrics=MappingProxyType({"val_loss": MetricValue(value, repr(value))}),
-        is_control=is_control,
     )
 
 

@@ -22,15 +22,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from seedproof.admission.gate import admit
 from seedproof.admission.guards import check_runaway
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import fold
-from seedproof.ledger.records import EMPTY_HASH, Record, read_line
+from seedproof.ledger.events import Record
+from seedproof.ledger.fold import fold
+from seedproof.ledger.records import EMPTY_HASH, read_line
 from seedproof.ledger.state import State
 from seedproof.model.refusals import CodeRefusal, Refusal, Runaway
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Role
+from seedproof.phases.study import Study
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.ledger.file import _NOT_HERE
-from seedproof_mcp.service.project import ProjectSite
+from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.service.verdicts import judge_experiment
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -250,17 +252,17 @@ class AnyOrder(RuleBasedStateMachine):
                 request = RunRequest(**arguments, flags=None if flags is None else tuple(flags), role=role)
                 self._admit(state, rules, request)
             elif following["tool"] == "compare":
-                judge_experiment(state, rules, arguments["experiment"])
+                judge_experiment(Study(state, rules), arguments["experiment"])
         except Refusal as refusal:
             raise AssertionError(f"next is refused: {answer.text}\n{following}\n{refusal}") from refusal
 
     def _admit(self, state: State, rules: Rules, request: RunRequest) -> None:
         """Pass the gate on the code that the ledger knows; or, after an edit, on the code that lies there now."""
         try:
-            admit(state, rules, request, PlainSite())
+            admit(Study(state, rules), request, PlainSite())
         except CodeRefusal:
-            code = ProjectSite(self.paths, load_config(self.paths.settings)).at(state).code()
-            admit(state, rules, request, PlainSite(code))
+            code = ProjectFolder(self.paths, load_config(self.paths.settings)).at(state).code()
+            admit(Study(state, rules), request, PlainSite(code))
 
     # --- calling ------------------------------------------------------------------------------
 

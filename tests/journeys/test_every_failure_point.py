@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from seedproof.admission.request import RunRequest
+from seedproof.ledger.events import Resumed
 from seedproof.model.refusals import Refusal
 from seedproof.model.runs import Role
 from seedproof_mcp.host import environment
@@ -318,11 +319,11 @@ def test_wherever_the_first_calls_in_a_clone_fail_the_next_ones_go_on_from_its_m
 
 def write(ledger: Ledger, note: str) -> None:
     with ledger.writing() as writer:
-        writer.append("resumed", note=note)
+        writer.append(Resumed(reason=note))
 
 
 def notes(project: Path) -> list[str]:
-    return [record["note"] for record in records_of(project)]
+    return [record["reason"] for record in records_of(project)]
 
 
 @pytest.mark.parametrize("kind", ERRORS)
@@ -360,7 +361,7 @@ def test_who_had_read_a_record_that_was_withdrawn_reads_what_stands_in_its_place
     files.truncate_synced(paths.ledger, size)
     write(Ledger(paths), "another and a longer one")
     reader.refresh()
-    assert [record["note"] for record in reader.records()] == ["first", "another and a longer one"]
+    assert [record["reason"] for record in reader.records()] == ["first", "another and a longer one"]
 
 
 # --- the supervisor, as a process ---------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import Record
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.conftest import SHOWN

@@ -5,7 +5,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from seedproof.ledger.records import EMPTY_HASH, Record
+from seedproof.ledger.events import Record
+from seedproof.ledger.records import EMPTY_HASH
 
 from tests.conftest import SEEDS
 from tests.support.oracle import COUNTED, attempts, expected_verdict, present_generation, results

@@ -1,12 +1,14 @@
 """Runs, arms and baselines made by hand."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.runs import MetricValue, Role, Run, RunState
+from seedproof.model.run_key import Role, RunKey, Side
+from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.baseline import establish_baseline
 
 RULES = Rules()
@@ -14,6 +16,21 @@ MAXIMIZE = Rules(metric=MetricRule(name="val_loss", direction="maximize", patter
 SEEDS = (42, 137, 256, 512, 1024)
 # Mean 4 and, with ddof = 1, sigma 1: the squared distances from the mean add up to 4, and 4 / (5 - 1) = 1.
 ROUND_VALUES = (3.0, 3.0, 4.0, 5.0, 5.0)
+
+
+def run_key(
+    experiment: str | None,
+    seed: int,
+    attempt: int = 1,
+    *,
+    generation: int = 1,
+    role: Role = Role.MEASURE,
+    is_control: bool = False,
+) -> RunKey:
+    """The key of a run; a control run is on the baseline's side."""
+    is_baseline = experiment is None or is_control or role is Role.CONTROL
+    side = Side.BASELINE if is_baseline else Side.EXPERIMENT
+    return RunKey(generation, role, side, experiment, seed, attempt)
 
 
 def make_run(
@@ -25,25 +42,27 @@ def make_run(
     attempt: int = 1,
     generation: int = 1,
     role: Role = Role.MEASURE,
+    is_control: bool = False,
     wall_time_s: float | None = 10.0,
     metrics: Mapping[str, MetricValue] | None = None,
     **more: Any,
 ) -> Run:
     """One run; a value becomes the text that a script would have printed."""
-    arm = "baseline" if experiment is None else f"exp-{experiment}"
+    key = run_key(experiment, seed, attempt, generation=generation, role=role, is_control=is_control)
     found = {} if value is None else {"val_loss": MetricValue(value, f"{value:.6g}")}
     return Run(
-        run_id=f"g{generation}-{arm}-s{seed}-a{attempt}",
-        generation=generation,
-        role=role,
-        experiment=experiment,
-        seed=seed,
-        attempt=attempt,
+        run_id=key.run_id,
+        key=key,
         state=state,
         metrics={**found, **(metrics or {})},
         wall_time_s=wall_time_s,
         **more,
     )
+
+
+def as_attempt(run: Run, attempt: int, **more: Any) -> Run:
+    """The same run as another attempt."""
+    return replace(run, key=replace(run.key, attempt=attempt), **more)
 
 
 def diverged(seed: int, text: str = "nan", **more: Any) -> Run:

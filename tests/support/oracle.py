@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import Record
 
 from tests.conftest import SEEDS
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from seedproof.ledger.records import EMPTY_HASH, Record, read_line
+from seedproof.ledger.events import Record
+from seedproof.ledger.records import EMPTY_HASH, read_line
 from seedproof_mcp.runner import conductor, conductor_status
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths

@@ -5,11 +5,12 @@ from typing import Any
 
 from seedproof.admission.declaration import declaration
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import apply
+from seedproof.ledger.fold import apply
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import run_id_of
-from seedproof.model.runs import Role
+from seedproof.phases.study import Study
+
+from tests.support.arms import run_key
 
 
 class Story:
@@ -37,7 +38,8 @@ class Story:
     def declare(self, name: str, hypothesis: str = "it helps") -> "Story":
         """An experiment of the present generation, as the gate would write it down."""
         request = RunRequest(experiment=name, flags=("--lr", name), hypothesis=hypothesis)
-        return self.tell("experiment_declared", **declaration(self.state, self.rules, request))
+        declared = declaration(Study(self.state, self.rules), request)
+        return self.tell(declared.kind, **declared.fields())
 
     def experiment(self, name: str, values: Sequence[float | None], hypothesis: str = "it helps") -> "Story":
         """The same with its runs; None for one that diverged."""
@@ -47,7 +49,7 @@ class Story:
     def runs(self, experiment: str | None, values: dict[int, float | None] | dict[int, float]) -> "Story":
         """Finished runs."""
         for seed, value in values.items():
-            run_id = run_id_of(len(self.state.generations), Role.MEASURE, experiment, seed, 1)
+            run_id = run_key(experiment, seed, generation=len(self.state.generations)).run_id
             key = {"generation": len(self.state.generations), "role": "measure", "seed": seed, "attempt": 1}
             self.tell("run_requested", run_id=run_id, experiment=experiment, **key)
             metric = {"value": value, "text": "nan" if value is None else repr(value)}

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seedproof.ledger.state import State
 from seedproof.model.arms import Arm
-from seedproof.model.refusals import BaselineRefusal
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
-from seedproof.phases.baseline import establish_baseline
+from seedproof.phases.study import Study
 
-__all__ = ["Succession", "succession"]
+__all__ = ["Reuse", "reused_runs"]
 
 # A slot is a place in a queue: it changes neither values nor, by itself, wall times. The load is never the same twice.
 # A snapshot also holds files that cannot change a run; the hash of the code says whether those that can are the same.
@@ -20,7 +18,7 @@ _IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code"})
 
 
 @dataclass(frozen=True, slots=True)
-class Succession:
+class Reuse:
     """Runs of the earlier baseline that count for the new one as well."""
 
     runs: tuple[Run, ...] = ()
@@ -29,30 +27,28 @@ class Succession:
     """What the generation takes over and why, as words that follow it; None where there is nothing to take over."""
 
 
-def succession(state: State, rules: Rules, surroundings: Mapping[str, Any]) -> Succession:
+def reused_runs(study: Study, surroundings: Mapping[str, Any]) -> Reuse:
     """The runs that a generation under these rules takes over: where it only adds seeds to a complete baseline.
 
     Args:
         surroundings: The fingerprint that a run would have now; code and environment must be the same.
     """
-    generation = state.generation
-    if generation is None or not _only_adds_seeds(generation.parsed_rules(), rules):
-        return Succession()
-    arm = state.baseline_arm(generation.number)
-    try:
-        establish_baseline(arm, generation.parsed_rules())
-    except BaselineRefusal:
-        return Succession(reason=f"takes over nothing: generation {generation.number} is not complete")
+    generation = study.generation
+    if generation is None or not _only_adds_seeds(generation.rules, study.rules):
+        return Reuse()
+    arm = study.state.baseline_arm(generation.number)
+    if study.baseline_of(generation.number) is None:
+        return Reuse(reason=f"takes over nothing: generation {generation.number} is not complete")
     unrecorded = {name for one in (surroundings, *_places(arm)) for name in _unrecorded(one)}
     if unrecorded:
         names = ", ".join(sorted(unrecorded))
-        return Succession(reason=f"takes over nothing: the values of {names} in [settings.env] are not recorded")
+        return Reuse(reason=f"takes over nothing: the values of {names} in [settings.env] are not recorded")
     for run in arm.counted.values():
         differing = _differences(run.surroundings, surroundings)
         if differing:
             what = ", ".join(differing)
-            return Succession(reason=f"takes over nothing: seed {run.seed} ran with another {what}")
-    return Succession(arm.runs, f"takes over the runs of generation {generation.number}: same code and environment")
+            return Reuse(reason=f"takes over nothing: seed {run.seed} ran with another {what}")
+    return Reuse(arm.runs, f"takes over the runs of generation {generation.number}: same code and environment")
 
 
 def _places(arm: Arm) -> list[Mapping[str, Any]]:

@@ -1,10 +1,9 @@
 """Which code the next run of an arm is trained with, and whether that is allowed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from seedproof.admission.project_view import Site
+from seedproof.admission.project_view import ProjectView
 from seedproof.model.arms import Arm
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import CodeUnchanged, NextCall, NotComparable, SealedChanged, SnapshotMissing
@@ -17,7 +16,6 @@ __all__ = [
     "change_from",
     "changed_seals",
     "named",
-    "new_code",
     "present_code",
     "require_code",
     "require_sealed",
@@ -33,18 +31,11 @@ class ArmCode:
 
     arm: Arm
     """The arm with that code."""
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    """What the request records of it; empty where the arm keeps the code that it has."""
+    is_new: bool = False
+    """Whether that is other code than the arm had, which the next request records."""
 
 
-def new_code(code: Code | None, change: Change | None) -> dict[str, Any]:
-    """Code and change as records hold them; empty where nobody could look."""
-    if code is None:
-        return {}
-    return {"code": code.document(), **({} if change is None else {"change": change.document()})}
-
-
-def present_code(arm: Arm, reference: Code | None, site: Site, metric: str) -> ArmCode:
+def present_code(arm: Arm, reference: Code | None, project: ProjectView, metric: str) -> ArmCode:
     """The code of an arm that is declared: that of its declaration, or the present one while it has shown nothing.
 
     A crash at the start can so be mended. As soon as one run has printed the metric, the code is settled.
@@ -61,22 +52,22 @@ def present_code(arm: Arm, reference: Code | None, site: Site, metric: str) -> A
     if arm.code is None:
         return ArmCode(arm)
     is_settled = _is_settled(arm, arm.code, metric)
-    if is_settled and site.is_kept(arm.code):
+    if is_settled and project.is_kept(arm.code):
         return ArmCode(arm)
-    code = site.code()
+    code = project.code()
     is_same = code is not None and _are_same(code, arm.code)
     # Where the snapshot is gone, as in a fresh clone, the same code can be taken once more.
-    if code is None or (site.is_kept(arm.code) if is_same else is_settled):
+    if code is None or (project.is_kept(arm.code) if is_same else is_settled):
         return ArmCode(arm)
-    change = None if reference is None else change_from(reference, code, site, is_declared=arm.code_change)
+    change = None if reference is None else change_from(reference, code, project, is_declared=arm.code_change)
     if arm.code_change and change is None:
         raise CodeUnchanged(
             f"{arm.experiment} declares a change of code, and nothing differs from the baseline's any more. "
             "Edit the code again, then repeat the call."
         )
     if reference is not None:
-        code = same_or(reference, code, site)
-    return ArmCode(replace(arm, code=code, change=change), new_code(code, change))
+        code = same_or(reference, code, project)
+    return ArmCode(replace(arm, code=code, change=change), is_new=True)
 
 
 def _is_settled(arm: Arm, code: Code, metric: str) -> bool:
@@ -100,26 +91,26 @@ def _are_same(one: Code, other: Code) -> bool:
     return (one.sha256, one.held, one.sealed) == (other.sha256, other.held, other.sealed)
 
 
-def same_or(reference: Code, code: Code, site: Site) -> Code:
+def same_or(reference: Code, code: Code, project: ProjectView) -> Code:
     """The baseline's code where it is the same but for files that change no run: one snapshot is enough."""
-    return reference if _are_same(code, reference) and site.is_kept(reference) else code
+    return reference if _are_same(code, reference) and project.is_kept(reference) else code
 
 
-def change_from(reference: Code, code: Code, site: Site, *, is_declared: bool) -> Change | None:
+def change_from(reference: Code, code: Code, project: ProjectView, *, is_declared: bool) -> Change | None:
     """How an experiment's code differs from the baseline's; None where it does not, or nobody can tell any more.
 
     Raises:
         SnapshotMissing: Nobody can tell, and the change is what the experiment declares.
     """
     try:
-        return site.change(reference, code)
+        return project.change(reference, code)
     except SnapshotMissing:
         if is_declared:
             raise
         return None
 
 
-def require_code(arm: Arm, seeds: Sequence[int], site: Site, following: NextCall) -> None:
+def require_code(arm: Arm, seeds: Sequence[int], project: ProjectView, following: NextCall) -> None:
     """Refuse a run whose code is not the arm's any more.
 
     Args:
@@ -131,9 +122,9 @@ def require_code(arm: Arm, seeds: Sequence[int], site: Site, following: NextCall
     """
     if arm.code is None:
         return
-    if not site.is_kept(arm.code):
+    if not project.is_kept(arm.code):
         raise _missing(arm.experiment or "the baseline")
-    differing = site.differing(arm.code)
+    differing = project.differing(arm.code)
     if differing:
         raise NotComparable(f"{named(differing)} changed {_since(arm, seeds)}. {_way_out(arm)}", following)
 
@@ -163,7 +154,9 @@ def _way_out(arm: Arm) -> str:
     )
 
 
-def require_sealed(reference: Code | None, code: Code | None, rules: Rules, site: Site, following: NextCall) -> None:
+def require_sealed(
+    reference: Code | None, code: Code | None, rules: Rules, project: ProjectView, following: NextCall
+) -> None:
     """Refuse a run for which a sealed file is not as it was when the generation began.
 
     Raises:
@@ -171,7 +164,7 @@ def require_sealed(reference: Code | None, code: Code | None, rules: Rules, site
     """
     if not rules.sealed or reference is None or code is None:
         return
-    differing = changed_seals(reference, site.sealed(code))
+    differing = changed_seals(reference, project.sealed(code))
     if differing:
         raise SealedChanged(
             f"{named(differing)} is sealed and not as it was when the baseline began; restore it, "

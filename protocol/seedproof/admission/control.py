@@ -1,22 +1,26 @@
-"""The gate's part for control runs: one run without flags on an experiment's code; the server chooses its seed."""
+"""Admits control runs: one run without flags on an experiment's code; the server chooses its seed."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from seedproof.admission.code import present_code, require_code, require_sealed
-from seedproof.admission.declaration import check_unchanged, declared
-from seedproof.admission.project_view import Site
+from seedproof.admission.code import ArmCode, present_code, require_code, require_sealed
+from seedproof.admission.declaration import check_unchanged, require_declared
+from seedproof.admission.project_view import ProjectView, require_free
 from seedproof.admission.request import Admission, RunRequest
+from seedproof.ledger.events import RunRequested
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.command import output_dir
-from seedproof.model.refusals import AttemptNotAllowed, ControlNotDue, NextCall, OutputExists
-from seedproof.model.rules import Rules
-from seedproof.model.run_key import run_id_of
-from seedproof.model.runs import Role, Run, RunState
+from seedproof.model.refusals import AttemptNotAllowed, ControlNotDue, NextCall
+from seedproof.model.run_key import Role, RunKey, Side
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.control import Control, control_look
-from seedproof.phases.next_call import control_call, experiment_next, new_experiment_call, present_baseline
+from seedproof.phases.next_call import (
+    control_call,
+    experiment_call,
+    experiment_next,
+    new_experiment_call,
+    require_baseline,
+)
+from seedproof.phases.study import Study
 
 __all__ = ["admit_control", "with_controls"]
 
@@ -26,7 +30,7 @@ def with_controls(state: State, arm: Arm) -> Arm:
     return replace(arm, controls=state.controls_of(arm.generation, arm.code))
 
 
-def admit_control(state: State, rules: Rules, request: RunRequest, site: Site) -> Admission:
+def admit_control(study: Study, request: RunRequest, project: ProjectView) -> Admission:
     """Decide a request for a run with role `control`.
 
     Raises:
@@ -36,34 +40,27 @@ def admit_control(state: State, rules: Rules, request: RunRequest, site: Site) -
         AttemptNotAllowed: The attempt asked for is not one that is due.
         OutputExists, SealedChanged, SnapshotMissing, NotComparable: It could not be started.
     """
-    baseline = present_baseline(state, rules)
-    known = declared(state, request)
-    following = experiment_next(state, known, baseline)
+    baseline = require_baseline(study)
+    known = require_declared(study, request)
+    following, standing = experiment_next(study, known), study.standing(known)
     check_unchanged(known, request, following)
-    own = _own(state, known)
-    there = _there(own, control_look(baseline, state.experiment_arm(known)), request)
+    own = _own(study.state, known)
+    there = _there(own, standing.control, request)
     if there is not None:
         return Admission((), there.run_id)
-    code = present_code(state.experiment_arm(known), baseline.arm.code, site, rules.metric.name)
-    arm = with_controls(state, code.arm)
-    control = control_look(baseline, arm)
+    code = present_code(standing.arm, baseline.arm.code, project, study.rules.metric.name)
+    code = replace(code, arm=with_controls(study.state, code.arm))
+    control = control_look(baseline, code.arm) if code.is_new else standing.control
     if control.state == "open" and control.run is not None:  # of another experiment, on the code that this one has now
         return Admission((), control.run.run_id)
-    if control.state == "none":
-        if (
-            following.arguments.get("role") == Role.CONTROL.value
-        ):  # an edit was taken back, which the ledger cannot know
-            following = NextCall("run_seed", "Goes on with the experiment.", {"experiment": known.name})
-        raise ControlNotDue(_why_none(arm), following)
-    if control.state != "due":
-        raise ControlNotDue(_why_not_due(known.name, control, baseline), following)
+    _require_due(code.arm, control, baseline, following)
     again = control_call(known.name, replace(control, run=own[-1] if own else None))
-    attempt = _attempt(known, own, arm, request, again)
+    attempt = _attempt(known, own, code.arm, request, again)
     if attempt is None:
         return Admission((), own[-1].run_id)
-    require_sealed(baseline.arm.code, arm.code, rules, site, again)
-    require_code(arm, rules.baseline_seeds, site, new_experiment_call())
-    return _request(arm, rules, attempt, code.fields, site, again)
+    require_sealed(baseline.arm.code, code.arm.code, study.rules, project, again)
+    require_code(code.arm, study.rules.baseline_seeds, project, new_experiment_call())
+    return _request(study, code, attempt, project, again)
 
 
 def _own(state: State, experiment: Experiment) -> list[Run]:
@@ -78,14 +75,16 @@ def _there(own: list[Run], control: Control, request: RunRequest) -> Run | None:
     return asked or (control.run if control.state == "open" else None)
 
 
-def _why_none(arm: Arm) -> str:
-    why = "its code is what it declares" if arm.code_change else "its code is the baseline's"
-    return f"{arm.experiment} needs no control: {why}."
-
-
-def _why_not_due(name: str, control: Control, baseline: Baseline) -> str:
-    seed = baseline.rules.baseline_seeds[0]
-    return f"the control of {name}, seed {seed} without flags, has {control.state}; there is one for each code."
+def _require_due(arm: Arm, control: Control, baseline: Baseline, following: NextCall) -> None:
+    if control.state == "none":
+        if following.arguments.get("role") == Role.CONTROL.value:  # the edit was taken back; no record says so
+            following = experiment_call(arm.experiment or "")
+        why = "its code is what it declares" if arm.code_change else "its code is the baseline's"
+        raise ControlNotDue(f"{arm.experiment} needs no control: {why}.", following)
+    if control.state != "due":
+        seed = baseline.rules.baseline_seeds[0]
+        message = f"the control of {arm.experiment}, seed {seed} without flags, has {control.state}"
+        raise ControlNotDue(f"{message}; there is one for each code.", following)
 
 
 def _attempt(known: Experiment, own: list[Run], arm: Arm, request: RunRequest, again: NextCall) -> int | None:
@@ -103,22 +102,11 @@ def _attempt(known: Experiment, own: list[Run], arm: Arm, request: RunRequest, a
     )
 
 
-def _request(arm: Arm, rules: Rules, attempt: int, code: Mapping[str, Any], site: Site, again: NextCall) -> Admission:
-    seed, name = rules.baseline_seeds[0], arm.experiment
-    folder = output_dir(rules, Role.CONTROL, name, seed, is_control=True)
-    if site.is_in_the_way(folder):
-        raise OutputExists(
-            f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.", again
-        )
-    run_id = run_id_of(arm.generation, Role.CONTROL, name, seed, attempt, is_control=True)
-    fields = {
-        "run_id": run_id,
-        "generation": arm.generation,
-        "role": Role.CONTROL.value,
-        "arm": "baseline",
-        "experiment": name,
-        "seed": seed,
-        "attempt": attempt,
-        **code,
-    }
-    return Admission((("run_requested", fields),), run_id)
+def _request(study: Study, code: ArmCode, attempt: int, project: ProjectView, again: NextCall) -> Admission:
+    arm, seed = code.arm, study.rules.baseline_seeds[0]
+    key = RunKey(arm.generation, Role.CONTROL, Side.BASELINE, arm.experiment, seed, attempt)
+    require_free(project, key, study.rules, again)
+    requested = RunRequested(key=key)
+    if code.is_new:
+        requested = RunRequested(key=key, code=arm.code, change=arm.change)
+    return Admission((requested,), key.run_id)

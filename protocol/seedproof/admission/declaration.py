@@ -1,13 +1,12 @@
 """The declaration of an experiment: name, flags and hypothesis, fixed before its first run."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
-from seedproof.admission.code import named, new_code
+from seedproof.admission.code import named
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.state import Experiment, State
+from seedproof.ledger.events import ExperimentDeclared
+from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Baseline, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.command import check_flags, normalise_flags
@@ -23,8 +22,15 @@ from seedproof.model.refusals import (
     NextCall,
     SnapshotMissing,
 )
-from seedproof.model.rules import Rules
-from seedproof.phases.next_call import experiment_next, new_baseline_call, new_experiment_call, tried_twins
+from seedproof.phases.next_call import (
+    declare_call,
+    declare_unknown_call,
+    experiment_next,
+    new_baseline_call,
+    new_experiment_call,
+    tried_twins,
+)
+from seedproof.phases.study import Study
 from seedproof.verdict.campaign import choose_primary, pooled_variance
 
 __all__ = [
@@ -33,8 +39,8 @@ __all__ = [
     "check_unchanged",
     "check_words",
     "declaration",
-    "declare_call",
-    "declared",
+    "declare_again",
+    "require_declared",
     "duplicate",
 ]
 
@@ -56,28 +62,28 @@ def check_name(name: str) -> None:
 
 
 def declaration(
-    state: State, rules: Rules, request: RunRequest, code: Code | None = None, change: Change | None = None
-) -> Mapping[str, Any]:
-    """The fields of the `experiment_declared` record; how it will be weighed is fixed before its results.
+    study: Study, request: RunRequest, code: Code | None = None, change: Change | None = None
+) -> ExperimentDeclared:
+    """The declaration of an experiment; how it will be weighed is fixed before its results.
 
     Args:
         code: What its runs will be trained with; None where nobody can tell.
         change: How that differs from the baseline's code; None where it does not.
     """
-    assert state.generation is not None
-    primary, primary_reason = choose_primary(state, rules)
-    prior = pooled_variance(state, rules)
-    return {
-        "generation": state.generation.number,
-        "experiment": request.experiment,
-        "flags": list(request.flags or ()),
-        "hypothesis": (request.hypothesis or "").strip(),
-        "code_change": request.code_change,
-        "primary": primary,
-        "primary_reason": primary_reason,
-        "prior": None if prior is None else asdict(prior),
-        **new_code(code, change),
-    }
+    assert study.generation is not None and request.experiment is not None
+    primary, primary_reason = choose_primary(study.state, study.rules)
+    return ExperimentDeclared(
+        generation=study.generation.number,
+        experiment=request.experiment,
+        flags=request.flags or (),
+        hypothesis=(request.hypothesis or "").strip(),
+        code_change=request.code_change,
+        primary=primary,
+        primary_reason=primary_reason,
+        prior=pooled_variance(study.state, study.rules),
+        code=code,
+        change=change,
+    )
 
 
 def check_words(baseline: Baseline, request: RunRequest) -> None:
@@ -86,7 +92,7 @@ def check_words(baseline: Baseline, request: RunRequest) -> None:
     Raises:
         DeclarationRefusal: With the call that would declare the experiment.
     """
-    declare = declare_call(request)
+    declare = declare_again(request)
     try:
         check_flags(request.flags or (), baseline.rules)
     except DeclarationRefusal as refusal:
@@ -98,21 +104,13 @@ def check_words(baseline: Baseline, request: RunRequest) -> None:
         )
 
 
-def declare_call(request: RunRequest, seed: int | None = None) -> NextCall:
-    """The first call for an experiment once more, as the kind that it is: flags, a change of code, or both.
-
-    Args:
-        seed: Its first seed, where the call is known to bring it.
-    """
-    arguments: dict[str, Any] = {"experiment": request.experiment}
-    arguments |= {"code_change": True} if request.code_change else {}
-    why = "Declares the experiment." if seed is None else "Declares the experiment and runs its first seed."
-    you_choose = ("hypothesis",) if request.code_change and not request.flags else ("flags", "hypothesis")
-    return NextCall("run_seed", why, arguments if seed is None else {**arguments, "seed": seed}, you_choose)
+def declare_again(request: RunRequest, seed: int | None = None) -> NextCall:
+    """The call that declares what a refused request declares."""
+    return declare_call(request.experiment, code_change=request.code_change, has_flags=bool(request.flags), seed=seed)
 
 
 def check_declaration(
-    state: State, baseline: Baseline, request: RunRequest, code: Code | None, change: Change | None
+    study: Study, baseline: Baseline, request: RunRequest, code: Code | None, change: Change | None
 ) -> None:
     """Refuse a first call that declares no difference, or one that was tried.
 
@@ -131,7 +129,7 @@ def check_declaration(
     elif not request.flags and not is_null:
         raise _flags_missing(request, change)
     if not is_null:
-        _check_not_tried(state, baseline, request, code)
+        _check_not_tried(study, baseline, request, code)
 
 
 def _flags_missing(request: RunRequest, change: Change | None) -> FlagsMissing:
@@ -140,13 +138,13 @@ def _flags_missing(request: RunRequest, change: Change | None) -> FlagsMissing:
         return FlagsMissing(
             f"{request.experiment} has no flags, so nothing would differ from the baseline. "
             "A hypothesis that begins with `null:` declares that on purpose.",
-            declare_call(request),
+            declare_again(request),
         )
     files = named([file.path for file in change.files])
     return FlagsMissing(
         f"{request.experiment} has no flags, and that the code is not the baseline's ({files}) is not declared; "
         "code_change=true declares the edit as the experiment, with flags or without.",
-        declare_call(replace(request, code_change=True)),
+        declare_again(replace(request, code_change=True)),
     )
 
 
@@ -160,44 +158,40 @@ def _check_changed(baseline: Baseline, change: Change | None, code: Code | None,
         raise CodeUnchanged(
             "no file that can change a run differs from the baseline's, so code_change would declare nothing. "
             "Edit the code first, or leave code_change out and give flags.",
-            declare_call(replace(request, code_change=False)),
+            declare_again(replace(request, code_change=False)),
         )
 
 
-def _check_not_tried(state: State, baseline: Baseline, request: RunRequest, code: Code | None) -> None:
-    assert state.generation is not None
-    twins = tried_twins(state, state.generation, request.flags or (), request.code_change, code, baseline.rules)
+def _check_not_tried(study: Study, baseline: Baseline, request: RunRequest, code: Code | None) -> None:
+    assert study.generation is not None
+    flags, rules = request.flags or (), baseline.rules
+    twins = tried_twins(study.state, study.generation, flags, request.code_change, code, rules)
     if twins:
-        raise duplicate(state, twins[0], baseline)
+        raise duplicate(study, twins[0])
 
 
-def duplicate(state: State, other: Experiment, baseline: Baseline) -> FlagsDuplicate:
+def duplicate(study: Study, other: Experiment) -> FlagsDuplicate:
     """The refusal that names the experiment with the same flags, and goes on with that one."""
-    name = baseline.rules.metric.name
-    is_shown = any(name in run.metrics for run in state.experiment_arm(other).runs)
+    name = study.rules.metric.name
+    is_shown = any(name in run.metrics for run in study.state.experiment_arm(other).runs)
     what = "flags and the same code" if other.code_change else "flags"
     return FlagsDuplicate(
         f"{other.name} has the same {what} and {'has been' if is_shown else 'is being'} measured; "
         "a new name is not a new chance.",
-        experiment_next(state, other, baseline),
+        experiment_next(study, other),
     )
 
 
-def declared(state: State, request: RunRequest) -> Experiment:
+def require_declared(study: Study, request: RunRequest) -> Experiment:
     """The experiment of the present generation that a request names.
 
     Raises:
         ExperimentUnknown: It was never declared.
     """
-    assert state.generation is not None and request.experiment is not None
-    experiment = state.generation.experiments.get(request.experiment)
+    assert request.experiment is not None
+    experiment = study.find(request.experiment)
     if experiment is None:
-        declare = NextCall(
-            "run_seed",
-            "Declares it and runs its first seed.",
-            {"experiment": request.experiment},
-            ("flags", "hypothesis"),
-        )
+        declare = declare_unknown_call(request.experiment)
         raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", declare)
     return experiment
 

@@ -1,27 +1,26 @@
-"""The gate's part for the measuring runs of an experiment, the first of which declares it."""
+"""Admits the measuring runs of an experiment, the first of which declares it."""
 
 from dataclasses import replace
 
-from seedproof.admission.code import change_from, named, present_code, require_code, require_sealed, same_or
+from seedproof.admission.code import ArmCode, change_from, named, present_code, require_code, require_sealed, same_or
 from seedproof.admission.control import with_controls
 from seedproof.admission.declaration import (
     check_declaration,
     check_unchanged,
     check_words,
     declaration,
-    declare_call,
+    declare_again,
     duplicate,
 )
-from seedproof.admission.project_view import Site
+from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
 from seedproof.admission.seeds import admit_seeds, asked_keys, is_any_new, is_recorded
-from seedproof.ledger.state import Experiment, State
+from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, ControlDue, NextCall
-from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import stale_reason
-from seedproof.phases.control import control_look
+from seedproof.phases.control import Control, control_look
 from seedproof.phases.looks import next_look
 from seedproof.phases.next_call import (
     barring_twin,
@@ -29,13 +28,14 @@ from seedproof.phases.next_call import (
     experiment_next,
     new_baseline_call,
     new_experiment_call,
-    present_baseline,
+    require_baseline,
 )
+from seedproof.phases.study import Study
 
 __all__ = ["admit_experiment"]
 
 
-def admit_experiment(state: State, rules: Rules, request: RunRequest, site: Site) -> Admission:
+def admit_experiment(study: Study, request: RunRequest, project: ProjectView) -> Admission:
     """Decide a request for a measuring run of an experiment.
 
     Raises:
@@ -48,64 +48,65 @@ def admit_experiment(state: State, rules: Rules, request: RunRequest, site: Site
         OutputExists, SealedChanged, SnapshotMissing, NotComparable: It could not be started.
     """
     try:
-        baseline = present_baseline(state, rules)
+        baseline = require_baseline(study)
     except BaselineRefusal as refusal:
-        recorded = _recorded(state, request, refusal.next_call)
+        recorded = _recorded(study, request, refusal.next_call)
         if recorded is None:
             raise
         return Admission((), recorded.run_id)
-    generation = state.generation
-    assert generation is not None and request.experiment is not None
-    known = generation.experiments.get(request.experiment)
+    known = study.find(request.experiment or "")
     if known is None:
-        return _declare(state, baseline, request, site)
-    following = experiment_next(state, known, baseline)
+        return _declare(study, baseline, request, project)
+    return _go_on(study, baseline, known, request, project)
+
+
+def _go_on(study: Study, baseline: Baseline, known: Experiment, request: RunRequest, project: ProjectView) -> Admission:
+    """A later call for a declared experiment."""
+    rules, standing, following = baseline.rules, study.standing(known), experiment_next(study, known)
     check_unchanged(known, request, following)
-    arm = state.experiment_arm(known)
-    twin = barring_twin(state, known, rules)
-    if twin is not None and not is_recorded(arm, request):
-        raise duplicate(state, twin, baseline)
-    look = next_look(arm, baseline, rules)
-    if look.failed and not is_recorded(arm, request):
+    twin = barring_twin(study.state, known, rules)
+    if twin is not None and not is_recorded(standing.arm, request):
+        raise duplicate(study, twin)
+    look = standing.look
+    if look.failed and not is_recorded(standing.arm, request):
         raise ArmFailed(
-            f"{request.experiment}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
+            f"{known.name}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
         )
-    keys = asked_keys(arm, look, rules, request, following)
-    if not is_any_new(arm, keys):
-        return admit_seeds(arm, rules, request, (), keys, site)
-    code = present_code(arm, baseline.arm.code, site, rules.metric.name)
-    arm = with_controls(state, code.arm)
-    if code.fields:
-        _require_untried(state, baseline, known, arm)
-    _require_control(baseline, arm)
-    require_sealed(baseline.arm.code, arm.code, rules, site, following)
-    require_code(arm, [seed for seed, _ in keys], site, new_experiment_call())
-    return admit_seeds(arm, rules, request, (), keys, site, code.fields)
+    keys = asked_keys(standing.arm, look, rules, request, following)
+    if not is_any_new(standing.arm, keys):
+        return admit_seeds(ArmCode(standing.arm), rules, request, (), keys, project)
+    code, control = present_code(standing.arm, baseline.arm.code, project, rules.metric.name), standing.control
+    if code.is_new:
+        code = replace(code, arm=with_controls(study.state, code.arm))
+        control = control_look(baseline, code.arm)
+        _require_untried(study, known, code.arm)
+    _require_control(baseline, code.arm, control)
+    require_sealed(baseline.arm.code, code.arm.code, rules, project, following)
+    require_code(code.arm, [key.seed for key in keys], project, new_experiment_call())
+    return admit_seeds(code, rules, request, (), keys, project)
 
 
-def _require_untried(state: State, baseline: Baseline, known: Experiment, arm: Arm) -> None:
+def _require_untried(study: Study, known: Experiment, arm: Arm) -> None:
     """Refuse an experiment that has, with mended code, become one that was tried."""
-    twin = barring_twin(state, replace(known, code=arm.code), baseline.rules)
+    twin = barring_twin(study.state, replace(known, code=arm.code), study.rules)
     if twin is not None:
-        raise duplicate(state, twin, baseline)
+        raise duplicate(study, twin)
 
 
-def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) -> Admission:
+def _declare(study: Study, baseline: Baseline, request: RunRequest, project: ProjectView) -> Admission:
     """The first call for an experiment; where its code has moved, it is declared and its control is asked for."""
-    rules, name = baseline.rules, request.experiment
-    assert name is not None
+    rules = baseline.rules
     check_words(baseline, request)
-    code = site.code()
-    reference, change = baseline.arm.code, None
+    code, reference, change = project.code(), baseline.arm.code, None
     if code is not None and reference is not None:
-        change = change_from(reference, code, site, is_declared=request.code_change)
-        code = same_or(reference, code, site)
-    check_declaration(state, baseline, request, code, change)
-    declare = declare_call(request, rules.experiment_seeds[0])
-    require_sealed(baseline.arm.code, code, rules, site, declare)
+        change = change_from(reference, code, project, is_declared=request.code_change)
+        code = same_or(reference, code, project)
+    check_declaration(study, baseline, request, code, change)
+    declare = declare_again(request, rules.experiment_seeds[0])
+    require_sealed(reference, code, rules, project, declare)
     arm = Arm(
         generation=baseline.generation,
-        experiment=name,
+        experiment=request.experiment,
         runs=(),
         flags=request.flags or (),
         hypothesis=request.hypothesis or "",
@@ -113,29 +114,31 @@ def _declare(state: State, baseline: Baseline, request: RunRequest, site: Site) 
         change=change,
         code_change=request.code_change,
     )
-    arm = with_controls(state, arm)
-    if control_look(baseline, arm).state == "failed":
-        raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
-    look = next_look(arm, baseline, rules)
-    keys = asked_keys(arm, look, rules, request, declare)
-    records = [("experiment_declared", declaration(state, rules, request, code, change))]
+    arm = with_controls(study.state, arm)
+    control = control_look(baseline, arm)
+    _require_agreement(baseline, arm, control)
+    keys = asked_keys(arm, next_look(arm, baseline, rules), rules, request, declare)
+    declared = declaration(study, request, code, change)
     try:
-        _require_control(baseline, arm)
+        _require_control(baseline, arm, control)
     except ControlDue as refusal:
-        return Admission(tuple(records), "", refusal)
-    return admit_seeds(arm, rules, request, records, keys, site)
+        return Admission((declared,), "", refusal)
+    return admit_seeds(ArmCode(arm), rules, request, (declared,), keys, project)
 
 
-def _require_control(baseline: Baseline, arm: Arm) -> None:
+def _require_agreement(baseline: Baseline, arm: Arm, control: Control) -> None:
+    if control.state == "failed":
+        raise BaselineStale(stale_reason(arm, baseline, control), new_baseline_call())
+
+
+def _require_control(baseline: Baseline, arm: Arm, control: Control) -> None:
     """Refuse to measure on code whose path without flags is not known to be the baseline's.
 
     Raises:
         ControlDue: Its control has not ended.
         BaselineStale: Its control does not agree with the baseline.
     """
-    control = control_look(baseline, arm)
-    if control.state == "failed":
-        raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
+    _require_agreement(baseline, arm, control)
     if control.state in ("due", "open"):
         differs = "" if arm.change is None else f" ({named([file.path for file in arm.change.files])})"
         raise ControlDue(
@@ -145,17 +148,16 @@ def _require_control(baseline: Baseline, arm: Arm) -> None:
         )
 
 
-def _recorded(state: State, request: RunRequest, following: NextCall) -> Run | None:
+def _recorded(study: Study, request: RunRequest, following: NextCall) -> Run | None:
     """The run of an experiment that is asked for by its key; None where it was never requested.
 
     Raises:
         FlagsChanged: It was declared with something else.
     """
-    generation = state.generation
-    known = None if generation is None else generation.experiments.get(request.experiment or "")
+    known = study.find(request.experiment or "")
     if known is None or request.seed is None:
         return None
-    attempts = state.experiment_arm(known).attempts(request.seed)
+    attempts = study.state.experiment_arm(known).attempts(request.seed)
     found = [run for run in attempts if request.attempt in (None, run.attempt)]
     if found:
         check_unchanged(known, request, following)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from seedproof.ledger.state import State
-from seedproof.model.refusals import DiskLow, NextCall, Runaway
+from seedproof.model.refusals import DiskLow, Runaway
+from seedproof.phases.next_call import show_experiments_call
 
 __all__ = ["GIGABYTE", "Limits", "check_room", "check_runaway"]
 
@@ -35,7 +36,7 @@ def check_runaway(state: State, limits: Limits) -> None:
     raise Runaway(
         f"the last {state.failures_in_row} runs failed or diverged; a new experiment would too. "
         "A person looks at the cause and runs `seedproof resume`.",
-        NextCall("list_experiments", "Shows what failed; tell your user."),
+        show_experiments_call("Shows what failed; tell your user."),
     )
 
 
@@ -62,4 +63,4 @@ def check_room(state: State, limits: Limits) -> None:
 
 def _too_little(message: str) -> DiskLow:
     off = "Where a run needs less than that, `min_free_gb = 0` under [settings] in seedproof.toml lets it start."
-    return DiskLow(f"{message} {off}", NextCall("list_experiments", "Shows which reports are due."))
+    return DiskLow(f"{message} {off}", show_experiments_call("Shows which reports are due."))

@@ -1,15 +1,18 @@
-"""What the gate asks of the project folder: the seam behind which files, git and the machine lie."""
+"""What an admission asks of the project folder: the interface behind which files, git and the machine lie."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from seedproof.admission.guards import Limits
 from seedproof.model.code import Change, Code
+from seedproof.model.refusals import NextCall, OutputExists
+from seedproof.model.rules import Rules
+from seedproof.model.run_key import RunKey
 
-__all__ = ["Site"]
+__all__ = ["ProjectView", "require_free"]
 
 
-class Site(Protocol):
+class ProjectView(Protocol):
     """The project as it is while one request is decided; each answer stays the same for that long."""
 
     def is_in_the_way(self, folder: str) -> bool:
@@ -35,3 +38,19 @@ class Site(Protocol):
 
     def sealed(self, code: Code) -> Mapping[str, str]:
         """Content hashes of the sealed files, as a run with this code would see them."""
+
+
+def require_free(project: ProjectView, key: RunKey, rules: Rules, again: NextCall) -> None:
+    """Refuse a run whose output folder is not there for it.
+
+    Args:
+        again: The call to repeat once the folder has been moved away.
+
+    Raises:
+        OutputExists: A folder that the ledger does not own is in the way.
+    """
+    folder = key.output_dir(rules.label)
+    if project.is_in_the_way(folder):
+        raise OutputExists(
+            f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.", again
+        )

@@ -1,16 +1,12 @@
 """A request for a run, and the answer that admits it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested
 from seedproof.model.refusals import Refusal
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 
-__all__ = [
-    "Admission",
-    "RunRequest",
-]
+__all__ = ["Admission", "RunRequest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +26,27 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The gate's yes: what to write down, and the run to look at."""
+    """What to write down for an admitted request, and the run to look at."""
 
-    records: tuple[tuple[str, Mapping[str, Any]], ...]
-    """(kind, fields) of the records to append, in order; empty if the run exists already."""
+    events: tuple[Event, ...]
+    """The events to record, in order; empty if the run exists already."""
     run_id: str
     """The run that answers the request."""
     refusal: Refusal | None = None
-    """What is answered instead, once the records are written: an experiment is declared before its control is asked
+    """What is answered instead, once the events are recorded: an experiment is declared before its control is asked
     for."""
+
+    @property
+    def starts_generation(self) -> bool:
+        """Whether it begins a baseline generation."""
+        return any(isinstance(event, GenerationStarted) for event in self.events)
+
+    @property
+    def declares_experiment(self) -> bool:
+        """Whether it declares an experiment."""
+        return any(isinstance(event, ExperimentDeclared) for event in self.events)
+
+    @property
+    def requests_run(self) -> bool:
+        """Whether it queues a run."""
+        return any(isinstance(event, RunRequested) for event in self.events)

@@ -1,23 +1,25 @@
 """Which seeds and attempts of an arm a request means, whether they are due, and what of them is new."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from seedproof.admission.project_view import Site
+from seedproof.admission.code import ArmCode
+from seedproof.admission.project_view import ProjectView, require_free
 from seedproof.admission.request import Admission, RunRequest
+from seedproof.ledger.events import Event, RunRequested
 from seedproof.model.arms import Arm
-from seedproof.model.command import output_dir
-from seedproof.model.refusals import AttemptNotAllowed, NextCall, NothingDue, OutputExists, SeedNotDue, SeedUnknown
+from seedproof.model.refusals import AttemptNotAllowed, NextCall, NothingDue, SeedNotDue, SeedUnknown
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import run_id_of
-from seedproof.model.runs import Role, Run, RunState
+from seedproof.model.run_key import Role, RunKey, Side
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.looks import Look, may_retry
+from seedproof.phases.next_call import same_seed_call
 
 __all__ = ["admit_seeds", "asked_keys", "is_any_new", "is_recorded"]
 
 
-def asked_keys(arm: Arm, look: Look, rules: Rules, request: RunRequest, following: NextCall) -> list[tuple[int, int]]:
-    """Seed and attempt of every run that is asked for, requested before or not.
+def asked_keys(arm: Arm, look: Look, rules: Rules, request: RunRequest, following: NextCall) -> list[RunKey]:
+    """The key of every run that is asked for, requested before or not.
 
     Raises:
         SeedUnknown, SeedNotDue, AttemptNotAllowed, NothingDue: `following` goes on with the arm.
@@ -27,7 +29,14 @@ def asked_keys(arm: Arm, look: Look, rules: Rules, request: RunRequest, followin
         seeds: tuple[int, ...] = (request.seed,)
     else:
         seeds = _seeds_to_run(arm, look, request.queue_all, following)
-    return [(seed, _attempt(arm, look, rules, seed, request.attempt, following)) for seed in seeds]
+    return [_key(arm, seed, _attempt(arm, look, rules, seed, request.attempt, following)) for seed in seeds]
+
+
+def _key(arm: Arm, seed: int, attempt: int) -> RunKey:
+    """The key of an attempt; one that a baseline took over keeps the key of its own generation."""
+    known = (run.key for run in arm.attempts(seed) if run.attempt == attempt)
+    side = Side.BASELINE if arm.experiment is None else Side.EXPERIMENT
+    return next(known, RunKey(arm.generation, Role.MEASURE, side, arm.experiment, seed, attempt))
 
 
 def is_recorded(arm: Arm, request: RunRequest) -> bool:
@@ -36,75 +45,50 @@ def is_recorded(arm: Arm, request: RunRequest) -> bool:
     return any(request.attempt in (None, run.attempt) for run in attempts)
 
 
-def is_any_new(arm: Arm, keys: Sequence[tuple[int, int]]) -> bool:
+def is_any_new(arm: Arm, keys: Sequence[RunKey]) -> bool:
     """Whether one of these runs was never requested."""
-    return not all(_exists(arm, seed, attempt) for seed, attempt in keys)
+    known = {run.key for run in arm.runs}
+    return any(key not in known for key in keys)
 
 
 def admit_seeds(
-    arm: Arm,
+    code: ArmCode,
     rules: Rules,
     request: RunRequest,
-    records: Sequence[tuple[str, Mapping[str, Any]]],
-    keys: Sequence[tuple[int, int]],
-    site: Site,
-    code: Mapping[str, Any] | None = None,
+    events: Sequence[Event],
+    keys: Sequence[RunKey],
+    project: ProjectView,
 ) -> Admission:
     """Admit what is new of these runs.
 
     Args:
-        code: What the first of them records of new code.
+        code: The arm with the code of its next run.
+        events: What is recorded before the runs are requested.
 
     Raises:
         OutputExists: A folder that the ledger does not own is in the way.
     """
-    new = [(seed, attempt) for seed, attempt in keys if not _exists(arm, seed, attempt)]
-    for seed, _ in new:
-        folder = output_dir(rules, Role.MEASURE, arm.experiment, seed)
-        if site.is_in_the_way(folder):
-            raise OutputExists(
-                f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.",
-                _same_call(arm, seed, request, records),
-            )
-    requested = [("run_requested", _requested(arm, seed, attempt)) for seed, attempt in new]
-    if requested and code:
-        requested[0] = ("run_requested", {**requested[0][1], **code})
-    active = any(run.seed == keys[0][0] and run.state.is_active for run in arm.runs)
-    first = new[0] if new and not active else keys[0]
-    return Admission((*records, *requested), _run_id(arm, *first))
+    arm, known = code.arm, {run.key: run for run in code.arm.runs}
+    new = [key for key in keys if key not in known]
+    for key in new:
+        require_free(project, key, rules, _same_call(arm, key.seed, request, bool(events)))
+    requested = [RunRequested(key=key) for key in new]
+    if requested and code.is_new:
+        requested[0] = RunRequested(key=new[0], code=arm.code, change=arm.change)
+    is_open = any(run.seed == keys[0].seed and run.state.is_active for run in arm.runs)
+    first = new[0] if new and not is_open else keys[0]
+    return Admission((*events, *requested), known[first].run_id if first in known else first.run_id)
 
 
-def _run_id(arm: Arm, seed: int, attempt: int) -> str:
-    """The run of a key; one that a baseline took over has the name that its own generation gave it."""
-    known = (run.run_id for run in arm.attempts(seed) if run.attempt == attempt)
-    return next(known, run_id_of(arm.generation, Role.MEASURE, arm.experiment, seed, attempt))
-
-
-def _same_call(arm: Arm, seed: int, request: RunRequest, records: Sequence[tuple[str, Mapping[str, Any]]]) -> NextCall:
-    """The refused call; what it declared, as nothing of a refused call is written down."""
+def _same_call(arm: Arm, seed: int, request: RunRequest, begins: bool) -> NextCall:
+    """The refused call; what it declared too, as nothing of a refused call is written down."""
     arguments: dict[str, Any] = {"experiment": arm.experiment} if arm.experiment else {}
-    if arm.experiment and records:
+    if arm.experiment and begins:
         arguments |= {"flags": list(request.flags or ()), "hypothesis": request.hypothesis}
         arguments |= {"code_change": True} if request.code_change else {}
-    elif records and request.new_baseline:
+    elif begins and request.new_baseline:
         arguments["new_baseline"] = request.new_baseline
-    return NextCall("run_seed", "Runs the seed once the folder is gone.", {**arguments, "seed": seed})
-
-
-def _requested(arm: Arm, seed: int, attempt: int) -> Mapping[str, Any]:
-    return {
-        "run_id": run_id_of(arm.generation, Role.MEASURE, arm.experiment, seed, attempt),
-        "generation": arm.generation,
-        "role": Role.MEASURE.value,
-        "arm": "baseline" if arm.experiment is None else "experiment",
-        "experiment": arm.experiment,
-        "seed": seed,
-        "attempt": attempt,
-    }
-
-
-def _exists(arm: Arm, seed: int, attempt: int) -> bool:
-    return any(run.attempt == attempt for run in arm.attempts(seed))
+    return same_seed_call(seed, arguments)
 
 
 def _check_seed(arm: Arm, look: Look, rules: Rules, seed: int, following: NextCall) -> None:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from seedproof.ledger.events import EVENTS, Record
 from seedproof.model.refusals import LedgerDamaged, LedgerNewer
 
-__all__ = ["EMPTY_HASH", "FORMAT", "KINDS", "Record", "canonical", "damaged", "make_record", "read_line"]
+__all__ = ["EMPTY_HASH", "FORMAT", "canonical", "damaged", "make_record", "read_line"]
 
 
 def _refused(constant: str) -> NoReturn:
@@ -20,29 +21,11 @@ def _finite(text: str) -> float:
     return number if math.isfinite(number) else _refused(text)
 
 
-Record = dict[str, Any]
 FORMAT = 1
 EMPTY_HASH = "0" * 64
 # Made once: json.dumps makes one for every record, which shows where thousands are read.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 _DECODER = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)
-KINDS = frozenset(
-    {
-        "generation_started",
-        "experiment_declared",
-        "run_requested",
-        "run_started",
-        "run_finished",
-        "run_interrupted",
-        "run_cancelled",
-        "run_not_needed",
-        "verdict_issued",
-        "report_written",
-        "files_removed",
-        "resumed",
-        "ledger_disclosed",
-    }
-)
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
@@ -88,7 +71,7 @@ def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
         raise damaged(seq, f"says it is record {record.get('seq')!r:.20}")
     if record.get("prev") != prev:
         raise damaged(seq, "does not follow from the record before it")
-    if record.get("kind") not in KINDS:
+    if record.get("kind") not in EVENTS:
         raise damaged(seq, "is of an unknown kind")
     # The line as it is first: encoding each record again would take a third of the time that reading a ledger takes.
     if _is_what_was_hashed(record, line):

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seedproof.ledger.determinism import Repeats
-from seedproof.ledger.records import EMPTY_HASH, Record
+from seedproof.ledger.events import LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
+from seedproof.ledger.records import EMPTY_HASH
 from seedproof.model.arms import Arm, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
-from seedproof.model.refusals import NextCall
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Role, Run, RunState
 from seedproof.stats.summary import PriorVariance
@@ -33,8 +33,10 @@ class Experiment:
     primary_reason: str = "by default"
     prior: PriorVariance | None = None
     run_ids: list[str] = field(default_factory=list)
-    verdict: Record | None = None
-    report: Record | None = None
+    verdict: VerdictIssued | None = None
+    """The newest one."""
+    report: ReportWritten | None = None
+    """The newest one."""
     place: int = 0
     """Its place among all experiments of the ledger."""
     declared_at: int = 0
@@ -43,10 +45,8 @@ class Experiment:
     """What its runs are trained with."""
     change: Change | None = None
     """How that differs from the baseline's code."""
-    following: NextCall | None = field(default=None, compare=False)
-    """What comes next for it, as `seedproof.phases.next_call` found, kept until a record about it."""
-    alike: tuple[int, ...] | None = field(default=None, compare=False)
-    """Places of earlier experiments with flags like its own, as `notices.declarations` found; they never change."""
+    changed_at: int = 0
+    """Number of the newest record about it or its runs."""
 
     @property
     def is_null(self) -> bool:
@@ -59,25 +59,20 @@ class Generation:
     """One baseline generation: its rules, its runs and its experiments."""
 
     number: int
-    rules: Mapping[str, Any]
+    rules: Rules
+    """Those that it was begun under."""
     reason: str | None
     started: str
     adopted: list[str] = field(default_factory=list)
     adoption: str | None = None
     run_ids: list[str] = field(default_factory=list)
     experiments: dict[str, Experiment] = field(default_factory=dict)
-    report: Record | None = None
+    report: ReportWritten | None = None
+    """The newest one."""
     code: Code | None = None
     """What its runs are trained with; None in a ledger from before code was recorded."""
     controls: dict[str, list[str]] = field(default_factory=dict)
     """By code identity, the control runs of that code, whichever experiment asked for them."""
-    _rules: Rules | None = field(default=None, compare=False)
-
-    def parsed_rules(self) -> Rules:
-        """The rules that it was begun under; what a later version added has its default."""
-        if self._rules is None:
-            self._rules = Rules.from_document(self.rules)
-        return self._rules
 
 
 _HASH_LENGTH = 12
@@ -85,7 +80,7 @@ _HASH_LENGTH = 12
 
 @dataclass(slots=True)
 class State:
-    """Everything the records say, kept up to date by `seedproof.ledger.events.apply`."""
+    """Everything the records say, kept up to date by `ledger.fold.apply`."""
 
     seq: int = 0
     head: str = EMPTY_HASH
@@ -94,16 +89,16 @@ class State:
     active: dict[str, None] = field(default_factory=dict)
     logs: dict[str, list[str]] = field(default_factory=dict)
     """Ids of the runs that left a log, by its hash."""
-    reports: dict[str, Record] = field(default_factory=dict)
+    reports: dict[str, ReportWritten] = field(default_factory=dict)
     owned_folders: dict[str, str] = field(default_factory=dict)
     environments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By its hash, each environment that a run was carried out in: interpreter, packages and devices."""
     first_hash: str | None = None
     """Hash of the first record: no other ledger has it."""
     began: str | None = None
-    previous: Mapping[str, Any] | None = None
+    previous: PastLedger | None = None
     """The ledger that this folder had before this one, as the registry knew it."""
-    disclosures: list[Record] = field(default_factory=list)
+    disclosures: list[LedgerDisclosed] = field(default_factory=list)
     """What else the registry knew that this ledger did not hold."""
     failures_in_row: int = 0
     largest_output_bytes: int = 0
@@ -118,15 +113,12 @@ class State:
     """How many were declared to have no effect."""
     p_values: dict[tuple[int, str], float] = field(default_factory=dict)
     """By generation and name, the p value that was written down with the newest verdict."""
-    unsettled: list[int] = field(default_factory=list, compare=False)
-    """Places of the experiments of the present generation that may need something; those that do not may be taken out
-    by who looks, until a record about them."""
     repeats: Repeats = field(default_factory=Repeats)
     """Whether the same code and seed have given the same value again."""
     created: set[str] = field(default_factory=set)
     """Files that runs in place have created: their outputs, not the project's code."""
-    memo: dict[str, Any] = field(default_factory=dict, compare=False)
-    """What was computed from all experiments, until one is declared or judged."""
+    campaign_seq: int = 0
+    """Number of the newest record that declared or judged an experiment."""
     surroundings: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """Those of the newest run."""
 
@@ -141,13 +133,13 @@ class State:
         return self.generations[-1] if self.generations else None
 
     @property
-    def newest_report(self) -> Record | None:
+    def newest_report(self) -> ReportWritten | None:
         """The record of the report that was written last, or None."""
         return next(reversed(self.reports.values()), None)
 
     def rules_of(self, number: int) -> Rules:
         """The rules of a generation."""
-        return self.generations[number - 1].parsed_rules()
+        return self.generations[number - 1].rules
 
     def baseline_arm(self, number: int) -> Arm:
         """The baseline's runs of a generation."""
@@ -179,9 +171,9 @@ class State:
         found = () if code is None else self.generations[number - 1].controls.get(code.sha256, ())
         return tuple(self.runs[run_id] for run_id in found)
 
-    def ended_runs(self, owner: Generation | Experiment) -> list[str]:
+    def ended_runs(self, owner: Generation | Experiment) -> tuple[str, ...]:
         """The runs of an arm that have ended, in the order of their requests: what a report shows for good."""
-        return [run_id for run_id in owner.run_ids if run_id not in self.active]
+        return tuple(run_id for run_id in owner.run_ids if run_id not in self.active)
 
     def find_experiment(self, name: str) -> Experiment | None:
         """The newest declaration of a name, or None."""

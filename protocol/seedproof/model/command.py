@@ -5,22 +5,14 @@ from collections.abc import Sequence
 
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role
 
-__all__ = ["check_flags", "normalise_flags", "output_dir", "training_argv"]
+__all__ = ["check_flags", "normalise_flags", "training_argv"]
 
 MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
 _NUMBER = re.compile(r"^-(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
 _FIELDS = ("train_tokens", "seed", "output_dir")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def output_dir(rules: Rules, role: Role, experiment: str | None, seed: int, is_control: bool = False) -> str:
-    """The output folder of a run, relative to the project."""
-    kind = "control" if is_control else "exp" if role is Role.MEASURE else str(role)
-    name = "baseline" if experiment is None else f"{kind}_{experiment}"
-    return f"checkpoints/{name}_{rules.label}_seed{seed}"
 
 
 def training_argv(rules: Rules, python: str, seed: int, flags: Sequence[str], folder: str) -> tuple[str, ...]:

@@ -1,16 +1,70 @@
-"""The name of a run."""
+"""The key of a run: what it is for, and which run of that kind it is."""
 
-from seedproof.model.runs import Role
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
-__all__ = ["run_id_of"]
+__all__ = ["Role", "RunKey", "Side"]
 
 
-def run_id_of(
-    generation: int, role: Role, experiment: str | None, seed: int, attempt: int, is_control: bool = False
-) -> str:
-    """The name of a run: a function of its key, so one key can never have two runs."""
-    kind = "exp" if role is Role.MEASURE else str(role)
-    # An underscore, because a dash could begin the name of an experiment.
-    side = "_control" if is_control and role is Role.CONFIRM else ""
-    arm = "baseline" if experiment is None else f"{kind}{side}-{experiment}"
-    return f"g{generation}-{arm}-s{seed}-a{attempt}"
+class Role(StrEnum):
+    """What a run is for."""
+
+    MEASURE = "measure"
+    CONTROL = "control"
+    CONFIRM = "confirm"
+
+
+class Side(StrEnum):
+    """Which side of a comparison a run belongs to."""
+
+    BASELINE = "baseline"
+    """Trained without an experiment's flags."""
+    EXPERIMENT = "experiment"
+    """Trained with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """Identifies a run. Equal keys are the same run, so one key never has two runs."""
+
+    generation: int
+    """Generation of the baseline, from 1."""
+    role: Role
+    """What the run is for."""
+    side: Side
+    """With or without the experiment's flags; the baseline's own runs and controls are without."""
+    experiment: str | None
+    """The experiment that the run belongs to; None for a run of the baseline."""
+    seed: int
+    """Seed given to the script."""
+    attempt: int
+    """Attempt at this seed, from 1."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is an experiment's run without flags."""
+        return self.experiment is not None and self.side is Side.BASELINE
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run and of its folder: a function of the key."""
+        kind = "exp" if self.role is Role.MEASURE else str(self.role)
+        # An underscore: after a dash it could be read as the beginning of the experiment's name.
+        side = "_control" if self.is_control and self.role is Role.CONFIRM else ""
+        arm = "baseline" if self.experiment is None else f"{kind}{side}-{self.experiment}"
+        return f"g{self.generation}-{arm}-s{self.seed}-a{self.attempt}"
+
+    def output_dir(self, label: str) -> str:
+        """The output folder, relative to the project; attempts at one seed share it.
+
+        Args:
+            label: The scale in file names, such as `1M`.
+        """
+        kind = "control" if self.is_control else "exp" if self.role is Role.MEASURE else str(self.role)
+        name = "baseline" if self.experiment is None else f"{kind}_{self.experiment}"
+        return f"checkpoints/{name}_{label}_seed{self.seed}"
+
+    def flags(self, of_experiment: Sequence[str]) -> tuple[str, ...]:
+        """What the run adds to the command: the experiment's flags on its own side, nothing on the baseline's."""
+        return () if self.side is Side.BASELINE else tuple(of_experiment)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from seedproof.model.run_key import Role, RunKey
+
 __all__ = [
     "MetricValue",
     "Role",
@@ -37,14 +39,6 @@ class RunState(StrEnum):
         return self in (RunState.SUCCEEDED, RunState.DIVERGED)
 
 
-class Role(StrEnum):
-    """What a run is for."""
-
-    MEASURE = "measure"
-    CONTROL = "control"
-    CONFIRM = "confirm"
-
-
 @dataclass(frozen=True, slots=True)
 class MetricValue:
     """One metric as a run printed it."""
@@ -64,17 +58,9 @@ class Run:
     """One training process: its key, and what became of it."""
 
     run_id: str
-    """Name of the run and of its folder; a function of the key."""
-    generation: int
-    """Generation of the baseline, from 1."""
-    role: Role
-    """What the run is for."""
-    experiment: str | None
-    """The experiment it belongs to; None for the baseline."""
-    seed: int
-    """Seed given to the script."""
-    attempt: int
-    """Attempt at this seed, from 1."""
+    """Name of the run and of its folder."""
+    key: RunKey
+    """What it is for, and which run of that kind it is."""
     state: RunState
     """Where it stands."""
     metrics: Mapping[str, MetricValue] = field(default_factory=dict)
@@ -95,8 +81,6 @@ class Run:
     """Device and inode of that folder as the run ended; None if there was none or nobody saw the end."""
     argv: tuple[str, ...] = ()
     """The command as it was run."""
-    is_control: bool = False
-    """Whether it is an experiment's run without flags: it belongs to the baseline's side."""
     started: str | None = None
     """When it was started (ISO 8601, UTC), by the clock of its machine."""
     ended: str | None = None
@@ -115,6 +99,36 @@ class Run:
     """The deciding metric at step 0 as printed; None where the log shows none."""
     counts: Mapping[str, str] = field(default_factory=dict)
     """What it printed of the size of its evaluation, such as `val_tokens`, by name."""
+
+    @property
+    def generation(self) -> int:
+        """Generation of the baseline, from 1."""
+        return self.key.generation
+
+    @property
+    def role(self) -> Role:
+        """What the run is for."""
+        return self.key.role
+
+    @property
+    def experiment(self) -> str | None:
+        """The experiment it belongs to; None for the baseline."""
+        return self.key.experiment
+
+    @property
+    def seed(self) -> int:
+        """Seed given to the script."""
+        return self.key.seed
+
+    @property
+    def attempt(self) -> int:
+        """Attempt at this seed, from 1."""
+        return self.key.attempt
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is an experiment's run without flags: it belongs to the baseline's side."""
+        return self.key.is_control
 
     @property
     def host(self) -> str | None:

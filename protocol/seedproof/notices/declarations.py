@@ -11,6 +11,7 @@ from seedproof.model.code import SOURCE_ENDINGS, Change, ChangedFile
 from seedproof.model.command import normalise_flags
 from seedproof.model.results import Notice
 from seedproof.model.untrusted import one_line
+from seedproof.phases.study import Study
 
 __all__ = [
     "Likeness",
@@ -154,21 +155,22 @@ def _is_sealed(file: ChangedFile, sealed: Collection[str]) -> bool:
 MOST_NAMED = 5
 
 
-def declared_notices(state: State, experiment: Experiment, *, verdicts: bool) -> list[Notice]:
+def declared_notices(study: Study, experiment: Experiment, *, verdicts: bool) -> list[Notice]:
     """What is to be told of an experiment as it was declared.
 
     Args:
         verdicts: Whether the verdicts of earlier experiments may be named.
     """
     return [
-        *_tried_before(state, experiment, verdicts),
+        *_tried_before(study, experiment, verdicts),
         *_suspect_flags(experiment),
         *_suspect_files(experiment),
     ]
 
 
-def _tried_before(state: State, experiment: Experiment, verdicts: bool) -> Iterator[Notice]:
-    alike = {place: _likeness(experiment, state.experiments[place]) for place in _alike(state, experiment)}
+def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Iterator[Notice]:
+    state = study.state
+    alike = {place: _likeness(experiment, state.experiments[place]) for place in _alike(study, experiment)}
     for kind in ("same", "near"):
         found = [state.experiments[place] for place, word in alike.items() if word == kind]
         told = "; ".join(_told(state, experiment, one, verdicts) for one in found[-MOST_NAMED:])
@@ -183,12 +185,13 @@ def _tried_before(state: State, experiment: Experiment, verdicts: bool) -> Itera
             )
 
 
-def _alike(state: State, experiment: Experiment) -> tuple[int, ...]:
+def _alike(study: Study, experiment: Experiment) -> tuple[int, ...]:
     """Places of the earlier experiments of the ledger with flags like these; looked for once."""
-    if experiment.alike is None:
-        earlier = state.experiments[: experiment.place]
-        experiment.alike = tuple(one.place for one in earlier if _likeness(experiment, one) is not None)
-    return experiment.alike
+    known = study.memory.alike
+    if experiment.place not in known:
+        earlier = study.state.experiments[: experiment.place]
+        known[experiment.place] = tuple(one.place for one in earlier if _likeness(experiment, one) is not None)
+    return known[experiment.place]
 
 
 def _likeness(experiment: Experiment, earlier: Experiment) -> Likeness | None:
@@ -206,7 +209,7 @@ def _told(state: State, experiment: Experiment, earlier: Experiment, verdicts: b
 
 def _fate(state: State, earlier: Experiment, verdicts: bool) -> str:
     if earlier.verdict is not None:
-        return str(earlier.verdict["headline"]) if verdicts else "judged"
+        return earlier.verdict.headline if verdicts else "judged"
     arm, name = state.experiment_arm(earlier), state.rules_of(earlier.generation).metric.name
     shown = sum(name in run.metrics for run in arm.runs)
     if not shown:

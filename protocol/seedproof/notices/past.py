@@ -1,8 +1,6 @@
 """What a ledger tells of its own past: one that was there before it, copies, records that it does not hold any more."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from seedproof.ledger.events import LedgerDisclosed, PastLedger
 from seedproof.ledger.state import State
 from seedproof.model.results import Notice
 
@@ -18,23 +16,23 @@ def past_lines(state: State) -> list[str]:
 def past_notices(state: State) -> list[Notice]:
     """The same for a reader on this machine, to whom present copies are named by another notice."""
     found = [] if state.previous is None else [restarted_notice(state.previous)]
-    return [*found, *(disclosed_notice(one) for one in state.disclosures if one["what"] != "shared")]
+    return [*found, *(disclosed_notice(one) for one in state.disclosures if one.what != "shared")]
 
 
-def restarted_notice(previous: Mapping[str, Any]) -> Notice:
+def restarted_notice(previous: PastLedger) -> Notice:
     """The ledger began in a folder that had had another one."""
-    before = f", as are {previous['gone']} before it" if previous.get("gone") else ""
+    before = f", as are {previous.gone} before it" if previous.gone else ""
     return Notice("ledger_restarted", f"An earlier ledger of this folder, {_had(previous)}, is gone{before}.")
 
 
-def disclosed_notice(disclosed: Mapping[str, Any]) -> Notice:
+def disclosed_notice(disclosed: LedgerDisclosed) -> Notice:
     """What the registry knew and the ledger did not hold, as it was written down before it could be forgotten."""
-    what, present = disclosed["what"], disclosed["present"]
+    what, present = disclosed.what, disclosed.present
     if what == "shared":
-        count = disclosed["folders"]
+        count = disclosed.folders
         others = "1 other folder of this machine holds" if count == 1 else f"{count} other folders of this machine hold"
         return Notice("ledger_shared", f"{others} the same ledger; what is run there is not seen here.")
-    had = _had(disclosed["had"])
+    had = _had(disclosed.had)
     if what == "replaced":
         return Notice("ledger_restarted", f"This ledger took the place of another one of this folder, {had}.")
     if what == "copy":
@@ -44,5 +42,6 @@ def disclosed_notice(disclosed: Mapping[str, Any]) -> Notice:
     return Notice("ledger_rewound", f"{text}, and ended at {present}, without that head, when that was seen.")
 
 
-def _had(document: Mapping[str, Any]) -> str:
-    return f"begun {document['began']}, with {document['records']} records and head {document['head']}"
+def _had(past: PastLedger | None) -> str:
+    assert past is not None  # whatever is not `shared` names what was lost
+    return f"begun {past.began}, with {past.records} records and head {past.head}"

@@ -1,45 +1,47 @@
 """The baseline: which phase it is in, and the one way to make a `Baseline`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from seedproof.ledger.state import Generation, State
 from seedproof.model.arms import _ESTABLISHED, Arm, Baseline
 from seedproof.model.refusals import BaselineIncomplete, BaselineMissing, BaselineVoid
 from seedproof.model.rules import Rules
-from seedproof.phases.control import control_look
+from seedproof.phases.control import Control, control_look
 from seedproof.phases.looks import Look, next_look
 from seedproof.stats.summary import summarize
 
 __all__ = [
     "BaselinePhase",
     "Phase",
+    "assess_baseline",
     "baseline_phase",
     "establish_baseline",
-    "rules_of",
     "stale_reason",
+    "why_no_baseline",
 ]
-
 
 Phase = Literal["unmeasured", "measuring", "ready", "stale", "void"]
 
 
 @dataclass(frozen=True, slots=True)
 class BaselinePhase:
-    """Where the baseline of the present generation stands."""
+    """Where the baseline of a generation stands."""
 
     phase: Phase
     """The word that `check_baseline` answers."""
     reason: str | None
-    """Why it is void; None otherwise."""
+    """Why it is void or stale; None otherwise."""
     look: Look
     """What is due."""
     arm: Arm
     """Its runs."""
+    baseline: Baseline | None = None
+    """The complete baseline; None while runs are missing, and where it is void."""
 
 
 def establish_baseline(arm: Arm, rules: Rules) -> Baseline:
-    """The only way to a `Baseline`, and so to a verdict.
+    """The baseline that these runs make; there is no other way to one, and so to a verdict.
 
     Raises:
         BaselineMissing: No seed is done.
@@ -47,25 +49,41 @@ def establish_baseline(arm: Arm, rules: Rules) -> Baseline:
         BaselineVoid: A seed failed for good or diverged, or the spread is zero.
         ValueError: The runs are those of an experiment.
     """
+    assessed = assess_baseline(arm, rules)
+    if assessed.baseline is None:
+        raise why_no_baseline(assessed, rules)
+    return assessed.baseline
+
+
+def assess_baseline(arm: Arm, rules: Rules) -> BaselinePhase:
+    """Where the runs of a baseline stand under the rules that they were measured under.
+
+    Raises:
+        ValueError: The runs are those of an experiment.
+    """
     if arm.experiment is not None:
         raise ValueError(f"the runs of {arm.experiment} make no baseline")
     look = next_look(arm, None, rules)
     fault = _fault(arm, look, rules)
     if fault:
-        raise BaselineVoid(fault)
-    done = len(rules.baseline_seeds) - len(look.due)
+        return BaselinePhase("void", fault, look, arm)
     if look.due:
-        kind = BaselineIncomplete if done else BaselineMissing
-        raise kind(_progress(done, look, rules))
+        return BaselinePhase("measuring" if arm.runs else "unmeasured", None, look, arm)
     values = arm.finite(rules.metric.name)
     summary = summarize([values[seed] for seed in rules.baseline_seeds])
     assert summary.std is not None  # three seeds or more, by the type of the rules
-    return Baseline(arm.generation, rules, arm, summary.mean, summary.std, _ESTABLISHED)
+    baseline = Baseline(arm.generation, rules, arm, summary.mean, summary.std, _ESTABLISHED)
+    return BaselinePhase("ready", None, look, arm, baseline)
 
 
-def _progress(done: int, look: Look, rules: Rules) -> str:
-    missing = ", ".join(str(seed) for seed in look.due)
-    return f"the baseline has {done} of {len(rules.baseline_seeds)} seeds; missing: {missing}."
+def why_no_baseline(phase: BaselinePhase, rules: Rules) -> BaselineMissing | BaselineIncomplete | BaselineVoid:
+    """The refusal of everything that needs a complete baseline."""
+    if phase.phase == "void":
+        return BaselineVoid(phase.reason or "")
+    done, needed = len(rules.baseline_seeds) - len(phase.look.due), len(rules.baseline_seeds)
+    kind = BaselineIncomplete if done else BaselineMissing
+    missing = ", ".join(str(seed) for seed in phase.look.due)
+    return kind(f"the baseline has {done} of {needed} seeds; missing: {missing}.")
 
 
 def _fault(arm: Arm, look: Look, rules: Rules) -> str | None:
@@ -80,30 +98,24 @@ def _fault(arm: Arm, look: Look, rules: Rules) -> str | None:
     return None
 
 
-def rules_of(generation: Generation) -> Rules:
-    """The rules that a generation was measured under."""
-    return generation.parsed_rules()
-
-
 def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
     """The phase of the present generation under the rules of the settings file."""
     generation = state.generation
     if generation is None:
-        arm = Arm(generation=1, experiment=None, runs=())
-        return BaselinePhase("unmeasured", None, next_look(arm, None, rules), arm)
+        return assess_baseline(Arm(generation=1, experiment=None, runs=()), rules)
     arm = state.baseline_arm(generation.number)
-    if generation.parsed_rules() != rules:
+    if generation.rules != rules:
         changed = _changed_rules(generation, rules)
         reason = f"the rules in seedproof.toml differ from those the baseline was measured under ({changed})."
         return BaselinePhase("void", reason, next_look(arm, None, rules), arm)
-    look = next_look(arm, None, rules)
-    fault = _fault(arm, look, rules)
-    if fault:
-        return BaselinePhase("void", fault, look, arm)
-    if not look.due:
-        stale = _stale(state, generation, establish_baseline(arm, rules))
-        return BaselinePhase("stale" if stale else "ready", stale, look, arm)
-    return BaselinePhase("measuring" if arm.runs else "unmeasured", None, look, arm)
+    phase = assess_baseline(arm, rules)
+    stale = None if phase.baseline is None else _stale(state, generation, phase.baseline)
+    return phase if stale is None else replace(phase, phase="stale", reason=stale)
+
+
+def _changed_rules(generation: Generation, rules: Rules) -> str:
+    present, begun = rules.document(), generation.rules.document()
+    return ", ".join(sorted(name for name in present if present[name] != begun[name]))
 
 
 def _stale(state: State, generation: Generation, baseline: Baseline) -> str | None:
@@ -114,22 +126,18 @@ def _stale(state: State, generation: Generation, baseline: Baseline) -> str | No
     """
     for experiment in reversed(generation.experiments.values()):
         arm = state.experiment_arm(experiment)
-        return stale_reason(arm, baseline) if control_look(baseline, arm).state == "failed" else None
+        control = control_look(baseline, arm)
+        return stale_reason(arm, baseline, control) if control.state == "failed" else None
     return None
 
 
-def stale_reason(arm: Arm, baseline: Baseline) -> str:
+def stale_reason(arm: Arm, baseline: Baseline, control: Control) -> str:
     """What a failed control means, without the values: a refused verdict betrays nothing of the result."""
     seed = baseline.rules.baseline_seeds[0]
-    decided = control_look(baseline, arm).expected is not None
-    said = "does not agree with the baseline: the change alone moves the result" if decided else "failed for good"
+    decided = control.expected is not None
+    outcome = "does not agree with the baseline: the change alone moves the result" if decided else "failed for good"
     return (
         f"the code has changed since the baseline, and the control of {arm.experiment}, seed {seed} without flags, "
-        f"{said}. Measure a new baseline, declare the change anew as an experiment with code_change=true, or take the "
-        "change back and declare the experiment under another name."
+        f"{outcome}. Measure a new baseline, declare the change anew as an experiment with code_change=true, or take "
+        "the change back and declare the experiment under another name."
     )
-
-
-def _changed_rules(generation: Generation, rules: Rules) -> str:
-    present, begun = rules.document(), generation.parsed_rules().document()
-    return ", ".join(sorted(name for name in present if present[name] != begun[name]))

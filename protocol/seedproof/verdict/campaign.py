@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.arms import Arm, Primary
 from seedproof.model.rules import Rules
+from seedproof.phases.study import Study
 from seedproof.stats.power import at_least_one_winner, protocol_power, smallest_detectable_effect
 from seedproof.stats.summary import PriorVariance, summarize
 from seedproof.stats.tests import correlation, holm
@@ -80,7 +81,7 @@ def _campaign(
 ) -> Campaign:
     here, winners = state.generation, state.winners
     if verdict is not None and of is not None:  # takes the place of an earlier one
-        winners += (verdict == "WINNER") - (of.verdict is not None and of.verdict["verdict"] == "WINNER")
+        winners += (verdict == "WINNER") - (of.verdict is not None and of.verdict.is_winner)
     expected, chance, label = _false_winners(state)
     key = None if of is None else (of.generation, of.name)
     own = None if key is None else p_values.get(key)
@@ -105,12 +106,14 @@ def adjusted_p(p_values: Mapping[Key, float], declared: int) -> dict[Key, float]
     return dict(zip(keys, adjusted, strict=False))
 
 
-def adjusted_stored(state: State) -> Mapping[Key, tuple[float, float]]:
-    """The p value that was written down with each verdict, and the same adjusted for all; kept while they hold."""
-    if "adjusted" not in state.memo:
+def adjusted_stored(study: Study) -> Mapping[Key, tuple[float, float]]:
+    """The p value that was written down with each verdict, and the same adjusted for all."""
+    state, (seq, kept) = study.state, study.memory.adjusted
+    if seq != state.campaign_seq:
         held = adjusted_p(state.p_values, len(state.experiments))
-        state.memo["adjusted"] = {key: (p, held[key]) for key, p in state.p_values.items()}
-    found: Mapping[Key, tuple[float, float]] = state.memo["adjusted"]
+        kept = {key: (p, held[key]) for key, p in state.p_values.items()}
+        study.memory.adjusted = (state.campaign_seq, kept)
+    found: Mapping[Key, tuple[float, float]] = kept
     return found
 
 
@@ -154,7 +157,7 @@ def _advice(generation: Generation) -> str | None:
 
     Source: Dunnett 1955, section 5: n_baseline = n x sqrt(K) is best for K comparisons with one control.
     """
-    rules = generation.parsed_rules()
+    rules = generation.rules
     now, n = len(rules.baseline_seeds), len(rules.experiment_seeds)
     best = round(n * math.sqrt(len(generation.experiments)))
     if best <= now or rules.design != "protocol":

@@ -251,7 +251,7 @@ def accepted_differences(
         NotComparable: Something else differs.
     """
     issued = experiment.verdict
-    if issued is not None and issued["runs"] == runs_behind(arm, baseline.rules):
+    if issued is not None and issued.runs == runs_behind(arm, baseline.rules):
         return written_acceptance(experiment)
     found = differences(baseline.arm, arm, with_fresh=confirm_look(arm, baseline.rules).is_complete)
     _require_accepted(f"the runs of {experiment.name} and its baseline differ in", found, kinds)
@@ -259,24 +259,18 @@ def accepted_differences(
 
 
 def check_now(
-    state: State,
-    records: Sequence[tuple[str, Mapping[str, Any]]],
-    kinds: Collection[str],
-    now: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]],
+    state: State, kinds: Collection[str], now: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
 ) -> None:
     """Refuse runs that could not be compared with the baseline, before they cost anything.
 
     Args:
-        state: As of before the records.
-        records: What the gate would write down.
         kinds: What the settings accept.
         now: Fingerprint and environment that a run would have now; asked for only where it matters.
 
     Raises:
         NotComparable: Packages or device are not those of the baseline's runs.
     """
-    named = [kind for kind, _ in records]
-    if "run_requested" not in named or "generation_started" in named or state.generation is None:
+    if state.generation is None:
         return
     arm = state.baseline_arm(state.generation.number)
     # What could not be asked then may not answer now either, and an interpreter that hangs costs ten seconds.
@@ -300,18 +294,17 @@ def _require_accepted(said: str, found: Sequence[Difference], kinds: Collection[
     )
 
 
-def runs_behind(arm: Arm, rules: Rules) -> list[str]:
+def runs_behind(arm: Arm, rules: Rules) -> tuple[str, ...]:
     """The runs that a verdict on an experiment rests on: a confirmation counts once all of its runs have ended."""
     runs = [run.run_id for run in arm.counted.values()]
     if arm.fresh and confirm_look(arm, rules).is_complete:
         runs += [run.run_id for run in arm.fresh]
-    return sorted(runs)
+    return tuple(sorted(runs))
 
 
 def written_acceptance(experiment: Experiment) -> tuple[Difference, ...]:
     """What differed and was accepted, as it was written down with the newest verdict."""
-    found = (experiment.verdict or {}).get("accepted") or ()
-    return tuple(Difference(one["kind"], one["words"]) for one in found)
+    return () if experiment.verdict is None else experiment.verdict.accepted
 
 
 def value_of(run: Run, variable: str) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline, Pair
 from seedproof.model.results import Confirmation, ConfirmationState, WallTimeChange
 from seedproof.model.rules import Rules
@@ -15,7 +16,7 @@ from seedproof.stats.tests import paired
 from seedproof.verdict.comparability import wall_time_withheld
 from seedproof.verdict.plausibility import LEAST_WALL_S
 
-__all__ = ["CONFIDENCE", "confirm", "pairs_of"]
+__all__ = ["CONFIDENCE", "confirm", "pairs_of", "written_confirmation"]
 
 # One-sided confidence of the rule: 3.0 % false WINNERs become 0.4 % (docs/calibration.md).
 CONFIDENCE = 0.90
@@ -32,6 +33,15 @@ def pairs_of(arm: Arm, rules: Rules) -> tuple[Pair, ...]:
         return next(reversed(step_attempts(arm, Step(seed, is_control))), None)
 
     return tuple(Pair(seed, newest(seed, True), newest(seed, False)) for seed in rules.confirm_seeds)
+
+
+def written_confirmation(experiment: Experiment) -> Confirmation | None:
+    """What the fresh seeds were found to show, as the newest verdict has it; None before all runs have ended.
+
+    It is evaluated once, so that a report of it needs no scipy.
+    """
+    verdict = experiment.verdict
+    return verdict.confirmation if verdict is not None and verdict.is_confirmation_ended else None
 
 
 def confirm(baseline: Baseline, arm: Arm) -> Confirmation:

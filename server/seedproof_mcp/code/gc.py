@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import ExperimentDeclared, GenerationStarted, RunRequested, read_events
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.model.refusals import Refusal
@@ -21,6 +21,7 @@ __all__ = ["Garbage", "find", "free", "needed_codes", "release"]
 _WORDS = {"snapshot": "snapshot", "worktree": "checked out", "diff": "difference", "code": "kept source"}
 # A baseline's code is that of all its experiments with flags; the first are named, the others counted.
 _NAMED = 3
+_NamesCode = GenerationStarted | ExperimentDeclared | RunRequested
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,30 +117,34 @@ def _owners(paths: ProjectPaths, ledger: Ledger, found: Garbage) -> dict[str, li
     if not found.leftovers or not ledger.state.seq:
         return {}
     owners: dict[str, list[str]] = {}
-    for record in ledger.records():
-        for name in _hashes(paths, record):
+    for event in read_events(ledger.records(), GenerationStarted, ExperimentDeclared, RunRequested):
+        assert isinstance(event, _NamesCode)
+        for name in _hashes(paths, event):
             arms = owners.setdefault(name, [])
-            arm = _arm(record)
+            arm = _arm(event)
             if arm not in arms:
                 arms.append(arm)
     return owners
 
 
-def _hashes(paths: ProjectPaths, record: Record) -> Iterator[str]:
-    """The names, of files and refs, that a record's code and change are kept under."""
-    code, change = record.get("code") or {}, record.get("change") or {}
-    if change.get("diff_sha256"):
-        yield change["diff_sha256"]
-    if code and code["snapshot"] is not None:
-        yield from (code["snapshot"], paths.worktree(code["snapshot"]).name)
-    elif code:
-        yield code["sha256"]
-        yield from (file.blob for file in read_manifest(paths.code_files(code["sha256"])) or ())
+def _hashes(paths: ProjectPaths, event: _NamesCode) -> Iterator[str]:
+    """The names, of files and refs, that the code and the change of an event are kept under."""
+    code, change = event.code, None if isinstance(event, GenerationStarted) else event.change
+    if change is not None and change.diff_sha256:
+        yield change.diff_sha256
+    if code is not None and code.snapshot is not None:
+        yield from (code.snapshot, paths.worktree(code.snapshot).name)
+    elif code is not None:
+        yield code.sha256
+        yield from (file.blob for file in read_manifest(paths.code_files(code.sha256)) or ())
 
 
-def _arm(record: Record) -> str:
-    arm = f"experiment {record['experiment']}" if record.get("experiment") else "baseline"
-    return f"{arm}, generation {record['generation']}"
+def _arm(event: _NamesCode) -> str:
+    if isinstance(event, GenerationStarted):
+        return f"baseline, generation {event.generation}"
+    of = event.key if isinstance(event, RunRequested) else event
+    arm = f"experiment {of.experiment}" if of.experiment else "baseline"
+    return f"{arm}, generation {of.generation}"
 
 
 def _whose(leftover: Leftover, owners: Mapping[str, Sequence[str]]) -> str:

@@ -7,12 +7,14 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from seedproof.ledger.events import apply, fold
-from seedproof.ledger.records import EMPTY_HASH, Record, canonical, make_record, read_line
+from seedproof.ledger.events import Event, GenerationStarted, Record, RunInterrupted
+from seedproof.ledger.fold import apply, fold
+from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
 from seedproof.ledger.state import State
 from seedproof.model.refusals import LedgerDamaged, LedgerDiverged
 from seedproof.model.results import Notice
@@ -24,6 +26,8 @@ from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 
 __all__ = ["Ledger", "Writer"]
+
+E = TypeVar("E", bound=Event)
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +207,7 @@ class Ledger:
         """A record of so many bytes has been taken into account."""
         self._offset += length
         self.hashes.add(self.state.head)
-        if self.state.newest_report is not None and self.state.newest_report["seq"] == self.state.seq:
+        if self.state.newest_report is not None and self.state.newest_report.seq == self.state.seq:
             self._report_end = self._offset
 
     def _with_repair(self, damage: LedgerDamaged) -> LedgerDamaged:
@@ -240,20 +244,20 @@ class Ledger:
             files.truncate_synced(self._paths.ledger, self._offset)
             self._seen = _signature(self._paths.ledger)
 
-    def _append(self, kind: str, fields: Mapping[str, Any]) -> Record:
-        if kind in NOTED:
+    def _append(self, event: Event) -> Event:
+        is_noted = isinstance(event, NOTED)
+        if is_noted:
             self._disclose()
-        if kind == "generation_started" and not self.hashes:
-            previous = self._registry.previous()
-            fields = fields if previous is None else {**fields, "previous": previous}
-        record = self._store(kind, fields)
-        self._is_to_note = self._is_to_note or kind in NOTED
-        return record
+        if isinstance(event, GenerationStarted) and not self.hashes:
+            event = replace(event, previous=self._registry.previous())
+        stored = self._store(event)
+        self._is_to_note = self._is_to_note or is_noted
+        return stored
 
     def _disclose(self) -> None:
         """Write down what only the registry knows, before its entry is replaced by one that agrees with the ledger."""
         for found in self._registry.undisclosed(self.state, self.hashes):
-            self._store("ledger_disclosed", found)
+            self._store(found)
 
     def _note_head(self) -> None:
         """Tell the registry; a disk that refuses it takes nothing from what the ledger holds."""
@@ -265,8 +269,8 @@ class Ledger:
         except OSError as error:
             logger.warning("the registry of projects cannot be written: %s", error)
 
-    def _store(self, kind: str, fields: Mapping[str, Any]) -> Record:
-        record, line = self._made(kind, fields)
+    def _store(self, event: Event) -> Event:
+        record, line = self._made(event.kind, event.fields())
         if _size(self._paths.ledger) != self._offset:
             # Removed, or another one put in its place: this record would not follow from what is there.
             raise OSError(errno.ESTALE, "it was changed while it was being written", str(self._paths.ledger))
@@ -277,17 +281,18 @@ class Ledger:
             with suppress(OSError):
                 self._cut_torn_tail()
             raise
-        self._note(record, line)
+        stored = self._note(record, line)
         self._seen = _signature(self._paths.ledger)
-        return record
+        return stored
 
     def _made(self, kind: str, fields: Mapping[str, Any]) -> tuple[Record, bytes]:
         record = make_record(self.state.seq + 1, _now(), self.state.head, kind, fields)
         return record, canonical(record) + b"\n"
 
-    def _note(self, record: Record, line: bytes) -> None:
-        apply(self.state, record)
+    def _note(self, record: Record, line: bytes) -> Event:
+        event = apply(self.state, record)
         self._advance(len(line))
+        return event
 
     # --- the mirror ---------------------------------------------------------------------------
 
@@ -328,7 +333,8 @@ class Ledger:
         self._take(mirror)
         data = data[: self._offset]
         for run_id in list(self.state.active):
-            record, line = self._made("run_interrupted", {"run_id": run_id, "reason": _NOT_HERE})
+            lost = RunInterrupted(run_id=run_id, reason=_NOT_HERE)
+            record, line = self._made(lost.kind, lost.fields())
             self._note(record, line)
             data += line
         try:
@@ -351,13 +357,15 @@ class Writer:
         """The newest state, the records just appended included."""
         return self._ledger.state
 
-    def append(self, kind: str, **fields: Any) -> Record:
-        """Append one record; it is on the disk when this returns.
+    def append(self, event: E) -> E:
+        """Append the record of an event; it is on the disk when this returns the event with its number and hash.
 
         Raises:
             OSError: It could not be stored; nothing is acknowledged.
         """
-        return self._ledger._append(kind, fields)
+        stored = self._ledger._append(event)
+        assert isinstance(stored, type(event))
+        return stored
 
     def disclose(self) -> None:
         """Append what only the registry knows of this ledger's past, so that what is written next can tell it.

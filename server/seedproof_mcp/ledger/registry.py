@@ -10,8 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from seedproof.ledger.events import (
+    GenerationStarted,
+    LedgerDisclosed,
+    PastLedger,
+    ReportWritten,
+    RunCancelled,
+    RunFinished,
+    RunInterrupted,
+    VerdictIssued,
+)
 from seedproof.ledger.state import State
 from seedproof.model.results import Notice
 from seedproof.notices.past import disclosed_notice, restarted_notice
@@ -23,9 +33,7 @@ __all__ = ["NOTED", "Entry", "Registry", "holds", "told_heads"]
 
 # A head is noted when a result, a verdict or a report rests on it. Requests and starts would only add writes: who
 # takes back a run that has not ended takes back nothing that was seen, and each of these comes at most once in a call.
-NOTED = frozenset(
-    {"generation_started", "run_finished", "run_interrupted", "run_cancelled", "verdict_issued", "report_written"}
-)
+NOTED = (GenerationStarted, RunFinished, RunInterrupted, RunCancelled, VerdictIssued, ReportWritten)
 # A folder that was changed this short ago may change again without another time: file systems count in ticks.
 _TICK_NS = 100_000_000
 # Of another folder's ledger only the first record is read; none is nearly as long.
@@ -79,9 +87,9 @@ class Entry:
         """The head as reports print it."""
         return f"#{self.seq} {self.head[:12]}"
 
-    def had(self) -> dict[str, Any]:
+    def had(self, gone: int | None = None) -> PastLedger:
         """What a ledger that does not hold this head says of it; without the folder."""
-        return {"began": self.began, "records": self.records, "head": self.label}
+        return PastLedger(self.began, self.records, self.label, gone)
 
     def is_in(self, hashes: RecordHashes) -> bool:
         """Whether a ledger holds this head."""
@@ -113,19 +121,19 @@ class Registry:
         """The other folders that had the same ledger when they were last seen."""
         return [one for one in self._all() if one.ledger == ledger and one.root != str(self._root)]
 
-    def previous(self) -> dict[str, Any] | None:
+    def previous(self) -> PastLedger | None:
         """What the first record of a new ledger says of the one that this folder had; None if it had none."""
         own = self.own()
-        return None if own is None else {**own.had(), "gone": own.gone}
+        return None if own is None else own.had(own.gone)
 
-    def undisclosed(self, state: State, hashes: RecordHashes) -> list[dict[str, Any]]:
+    def undisclosed(self, state: State, hashes: RecordHashes) -> list[LedgerDisclosed]:
         """What the registry knows, the ledger does not hold, and no record of it tells."""
         if not hashes:
             return []
         others = self.others(hashes.of(1))
         found, folders = self._lost(state, hashes, others), len(_copies(others))
-        if folders > max((one["folders"] for one in state.disclosures if one["what"] == "shared"), default=0):
-            found.append({"what": "shared", "folders": folders, "present": state.head_label})
+        if folders > max((one.folders for one in state.disclosures if one.what == "shared"), default=0):
+            found.append(LedgerDisclosed(what="shared", folders=folders, present=state.head_label))
         return found
 
     def notices(self, state: State, hashes: RecordHashes) -> list[Notice]:
@@ -137,15 +145,15 @@ class Registry:
         found = [disclosed_notice(one) for one in self._lost(state, hashes, others)]
         copies = _copies(others)
         if copies:
-            text = disclosed_notice({"what": "shared", "folders": len(copies), "present": None}).message
+            text = disclosed_notice(LedgerDisclosed(what="shared", folders=len(copies), present=None)).message
             found.append(Notice("ledger_shared", f"{text} It is also in {', '.join(copies)}."))
         return [*found, *self._fault()]
 
-    def _lost(self, state: State, hashes: RecordHashes, others: Sequence[Entry]) -> list[dict[str, Any]]:
+    def _lost(self, state: State, hashes: RecordHashes, others: Sequence[Entry]) -> list[LedgerDisclosed]:
         """Heads that were seen and are not in the ledger, unless it tells of them."""
         told = told_heads(state)
         return [
-            {"what": what, "had": entry.had(), "present": state.head_label}
+            LedgerDisclosed(what=what, had=entry.had(), present=state.head_label)
             for what, entry in _candidates(hashes.of(1), self.own(), others)
             if entry.label not in told and not entry.is_in(hashes)
         ]
@@ -214,7 +222,9 @@ def _copies(others: Sequence[Entry]) -> list[str]:
     return sorted(one.root for one in others if holds(Path(one.root), one.ledger))
 
 
-def _candidates(ledger: str, own: Entry | None, others: Sequence[Entry]) -> Iterator[tuple[str, Entry]]:
+def _candidates(
+    ledger: str, own: Entry | None, others: Sequence[Entry]
+) -> Iterator[tuple[Literal["rewound", "replaced", "copy"], Entry]]:
     """The heads that should be in the ledger: its own last one, and the last ones of copies that are gone."""
     if own is not None:
         yield ("rewound" if own.ledger == ledger else "replaced"), own
@@ -225,8 +235,8 @@ def _candidates(ledger: str, own: Entry | None, others: Sequence[Entry]) -> Iter
 
 def told_heads(state: State) -> set[str]:
     """The heads that the ledger itself speaks of."""
-    had = [one["had"] for one in state.disclosures if one["what"] != "shared"]
-    return {one["head"] for one in (*had, *([] if state.previous is None else [state.previous]))}
+    had = [state.previous, *(one.had for one in state.disclosures)]
+    return {one.head for one in had if one is not None}
 
 
 def _gone(own: Entry | None, ledger: str) -> int:

@@ -5,20 +5,20 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from seedproof.admission.gate import still_due
 from seedproof.admission.guards import check_room
+from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStarted
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
-from seedproof.model.command import output_dir, training_argv
+from seedproof.model.command import training_argv
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
+from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
 from seedproof_mcp.host.fingerprint import ask_ahead, interpreter, started_fields, training_environment
@@ -105,7 +105,7 @@ class Conductor:
                 return
             unneeded = self._unneeded(writer.state, config.rules, run)
             if unneeded:
-                writer.append("run_not_needed", run_id=run.run_id, reason=unneeded)
+                writer.append(RunNotNeeded(run_id=run.run_id, reason=unneeded))
                 return
             if not self._start(writer, run, config, bench):
                 return
@@ -124,12 +124,12 @@ class Conductor:
 
     def _unneeded(self, state: State, rules: Rules, run: Run) -> str | None:
         try:
-            return still_due(state, rules, run.run_id)
+            return still_due(Study(state, rules), run.run_id)
         except Refusal as refusal:
             return refusal.message
 
     def _start(self, writer: Writer, run: Run, config: Config, bench: Bench) -> bool:
-        folder = output_dir(config.rules, run.role, run.experiment, run.seed, run.is_control)
+        folder = run.key.output_dir(config.rules.label)
         try:
             place = bench.lay_out(writer.state, run)
         except BadSettings:
@@ -157,13 +157,16 @@ class Conductor:
         )
         # The environment may hold secrets: for the owner's eyes only.
         files.write_atomic(run_paths.spec, json.dumps(asdict(spec)).encode(), mode=0o600)
+        found = started_fields(writer.state, self._paths, config, python, env, place.code)
         writer.append(
-            "run_started",
-            run_id=run.run_id,
-            argv=list(argv),
-            output_dir=folder,
-            timeout_s=limit_s,
-            **started_fields(writer.state, self._paths, config, python, env, place.code),
+            RunStarted(
+                run_id=run.run_id,
+                argv=argv,
+                output_dir=folder,
+                timeout_s=limit_s,
+                fingerprint=found["fingerprint"],
+                environment=found.get("environment"),
+            )
         )
         return True
 
@@ -187,8 +190,8 @@ class Conductor:
     def _turn_away(self, writer: Writer, run: Run, reason: str) -> bool:
         """Write down why a run was not started; never true."""
         # Of the trainings it says nothing, so it is none of the failures that call for a person.
-        never = {"never_started": True}
-        writer.append("run_finished", run_id=run.run_id, state="failed", reason=reason, metrics={}, **never)
+        failed = RunFinished(run_id=run.run_id, end=RunState.FAILED, reason=reason, metrics={}, never_started=True)
+        writer.append(failed)
         return False
 
     # --- finishing --------------------------------------------------------------------------
@@ -200,7 +203,7 @@ class Conductor:
             return
         place = self._engine.poll(str(folder))
         if place == "done":
-            self._record(run, *published_end(self._paths, self._ledger.state, run))
+            self._record(published_end(self._paths, self._ledger.state, run))
         elif place == "lost":
             self._recover(run, self._paths.run(run.run_id))
 
@@ -234,15 +237,15 @@ class Conductor:
         self._engine.submit(folder.folder)
 
     def _lose(self, run: Run, reason: str) -> None:
-        self._record(run, *lost_end(self._paths, self._ledger.state, run, reason))
+        self._record(lost_end(self._paths, self._ledger.state, run, reason))
 
-    def _record(self, run: Run, kind: str, fields: Mapping[str, Any]) -> None:
+    def _record(self, end: RunEnded) -> None:
         """Write down how a run ended, unless somebody else has."""
         with self._ledger.writing() as writer:
-            if writer.state.runs[run.run_id].state.is_active:
+            if writer.state.runs[end.run_id].state.is_active:
                 # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
-                files.remove_leftovers(self._paths.run(run.run_id).folder)
-                writer.append(kind, run_id=run.run_id, **fields)
+                files.remove_leftovers(self._paths.run(end.run_id).folder)
+                writer.append(end)
 
 
 # --- the process ------------------------------------------------------------------------------

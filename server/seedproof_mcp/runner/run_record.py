@@ -2,16 +2,24 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from seedproof.ledger.events import (
+    FinishedState,
+    LogRead,
+    Measured,
+    OutputFolder,
+    RunCancelled,
+    RunEnded,
+    RunFinished,
+    RunInterrupted,
+)
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, RunState
-from seedproof.phases.baseline import rules_of
 
 from seedproof_mcp.host.fingerprint import present_load
 from seedproof_mcp.host.settings import load_config
@@ -23,15 +31,15 @@ from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 __all__ = ["lost_end", "published_end"]
 
 
-def published_end(paths: ProjectPaths, state: State, run: Run) -> tuple[str, dict[str, Any]]:
-    """Kind and fields of the record of a run whose supervisor has published its result.
+def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
+    """The end of a run whose supervisor has published its result.
 
     Raises:
         OSError: Its files cannot be read, or the copy of a metric file cannot be written.
     """
     folder = paths.run(run.run_id)
     result = json.loads(folder.result.read_bytes())
-    rules = rules_of(state.generations[run.generation - 1])
+    rules = state.rules_of(run.generation)
     log_bytes = int(result["log_bytes"])
     if _size(folder.log) < log_bytes:
         # Its last value may be in what is missing.
@@ -42,47 +50,57 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> tuple[str, dic
     ended = outcome(_ending(result, folder), metrics, rules)
     if result.get("disk_was_full") and ended.state is RunState.FAILED:
         faults.append("the disk was full when it ended")
-    fields = {
+    end: dict[str, Any] = {
+        "run_id": run.run_id,
         "reason": "; ".join([part for part in (ended.reason, *faults) if part]) or None,
-        "metrics": {name: asdict(value) for name, value in metrics.items()},
-        "wall_time_s": result["wall_time_s"],
-        "exit_code": result["exit_code"],
-        "signal": result["signal"],
-        "step": reading.step,
-        "start_text": read_start(folder.log, rules),
-        "counts": read_printed_counts(folder.log, log_bytes),
-        "log_sha256": reading.sha256,
-        "log_bytes": reading.size,
-        "load": present_load(),
-        **({"slept_s": result["slept_s"]} if result.get("slept_s") else {}),
-        **_left_behind(paths, state, run),
+        "metrics": metrics,
+        "log": LogRead(
+            step=reading.step,
+            start_text=read_start(folder.log, rules),
+            log_sha256=reading.sha256,
+            log_bytes=reading.size,
+        ),
+        "measured": Measured(
+            wall_time_s=result["wall_time_s"],
+            exit_code=result["exit_code"],
+            signal=result["signal"],
+            counts=read_printed_counts(folder.log, log_bytes),
+            load=present_load(),
+        ),
+        "slept_s": result.get("slept_s", 0.0),
+        "created": _created(paths, state, run),
+        "output": _output(paths, run),
     }
-    kind = {RunState.CANCELLED: "run_cancelled", RunState.INTERRUPTED: "run_interrupted"}.get(ended.state)
-    return (kind, fields) if kind is not None else ("run_finished", {**fields, "state": str(ended.state)})
+    if ended.state is RunState.CANCELLED:
+        return RunCancelled(**end)
+    if ended.state is RunState.INTERRUPTED:
+        return RunInterrupted(**end)
+    return RunFinished(end=_finished(ended.state), **end)
 
 
-def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> tuple[str, dict[str, Any]]:
-    """Kind and fields of the record of a run that was lost: who ends it from outside has seen it, so readers shall."""
-    rules = rules_of(state.generations[run.generation - 1])
+def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnded:
+    """The end of a run that was lost. What it had shown counts: whoever ended it from outside has seen it."""
+    rules = state.rules_of(run.generation)
     log = paths.run(run.run_id).log
-    left = _left_behind(paths, state, run)
+    end: dict[str, Any] = {"run_id": run.run_id, "created": _created(paths, state, run), "output": _output(paths, run)}
     try:
         reading = read_log(log, log.stat().st_size, rules)
     except OSError:
-        return "run_interrupted", {"reason": reason, **left}
+        return RunInterrupted(reason=reason, **end)
     ended = outcome(Ending("interrupted", detail=reason), reading.metrics, rules)
-    fields = {
+    end |= {
         "reason": ended.reason,
-        "metrics": {name: asdict(value) for name, value in reading.metrics.items()},
-        "step": reading.step,
-        "start_text": read_start(log, rules),
-        "log_sha256": reading.sha256,
-        "log_bytes": reading.size,
-        **left,
+        "metrics": reading.metrics,
+        "log": LogRead(
+            step=reading.step, start_text=read_start(log, rules), log_sha256=reading.sha256, log_bytes=reading.size
+        ),
     }
-    if ended.state is RunState.DIVERGED:
-        return "run_finished", {**fields, "state": str(ended.state)}
-    return "run_interrupted", fields
+    return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
+
+
+def _finished(state: RunState) -> FinishedState:
+    assert state in (RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.TIMED_OUT)
+    return state
 
 
 def _size(path: Path) -> int:
@@ -109,24 +127,18 @@ def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, 
     return metrics, faults
 
 
-def _left_behind(paths: ProjectPaths, state: State, run: Run) -> dict[str, Any]:
-    """What the run leaves: its output folder, which the clean-up removes and nothing else, and files beside it."""
-    return {**_created(paths, state, run), **_output(paths, run)}
-
-
-def _created(paths: ProjectPaths, state: State, run: Run) -> dict[str, Any]:
+def _created(paths: ProjectPaths, state: State, run: Run) -> tuple[str, ...]:
     """What a run in place left beside its output folder: no code of the project's, however it looks."""
     try:
-        created = Bench(paths, load_config(paths.settings)).created(state, run)
+        return tuple(Bench(paths, load_config(paths.settings)).created(state, run))
     except Refusal:
-        return {}  # unreadable settings must not keep a result from being written down
-    return {"created": created} if created else {}
+        return ()  # unreadable settings must not keep a result from being written down
 
 
-def _output(paths: ProjectPaths, run: Run) -> dict[str, Any]:
+def _output(paths: ProjectPaths, run: Run) -> OutputFolder | None:
     folder = None if run.output_dir is None else paths.root / run.output_dir
     found = None if folder is None else outputs.identity(folder)
-    return {} if folder is None or found is None else {"output_id": found, "output_bytes": outputs.size(folder)}
+    return None if folder is None or found is None else OutputFolder(tuple(found), outputs.size(folder))
 
 
 def _ending(result: Mapping[str, Any], folder: RunPaths) -> Ending:

@@ -1,12 +1,11 @@
-"""Answers that stay true for as long as ledger, rules and running trainings stay what they are."""
+"""Cache of read results, keyed by ledger head, rules and active runs."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from seedproof.ledger.state import State
-from seedproof.model.rules import Rules
+from seedproof.phases.study import Study
 
-__all__ = ["Remembered"]
+__all__ = ["ResultCache"]
 
 T = TypeVar("T")
 
@@ -14,22 +13,21 @@ T = TypeVar("T")
 _KEPT = 32
 
 
-class Remembered:
-    """What was made of the newest state, forgotten with it. Use from one thread at a time."""
+class ResultCache:
+    """Results of the newest state; emptied when the state changes. Use from one thread at a time."""
 
     def __init__(self) -> None:
         self._basis: Hashable = None
         self._found: dict[Hashable, Any] = {}
 
-    def get(self, state: State, rules: Rules, what: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, or gave before for the same thing; a refusal is not kept.
+    def get(self, study: Study, what: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, or gave before for the same key; a refusal is not kept.
 
         Args:
-            state: As it can be seen: the head vouches for the records, the rest is what runs or waits.
-            rules: The present ones.
-            what: Names the thing with everything else that it depends on, so always of the same type.
+            what: The key: names the result with everything else that it depends on, so always of the same type.
         """
-        basis = (state.head, rules, tuple((run_id, state.runs[run_id].state) for run_id in state.active))
+        state = study.state
+        basis = (state.head, study.rules, tuple((run_id, state.runs[run_id].state) for run_id in state.active))
         if basis != self._basis or len(self._found) >= _KEPT:
             self._basis, self._found = basis, {}
         if what not in self._found:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seedproof.model.refusals import NextCall, NotWritable
+from seedproof.model.refusals import NotWritable
+from seedproof.phases.next_call import check_call
 
 from seedproof_mcp.system import locks
 
@@ -45,7 +46,7 @@ def writing() -> Iterator[None]:
             raise
         raise NotWritable(
             cure(error),
-            NextCall("check_baseline", "Shows where the protocol stands; works without writing."),
+            check_call("Shows where the protocol stands; works without writing."),
         ) from error
 
 

@@ -2,32 +2,28 @@
 
 from collections.abc import Iterable
 
-from seedproof.ledger.state import State
 from seedproof.model.results import Notice
-from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
 from seedproof.notices.environment import place_notices
 from seedproof.notices.runs import arm_notices
-from seedproof.phases.baseline import baseline_phase
-from seedproof.phases.next_call import baseline_next, campaign_next, present_baseline
+from seedproof.phases.next_call import baseline_next, campaign_next
+from seedproof.phases.study import Study
 from seedproof.verdict.campaign import adjusted_stored, campaign
 
 from seedproof_mcp.service.results import BaselineStatus, ExperimentList, Follow
-from seedproof_mcp.service.views import Baselines, experiment_row, notice_results, running_row, seed_rows, summaries
+from seedproof_mcp.service.views import experiment_row, notice_results, running_row, seed_rows, summaries
 
 __all__ = ["baseline_status", "experiment_list"]
 
 
-def baseline_status(state: State, rules: Rules, beside: Iterable[Notice]) -> BaselineStatus:
+def baseline_status(study: Study, beside: Iterable[Notice]) -> BaselineStatus:
     """Where the baseline of the present generation stands.
 
     Args:
         beside: Notices on reports that no ledger vouches for, and on the ledger's own past.
     """
-    phase = baseline_phase(state, rules)
-    ready = phase.phase in ("ready", "stale")  # stale for new experiments; those measured before keep it
-    baseline = present_baseline(state, rules) if ready else None
-    generation = state.generation
+    state, rules, phase = study.state, study.rules, study.baseline_phase
+    baseline, generation = phase.baseline, study.generation
     report = generation.report if generation else None
     sigma = baseline.std if baseline else None
     return BaselineStatus(
@@ -42,17 +38,17 @@ def baseline_status(state: State, rules: Rules, beside: Iterable[Notice]) -> Bas
         missing_seeds=[seed for seed in rules.baseline_seeds if seed not in phase.arm.counted],
         seeds=seed_rows(phase.arm, rules),
         metrics=summaries(phase.arm, rules),
-        report_path=str(report["path"]) if report else None,
+        report_path=report.path if report else None,
         ledger_head=state.head_label,
         notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *beside]),
-        next=Follow.of(baseline_next(state, rules)),
+        next=Follow.of(baseline_next(study)),
     )
 
 
-def experiment_list(state: State, rules: Rules, offset: int, limit: int) -> ExperimentList:
+def experiment_list(study: Study, offset: int, limit: int) -> ExperimentList:
     """A page of all experiments of the ledger, in the order of their declaration."""
+    state, adjusted = study.state, adjusted_stored(study)
     active = [state.runs[run_id] for run_id in state.active]
-    baselines, adjusted = Baselines(state), adjusted_stored(state)
     shown = state.experiments[offset : offset + limit]
     return ExperimentList(
         generation=state.generation.number if state.generation else None,
@@ -61,8 +57,8 @@ def experiment_list(state: State, rules: Rules, offset: int, limit: int) -> Expe
         running=running_row(next((run for run in active if run.state is RunState.RUNNING), None)),
         queued=sum(run.state is RunState.QUEUED for run in active),
         campaign=campaign(state),
-        experiments=[experiment_row(state, one, baselines, adjusted) for one in shown],
+        experiments=[experiment_row(study, one, adjusted) for one in shown],
         ledger_head=state.head_label,
         notices=[],
-        next=Follow.of(campaign_next(state, rules)),
+        next=Follow.of(campaign_next(study)),
     )

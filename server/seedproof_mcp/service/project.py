@@ -5,10 +5,12 @@ from typing import Any, TypeVar
 
 from seedproof.admission.guards import Limits
 from seedproof.admission.request import Admission
+from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested
 from seedproof.ledger.state import State
 from seedproof.model.code import Change, Code
-from seedproof.model.refusals import BadSettings, NextCall, ScriptMissing
+from seedproof.model.refusals import BadSettings, ScriptMissing
 from seedproof.model.runs import RunState
+from seedproof.phases.next_call import check_call
 from seedproof.verdict.comparability import check_now
 
 from seedproof_mcp.code.workspace import Workspace
@@ -18,12 +20,12 @@ from seedproof_mcp.runner.outputs import is_in_the_way
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["ProjectSite"]
+__all__ = ["ProjectFolder"]
 
 T = TypeVar("T")
 
 
-class ProjectSite:
+class ProjectFolder:
     """Looks when it is asked, and remembers what it saw: a request is decided twice, before and under the lock."""
 
     def __init__(self, paths: ProjectPaths, config: Config) -> None:
@@ -33,7 +35,7 @@ class ProjectSite:
         self._state = State()
         self._seen: dict[Hashable, Any] = {}
 
-    def at(self, state: State) -> "ProjectSite":
+    def at(self, state: State) -> "ProjectFolder":
         """The same site, asked on behalf of this state."""
         self._state = state
         return self
@@ -96,7 +98,7 @@ class ProjectSite:
         Raises:
             BadSettings: A pattern of `rules.sealed` names no file.
         """
-        if any(kind == "generation_started" for kind, _ in admission.records):
+        if admission.starts_generation:
             for pattern in self.workspace.unmatched(self.code(), self._config.rules.sealed):
                 raise BadSettings(f"rules.sealed names {pattern!r}, and there is no such file in the project.")
 
@@ -106,8 +108,9 @@ class ProjectSite:
         Raises:
             NotComparable: These differ, and the settings do not accept it.
         """
-        accepted = self._config.settings.accepted
-        check_now(self._state, admission.records, accepted, lambda: present_surroundings(self._paths, self._config))
+        if admission.requests_run and not admission.starts_generation:
+            accepted = self._config.settings.accepted
+            check_now(self._state, accepted, lambda: present_surroundings(self._paths, self._config))
 
     def require_script(self) -> None:
         """Refuse to train what is not there.
@@ -119,21 +122,19 @@ class ProjectSite:
         if not (self._paths.root / script).is_file():
             raise ScriptMissing(
                 f"{script} is not in the project folder; the command in seedproof.toml names the script.",
-                NextCall("check_baseline", "Shows where the protocol stands once the script is there."),
+                check_call("Shows where the protocol stands once the script is there."),
             )
 
-    def keep(self, fields: Mapping[str, Any]) -> None:
-        """Make sure that the code and the change which a record names outlive this call.
+    def keep(self, event: Event) -> None:
+        """Make sure that the code and the change which an event names outlive this call.
 
         Raises:
             OSError: It cannot be stored.
         """
-        code = Code.from_document(fields.get("code"))
-        if code is not None:
-            self.workspace.keep(code)
-        change = Change.from_document(fields.get("change"))
-        if change is not None:
-            self.workspace.keep_change(change)
+        if isinstance(event, GenerationStarted | ExperimentDeclared | RunRequested) and event.code is not None:
+            self.workspace.keep(event.code)
+        if isinstance(event, ExperimentDeclared | RunRequested) and event.change is not None:
+            self.workspace.keep_change(event.change)
 
 
 def _key(code: Code) -> Hashable:

@@ -1,20 +1,20 @@
-"""Verdicts and reports on their way into the ledger, and the clean-up that follows them."""
+"""Reports: recorded in the ledger, rendered from it, and the clean-up that follows them."""
 
 import hashlib
 import itertools
 import os
-from collections.abc import Collection, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import FilesRemoved, ReportWritten
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 from seedproof.notices.past import past_lines
-from seedproof.phases.baseline import rules_of
+from seedproof.phases.next_call import finish_report_call, require_baseline
+from seedproof.phases.study import Study
 from seedproof.report.report import (
     REPORT_FORMAT,
     EarlierGeneration,
@@ -24,22 +24,20 @@ from seedproof.report.report import (
     experiment_report,
 )
 from seedproof.stats.summary import summarize
-from seedproof.verdict.campaign import campaign_at_verdict, campaign_since
-from seedproof.verdict.comparability import runs_behind, written_acceptance
-from seedproof.verdict.confirmation import pairs_of
-from seedproof.verdict.evidence import as_document
+from seedproof.verdict.campaign import campaign_since
+from seedproof.verdict.comparability import written_acceptance
+from seedproof.verdict.confirmation import pairs_of, written_confirmation
 from seedproof.verdict.judge import judge
-from seedproof.verdict.weigh import weigh
 
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import outputs
-from seedproof_mcp.service.verdicts import judge_experiment, require_reportable
-from seedproof_mcp.service.views import disclosed, establish, said_beside, written_confirmation
+from seedproof_mcp.service.verdicts import judge_experiment
+from seedproof_mcp.service.views import disclosed, written_evidence
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = [
-    "Archive",
+    "Reports",
     "render",
     "rendered_again",
     "unverified_report",
@@ -56,8 +54,8 @@ def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[N
     return [Notice("unverified_report", text)]
 
 
-class Archive:
-    """Writes what has been said: once in the ledger, then as a file that can be made again."""
+class Reports:
+    """Writes reports: first the record, then the file, which can be made again from it."""
 
     def __init__(self, paths: ProjectPaths, ledger: Ledger) -> None:
         self._paths = paths
@@ -65,78 +63,49 @@ class Archive:
         self._drawn: tuple[str, str, str] | None = None
         """The hash of the record that was written last, its report's text and its figure."""
 
-    def issue_verdict(self, writer: Writer, rules: Rules, name: str, accept: Collection[str]) -> Comparison:
-        """The verdict, written down once for each state of the arm."""
-        comparison = judge_experiment(writer.state, rules, name, accept)
-        writer.disclose()
-        experiment = writer.state.generations[-1].experiments[name]
-        issued = experiment.verdict
-        runs = runs_behind(comparison.arm, rules)
-        # A verdict from before there were caps is said anew where one applies.
-        if issued is None or issued["runs"] != runs or tuple(issued.get("caps", ())) != comparison.caps:
-            confirmation = comparison.confirmation
-            writer.append(
-                "verdict_issued",
-                generation=comparison.baseline.generation,
-                experiment=name,
-                runs=runs,
-                verdict=str(comparison.verdict),
-                headline=comparison.headline,
-                caps=list(comparison.caps),
-                delta=comparison.delta,
-                improvement_sigma=comparison.improvement_sigma,
-                cohens_d=comparison.cohens_d,
-                evidence=as_document(weigh(comparison)),
-                campaign=as_document(campaign_at_verdict(writer.state, experiment, str(comparison.verdict))),
-                confirmation=None if confirmation is None else asdict(confirmation),
-                accepted=[asdict(one) for one in comparison.accepted],
-                on_head=writer.state.head_label,
-                report_format=REPORT_FORMAT,
-            )
-        return comparison
-
     def record_report(
-        self, writer: Writer, rules: Rules, name: str | None, accept: Collection[str]
-    ) -> tuple[Record, list[Notice]]:
+        self, writer: Writer, rules: Rules, comparison: Comparison | None
+    ) -> tuple[ReportWritten, list[Notice]]:
         """The record of the report; a new one where attempts have ended since the last. And what was moved for it.
 
         The record comes before the file: a crash in between leaves a report that can be made again,
         never one that no record vouches for.
+
+        Args:
+            comparison: The experiment's, whose verdict is written down already; None for the baseline's report.
         """
-        comparison = None if name is None else self.issue_verdict(writer, rules, name, accept)
         writer.disclose()
         state = writer.state
-        generation = state.generations[-1]
+        generation, name = state.generations[-1], None if comparison is None else comparison.arm.experiment
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
-        written = owner.report
-        # A report of another format could not be made again from its record.
-        is_present = written is not None and written.get("report_format") == REPORT_FORMAT
-        knows_the_past = not any(one["seq"] > (written or {}).get("seq", 0) for one in state.disclosures)
-        if written is not None and is_present and knows_the_past and written["runs"] == state.ended_runs(owner):
-            return written, []
-        path = self._report_path(rules, name)
+        if owner.report is not None and _is_current(owner.report, state, owner):
+            return owner.report, []
+        path = self._paths.baseline_report(rules.label)
+        if name is not None:
+            path = self._paths.experiment_report(name, rules.label)
         relative = str(path.relative_to(self._paths.root))
         figure = path.with_suffix(".svg")
         # Figures have the names of their reports, so whoever wrote the one wrote the other.
         foreign = [] if relative in state.reports else [one for one in (path, figure) if os.path.lexists(one)]
         notices = [self._move_aside(one) for one in foreign]
-        text, drawing = render(state, generation, name, figure.name)
-        record = writer.append(
-            "report_written",
-            path=relative,
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-            generation=generation.number,
-            experiment=name,
-            headline="baseline measured" if comparison is None else comparison.headline,
-            verdict=None if comparison is None else str(comparison.verdict),
-            runs=state.ended_runs(owner),
-            at_seq=state.seq,
-            figures=[str(figure.relative_to(self._paths.root))],
-            figure_sha256=[hashlib.sha256(drawing.encode()).hexdigest()],
-            report_format=REPORT_FORMAT,
+        text, drawing = render(state, generation, name, figure.name, comparison)
+        written = writer.append(
+            ReportWritten(
+                path=relative,
+                sha256=hashlib.sha256(text.encode()).hexdigest(),
+                generation=generation.number,
+                experiment=name,
+                headline="baseline measured" if comparison is None else comparison.headline,
+                verdict=None if comparison is None else str(comparison.verdict),
+                runs=state.ended_runs(owner),
+                at_seq=state.seq,
+                figures=(str(figure.relative_to(self._paths.root)),),
+                figure_sha256=(hashlib.sha256(drawing.encode()).hexdigest(),),
+                report_format=REPORT_FORMAT,
+            )
         )
-        self._drawn = (record["hash"], text, drawing)
-        return record, notices
+        self._drawn = (written.hash, text, drawing)
+        return written, notices
 
     def _move_aside(self, path: Path) -> Notice:
         """Keep a report or figure that no ledger vouches for, and every one that was kept before."""
@@ -146,47 +115,42 @@ class Archive:
         old, new = (str(name.relative_to(self._paths.root)) for name in (path, aside))
         return Notice("report_moved", f"{old} was there and no ledger vouches for it; it is {new} now.")
 
-    def _report_path(self, rules: Rules, name: str | None) -> Path:
-        if name is None:
-            return self._paths.baseline_report(rules.label)
-        return self._paths.experiment_report(name, rules.label)
-
-    def restore(self, record: Record) -> None:
-        """Bring the file to what the record says; rendered from the ledger up to the record."""
-        path = self._paths.root / record["path"]
-        wanted = {record["path"]: record["sha256"]}
-        wanted |= dict(zip(record["figures"], record.get("figure_sha256", ()), strict=False))
-        if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in wanted.items()):
+    def restore(self, report: ReportWritten) -> None:
+        """Bring the files to what the record says; rendered from the ledger up to the record."""
+        path = self._paths.root / report.path
+        if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in report.files.items()):
             return
         files.make_folder(path.parent)
-        text, drawing = self._text_and_figure(record)
+        text, drawing = self._text_and_figure(report)
         # The figure first: a report never shows a figure that is not there.
         files.write_atomic(path.with_suffix(".svg"), drawing.encode())
         files.write_atomic(path, text.encode())
 
-    def _text_and_figure(self, record: Record) -> tuple[str, str]:
-        if self._drawn is not None and self._drawn[0] == record["hash"]:
+    def _text_and_figure(self, report: ReportWritten) -> tuple[str, str]:
+        if self._drawn is not None and self._drawn[0] == report.hash:
             return self._drawn[1:]
-        return rendered_again(self._ledger.state_at(record["at_seq"]), record)
+        return rendered_again(self._ledger.state_at(report.at_seq), report)
 
-    def unfinished(self, state: State, rules: Rules) -> NextCall | None:
+    def unfinished(self, study: Study) -> NextCall | None:
         """The call that finishes the newest report where its writing was cut short, or its file is gone; else None.
 
         Whoever writes holds the ledger's lock, so no more than one can be unfinished. A file that somebody changed
         is left to who changed it.
         """
-        record = state.newest_report
-        if record is None or record["generation"] != len(state.generations):
+        report = study.state.newest_report
+        if report is None or report.generation != len(study.state.generations):
             return None
-        files = (self._paths.root / name for name in (record["path"], *record["figures"]))
-        if self._ledger.is_report_mirrored() and all(map(os.path.lexists, files)):
+        names = (report.path, *report.figures)
+        if self._ledger.is_report_mirrored() and all(os.path.lexists(self._paths.root / name) for name in names):
             return None
         try:
-            require_reportable(state, rules, record["experiment"])
+            if report.experiment is None:
+                require_baseline(study)
+            else:
+                judge_experiment(study, report.experiment)
         except Refusal:
             return None
-        arguments = {} if record["experiment"] is None else {"experiment": record["experiment"]}
-        return NextCall("write_report", "Finishes the newest report: its file or its mirror is not there.", arguments)
+        return finish_report_call(report.experiment)
 
     def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int, list[Notice]]:
         """Remove the checkpoint folders of the arm that this ledger owns; names, bytes, and what was left."""
@@ -214,7 +178,7 @@ class Archive:
                 freed += found
                 removed.append(folder)
         if removed:
-            writer.append("files_removed", paths=removed, freed_bytes=freed)
+            writer.append(FilesRemoved(paths=tuple(removed), freed_bytes=freed))
         return removed, freed, [*_not_removed(left), *_not_removable(stuck)]
 
 
@@ -236,30 +200,46 @@ def _has_hash(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
-def render(state: State, generation: Generation, name: str | None, figure: str) -> tuple[str, str]:
-    """A report's text and its figure from a state; the same state gives the same bytes."""
+def _is_current(report: ReportWritten, state: State, owner: Generation | Experiment) -> bool:
+    """Whether a report tells all there is to tell. One of another format could not be made again from its record."""
+    knows_the_past = not any(one.seq > report.seq for one in state.disclosures)
+    return report.report_format == REPORT_FORMAT and knows_the_past and report.runs == state.ended_runs(owner)
+
+
+def render(
+    state: State, generation: Generation, name: str | None, figure: str, comparison: Comparison | None = None
+) -> tuple[str, str]:
+    """A report's text and its figure from a state; the same state gives the same bytes.
+
+    Args:
+        comparison: The experiment's, where it was judged on this state already.
+    """
     # Here: a twelfth of what the server's own modules take to load, and most of its answers draw nothing.
     from seedproof.report.figure import baseline_figure, experiment_figure
 
-    baseline = establish(state, generation.number)
-    assert baseline is not None  # only complete baselines get reports
+    study = Study(state, generation.rules)
     facts = _facts(state, generation, name)
     if name is None:
+        baseline = study.baseline_of(generation.number)
+        assert baseline is not None  # only complete baselines get reports
         return baseline_report(baseline, facts, figure), baseline_figure(baseline)
     experiment = generation.experiments[name]
-    confirmation, accepted = written_confirmation(experiment), written_acceptance(experiment)
-    comparison = judge(baseline, state.experiment_arm(experiment), confirmation, accepted)
-    evidence, counted = said_beside(experiment)
+    if comparison is None:
+        standing = study.standing(experiment)
+        assert standing.baseline is not None  # likewise
+        confirmation, accepted = written_confirmation(experiment), written_acceptance(experiment)
+        comparison = judge(standing.baseline, standing.arm, confirmation, accepted)
+    evidence, counted = written_evidence(experiment)
     # As of the report's own record: other experiments may have been declared since the verdict.
     counted = None if counted is None else campaign_since(state, experiment)
-    text = experiment_report(comparison, facts, evidence, counted, figure, disclosed(state, experiment))
-    return text, experiment_figure(comparison, pairs_of(comparison.arm, baseline.rules))
+    text = experiment_report(comparison, facts, evidence, counted, figure, disclosed(study, experiment))
+    return text, experiment_figure(comparison, pairs_of(comparison.arm, comparison.baseline.rules))
 
 
-def rendered_again(state: State, record: Record) -> tuple[str, str]:
-    """The report and the figure that a `report_written` stands for, from the records that it was made from."""
-    figure = Path(record["path"]).with_suffix(".svg").name
-    return render(state, state.generations[record["generation"] - 1], record["experiment"], figure)
+def rendered_again(state: State, report: ReportWritten) -> tuple[str, str]:
+    """The report and the figure that a record stands for, from the records that they were made from."""
+    figure = Path(report.path).with_suffix(".svg").name
+    return render(state, state.generations[report.generation - 1], report.experiment, figure)
 
 
 def _facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
@@ -281,10 +261,10 @@ def _verdicts(state: State, generation: Generation, name: str) -> Iterator[Earli
         experiment = earlier.experiments.get(name)
         if experiment is not None and experiment.verdict is not None:
             issued = experiment.verdict
-            yield EarlierVerdict(earlier.number, issued["headline"], issued["seq"])
+            yield EarlierVerdict(earlier.number, issued.headline, issued.seq)
 
 
 def _earlier(state: State, generation: Generation) -> EarlierGeneration:
-    values = list(state.baseline_arm(generation.number).finite(rules_of(generation).metric.name).values())
+    values = list(state.baseline_arm(generation.number).finite(generation.rules.metric.name).values())
     mean = summarize(values).mean if values else None
     return EarlierGeneration(generation.number, generation.reason, len(values), mean)

@@ -14,8 +14,8 @@ from seedproof.notices.control import control_notices
 from seedproof.notices.declarations import declared_notices
 from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
 from seedproof.notices.runs import arm_notices, log_notices, probe_notices
-from seedproof.phases.baseline import baseline_phase, rules_of
-from seedproof.phases.looks import next_look
+from seedproof.phases.next_call import run_next
+from seedproof.phases.study import Study
 
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status
@@ -23,7 +23,7 @@ from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.service.log_follower import Watch
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
-from seedproof_mcp.service.views import arm_ended, establish, eta, notice_results, remaining, run_next
+from seedproof_mcp.service.views import arm_ended, eta, notice_results, remaining
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
@@ -98,14 +98,14 @@ class Observer:
         except OSError:
             return False  # nobody can tell
 
-    def run_result(self, state: State, rules: Rules, run: Run) -> RunResult:
+    def run_result(self, study: Study, run: Run) -> RunResult:
         """A run as it stands now.
 
         Args:
-            state: As `as_seen` gives it.
-            rules: The present rules; the run itself is read under those of its generation.
+            study: Of the state that `as_seen` gives; the run itself is read under the rules of its generation.
         """
-        measured_under = rules_of(state.generations[run.generation - 1])
+        state = study.state
+        measured_under = state.rules_of(run.generation)
         sight = self._look(state, measured_under, run) if run.state.is_active else self._ended(run)
         return RunResult(
             run_id=run.run_id,
@@ -120,12 +120,12 @@ class Observer:
             elapsed_s=sight.elapsed_s,
             eta_s=sight.eta_s,
             queue_position=sight.queue_position,
-            remaining=remaining(state, measured_under, run),
+            remaining=remaining(study, run),
             reason=sight.reason,
             log_tail=self._tail(run),
             ledger_head=state.head_label,
-            notices=notice_results(self._notices(state, measured_under, run)),
-            next=Follow.of(run_next(state, rules, run)),
+            notices=notice_results(self._notices(study, measured_under, run)),
+            next=Follow.of(run_next(study, run)),
         )
 
     def _ended(self, run: Run) -> _Sight:
@@ -173,18 +173,19 @@ class Observer:
             return None
         return f"a process that an earlier run left holds the slot {slot}; it starts when that one ends"
 
-    def _notices(self, state: State, rules: Rules, run: Run) -> list[Notice]:
+    def _notices(self, study: Study, rules: Rules, run: Run) -> list[Notice]:
+        state = study.state
         if run.experiment is None:
             base = state.baseline_arm(run.generation)
             found = [*arm_notices(base, rules, None), *place_notices(base)]
-            return [*_baseline_void(state, rules, run), *found, *unverified_report(self._paths, state, rules)]
+            return [*_baseline_void(study, run), *found, *unverified_report(self._paths, state, rules)]
         experiment = state.generations[run.generation - 1].experiments[run.experiment]
-        arm = state.experiment_arm(experiment)
-        ended = arm_ended(next_look(arm, establish(state, run.generation), rules))
+        standing = study.standing(experiment)
+        arm, ended = standing.arm, arm_ended(standing.look)
         failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
         base = state.baseline_arm(run.generation)
-        declared = declared_notices(state, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
-        controls = control_notices(establish(state, run.generation), arm)
+        declared = declared_notices(study, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
+        controls = control_notices(standing.baseline, arm)
         beside = [*probe_notices(base, arm, rules), *log_notices(state, experiment), *place_notices(base, arm)]
         return [*failed, *declared, *controls, *arm_notices(arm, rules, None), *beside]
 
@@ -200,11 +201,11 @@ class Observer:
         return safe_tail(data) or None
 
 
-def _baseline_void(state: State, rules: Rules, run: Run) -> list[Notice]:
+def _baseline_void(study: Study, run: Run) -> list[Notice]:
     """Why the baseline of a run of the present generation can never be complete."""
-    if state.generation is None or run.generation != state.generation.number:
+    if study.generation is None or run.generation != study.generation.number:
         return []
-    phase = baseline_phase(state, rules)
+    phase = study.assessed(run.generation)
     return [Notice("baseline_void", phase.reason)] if phase.phase == "void" and phase.reason else []
 
 

@@ -3,29 +3,30 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from seedproof.admission.gate import admit
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import ReportWritten
 from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
-from seedproof.model.results import Notice
-from seedproof.model.rules import Rules
-from seedproof.phases.next_call import baseline_next, experiment_next, present_baseline
+from seedproof.model.results import Comparison, Notice
+from seedproof.phases.next_call import baseline_next, experiment_next, require_baseline
+from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.settings import Config, load_config
-from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.runner.launcher import ensure_conductor
-from seedproof_mcp.service.cache import Remembered
+from seedproof_mcp.service.cache import ResultCache
 from seedproof_mcp.service.os_errors import writing
 from seedproof_mcp.service.overview import baseline_status, experiment_list
-from seedproof_mcp.service.project import ProjectSite
-from seedproof_mcp.service.reports import Archive, unverified_report
+from seedproof_mcp.service.project import ProjectFolder
+from seedproof_mcp.service.reports import Reports, unverified_report
 from seedproof_mcp.service.results import (
     BaselineStatus,
     ComparisonResult,
@@ -36,8 +37,8 @@ from seedproof_mcp.service.results import (
     RunResult,
 )
 from seedproof_mcp.service.run_status import Observer, with_exclusions
-from seedproof_mcp.service.stop_resume import Interventions, known_run, require_reason
-from seedproof_mcp.service.verdicts import judge_experiment, require_reportable
+from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
+from seedproof_mcp.service.verdicts import issue_verdict, judge_experiment
 from seedproof_mcp.service.views import comparison_result, notice_results
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
@@ -69,9 +70,10 @@ class Lab:
         self._start_conductor = start_conductor
         self._ledger = Ledger(self.paths)
         self._observer = Observer(self.paths, engine)
-        self._interventions = Interventions(self.paths, self._ledger, engine)
-        self._archive = Archive(self.paths, self._ledger)
-        self._remembered = Remembered()
+        self._stop_resume = StopResume(self.paths, self._ledger, engine)
+        self._reports = Reports(self.paths, self._ledger)
+        self._cache = ResultCache()
+        self._memory = Memory()
         self._lock = self._ledger.thread_lock
 
     # --- reading ------------------------------------------------------------------------------
@@ -90,15 +92,10 @@ class Lab:
 
     def check_baseline(self) -> BaselineStatus:
         """Where the baseline of the present generation stands."""
-        with self._reading() as (state, config):
-            beside = (*unverified_report(self.paths, state, config.rules), *self._ledger.past())
-            status = self._remembered.get(
-                state,
-                config.rules,
-                ("check_baseline", beside),
-                lambda: baseline_status(state, config.rules, beside),
-            )
-            return self._finishing_first(state, config.rules, status)
+        with self._reading() as (study, _):
+            beside = (*unverified_report(self.paths, study.state, study.rules), *self._ledger.past())
+            status = self._cache.get(study, ("check_baseline", beside), lambda: baseline_status(study, beside))
+            return self._finishing_first(study, status)
 
     def observe(self, run_id: str) -> RunResult:
         """One run as it stands now; a dead conductor is replaced on the way.
@@ -106,20 +103,20 @@ class Lab:
         Raises:
             RunUnknown: The ledger has no such run.
         """
-        with self._reading(run_id) as (state, config):
-            run = known_run(state, run_id)
+        with self._reading(run_id) as (study, config):
+            run = known_run(study.state, run_id)
             if self._ledger.state.active:  # those that are lost included: somebody has to write that down
                 with writing():
                     self._start_conductor(self.paths)
-            seen = self._observer.run_result(state, config.rules, run)
+            seen = self._observer.run_result(study, run)
             if seen.is_active:
-                return with_exclusions(seen, state, run, config)
-            return self._finishing_first(state, config.rules, seen)
+                return with_exclusions(seen, study.state, run, config)
+            return self._finishing_first(study, seen)
 
     def open_runs(self, run_id: str) -> list[str]:
         """A run, and after it what is queued or training of the same arm, in that order."""
-        with self._reading() as (state, _):
-            first = state.runs[run_id]
+        with self._reading() as (study, _):
+            state, first = study.state, study.state.runs[run_id]
             active = [state.runs[one] for one in state.active if one != run_id]
             same = [run for run in active if (run.generation, run.experiment) == (first.generation, first.experiment)]
             return [run_id, *(run.run_id for run in same if run.role is first.role)]
@@ -128,10 +125,10 @@ class Lab:
         """A page of all experiments of the ledger, in the order of their declaration."""
         if offset < 0 or not 1 <= limit <= 100:
             raise BadArguments("offset is at least 0 and limit is 1 to 100.")
-        with self._reading() as (state, config):
-            rules, page = config.rules, ("list_experiments", offset, limit)
-            shown = self._remembered.get(state, rules, page, lambda: experiment_list(state, rules, offset, limit))
-            return self._finishing_first(state, rules, shown)
+        with self._reading() as (study, _):
+            page = ("list_experiments", offset, limit)
+            shown = self._cache.get(study, page, lambda: experiment_list(study, offset, limit))
+            return self._finishing_first(study, shown)
 
     # --- running ------------------------------------------------------------------------------
 
@@ -143,21 +140,21 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            site = ProjectSite(self.paths, config)
+            project = ProjectFolder(self.paths, config)
             # Refused requests must leave no trace, not even an empty state folder.
             with writing():
-                seen = self._seen()
-                first = admit(seen, config.rules, request, site.at(seen))
-                site.require_comparable(first)
-                site.require_sealed(first)
-            site.require_script()
+                study = self._study(self._ledger.refresh(), config)
+                first = admit(study, request, project.at(study.state))
+                project.require_comparable(first)
+                project.require_sealed(first)
+            project.require_script()
         with writing(), self._ledger.writing() as writer:
-            newest = self._observer.as_seen(writer.state)
-            admission = admit(newest, config.rules, request, site.at(newest))
-            site.require_comparable(admission)
-            for kind, fields in admission.records:
-                site.keep(fields)
-                writer.append(kind, **fields)
+            study = self._study(writer.state, config)
+            admission = admit(study, request, project.at(study.state))
+            project.require_comparable(admission)
+            for event in admission.events:
+                project.keep(event)
+                writer.append(event)
         if admission.refusal is not None:
             raise admission.refusal
         # After the lock is given up: a conductor that retires has looked at the queue under it.
@@ -174,7 +171,7 @@ class Lab:
         """
         grace_s = load_config(self.paths.settings).settings.grace_s
         with writing():
-            self._interventions.stop(run_id, reason)
+            self._stop_resume.stop(run_id, reason)
         return self._await_end(run_id, grace_s)
 
     def stop_all(self, reason: str) -> Iterator[RunResult]:
@@ -184,8 +181,8 @@ class Lab:
             BadArguments: No reason given.
         """
         require_reason(reason, "the runs are stopped")
-        with self._reading() as (state, _):
-            active = list(state.active)
+        with self._reading() as (study, _):
+            active = list(study.state.active)
         for run_id in reversed(active):
             try:
                 yield self.stop_run(run_id, reason)
@@ -199,7 +196,7 @@ class Lab:
             NothingDue, BadArguments: Nothing is held back, or no reason given.
         """
         with writing():
-            return self._interventions.resume(reason)
+            return self._stop_resume.resume(reason)
 
     def _await_end(self, run_id: str, grace_s: float) -> RunResult:
         """Wait until the training is gone: as long as it is granted, and a little longer."""
@@ -220,11 +217,22 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            judge_experiment(self._seen(), config.rules, name, config.settings.accepted)
+            judged = self._judge(self._study(self._ledger.refresh(), config), config, name)
         with writing(), self._ledger.writing() as writer:
-            comparison = self._archive.issue_verdict(writer, config.rules, name, config.settings.accepted)
-            compared = comparison_result(writer.state, comparison, self._ledger.past())
-            return self._finishing_first(writer.state, config.rules, compared)
+            comparison = self._issue(writer, judged, config, name)
+            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            return self._finishing_first(study, comparison_result(study, comparison, self._ledger.past()))
+
+    def _judge(self, study: Study, config: Config, name: str) -> "_Judged":
+        return _Judged(study.state, study.state.seq, judge_experiment(study, name, config.settings.accepted))
+
+    def _issue(self, writer: Writer, judged: "_Judged", config: Config, name: str) -> Comparison:
+        """Write the verdict down; judged again where records came between the decision and the lock."""
+        if judged.state is not writer.state or judged.seq != writer.state.seq:
+            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            judged = self._judge(study, config, name)
+        issue_verdict(writer, judged.comparison)
+        return judged.comparison
 
     # --- reporting ----------------------------------------------------------------------------
 
@@ -237,52 +245,69 @@ class Lab:
             Refusal: As for `compare`; for the baseline while it is not complete.
         """
         with self._lock:
-            config = load_config(self.paths.settings)
-            require_reportable(self._seen(), config.rules, name, config.settings.accepted)
+            config, judged = load_config(self.paths.settings), None
+            study = self._study(self._ledger.refresh(), config)
+            if name is None:
+                require_baseline(study)
+            else:
+                judged = self._judge(study, config, name)
         with writing(), self._ledger.writing() as writer:
             files.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
-            record, moved = self._archive.record_report(writer, config.rules, name, config.settings.accepted)
-            self._archive.restore(record)
-            removed, freed, left = self._archive.clean_up(writer, name)
+            comparison = None
+            if judged is not None and name is not None:
+                comparison = self._issue(writer, judged, config, name)
+            report, moved = self._reports.record_report(writer, config.rules, comparison)
+            self._reports.restore(report)
+            removed, freed, left = self._reports.clean_up(writer, name)
             self._ledger.write_mirror()
-            return self._report_result(record, config.rules, removed, freed, [*moved, *left])
+            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            return self._report_result(study, report, removed, freed, [*moved, *left])
 
     def _report_result(
-        self, record: Record, rules: Rules, removed: list[str], freed: int, notices: list[Notice]
+        self, study: Study, report: ReportWritten, removed: list[str], freed: int, notices: list[Notice]
     ) -> ReportResult:
-        state, name = self._ledger.state, record["experiment"]
-        following = baseline_next(state, rules)
-        if name is not None:
-            following = experiment_next(state, state.generations[-1].experiments[name], present_baseline(state, rules))
-        written = ReportResult(
-            path=record["path"],
-            sha256=record["sha256"],
-            headline=record["headline"],
-            verdict=record["verdict"],
-            figures=record["figures"],
-            removed=removed,
-            freed_bytes=freed,
-            ledger_head=state.head_label,
-            notices=notice_results(notices),
-            next=Follow.of(following),
+        experiment = None if report.experiment is None else study.find(report.experiment)
+        written = ReportResult.model_validate(
+            {
+                "path": report.path,
+                "sha256": report.sha256,
+                "headline": report.headline,
+                "verdict": report.verdict,
+                "figures": list(report.figures),
+                "removed": removed,
+                "freed_bytes": freed,
+                "ledger_head": study.state.head_label,
+                "notices": notice_results(notices),
+                "next": Follow.of(baseline_next(study) if experiment is None else experiment_next(study, experiment)),
+            }
         )
-        return self._finishing_first(state, rules, written)
+        return self._finishing_first(study, written)
 
     # --- shared -------------------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self, awaited: str | None = None) -> Iterator[tuple[State, Config]]:
+    def _reading(self, awaited: str | None = None) -> Iterator[tuple[Study, Config]]:
         with self._lock:
             config = load_config(self.paths.settings)
-            yield self._observer.as_seen(self._ledger.refresh(), awaited), config
+            yield self._study(self._ledger.refresh(), config, awaited), config
 
-    def _finishing_first(self, state: State, rules: Rules, result: R) -> R:
+    def _study(self, state: State, config: Config, awaited: str | None = None) -> Study:
+        """The study of this moment, with runs as they can be seen."""
+        return Study(self._observer.as_seen(state, awaited), config.rules, self._memory.of(state))
+
+    def _finishing_first(self, study: Study, result: R) -> R:
         """The result; a report whose writing was cut short comes before anything new, and before a confirmation."""
         if result.next is None or not ("experiment" in result.next.you_choose or "role" in result.next.arguments):
             return result
-        unfinished = self._archive.unfinished(state, rules)
+        unfinished = self._reports.unfinished(study)
         return result if unfinished is None else result.model_copy(update={"next": Follow.of(unfinished)})
 
-    def _seen(self) -> State:
-        """The newest state, with runs as they can be seen."""
-        return self._observer.as_seen(self._ledger.refresh())
+
+@dataclass(frozen=True)
+class _Judged:
+    """A verdict, and the state that it was given on."""
+
+    state: State
+    seq: int
+    """How many records the state held; more may be added to the same object."""
+    comparison: Comparison

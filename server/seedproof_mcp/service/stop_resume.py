@@ -1,20 +1,22 @@
-"""What a caller does to runs that are under way, each time with a reason: stopping one, and going on after failures."""
+"""Stops a run, or lets runs go on after a row of failures; each time with a reason."""
 
+from seedproof.ledger.events import Resumed, RunCancelled
 from seedproof.ledger.state import State
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, NextCall, NothingDue, RunEnded, RunUnknown
 from seedproof.model.runs import Run, RunState
+from seedproof.phases.next_call import show_experiments_call, stop_call
 
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Interventions", "known_run", "require_reason"]
+__all__ = ["StopResume", "known_run", "require_reason"]
 
 MAX_REASON = 2000
 
 
-class Interventions:
-    """Writes down what was asked of the queue, or asks the engine."""
+class StopResume:
+    """Records what was asked of the queue, or asks the engine."""
 
     def __init__(self, paths: ProjectPaths, ledger: Ledger, engine: Engine) -> None:
         self._paths = paths
@@ -28,12 +30,11 @@ class Interventions:
             RunUnknown, RunEnded, BadArguments: Nothing to stop, or no reason given.
         """
         _require_active(self._ledger.refresh(), run_id)
-        again = NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
-        require_reason(reason, "the run is stopped", again)
+        require_reason(reason, "the run is stopped", stop_call(run_id))
         with self._ledger.writing() as writer:
             run = _require_active(writer.state, run_id)
             if run.state is RunState.QUEUED:
-                writer.append("run_cancelled", run_id=run_id, reason=reason, metrics={})
+                writer.append(RunCancelled(run_id=run_id, reason=reason, metrics={}))
             else:
                 self._engine.cancel(str(self._paths.run(run_id).folder), reason)
 
@@ -47,7 +48,7 @@ class Interventions:
         _require_failures(self._ledger.refresh())
         with self._ledger.writing() as writer:
             failures = _require_failures(writer.state)
-            writer.append("resumed", reason=reason, failures=failures)
+            writer.append(Resumed(reason=reason, failures=failures))
             return failures
 
 
@@ -60,7 +61,7 @@ def known_run(state: State, run_id: str) -> Run:
     run = state.runs.get(run_id)
     if run is None:
         raise RunUnknown(
-            f"the ledger has no run {run_id!r:.80}.", NextCall("list_experiments", "Shows what is running and queued.")
+            f"the ledger has no run {run_id!r:.80}.", show_experiments_call("Shows what is running and queued.")
         )
     return run
 
@@ -80,7 +81,7 @@ def _require_active(state: State, run_id: str) -> Run:
     if not run.state.is_active:
         raise RunEnded(
             f"the run has ended already ({run.state}).",
-            NextCall("list_experiments", "Shows what is running and queued."),
+            show_experiments_call("Shows what is running and queued."),
         )
     return run
 

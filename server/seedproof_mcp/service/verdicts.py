@@ -1,90 +1,102 @@
-"""Verdicts from what the ledger says: on an experiment of today, and one that was given before."""
+"""Verdicts: judged from the study, written down once for each state of an arm, and judged again from the records."""
 
 from collections.abc import Collection
 
 from seedproof.admission.declaration import check_name
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import VerdictIssued
 from seedproof.ledger.state import State
-from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NextCall, Refusal
-from seedproof.model.results import Comparison, Difference
-from seedproof.model.rules import Rules
-from seedproof.phases.baseline import establish_baseline, rules_of, stale_reason
-from seedproof.phases.control import control_look
-from seedproof.phases.next_call import experiment_next, new_baseline_call, present_baseline
-from seedproof.verdict.comparability import accepted_differences
+from seedproof.model.refusals import BaselineStale, ExperimentUnknown, Refusal
+from seedproof.model.results import Comparison
+from seedproof.phases.baseline import establish_baseline, stale_reason
+from seedproof.phases.next_call import declare_unknown_call, experiment_next, new_baseline_call, require_baseline
+from seedproof.phases.study import Study
+from seedproof.report.report import REPORT_FORMAT
+from seedproof.verdict.campaign import campaign_at_verdict
+from seedproof.verdict.comparability import accepted_differences, runs_behind
+from seedproof.verdict.confirmation import written_confirmation
+from seedproof.verdict.evidence import as_document
 from seedproof.verdict.judge import judge
+from seedproof.verdict.weigh import weigh
 
-from seedproof_mcp.service.views import written_confirmation
+from seedproof_mcp.ledger.file import Writer
 
-__all__ = ["judge_experiment", "judged_again", "require_reportable"]
+__all__ = ["issue_verdict", "judge_experiment", "judged_again"]
 
 
-def judge_experiment(state: State, rules: Rules, name: str, accept: Collection[str] = ()) -> Comparison:
+def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> Comparison:
     """The verdict on an experiment of the present generation.
 
     Args:
-        state: What the ledger says.
-        rules: The present ones.
-        name: The experiment.
         accept: The kinds of differences besides the experiment that the settings accept.
 
     Raises:
         Refusal: The baseline or the experiment is not complete, or they cannot be compared, with the next call.
     """
-    baseline = present_baseline(state, rules)
+    baseline = require_baseline(study)
     check_name(name)
-    experiment = state.generations[-1].experiments.get(name)
+    experiment = study.find(name)
     if experiment is None:
-        raise _unknown_experiment(state, name)
-    arm = state.experiment_arm(experiment)
-    if control_look(baseline, arm).state == "failed":
-        raise BaselineStale(stale_reason(arm, baseline), new_baseline_call())
-    accepted = accepted_differences(baseline, experiment, arm, accept)
+        raise _unknown_experiment(study, name)
+    standing = study.standing(experiment)
+    if standing.control.state == "failed":
+        raise BaselineStale(stale_reason(standing.arm, baseline, standing.control), new_baseline_call())
+    accepted = accepted_differences(baseline, experiment, standing.arm, accept)
     try:
-        return judge(baseline, arm, written_confirmation(experiment), accepted)
+        return judge(baseline, standing.arm, written_confirmation(experiment), accepted)
     except Refusal as refusal:
-        refusal.next_call = experiment_next(state, experiment, baseline)
+        refusal.next_call = experiment_next(study, experiment)
         raise
 
 
-def require_reportable(state: State, rules: Rules, name: str | None, accept: Collection[str] = ()) -> None:
-    """Let nothing through of which no report could be written.
+def issue_verdict(writer: Writer, comparison: Comparison) -> None:
+    """Write a verdict down, unless it was given on the same runs with the same caps."""
+    writer.disclose()
+    state, arm = writer.state, comparison.arm
+    experiment = state.generations[-1].experiments[arm.experiment or ""]
+    issued = experiment.verdict
+    runs = runs_behind(arm, comparison.baseline.rules)
+    # A verdict from before there were caps is given anew where one applies.
+    if issued is not None and issued.runs == runs and issued.caps == comparison.caps:
+        return
+    writer.append(
+        VerdictIssued(
+            generation=comparison.baseline.generation,
+            experiment=experiment.name,
+            runs=runs,
+            verdict=str(comparison.verdict),
+            headline=comparison.headline,
+            caps=comparison.caps,
+            delta=comparison.delta,
+            improvement_sigma=comparison.improvement_sigma,
+            cohens_d=comparison.cohens_d,
+            evidence=as_document(weigh(comparison)),
+            campaign=as_document(campaign_at_verdict(state, experiment, str(comparison.verdict))),
+            confirmation=comparison.confirmation,
+            accepted=comparison.accepted,
+            on_head=state.head_label,
+            report_format=REPORT_FORMAT,
+        )
+    )
 
-    Args:
-        state: What the ledger says.
-        rules: The present rules.
-        name: The experiment; None for the baseline.
-        accept: As for `judge_experiment`.
 
-    Raises:
-        Refusal: As for `compare`; for the baseline while it is not complete.
-    """
-    if name is None:
-        present_baseline(state, rules)
-    else:
-        judge_experiment(state, rules, name, accept)
-
-
-def judged_again(state: State, record: Record) -> Comparison:
-    """The verdict that a `verdict_issued` gave, from the records before it.
+def judged_again(state: State, issued: VerdictIssued) -> Comparison:
+    """The verdict that a record gave, from the records before it.
 
     Raises:
         Refusal: These records allow none.
     """
-    generation = state.generations[record["generation"] - 1]
-    baseline = establish_baseline(state.baseline_arm(generation.number), rules_of(generation))
-    experiment = generation.experiments[record["experiment"]]
-    accepted = tuple(Difference(one["kind"], one["words"]) for one in record.get("accepted") or ())
-    return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment), accepted)
+    generation = state.generations[issued.generation - 1]
+    baseline = establish_baseline(state.baseline_arm(generation.number), generation.rules)
+    experiment = generation.experiments[issued.experiment]
+    return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment), issued.accepted)
 
 
-def _unknown_experiment(state: State, name: str) -> ExperimentUnknown:
-    earlier = state.find_experiment(name)
+def _unknown_experiment(study: Study, name: str) -> ExperimentUnknown:
+    earlier = study.state.find_experiment(name)
     message = f"no experiment {name} has been declared."
     if earlier is not None:
         message = (
             f"{name} was declared against baseline generation {earlier.generation}, not the present one; "
             "its verdict stays in the ledger. Declare it anew."
         )
-    call = NextCall("run_seed", "Declares it and runs its first seed.", {"experiment": name}, ("flags", "hypothesis"))
-    return ExperimentUnknown(message, call)
+    return ExperimentUnknown(message, declare_unknown_call(name))

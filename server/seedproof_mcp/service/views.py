@@ -4,18 +4,16 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
 from seedproof.ledger.state import Experiment, State
-from seedproof.model.arms import Arm, Baseline
-from seedproof.model.refusals import BaselineRefusal, NextCall
-from seedproof.model.results import Comparison, Confirmation, Notice
+from seedproof.model.arms import Arm
+from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Role, Run
 from seedproof.notices.declarations import created_notices, declared_notices
 from seedproof.notices.environment import comparability_notices
 from seedproof.notices.runs import comparison_notices, log_notices
-from seedproof.phases.baseline import establish_baseline, rules_of
-from seedproof.phases.control import Control, control_look
-from seedproof.phases.looks import Look, confirm_look, next_look
-from seedproof.phases.next_call import baseline_next, confirm_call, control_call, experiment_next, present_baseline
+from seedproof.phases.looks import Look
+from seedproof.phases.next_call import experiment_next
+from seedproof.phases.study import Study
 from seedproof.report.sections import paragraph
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
@@ -33,28 +31,23 @@ from seedproof_mcp.service.results import (
 )
 
 __all__ = [
-    "Baselines",
     "arm_ended",
     "arm_summaries",
     "comparison_result",
     "disclosed",
-    "establish",
     "eta",
     "experiment_row",
     "notice_results",
     "remaining",
-    "run_next",
     "running_row",
-    "said_beside",
     "seed_rows",
     "summaries",
-    "written_confirmation",
+    "written_evidence",
 ]
 
 
 _EVIDENCE = TypeAdapter(Evidence)
 _CAMPAIGN = TypeAdapter(Campaign)
-_CONFIRMATION = TypeAdapter(Confirmation)
 
 
 def summaries(arm: Arm, rules: Rules) -> dict[str, MetricSummary]:
@@ -105,49 +98,22 @@ def running_row(run: Run | None) -> RunningRow | None:
     return RunningRow(run_id=run.run_id, experiment=run.experiment, seed=run.seed, attempt=run.attempt)
 
 
-class Baselines:
-    """The baseline of each generation, established once for a page; None where it is not complete."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._known: dict[int, Baseline | None] = {}
-
-    def of(self, number: int) -> Baseline | None:
-        """The baseline of a generation, under its own rules."""
-        if number not in self._known:
-            self._known[number] = establish(self._state, number)
-        return self._known[number]
-
-
-def establish(state: State, number: int) -> Baseline | None:
-    """The baseline of a generation under its own rules; None where it is not complete."""
-    try:
-        return establish_baseline(state.baseline_arm(number), rules_of(state.generations[number - 1]))
-    except BaselineRefusal:
-        return None
-
-
 def arm_ended(look: Look) -> str | None:
     """Why an experiment ends without a verdict; None while it may still get one."""
     return f"seed {look.failed[0]} failed for good; the arm ends without a verdict" if look.failed else None
 
 
-def experiment_row(
-    state: State, experiment: Experiment, baselines: Baselines, adjusted: Mapping[Key, tuple[float, float]]
-) -> ExperimentRow:
+def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, tuple[float, float]]) -> ExperimentRow:
     """One experiment as lists show it.
 
     Args:
         adjusted: (p, Holm's adjusted p) of each judged experiment as of now.
     """
-    arm = state.experiment_arm(experiment)
-    rules = rules_of(state.generations[experiment.generation - 1])
-    baseline = baselines.of(experiment.generation)
-    look, stale = next_look(arm, baseline, rules), None
-    if baseline is not None and control_look(baseline, arm).state == "failed":
+    standing, verdict = study.standing(experiment), experiment.verdict
+    arm, look, stale = standing.arm, standing.look, None
+    if standing.control.state == "failed":
         stale = "its control does not agree with the baseline, or failed for good; it gets no verdict"
-    present = state.generation is not None and experiment.generation == state.generation.number
-    verdict = experiment.verdict
+    present = study.generation is not None and experiment.generation == study.generation.number
     p_better, p_holm = adjusted.get((experiment.generation, experiment.name), (None, None))
     word = (
         "judged" if verdict else "failed" if look.failed or stale else "measured" if look.is_complete else "measuring"
@@ -168,52 +134,29 @@ def experiment_row(
             "reason": (stale or arm_ended(look)) if word == "failed" else None,
             "seeds_done": len(arm.counted),
             "seeds_needed": len(look.due) if present and not stale else 0,
-            "verdict": verdict["verdict"] if verdict else None,
-            "headline": verdict["headline"] if verdict else None,
-            "report_path": experiment.report["path"] if experiment.report else None,
+            "verdict": verdict.verdict if verdict else None,
+            "headline": verdict.headline if verdict else None,
+            "report_path": experiment.report.path if experiment.report else None,
             "p_better": p_better,
             "p_holm": p_holm,
-            "confirmation": ((verdict or {}).get("confirmation") or {}).get("state"),
+            "confirmation": verdict.confirmation.state if verdict and verdict.confirmation else None,
         }
     )
 
 
-def remaining(state: State, rules: Rules, run: Run) -> int:
+def remaining(study: Study, run: Run) -> int:
     """How many seeds the arm of a run still needs."""
+    state = study.state
     if run.experiment is None:
         # The newest baseline that it counts for: a larger one takes over the runs of the one before.
-        newest = next(one.number for one in reversed(state.generations) if run.run_id in one.run_ids)
-        return len(next_look(state.baseline_arm(newest), None, state.rules_of(newest)).due)
-    experiment = state.generations[run.generation - 1].experiments[run.experiment]
+        newest = next(one for one in reversed(state.generations) if run.run_id in one.run_ids)
+        return len(study.assessed(newest.number).look.due)
+    standing = study.standing(state.generations[run.generation - 1].experiments[run.experiment])
     if run.role is Role.CONFIRM:
-        return len(confirm_look(state.experiment_arm(experiment), state.rules_of(run.generation)).due)
+        return len(standing.confirmation.due)
     if run.role is Role.CONTROL and run.state.is_active:
         return 1
-    return len(next_look(state.experiment_arm(experiment), establish(state, run.generation), rules).due)
-
-
-def run_next(state: State, rules: Rules, run: Run) -> NextCall | None:
-    """What to call after looking at a run: the run itself while it lasts, else what its arm needs."""
-    generation = state.generation
-    # A run of an earlier generation cannot be asked for again: its key belongs to the present one.
-    is_present = generation is not None and run.generation == generation.number
-    if run.state.is_active and is_present and run.role is Role.CONTROL:
-        return control_call(run.experiment or "", Control("open", run))
-    if run.state.is_active and is_present and run.role is Role.CONFIRM:
-        experiment = state.generations[run.generation - 1].experiments[run.experiment or ""]
-        arm, measured_under = state.experiment_arm(experiment), state.rules_of(run.generation)
-        return confirm_call(experiment.name, arm, confirm_look(arm, measured_under), measured_under)
-    if run.state.is_active and is_present:
-        name = {"experiment": run.experiment} if run.experiment else {}
-        exact = {**name, "seed": run.seed, "attempt": run.attempt}
-        return NextCall("run_seed", f"Waits for the run that is {run.state}.", exact)
-    if run.experiment is None or generation is None or run.experiment not in generation.experiments:
-        return baseline_next(state, rules)
-    try:
-        baseline = present_baseline(state, rules)
-    except BaselineRefusal as refusal:
-        return refusal.next_call
-    return experiment_next(state, generation.experiments[run.experiment], baseline)
+    return len(standing.look.due)
 
 
 def eta(state: State, rules: Rules, run: Run, elapsed_s: float | None) -> float | None:
@@ -229,29 +172,24 @@ def notice_results(notices: Iterable[Notice]) -> list[NoticeResult]:
     return [NoticeResult.of(notice) for notice in notices]
 
 
-def said_beside(experiment: Experiment) -> tuple[Evidence | None, Campaign | None]:
+def written_evidence(experiment: Experiment) -> tuple[Evidence | None, Campaign | None]:
     """Evidence and campaign as they were written down with the newest verdict; None before there were any."""
-    record = experiment.verdict or {}
-    evidence, counted = record.get("evidence"), record.get("campaign")
+    verdict = experiment.verdict
+    if verdict is None:
+        return None, None
     return (
-        None if evidence is None else _EVIDENCE.validate_python(evidence),
-        None if counted is None else _CAMPAIGN.validate_python(counted),
+        None if verdict.evidence is None else _EVIDENCE.validate_python(verdict.evidence),
+        None if verdict.campaign is None else _CAMPAIGN.validate_python(verdict.campaign),
     )
 
 
-def written_confirmation(experiment: Experiment) -> Confirmation | None:
-    """What the fresh seeds were found to say: evaluated once, so that a report of it needs no scipy; None before."""
-    found = (experiment.verdict or {}).get("confirmation")
-    return None if found is None or found["state"] == "open" else _CONFIRMATION.validate_python(found)
-
-
-def disclosed(state: State, experiment: Experiment) -> list[Notice]:
+def disclosed(study: Study, experiment: Experiment) -> list[Notice]:
     """What a verdict on an experiment is accompanied by, beside what its own runs show."""
-    declared = declared_notices(state, experiment, verdicts=True)
-    return [*declared, *log_notices(state, experiment), *created_notices(state)]
+    declared = declared_notices(study, experiment, verdicts=True)
+    return [*declared, *log_notices(study.state, experiment), *created_notices(study.state)]
 
 
-def comparison_result(state: State, comparison: Comparison, past: Iterable[Notice] = ()) -> ComparisonResult:
+def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notice] = ()) -> ComparisonResult:
     """A verdict as a reply shows it.
 
     Args:
@@ -259,9 +197,9 @@ def comparison_result(state: State, comparison: Comparison, past: Iterable[Notic
     """
     baseline, arm = comparison.baseline, comparison.arm
     rules = baseline.rules
-    experiment = state.find_experiment(arm.experiment or "")
+    experiment = study.find(arm.experiment or "")
     assert experiment is not None
-    evidence, counted = said_beside(experiment)
+    evidence, counted = written_evidence(experiment)
     return ComparisonResult(
         experiment=experiment.name,
         headline=comparison.headline,
@@ -284,14 +222,14 @@ def comparison_result(state: State, comparison: Comparison, past: Iterable[Notic
         confirmation=comparison.confirmation,
         accepted=list(comparison.accepted),
         paragraph=None if evidence is None else paragraph(comparison, evidence, counted),
-        ledger_head=state.head_label,
+        ledger_head=study.state.head_label,
         notices=notice_results(
             [
                 *comparison_notices(comparison),
                 *comparability_notices(baseline.arm, arm),
-                *disclosed(state, experiment),
+                *disclosed(study, experiment),
                 *past,
             ]
         ),
-        next=Follow.of(experiment_next(state, experiment, baseline)),
+        next=Follow.of(experiment_next(study, experiment)),
     )

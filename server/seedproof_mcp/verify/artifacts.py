@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import RUN_ENDS, LogRead, Record, ReportWritten, RunEnded, read_events
 from seedproof.ledger.state import State
 from seedproof.metrics.scanner import LogReading
 from seedproof.model.rules import Rules
@@ -30,9 +30,9 @@ def check_logs(paths: ProjectPaths, records: Sequence[Record], state: State | No
     Args:
         state: What the records add up to; None where they are damaged, and only hashes are looked at.
     """
-    ended = [record for record in records if record.get("log_sha256")]
-    here = [record for record in ended if paths.run(record["run_id"]).log.is_file()]
-    faults = [fault for record in here if (fault := _log_fault(paths, record, state)) is not None]
+    ended = [event for event in read_events(records, *RUN_ENDS) if event.log is not None and event.log.log_sha256]
+    here = [event for event in ended if paths.run(event.run_id).log.is_file()]
+    faults = [fault for event in here if (fault := _log_fault(paths, event, state)) is not None]
     found = listed("logs", faults, passed("logs", f"all {len(here)} that are still here are as recorded"))
     if len(here) < len(ended):
         found.append(
@@ -41,20 +41,21 @@ def check_logs(paths: ProjectPaths, records: Sequence[Record], state: State | No
     return found
 
 
-def _log_fault(paths: ProjectPaths, record: Record, state: State | None) -> str | None:
-    run_paths = paths.run(record["run_id"])
-    run = None if state is None else state.runs.get(record["run_id"])
+def _log_fault(paths: ProjectPaths, ended: RunEnded, state: State | None) -> str | None:
+    assert ended.log is not None  # as the caller chose it
+    run_paths = paths.run(ended.run_id)
+    run = None if state is None else state.runs.get(ended.run_id)
     rules = Rules() if run is None or state is None else state.rules_of(run.generation)
     try:
-        reading = read_log(run_paths.log, _log_size(run_paths, record), rules)
+        reading = read_log(run_paths.log, _log_size(run_paths, ended.log), rules)
     except OSError as error:
-        return f"the log of {record['run_id']} cannot be read ({error.strerror})"
-    if (reading.sha256, reading.size) != (record["log_sha256"], record["log_bytes"]):
-        return f"the log of {record['run_id']} was edited: it is not the one of record #{record['seq']}"
-    return None if run is None else _metric_fault(record, rules, reading)
+        return f"the log of {ended.run_id} cannot be read ({error.strerror})"
+    if (reading.sha256, reading.size) != (ended.log.log_sha256, ended.log.log_bytes):
+        return f"the log of {ended.run_id} was edited: it is not the one of record #{ended.seq}"
+    return None if run is None else _metric_fault(ended, rules, reading)
 
 
-def _log_size(run: RunPaths, record: Record) -> int:
+def _log_size(run: RunPaths, recorded: LogRead) -> int:
     """How many bytes the log had when the run ended; daemons may have added some.
 
     The record counts a hole of the log cap as the line that is read in its place, so the result is asked first.
@@ -64,20 +65,18 @@ def _log_size(run: RunPaths, record: Record) -> int:
     except (OSError, ValueError, KeyError, TypeError):
         seen = run.log.stat()
         has_holes = seen.st_blocks * 512 < seen.st_size
-        return seen.st_size if has_holes else int(record["log_bytes"])
+        return seen.st_size if has_holes else recorded.log_bytes or 0
 
 
-def _metric_fault(record: Record, rules: Rules, reading: LogReading) -> str | None:
+def _metric_fault(ended: RunEnded, rules: Rules, reading: LogReading) -> str | None:
     """A value that the record has and its log has not: both were made to fit each other, but for this."""
     for metric in rules.metrics:
         if metric.file is not None:
             continue
-        read, written = reading.metrics.get(metric.name), record["metrics"].get(metric.name)
-        texts = (None if read is None else read.text, None if written is None else written.get("text"))
+        read, written = reading.metrics.get(metric.name), (ended.metrics or {}).get(metric.name)
+        texts = (None if read is None else read.text, None if written is None else written.text)
         if texts[0] != texts[1]:
-            return (
-                f"record #{record['seq']} says {metric.name} {texts[1]}, and the log of {record['run_id']} {texts[0]}"
-            )
+            return f"record #{ended.seq} says {metric.name} {texts[1]}, and the log of {ended.run_id} {texts[0]}"
     return None
 
 
@@ -87,18 +86,11 @@ def _metric_fault(record: Record, rules: Rules, reading: LogReading) -> str | No
 def check_reports(paths: ProjectPaths, records: Sequence[Record]) -> list[Check]:
     """Each report and figure against the hash that was recorded last for its path."""
     hashes: dict[str, list[tuple[int, str]]] = {}
-    for record in records:
-        if record.get("kind") == "report_written":
-            for name, sha256 in _files_of(record).items():
-                hashes.setdefault(name, []).append((record["seq"], sha256))
+    for report in read_events(records, ReportWritten):
+        for name, sha256 in report.files.items():
+            hashes.setdefault(name, []).append((report.seq, sha256))
     faults = [fault for name, known in hashes.items() if (fault := _file_fault(paths.root / name, name, known))]
     return listed("reports", faults, passed("reports", f"{len(hashes)} reports and figures are as recorded"))
-
-
-def _files_of(record: Record) -> dict[str, str]:
-    """The files that a report's record vouches for, with their hashes."""
-    figures: Mapping[str, str] = dict(zip(record["figures"], record.get("figure_sha256", ()), strict=False))
-    return {record["path"]: record["sha256"], **figures}
 
 
 def _file_fault(path: Path, name: str, known: Sequence[tuple[int, str]]) -> str | None:
@@ -119,10 +111,7 @@ def _file_fault(path: Path, name: str, known: Sequence[tuple[int, str]]) -> str 
 
 def check_strangers(paths: ProjectPaths, records: Sequence[Record]) -> Iterator[Check]:
     """Reports and figures under our names that the ledger does not know."""
-    known: set[str] = set()
-    for record in records:
-        if record.get("kind") == "report_written":
-            known |= {record["path"], *record["figures"]}
+    known = {name for report in read_events(records, ReportWritten) for name in (report.path, *report.figures)}
     for path in sorted({path for pattern in _OURS for path in paths.research.glob(pattern)}):
         name = str(path.relative_to(paths.root))
         if name not in known:

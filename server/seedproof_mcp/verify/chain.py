@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from seedproof.ledger.records import EMPTY_HASH, Record, canonical, damaged, read_line
+from seedproof.ledger.events import Record
+from seedproof.ledger.records import EMPTY_HASH, canonical, damaged, read_line
 from seedproof.model.refusals import LedgerDamaged
 
 from seedproof_mcp.ledger.merge_conflict import is_mark

@@ -4,8 +4,8 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 
-from seedproof.ledger.events import apply, fold
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import Record, ReportWritten, VerdictIssued, read_events
+from seedproof.ledger.fold import apply, fold
 from seedproof.ledger.state import State
 from seedproof.model.refusals import LedgerDamaged, Refusal
 from seedproof.model.results import Comparison
@@ -39,10 +39,10 @@ class Replay:
         state = State()
         for record in self._records:
             try:
-                if record["kind"] == "verdict_issued":
-                    self._judge(state, record)
-                elif record["kind"] == "report_written" and self._regenerates:
-                    self._render(state, record)
+                for issued in read_events([record], VerdictIssued):
+                    self._judge(state, issued)
+                for report in read_events([record], ReportWritten) if self._regenerates else ():
+                    self._render(state, report)
                 apply(state, record)
             except LedgerDamaged as damage:
                 self.state = None
@@ -69,48 +69,43 @@ class Replay:
             text = f"{_count(self._older_reports, 'report')} of an earlier format cannot be made again by this version"
             yield noted("regenerate", text)
 
-    def _judge(self, state: State, record: Record) -> None:
+    def _judge(self, state: State, issued: VerdictIssued) -> None:
         self._verdicts += 1
-        fault = _verdict_fault(state, record)
+        fault = _verdict_fault(state, issued)
         if fault is None:
             return
-        if record.get("report_format") == REPORT_FORMAT:
-            self._verdict_faults.append(f"record #{record['seq']}: {fault}")
+        if issued.report_format == REPORT_FORMAT:
+            self._verdict_faults.append(f"record #{issued.seq}: {fault}")
         else:
             self._older_verdicts += 1
 
-    def _render(self, state: State, record: Record) -> None:
-        if record.get("report_format") != REPORT_FORMAT:
+    def _render(self, state: State, report: ReportWritten) -> None:
+        if report.report_format != REPORT_FORMAT:
             self._older_reports += 1
             return
         self._reports += 1
         # The record was written in the same breath, so the fold so far is what it was made from, nearly always.
-        basis = state if record["at_seq"] == state.seq else fold(self._records[: record["at_seq"]])
+        basis = state if report.at_seq == state.seq else fold(self._records[: report.at_seq])
         try:
-            made = [hashlib.sha256(text.encode()).hexdigest() for text in rendered_again(basis, record)]
+            made = tuple(hashlib.sha256(text.encode()).hexdigest() for text in rendered_again(basis, report))
         except (Refusal, AssertionError, KeyError, IndexError, TypeError, ValueError) as error:
-            self._report_faults.append(
-                f"record #{record['seq']}: {record['path']} cannot be made again ({error!r:.120})"
-            )
+            self._report_faults.append(f"record #{report.seq}: {report.path} cannot be made again ({error!r:.120})")
             return
-        if made != [record["sha256"], *record["figure_sha256"]]:
-            text = (
-                f"record #{record['seq']}: {record['path']}, made again from the ledger, has other bytes than recorded"
-            )
+        if made != (report.sha256, *report.figure_sha256):
+            text = f"record #{report.seq}: {report.path}, made again from the ledger, has other bytes than recorded"
             self._report_faults.append(text)
 
 
-def _verdict_fault(state: State, record: Record) -> str | None:
+def _verdict_fault(state: State, issued: VerdictIssued) -> str | None:
     """How a verdict differs from the one that its runs give; None if it does not."""
     try:
-        comparison = judged_again(state, record)
+        comparison = judged_again(state, issued)
     except (Refusal, KeyError, IndexError, TypeError) as error:
         reason = error.message if isinstance(error, Refusal) else repr(error)
-        return f"{record.get('headline')!r:.120} was said, and the records before it allow no verdict ({reason:.120})"
-    said = (record["verdict"], record["headline"])
-    if said != (str(comparison.verdict), comparison.headline):
-        return f"{record['headline']!r:.120} was said, and the runs before it give {comparison.headline!r:.120}"
-    names = ", ".join(name for name in _NUMBERS if not _is_same(record[name], comparison, name))
+        return f"{issued.headline!r:.120} was said, and the records before it allow no verdict ({reason:.120})"
+    if (issued.verdict, issued.headline) != (str(comparison.verdict), comparison.headline):
+        return f"{issued.headline!r:.120} was said, and the runs before it give {comparison.headline!r:.120}"
+    names = ", ".join(name for name in _NUMBERS if not _is_same(getattr(issued, name), comparison, name))
     return f"{names} of its verdict differ from what the runs before it give" if names else None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedproof.ledger.records import Record
+from seedproof.ledger.events import GenerationStarted, LedgerDisclosed, Record, read_events
 from seedproof.ledger.state import State
 from seedproof.notices.past import disclosed_notice
 
@@ -81,7 +81,7 @@ def check_registry(paths: ProjectPaths, chain: Chain) -> list[Check]:
     others = [
         one
         for one in registry.undisclosed(state, RecordHashes(one["hash"] for one in chain.records))
-        if one["what"] in ("copy", "shared")
+        if one.what in ("copy", "shared")
     ]
     return [*found, *(noted("registry", disclosed_notice(one).message) for one in others)]
 
@@ -91,8 +91,8 @@ def _past_of(records: Sequence[Record]) -> State:
     return State(
         seq=records[-1]["seq"],
         head=records[-1]["hash"],
-        previous=records[0].get("previous"),
-        disclosures=[one for one in records if one.get("kind") == "ledger_disclosed"],
+        previous=next((one.previous for one in read_events(records[:1], GenerationStarted)), None),
+        disclosures=list(read_events(records, LedgerDisclosed)),
     )
 
 

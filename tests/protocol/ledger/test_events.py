@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.ledger.events import fold
-from seedproof.ledger.records import EMPTY_HASH, Record, canonical, make_record, read_line
+from seedproof.ledger.events import Record
+from seedproof.ledger.fold import fold
+from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
 from seedproof.model.refusals import LedgerDamaged, LedgerNewer
 from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState

@@ -5,30 +5,32 @@ import argparse
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.model.command import check_flags, normalise_flags, output_dir, training_argv
+from seedproof.model.command import check_flags, normalise_flags, training_argv
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Role
+
+from tests.support.arms import run_key
 
 RULES = Rules()
 
 
 def test_the_baseline_command_is_the_protocols() -> None:
-    folder = output_dir(RULES, Role.MEASURE, None, 42)
+    folder = run_key(None, 42).output_dir(RULES.label)
     assert " ".join(training_argv(RULES, "python", 42, (), folder)) == (
         "python train_llm.py --train_tokens 1000000 --seed 42 --output_dir checkpoints/baseline_1M_seed42"
     )
 
 
 def test_an_experiment_adds_its_flags_before_the_output_folder() -> None:
-    folder = output_dir(RULES, Role.MEASURE, "muon", 137)
+    folder = run_key("muon", 137).output_dir(RULES.label)
     assert " ".join(training_argv(RULES, "python", 137, ("--lr", "0.02"), folder)) == (
         "python train_llm.py --train_tokens 1000000 --seed 137 --lr 0.02 --output_dir checkpoints/exp_muon_1M_seed137"
     )
 
 
 def test_each_role_has_a_folder_of_its_own() -> None:
-    folders = {output_dir(RULES, role, "muon", 42) for role in Role}
+    folders = {run_key("muon", 42, role=role).output_dir(RULES.label) for role in Role}
     assert folders == {f"checkpoints/{kind}_muon_1M_seed42" for kind in ("exp", "control", "confirm")}
 
 

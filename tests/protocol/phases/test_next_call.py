@@ -5,24 +5,33 @@ from itertools import count
 from typing import Any
 
 import pytest
-from seedproof.ledger.events import fold
+from seedproof.ledger.fold import fold
 from seedproof.ledger.records import make_record
 from seedproof.ledger.state import State
 from seedproof.model.arms import Baseline
 from seedproof.model.refusals import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import run_id_of
-from seedproof.model.runs import Role
-from seedproof.phases.baseline import baseline_phase, establish_baseline, rules_of
+from seedproof.phases.baseline import baseline_phase, establish_baseline
 from seedproof.phases.next_call import (
     baseline_next,
     experiment_next,
     new_baseline_call,
     new_experiment_call,
-    present_baseline,
+    require_baseline,
 )
+from seedproof.phases.study import Study
 
-from tests.support.arms import RULES, SEEDS, baseline_arm, diverged, experiment_arm, failed, make_baseline, measured
+from tests.support.arms import (
+    RULES,
+    SEEDS,
+    baseline_arm,
+    diverged,
+    experiment_arm,
+    failed,
+    make_baseline,
+    measured,
+    run_key,
+)
 
 VALUES = (3.0, 3.0, 4.0, 5.0, 5.0)
 
@@ -47,18 +56,18 @@ class Story:
         return self.add("experiment_declared", generation=generation, experiment=name, **words)
 
     def request(self, seed: int, experiment: str | None = None, attempt: int = 1, generation: int = 1) -> "Story":
-        run_id = run_id_of(generation, Role.MEASURE, experiment, seed, attempt)
+        run_id = run_key(experiment, seed, attempt, generation=generation).run_id
         key = {"generation": generation, "role": "measure", "experiment": experiment, "seed": seed, "attempt": attempt}
         return self.add("run_requested", run_id=run_id, **key)
 
     def start(self, seed: int, experiment: str | None = None, attempt: int = 1) -> "Story":
-        run_id = run_id_of(1, Role.MEASURE, experiment, seed, attempt)
+        run_id = run_key(experiment, seed, attempt).run_id
         return self.add("run_started", run_id=run_id, argv=["python"], output_dir=f"checkpoints/{run_id}")
 
     def finish(
         self, seed: int, value: float | None, experiment: str | None = None, attempt: int = 1, state: str = "succeeded"
     ) -> "Story":
-        run_id = run_id_of(1, Role.MEASURE, experiment, seed, attempt)
+        run_id = run_key(experiment, seed, attempt).run_id
         metrics = {} if value is None else {"val_loss": {"value": value, "text": str(value)}}
         return self.add("run_finished", run_id=run_id, state=state, metrics=metrics, wall_time_s=1.0)
 
@@ -212,7 +221,7 @@ def test_a_lost_seed_makes_the_generation_void(story: Story, reason: str) -> Non
     phase = baseline_phase(story.state, RULES)
     assert (phase.phase, phase.reason) == ("void", reason)
     with pytest.raises(BaselineVoid) as refusal:
-        present_baseline(story.state, RULES)
+        require_baseline(Study(story.state, RULES))
     assert (refusal.value.message, refusal.value.next_call) == (reason, new_baseline_call())
 
 
@@ -229,12 +238,12 @@ def test_the_present_generation_alone_counts() -> None:
     state = Story().baseline().generation(2, reason="new data").state
     assert baseline_phase(state, RULES).phase == "unmeasured"
     with pytest.raises(BaselineMissing, match="0 of 5"):
-        present_baseline(state, RULES)
+        require_baseline(Study(state, RULES))
 
 
 def test_a_refused_baseline_names_the_next_call() -> None:
     with pytest.raises(BaselineIncomplete) as refusal:
-        present_baseline(Story().generation().run(42, 4.0).state, RULES)
+        require_baseline(Study(Story().generation().run(42, 4.0).state, RULES))
     assert str(refusal.value) == (
         "baseline_incomplete: the baseline has 1 of 5 seeds; missing: 137, 256, 512, 1024. Next: run_seed(seed=137)"
     )
@@ -244,7 +253,7 @@ def test_a_generation_keeps_the_rules_it_was_measured_under() -> None:
     rules = Rules(winner_sigma=2.5)
     generation = Story().generation(rules=rules).state.generation
     assert generation is not None
-    assert rules_of(generation) == rules
+    assert generation.rules == rules
 
 
 # --- the next call ------------------------------------------------------------------------------------
@@ -256,11 +265,11 @@ def shown(call: NextCall) -> str:
 
 def test_the_baselines_next_call_goes_seed_by_seed_to_the_report_and_the_first_experiment() -> None:
     story = Story()
-    calls = [shown(baseline_next(story.state, RULES))]
+    calls = [shown(baseline_next(Study(story.state, RULES)))]
     story.generation()
     for seed, value in zip(SEEDS, VALUES, strict=True):
-        calls.append(shown(baseline_next(story.run(seed, value).state, RULES)))
-    calls.append(shown(baseline_next(story.report().state, RULES)))
+        calls.append(shown(baseline_next(Study(story.run(seed, value).state, RULES))))
+    calls.append(shown(baseline_next(Study(story.report().state, RULES))))
     assert calls == [
         "run_seed(seed=42)",
         "run_seed(seed=137)",
@@ -274,29 +283,29 @@ def test_the_baselines_next_call_goes_seed_by_seed_to_the_report_and_the_first_e
 
 def test_a_run_in_flight_is_waited_for_by_seed_and_attempt() -> None:
     story = Story().generation().request(42).request(137)
-    assert shown(baseline_next(story.state, RULES)) == "run_seed(seed=42, attempt=1)"
-    assert baseline_next(story.start(42).state, RULES).why == "Waits for the run that is running."
+    assert shown(baseline_next(Study(story.state, RULES))) == "run_seed(seed=42, attempt=1)"
+    assert baseline_next(Study(story.start(42).state, RULES)).why == "Waits for the run that is running."
 
 
 def test_another_attempt_comes_before_the_seeds_that_follow() -> None:
     story = Story().generation().request(42).finish(42, 4.0, state="failed")
-    again = baseline_next(story.state, RULES)
+    again = baseline_next(Study(story.state, RULES))
     assert shown(again) == "run_seed(seed=42, attempt=2)"
     assert again.why == "Tries seed 42 again; the last attempt failed."
     story.request(42, attempt=2).finish(42, 4.0, attempt=2)
-    assert shown(baseline_next(story.state, RULES)) == "run_seed(seed=137)"
+    assert shown(baseline_next(Study(story.state, RULES))) == "run_seed(seed=137)"
 
 
 def test_a_void_baseline_asks_for_the_reason_of_a_new_one() -> None:
     state = Story().generation().request(42).finish(42, None, state="diverged").state
-    assert shown(baseline_next(state, RULES)) == "run_seed(new_baseline=…)"
+    assert shown(baseline_next(Study(state, RULES))) == "run_seed(new_baseline=…)"
 
 
 def next_of(story: Story) -> str:
     """The call that brings the experiment forward."""
     state = story.state
     assert state.generation is not None
-    return shown(experiment_next(state, state.generation.experiments["muon"], present_baseline(state, RULES)))
+    return shown(experiment_next(Study(state, RULES), state.generation.experiments["muon"]))
 
 
 def test_a_far_experiments_next_call_goes_over_three_seeds_to_verdict_and_report() -> None:

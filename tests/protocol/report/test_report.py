@@ -19,7 +19,17 @@ from seedproof.verdict.evidence import Evidence, as_document
 from seedproof.verdict.judge import judge
 from seedproof.verdict.weigh import weigh
 
-from tests.support.arms import MAXIMIZE, RULES, diverged, experiment_arm, failed, make_baseline, make_run, measured
+from tests.support.arms import (
+    MAXIMIZE,
+    RULES,
+    as_attempt,
+    diverged,
+    experiment_arm,
+    failed,
+    make_baseline,
+    make_run,
+    measured,
+)
 from tests.support.places import GOLDEN
 
 FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", records=41, began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
@@ -106,7 +116,7 @@ def moved() -> Comparison:
 def capped() -> Arm:
     """A WINNER by its values: one seed was stopped and drawn anew, another one ended early."""
     losses = (4.01, 4.02, 4.0)
-    second = [replace(run, attempt=2 if run.seed == 42 else 1) for run in measured(losses, step=100, wall_time_s=8.0)]
+    second = [as_attempt(run, 2 if run.seed == 42 else 1) for run in measured(losses, step=100, wall_time_s=8.0)]
     runs = (
         make_run(42, 4.2, state=RunState.CANCELLED, reason="it looked bad\n# truly", step=50, wall_time_s=4.0),
         *second[:2],

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seedproof.ledger.events import VerdictIssued
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm
 from seedproof.model.refusals import NotComparable
@@ -166,7 +167,7 @@ def test_one_busy_moment_does_not_move_the_median() -> None:
 # --- acceptance -------------------------------------------------------------------------------
 
 
-def declared(verdict: dict[str, Any] | None = None) -> Experiment:
+def declared(verdict: VerdictIssued | None = None) -> Experiment:
     return Experiment("muon", 1, ("--lr", "1"), "it helps", False, verdict=verdict)
 
 
@@ -187,20 +188,19 @@ def test_the_refusal_names_what_is_not_accepted(kinds: Sequence[str], refused: s
 
 def test_a_verdict_keeps_what_it_was_given_with_until_other_runs_stand_behind_it() -> None:
     baseline, arm = make_baseline(environment=PLACE), exp(*[place(version="3.13")] * 3)
-    written = {"kind": "packages", "words": "as written"}
-    verdict = {"runs": sorted(run.run_id for run in arm.runs), "accepted": [written]}
-    assert accepted_differences(baseline, declared(verdict), arm, ()) == (Difference("packages", "as written"),)
+    written = Difference("packages", "as written")
+    behind = tuple(sorted(run.run_id for run in arm.runs))
+    verdict = VerdictIssued(generation=1, experiment="muon", runs=behind, verdict="", headline="", accepted=(written,))
+    assert accepted_differences(baseline, declared(verdict), arm, ()) == (written,)
     with pytest.raises(NotComparable):
-        accepted_differences(baseline, declared({**verdict, "runs": ["another"]}), arm, ())
+        accepted_differences(baseline, declared(replace(verdict, runs=("another",))), arm, ())
 
 
 def test_nobody_is_asked_where_nothing_would_be_compared() -> None:
     def nobody() -> tuple[dict[str, Any], dict[str, Any]]:
         raise AssertionError("was asked")
 
-    state = State()
-    check_now(state, [("generation_started", {}), ("run_requested", {})], (), nobody)
-    check_now(state, [], (), nobody)
+    check_now(State(), (), nobody)
 
 
 # --- variables of the settings ----------------------------------------------------------------

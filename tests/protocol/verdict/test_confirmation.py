@@ -17,7 +17,7 @@ from seedproof.phases.looks import Step, confirm_look, confirm_steps
 from seedproof.verdict.confirmation import confirm, pairs_of
 from seedproof.verdict.judge import judge
 
-from tests.support.arms import MAXIMIZE, RULES, experiment_arm, make_baseline, make_run, measured
+from tests.support.arms import MAXIMIZE, RULES, as_attempt, experiment_arm, make_baseline, make_run, measured
 
 FRESH = RULES.confirm_seeds
 # Sums of squared distances from the mean: 10, 2, 2 and 2, so s = sqrt(16 / 10) with 4 + 2 + 2 + 2 = 10 degrees.
@@ -199,7 +199,7 @@ def test_two_or_four_pairs_are_rules_too() -> None:
 def test_the_newest_attempt_stands_for_its_side_of_the_pair() -> None:
     runs = fresh(CONTROL, FLAGS)
     lost = replace(runs[0], state=RunState.FAILED, metrics={})
-    again = replace(runs[0], attempt=2, run_id="again")
+    again = as_attempt(runs[0], 2, run_id="again")
     arm = winner(lost, *runs[1:], again)
     assert pairs_of(arm, RULES)[0].control == again
     assert confirm(make_baseline(BASE), arm) == confirmed(CONTROL, FLAGS)
@@ -278,7 +278,7 @@ def test_runs_that_ended_early_are_no_speedup(broken: dict[str, Any], state: str
         run if run.is_control else replace(run, wall_time_s=wall, **broken)
         for run, wall in zip(timed((1, 1, 1)).fresh, (0, 0.1, 0, 0.2, 0, 0.3), strict=True)
     ]
-    again = [replace(run, attempt=2, run_id=f"{run.run_id}-again") for run in runs if not run.is_control]
+    again = [as_attempt(run, 2, run_id=f"{run.run_id}-again") for run in runs if not run.is_control]
     found = confirm(make_baseline(BASE), winner(*runs, *again))
     assert (found.state, found.wall_time) == (state, None)
 

@@ -26,6 +26,7 @@ from tests.support.arms import (
     ROUND_VALUES,
     RULES,
     SEEDS,
+    as_attempt,
     baseline_arm,
     diverged,
     experiment_arm,
@@ -149,7 +150,7 @@ def test_a_diverged_arm_keeps_what_needs_no_difference() -> None:
 
 
 def test_attempts_that_failed_do_not_enter() -> None:
-    runs = (failed(42, shown=True), *(replace(run, attempt=2) if run.seed == 42 else run for run in measured(FIVE)))
+    runs = (failed(42, shown=True), *(as_attempt(run, 2) if run.seed == 42 else run for run in measured(FIVE)))
     clean = weigh(judge(make_baseline(), experiment_arm(*measured(FIVE))))
     assert weigh(judge(make_baseline(), experiment_arm(*runs))) == clean
 

@@ -18,7 +18,7 @@ from seedproof.verdict.judge import judge
 from seedproof.verdict.plausibility import caps_on
 from seedproof.verdict.weigh import weigh
 
-from tests.support.arms import ROUND_VALUES, RULES, SEEDS, baseline_arm, experiment_arm, make_run, measured
+from tests.support.arms import ROUND_VALUES, RULES, SEEDS, as_attempt, baseline_arm, experiment_arm, make_run, measured
 
 SEQUENTIAL = Rules(design="sequential")
 BETTER = (0.9, 1.0, 1.1)
@@ -48,7 +48,7 @@ def stopped(seed: int, value: float | None = 5.0, **more: object) -> Run:
 
 def again(seed: int, arm: Arm) -> Arm:
     """The same arm with an attempt that was stopped before one of its seeds."""
-    runs = tuple(replace(run, attempt=2) if run.seed == seed else run for run in arm.runs)
+    runs = tuple(as_attempt(run, 2) if run.seed == seed else run for run in arm.runs)
     return replace(arm, runs=(stopped(seed), *runs))
 
 
@@ -142,7 +142,7 @@ def test_a_seed_of_the_baseline_that_was_drawn_again_caps_as_well() -> None:
     ids=["no value", "failed", "interrupted", "timed out", "not counted"],
 )
 def test_other_attempts_without_a_result_do_not_cap(first: Run) -> None:
-    runs = tuple(replace(run, attempt=2) if run.seed == first.seed else run for run in arm_of().runs)
+    runs = tuple(as_attempt(run, 2) if run.seed == first.seed else run for run in arm_of().runs)
     assert judge(base_of(), experiment_arm(first, *runs)).caps == ()
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from seedproof.ledger.events import ExperimentDeclared, GenerationStarted, RunRequested
 from seedproof.model.code import Code
 from seedproof.model.rules import Rules
 from seedproof_mcp.code.gc import find
@@ -13,6 +14,7 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
+from tests.support.arms import run_key
 from tests.support.in_process import InProcessEngine
 from tests.support.repositories import git, make_repository, state_of, workspace, write
 
@@ -24,8 +26,8 @@ def begin(folder: Path, number: int, text: str) -> Code:
     code = space.take()
     with Ledger(ProjectPaths(folder)).writing() as writer:
         space.keep(code)
-        fields = {"rules": Rules().document(), "reason": None if number == 1 else "new code"}
-        writer.append("generation_started", generation=number, code=code.document(), **fields)
+        reason = None if number == 1 else "new code"
+        writer.append(GenerationStarted(generation=number, rules=Rules(), reason=reason, code=code))
     space.working_directory(code)
     return code
 
@@ -40,8 +42,16 @@ def experiment(folder: Path, number: int, old: Code, text: str, name: str = "ide
     with Ledger(ProjectPaths(folder)).writing() as writer:
         space.keep(code)
         space.keep_change(change)
-        fields = {"flags": [], "hypothesis": "it helps", "code_change": True, "change": change.document()}
-        writer.append("experiment_declared", generation=number, experiment=name, code=code.document(), **fields)
+        declared = ExperimentDeclared(
+            generation=number,
+            experiment=name,
+            flags=(),
+            hypothesis="it helps",
+            code_change=True,
+            code=code,
+            change=change,
+        )
+        writer.append(declared)
     space.working_directory(code)
     return code
 
@@ -115,9 +125,8 @@ def test_while_a_run_is_active_gc_keeps_whatever_any_generation_was_trained_with
 ) -> None:
     folder = make_repository(tmp_path / "p", {"train_llm.py": "0"})
     begin(folder, 1, "1")
-    run = {"run_id": "g1-baseline-s42-a1", "generation": 1, "role": "measure", "arm": "baseline", "experiment": None}
     with Ledger(ProjectPaths(folder)).writing() as writer:
-        writer.append("run_requested", **run, seed=42, attempt=1)
+        writer.append(RunRequested(key=run_key(None, 42)))
     begin(folder, 2, "2")
     begin(folder, 3, "3")
     assert said(capsys, folder, "--yes") == (

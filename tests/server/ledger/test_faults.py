@@ -19,7 +19,8 @@ from typing import Any
 import anyio
 import pytest
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import apply, fold
+from seedproof.ledger.events import Resumed
+from seedproof.ledger.fold import apply, fold
 from seedproof.ledger.records import EMPTY_HASH, canonical, read_line
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
@@ -27,6 +28,7 @@ from seedproof.model.refusals import LedgerDamaged, LedgerRefusal, NotWritable, 
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Role
 from seedproof.phases.next_call import campaign_next
+from seedproof.phases.study import Memory, Study
 from seedproof.verdict.campaign import adjusted_stored, campaign
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor, conductor_status
@@ -230,7 +232,7 @@ def test_a_ledger_that_is_exchanged_while_a_writer_decides_gets_no_record_that_d
     with ledger.writing() as writer:
         paths.ledger.unlink()
         with pytest.raises(OSError, match="it was changed while it was being written"):
-            writer.append("resumed", note="c")
+            writer.append(Resumed(reason="c"))
     write(ledger, "d")
     assert notes(paths) == ["d"]
 
@@ -295,6 +297,7 @@ def test_a_disk_that_fills_at_any_level_is_named_and_loses_nothing(
 LIMITED = """
 import resource, sys
 from pathlib import Path
+from seedproof.ledger.events import Resumed
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 ledger = Ledger(ProjectPaths(Path(sys.argv[1])))
@@ -305,7 +308,7 @@ for level in range(int(sys.argv[2])):
     for number in range(100):
         try:
             with ledger.writing() as writer:
-                print(writer.append("resumed", note=f"{level}-{number}")["note"])
+                print(writer.append(Resumed(reason=f"{level}-{number}")).reason)
         except OSError as error:
             assert error.filename.endswith("ledger.jsonl"), error
             break
@@ -313,7 +316,7 @@ for level in range(int(sys.argv[2])):
         raise SystemExit("there was no limit")
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     with ledger.writing() as writer:
-        print(writer.append("resumed", note=f"{level}-after")["note"])
+        print(writer.append(Resumed(reason=f"{level}-after")).reason)
 """
 
 
@@ -649,19 +652,20 @@ async def test_a_run_whose_machine_went_down_is_interrupted_for_whoever_looks(
 
 def test_what_a_state_keeps_between_looks_is_what_a_fresh_reading_finds_after_each_record(study: Path) -> None:
     records = [json.loads(line) for line in lines_of(study)]
-    kept, rules = State(), Rules()
+    kept, memory, rules = State(), Memory(), Rules()
     for seq, record in enumerate(records, 1):
         apply(kept, record)
         fresh = fold(records[:seq])
         for _ in range(2):  # the second look uses what the first has kept
-            assert campaign_next(kept, rules) == campaign_next(fold(records[:seq]), rules)
-            assert dict(adjusted_stored(kept)) == dict(adjusted_stored(fresh))
+            one, other = Study(kept, rules, memory.of(kept)), Study(fresh, rules)
+            assert campaign_next(one) == campaign_next(other)
+            assert dict(adjusted_stored(one)) == dict(adjusted_stored(other))
         assert campaign(kept) == campaign(fresh)
     everything = [one for generation in kept.generations for one in generation.experiments.values()]
     assert kept.experiments == everything
     assert kept.judged == sum(one.verdict is not None for one in everything)
-    assert kept.winners == sum(one.verdict is not None and one.verdict["verdict"] == "WINNER" for one in everything)
-    assert kept.unsettled  # the arm that crashed may be tried again
+    assert kept.winners == sum(one.verdict is not None and one.verdict.is_winner for one in everything)
+    assert memory.next_calls and len(memory.next_calls) < len(everything)  # the arm that crashed is looked at anew
 
 
 def test_a_refusal_of_damage_names_the_way_to_look_at_it(cut: ProjectPaths) -> None:

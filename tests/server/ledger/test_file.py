@@ -11,26 +11,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof.ledger.events import fold
+from seedproof.ledger.events import GenerationStarted, Resumed, RunFinished, RunRequested
+from seedproof.ledger.fold import fold
 from seedproof.ledger.records import canonical, make_record
 from seedproof.model.refusals import LedgerDamaged, LedgerDiverged, LedgerNewer
 from seedproof.model.rules import Rules
+from seedproof.model.runs import RunState
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import wait_until
+from tests.support.arms import run_key
 
 # A writer of its own process: says on its output what it was told is stored.
 WRITER = """
 import sys
 from pathlib import Path
+from seedproof.ledger.events import Resumed
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 ledger = Ledger(ProjectPaths(Path(sys.argv[1])))
 for number in range(int(sys.argv[2])):
     with ledger.writing() as writer:
-        record = writer.append("resumed", note=f"{sys.argv[3]}-{number}")
-    print(record["note"], flush=True)
+        event = writer.append(Resumed(reason=f"{sys.argv[3]}-{number}"))
+    print(event.reason, flush=True)
 """
 
 
@@ -42,14 +46,14 @@ def paths(tmp_path: Path) -> ProjectPaths:
 def write(ledger: Ledger, *notes: str) -> None:
     with ledger.writing() as writer:
         for note in notes:
-            writer.append("resumed", note=note)
+            writer.append(Resumed(reason=note))
 
 
 def notes(paths: ProjectPaths) -> list[str]:
     """What a fresh reader finds, chain and all."""
     ledger = Ledger(paths)
     ledger.refresh()
-    return [record["note"] for record in ledger.records()]
+    return [record["reason"] for record in ledger.records()]
 
 
 def test_what_one_process_appends_another_reads(paths: ProjectPaths) -> None:
@@ -153,10 +157,9 @@ def test_without_the_state_folder_the_mirror_is_read_and_adopted_by_the_next_wri
 
 def test_runs_of_an_adopted_mirror_that_had_not_ended_are_interrupted(paths: ProjectPaths) -> None:
     ledger = Ledger(paths)
-    run = {"run_id": "g1-baseline-s42-a1", "generation": 1, "role": "measure", "experiment": None}
     with ledger.writing() as writer:
-        writer.append("generation_started", generation=1, rules=Rules().document(), reason=None)
-        writer.append("run_requested", **run, seed=42, attempt=1)
+        writer.append(GenerationStarted(generation=1, rules=Rules(), reason=None))
+        writer.append(RunRequested(key=run_key(None, 42)))
     ledger.write_mirror()
     shutil.rmtree(paths.state)
     write(Ledger(paths), "later")
@@ -172,10 +175,9 @@ def test_an_open_run_of_a_mirror_is_seen_as_interrupted_until_the_mirror_says_ho
 ) -> None:
     elsewhere = ProjectPaths(tmp_path / "elsewhere")
     ledger = Ledger(elsewhere)
-    run = {"run_id": "g1-baseline-s42-a1", "generation": 1, "role": "measure", "arm": "baseline", "experiment": None}
     with ledger.writing() as writer:
-        writer.append("generation_started", generation=1, rules=Rules().document(), reason=None)
-        writer.append("run_requested", **run, seed=42, attempt=1)
+        writer.append(GenerationStarted(generation=1, rules=Rules(), reason=None))
+        writer.append(RunRequested(key=run_key(None, 42)))
     paths.research.mkdir(parents=True)
     shutil.copy(elsewhere.ledger, paths.mirror)
     reader = Ledger(paths)
@@ -184,7 +186,7 @@ def test_an_open_run_of_a_mirror_is_seen_as_interrupted_until_the_mirror_says_ho
     assert "not on this machine" in str(seen.runs["g1-baseline-s42-a1"].reason)
     assert seen.head == ledger.state.head
     with ledger.writing() as writer:
-        writer.append("run_finished", run_id=run["run_id"], state="failed", reason="exit code 1", metrics={})
+        writer.append(RunFinished(run_id=run_key(None, 42).run_id, end=RunState.FAILED, reason="exit code 1"))
     shutil.copy(elsewhere.ledger, paths.mirror)
     assert reader.refresh().runs["g1-baseline-s42-a1"].state == "failed"
     assert not paths.state.exists()

@@ -1,17 +1,17 @@
 """What the reading tools remember is never older than ledger, rules, running trainings and files."""
 
 from pathlib import Path
-from typing import Any
 
+from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested, RunStarted
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import run_id_of
-from seedproof.model.runs import Role
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-BASELINE_RUN = run_id_of(1, Role.MEASURE, None, 42, 1)
+from tests.support.arms import run_key
+
+BASELINE_RUN = run_key(None, 42).run_id
 
 
 def lab_of(project: Path) -> Lab:
@@ -19,33 +19,26 @@ def lab_of(project: Path) -> Lab:
     return Lab(project, start_conductor=lambda paths: None)
 
 
-def append(project: Path, kind: str, **fields: Any) -> None:
+def append(project: Path, event: Event) -> None:
     """Append a record as another process would."""
     with Ledger(ProjectPaths(project)).writing() as writer:
-        writer.append(kind, **fields)
+        writer.append(event)
 
 
 def begin(project: Path) -> None:
-    append(project, "generation_started", generation=1, rules=Rules().document(), reason=None)
+    append(project, GenerationStarted(generation=1, rules=Rules(), reason=None))
 
 
 def declare(project: Path, name: str) -> None:
-    append(
-        project,
-        "experiment_declared",
-        generation=1,
-        experiment=name,
-        flags=[f"--{name}"],
-        hypothesis="it helps",
-        code_change=False,
-    )
+    flags = (f"--{name}",)
+    declared = ExperimentDeclared(generation=1, experiment=name, flags=flags, hypothesis="it helps", code_change=False)
+    append(project, declared)
 
 
 def place_baseline_run(project: Path) -> None:
     """A run that is requested and placed, and waits for its slot."""
-    key = {"generation": 1, "role": "measure", "arm": "baseline", "experiment": None, "seed": 42, "attempt": 1}
-    append(project, "run_requested", run_id=BASELINE_RUN, **key)
-    append(project, "run_started", run_id=BASELINE_RUN, argv=["python"], output_dir="checkpoints/x", fingerprint={})
+    append(project, RunRequested(key=run_key(None, 42)))
+    append(project, RunStarted(run_id=BASELINE_RUN, argv=("python",), output_dir="checkpoints/x", fingerprint={}))
 
 
 def test_an_unchanged_ledger_gives_the_very_same_answer(quick_project: Path) -> None:

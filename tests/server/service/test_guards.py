@@ -164,7 +164,7 @@ async def test_the_largest_output_folder_so_far_must_fit_once_more(quick_project
     story = after("succeeded", "succeeded").tell(
         "run_requested", run_id="x", experiment=None, generation=1, role="measure", seed=137, attempt=1
     )
-    story.tell("run_finished", run_id="x", state="succeeded", metrics={}, output_bytes=4 * 10**9)
+    story.tell("run_finished", run_id="x", state="succeeded", metrics={}, output_id=[1, 2], output_bytes=4 * 10**9)
     check_room(story.state, Limits(free_bytes=5 * 10**9))
     with pytest.raises(DiskLow, match=r"4\.99 GB are free, and a run needs 5\.00 GB"):
         check_room(story.state, Limits(free_bytes=5 * 10**9 - 10**7))
@@ -187,7 +187,7 @@ def test_a_run_that_broke_off_is_no_measure_of_what_the_next_one_needs(
 ) -> None:
     story = after().tell("run_requested", run_id="x", experiment=None, generation=1, role="measure", seed=42, attempt=1)
     fields = {} if state is None else {"state": state}
-    story.tell(kind, run_id="x", metrics={}, reason="so", output_bytes=4 * 10**9, **fields)
+    story.tell(kind, run_id="x", metrics={}, reason="so", output_id=[1, 2], output_bytes=4 * 10**9, **fields)
     assert story.state.largest_output_bytes == (4 * 10**9 if counts else 0)
 
 

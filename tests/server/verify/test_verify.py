@@ -15,6 +15,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seedproof.ledger.events import Resumed
 from seedproof.ledger.records import EMPTY_HASH, FORMAT, canonical
 from seedproof.model.refusals import LedgerNewer
 from seedproof.model.rules import Rules
@@ -765,7 +766,7 @@ def test_a_ledger_that_grows_while_it_is_verified_is_verified_again(
             yield from real(*arguments)
             return
         with Ledger(ProjectPaths(here)).writing() as writer:
-            grown.append(writer.append("resumed", reason="a person looked", failures=0))
+            grown.append(writer.append(Resumed(reason="a person looked")))
         yield failed("logs", "seen between two records")
 
     monkeypatch.setattr(verification, "check_logs", meanwhile)

@@ -1,0 +1,251 @@
+"""Folds the records of a ledger into the state that they add up to."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from seedproof.ledger.events import (
+    RUN_ENDS,
+    Event,
+    ExperimentDeclared,
+    FilesRemoved,
+    GenerationStarted,
+    LedgerDisclosed,
+    Record,
+    ReportWritten,
+    Resumed,
+    RunEnded,
+    RunFinished,
+    RunRequested,
+    RunStarted,
+    VerdictIssued,
+    read_event,
+)
+from seedproof.ledger.records import damaged
+from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.model.run_key import Role
+from seedproof.model.runs import Run, RunState
+
+__all__ = ["apply", "fold"]
+
+
+def fold(records: Iterable[Record]) -> State:
+    """The state that verified records add up to."""
+    state = State()
+    for record in records:
+        apply(state, record)
+    return state
+
+
+def apply(state: State, record: Record) -> Event:
+    """Take one verified record into account, and give its event.
+
+    Raises:
+        LedgerDamaged: The record lacks a field or contradicts those before it.
+    """
+    try:
+        event = read_event(record)
+        _APPLY[type(event)](state, event)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(record["seq"], f"contradicts those before it ({error!r:.80})") from error
+    state.seq, state.head = event.seq, event.hash
+    state.first_hash = state.first_hash or event.hash
+    state.began = state.began or event.time
+    return event
+
+
+def _generation_started(state: State, event: GenerationStarted) -> None:
+    if event.generation != len(state.generations) + 1:
+        raise ValueError("generation out of order")
+    state.previous = state.previous or event.previous
+    if not all(state.runs[run_id].experiment is None for run_id in event.adopted):
+        raise ValueError("a baseline takes over runs of a baseline only")
+    state.generations.append(
+        Generation(
+            number=event.generation,
+            rules=event.rules,
+            reason=event.reason,
+            started=event.time,
+            adopted=list(event.adopted),
+            adoption=event.adoption,
+            run_ids=list(event.adopted),
+            code=event.code,
+        )
+    )
+
+
+def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
+    generation = state.generations[event.generation - 1]
+    if event.experiment in generation.experiments:
+        raise ValueError("declared twice")
+    declared = generation.experiments[event.experiment] = Experiment(
+        name=event.experiment,
+        generation=generation.number,
+        flags=event.flags,
+        hypothesis=event.hypothesis,
+        code_change=event.code_change,
+        primary=event.primary,
+        primary_reason=event.primary_reason,
+        prior=event.prior,
+        place=len(state.experiments),
+        declared_at=event.seq,
+        changed_at=event.seq,
+        code=event.code,
+        change=event.change,
+    )
+    state.experiments.append(declared)
+    state.nulls += declared.is_null
+    state.campaign_seq = event.seq
+
+
+def _run_requested(state: State, event: RunRequested) -> None:
+    key = event.key
+    if event.run_id in state.runs:
+        raise ValueError("requested twice")
+    generation = state.generations[key.generation - 1]
+    owner = generation if key.experiment is None else generation.experiments[key.experiment]
+    if event.code is not None:  # until an arm has shown its metric, its next attempt takes new code
+        owner.code = event.code
+        if isinstance(owner, Experiment):
+            owner.change = event.change
+    owner.run_ids.append(event.run_id)
+    if key.role is Role.CONTROL and isinstance(owner, Experiment) and owner.code is not None:
+        generation.controls.setdefault(owner.code.sha256, []).append(event.run_id)
+    run = state.runs[event.run_id] = Run(run_id=event.run_id, key=key, state=RunState.QUEUED)
+    state.active[event.run_id] = None
+    _note_change(state, run, event)
+
+
+def _run_started(state: State, event: RunStarted) -> None:
+    run = _active_run(state, event.run_id)
+    name = event.environment_sha256
+    if event.environment is not None:  # with the first run that has it
+        state.environments[name] = event.environment
+    state.runs[run.run_id] = replace(
+        run,
+        state=RunState.RUNNING,
+        argv=event.argv,
+        output_dir=event.output_dir,
+        started=event.time,
+        surroundings=_shared(state, event.surroundings),
+        environment=state.environments.get(name, {}),
+        load=event.load,
+    )
+    state.owned_folders[event.output_dir] = run.run_id
+    _note_change(state, run, event)
+
+
+def _shared(state: State, surroundings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One object for runs with equal surroundings: almost all of a ledger's, and they are large."""
+    if surroundings != state.surroundings:
+        state.surroundings = surroundings
+    return state.surroundings
+
+
+def _run_ended(state: State, event: RunEnded) -> None:
+    run = _active_run(state, event.run_id)
+    log, measured = event.log, event.measured
+    ended = state.runs[run.run_id] = replace(
+        run,
+        state=event.state,
+        metrics=event.metrics or {},
+        reason=event.reason,
+        ended=event.time,
+        slept_s=event.slept_s,
+        output_id=None if event.output is None else event.output.identity,
+        step=None if log is None else log.step,
+        start_text=None if log is None else log.start_text,
+        log_sha256=None if log is None else log.log_sha256,
+        wall_time_s=None if measured is None else measured.wall_time_s,
+        exit_code=None if measured is None else measured.exit_code,
+        counts={} if measured is None else measured.counts,
+        repeats=run.role is Role.CONTROL and state.repeats.are_shown_by(run),
+    )
+    state.repeats.add(ended, _command_of(state, run), state.rules_of(run.generation).metric.name)
+    state.created.update(event.created)
+    del state.active[run.run_id]
+    if ended.log_sha256 is not None:
+        state.logs.setdefault(ended.log_sha256, []).append(run.run_id)
+    _note_change(state, run, event)
+    _count_failure(state, event)
+
+
+def _count_failure(state: State, event: RunEnded) -> None:
+    if event.state.is_counted and event.output is not None:
+        # A run that broke off may have filled the disk: no measure of what others need.
+        state.largest_output_bytes = max(state.largest_output_bytes, event.output.size_bytes)
+    if event.state is RunState.SUCCEEDED:
+        state.failures_in_row = 0
+    elif isinstance(event, RunFinished) and not event.never_started:
+        state.failures_in_row += 1
+
+
+def _verdict_issued(state: State, event: VerdictIssued) -> None:
+    judged = state.generations[event.generation - 1].experiments[event.experiment]
+    before = judged.verdict
+    judged.verdict, judged.changed_at = event, event.seq
+    state.judged += before is None
+    state.winners += event.is_winner - (before is not None and before.is_winner)
+    key = (judged.generation, judged.name)
+    state.p_values.pop(key, None)
+    if event.p_better is not None:
+        state.p_values[key] = float(event.p_better)
+    state.campaign_seq = event.seq
+
+
+def _report_written(state: State, event: ReportWritten) -> None:
+    state.reports.pop(event.path, None)  # so that the newest is the last one
+    state.reports[event.path] = event
+    generation = state.generations[event.generation - 1]
+    if event.experiment is None:
+        generation.report = event
+    else:
+        reported = generation.experiments[event.experiment]
+        reported.report, reported.changed_at = event, event.seq
+
+
+def _files_removed(state: State, event: FilesRemoved) -> None:
+    for folder in event.paths:
+        state.owned_folders.pop(folder, None)
+
+
+def _resumed(state: State, event: Resumed) -> None:
+    state.failures_in_row = 0
+
+
+def _ledger_disclosed(state: State, event: LedgerDisclosed) -> None:
+    state.disclosures.append(event)
+
+
+def _command_of(state: State, run: Run) -> Any:
+    """What a run was started with, but for folder and seed."""
+    generation = state.generations[run.generation - 1]
+    rules = generation.rules
+    experiment = generation.experiments.get(run.experiment or "")
+    return rules.command, rules.train_tokens, run.key.flags(() if experiment is None else experiment.flags)
+
+
+def _note_change(state: State, run: Run, event: Event) -> None:
+    if run.experiment is not None:
+        state.generations[run.generation - 1].experiments[run.experiment].changed_at = event.seq
+
+
+def _active_run(state: State, run_id: str) -> Run:
+    run = state.runs[run_id]
+    if not run.state.is_active:
+        raise ValueError("the run has ended already")
+    return run
+
+
+_APPLY: Mapping[type[Event], Callable[[State, Any], None]] = {
+    GenerationStarted: _generation_started,
+    ExperimentDeclared: _experiment_declared,
+    RunRequested: _run_requested,
+    RunStarted: _run_started,
+    **dict.fromkeys(RUN_ENDS, _run_ended),
+    VerdictIssued: _verdict_issued,
+    ReportWritten: _report_written,
+    FilesRemoved: _files_removed,
+    Resumed: _resumed,
+    LedgerDisclosed: _ledger_disclosed,
+}
