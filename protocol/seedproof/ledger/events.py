@@ -1,12 +1,12 @@
-"""What happened, one frozen class for each kind of record; records are read and written here only.
+"""What happened: one frozen class for each kind of record. Records are read and written here only.
 
+Over 300 lines, because every kind stands in this one place.
 A field that a record may lack has a default, so that ledgers of earlier versions are read.
-`fields` gives what a record holds beside its number, time and hashes, byte for byte as earlier versions wrote it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from seedproof.model.arms import Primary
@@ -47,6 +47,9 @@ __all__ = [
 
 Record = dict[str, Any]
 """One line of the ledger as JSON gives it."""
+E = TypeVar("E", bound="Event")
+P = TypeVar("P")
+Readers = Mapping[str, Callable[[Any], Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,11 @@ class Event:
     """Something that a record says. Number, time and hash are empty until it is written."""
 
     kind: ClassVar[str]
+    READERS: ClassVar[Readers] = {}
+    """By field, what turns the JSON of its record into its value, where that is more than a list becoming a tuple."""
+    OMITTED: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a record does not hold while they are empty."""
+
     seq: int = 0
     """Number of its record, from 1."""
     time: str = ""
@@ -63,7 +71,8 @@ class Event:
 
     def fields(self) -> dict[str, Any]:
         """What the record holds beside number, time and hashes."""
-        raise NotImplementedError
+        held = {name: getattr(self, name) for name in _names(type(self))}
+        return {name: _as_json(value) for name, value in held.items() if value or name not in self.OMITTED}
 
     @classmethod
     def read(cls, record: Record) -> Self:
@@ -72,7 +81,46 @@ class Event:
         Raises:
             KeyError, TypeError, ValueError: A field is missing or of another type.
         """
-        raise NotImplementedError
+        return cls(seq=record["seq"], time=record["time"], hash=record["hash"], **_values(cls, record, cls.READERS))
+
+
+def _names(kind: type[Any]) -> Mapping[str, bool]:
+    """The fields of a class, but for a record's place, and whether each is required."""
+    found = _FIELDS.get(kind)
+    if found is None:
+        found = _FIELDS[kind] = {
+            one.name: one.default is MISSING and one.default_factory is MISSING
+            for one in fields(kind)
+            if one.name not in ("seq", "time", "hash")
+        }
+    return found
+
+
+# Looked up for every record; `fields` would take as long as all the rest.
+_FIELDS: dict[type[Any], Mapping[str, bool]] = {}
+
+
+def _values(kind: type[Any], record: Record, readers: Readers) -> dict[str, Any]:
+    """The fields of a class that a record holds; a required one that is missing raises KeyError."""
+    names = _names(kind).items()
+    return {
+        name: readers.get(name, _as_value)(record[name]) for name, is_required in names if is_required or name in record
+    }
+
+
+def _as_value(document: Any) -> Any:
+    return tuple(document) if isinstance(document, list) else document
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_as_json(one) for one in value]
+    if hasattr(value, "document"):
+        return value.document()
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+# --- generations and experiments ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +138,12 @@ class PastLedger:
 
     def document(self) -> dict[str, Any]:
         """The same as a record holds it."""
-        document = asdict(self)
-        return document if self.gone is not None else {name: document[name] for name in ("began", "records", "head")}
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any] | None) -> "PastLedger | None":
+        """Read it back; None where there was none."""
+        return cls(**document) if document else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +151,12 @@ class GenerationStarted(Event):
     """A baseline generation begins."""
 
     kind = "generation_started"
+    READERS: ClassVar[Readers] = {
+        "rules": Rules.from_document,
+        "code": Code.from_document,
+        "previous": PastLedger.from_document,
+    }
+    OMITTED = frozenset({"code", "previous"})
     generation: int
     rules: Rules
     """Those that it is measured under; what a later version added has its default."""
@@ -112,39 +170,18 @@ class GenerationStarted(Event):
     previous: PastLedger | None = None
     """The ledger that this folder had before this one."""
 
-    def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        return {
-            "generation": self.generation,
-            "rules": self.rules.document(),
-            "reason": self.reason,
-            "adopted": list(self.adopted),
-            "adoption": self.adoption,
-            **_code_fields(self.code, None),
-            **({} if self.previous is None else {"previous": self.previous.document()}),
-        }
-
-    @classmethod
-    def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        previous = record.get("previous")
-        return cls(
-            **_at(record),
-            generation=record["generation"],
-            rules=Rules.from_document(record["rules"]),
-            reason=record["reason"],
-            adopted=tuple(record.get("adopted", ())),
-            adoption=record.get("adoption"),
-            code=Code.from_document(record.get("code")),
-            previous=PastLedger(**previous) if previous else None,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentDeclared(Event):
     """An experiment is declared; how its evidence is weighed is fixed before its results."""
 
     kind = "experiment_declared"
+    READERS: ClassVar[Readers] = {
+        "prior": lambda document: PriorVariance(**document) if document else None,
+        "code": Code.from_document,
+        "change": Change.from_document,
+    }
+    OMITTED = frozenset({"code", "change"})
     generation: int
     experiment: str
     flags: tuple[str, ...]
@@ -156,36 +193,8 @@ class ExperimentDeclared(Event):
     code: Code | None = None
     change: Change | None = None
 
-    def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        return {
-            "generation": self.generation,
-            "experiment": self.experiment,
-            "flags": list(self.flags),
-            "hypothesis": self.hypothesis,
-            "code_change": self.code_change,
-            "primary": self.primary,
-            "primary_reason": self.primary_reason,
-            "prior": None if self.prior is None else asdict(self.prior),
-            **_code_fields(self.code, self.change),
-        }
 
-    @classmethod
-    def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        return cls(
-            **_at(record),
-            generation=record["generation"],
-            experiment=record["experiment"],
-            flags=tuple(record["flags"]),
-            hypothesis=record["hypothesis"],
-            code_change=record["code_change"],
-            primary=record.get("primary", "unpaired"),
-            primary_reason=record.get("primary_reason", "by default"),
-            prior=PriorVariance(**record["prior"]) if record.get("prior") else None,
-            code=Code.from_document(record.get("code")),
-            change=Change.from_document(record.get("change")),
-        )
+# --- runs --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,44 +204,31 @@ class RunRequested(Event):
     kind = "run_requested"
     key: RunKey
     run_id: str = ""
-    """As the record names it; the key's own name where nothing is given."""
+    """As the record names it; empty: as the key does."""
     code: Code | None = None
     """New code of the arm; None where the arm keeps the code that it has."""
     change: Change | None = None
 
     def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        return {
-            "run_id": self.key.run_id,
-            "generation": self.key.generation,
-            "role": self.key.role.value,
-            "arm": self.key.side.value,
-            "experiment": self.key.experiment,
-            "seed": self.key.seed,
-            "attempt": self.key.attempt,
-            **_code_fields(self.code, self.change),
-        }
+        key = {**asdict(self.key), "arm": self.key.side, "run_id": self.run_id or self.key.run_id}
+        del key["side"]
+        parts = {"code": self.code, "change": self.change}
+        return {**key, **{name: part.document() for name, part in parts.items() if part is not None}}
 
     @classmethod
     def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        experiment = record["experiment"]
+        experiment, role = record["experiment"], Role(record["role"])
+        # The oldest ledgers do not name the side.
         is_baseline = experiment is None or record.get("arm") == Side.BASELINE
-        key = RunKey(
-            generation=record["generation"],
-            role=Role(record["role"]),
-            side=Side.BASELINE if is_baseline else Side.EXPERIMENT,
-            experiment=experiment,
-            seed=record["seed"],
-            attempt=record["attempt"],
-        )
-        code, change = record.get("code"), record.get("change")
+        side = Side.BASELINE if is_baseline else Side.EXPERIMENT
         return cls(
-            **_at(record),
-            key=key,
+            seq=record["seq"],
+            time=record["time"],
+            hash=record["hash"],
+            key=RunKey(record["generation"], role, side, experiment, record["seed"], record["attempt"]),
             run_id=record["run_id"],
-            code=Code.from_document(code),
-            change=Change.from_document(change),
+            code=Code.from_document(record.get("code")),
+            change=Change.from_document(record.get("change")),
         )
 
 
@@ -241,12 +237,13 @@ class RunStarted(Event):
     """A run is handed to the engine; written before its process exists."""
 
     kind = "run_started"
+    OMITTED = frozenset({"environment"})
     run_id: str
     argv: tuple[str, ...]
     output_dir: str
     timeout_s: float | None = None
-    fingerprint: Mapping[str, Any]
-    """What it is carried out with, `environment_sha256` among it."""
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    """What it is carried out with."""
     environment: Mapping[str, Any] | None = None
     """Interpreter, packages and devices, with the first run that has them."""
 
@@ -264,30 +261,6 @@ class RunStarted(Event):
     def surroundings(self) -> Mapping[str, Any]:
         """The fingerprint without the load, which is never the same twice."""
         return {name: value for name, value in self.fingerprint.items() if name != "load"}
-
-    def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        return {
-            "run_id": self.run_id,
-            "argv": list(self.argv),
-            "output_dir": self.output_dir,
-            "timeout_s": self.timeout_s,
-            "fingerprint": self.fingerprint,
-            **({} if self.environment is None else {"environment": self.environment}),
-        }
-
-    @classmethod
-    def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        return cls(
-            **_at(record),
-            run_id=record["run_id"],
-            argv=tuple(record["argv"]),
-            output_dir=record["output_dir"],
-            timeout_s=record.get("timeout_s"),
-            fingerprint=record.get("fingerprint", {}),
-            environment=record.get("environment"),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,15 +291,16 @@ class Measured:
 class OutputFolder:
     """The output folder as a run left it."""
 
-    identity: tuple[int, ...]
+    output_id: tuple[int, ...] | None
     """Device and inode."""
-    size_bytes: int
+    output_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded(Event):
     """A run has ended. Its subclasses say how; what nobody could see is None."""
 
+    OMITTED = frozenset({"metrics", "slept_s", "created"})
     run_id: str
     reason: str | None = None
     metrics: Mapping[str, MetricValue] | None = None
@@ -344,23 +318,38 @@ class RunEnded(Event):
         raise NotImplementedError
 
     def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        metrics = None if self.metrics is None else {name: asdict(value) for name, value in self.metrics.items()}
-        return {
-            "run_id": self.run_id,
-            "reason": self.reason,
-            **({} if metrics is None else {"metrics": metrics}),
-            **({} if self.log is None else asdict(self.log)),
-            **({} if self.measured is None else asdict(self.measured)),
-            **({"slept_s": self.slept_s} if self.slept_s else {}),
-            **({"created": list(self.created)} if self.created else {}),
-            **_output_fields(self.output),
-        }
+        held: dict[str, Any] = {"run_id": self.run_id, "reason": self.reason}
+        if self.metrics is not None:
+            held["metrics"] = {name: asdict(value) for name, value in self.metrics.items()}
+        for part in (self.log, self.measured, self.output):
+            held |= {} if part is None else asdict(part)
+        held |= {"slept_s": self.slept_s} if self.slept_s else {}
+        return held | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
     def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        return cls(**_end_values(record))
+        return cls(**cls._end_values(record))
+
+    @classmethod
+    def _end_values(cls, record: Record) -> dict[str, Any]:
+        metrics = record.get("metrics")
+        return {
+            **{name: record[name] for name in ("seq", "time", "hash", "run_id")},
+            "reason": record.get("reason"),
+            "metrics": None if metrics is None else {name: MetricValue(**value) for name, value in metrics.items()},
+            "log": _part(LogRead, record),
+            "measured": _part(Measured, record),
+            "slept_s": record.get("slept_s", 0.0),
+            "created": tuple(record.get("created", ())),
+            "output": _part(OutputFolder, record),
+        }
+
+
+def _part(part: type[P], record: Record) -> P | None:
+    """The fields of a part that a record holds; None where it holds none of them."""
+    names = _names(part)
+    found = {name: _as_value(record[name]) for name in names if name in record}
+    return part(**{**{name: None for name, is_required in names.items() if is_required}, **found}) if found else None
 
 
 FinishedState = Literal[RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.TIMED_OUT]
@@ -381,15 +370,13 @@ class RunFinished(RunEnded):
         return self.end
 
     def fields(self) -> dict[str, Any]:
-        """See `Event`."""
         never = {"never_started": True} if self.never_started else {}
         return {**RunEnded.fields(self), "state": self.end.value, **never}
 
     @classmethod
     def read(cls, record: Record) -> Self:
-        """See `Event`."""
         end: Any = RunState(record["state"])
-        return cls(end=end, never_started=bool(record.get("never_started")), **_end_values(record))
+        return cls(end=end, never_started=bool(record.get("never_started")), **cls._end_values(record))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -428,17 +415,31 @@ class RunNotNeeded(RunEnded):
         return RunState.NOT_NEEDED
 
 
+# --- verdicts, reports and the rest -------------------------------------------------------------
+
+
+def _confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:
+    if document is None:
+        return None
+    wall_time = document.get("wall_time")
+    return Confirmation(**{**document, "wall_time": WallTimeChange(**wall_time) if wall_time else None})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictIssued(Event):
     """A verdict was given, once for each state of an arm."""
 
     kind = "verdict_issued"
+    READERS: ClassVar[Readers] = {
+        "confirmation": _confirmation,
+        "accepted": lambda documents: tuple(Difference(**one) for one in documents or ()),
+    }
     generation: int
     experiment: str
-    runs: tuple[str, ...]
+    runs: tuple[str, ...] = ()
     """Ids of the runs that it rests on."""
     verdict: str
-    headline: str
+    headline: str = ""
     caps: tuple[str, ...] = ()
     delta: float | None = None
     improvement_sigma: float | None = None
@@ -468,48 +469,6 @@ class VerdictIssued(Event):
         """Whether it was given with every run of the confirmation."""
         return self.confirmation is not None and self.confirmation.state != "open"
 
-    def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        return {
-            "generation": self.generation,
-            "experiment": self.experiment,
-            "runs": list(self.runs),
-            "verdict": self.verdict,
-            "headline": self.headline,
-            "caps": list(self.caps),
-            "delta": self.delta,
-            "improvement_sigma": self.improvement_sigma,
-            "cohens_d": self.cohens_d,
-            "evidence": self.evidence,
-            "campaign": self.campaign,
-            "confirmation": None if self.confirmation is None else asdict(self.confirmation),
-            "accepted": [asdict(one) for one in self.accepted],
-            "on_head": self.on_head,
-            "report_format": self.report_format,
-        }
-
-    @classmethod
-    def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        return cls(
-            **_at(record),
-            generation=record["generation"],
-            experiment=record["experiment"],
-            runs=tuple(record.get("runs", ())),
-            verdict=record["verdict"],
-            headline=record.get("headline", ""),
-            caps=tuple(record.get("caps", ())),
-            delta=record.get("delta"),
-            improvement_sigma=record.get("improvement_sigma"),
-            cohens_d=record.get("cohens_d"),
-            evidence=record.get("evidence"),
-            campaign=record.get("campaign"),
-            confirmation=_confirmation(record.get("confirmation")),
-            accepted=tuple(Difference(**one) for one in record.get("accepted") or ()),
-            on_head=record.get("on_head"),
-            report_format=record.get("report_format"),
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportWritten(Event):
@@ -517,11 +476,11 @@ class ReportWritten(Event):
 
     kind = "report_written"
     path: str
-    sha256: str
+    sha256: str = ""
     generation: int
     experiment: str | None
     """None for the baseline's report."""
-    headline: str
+    headline: str = ""
     verdict: str | None = None
     runs: tuple[str, ...] | None = None
     """Ids of the ended runs that it shows; None in the oldest ledgers."""
@@ -536,41 +495,6 @@ class ReportWritten(Event):
         """The files that the record vouches for, with their hashes."""
         return {self.path: self.sha256, **dict(zip(self.figures, self.figure_sha256, strict=False))}
 
-    def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        return {
-            "path": self.path,
-            "sha256": self.sha256,
-            "generation": self.generation,
-            "experiment": self.experiment,
-            "headline": self.headline,
-            "verdict": self.verdict,
-            "runs": None if self.runs is None else list(self.runs),
-            "at_seq": self.at_seq,
-            "figures": list(self.figures),
-            "figure_sha256": list(self.figure_sha256),
-            "report_format": self.report_format,
-        }
-
-    @classmethod
-    def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        runs = record.get("runs")
-        return cls(
-            **_at(record),
-            path=record["path"],
-            sha256=record.get("sha256", ""),
-            generation=record["generation"],
-            experiment=record["experiment"],
-            headline=record.get("headline", ""),
-            verdict=record.get("verdict"),
-            runs=None if runs is None else tuple(runs),
-            at_seq=record.get("at_seq", 0),
-            figures=tuple(record.get("figures", ())),
-            figure_sha256=tuple(record.get("figure_sha256", ())),
-            report_format=record.get("report_format"),
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesRemoved(Event):
@@ -579,15 +503,6 @@ class FilesRemoved(Event):
     kind = "files_removed"
     paths: tuple[str, ...]
     freed_bytes: int = 0
-
-    def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        return {"paths": list(self.paths), "freed_bytes": self.freed_bytes}
-
-    @classmethod
-    def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        return cls(**_at(record), paths=tuple(record["paths"]), freed_bytes=record.get("freed_bytes", 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -598,21 +513,14 @@ class Resumed(Event):
     reason: str = ""
     failures: int = 0
 
-    def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        return {"reason": self.reason, "failures": self.failures}
-
-    @classmethod
-    def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        return cls(**_at(record), reason=record.get("reason", ""), failures=record.get("failures", 0))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerDisclosed(Event):
     """What the registry of projects knew and the ledger did not hold."""
 
     kind = "ledger_disclosed"
+    READERS: ClassVar[Readers] = {"had": PastLedger.from_document}
+    OMITTED = frozenset({"folders", "had"})
     what: Literal["shared", "rewound", "replaced", "copy"]
     present: str | None
     """The head that the ledger had then; None where that is not said."""
@@ -621,32 +529,12 @@ class LedgerDisclosed(Event):
     had: PastLedger | None = None
     """What was lost; None of `shared`."""
 
-    def fields(self) -> dict[str, Any]:
-        """See `Event`."""
-        about = {"folders": self.folders} if self.had is None else {"had": self.had.document()}
-        return {"what": self.what, "present": self.present, **about}
 
-    @classmethod
-    def read(cls, record: Record) -> Self:
-        """See `Event`."""
-        had = record.get("had")
-        return cls(
-            **_at(record),
-            what=record["what"],
-            present=record["present"],
-            folders=record.get("folders", 0),
-            had=PastLedger(**had) if had else None,
-        )
-
-
-E = TypeVar("E", bound=Event)
 RUN_ENDS = (RunFinished, RunInterrupted, RunCancelled, RunNotNeeded)
-
 EVENTS: Mapping[str, type[Event]] = {
     event.kind: event
     for event in (
-        *(GenerationStarted, ExperimentDeclared),
-        *(RunRequested, RunStarted, *RUN_ENDS),
+        *(GenerationStarted, ExperimentDeclared, RunRequested, RunStarted, *RUN_ENDS),
         *(VerdictIssued, ReportWritten, FilesRemoved, Resumed, LedgerDisclosed),
     )
 }
@@ -670,53 +558,3 @@ def read_events(records: Iterable[Record], *kinds: type[E]) -> Iterator[E]:
         if kind is not None:
             with suppress(KeyError, TypeError, ValueError, AttributeError):
                 yield kind.read(record)
-
-
-def _at(record: Record) -> dict[str, Any]:
-    return {"seq": record["seq"], "time": record["time"], "hash": record["hash"]}
-
-
-def _code_fields(code: Code | None, change: Change | None) -> dict[str, Any]:
-    """Code and change as records hold them; empty where nobody could look."""
-    if code is None:
-        return {}
-    return {"code": code.document(), **({} if change is None else {"change": change.document()})}
-
-
-def _output_fields(output: OutputFolder | None) -> dict[str, Any]:
-    return {} if output is None else {"output_id": list(output.identity), "output_bytes": output.size_bytes}
-
-
-def _end_values(record: Record) -> dict[str, Any]:
-    """What the end of a run says, whatever its kind."""
-    metrics, output_id = record.get("metrics"), record.get("output_id")
-    return {
-        **_at(record),
-        "run_id": record["run_id"],
-        "reason": record.get("reason"),
-        "metrics": None if metrics is None else {name: MetricValue(**value) for name, value in metrics.items()},
-        "log": _part(LogRead, record),
-        "measured": _part(Measured, record),
-        "slept_s": record.get("slept_s", 0.0),
-        "created": tuple(record.get("created", ())),
-        "output": OutputFolder(tuple(output_id), record.get("output_bytes", 0)) if output_id else None,
-    }
-
-
-T = TypeVar("T", LogRead, Measured)
-
-
-def _part(part: type[T], record: Record) -> T | None:
-    """The fields of a part that a record holds; None where it holds none of them."""
-    found = {name: record[name] for name in _NAMES[part] if name in record}
-    return part(**found) if found else None
-
-
-_NAMES: Mapping[type, tuple[str, ...]] = {part: tuple(one.name for one in fields(part)) for part in (LogRead, Measured)}
-
-
-def _confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:
-    if document is None:
-        return None
-    wall_time = document.get("wall_time")
-    return Confirmation(**{**document, "wall_time": WallTimeChange(**wall_time) if wall_time else None})

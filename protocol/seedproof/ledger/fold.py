@@ -152,7 +152,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         reason=event.reason,
         ended=event.time,
         slept_s=event.slept_s,
-        output_id=None if event.output is None else event.output.identity,
+        output_id=None if event.output is None else event.output.output_id,
         step=None if log is None else log.step,
         start_text=None if log is None else log.start_text,
         log_sha256=None if log is None else log.log_sha256,
@@ -173,7 +173,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
 def _count_failure(state: State, event: RunEnded) -> None:
     if event.state.is_counted and event.output is not None:
         # A run that broke off may have filled the disk: no measure of what others need.
-        state.largest_output_bytes = max(state.largest_output_bytes, event.output.size_bytes)
+        state.largest_output_bytes = max(state.largest_output_bytes, event.output.output_bytes)
     if event.state is RunState.SUCCEEDED:
         state.failures_in_row = 0
     elif isinstance(event, RunFinished) and not event.never_started:
