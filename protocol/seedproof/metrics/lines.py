@@ -18,7 +18,6 @@ __all__ = [
     "clean_line",
     "count_newlines",
     "decode_segment",
-    "split_lines",
     "strip_codes",
 ]
 
@@ -78,12 +77,6 @@ def decode_segment(stripped: bytes) -> str:
 def clean_line(raw: bytes) -> str:
     """Return one segment as the text that patterns are matched against."""
     return decode_segment(strip_codes(_shorten_segment(raw)))
-
-
-def split_lines(raw: bytes) -> list[tuple[int, str]]:
-    """Return every segment of a whole log with the number of its line, counted by newlines."""
-    numbered = enumerate(raw.split(b"\n"), start=1)
-    return [(number, clean_line(part)) for number, line in numbered for part in line.split(b"\r")]
 
 
 def count_newlines(block: bytes) -> int:

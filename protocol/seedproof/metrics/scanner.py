@@ -47,7 +47,7 @@ MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
 # `step time 8ms`, `step_avg:59ms`, `eval_steps: 50`.
 _STEP = (
     r"(?ia)(?<![a-z0-9_])(?:global[_ ])?(?:step|iter(?:ation)?)['\"]?\s{0,4}[:=#]?\s{0,8}"
-    r"(?P<value>[0-9]{1,15})(?![a-z0-9_]|[.,][0-9])(?:\s?/\s?(?P<total>[0-9]{1,15})(?![0-9]))?"
+    r"(?P<value>[0-9]{1,15})(?![a-z0-9_]|[.,][0-9])"
 )
 
 
@@ -59,8 +59,6 @@ class LogReading:
     """The last value of each metric that has a pattern and was printed at least once."""
     step: int | None
     """The step that was printed last; None when no step was recognised."""
-    total_steps: int | None
-    """The number of steps, where the last step was printed as `350/390`."""
     lines: int
     """Lines so far; after the end, an unfinished last line counts as one."""
     size: int
@@ -189,7 +187,6 @@ class LogScanner:
         return LogReading(
             metrics={name: reading for name, reading in found.items() if reading is not None},
             step=int(step["value"]) if step else None,
-            total_steps=int(step["total"]) if step and step["total"] else None,
             lines=lines,
             size=self._totals.size,
             sha256=self._totals.sha256,

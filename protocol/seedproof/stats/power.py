@@ -21,12 +21,10 @@ from seedproof.stats.distributions import (
     t_quantile,
     width_panels,
 )
+from seedproof.stats.summary import reaches
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from seedproof.stats.distributions import Floats
 
 __all__ = [
     "OperatingPoint",
@@ -208,8 +206,7 @@ def shrunk_claim(improvement_sigma: float, sizes: Sizes) -> float:
     Raises:
         ValueError: The distance is not one of a WINNER.
     """
-    # A WINNER by a tie (within 1e-9) may lie a last bit below the threshold.
-    if not sizes.threshold - 1e-6 <= improvement_sigma < math.inf:
+    if not reaches(improvement_sigma, sizes.threshold) or math.isinf(improvement_sigma):
         raise ValueError("a claim is shrunk only after a WINNER")
     seen = max(improvement_sigma, sizes.threshold)
     s, weights = sizes.sigma_nodes

@@ -9,10 +9,7 @@ from seedproof.stats.distributions import angle_nodes, normal_band, sigma_nodes
 from seedproof.stats.power import Sizes
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from seedproof.stats.distributions import Floats
 
 __all__ = ["false_winner"]
 
