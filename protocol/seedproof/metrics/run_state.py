@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from seedproof.model.rules import Rules
+from seedproof.model.rules import JsonFile, Rules
 from seedproof.model.runs import MetricValue, RunState
 
 __all__ = ["LOST", "Ending", "Outcome", "outcome"]
@@ -58,10 +58,7 @@ def outcome(ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules) ->
     if ending.exit_code != 0:
         return Outcome(RunState.FAILED, f"exit code {ending.exit_code}")
     if last is None:
-        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found{_where(rules)}")
+        source = rules.metric.source
+        where = f"at {source.path} in {source.name}" if isinstance(source, JsonFile) else "in its output"
+        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found {where}")
     return Outcome(RunState.SUCCEEDED, None)
-
-
-def _where(rules: Rules) -> str:
-    metric = rules.metric
-    return f" at {metric.path} in {metric.file}" if metric.file else " in its output"

@@ -21,7 +21,7 @@ from seedproof.metrics.lines import (
 from seedproof.metrics.literals import Literals, required_literals
 from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
-from seedproof.model.rules import MetricRule
+from seedproof.model.rules import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue
 
 __all__ = [
@@ -151,7 +151,8 @@ class LogScanner:
     """
 
     def __init__(self, rules: Sequence[MetricRule]) -> None:
-        patterns = {rule.name: rule.pattern for rule in rules if rule.pattern is not None}
+        sources = {rule.name: rule.source for rule in rules}
+        patterns = {name: source.regex for name, source in sources.items() if isinstance(source, LogPattern)}
         self._metrics = {name: _Tracker(pattern) for name, pattern in patterns.items()}
         self._step = _Tracker(_STEP, Literals((b"step", b"iter"), ignore_case=True))
         self._buffer = SegmentBuffer()
@@ -273,7 +274,8 @@ def start_text(head: bytes, rule: MetricRule) -> str | None:
         head: The beginning of a log.
         rule: The metric; one that is read from a file is looked for with the default pattern.
     """
-    tracker, step = _Tracker(rule.pattern or DEFAULT_VAL_LOSS), re.compile(_STEP)
+    pattern = rule.source.regex if isinstance(rule.source, LogPattern) else DEFAULT_VAL_LOSS
+    tracker, step = _Tracker(pattern), re.compile(_STEP)
     for segment in re.split(rb"[\r\n]", head)[:-1]:
         line = clean_line(segment)
         if tracker.try_line(line) and tracker.match is not None:

@@ -61,14 +61,11 @@ that do not end properly.
 """
 
 
-_LLM_RESEARCH_KIT = "llm-research-kit"
-
-
 PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
     {
         # metrics.json in the output folder, written by train_llm.py at the end: the exact value,
         # where the log prints four decimals.
-        _LLM_RESEARCH_KIT: (
+        "llm-research-kit": (
             {
                 "name": "val_loss",
                 "direction": "minimize",
@@ -121,7 +118,7 @@ PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
         ),
     }
 )
-"""Ready-made metrics by program, each with the fields of `MetricRule`; the first is the primary."""
+"""Ready-made metrics by program, each as fields of `MetricRule`; the first one decides. The only list of presets."""
 
 
 def check_pattern(pattern: str) -> None:
