@@ -7,7 +7,7 @@ from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
-from seedproof.report.sections import Digits
+from seedproof.report.summary import Digits
 from seedproof.stats.summary import Summary, cohens_d, effect_size, percent_change, summarize
 from seedproof.verdict.comparability import wall_time_withheld
 

@@ -15,11 +15,9 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Role
 from seedproof.notices.past import past_lines
 from seedproof.phases.baseline import rules_of
+from seedproof.report.provenance import EarlierGeneration, EarlierVerdict, LedgerFacts
 from seedproof.report.report import (
     REPORT_FORMAT,
-    EarlierGeneration,
-    EarlierVerdict,
-    LedgerFacts,
     baseline_report,
     experiment_report,
 )

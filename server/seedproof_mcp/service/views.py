@@ -16,7 +16,7 @@ from seedproof.phases.baseline import establish_baseline, rules_of
 from seedproof.phases.control import Control, control_look
 from seedproof.phases.looks import Look, confirm_look, next_look
 from seedproof.phases.next_call import baseline_next, confirm_call, control_call, experiment_next, present_baseline
-from seedproof.report.sections import paragraph
+from seedproof.report.summary import paragraph
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
