@@ -33,11 +33,7 @@ __all__ = [
 
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
-
-
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
-
-
 MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
 
 

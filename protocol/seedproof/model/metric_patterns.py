@@ -18,7 +18,6 @@ NUMBER: Final = (
     r"|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
 )
 
-
 # What may stand before the label. A list of what is allowed, because a label that is not read
 # ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
 # Look-behinds stand after the character they ask about: `re` rejects such alternatives at once.
@@ -31,9 +30,7 @@ _BEFORE_LABEL: Final = (
     r"|^|^\s+(?=val.loss\s*:))"  # the line begins; `val_loss=0` after indentation is source code
 )
 
-
 _AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
-
 
 # What makes the rest of a line speak of another value: words before the label (not file names such as
 # `checkpoint.py`), an open call such as `Namespace(`, settings that are printed. Such a match takes the
@@ -44,7 +41,6 @@ _OTHER_VALUE: Final = (
     r"|\((?<=[a-z0-9_]\()[^()]{0,400}"
     r"|\b(?:args|arguments|config|hparams|hyperparameters|namespace|options)\s{0,4}[:=].{0,400}(?=val[ _]loss=))"
 )
-
 
 DEFAULT_VAL_LOSS: Final = (
     rf"(?ia)(?:{_OTHER_VALUE}|{_BEFORE_LABEL})val[ _]loss"
@@ -59,7 +55,6 @@ Not read: best, averaged or otherwise labelled values, lines about checkpoints t
 saved, loaded or restored, settings, quoted keys of dumps, source code, file names, numbers
 that do not end properly.
 """
-
 
 PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
     {

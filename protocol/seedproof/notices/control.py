@@ -29,11 +29,11 @@ def control_sentence(control: Control, baseline: Baseline) -> str:
         return f"the control, seed {run.seed} without flags, failed for good ({run.state})."
     found = run.metrics[name].text if name in run.metrics else "no value"
     agrees = "agrees" if control.state == "passed" else "does not agree"
-    asked = (
-        f"exactly {control.expected!r}, as the same code and seed repeat themselves on this machine"
-        if control.half_width == 0
-        else f"{control.expected:.6g} ± {control.half_width:.3g} ({100 * CONFIDENCE:.0f} % prediction interval of one baseline run)"
-    )
+    if control.half_width == 0:
+        asked = f"exactly {control.expected!r}, as the same code and seed repeat themselves on this machine"
+    else:
+        interval = f"{100 * CONFIDENCE:.0f} % prediction interval of one baseline run"
+        asked = f"{control.expected:.6g} ± {control.half_width:.3g} ({interval})"
     return (
         f"the control, seed {run.seed} without flags, gave {found} and {agrees} with the baseline: asked was {asked}."
     )
