@@ -1,4 +1,4 @@
-"""Turns the raw bytes of a training log into lines that can be matched, or shown to an agent.
+"""Turns the raw bytes of a training log into lines that patterns can be matched against.
 
 A *segment* is what stands between two line ends, where a carriage return ends a segment too:
 a progress bar redraws itself with it, and each redraw may hold a value of its own.

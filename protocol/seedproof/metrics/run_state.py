@@ -1,4 +1,4 @@
-"""How a training process ended, and what it printed, become the state of its run."""
+"""Decides the state of a run from how its process ended and what it printed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from seedproof.model.runs import MetricValue, RunState
 __all__ = ["LOST", "Ending", "Outcome", "outcome"]
 
 LOST = "the supervisor or the machine was lost"
-"""The reason of an interrupted run whose end nobody saw."""
+"""The reason of an interrupted run whose end was not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the supervisor saw."""
+    """How the supervisor saw a training end."""
 
     end: Literal["exited", "timed_out", "cancelled", "interrupted", "not_started"]
     """How it ended."""
@@ -26,7 +26,7 @@ class Ending:
     error: str | None = None
     """Why it could not be started."""
     detail: str | None = None
-    """The reason of a cancellation, or the time limit in words."""
+    """The reason of a cancellation, or the time limit as a text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,7 @@ __all__ = [
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
-MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
-
-
-# --- logs ------------------------------------------------------------------------------------
+MATCHED_CHARS = 200  # of the matched text, which the ledger keeps
 
 # `Step 100`, `step:1490/1490`, `step=350/390`, `[Step 0]`, `iter 100:`, `{'step': 5}`; not
 # `step time 8ms`, `step_avg:59ms`, `eval_steps: 50`.
@@ -64,7 +61,7 @@ class LogReading:
 
 
 class LogTotals:
-    """What has to be counted of every byte of a log, whatever it says."""
+    """Size, lines and hash of a log."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -92,10 +89,10 @@ class LogTotals:
         return self._digest.hexdigest()
 
     def reading_of(self, end: LogReading) -> LogReading:
-        """The reading of the whole log that these are the totals of.
+        """The reading of the whole log with these totals, from the reading of its end.
 
         Args:
-            end: What the end of it says, from the begin of a line on.
+            end: What the end of it says, from the beginning of a line.
         """
         before = self.lines - end.lines
         metrics = {

@@ -1,4 +1,4 @@
-"""The patterns that find a metric in a line: the default, ready-made ones, and a check for one's own."""
+"""Where metrics are found: the default pattern, the presets, and a check for a user's pattern."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _BEFORE_LABEL: Final = (
 
 _AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
 
-# What makes the rest of a line speak of another value: words before the label (not file names such as
+# What means that the value after it is another one: words before the label (not file names such as
 # `checkpoint.py`), an open call such as `Namespace(`, settings that are printed. Such a match takes the
 # line to its end and has no value; bounded, so that no line is searched to its end many times.
 _OTHER_VALUE: Final = (

@@ -1,4 +1,4 @@
-"""The rules of a study: what a result means. Frozen into the ledger with each baseline generation."""
+"""The rules of a study, which decide what a result means; recorded in the ledger with each baseline generation."""
 
 import json
 from collections.abc import Mapping
@@ -130,7 +130,7 @@ class Rules(BaseModel):
     worthwhile_sigma: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     """The smallest improvement worth finding, for advice on the number of seeds; it decides nothing."""
     confirm_seeds: tuple[int, ...] = Field(default=(100_003, 100_019, 100_043), min_length=2)
-    """Fresh seeds of a confirmation, one pair of runs each; the first primes above 100,000, which nobody else picks."""
+    """Fresh seeds of a confirmation, one pair of runs each; the first primes above 100,000, hardly used before."""
     sealed: tuple[str, ...] = ()
     """Files that no arm may change, such as `data/val*`: paths in the project, in which `*`, `?` and `**` stand."""
 

@@ -1,4 +1,4 @@
-"""Text that Seedproof did not write: escaped, masked and shortened before anybody is shown it."""
+"""Escapes, masks and shortens text that Seedproof did not write, before it is shown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def overwrite(segment: re.Match[bytes]) -> bytes:
     return "".join(cells).encode()
 
 
-# --- what an agent may see -------------------------------------------------------------------
+# --- what an agent may see --------------------------------------------------------------------
 
 _TAIL_BYTES = 256 * 1024  # read at most: 40 lines of progress bars measured 45 kB at the longest
 _SHOWN_LINE_CHARS = 16 * 1024  # of one line, before masking: bounds the time the masks can take
@@ -118,7 +118,7 @@ def escape_hidden(line: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Words that somebody chose, kept from beginning a line: they could forge a heading."""
+    """Text from outside on one line, so that it cannot forge a heading."""
     return escape_hidden(" ".join(text.split()))
 
 

@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EarlierGeneration:
-    """A superseded baseline as later reports print it."""
+    """A superseded baseline, as later reports print it."""
 
     number: int
     """Its number."""
@@ -38,7 +38,7 @@ class EarlierGeneration:
 
 @dataclass(frozen=True, slots=True)
 class EarlierVerdict:
-    """What an earlier generation said of an experiment of the same name."""
+    """The verdict of an earlier generation on an experiment of the same name."""
 
     generation: int
     """Its number."""
@@ -50,7 +50,7 @@ class EarlierVerdict:
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
-    """What a report says of the ledger it was written from."""
+    """What a report prints about the ledger it was written from."""
 
     head: str
     """Ledger head before the report's own record, such as `#41 9f2c04a1b7d3`."""
@@ -69,7 +69,7 @@ class LedgerFacts:
     controls: tuple[Run, ...] = ()
     """Every control run of the ledger, in the order of their requests."""
     past: tuple[str, ...] = ()
-    """What is known of ledgers before it, of copies, and of records that it does not hold any more."""
+    """Earlier ledgers in its folder, copies of it, and records that it lost."""
 
 
 def command_lines(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:

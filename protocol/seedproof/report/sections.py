@@ -58,7 +58,7 @@ def _points(comparison: Comparison, evidence: Evidence, campaign: Campaign | Non
 
 
 def _not_trusted(comparison: Comparison) -> list[str]:
-    """What a cap means for every number of the section: they describe runs that are not what they seem."""
+    """What a cap means for every number of the section."""
     if not comparison.caps:
         return []
     return [

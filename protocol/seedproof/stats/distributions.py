@@ -32,7 +32,7 @@ __all__ = [
     "width_panels",
 ]
 
-# log(1e-24): what lies beyond such a quantile changes no digit, not even of a p value of 1e-14.
+# log(1e-24): a tail that small changes no digit, not even of a p value of 1e-14.
 _LOG_TAIL = -24 * math.log(10)
 _NODES = 96
 # Half-width of the step of Phi(t s - delta), in its own standard deviations: Phi(-9) is 1e-19.
