@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from seedproof.metrics.lines import strip_codes
+from seedproof.metrics.lines import after_last_line_end, strip_codes
 
 __all__ = ["read_counts"]
 
@@ -29,7 +29,7 @@ def read_counts(head: bytes, tail: bytes = b"") -> dict[str, str]:
         tail: Its end, where it is longer; neither part of a line that was cut counts.
     """
     found: dict[str, str] = {}
-    parts = (head[: _last_line_end(head)], tail[_first_line_end(tail) :]) if tail else (head,)
+    parts = (head[: after_last_line_end(head)], tail[_after_first_line_end(tail) :]) if tail else (head,)
     for part in parts:
         for name, value in _matches(part):
             if name in found or len(found) < _MOST_NAMES:
@@ -56,10 +56,6 @@ def _lines_with_a_hint(part: bytes) -> Iterator[bytes]:
         yield part[start:end]
 
 
-def _last_line_end(part: bytes) -> int:
-    return max(part.rfind(b"\n"), part.rfind(b"\r")) + 1
-
-
-def _first_line_end(part: bytes) -> int:
+def _after_first_line_end(part: bytes) -> int:
     found = [place for place in (part.find(b"\n"), part.find(b"\r")) if place >= 0]
     return min(found) + 1 if found else len(part)

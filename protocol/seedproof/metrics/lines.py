@@ -15,6 +15,7 @@ __all__ = [
     "BLOCK_BYTES",
     "SEGMENT_LIMIT",
     "SegmentBuffer",
+    "after_last_line_end",
     "clean_line",
     "count_newlines",
     "decode_segment",
@@ -100,11 +101,11 @@ class SegmentBuffer:
         return self._complete_with(b"")
 
     def _complete_with(self, part: bytes) -> bytes:
-        end = _after_last_line_end(part)
+        end = after_last_line_end(part)
         if not end:  # rare: joined first, where the usual way copies each byte only once
             part = bytes(self._pending) + part
             self._pending.clear()
-            end = _after_last_line_end(part)
+            end = after_last_line_end(part)
         # Joined with a view: each byte is copied once.
         block = b"".join((self._pending, memoryview(part)[:end])) if self._pending else part[:end]
         # One byte more than the limit stays, so that the segment is still known to be too long.
@@ -118,7 +119,8 @@ class SegmentBuffer:
         return segment
 
 
-def _after_last_line_end(block: bytes) -> int:
+def after_last_line_end(block: bytes) -> int:
+    """Return where the unfinished last segment begins; 0 where there is no line end."""
     newline = block.rfind(b"\n")
     # Only what follows the last newline can hold a later carriage return.
     return max(newline, block.rfind(b"\r", newline + 1)) + 1

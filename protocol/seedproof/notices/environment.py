@@ -68,14 +68,14 @@ def exclusion_notices(sides: Mapping[str, Sequence[Exclusions]], scripts: Collec
             f"settings.not_code is not the same in all runs: {by_side}; "
             "so their codes were not compared by the same files"
         )
-    python = [pattern for pattern in every if _covers_python(pattern, scripts)]
+    python = [
+        pattern
+        for pattern in every
+        if pattern.endswith((".py", ".py/")) or any(_covers(pattern, script) for script in scripts)
+    ]
     if python:
         text += f"; {_quoted(python)} covers Python files, so these runs may have been trained with other code"
     return [Notice("not_code_disclosed", f"{text}.")]
-
-
-def _covers_python(pattern: str, scripts: Collection[str]) -> bool:
-    return pattern.endswith((".py", ".py/")) or any(_covers(pattern, script) for script in scripts)
 
 
 def _covers(pattern: str, path: str) -> bool:

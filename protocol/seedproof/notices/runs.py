@@ -203,7 +203,9 @@ def _logs_seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Ru
     generation = state.generations[experiment.generation - 1]
     for run_id in experiment.run_ids:
         run = state.runs[run_id]
-        if not run.state.is_counted or run.log_sha256 in (None, _NO_LOG) or _is_without_flags(run):
+        if not run.state.is_counted or run.log_sha256 in (None, _NO_LOG):
+            continue
+        if run.role is Role.CONTROL or run.is_control:  # a command of the baseline's side: its log may well repeat
             continue
         known = [state.runs[other] for other in state.logs.get(run.log_sha256 or "", ())]
         others = [
@@ -215,11 +217,6 @@ def _logs_seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Ru
         ]
         if others:
             yield run, others
-
-
-def _is_without_flags(run: Run) -> bool:
-    """Whether the run has a command of the baseline's side, so that its log may be the same too."""
-    return run.role is Role.CONTROL or run.is_control
 
 
 def _is_elsewhere(run: Run, other: Run, experiment: Experiment) -> bool:

@@ -39,13 +39,16 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
     rules = baseline.rules
     name = rules.metric.name
     side = "at most" if rules.metric.direction == "minimize" else "at least"
+    needed = "A WINNER needs a mean of"
+    if rules.design == "sequential":
+        needed = "Experiments are judged by the sequential design; the protocol's own rule would ask for a mean of"
     n = len(rules.baseline_seeds)
     number = Digits(baseline)
     lines = [
         f"# Baseline Variance ({rules.label} tokens)",
         "",
         f"- {name}: {number(baseline.mean)} ± {number(baseline.std)} (mean ± standard deviation, {n} seeds)",
-        f"- {_what_a_winner_needs(rules)} {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
+        f"- {needed} {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
         "",
         f"![Every baseline seed: {name} and wall time]({figure})",
         "",
@@ -135,12 +138,6 @@ def experiment_report(
         f"Measured at {rules.label} tokens, on this validation set.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _what_a_winner_needs(rules: Rules) -> str:
-    if rules.design == "sequential":
-        return "Experiments are judged by the sequential design; the protocol's own rule would ask for a mean of"
-    return "A WINNER needs a mean of"
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

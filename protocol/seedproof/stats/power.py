@@ -183,7 +183,7 @@ def _null_grid(sizes: Sizes) -> tuple["Floats", "Floats", "Floats"]:
 
 
 _MAX_SEEDS = 1000
-# Where the classes of |d| begin (seedproof.stats.tests.effect_size; Cohen 1988, section 2.2.3).
+# Where the classes of |d| begin (seedproof.stats.summary.effect_size; Cohen 1988, section 2.2.3).
 _CLASSES = (("negligible", 0.0), ("small", 0.2), ("medium", 0.5), ("large", 0.8))
 
 
