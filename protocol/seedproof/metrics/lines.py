@@ -34,7 +34,7 @@ _CUT_MARK = "…".encode()  # so that `^` cannot match in the middle of a segmen
 
 _ESCAPE = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor movement, erasing
-    rb"|\x1b[\]PX^_][^\x07\x1b\r\n]*(?:\x07|\x1b\\)?"  # OSC and its kin: titles, links
+    rb"|\x1b[\]PX^_][^\x07\x1b\r\n]*(?:\x07|\x1b\\)?"  # OSC and similar ones: titles, links
     rb"|\x1b[ -/]*[0-~]?"  # the two- and three-byte sequences, and a lone ESC
 )
 

@@ -27,7 +27,7 @@ Exclusions = tuple[str, ...]
 
 # Characters of a pattern in a notice.
 _LONGEST = 80
-# Values of these are paths: a notice says that they differ, and names no folder of anybody's machine.
+# Values of these are paths: a notice says that they differ, and names no folder of a machine.
 _PATHS = frozenset({"PYTHONPATH"})
 
 _Sides = Mapping[str, Sequence[Run]]

@@ -52,20 +52,13 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
         "",
         f"![Every baseline seed: {name} and wall time]({figure})",
         "",
-        f"## Baseline Statistics (N={n} runs)",
-        "",
-        *statistics_table(baseline.arm, rules, number),
-        "",
+        *_section(f"Baseline Statistics (N={n} runs)", statistics_table(baseline.arm, rules, number)),
         *run_table([("baseline", baseline.arm)], rules),
         "",
-        "## Command",
-        "",
-        *command_lines(rules, (), "baseline"),
-        "",
+        *_section("Command", command_lines(rules, (), "baseline")),
         *provenance_lines(baseline, facts),
         *_notices([*baseline_notices(baseline), *comparability_notices(baseline.arm)]),
         *_machine_readable(_baseline_document(baseline, facts)),
-        "",
         f"Measured at {rules.label} tokens, on this validation set.",
     ]
     return "\n".join(lines) + "\n"
@@ -88,8 +81,7 @@ def experiment_report(
         disclosed: Further notices, on what the ledger knows besides the runs of the two arms.
     """
     baseline, arm = comparison.baseline, comparison.arm
-    number = Digits(baseline)
-    rules = baseline.rules
+    rules, number = baseline.rules, Digits(baseline)
     lines = [
         f"# Experiment: {arm.experiment}",
         "",
@@ -97,50 +89,30 @@ def experiment_report(
         "",
         f"![Every seed of {arm.experiment} and of the baseline: {rules.metric.name} and wall time]({figure})",
         "",
-        f"## Baseline Statistics (N={len(baseline.arm.counted)} runs)",
-        "",
-        *statistics_table(baseline.arm, rules, number),
-        "",
-        f"## Experiment Statistics (N={len(arm.counted)} runs)",
-        "",
-        *statistics_table(arm, rules, number),
-        "",
-        "## Statistical Test",
-        "",
-        *test_table(comparison),
-        "",
-        "## Wall Clock",
-        "",
-        *wall_clock_table(comparison),
-        "",
-        f"## Verdict: {comparison.verdict}",
-        "",
-        comparison.reason,
-        *_large_beside_neutral(comparison),
-        "",
+        *_section(
+            f"Baseline Statistics (N={len(baseline.arm.counted)} runs)", statistics_table(baseline.arm, rules, number)
+        ),
+        *_section(f"Experiment Statistics (N={len(arm.counted)} runs)", statistics_table(arm, rules, number)),
+        *_section("Statistical Test", test_table(comparison)),
+        *_section("Wall Clock", wall_clock_table(comparison)),
+        *_section(f"Verdict: {comparison.verdict}", [comparison.reason, *_large_beside_neutral(comparison)]),
         *_section("Confirmation", confirmation_lines(comparison)),
         *_section("Evidence", [] if evidence is None else evidence_lines(comparison, evidence, campaign)),
-        "## Hypothesis",
-        "",
-        *(f"> {escape_hidden(line)}".rstrip() for line in arm.hypothesis.splitlines() or [""]),
-        "",
+        *_section("Hypothesis", [f"> {escape_hidden(line)}".rstrip() for line in arm.hypothesis.splitlines() or [""]]),
         *_section("Code", code_lines(baseline, arm, facts.controls)),
-        "## Flags and Command",
-        "",
-        *command_lines(rules, arm.flags, f"exp_{arm.experiment}"),
-        "",
+        *_section("Flags and Command", command_lines(rules, arm.flags, f"exp_{arm.experiment}")),
         *run_table([("baseline", baseline.arm), (arm.experiment or "", arm)], rules),
         "",
         *provenance_lines(baseline, facts),
         *_notices([*comparison_notices(comparison), *comparability_notices(baseline.arm, arm), *disclosed]),
         *_machine_readable(_comparison_document(comparison, facts, evidence, campaign)),
-        "",
         f"Measured at {rules.label} tokens, on this validation set.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
+    """A section with its heading; nothing where it has no lines."""
     return [f"## {title}", "", *lines, ""] if lines else []
 
 
@@ -162,7 +134,7 @@ def _notices(notices: Sequence[Notice]) -> list[str]:
 
 def _machine_readable(document: dict[str, Any]) -> list[str]:
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False)
-    return ["## Machine Readable", "", "```json", text, "```"]
+    return _section("Machine Readable", ["```json", text, "```"])
 
 
 def _arm_document(arm: Arm, rules: Rules) -> dict[str, Any]:

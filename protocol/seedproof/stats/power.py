@@ -189,7 +189,7 @@ _CLASSES = (("negligible", 0.0), ("small", 0.2), ("medium", 0.5), ("large", 0.8)
 
 @lru_cache(maxsize=256)
 def shrunk_claim(improvement_sigma: float, sizes: Sizes) -> float:
-    """The effect of a WINNER, in sigmas, freed from the luck of having been selected.
+    """The effect of a WINNER, in sigmas, corrected for having been selected by its result.
 
     The median-unbiased estimate given WINNER: the effect under which half of all winners, of either look, end
     with a larger improvement. Floored at 0, never above what was seen. The look is not conditioned on: at the
