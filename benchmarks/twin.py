@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 from seedproof.model.rules import Rules
-from seedproof.phases.looks import TIE
 from seedproof.stats.sequential import FUTILITY_P, sequential_alpha
+from seedproof.stats.summary import reaches
 from seedproof.verdict.confirmation import CONFIDENCE
 
 __all__ = [
@@ -99,11 +99,11 @@ def protocol(campaigns: Campaigns, rules: Rules = RULES) -> Decided:
     sigma = campaigns.baseline.std(axis=-1, ddof=1)[:, None]
     improvement = _improvements(campaigns, rules)
     at_first, at_all = (each / sigma for each in improvement)
-    goes_on = np.abs(at_first) < rules.winner_sigma - TIE
+    goes_on = ~reaches(np.abs(at_first), rules.winner_sigma)
     distance = np.where(goes_on, at_all, at_first)
     return Decided(
-        winner=distance >= rules.winner_sigma - TIE,
-        loser=distance <= -rules.winner_sigma + TIE,
+        winner=reaches(distance, rules.winner_sigma),
+        loser=reaches(-distance, rules.winner_sigma),
         runs=_runs(goes_on, rules),
         baseline_runs=len(rules.baseline_seeds),
     )

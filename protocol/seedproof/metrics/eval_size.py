@@ -1,9 +1,9 @@
-"""Reads from the beginning and the end of a log how large its evaluation was: `val_tokens: 1048576` and its kin."""
+"""Reads the size of an evaluation, such as `val_tokens: 1048576`, from the beginning and the end of a log."""
 
 import re
 from collections.abc import Iterator
 
-from seedproof.metrics.lines import strip_codes
+from seedproof.metrics.lines import after_last_line_end, strip_codes
 
 __all__ = ["read_counts"]
 
@@ -13,12 +13,12 @@ _COUNT = re.compile(
     rb"(?:tokens|samples|examples|sequences|batches|documents|bytes|iters|size))['\"]?\s{0,4}[:=]\s{0,4}"
     rb"(?P<value>[0-9]{1,18}(?:[,_][0-9]{3}){0,6})(?![0-9]|[.,_][0-9]|[a-z%])"
 )
-# What is in every match, in small letters: 512 kB without it take 3 ms, where the pattern above takes 50.
+# In every match, in lower case: 512 kB without it take 3 ms, where the pattern above takes 50.
 _HINT = re.compile(rb"[ltn][_ ](?:tokens|samples|examples|sequences|batches|documents|bytes|iters|size)")
-# A program may print a count at every step; then the first and the last lines say what there is to know.
+# A program may print a count at every step; then the first and the last lines are enough.
 _HINTS = 100
-# A program that counts up would otherwise fill the ledger with names.
-_MOST = 16
+# Names of counts that are kept, so that no program fills the ledger with them.
+_MOST_NAMES = 16
 
 
 def read_counts(head: bytes, tail: bytes = b"") -> dict[str, str]:
@@ -29,10 +29,10 @@ def read_counts(head: bytes, tail: bytes = b"") -> dict[str, str]:
         tail: Its end, where it is longer; neither part of a line that was cut counts.
     """
     found: dict[str, str] = {}
-    parts = (head[: _last_line_end(head)], tail[_first_line_end(tail) :]) if tail else (head,)
+    parts = (head[: after_last_line_end(head)], tail[_after_first_line_end(tail) :]) if tail else (head,)
     for part in parts:
         for name, value in _matches(part):
-            if name in found or len(found) < _MOST:
+            if name in found or len(found) < _MOST_NAMES:
                 found[name] = value
     return found
 
@@ -56,10 +56,6 @@ def _lines_with_a_hint(part: bytes) -> Iterator[bytes]:
         yield part[start:end]
 
 
-def _last_line_end(part: bytes) -> int:
-    return max(part.rfind(b"\n"), part.rfind(b"\r")) + 1
-
-
-def _first_line_end(part: bytes) -> int:
+def _after_first_line_end(part: bytes) -> int:
     found = [place for place in (part.find(b"\n"), part.find(b"\r")) if place >= 0]
     return min(found) + 1 if found else len(part)

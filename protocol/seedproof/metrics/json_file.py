@@ -8,12 +8,7 @@ from seedproof.metrics.numbers import finite_value, parse_number
 from seedproof.metrics.scanner import MATCHED_CHARS
 from seedproof.model.runs import MetricValue
 
-__all__ = [
-    "read_document",
-]
-
-
-# --- documents -------------------------------------------------------------------------------
+__all__ = ["read_document"]
 
 
 def read_document(data: bytes, path: str) -> MetricValue | None:

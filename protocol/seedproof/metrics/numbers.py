@@ -13,19 +13,10 @@ __all__ = [
 
 
 _LARGEST = 1e150  # the square of it is still a float, so statistics of such values exist
-
-
 _NUMBER_CHARS = 100  # a double needs 24, Decimal and numpy.longdouble print up to about 40
 
-
-# --- numbers ---------------------------------------------------------------------------------
-
 _WHOLE_NUMBER = re.compile(NUMBER)
-
-
 NUMBER_GOES_ON = re.compile(r"[0-9]|\.[0-9]|[eE][+-]?[0-9]")
-
-
 _DIGITS = re.compile(r"[+-]?[0-9]*\.?(?P<decimals>[0-9]*)(?:[eE](?P<exponent>[+-]?[0-9]+))?")
 
 

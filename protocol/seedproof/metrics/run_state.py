@@ -1,21 +1,21 @@
-"""How a training process ended, and what it printed, become the state of its run."""
+"""Decides the state of a run from how its process ended and what it printed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from seedproof.model.rules import Rules
+from seedproof.model.rules import JsonFile, Rules
 from seedproof.model.runs import MetricValue, RunState
 
 __all__ = ["LOST", "Ending", "Outcome", "outcome"]
 
 LOST = "the supervisor or the machine was lost"
-"""The reason of an interrupted run whose end nobody saw."""
+"""The reason of an interrupted run whose end was not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the supervisor saw."""
+    """How the supervisor saw a training end."""
 
     end: Literal["exited", "timed_out", "cancelled", "interrupted", "not_started"]
     """How it ended."""
@@ -26,7 +26,7 @@ class Ending:
     error: str | None = None
     """Why it could not be started."""
     detail: str | None = None
-    """The reason of a cancellation, or the time limit in words."""
+    """The reason of a cancellation, or the time limit as a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,7 @@ def outcome(ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules) ->
     if ending.exit_code != 0:
         return Outcome(RunState.FAILED, f"exit code {ending.exit_code}")
     if last is None:
-        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found{_where(rules)}")
+        source = rules.metric.source
+        where = f"at {source.path} in {source.name}" if isinstance(source, JsonFile) else "in its output"
+        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found {where}")
     return Outcome(RunState.SUCCEEDED, None)
-
-
-def _where(rules: Rules) -> str:
-    metric = rules.metric
-    return f" at {metric.path} in {metric.file}" if metric.file else " in its output"

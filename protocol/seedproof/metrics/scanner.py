@@ -21,7 +21,7 @@ from seedproof.metrics.lines import (
 from seedproof.metrics.literals import Literals, required_literals
 from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
-from seedproof.model.rules import MetricRule
+from seedproof.model.rules import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue
 
 __all__ = [
@@ -33,21 +33,14 @@ __all__ = [
 
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
-
-
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
-
-
-MATCHED_CHARS = 200  # of the matched text in a reading; the ledger keeps it
-
-
-# --- logs ------------------------------------------------------------------------------------
+MATCHED_CHARS = 200  # of the matched text, which the ledger keeps
 
 # `Step 100`, `step:1490/1490`, `step=350/390`, `[Step 0]`, `iter 100:`, `{'step': 5}`; not
 # `step time 8ms`, `step_avg:59ms`, `eval_steps: 50`.
 _STEP = (
     r"(?ia)(?<![a-z0-9_])(?:global[_ ])?(?:step|iter(?:ation)?)['\"]?\s{0,4}[:=#]?\s{0,8}"
-    r"(?P<value>[0-9]{1,15})(?![a-z0-9_]|[.,][0-9])(?:\s?/\s?(?P<total>[0-9]{1,15})(?![0-9]))?"
+    r"(?P<value>[0-9]{1,15})(?![a-z0-9_]|[.,][0-9])"
 )
 
 
@@ -59,8 +52,6 @@ class LogReading:
     """The last value of each metric that has a pattern and was printed at least once."""
     step: int | None
     """The step that was printed last; None when no step was recognised."""
-    total_steps: int | None
-    """The number of steps, where the last step was printed as `350/390`."""
     lines: int
     """Lines so far; after the end, an unfinished last line counts as one."""
     size: int
@@ -70,7 +61,7 @@ class LogReading:
 
 
 class LogTotals:
-    """What has to be counted of every byte of a log, whatever it says."""
+    """Size, lines and hash of a log."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -98,10 +89,10 @@ class LogTotals:
         return self._digest.hexdigest()
 
     def reading_of(self, end: LogReading) -> LogReading:
-        """The reading of the whole log that these are the totals of.
+        """The reading of the whole log with these totals, from the reading of its end.
 
         Args:
-            end: What the end of it says, from the begin of a line on.
+            end: What the end of it says, from the beginning of a line.
         """
         before = self.lines - end.lines
         metrics = {
@@ -153,7 +144,8 @@ class LogScanner:
     """
 
     def __init__(self, rules: Sequence[MetricRule]) -> None:
-        patterns = {rule.name: rule.pattern for rule in rules if rule.pattern is not None}
+        sources = {rule.name: rule.source for rule in rules}
+        patterns = {name: source.regex for name, source in sources.items() if isinstance(source, LogPattern)}
         self._metrics = {name: _Tracker(pattern) for name, pattern in patterns.items()}
         self._step = _Tracker(_STEP, Literals((b"step", b"iter"), ignore_case=True))
         self._buffer = SegmentBuffer()
@@ -189,7 +181,6 @@ class LogScanner:
         return LogReading(
             metrics={name: reading for name, reading in found.items() if reading is not None},
             step=int(step["value"]) if step else None,
-            total_steps=int(step["total"]) if step and step["total"] else None,
             lines=lines,
             size=self._totals.size,
             sha256=self._totals.sha256,
@@ -276,7 +267,8 @@ def start_text(head: bytes, rule: MetricRule) -> str | None:
         head: The beginning of a log.
         rule: The metric; one that is read from a file is looked for with the default pattern.
     """
-    tracker, step = _Tracker(rule.pattern or DEFAULT_VAL_LOSS), re.compile(_STEP)
+    pattern = rule.source.regex if isinstance(rule.source, LogPattern) else DEFAULT_VAL_LOSS
+    tracker, step = _Tracker(pattern), re.compile(_STEP)
     for segment in re.split(rb"[\r\n]", head)[:-1]:
         line = clean_line(segment)
         if tracker.try_line(line) and tracker.match is not None:

@@ -1,4 +1,4 @@
-"""What an arm is trained with: the code as it was when the arm was declared, and how it differs from other code."""
+"""The code that an arm is trained with, and how it differs from the baseline's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 __all__ = ["SOURCE_ENDINGS", "ChangedFile", "Change", "Code", "Held"]
 
-# Programs and their settings, by the endings that trainings have: where code is trained in place, and nobody says what
-# is ignored, a file's name alone tells it from data.
+# Endings of programs and of their settings. Where code is trained in place and git does not say what is ignored, only
+# the ending tells code from data.
 SOURCE_ENDINGS = frozenset(
     {
         *(".py", ".pyi", ".pyx", ".pxd", ".ipynb", ".sh", ".bash", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini"),
@@ -60,12 +60,12 @@ class ChangedFile:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The difference between the baseline's code and another, in files that can change a run. Never without files."""
+    """The difference between the baseline's code and another, in files that can change a run: at least one."""
 
     files: tuple[ChangedFile, ...]
     """By path."""
     diff_sha256: str | None = None
-    """Hash of the diff that is kept under `.seedproof/diffs`; None where no text could be compared."""
+    """Hash of the diff under `.seedproof/diffs`; None where no text could be compared."""
 
     def document(self) -> dict[str, Any]:
         """The change as it stands in the ledger."""
@@ -74,7 +74,7 @@ class Change:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any] | None) -> "Change | None":
-        """Read it back; None where nothing changed or nobody looked.
+        """Read it back; None where nothing changed or the codes were not compared.
 
         Raises:
             TypeError, KeyError: The document is not one that `document` wrote.

@@ -1,4 +1,4 @@
-"""Rules, seed and flags become a command line; flags that could change the protocol are refused."""
+"""Makes the command line of a run, and refuses flags that could change what the rules set."""
 
 import re
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def check_flags(flags: Sequence[str], rules: Rules) -> None:
 
 
 def normalise_flags(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The same flags give the same value: `--a=1` equals `--a 1`, the order of options does not matter.
+    """A form in which equal flags are equal: `--a=1` is `--a 1`, and the order of options does not matter.
 
     Repetitions of one option keep their order: with argparse the last one wins.
     """
@@ -78,7 +78,7 @@ def _is_option(flag: str) -> bool:
 
 
 def _option_key(flag: str) -> str:
-    # `+` and `~` stand before a key where a script takes `key=value`: Hydra's words for add and remove.
+    # Hydra writes `+key=value` to add a key and `~key` to remove one.
     return flag.partition("=")[0].strip().lstrip("-+~").casefold().replace("-", "_")
 
 
@@ -87,8 +87,8 @@ def _protected(rules: Rules) -> set[str]:
 
     A template may call an option `-s` that the script knows as `--seed` as well.
     """
-    named = {_option_key(part) for part in rules.command if _is_option(part) or "=" in part}
-    return named | {field for field in _FIELDS if any(f"{{{field}}}" in part for part in rules.command)}
+    names = {_option_key(part) for part in rules.command if _is_option(part) or "=" in part}
+    return names | {field for field in _FIELDS if any(f"{{{field}}}" in part for part in rules.command)}
 
 
 def _check_text(flag: str, position: int) -> None:

@@ -1,4 +1,4 @@
-"""The patterns that find a metric in a line: the default, ready-made ones, and a check for one's own."""
+"""Where metrics are found: the default pattern, the presets, and a check for a user's pattern."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,6 @@ NUMBER: Final = (
     r"|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
 )
 
-
 # What may stand before the label. A list of what is allowed, because a label that is not read
 # ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
 # Look-behinds stand after the character they ask about: `re` rejects such alternatives at once.
@@ -31,11 +30,9 @@ _BEFORE_LABEL: Final = (
     r"|^|^\s+(?=val.loss\s*:))"  # the line begins; `val_loss=0` after indentation is source code
 )
 
-
 _AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
 
-
-# What makes the rest of a line speak of another value: words before the label (not file names such as
+# What means that the value after it is another one: words before the label (not file names such as
 # `checkpoint.py`), an open call such as `Namespace(`, settings that are printed. Such a match takes the
 # line to its end and has no value; bounded, so that no line is searched to its end many times.
 _OTHER_VALUE: Final = (
@@ -44,7 +41,6 @@ _OTHER_VALUE: Final = (
     r"|\((?<=[a-z0-9_]\()[^()]{0,400}"
     r"|\b(?:args|arguments|config|hparams|hyperparameters|namespace|options)\s{0,4}[:=].{0,400}(?=val[ _]loss=))"
 )
-
 
 DEFAULT_VAL_LOSS: Final = (
     rf"(?ia)(?:{_OTHER_VALUE}|{_BEFORE_LABEL})val[ _]loss"
@@ -60,15 +56,11 @@ saved, loaded or restored, settings, quoted keys of dumps, source code, file nam
 that do not end properly.
 """
 
-
-_LLM_RESEARCH_KIT = "llm-research-kit"
-
-
 PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
     {
         # metrics.json in the output folder, written by train_llm.py at the end: the exact value,
         # where the log prints four decimals.
-        _LLM_RESEARCH_KIT: (
+        "llm-research-kit": (
             {
                 "name": "val_loss",
                 "direction": "minimize",
@@ -121,7 +113,7 @@ PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
         ),
     }
 )
-"""Ready-made metrics by program, each with the fields of `MetricRule`; the first is the primary."""
+"""Ready-made metrics by program, each as fields of `MetricRule`; the first one decides. The only list of presets."""
 
 
 def check_pattern(pattern: str) -> None:

@@ -1,4 +1,4 @@
-"""The tree of refusals: every way in which Seedproof says no, each with its code and the next call.
+"""The tree of refusals: each class of it is one reason to refuse a call, and its name is the code that a reply shows.
 
 Refusal
 ├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended,
@@ -15,18 +15,12 @@ Refusal
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 __all__ = [
-    "CodeRefusal",
-    "SnapshotMissing",
-    "SealedChanged",
-    "NotComparable",
-    "CodeUnchanged",
-    "ControlDue",
-    "BaselineStale",
     "ArmFailed",
     "AttemptNotAllowed",
     "BadArguments",
@@ -34,8 +28,12 @@ __all__ = [
     "BaselineIncomplete",
     "BaselineMissing",
     "BaselineRefusal",
+    "BaselineStale",
     "BaselineVoid",
+    "CodeRefusal",
+    "CodeUnchanged",
     "ConfirmNotDue",
+    "ControlDue",
     "ControlNotDue",
     "DeclarationRefusal",
     "DiskLow",
@@ -55,6 +53,7 @@ __all__ = [
     "MoreSeedsNeeded",
     "NameInvalid",
     "NextCall",
+    "NotComparable",
     "NotWritable",
     "NothingDue",
     "OutputExists",
@@ -64,15 +63,17 @@ __all__ = [
     "RunUnknown",
     "Runaway",
     "ScriptMissing",
+    "SealedChanged",
     "SeedNotDue",
     "SeedRefusal",
     "SeedUnknown",
+    "SnapshotMissing",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class NextCall:
-    """The call that is allowed and useful now."""
+    """A call that is allowed and useful now."""
 
     tool: str
     """Name of the tool."""
@@ -85,20 +86,24 @@ class NextCall:
 
     def __str__(self) -> str:
         known = [f"{name}={json.dumps(value)}" for name, value in self.arguments.items()]
-        open_ones = [f"{name}=…" for name in self.you_choose]
-        return f"{self.tool}({', '.join(known + open_ones)})"
+        return f"{self.tool}({', '.join([*known, *(f'{name}=…' for name in self.you_choose)])})"
 
 
 WHERE_WE_STAND = NextCall("check_baseline", "Shows where the protocol stands and what is due.")
 
 
 class Refusal(Exception):
-    """A guard says no. `code` is stable; `message` says what is missing, in numbers.
+    """A call that is refused. `code` is stable; `message` says what is missing, in numbers.
 
-    There is always a next call; where nothing better is known it is the one that shows what is due.
+    There is always a next call; by default it is `check_baseline`, which shows what is due.
     """
 
     code: ClassVar[str] = "refused"
+
+    def __init_subclass__(cls) -> None:
+        """Derive the code from the name: `SeedNotDue` becomes `seed_not_due`. A branch of the tree has none."""
+        if "code" not in vars(cls) and not cls.__name__.endswith("Refusal"):
+            cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self, message: str, next_call: NextCall = WHERE_WE_STAND) -> None:
         super().__init__(message)
@@ -113,164 +118,129 @@ class RequestRefusal(Refusal):
     """The call, the settings or the project cannot be used as they are."""
 
 
-class BadArguments(RequestRefusal):
-    code = "bad_arguments"
+class BadArguments(RequestRefusal): ...
 
 
-class BadSettings(RequestRefusal):
-    code = "bad_settings"
+class BadSettings(RequestRefusal): ...
 
 
-class NotWritable(RequestRefusal):
-    code = "not_writable"
+class NotWritable(RequestRefusal): ...
 
 
-class ScriptMissing(RequestRefusal):
-    code = "script_missing"
+class ScriptMissing(RequestRefusal): ...
 
 
-class RunUnknown(RequestRefusal):
-    code = "run_unknown"
+class RunUnknown(RequestRefusal): ...
 
 
-class RunEnded(RequestRefusal):
-    code = "run_ended"
+class RunEnded(RequestRefusal): ...
 
 
-class DiskLow(RequestRefusal):
-    code = "disk_low"
+class DiskLow(RequestRefusal): ...
 
 
-class Runaway(RequestRefusal):
-    code = "runaway"
+class Runaway(RequestRefusal): ...
 
 
 class BaselineRefusal(Refusal):
     """There is no complete baseline, so nothing may be said about an experiment."""
 
 
-class BaselineMissing(BaselineRefusal):
-    code = "baseline_missing"
+class BaselineMissing(BaselineRefusal): ...
 
 
-class BaselineIncomplete(BaselineRefusal):
-    code = "baseline_incomplete"
+class BaselineIncomplete(BaselineRefusal): ...
 
 
-class BaselineVoid(BaselineRefusal):
-    code = "baseline_void"
+class BaselineVoid(BaselineRefusal): ...
 
 
-class BaselineStale(BaselineRefusal):
-    code = "baseline_stale"
+class BaselineStale(BaselineRefusal): ...
 
 
 class ExperimentRefusal(Refusal):
     """The experiment cannot be judged now."""
 
 
-class ExperimentUnknown(ExperimentRefusal):
-    code = "experiment_unknown"
+class ExperimentUnknown(ExperimentRefusal): ...
 
 
-class ExperimentIncomplete(ExperimentRefusal):
-    code = "experiment_incomplete"
+class ExperimentIncomplete(ExperimentRefusal): ...
 
 
-class MoreSeedsNeeded(ExperimentRefusal):
-    code = "more_seeds_needed"
+class MoreSeedsNeeded(ExperimentRefusal): ...
 
 
-class ArmFailed(ExperimentRefusal):
-    code = "arm_failed"
+class ArmFailed(ExperimentRefusal): ...
 
 
-class NotComparable(ExperimentRefusal):
-    code = "not_comparable"
+class NotComparable(ExperimentRefusal): ...
 
 
 class CodeRefusal(Refusal):
     """The code that a run would be trained with is not one that the comparison allows."""
 
 
-class ControlDue(CodeRefusal):
-    code = "control_due"
+class ControlDue(CodeRefusal): ...
 
 
-class CodeUnchanged(CodeRefusal):
-    code = "code_unchanged"
+class CodeUnchanged(CodeRefusal): ...
 
 
-class SealedChanged(CodeRefusal):
-    code = "sealed_changed"
+class SealedChanged(CodeRefusal): ...
 
 
-class SnapshotMissing(CodeRefusal):
-    code = "snapshot_missing"
+class SnapshotMissing(CodeRefusal): ...
 
 
 class DeclarationRefusal(Refusal):
     """The experiment may not be declared like this."""
 
 
-class NameInvalid(DeclarationRefusal):
-    code = "name_invalid"
+class NameInvalid(DeclarationRefusal): ...
 
 
-class HypothesisMissing(DeclarationRefusal):
-    code = "hypothesis_missing"
+class HypothesisMissing(DeclarationRefusal): ...
 
 
-class FlagsMissing(DeclarationRefusal):
-    code = "flags_missing"
+class FlagsMissing(DeclarationRefusal): ...
 
 
-class FlagsChanged(DeclarationRefusal):
-    code = "flags_changed"
+class FlagsChanged(DeclarationRefusal): ...
 
 
-class FlagsDuplicate(DeclarationRefusal):
-    code = "flags_duplicate"
+class FlagsDuplicate(DeclarationRefusal): ...
 
 
-class FlagProtected(DeclarationRefusal):
-    code = "flag_protected"
+class FlagProtected(DeclarationRefusal): ...
 
 
-class FlagMalformed(DeclarationRefusal):
-    code = "flag_malformed"
+class FlagMalformed(DeclarationRefusal): ...
 
 
 class SeedRefusal(Refusal):
     """The run asked for is not one that the protocol allows now."""
 
 
-class SeedUnknown(SeedRefusal):
-    code = "seed_unknown"
+class SeedUnknown(SeedRefusal): ...
 
 
-class SeedNotDue(SeedRefusal):
-    code = "seed_not_due"
+class SeedNotDue(SeedRefusal): ...
 
 
-class AttemptNotAllowed(SeedRefusal):
-    code = "attempt_not_allowed"
+class AttemptNotAllowed(SeedRefusal): ...
 
 
-class OutputExists(SeedRefusal):
-    code = "output_exists"
+class OutputExists(SeedRefusal): ...
 
 
-class NothingDue(SeedRefusal):
-    code = "nothing_due"
+class NothingDue(SeedRefusal): ...
 
 
-class ControlNotDue(SeedRefusal):
-    code = "control_not_due"
+class ControlNotDue(SeedRefusal): ...
 
 
-class ConfirmNotDue(SeedRefusal):
-    code = "confirm_not_due"
+class ConfirmNotDue(SeedRefusal): ...
 
 
 class LedgerRefusal(Refusal):
@@ -278,16 +248,13 @@ class LedgerRefusal(Refusal):
 
 
 class LedgerDamaged(LedgerRefusal):
-    code = "ledger_damaged"
     seq: int | None = None
-    """Number of the record that is to blame, for whoever knows its file; None where none is."""
+    """Number of the damaged record; None where no single record is damaged."""
     fault: str = ""
-    """What is wrong with the record, as the end of a sentence."""
+    """What is wrong with that record, as the end of a sentence."""
 
 
-class LedgerDiverged(LedgerRefusal):
-    code = "ledger_diverged"
+class LedgerDiverged(LedgerRefusal): ...
 
 
-class LedgerNewer(LedgerRefusal):
-    code = "ledger_newer"
+class LedgerNewer(LedgerRefusal): ...

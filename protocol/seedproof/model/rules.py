@@ -1,7 +1,8 @@
-"""The rules of a study: what a result means. Frozen into the ledger with each baseline generation."""
+"""The rules of a study, which decide what a result means; recorded in the ledger with each baseline generation."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -9,13 +10,31 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, check_pattern
 from seedproof.stats.power import Sizes
 
-__all__ = ["MetricRule", "Rules", "scale_label"]
+__all__ = ["JsonFile", "LogPattern", "MetricRule", "Rules", "scale_label"]
 
 METRIC_NAME = r"^[a-z][a-z0-9_]{0,63}$"
 
 
+@dataclass(frozen=True, slots=True)
+class LogPattern:
+    """A metric is read from the log."""
+
+    regex: str
+    """See `MetricRule.pattern`."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFile:
+    """A metric is read from a JSON file."""
+
+    name: str
+    """See `MetricRule.file`."""
+    path: str
+    """See `MetricRule.path`."""
+
+
 class MetricRule(BaseModel):
-    """A metric: its name, its direction and its one source."""
+    """A metric: its name, its direction and its one source, as settings and ledger spell them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -39,14 +58,21 @@ class MetricRule(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        from_file = self.file is not None and self.path is not None
         if (self.file is None) != (self.path is None):
             raise ValueError("file and path belong together")
-        if (self.pattern is not None) == from_file:
+        if (self.pattern is None) == (self.file is None):
             raise ValueError("give either pattern, or file and path")
         if self.file is not None and ("/" in self.file or "\\" in self.file or self.file in (".", "..")):
             raise ValueError("file is a name inside the output folder, without folders")
         return self
+
+    @property
+    def source(self) -> LogPattern | JsonFile:
+        """Where the metric is read."""
+        if self.pattern is not None:
+            return LogPattern(self.pattern)
+        assert self.file is not None and self.path is not None
+        return JsonFile(self.file, self.path)
 
     @property
     def sign(self) -> int:
@@ -104,7 +130,7 @@ class Rules(BaseModel):
     worthwhile_sigma: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     """The smallest improvement worth finding, for advice on the number of seeds; it decides nothing."""
     confirm_seeds: tuple[int, ...] = Field(default=(100_003, 100_019, 100_043), min_length=2)
-    """Fresh seeds of a confirmation, one pair of runs each; the first primes above 100,000, which nobody else picks."""
+    """Fresh seeds of a confirmation, one pair of runs each; the first primes above 100,000, hardly used before."""
     sealed: tuple[str, ...] = ()
     """Files that no arm may change, such as `data/val*`: paths in the project, in which `*`, `?` and `**` stand."""
 

@@ -78,7 +78,7 @@ class Run:
     output_dir: str | None = None
     """Its output folder, relative to the project; known from the start of the run."""
     output_id: tuple[int, ...] | None = None
-    """Device and inode of that folder as the run ended; None if there was none or nobody saw the end."""
+    """Device and inode of that folder as the run ended; None if there was none, or the end was not seen."""
     argv: tuple[str, ...] = ()
     """The command as it was run."""
     started: str | None = None
@@ -90,7 +90,7 @@ class Run:
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Interpreter, packages and devices that the fingerprint names by their hash; empty where none were recorded."""
     load: float | None = None
-    """Load average of the machine before its start; None where nobody noted it."""
+    """Load average of the machine before its start; None where it was not recorded."""
     slept_s: float = 0.0
     """Seconds that the machine slept during the run; the wall time does not hold them."""
     repeats: bool = False

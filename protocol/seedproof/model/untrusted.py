@@ -1,4 +1,4 @@
-"""Text that Seedproof did not write: escaped, masked and shortened before anybody is shown it."""
+"""Escapes, masks and shortens text that Seedproof did not write, before it is shown."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ __all__ = [
 
 
 SEGMENT = re.compile(rb"[^\r\n]+")
-
-
 _BACKSPACES_OR_TEXT = re.compile(r"\x08+|[^\x08]+")
 
 
@@ -36,20 +34,13 @@ def overwrite(segment: re.Match[bytes]) -> bytes:
     return "".join(cells).encode()
 
 
-# --- what an agent may see -------------------------------------------------------------------
+# --- what an agent may see --------------------------------------------------------------------
 
 _TAIL_BYTES = 256 * 1024  # read at most: 40 lines of progress bars measured 45 kB at the longest
-
-
 _SHOWN_LINE_CHARS = 16 * 1024  # of one line, before masking: bounds the time the masks can take
-
-
 _MASK = "***"
-
-
 # Names of special tokens of a vocabulary: printed by every language model, and no secret.
 _VOCABULARY = r"(?:pad|eos|bos|unk|cls|sep|mask|special|stop|start|end|num|max|min|per|next|last)"
-
 
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -83,7 +74,6 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<![A-Za-z0-9])AIza[\w-]{20,}", _MASK),
     )
 )
-
 
 _FENCE = re.compile(r"`{3,}|~{3,}")
 
@@ -128,7 +118,7 @@ def escape_hidden(line: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Words that somebody chose, kept from beginning a line: they could forge a heading."""
+    """Text from outside on one line, so that it cannot forge a heading."""
     return escape_hidden(" ".join(text.split()))
 
 

@@ -2,7 +2,7 @@
 
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.results import Notice
-from seedproof.phases.control import Control, control_look
+from seedproof.phases.control import CONFIDENCE, Control, control_look
 
 __all__ = [
     "control_notices",
@@ -11,7 +11,7 @@ __all__ = [
 
 
 def control_notices(baseline: Baseline | None, arm: Arm) -> list[Notice]:
-    """That a control decided, with its numbers; nothing where none was needed or none has ended."""
+    """Whether the control agrees with the baseline; empty where none was needed or none has ended."""
     if baseline is None:
         return []
     control = control_look(baseline, arm)
@@ -22,18 +22,18 @@ def control_notices(baseline: Baseline | None, arm: Arm) -> list[Notice]:
 
 
 def control_sentence(control: Control, baseline: Baseline) -> str:
-    """The result of a control beside what was asked of it."""
+    """The result of a control, and what it had to be."""
     run, name = control.run, baseline.rules.metric.name
     assert run is not None
     if control.expected is None or control.half_width is None:
         return f"the control, seed {run.seed} without flags, failed for good ({run.state})."
     found = run.metrics[name].text if name in run.metrics else "no value"
     agrees = "agrees" if control.state == "passed" else "does not agree"
-    asked = (
-        f"exactly {control.expected!r}, as the same code and seed repeat themselves on this machine"
-        if control.half_width == 0
-        else f"{control.expected:.6g} ± {control.half_width:.3g} (99 % prediction interval of one baseline run)"
-    )
+    if control.half_width == 0:
+        asked = f"exactly {control.expected!r}, as the same code and seed repeat themselves on this machine"
+    else:
+        interval = f"{100 * CONFIDENCE:.0f} % prediction interval of one baseline run"
+        asked = f"{control.expected:.6g} ± {control.half_width:.3g} ({interval})"
     return (
         f"the control, seed {run.seed} without flags, gave {found} and {agrees} with the baseline: asked was {asked}."
     )

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -12,12 +12,14 @@ from seedproof.model.command import normalise_flags
 from seedproof.model.results import Notice
 from seedproof.model.untrusted import one_line
 from seedproof.phases.study import Study
+from seedproof.stats.summary import reaches
 
 __all__ = [
     "Likeness",
     "created_notices",
     "declared_notices",
     "likeness",
+    "list_first",
     "name_words",
     "suspect_files",
     "suspect_flags",
@@ -26,58 +28,50 @@ __all__ = [
 
 Likeness = Literal["same", "near"]
 
-
-# Of the earlier value. A learning rate a tenth up or down is the same idea tried again; a factor of two is another one.
+# Share of the earlier value. A learning rate a tenth up or down is the same idea again; twice as much is another one.
 NEAR_SHARE = 0.2
-
-
-# 1.2 x 0.01 is not 0.012 to a float.
-_TIE = 1e-9
+# Notices name at most so many experiments or files, and count the others.
+MOST_NAMED = 5
 
 
 def likeness(flags: Sequence[str], earlier: Sequence[str]) -> Likeness | None:
-    """`same` for the same normalised list, `near` for the same options with all numbers within 20 %; else None.
+    """`same` for equal normalised lists, `near` for equal options with all numbers within `NEAR_SHARE`; else None.
 
-    Lists without flags have nothing to be alike in.
+    Two empty lists are not alike.
     """
     one, other = _groups(tuple(flags)), _groups(tuple(earlier))
     if not one or len(one) != len(other):
         return None
     if one == other:
         return "same"
-    return "near" if all(_are_near(group, before) for group, before in zip(one, other, strict=True)) else None
+    return "near" if all(_is_option_near(new, old) for new, old in zip(one, other, strict=True)) else None
 
 
 # A long campaign compares each new experiment with all before it.
-@lru_cache(maxsize=65536)
-def _groups(flags: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    return normalise_flags(flags)
+_groups = lru_cache(maxsize=65536)(normalise_flags)
 
 
-def _are_near(group: Sequence[str], before: Sequence[str]) -> bool:
-    """Whether an option has the name that the other has, and values close by."""
-    if _spelling(group[0]) != _spelling(before[0]) or len(group) != len(before):
+def _is_option_near(new: Sequence[str], old: Sequence[str]) -> bool:
+    """Whether two options have the same name, whatever its spelling, and values that are near."""
+    name, old_name = (option.casefold().replace("-", "_") for option in (new[0], old[0]))
+    if name != old_name or len(new) != len(old):
         return False
-    return all(_is_near(value, was) for value, was in zip(group[1:], before[1:], strict=True))
+    return all(_is_value_near(value, old_value) for value, old_value in zip(new[1:], old[1:], strict=True))
 
 
-def _spelling(option: str) -> str:
-    return option.casefold().replace("-", "_")
-
-
-def _is_near(value: str, was: str) -> bool:
+def _is_value_near(new: str, old: str) -> bool:
     """Number by number in `0.9,0.95` and `lr=0.01`; everything else has to be equal."""
-    parts, before = (text.replace("=", ",").split(",") for text in (value, was))
-    if len(parts) != len(before):
+    parts, old_parts = (text.replace("=", ",").split(",") for text in (new, old))
+    if len(parts) != len(old_parts):
         return False
-    return all(_is_close(part, old) for part, old in zip(parts, before, strict=True))
+    return all(_is_part_near(part, old_part) for part, old_part in zip(parts, old_parts, strict=True))
 
 
-def _is_close(part: str, old: str) -> bool:
-    new, earlier = _number(part), _number(old)
-    if new is None or earlier is None:
-        return part == old
-    return abs(new - earlier) <= NEAR_SHARE * abs(earlier) * (1 + _TIE)
+def _is_part_near(new: str, old: str) -> bool:
+    number, old_number = _number(new), _number(old)
+    if number is None or old_number is None:
+        return new == old
+    return number == old_number or (old_number != 0 and reaches(NEAR_SHARE, abs(number / old_number - 1)))
 
 
 def _number(text: str) -> float | None:
@@ -91,34 +85,20 @@ def _number(text: str) -> float | None:
 _EVALUATION = frozenset(
     {"eval", "evals", "evaluate", "evaluation", "evaluator", "val", "valid", "validate", "validation"}
 )
-
-
 _DATA = frozenset({"data", "dataset", "datasets", "dataloader", "dataloaders"})
-
-
 _LENGTH = frozenset({"token", "tokens", "step", "steps"})
-
-
 _RESUMED = frozenset({"resume", "resumed", "ckpt", "ckpts", "checkpoint", "checkpoints"})
-
-
 _FLAG_WORDS = _EVALUATION | _DATA | _LENGTH | _RESUMED
-
-
-# Of a file, `step` or `checkpoint` says nothing about what is compared; what reads or measures the data does.
+# In the name of a file `step` or `checkpoint` is no sign of another comparison; what reads or measures the data is.
 _FILE_WORDS = _EVALUATION | _DATA | {"token", "tokens", "tokenizer", "tokenize", "metric", "metrics"}
-
-
 # `eval_every`, `evalEvery`, `EVAL2`: letters in one case, or with a capital before small ones.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-
-
-# A key as scripts that take `key=value` have it; what follows the first `=` is a value and says nothing.
+# The key where a script takes `key=value`; what follows the first `=` is a value.
 _KEY = re.compile(r"[+~]*([A-Za-z_][\w.\-/]*)=")
 
 
 def name_words(name: str) -> list[str]:
-    """The words of an option or a path, in small letters: `--val_tokens` has val and tokens, `--value_lr` no val."""
+    """The words in an option or a path, in lower case: `--val_tokens` has val and tokens, `--value_lr` has no val."""
     return [word.lower() for word in _WORD.findall(name)]
 
 
@@ -138,55 +118,45 @@ def suspect_files(change: Change | None, sealed: Collection[str] = ()) -> tuple[
     """Changed files whose names suggest evaluation or data.
 
     Args:
-        sealed: Paths that `rules.sealed` covers: a difference in one of them is refused, so there is nothing to tell.
+        sealed: Paths that `rules.sealed` covers; a difference in one of them is refused anyway.
     """
-    files = () if change is None else change.files
-    return tuple(
-        file for file in files if _FILE_WORDS.intersection(name_words(file.path)) and not _is_sealed(file, sealed)
-    )
-
-
-def _is_sealed(file: ChangedFile, sealed: Collection[str]) -> bool:
+    suspects = [file for file in (change.files if change else ()) if _FILE_WORDS.intersection(name_words(file.path))]
     # A project inside a larger repository: one path begins there, the other in the project.
-    return any(file.path == path or file.path.endswith(f"/{path}") for path in sealed)
-
-
-# A sweep has many neighbours; the newest are named, the others counted.
-MOST_NAMED = 5
+    return tuple(file for file in suspects if not any(f"/{file.path}".endswith(f"/{path}") for path in sealed))
 
 
 def declared_notices(study: Study, experiment: Experiment, *, verdicts: bool) -> list[Notice]:
-    """What is to be told of an experiment as it was declared.
+    """Notices on an experiment as it was declared.
 
     Args:
         verdicts: Whether the verdicts of earlier experiments may be named.
     """
     return [
         *_tried_before(study, experiment, verdicts),
-        *_suspect_flags(experiment),
-        *_suspect_files(experiment),
+        *_flag_notices(experiment),
+        *_file_notices(experiment),
     ]
 
 
 def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Iterator[Notice]:
     state = study.state
-    alike = {place: _likeness(experiment, state.experiments[place]) for place in _alike(study, experiment)}
+    alike = {place: _likeness(experiment, state.experiments[place]) for place in _places_alike(study, experiment)}
     for kind in ("same", "near"):
-        found = [state.experiments[place] for place, word in alike.items() if word == kind]
-        told = "; ".join(_told(state, experiment, one, verdicts) for one in found[-MOST_NAMED:])
-        more = f", and {len(found) - MOST_NAMED} more before these" if len(found) > MOST_NAMED else ""
+        found = [state.experiments[place] for place, likeness in alike.items() if likeness == kind]
+        # A sweep has many neighbours: the newest are named.
+        names = "; ".join(_describe(state, experiment, one, verdicts) for one in found[-MOST_NAMED:])
+        if len(found) > MOST_NAMED:
+            names += f", and {len(found) - MOST_NAMED} more before these"
         if found and kind == "same":
-            yield Notice("declared_before", f"{experiment.name}: the same flags were declared before as {told}{more}.")
+            yield Notice("declared_before", f"{experiment.name}: the same flags were declared before as {names}.")
         elif found:
-            yield Notice(
-                "near_duplicate",
-                f"{experiment.name}: flags within 20 % of these were declared before as {told}{more}; the more "
-                "neighbours are tried, the likelier one of them looks better by chance.",
-            )
+            near = f"{experiment.name}: flags within {100 * NEAR_SHARE:.0f} % of these were declared before as {names}"
+            why = "the more neighbours are tried, the likelier one of them looks better by chance"
+            yield Notice("near_duplicate", f"{near}; {why}.")
 
 
-def _alike(study: Study, experiment: Experiment) -> tuple[int, ...]:
-    """Places of the earlier experiments of the ledger with flags like these; looked for once."""
+def _places_alike(study: Study, experiment: Experiment) -> tuple[int, ...]:
+    """Places of the earlier experiments with flags like these; computed once."""
     known = study.memory.alike
     if experiment.place not in known:
         earlier = study.state.experiments[: experiment.place]
@@ -200,14 +170,14 @@ def _likeness(experiment: Experiment, earlier: Experiment) -> Likeness | None:
     return likeness(experiment.flags, earlier.flags)
 
 
-def _told(state: State, experiment: Experiment, earlier: Experiment, verdicts: bool) -> str:
-    """An earlier experiment: its name, where it stands, its flags and what became of it."""
+def _describe(state: State, experiment: Experiment, earlier: Experiment, verdicts: bool) -> str:
+    """An earlier experiment: its name, its record, its flags and its result."""
     generation = "" if earlier.generation == experiment.generation else f", generation {earlier.generation}"
     flags = one_line(" ".join(earlier.flags))
-    return f"{earlier.name} (#{earlier.declared_at}{generation}: {flags}; {_fate(state, earlier, verdicts)})"
+    return f"{earlier.name} (#{earlier.declared_at}{generation}: {flags}; {_result(state, earlier, verdicts)})"
 
 
-def _fate(state: State, earlier: Experiment, verdicts: bool) -> str:
+def _result(state: State, earlier: Experiment, verdicts: bool) -> str:
     if earlier.verdict is not None:
         return earlier.verdict.headline if verdicts else "judged"
     arm, name = state.experiment_arm(earlier), state.rules_of(earlier.generation).metric.name
@@ -217,7 +187,7 @@ def _fate(state: State, earlier: Experiment, verdicts: bool) -> str:
     return f"{shown} run{'' if shown == 1 else 's'} showed {name}, not judged"
 
 
-def _suspect_flags(experiment: Experiment) -> Iterator[Notice]:
+def _flag_notices(experiment: Experiment) -> Iterator[Notice]:
     found = suspect_flags(experiment.flags)
     if found:
         names = ", ".join(map(one_line, found))
@@ -228,37 +198,35 @@ def _suspect_flags(experiment: Experiment) -> Iterator[Notice]:
         )
 
 
-def _suspect_files(experiment: Experiment) -> Iterator[Notice]:
+def _file_notices(experiment: Experiment) -> Iterator[Notice]:
     files = suspect_files(experiment.change, () if experiment.code is None else experiment.code.sealed)
     if files:
-        told = ", ".join(f"{one_line(file.path)} ({_lines(file.added, file.removed)})" for file in files[:MOST_NAMED])
-        more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
+        names = list_first(f"{one_line(file.path)} ({_counts(file)})" for file in files)
         yield Notice(
             "file_suspect",
-            f"{experiment.name}: by their names {told}{more} may change evaluation or data; then the difference does "
+            f"{experiment.name}: by their names {names} may change evaluation or data; then the difference does "
             "not measure the idea. `rules.sealed` refuses such changes.",
         )
 
 
-def _lines(added: int | None, removed: int | None) -> str:
-    return "not text" if added is None or removed is None else f"+{added} -{removed}"
+def _counts(file: ChangedFile) -> str:
+    return "not text" if file.added is None or file.removed is None else f"+{file.added} -{file.removed}"
 
 
-# --- files of runs ----------------------------------------------------------------------------
+def list_first(names: Iterable[str]) -> str:
+    """The first few names, and how many more there are."""
+    found = list(names)
+    more = len(found) - MOST_NAMED
+    return ", ".join(found[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def created_notices(state: State) -> list[Notice]:
     """Files that look like code and do not count as such, because they appeared while a run trained in place."""
-    files = sorted(name for name in state.created if _is_source(name))
+    endings = tuple(SOURCE_ENDINGS)
+    # Files that end in .py count as code whoever made them; those that end in .PY do not.
+    files = sorted(name for name in state.created if name.lower().endswith(endings) and not name.endswith(".py"))
     if not files:
         return []
-    told = ", ".join(map(one_line, files[:MOST_NAMED])) + (
-        f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
-    )
-    text = f"{told} appeared while runs trained in place and so do not count as code, whoever wrote them"
+    names = list_first(map(one_line, files))
+    text = f"{names} appeared while runs trained in place and so do not count as code, whoever wrote them"
     return [Notice("created_files", f"{text}; a change of them was not looked for.")]
-
-
-def _is_source(name: str) -> bool:
-    # Python files count as code whoever made them, but for those whose ending is not written so.
-    return name.lower().endswith(tuple(SOURCE_ENDINGS)) and not name.endswith(".py")

@@ -1,4 +1,4 @@
-"""Notices on where and with what runs were carried out: packages, devices, variables, files that are no code."""
+"""Notices on where and with what runs were carried out: packages, devices, variables, files left out of the code."""
 
 import fnmatch
 import itertools
@@ -8,6 +8,7 @@ from seedproof.model.arms import Arm
 from seedproof.model.results import Notice
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
+from seedproof.notices.declarations import list_first
 from seedproof.verdict.comparability import KINDS, counted_runs, differences, place_of, value_of, wall_time_withheld
 
 __all__ = [
@@ -24,16 +25,16 @@ __all__ = [
 Exclusions = tuple[str, ...]
 """The patterns of `settings.not_code` that a run was carried out under."""
 
-
-# Lists can be long; the first are named, the others counted.
-_NAMED = 5
-
-
+# Characters of a pattern in a notice.
 _LONGEST = 80
+# Values of these are paths: a notice says that they differ, and names no folder of a machine.
+_PATHS = frozenset({"PYTHONPATH"})
+
+_Sides = Mapping[str, Sequence[Run]]
 
 
 def exclusions_of(runs: Iterable[Run]) -> list[Exclusions]:
-    """The patterns of each run of which they are known; an old ledger does not tell them."""
+    """The patterns of each run; runs of an old ledger, which did not record them, are left out."""
     return [tuple(run.surroundings["not_code"]) for run in runs if "not_code" in run.surroundings]
 
 
@@ -51,54 +52,44 @@ def exclusion_notices(sides: Mapping[str, Sequence[Exclusions]], scripts: Collec
 
     Args:
         sides: The patterns of each run, by the name that a reader knows the runs by.
-        scripts: Files that the runs' commands name, from the project on.
+        scripts: Files that the runs' commands name, relative to the project.
     """
     kinds = dict.fromkeys(kind for found in sides.values() for kind in found)
     if not any(kinds):
         return []
     every = sorted({pattern for kind in kinds for pattern in kind})
     if len(kinds) == 1:
-        said = f"settings.not_code leaves {_listed(every)} out of the code; changes of such files are no change of code"
+        text = f"settings.not_code leaves {_quoted(every)} out of the code; changes of such files are no change of code"
     else:
-        told = ", ".join(
-            f"{' and '.join(map(_listed, dict.fromkeys(found)))} in {who}" for who, found in sides.items() if found
+        by_side = ", ".join(
+            f"{' and '.join(map(_quoted, dict.fromkeys(found)))} in {who}" for who, found in sides.items() if found
         )
-        said = (
-            f"settings.not_code is not the same in all runs: {told}; so their codes were not compared by the same files"
+        text = (
+            f"settings.not_code is not the same in all runs: {by_side}; "
+            "so their codes were not compared by the same files"
         )
-    python = [pattern for pattern in every if _names_python(pattern, scripts)]
+    python = [
+        pattern
+        for pattern in every
+        if pattern.endswith((".py", ".py/")) or any(_covers(pattern, script) for script in scripts)
+    ]
     if python:
-        said += f"; {_listed(python)} covers Python files, so these runs may have been trained with other code"
-    return [Notice("not_code_disclosed", f"{said}.")]
-
-
-def _names_python(pattern: str, scripts: Collection[str]) -> bool:
-    return pattern.endswith((".py", ".py/")) or any(_covers(pattern, script) for script in scripts)
+        text += f"; {_quoted(python)} covers Python files, so these runs may have been trained with other code"
+    return [Notice("not_code_disclosed", f"{text}.")]
 
 
 def _covers(pattern: str, path: str) -> bool:
-    """Whether a pattern names a path or a folder that it lies in; rather too often than not often enough."""
+    """Whether a pattern matches a path or a folder above it; in doubt it does."""
     wanted = "/".join(part for part in pattern.split("/") if part not in ("", "."))
-    # Brackets stand for themselves in the settings; that ** may stand for no folder at all is tried as well.
-    words = {form.replace("[", "[[]") for form in (wanted, wanted.replace("**/", ""))}
+    # Brackets are literal in the settings, and ** also matches no folder at all.
+    globs = {form.replace("[", "[[]") for form in (wanted, wanted.replace("**/", ""))}
     parts = [part for part in path.split("/") if part not in ("", ".")]
     places = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    return any(fnmatch.fnmatchcase(place, word) for place in places for word in words)
+    return any(fnmatch.fnmatchcase(place, glob) for place in places for glob in globs)
 
 
-def _listed(patterns: Sequence[str]) -> str:
-    if not patterns:
-        return "nothing"
-    named = ", ".join(f'"{one_line(pattern):.{_LONGEST}}"' for pattern in patterns[:_NAMED])
-    more = len(patterns) - _NAMED
-    return named + (f" and {more} more" if more > 0 else "")
-
-
-# Values of these are paths: a notice says that they differ, and no folder of anybody's machine.
-_PATHS = frozenset({"PYTHONPATH"})
-
-
-_Sides = Mapping[str, Sequence[Run]]
+def _quoted(patterns: Sequence[str]) -> str:
+    return list_first(f'"{one_line(pattern):.{_LONGEST}}"' for pattern in patterns) or "nothing"
 
 
 def variable_notices(sides: _Sides) -> list[Notice]:
@@ -116,44 +107,44 @@ def _recorded(sides: _Sides) -> Iterator[Notice]:
         values = {who: dict.fromkeys(value_of(run, name) for run in runs) for who, runs in sides.items() if runs}
         if len({value for found in values.values() for value in found}) < 2:
             continue
-        told = ", ".join(f"{' and '.join(found)} in {who}" for who, found in values.items())
-        said = "" if name in _PATHS else f": {told}"
-        yield Notice("variables_differ", f"{name} is not the same in all runs{said}.")
+        by_side = ", ".join(f"{' and '.join(found)} in {who}" for who, found in values.items())
+        shown = "" if name in _PATHS else f": {by_side}"
+        yield Notice("variables_differ", f"{name} is not the same in all runs{shown}.")
 
 
 def _added_to_some(sides: _Sides) -> Iterator[Notice]:
-    """Variables of the settings that some runs had and others had not; their values are nobody's business."""
-    told = {
+    """Variables that the settings gave to some runs only; their values are not recorded."""
+    known = {
         who: [(set(run.surroundings["env_names"]), run) for run in runs if "env_names" in run.surroundings]
         for who, runs in sides.items()
     }
-    every = [(names - set(run.surroundings.get("env", {})), names) for runs in told.values() for names, run in runs]
+    every = [(names - set(run.surroundings.get("env", {})), names) for runs in known.values() for names, run in runs]
     for name in sorted({name for unrecorded, _ in every for name in unrecorded}):
         if all(name in names for _, names in every):
             continue
         counts = ", ".join(
             f"{sum(name in names for names, _ in runs)} of {len(runs)} runs of {who}"
-            for who, runs in told.items()
+            for who, runs in known.items()
             if runs
         )
         yield Notice("variables_differ", f"[settings.env] set {name} for {counts}; its value is not recorded.")
 
 
 def _added_differently(sides: _Sides) -> Iterator[Notice]:
-    """Variables of the settings with another value in some runs, known by hashes alone; an old ledger has none."""
+    """Variables to which the settings gave another value in some runs, by their hashes; an old ledger has none."""
     hashes = {who: [run.surroundings.get("env_sha256", {}) for run in runs] for who, runs in sides.items()}
     for name in sorted({name for runs in hashes.values() for known in runs for name in known}):
         values = {who: [known[name] for known in runs if name in known] for who, runs in hashes.items()}
         first = next(value for found in values.values() for value in found)
         counts = {who: (sum(one != first for one in found), len(found)) for who, found in values.items()}
-        said = ", ".join(f"{others} of {known} runs of {who}" for who, (others, known) in counts.items() if others)
-        if said:
-            words = f"[settings.env] set {name} to another value for {said} than for the first run"
-            yield Notice("variables_differ", f"{words}; values are recorded as hashes only.")
+        others = ", ".join(f"{other} of {known} runs of {who}" for who, (other, known) in counts.items() if other)
+        if others:
+            text = f"[settings.env] set {name} to another value for {others} than for the first run"
+            yield Notice("variables_differ", f"{text}; values are recorded as hashes only.")
 
 
 def comparability_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
-    """What a reader has to know of the places of the runs behind a report, and what is not said for their sake."""
+    """Notices on where the runs behind a report were carried out, and on what is withheld because of it."""
     return [
         *place_notices(baseline, experiment),
         *([] if experiment is None else _withheld_notices(baseline, experiment)),
@@ -161,31 +152,27 @@ def comparability_notices(baseline: Arm, experiment: Arm | None = None) -> list[
 
 
 def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
-    """What a reader has to know of the places in which the runs of a baseline, or of both arms, were carried out."""
+    """Notices on where the runs of a baseline, or of both arms, were carried out."""
     who = "baseline" if experiment is None else f"{experiment.experiment} and baseline"
     sides: dict[str, Sequence[Run]] = {"baseline": tuple(baseline.counted.values())}
     found = differences(baseline, experiment, with_fresh=True)
     notices = [Notice("environment_differs", f"{who}: other {one.kind}: {one.words}.") for one in found]
     if experiment is not None:
         sides[experiment.experiment or ""] = tuple(experiment.counted.values())
-    every = sides if experiment is None else {**sides, **_beside(experiment)}
+    every = {**sides, **({} if experiment is None else _further_runs(experiment))}
+    scripts = scripts_of(run for runs in every.values() for run in runs)
     return [
         *notices,
         *variable_notices(every),
-        *_exclusion_notices(every),
+        *exclusion_notices({who: exclusions_of(runs) for who, runs in every.items()}, scripts),
         *_unknown(who, [run for runs in sides.values() for run in runs]),
     ]
 
 
-def _beside(experiment: Arm) -> dict[str, Sequence[Run]]:
-    """Runs that bear on a verdict beside those of the two arms."""
+def _further_runs(experiment: Arm) -> dict[str, Sequence[Run]]:
+    """Runs that a verdict depends on besides those of the two arms."""
     sides = {"the control": counted_runs(experiment.controls), "the confirmation": counted_runs(experiment.fresh)}
     return {who: runs for who, runs in sides.items() if runs}
-
-
-def _exclusion_notices(sides: Mapping[str, Sequence[Run]]) -> list[Notice]:
-    scripts = scripts_of(run for runs in sides.values() for run in runs)
-    return exclusion_notices({who: exclusions_of(runs) for who, runs in sides.items()}, scripts)
 
 
 def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
@@ -206,7 +193,7 @@ def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
 def _unknown(who: str, runs: Sequence[Run]) -> list[Notice]:
     places = [place_of(run) for run in runs]
     missing = {kind: sum(place.part(kind) is None for place in places) for kind in KINDS}
-    said = " and ".join(f"{kind} ({count} of {len(runs)} runs)" for kind, count in missing.items() if count)
-    if not said:
+    text = " and ".join(f"{kind} ({count} of {len(runs)} runs)" for kind, count in missing.items() if count)
+    if not text:
         return []
-    return [Notice("environment_unknown", f"{who}: {said} not recorded, so whether they differ is not known.")]
+    return [Notice("environment_unknown", f"{who}: {text} not recorded, so whether they differ is not known.")]

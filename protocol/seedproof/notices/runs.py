@@ -1,8 +1,8 @@
-"""What the reader must be told about the runs of one or two arms beside their numbers."""
+"""Notices on the runs of one or two arms: values and logs that repeat, attempts without a result, interruptions."""
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from seedproof.ledger.state import Experiment, State
 from seedproof.metrics.numbers import printed_resolution
@@ -11,7 +11,7 @@ from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Role, Run, RunState
 from seedproof.model.untrusted import one_line
-from seedproof.notices.declarations import MOST_NAMED
+from seedproof.notices.declarations import list_first
 from seedproof.verdict.plausibility import (
     cancelled_runs,
     did_not_train,
@@ -33,18 +33,12 @@ __all__ = [
 # Printed steps coarser than a fifth of sigma add visibly to the spread they are measured by:
 # rounding to a unit u adds u^2 / 12 to the variance (Sheppard's correction).
 RESOLUTION_SHARE = 0.2
-
-
-# An empty log says nothing, and so nothing twice: the metric may be read from a file.
+# Two empty logs are no sign of a copy: the metric may be read from a file.
 _NO_LOG = hashlib.sha256(b"").hexdigest()
-
-
 # A sleep shorter than this disturbs a wall time less than another program does.
 SLEPT_S = 1.0
-
-
 # Characters of a reason in a notice; the table of runs has all of it.
-MOST_WORDS = 300
+REASON_CHARS = 300
 
 
 def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
@@ -65,7 +59,7 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
 
 
 def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
-    """Notices on an experiment's runs beside those of its baseline; also while some are missing."""
+    """Notices on how an experiment's runs compare with those of its baseline; also while some are missing."""
     who = experiment.experiment or ""
     alike = without_effect(baseline, experiment, rules.metric.name)
     short = stopped_early(baseline, experiment)
@@ -85,7 +79,7 @@ def baseline_notices(baseline: Baseline) -> list[Notice]:
 
 
 def comparison_notices(comparison: Comparison) -> list[Notice]:
-    """Notices on both arms of a comparison, each by itself and beside the other."""
+    """Notices on both arms of a comparison, each by itself and compared with the other."""
     baseline, arm = comparison.baseline, comparison.arm
     return [
         *baseline_notices(baseline),
@@ -109,7 +103,7 @@ def _same_values(who: str, runs: Sequence[Run], rules: Rules) -> list[Notice]:
     return [
         Notice(
             "same_values",
-            f"{who}: seeds {_listed(seeds)} gave the same {rules.metric.name}, {value:.10g}; "
+            f"{who}: seeds {', '.join(map(str, seeds))} gave the same {rules.metric.name}, {value:.10g}; "
             "is each of them a training of its own?",
         )
         for value, seeds in same.items()
@@ -122,7 +116,7 @@ def _same_logs(who: str, runs: Sequence[Run]) -> list[Notice]:
         if run.log_sha256 and run.log_sha256 != _NO_LOG:
             by_hash[run.log_sha256].append(run.seed)
     return [
-        Notice("identical_logs", f"{who}: the logs of seeds {_listed(seeds)} are identical.")
+        Notice("identical_logs", f"{who}: the logs of seeds {', '.join(map(str, seeds))} are identical.")
         for seeds in by_hash.values()
         if len(seeds) > 1
     ]
@@ -162,10 +156,10 @@ def _cancelled(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
 
 
 def _attempts(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
-    """Attempts that ended without a result, but for the stopped ones that `_cancelled` tells of."""
-    told = {run.run_id for run in cancelled_runs(arm, metric)}
+    """Attempts that ended without a result, but for those that `_cancelled` names."""
+    named = {run.run_id for run in cancelled_runs(arm, metric)}
     for run in (*arm.runs, *arm.fresh, *arm.controls):
-        if run.state.is_active or run.state.is_counted or run.state is RunState.NOT_NEEDED or run.run_id in told:
+        if run.state.is_active or run.state.is_counted or run.state is RunState.NOT_NEEDED or run.run_id in named:
             continue
         shown = shown_value(run, metric)
         seen = f"after it had shown {metric} {shown}" if shown is not None else f"without any {metric}"
@@ -177,9 +171,9 @@ def _attempts(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
 
 
 def _kind(run: Run) -> str:
-    if str(run.role) == "confirm":
+    if run.role is Role.CONFIRM:
         return "fresh control " if run.is_control else "fresh "
-    return "control " if str(run.role) == "control" else ""
+    return "control " if run.role is Role.CONTROL else ""
 
 
 def _at_step(run: Run) -> str:
@@ -187,16 +181,9 @@ def _at_step(run: Run) -> str:
 
 
 def _because(run: Run) -> str:
-    """The reason as whoever stopped the run wrote it, or as it was found; in one line, and not at any length."""
-    words = one_line(run.reason or "").rstrip(".")
-    return f": {words[:MOST_WORDS]}{'…' if len(words) > MOST_WORDS else ''}" if words else ""
-
-
-def _listed(seeds: Iterable[int]) -> str:
-    return ", ".join(map(str, seeds))
-
-
-_EMPTY_LOG = hashlib.sha256(b"").hexdigest()
+    """The recorded reason, in one line and cut to a length."""
+    reason = one_line(run.reason or "").rstrip(".")
+    return f": {reason[:REASON_CHARS]}{'…' if len(reason) > REASON_CHARS else ''}" if reason else ""
 
 
 # --- logs -------------------------------------------------------------------------------------
@@ -204,20 +191,21 @@ _EMPTY_LOG = hashlib.sha256(b"").hexdigest()
 
 def log_notices(state: State, experiment: Experiment) -> list[Notice]:
     """Logs of an experiment that another arm of its generation left as well, byte for byte."""
-    return [
-        Notice(
-            "identical_logs",
-            f"{experiment.name}: the log of seed {run.seed} is that of {_listed_runs(others)}, byte for byte.",
-        )
-        for run, others in _seen_before(state, experiment)
-    ]
+    notices = []
+    for run, others in _logs_seen_before(state, experiment):
+        names = list_first(map(_run_name, others))
+        text = f"{experiment.name}: the log of seed {run.seed} is that of {names}, byte for byte."
+        notices.append(Notice("identical_logs", text))
+    return notices
 
 
-def _seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Run, list[Run]]]:
+def _logs_seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Run, list[Run]]]:
     generation = state.generations[experiment.generation - 1]
     for run_id in experiment.run_ids:
         run = state.runs[run_id]
-        if not run.state.is_counted or run.log_sha256 in (None, _EMPTY_LOG) or _is_without_flags(run):
+        if not run.state.is_counted or run.log_sha256 in (None, _NO_LOG):
+            continue
+        if run.role is Role.CONTROL or run.is_control:  # a command of the baseline's side: its log may well repeat
             continue
         known = [state.runs[other] for other in state.logs.get(run.log_sha256 or "", ())]
         others = [
@@ -231,24 +219,14 @@ def _seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Run, li
             yield run, others
 
 
-def _is_without_flags(run: Run) -> bool:
-    """Whether it repeats a command of the baseline's side: its log may well repeat too."""
-    return run.role is Role.CONTROL or run.is_control
-
-
 def _is_elsewhere(run: Run, other: Run, experiment: Experiment) -> bool:
-    """Whether a log has no business to be there as well; within an arm, `seedproof.notices.runs` looks."""
+    """Whether the same log is unexpected there; `_same_logs` looks within an arm."""
     if other.run_id == run.run_id or other.role is Role.CONTROL:
         return False
     if experiment.is_null and other.seed == run.seed and (other.experiment is None or other.is_control):
         return False  # as it was declared
     is_same_arm = other.experiment == experiment.name and other.role is run.role and not other.is_control
     return not is_same_arm
-
-
-def _listed_runs(runs: Iterable[Run]) -> str:
-    told = [_run_name(run) for run in runs]
-    return ", ".join(told[:MOST_NAMED]) + (f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else "")
 
 
 def _run_name(run: Run) -> str:

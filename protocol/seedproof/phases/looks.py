@@ -12,9 +12,9 @@ from seedproof.model.runs import Run, RunState
 from seedproof.stats.distributions import bisect
 from seedproof.stats.power import OperatingPoint, protocol_power, smallest_detectable_effect
 from seedproof.stats.sequential import decide, look_p, sequential_alpha, sequential_power
+from seedproof.stats.summary import reaches
 
 __all__ = [
-    "TIE",
     "ConfirmLook",
     "Look",
     "OperatingPoint",
@@ -48,8 +48,6 @@ def detectable_effect(power: float, rules: Rules) -> float:
     return round(found, 2)
 
 
-# A tie counts as reached: 2 sigma must not be lost to the last bit of a float (protocol, section 2).
-TIE = 1e-9
 # An attempt that showed a value may be repeated once: a seed cannot be re-rolled until it is kind.
 ATTEMPTS_WITH_VALUE = 2
 _RETRYABLE = (RunState.FAILED, RunState.TIMED_OUT, RunState.CANCELLED)
@@ -119,7 +117,7 @@ def _goes_on(arm: Arm, baseline: Baseline, first: Sequence[int]) -> bool:
         alpha = sequential_alpha(rules.sizes, arm.prior.df if arm.prior else 0)
         return decide(p_better, is_last=False, alpha=alpha) == "continue"
     mean = fsum(values) / len(values)
-    return abs(mean - baseline.mean) / baseline.std < rules.winner_sigma - TIE
+    return not reaches(abs(mean - baseline.mean) / baseline.std, rules.winner_sigma)
 
 
 # --- confirmation -----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from seedproof.model.code import Change, Code
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import escape_hidden
 from seedproof.notices.control import control_sentence
-from seedproof.phases.control import control_look, decide, half_width_sigmas, is_moved, unseen_share
+from seedproof.phases.control import CONFIDENCE, control_look, decide, half_width_sigmas, is_moved, unseen_share
 
 __all__ = [
     "code_lines",
@@ -30,7 +30,7 @@ def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[st
     if baseline.arm.code is None:
         lines.append("- The code of the baseline was not recorded, so what differs is not known.")
     elif arm.change is not None or not is_moved(baseline.arm, arm):
-        lines += _changed(arm.change)
+        lines += _change_lines(arm.change)
     else:
         lines.append("- It is not the baseline's; what differs cannot be told, as the baseline's was not kept here.")
     if arm.code_change:
@@ -40,12 +40,12 @@ def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[st
 
 
 def identity(code: Code) -> str:
-    """A code as reports name it: the beginning of its hash, and how it is kept."""
+    """How reports name a code: the beginning of its hash, and how it is kept."""
     how = f"snapshot {code.snapshot[:12]}" if code.snapshot else "held in place"
     return f"`{code.sha256[:12]}` ({how})"
 
 
-def _changed(change: Change | None) -> list[str]:
+def _change_lines(change: Change | None) -> list[str]:
     if change is None:
         return ["- No file that can change a run differs between them."]
     lines = [f"- Files that differ: {len(change.files)}"]
@@ -64,26 +64,31 @@ def _control_lines(baseline: Baseline, arm: Arm, controls: Sequence[Run]) -> lis
     lines = []
     control = control_look(baseline, arm)
     if control.state in ("passed", "failed"):
-        said = control_sentence(control, baseline)
-        lines.append(f"- {said[0].upper()}{said[1:]}")
+        sentence = control_sentence(control, baseline)
+        lines.append(f"- {sentence[0].upper()}{sentence[1:]}")
     if control.state == "passed" and control.half_width:
-        n = len(baseline.values)
-        lines.append(
-            f"- What such a control can see: {half_width_sigmas(n):.2f} sigma to either side pass. "
-            f"A change that alone moves every result by 2 true sigma passes in {100 * unseen_share(2, n):.0f} % of "
-            f"cases, by 5 in {100 * unseen_share(5, n):.0f} %; one without any effect is turned away in 1 %."
-        )
+        lines.append(_what_a_control_sees(len(baseline.values), baseline.rules.winner_sigma))
     for run in controls:
         value = run.metrics[name].text if name in run.metrics else "no value"
         code = run.surroundings.get("code_sha256") or ""
         of = f" on code `{code[:12]}`" if code else ""
-        said = _agrees(baseline, run)
-        lines.append(f"- Control run `{run.run_id}`: {run.state}, {name} {value}{of}{said}")
+        lines.append(f"- Control run `{run.run_id}`: {run.state}, {name} {value}{of}{_agrees(baseline, run)}")
     return lines
 
 
+def _what_a_control_sees(n: int, winner_sigma: float) -> str:
+    """How often a control beside `n` baseline seeds lets a change pass that is as large as a verdict, or larger."""
+    large = 2.5 * winner_sigma
+    return (
+        f"- What such a control can see: {half_width_sigmas(n):.2f} sigma to either side pass. "
+        f"A change that alone moves every result by {winner_sigma:g} true sigma passes in "
+        f"{100 * unseen_share(winner_sigma, n):.0f} % of cases, by {large:g} in {100 * unseen_share(large, n):.0f} %; "
+        f"one without any effect is turned away in {100 * (1 - CONFIDENCE):.0f} %."
+    )
+
+
 def _agrees(baseline: Baseline, run: Run) -> str:
-    """Whether a control of this baseline agrees with it; nothing of one without value, or of another baseline."""
+    """Whether a control agrees with this baseline; empty for one without a result, or of another generation."""
     if run.generation != baseline.generation or not run.state.is_counted:
         return ""
     return "; agrees" if decide(baseline, run).state == "passed" else "; does not agree"

@@ -1,4 +1,4 @@
-"""Baselines and comparisons become pictures: every run as a point, against the baseline's own spread."""
+"""Draws baselines and comparisons: every run as a point beside the baseline's spread."""
 
 import math
 import textwrap
@@ -10,14 +10,16 @@ from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.report import svg
-from seedproof.report.drawing import EXACT, Band, Block, Column, Panel, Point, Side, draw_panel
+from seedproof.report.axis import EXACT
+from seedproof.report.drawing import draw_panel
+from seedproof.report.panel import Band, Block, Column, Panel, Point, Side
 from seedproof.stats.summary import summarize
 
 __all__ = ["baseline_figure", "experiment_figure"]
 
 _WIDTH = 760
 _EDGE = 24
-# Letters that surely fit between the edges at the sizes of headline and note: 0.6 em each is wide for a sans serif.
+# Letters that fit between the edges at the sizes of headline and note: 0.6 em each is wide for a sans serif.
 _HEADLINE_LETTERS = 90
 _NOTE_LETTERS = 110
 _TIME = "wall_time_s"
@@ -79,7 +81,7 @@ def baseline_figure(baseline: Baseline) -> str:
         ),
     ]
     title = f"Baseline, generation {baseline.generation} ({rules.label} tokens)"
-    return _picture(title, _spread_in_words(baseline), panels, _EXPLAINED_BASELINE)
+    return _picture(title, _headline(baseline), panels, _EXPLAINED_BASELINE)
 
 
 # --- from runs to columns ---------------------------------------------------------------------
@@ -114,12 +116,12 @@ def _column(
     """One side of a comparison; no mean while runs are missing, nor where one diverged."""
     points = _points(runs, metric)
     values = [point.value for point in points if point.value is not None]
-    lost = sum(point.diverged for point in points)
+    diverged = sum(point.diverged for point in points)
     count = f"{len(points)} seed{'' if len(points) == 1 else 's'}"
     if wanted is not None and len(points) < wanted:
         count = f"{len(points)} of {wanted} seeds"
-    elif lost:
-        count = f"{lost} of {len(points)} diverged"
+    elif diverged:
+        count = f"{diverged} of {len(points)} diverged"
     complete = bool(values) and len(values) == (wanted or len(points))
     mean = summarize(values).mean if complete else None
     return Column(name, x, points, label_side, is_experiment, mean, count, joins=True)
@@ -169,41 +171,23 @@ def _time_band(runs: Iterable[Run], rules: Rules) -> Band | None:
 def _picture(title: str, headline: str, panels: Sequence[Panel], note: str) -> str:
     body = [svg.text(_EDGE, 32, title, "title")]
     y = 34.0
-    for words in textwrap.wrap(headline, _HEADLINE_LETTERS):
+    for line in textwrap.wrap(headline, _HEADLINE_LETTERS):
         y += 18
-        body.append(svg.text(_EDGE, y, words, "headline"))
+        body.append(svg.text(_EDGE, y, line, "headline"))
     with localcontext(EXACT):
         for panel in panels:
             drawn, y = draw_panel(panel, y + 28)
             body += drawn
     y += 8
-    for words in textwrap.wrap(note, _NOTE_LETTERS):
+    for line in textwrap.wrap(note, _NOTE_LETTERS):
         y += 15
-        body.append(svg.text(_EDGE, y, words, "faint"))
-    description = " ".join([*(_in_words(panel) for panel in panels), note])
+        body.append(svg.text(_EDGE, y, line, "faint"))
+    description = " ".join([*(panel.description for panel in panels), note])
     return svg.document(_WIDTH, y + 18, f"{title}: {headline}", description, body)
 
 
-def _in_words(panel: Panel) -> str:
-    """What a panel shows, for those who cannot see it."""
-    found = [_block_in_words(block) for block in panel.blocks]
-    return f"{panel.title}: {'; '.join(words for words in found if words) or 'not measured'}."
-
-
-def _block_in_words(block: Block) -> str:
-    prefix = f"{block.title}: " if block.title else ""
-    return prefix + ", ".join(_column_in_words(column) for column in block.columns if column.points)
-
-
-def _column_in_words(column: Column) -> str:
-    if not column.count:  # a column of one run, named by its seed
-        return f"{column.name} {column.points[0].said}"
-    mean = "no mean" if column.mean is None else f"mean {column.mean:.10g}"
-    return f"{column.name} {mean} ({column.count})"
-
-
-def _spread_in_words(baseline: Baseline) -> str:
-    """Mean and sigma, the mean with the digits that sigma leaves it."""
+def _headline(baseline: Baseline) -> str:
+    """Mean and sigma; the mean has two digits more than sigma's first."""
     mean, sigma, name = baseline.mean, baseline.std, baseline.rules.metric.name
     digits = 6
     if mean and math.isfinite(sigma):

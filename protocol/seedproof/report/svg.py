@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 __all__ = ["arrow", "circle", "cross", "diamond", "document", "escape", "group", "line", "rect", "text"]
 
-# The picture brings its own ground. Where a page is dark but the media query is not heard (GitHub shows pictures
-# in <img>), a light card on a dark page stays readable; a text on a transparent ground would have to be half grey.
+# The picture has a background of its own: where a page is dark but the media query does not apply (GitHub shows
+# pictures in <img>), a light card stays readable; text on a transparent background would have to be grey.
 # Colours: Okabe and Ito 2008, "Color Universal Design"; blue and vermilion on light, sky blue and orange on dark.
 # Greys: GitHub's, at least 4.5 to 1 for text. Each selector begins with .seedproof, because the styles of a picture
 # that is pasted into a page count for the whole page.
@@ -60,14 +60,14 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 
 
-def escape(words: str) -> str:
-    """Words as they may stand in XML, in an element or an attribute: on one line, nothing of them markup."""
-    legal = " ".join(_NOT_XML.sub("\ufffd", words).split())
+def escape(content: str) -> str:
+    """Text for an XML element or attribute: on one line, with all markup escaped."""
+    legal = " ".join(_NOT_XML.sub("\ufffd", content).split())
     return "".join(_ENTITIES.get(letter, letter) for letter in legal)
 
 
 def document(width: float, height: float, title: str, description: str, body: Iterable[str]) -> str:
-    """The whole picture, on a card of its own, with title and description for those who cannot see it."""
+    """The whole picture on a card, with title and description for readers who cannot see it."""
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="seedproof" role="img" '
@@ -97,9 +97,9 @@ def group(shapes: Iterable[str]) -> list[str]:
     return ["<g>", *shapes, "</g>"]
 
 
-def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    """Words whose base line is at `y`; `anchor` is start, middle or end."""
-    return f'<text{_class(kind)} x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}">{escape(words)}</text>'
+def text(x: float, y: float, content: str, kind: str = "", anchor: str = "start") -> str:
+    """A line of text whose base line is at `y`; `anchor` is start, middle or end."""
+    return f'<text{_class(kind)} x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
@@ -113,22 +113,22 @@ def rect(left: float, top: float, right: float, bottom: float, kind: str) -> str
     return f'<rect{_class(kind)} x="{left:.2f}" y="{top:.2f}" {size}/>'
 
 
-def circle(x: float, y: float, kind: str, says: str) -> str:
-    """A dot that says something when pointed at."""
-    return f'<circle{_class(kind)} cx="{x:.2f}" cy="{y:.2f}" r="5">{_tip(says)}</circle>'
+def circle(x: float, y: float, kind: str, tip: str) -> str:
+    """A dot with a tooltip."""
+    return f'<circle{_class(kind)} cx="{x:.2f}" cy="{y:.2f}" r="5">{_title(tip)}</circle>'
 
 
-def diamond(x: float, y: float, kind: str, says: str) -> str:
-    """A square on its corner that says something when pointed at."""
+def diamond(x: float, y: float, kind: str, tip: str) -> str:
+    """A square on its corner with a tooltip."""
     path = f"M{x:.2f} {y - 6.5:.2f} L{x + 6.5:.2f} {y:.2f} L{x:.2f} {y + 6.5:.2f} L{x - 6.5:.2f} {y:.2f} Z"
-    return f'<path{_class(kind)} d="{path}">{_tip(says)}</path>'
+    return f'<path{_class(kind)} d="{path}">{_title(tip)}</path>'
 
 
-def cross(x: float, y: float, kind: str, says: str) -> str:
+def cross(x: float, y: float, kind: str, tip: str) -> str:
     """Two crossed strokes that say something when pointed at."""
     left, right, high, low = x - 4.5, x + 4.5, y - 4.5, y + 4.5
     path = f"M{left:.2f} {high:.2f} L{right:.2f} {low:.2f} M{left:.2f} {low:.2f} L{right:.2f} {high:.2f}"
-    return f'<path{_class(kind)} d="{path}">{_tip(says)}</path>'
+    return f'<path{_class(kind)} d="{path}">{_title(tip)}</path>'
 
 
 def arrow(x: float, tail: float, tip: float, kind: str) -> str:
@@ -142,5 +142,5 @@ def _class(kind: str) -> str:
     return f' class="{kind}"' if kind else ""
 
 
-def _tip(says: str) -> str:
-    return f"<title>{escape(says)}</title>"
+def _title(tip: str) -> str:
+    return f"<title>{escape(tip)}</title>"

@@ -7,8 +7,8 @@ from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
-from seedproof.report.sections import Digits
-from seedproof.stats.summary import Summary, cohens_d, effect_size, percent_change, summarize
+from seedproof.report.summary import Digits
+from seedproof.stats.summary import cohens_d, effect_size, percent_change, summarize
 from seedproof.verdict.comparability import wall_time_withheld
 
 __all__ = ["metric_names", "run_table", "statistics_table", "test_table", "wall_clock_table"]
@@ -23,21 +23,22 @@ def statistics_table(arm: Arm, rules: Rules, number: Digits) -> list[str]:
         if not values or diverged:
             lines.append(f"| {name} | - | - | - | - |")
             continue
-        lines.append(f"| {name} | {' | '.join(_cells(summarize(values), name, rules, number))} |")
+        found = summarize(values)
+        cells = [
+            "-" if value is None else _format(value, name, rules, number)
+            for value in (found.mean, found.std, found.min, found.max)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def _format(value: float, name: str, rules: Rules, number: Digits) -> str:
+    return number(value) if name == rules.metric.name else format(value, ".2f" if name == "wall_time_s" else ".6g")
 
 
 def metric_names(rules: Rules) -> list[str]:
     """The deciding metric, the wall time, then the extra ones."""
     return [rules.metric.name, "wall_time_s", *(metric.name for metric in rules.extra_metrics)]
-
-
-def _cells(summary: Summary, name: str, rules: Rules, number: Digits) -> list[str]:
-    values = [summary.mean, summary.std, summary.min, summary.max]
-    if name == rules.metric.name:
-        return ["-" if value is None else number(value) for value in values]
-    digits = ".2f" if name == "wall_time_s" else ".6g"
-    return ["-" if value is None else format(value, digits) for value in values]
 
 
 def test_table(comparison: Comparison) -> list[str]:
@@ -46,17 +47,17 @@ def test_table(comparison: Comparison) -> list[str]:
     lines = ["| Metric | Cohen's d | Effect Size | Significant? |", "| --- | --- | --- | --- |"]
     withheld = _withheld(comparison) is not None
     for name in metric_names(rules):
-        is_silent = comparison.delta is None or (withheld and name == "wall_time_s")
-        d = None if is_silent else _d(comparison, name)
+        base, exp = _values(comparison, name)
+        has_d = base and exp and comparison.delta is not None and not (withheld and name == "wall_time_s")
+        d = cohens_d(base, exp) if has_d else None
         size = "-" if d is None else effect_size(d)
         lines.append(f"| {name} | {'-' if d is None else f'{d:.2f}'} | {size} | {_significant(comparison, name)} |")
     return lines
 
 
-def _d(comparison: Comparison, name: str) -> float | None:
-    base = list(comparison.baseline.arm.finite(name).values())
-    exp = list(comparison.arm.finite(name).values())
-    return cohens_d(base, exp) if base and exp else None
+def _values(comparison: Comparison, name: str) -> tuple[list[float], list[float]]:
+    """Finite values of the baseline, and of the experiment."""
+    return list(comparison.baseline.arm.finite(name).values()), list(comparison.arm.finite(name).values())
 
 
 def _significant(comparison: Comparison, name: str) -> str:
@@ -70,10 +71,8 @@ def _significant(comparison: Comparison, name: str) -> str:
 
 
 def wall_clock_table(comparison: Comparison) -> list[str]:
-    """Mean wall times and their change, which nothing tests."""
-    base = list(comparison.baseline.arm.finite("wall_time_s").values())
-    exp = list(comparison.arm.finite("wall_time_s").values())
-    means = [summarize(values).mean if values else None for values in (base, exp)]
+    """Mean wall times and their change, which is not tested."""
+    means = [summarize(values).mean if values else None for values in _values(comparison, "wall_time_s")]
     cells = ["-" if mean is None else f"{mean:.2f} s" for mean in means]
     change = percent_change(means[0], means[1]) if means[0] is not None and means[1] is not None else None
     delta = "-" if change is None else f"changed by {change:+.1f} % (separate blocks of runs, not tested)"
@@ -88,7 +87,7 @@ def wall_clock_table(comparison: Comparison) -> list[str]:
 
 
 def _withheld(comparison: Comparison) -> str | None:
-    """Why nothing may be said of the two arms' wall times."""
+    """Why the wall times of the two arms are not compared; None where they are."""
     return wall_time_withheld(comparison.baseline.arm.counted.values(), comparison.arm.counted.values())
 
 

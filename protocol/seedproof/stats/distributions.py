@@ -19,7 +19,6 @@ __all__ = [
     "angle_nodes",
     "bisect",
     "cos_sin_density",
-    "dunnett_tail",
     "noncentral_t_cdf",
     "noncentral_t_cdfs",
     "normal_band",
@@ -33,7 +32,7 @@ __all__ = [
     "width_panels",
 ]
 
-# log(1e-24): what lies beyond such a quantile changes no digit, not even of a p value of 1e-14.
+# log(1e-24): a tail that small changes no digit, not even of a p value of 1e-14.
 _LOG_TAIL = -24 * math.log(10)
 _NODES = 96
 # Half-width of the step of Phi(t s - delta), in its own standard deviations: Phi(-9) is 1e-19.
@@ -221,41 +220,6 @@ def noncentral_t_cdfs(t: "Floats", df: float, delta: float) -> "Floats":
         return np.asarray(stdtr(df, t))
     s, weights = sigma_nodes(df, 0.2, 32)
     return np.asarray(ndtr(t[..., None] * s - delta) @ weights)
-
-
-def dunnett_tail(limit: float, shares: Sequence[float], df: float, two_sided: bool) -> float:
-    """P(at least one of several t statistics against one control reaches `limit`, in size if two-sided).
-
-    Args:
-        limit: The largest statistic seen.
-        shares: For each arm sqrt(n / (n + n_control)); products of two are the correlations.
-        df: Degrees of freedom of the pooled variance.
-        two_sided: Whether large statistics of either sign count.
-
-    Source: Dunnett 1955, eq. 7; Genz and Bretz 2009, section 4.2. Integrated over the control's
-    mean z and the pooled standard deviation s; small tails keep their digits, because no 1 - p is formed.
-    """
-    import numpy as np
-    from scipy.special import ndtr
-
-    narrow = min(1.0, *(math.sqrt(1 - share * share) / share for share in shares))
-    # On a logarithmic scale a step in s is as wide for a statistic of a million as for one of two.
-    low, high = _sigma_range(df)
-    log_s, s_weights = width_panels(math.log(low), math.log(high), min(narrow, 1 / math.sqrt(df)) / 3)
-    s = np.exp(log_s)
-    s_weights = s_weights * s * _sigma_density(s, df)
-    z, z_weights = width_panels(-_NORMAL_REACH, _NORMAL_REACH, narrow)
-    z_weights = z_weights * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    log_inside = np.zeros((s.size, z.size))
-    # Equal arms have equal factors, so each kind of arm is evaluated once.
-    for share in sorted(set(shares)):
-        rest = math.sqrt(1 - share * share)
-        tail = ndtr((share * z[None, :] - limit * s[:, None]) / rest)
-        if two_sided:
-            tail += ndtr((-share * z[None, :] - limit * s[:, None]) / rest)
-        # The smallest number instead of log(0): an arm that is sure to reach the limit.
-        log_inside += shares.count(share) * np.log1p(-np.minimum(tail, 1 - 2**-53))
-    return min(1.0, max(0.0, float(s_weights @ -np.expm1(log_inside) @ z_weights)))
 
 
 def sigma_factors(n: int, confidence: float = 0.95) -> tuple[float, float]:

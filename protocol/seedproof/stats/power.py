@@ -21,12 +21,10 @@ from seedproof.stats.distributions import (
     t_quantile,
     width_panels,
 )
+from seedproof.stats.summary import reaches
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from seedproof.stats.distributions import Floats
 
 __all__ = [
     "OperatingPoint",
@@ -185,15 +183,13 @@ def _null_grid(sizes: Sizes) -> tuple["Floats", "Floats", "Floats"]:
 
 
 _MAX_SEEDS = 1000
-
-
-# Where the classes of |d| begin (seedproof.stats.tests.effect_size; Cohen 1988, section 2.2.3).
+# Where the classes of |d| begin (seedproof.stats.summary.effect_size; Cohen 1988, section 2.2.3).
 _CLASSES = (("negligible", 0.0), ("small", 0.2), ("medium", 0.5), ("large", 0.8))
 
 
 @lru_cache(maxsize=256)
 def shrunk_claim(improvement_sigma: float, sizes: Sizes) -> float:
-    """The effect of a WINNER, in sigmas, freed from the luck of having been selected.
+    """The effect of a WINNER, in sigmas, corrected for having been selected by its result.
 
     The median-unbiased estimate given WINNER: the effect under which half of all winners, of either look, end
     with a larger improvement. Floored at 0, never above what was seen. The look is not conditioned on: at the
@@ -208,8 +204,7 @@ def shrunk_claim(improvement_sigma: float, sizes: Sizes) -> float:
     Raises:
         ValueError: The distance is not one of a WINNER.
     """
-    # A WINNER by a tie (within 1e-9) may lie a last bit below the threshold.
-    if not sizes.threshold - 1e-6 <= improvement_sigma < math.inf:
+    if not reaches(improvement_sigma, sizes.threshold) or math.isinf(improvement_sigma):
         raise ValueError("a claim is shrunk only after a WINNER")
     seen = max(improvement_sigma, sizes.threshold)
     s, weights = sizes.sigma_nodes

@@ -9,10 +9,7 @@ from seedproof.stats.distributions import angle_nodes, normal_band, sigma_nodes
 from seedproof.stats.power import Sizes
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from seedproof.stats.distributions import Floats
 
 __all__ = ["false_winner"]
 
@@ -63,21 +60,17 @@ class _Shared:
 
     def loadings(self) -> tuple[float, float, float]:
         """The distances' means by two orthogonal directions of the residuals: first (a, 0), second (b, c)."""
-        a = (
-            self.rho
-            / self.sizes.first
-            * math.sqrt(self.sizes.first_shared * (1 - self.sizes.first_shared / self.sizes.baseline))
-        )
-        length = (
-            self.rho
-            / self.sizes.all
-            * math.sqrt(self.sizes.all_shared * (1 - self.sizes.all_shared / self.sizes.baseline))
-        )
+        sizes = self.sizes
+
+        def length(n: int, shared: int) -> float:
+            return self.rho / n * math.sqrt(shared * (1 - shared / sizes.baseline))
+
+        a, later = length(sizes.first, sizes.first_shared), length(sizes.all, sizes.all_shared)
         if a == 0:
-            return 0.0, length, 0.0
-        product = self.rho**2 / (self.sizes.first * self.sizes.all) * self.sizes.first_shared
-        b = product * (1 - self.sizes.all_shared / self.sizes.baseline) / a
-        return a, b, math.sqrt(max(0.0, length * length - b * b))
+            return 0.0, later, 0.0
+        product = self.rho**2 / (sizes.first * sizes.all) * sizes.first_shared
+        b = product * (1 - sizes.all_shared / sizes.baseline) / a
+        return a, b, math.sqrt(max(0.0, later * later - b * b))
 
     def p_winner(self) -> float:
         """P(WINNER at either look)."""

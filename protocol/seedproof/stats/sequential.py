@@ -26,10 +26,7 @@ from seedproof.stats.power import OperatingPoint, Sizes, protocol_power
 from seedproof.stats.summary import PriorVariance, pooled_std, summarize
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from seedproof.stats.distributions import Floats
 
 __all__ = ["FUTILITY_P", "Decision", "decide", "look_p", "sequential_alpha", "sequential_power"]
 

@@ -15,8 +15,13 @@ __all__ = [
     "percent_change",
     "pooled_std",
     "ratio",
+    "reaches",
     "summarize",
 ]
+
+# (0.3 - 0.1) / 0.1 is a last bit below 2, and that must not cost a verdict. Such errors are near 1e-15; distances that
+# are measured hardly lie within 1e-9 of a threshold by chance.
+_TIE = 1e-9
 
 # Its square is a float.
 _LARGEST_RATIO = 1e150
@@ -151,6 +156,11 @@ def effect_size(d: float) -> EffectSize:
     if size < 0.5:
         return "small"
     return "medium" if size < 0.8 else "large"
+
+
+def reaches(distance: float, threshold: float) -> bool:
+    """Whether a distance is at least the threshold; a tie counts, even after rounding."""
+    return distance >= threshold - _TIE
 
 
 def ratio(difference: float, error: float) -> float:

@@ -1,46 +1,14 @@
-"""The protocol's statistics: pure functions of numbers, each with the source of its formula."""
+"""Tests and intervals for two arms, and the adjustment for many; each names the source of its formula."""
 
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from seedproof.stats.distributions import bisect, dunnett_tail, noncentral_t_cdf, t_cdf, t_quantile
-from seedproof.stats.summary import (
-    EffectSize,
-    SampleError,
-    Summary,
-    cohens_d,
-    effect_size,
-    percent_change,
-    pooled_std,
-    ratio,
-    summarize,
-)
+from seedproof.stats.distributions import bisect, noncentral_t_cdf, t_cdf, t_quantile
+from seedproof.stats.summary import SampleError, pooled_std, ratio, summarize
 
-__all__ = [
-    "Alternative",
-    "EffectSize",
-    "PairedTest",
-    "SampleError",
-    "Summary",
-    "TTest",
-    "benjamini_hochberg",
-    "cohens_d",
-    "correlation",
-    "dunnett_p",
-    "effect_size",
-    "hedges_g",
-    "holm",
-    "paired",
-    "percent_change",
-    "student",
-    "summarize",
-    "welch",
-]
-
-Alternative = Literal["two-sided", "less", "greater"]
+__all__ = ["PairedTest", "TTest", "correlation", "hedges_g", "holm", "paired", "welch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +53,6 @@ def welch(baseline: Sequence[float], experiment: Sequence[float], confidence: fl
     _require_spread(error)
     # In shares of the whole, so that tiny spreads do not vanish in the fourth power.
     df = 1 / math.fsum((part / error) ** 4 / (found.n - 1) for part, found in zip(errors, (base, exp), strict=True))
-    return TTest(*_t_test(exp.mean - base.mean, error, df, confidence))
-
-
-def student(baseline: Sequence[float], experiment: Sequence[float], confidence: float = 0.95) -> TTest:
-    """Student's t test and interval with the variance pooled by degrees of freedom.
-
-    Source: Student 1908; Fisher 1925.
-
-    Raises:
-        SampleError: As for `welch`.
-    """
-    base, exp = _two(baseline), _two(experiment)
-    pooled, df = pooled_std((summarize(baseline), summarize(experiment)))
-    error = pooled * math.sqrt(1 / base.n + 1 / exp.n)
     return TTest(*_t_test(exp.mean - base.mean, error, df, confidence))
 
 
@@ -150,32 +104,6 @@ def hedges_g(
     return scale * t, scale * low, scale * high
 
 
-def dunnett_p(
-    baseline: Sequence[float], experiments: Sequence[Sequence[float]], alternative: Alternative = "two-sided"
-) -> list[float]:
-    """Adjusted p of each experiment against the one baseline they share, in their order.
-
-    Args:
-        alternative: `less` asks whether experiments are lower than the baseline, `greater` the opposite.
-
-    Source: Dunnett 1955; deterministic quadrature, where scipy.stats.dunnett integrates at random.
-
-    Raises:
-        SampleError: An empty arm, a value that is not finite, no spread or no degree of freedom.
-    """
-    arms = [summarize(values) for values in (baseline, *experiments)]
-    pooled, df = pooled_std(arms)
-    control, *others = arms
-    shares = [math.sqrt(arm.n / (arm.n + control.n)) for arm in others]
-    sign = -1.0 if alternative == "less" else 1.0
-    is_two_sided = alternative == "two-sided"
-    found = []
-    for arm in others:
-        t = sign * ratio(arm.mean - control.mean, pooled * math.sqrt(1 / arm.n + 1 / control.n))
-        found.append(dunnett_tail(abs(t) if is_two_sided else t, shares, df, is_two_sided))
-    return found
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values that keep the chance of any false claim; in the order given.
 
@@ -184,29 +112,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Raises:
         SampleError: A value that is not between 0 and 1.
     """
-    _require_probabilities(p_values)
+    if not all(0 <= p <= 1 for p in p_values):
+        raise SampleError("a p value lies outside 0 to 1")
     order = sorted(range(len(p_values)), key=lambda place: p_values[place])
     adjusted, running = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(order):
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = running
-    return adjusted
-
-
-def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values that keep the expected share of false claims; in the order given.
-
-    Source: Benjamini and Hochberg 1995.
-
-    Raises:
-        SampleError: A value that is not between 0 and 1.
-    """
-    _require_probabilities(p_values)
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place], reverse=True)
-    adjusted, running = [0.0] * len(p_values), 1.0
-    for rank, place in enumerate(order):
-        # The ratio first: where it is 1, the value stays what it was.
-        running = min(running, p_values[place] * (len(p_values) / (len(p_values) - rank)))
         adjusted[place] = running
     return adjusted
 
@@ -235,11 +146,6 @@ def _require_spread(spread: float) -> None:
 def _require_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise SampleError("confidence lies between 0 and 1")
-
-
-def _require_probabilities(p_values: Sequence[float]) -> None:
-    if not all(0 <= p <= 1 for p in p_values):
-        raise SampleError("a p value lies outside 0 to 1")
 
 
 def _t_test(

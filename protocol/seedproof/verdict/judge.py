@@ -7,9 +7,9 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
 from seedproof.model.results import Comparison, Confirmation, Difference, Verdict
 from seedproof.model.rules import Rules
-from seedproof.phases.looks import TIE, Look, next_look
+from seedproof.phases.looks import Look, next_look
 from seedproof.stats.sequential import FUTILITY_P, decide, look_p, sequential_alpha
-from seedproof.stats.summary import cohens_d, effect_size, percent_change, summarize
+from seedproof.stats.summary import cohens_d, effect_size, percent_change, reaches, summarize
 from seedproof.verdict.comparability import wall_time_withheld
 from seedproof.verdict.confirmation import confirm
 from seedproof.verdict.plausibility import Cap, caps_on
@@ -107,7 +107,7 @@ def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None, accepted: 
         change_percent=percent_change(baseline.mean, baseline.mean + delta),
         cohens_d=d,
         effect_size=None if d is None else effect_size(d),
-        significant=abs(sigma) >= rules.winner_sigma - TIE,
+        significant=reaches(abs(sigma), rules.winner_sigma),
         wall_time_change_percent=_wall_time_change(baseline, arm),
         confirmation=confirmation,
         accepted=accepted,
@@ -138,7 +138,7 @@ def _capped(ruling: _Ruling, caps: tuple[Cap, ...]) -> _Ruling:
 
 def _protocol(sigma: float, rules: Rules) -> _Ruling:
     verdict = _word(sigma, rules.winner_sigma)
-    return _Ruling(verdict, _reason(verdict, sigma, sigma >= rules.suggestive_sigma - TIE, rules))
+    return _Ruling(verdict, _reason(verdict, sigma, reaches(sigma, rules.suggestive_sigma), rules))
 
 
 def _sequential(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float) -> _Ruling:
@@ -189,7 +189,7 @@ def _headline(
     side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
     tail = ""
     if ruling.verdict is Verdict.NEUTRAL and not ruling.by and not ruling.caps and sigma:
-        tail = ", suggestive but inconclusive" if sigma >= rules.suggestive_sigma - TIE else ", noise"
+        tail = ", suggestive but inconclusive" if reaches(sigma, rules.suggestive_sigma) else ", noise"
     words = []
     if confirmation is not None:
         words.append(_CONFIRMED[confirmation.state].format(n=len(rules.confirm_seeds)))
@@ -213,9 +213,9 @@ def _accepted(accepted: tuple[Difference, ...]) -> list[str]:
 
 
 def _word(sigma: float, threshold: float) -> Verdict:
-    if sigma >= threshold - TIE:
+    if reaches(sigma, threshold):
         return Verdict.WINNER
-    return Verdict.LOSER if sigma <= -threshold + TIE else Verdict.NEUTRAL
+    return Verdict.LOSER if reaches(-sigma, threshold) else Verdict.NEUTRAL
 
 
 def _distance(sigma: float, rules: Rules) -> str:
@@ -223,7 +223,7 @@ def _distance(sigma: float, rules: Rules) -> str:
     thresholds = (rules.suggestive_sigma, rules.winner_sigma)
 
     def sides(value: float) -> list[bool]:
-        return [value >= threshold - TIE for threshold in thresholds]
+        return [reaches(value, threshold) for threshold in thresholds]
 
     texts = (f"{abs(sigma):.{decimals}f}" for decimals in range(2, 10))
     return next((text for text in texts if sides(float(text)) == sides(abs(sigma))), repr(abs(sigma)))

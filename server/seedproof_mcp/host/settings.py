@@ -41,7 +41,7 @@ TEMPLATE = """\
 # sealed = ["evaluate.py", "data/val*"]   # no arm may change these; none by default
 
 # The metric that decides. The default reads `val_loss: 4.1234` and `Val Loss: 4.1234` from the log.
-# Ready-made: llm-research-kit, makemore, nanogpt, autoresearch, huggingface.
+# Ready-made: <presets>.
 # [rules.metric]
 # preset = "llm-research-kit"
 # ... or your own pattern over one log line (the last match counts):
@@ -67,7 +67,7 @@ TEMPLATE = """\
 
 # [settings.env]
 # CUDA_VISIBLE_DEVICES = "0"
-"""
+""".replace("<presets>", ", ".join(PRESETS))
 
 
 class Settings(BaseModel):

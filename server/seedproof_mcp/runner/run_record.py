@@ -18,7 +18,7 @@ from seedproof.ledger.events import (
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
 from seedproof.model.refusals import Refusal
-from seedproof.model.rules import Rules
+from seedproof.model.rules import JsonFile, Rules
 from seedproof.model.runs import MetricValue, Run, RunState
 
 from seedproof_mcp.host.fingerprint import present_load
@@ -115,11 +115,12 @@ def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, 
     metrics: dict[str, MetricValue] = {}
     faults: list[str] = []
     for metric in rules.metrics:
-        if metric.file is None:
+        source = metric.source
+        if not isinstance(source, JsonFile):
             continue
-        assert metric.path is not None and run.output_dir is not None
-        copy = paths.run(run.run_id).metric_copy(f"metric-{metric.file}")
-        found = read_metric_file(paths.root / run.output_dir / metric.file, copy, metric.path)
+        assert run.output_dir is not None
+        copy = paths.run(run.run_id).metric_copy(f"metric-{source.name}")
+        found = read_metric_file(paths.root / run.output_dir / source.name, copy, source.path)
         if isinstance(found, str):
             faults.append(found)
         elif found is not None:

@@ -15,11 +15,9 @@ from seedproof.model.run_key import Role
 from seedproof.notices.past import past_lines
 from seedproof.phases.next_call import finish_report_call, require_baseline
 from seedproof.phases.study import Study
+from seedproof.report.provenance import EarlierGeneration, EarlierVerdict, LedgerFacts
 from seedproof.report.report import (
     REPORT_FORMAT,
-    EarlierGeneration,
-    EarlierVerdict,
-    LedgerFacts,
     baseline_report,
     experiment_report,
 )

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from seedproof.model.refusals import NextCall
 from seedproof.model.results import Confirmation, ConfirmationState, Difference, Notice
-from seedproof.report.sections import tried_line
+from seedproof.report.summary import tried_line
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 

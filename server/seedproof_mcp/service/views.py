@@ -14,7 +14,7 @@ from seedproof.notices.runs import comparison_notices, log_notices
 from seedproof.phases.looks import Look
 from seedproof.phases.next_call import experiment_next
 from seedproof.phases.study import Study
-from seedproof.report.sections import paragraph
+from seedproof.report.summary import paragraph
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence

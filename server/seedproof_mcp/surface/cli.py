@@ -213,7 +213,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
-    from seedproof.report.sections import tried_line
+    from seedproof.report.summary import tried_line
 
     lab = _lab(options)
     console = Console(highlight=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from seedproof.ledger.events import RUN_ENDS, LogRead, Record, ReportWritten, RunEnded, read_events
 from seedproof.ledger.state import State
 from seedproof.metrics.scanner import LogReading
-from seedproof.model.rules import Rules
+from seedproof.model.rules import JsonFile, Rules
 
 from seedproof_mcp.runner.log_reader import read_log
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -71,7 +71,7 @@ def _log_size(run: RunPaths, recorded: LogRead) -> int:
 def _metric_fault(ended: RunEnded, rules: Rules, reading: LogReading) -> str | None:
     """A value that the record has and its log has not: both were made to fit each other, but for this."""
     for metric in rules.metrics:
-        if metric.file is not None:
+        if isinstance(metric.source, JsonFile):
             continue
         read, written = reading.metrics.get(metric.name), (ended.metrics or {}).get(metric.name)
         texts = (None if read is None else read.text, None if written is None else written.text)

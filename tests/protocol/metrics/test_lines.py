@@ -1,5 +1,7 @@
 """Cleaning the bytes of a log, cutting them into lines, and showing their end to an agent."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +11,6 @@ from seedproof.metrics.lines import (
     SegmentBuffer,
     clean_line,
     count_newlines,
-    split_lines,
     strip_codes,
 )
 from seedproof.model.untrusted import safe_tail
@@ -45,14 +46,10 @@ def test_a_hole_of_nul_bytes_does_not_join_the_digits_around_it() -> None:
     assert "12" not in clean_line(b"loss: 4.1\x00\x002")
 
 
-def test_each_redraw_of_a_bar_is_a_segment_with_the_number_of_its_line() -> None:
-    assert split_lines(b"a\r10%\r20%\nb\r\nc") == [(1, "a"), (1, "10%"), (1, "20%"), (2, "b"), (2, ""), (3, "c")]
-
-
 @UNHURRIED
 @given(st.binary())
 def test_cleaning_never_raises_and_leaves_no_control_character(raw: bytes) -> None:
-    for _, text in split_lines(raw):
+    for text in map(clean_line, re.split(rb"[\r\n]", raw)):
         assert all(character.isprintable() or character == "\t" or ord(character) > 0x9F for character in text)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from seedproof.model.rules import MetricRule, Rules, scale_label
+from seedproof.model.rules import JsonFile, LogPattern, MetricRule, Rules, scale_label
 
 
 def test_the_defaults_are_the_protocol() -> None:
@@ -61,6 +61,14 @@ def test_rules_that_contradict_themselves_do_not_exist(change: dict[str, Any], s
 def test_a_metric_has_exactly_one_source_inside_its_folder(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         MetricRule(name="loss", **fields)
+
+
+def test_a_source_is_a_type_and_its_document_stays_three_fields() -> None:
+    from_log = MetricRule(name="loss", pattern="(?P<value>x)")
+    from_file = MetricRule(name="loss", file="m.json", path="a.b")
+    assert (from_log.source, from_file.source) == (LogPattern("(?P<value>x)"), JsonFile("m.json", "a.b"))
+    fields = {"name": "loss", "direction": "minimize", "pattern": None, "file": "m.json", "path": "a.b"}
+    assert Rules(metric=from_file).document()["metric"] == fields
 
 
 def test_rules_come_back_from_the_ledger_as_they_went_in() -> None:

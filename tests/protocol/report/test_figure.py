@@ -19,7 +19,7 @@ from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import MetricRule, Rules
 from seedproof.model.runs import MetricValue, Role, Run
 from seedproof.phases.baseline import establish_baseline
-from seedproof.report.drawing import EXACT, fit_axis, spread
+from seedproof.report.axis import EXACT, fit_axis, spread
 from seedproof.report.figure import baseline_figure, experiment_figure
 from seedproof.report.svg import escape
 from seedproof.verdict.judge import judge

@@ -1,6 +1,7 @@
 """Reports, compared whole with the files in tests/golden, and what no text from outside may do to them."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +13,8 @@ from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import MetricRule, Rules
 from seedproof.model.runs import Role, Run, RunState
 from seedproof.phases.baseline import establish_baseline
-from seedproof.report.report import EarlierGeneration, LedgerFacts, baseline_report, experiment_report
+from seedproof.report.provenance import EarlierGeneration, LedgerFacts
+from seedproof.report.report import baseline_report, experiment_report
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.comparability import differences
 from seedproof.verdict.evidence import Evidence, as_document
@@ -169,6 +171,37 @@ def test_the_report_is_the_golden_one_byte_for_byte(name: str) -> None:
         golden.write_text(text)
         pytest.fail(f"{golden.name} was written anew; look at the difference, then run without REWRITE_GOLDEN")
     assert text == golden.read_text()
+
+
+OTHER = Rules(
+    winner_sigma=3.0,
+    suggestive_sigma=1.5,
+    worthwhile_sigma=2.5,
+    baseline_seeds=(42, 137, 256, 512),
+    experiment_seeds=(42, 137, 256, 512),
+    extra_seeds=(),
+    confirm_seeds=(100_003, 100_019),
+)
+
+
+def test_a_report_under_other_rules_has_the_numbers_of_these_rules() -> None:
+    base = make_baseline(LOSSES[:4], OTHER)
+    base = establish_baseline(replace(base.arm, code=Code("b" * 64, "in-place")), OTHER)
+    # Each seed a little better than its baseline: the paired interval leaves zero out, the distance is below 3 sigma.
+    better = arm(*(loss - 0.003 - place * 1e-4 for place, loss in enumerate(LOSSES[:4])))
+    control = make_run(42, LOSSES[0], role=Role.CONTROL)
+    code = Code("e" * 64, "in-place")
+    change = Change((ChangedFile("train_llm.py", 2, 1),), None)
+    text = report_of(judge(base, replace(better, code=code, change=change, controls=(control,))))
+    assert "the 3-sigma rule does not" in text
+    assert "(3 sigma rule)" in text
+    assert "moves every result by 3 true sigma passes in" in text and "by 7.5 in" in text
+    for report in (text, baseline_report(base, FACTS, "figure.svg")):
+        # The list of rules that differ names the protocol's numbers; one in five is the power, which is no rule.
+        own = re.sub(r"(?m)^- Rule .*$|one in five", "", report)
+        assert (
+            re.findall(r"(?i)\b2(?:\.0)?[- ](?:true )?sigma|\b(?:five|5) (?:\w+ )?(?:seeds?|runs?)|five|six", own) == []
+        )
 
 
 def test_no_golden_report_is_left_over() -> None:

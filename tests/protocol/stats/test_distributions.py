@@ -8,8 +8,6 @@ import pytest
 from scipy import integrate, special, stats
 from seedproof.stats.distributions import (
     angle_nodes,
-    bisect,
-    dunnett_tail,
     noncentral_t_cdf,
     noncentral_t_cdfs,
     normal_band,
@@ -69,32 +67,6 @@ def test_the_noncentral_t_is_a_probability_in_every_tail(t: float, df: int) -> N
     found = [noncentral_t_cdf(t, df, delta) for delta in (t - 4, t, t + 4, -30.0, 30.0)]
     assert all(0 <= p <= 1 for p in found)
     assert noncentral_t_cdf(0.0, df, 1.5) == pytest.approx(float(special.ndtr(-1.5)), rel=1e-11)
-
-
-# Dunnett 1955, table 1a (one-sided), and 1964, table II (two-sided): 5 % points, two decimals.
-@pytest.mark.parametrize(
-    ("two_sided", "arms", "df", "limit"),
-    [
-        (False, 2, 5, 2.44),
-        (False, 2, 10, 2.15),
-        (False, 4, 20, 2.30),
-        (True, 2, 5, 3.03),
-        (True, 4, 5, 3.48),
-        (True, 2, 10, 2.57),
-        (True, 4, 20, 2.65),
-    ],
-)
-def test_dunnetts_tables(two_sided: bool, arms: int, df: int, limit: float) -> None:
-    shares = [math.sqrt(0.5)] * arms
-    found = bisect(lambda t: 0.05 - dunnett_tail(t, shares, df, two_sided), 0.0, 10.0)
-    assert found == pytest.approx(limit, abs=0.0101)
-
-
-@pytest.mark.parametrize(("t", "df", "share"), [(2.3, 7, 0.5), (12.0, 5, 0.7), (100.0, 3, 0.999), (1e6, 2, 0.6)])
-def test_a_small_dunnett_tail_keeps_its_digits(t: float, df: int, share: float) -> None:
-    # One arm: Student's t, which is known in the tails.
-    assert dunnett_tail(t, [share], df, two_sided=True) == pytest.approx(2 * float(special.stdtr(df, -t)), rel=1e-9)
-    assert dunnett_tail(-t, [share], df, two_sided=False) == pytest.approx(float(special.stdtr(df, t)), rel=1e-9)
 
 
 def test_sigmas_limits_for_five_seeds() -> None:

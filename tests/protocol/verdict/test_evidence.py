@@ -14,7 +14,8 @@ from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import establish_baseline
-from seedproof.report.sections import evidence_lines, paragraph, summary_lines
+from seedproof.report.sections import evidence_lines
+from seedproof.report.summary import paragraph, summary_lines
 from seedproof.stats.tests import paired, welch
 from seedproof.verdict.evidence import Evidence, as_document
 from seedproof.verdict.judge import judge

@@ -12,7 +12,8 @@ from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import establish_baseline
-from seedproof.report.sections import evidence_lines, paragraph, summary_lines
+from seedproof.report.sections import evidence_lines
+from seedproof.report.summary import paragraph, summary_lines
 from seedproof.report.tables import test_table as significance_table
 from seedproof.verdict.judge import judge
 from seedproof.verdict.plausibility import caps_on

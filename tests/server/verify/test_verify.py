@@ -773,4 +773,4 @@ def test_a_ledger_that_grows_while_it_is_verified_is_verified_again(
     said = verify(here)
     assert said.code == 0, said.lines
     assert not any("seen between two records" in line for line in said.lines)
-    assert any(f"{grown[0]['seq']} records" in line for line in said.lines)
+    assert any(f"{grown[0].seq} records" in line for line in said.lines)

@@ -1,0 +1,139 @@
+"""Where a report comes from: the command of its runs, and the ledger that it was written from."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seedproof.model.arms import Baseline
+from seedproof.model.command import training_argv
+from seedproof.model.rules import Rules
+from seedproof.model.runs import Run
+from seedproof.model.untrusted import one_line
+from seedproof.report.code_section import identity
+
+__all__ = [
+    "EarlierGeneration",
+    "EarlierVerdict",
+    "LedgerFacts",
+    "command_lines",
+    "provenance_lines",
+    "shorten_path",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierGeneration:
+    """A superseded baseline, as later reports print it."""
+
+    number: int
+    """Its number."""
+    reason: str | None
+    """Why it was started; None for the first."""
+    seeds: int
+    """Seeds with a finite value."""
+    mean: float | None
+    """Their mean; None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierVerdict:
+    """The verdict of an earlier generation on an experiment of the same name."""
+
+    generation: int
+    """Its number."""
+    headline: str
+    """Verdict and distance."""
+    at_seq: int
+    """Number of the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFacts:
+    """What a report prints about the ledger it was written from."""
+
+    head: str
+    """Ledger head before the report's own record, such as `#41 9f2c04a1b7d3`."""
+    records: int
+    """How many records it held."""
+    began: str
+    """Time of the first record."""
+    reason: str | None
+    """Why the present generation was started."""
+    earlier: tuple[EarlierGeneration, ...]
+    """Generations before the present one."""
+    adoption: str | None = None
+    """What the present generation took over from the one before, or why it took over nothing."""
+    verdicts: tuple[EarlierVerdict, ...] = ()
+    """Verdicts of earlier generations on the experiment of this name: its report replaces theirs."""
+    controls: tuple[Run, ...] = ()
+    """Every control run of the ledger, in the order of their requests."""
+    past: tuple[str, ...] = ()
+    """Earlier ledgers in its folder, copies of it, and records that it lost."""
+
+
+def command_lines(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
+    """The flags of an arm, and the command of its run at the first baseline seed."""
+    seed = rules.baseline_seeds[0]
+    folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
+    shown = " ".join(
+        _quote_for_shell(shorten_path(part)) for part in training_argv(rules, "python", seed, flags, folder)
+    )
+    flag_text = _json([shorten_path(flag) for flag in flags]) if flags else "none"
+    return ["```text", f"flags: {flag_text}", "```", "", "```bash", shown, "```"]
+
+
+def shorten_path(part: str) -> str:
+    """A part of a command as a report shows it: an absolute path is cut to its last two names.
+
+    Reports are published, and the folders of one machine say nothing about a result.
+    """
+    name, equals, value = part.partition("=")
+    if part.startswith("/"):
+        name, equals, value = "", "", part
+    if not value.startswith("/"):
+        return part
+    return f"{name}{equals}…/{'/'.join([one for one in value.split('/') if one][-2:])}"
+
+
+def _json(value: Any) -> str:
+    """JSON for a reader: ASCII, but for the ellipsis that `shorten_path` writes."""
+    return json.dumps(value).replace(r"\u2026", "…")
+
+
+def _quote_for_shell(part: str) -> str:
+    plain = part and all(letter.isalnum() or letter in "-_=./,:+@%…" for letter in part)
+    return part if plain else "'" + part.replace("'", "'\"'\"'") + "'"
+
+
+def provenance_lines(baseline: Baseline, facts: LedgerFacts) -> list[str]:
+    """The section `Provenance` of a report."""
+    lines = [
+        "## Provenance",
+        "",
+        f"- Ledger head: {facts.head}; {facts.records} records, begun {facts.began}",
+        *(f"- {line}" for line in facts.past),
+        f"- Baseline generation: {baseline.generation}",
+        *([] if baseline.arm.code is None else [f"- Code of the baseline: {identity(baseline.arm.code)}"]),
+    ]
+    if facts.adoption:
+        lines.append(f"- This generation {one_line(facts.adoption)}.")
+    if facts.reason:
+        lines.append(f"- Reason of this generation: {one_line(facts.reason)}")
+    for earlier in facts.earlier:
+        mean = "no result" if earlier.mean is None else f"mean {earlier.mean:.6g} over {earlier.seeds} seeds"
+        reason = f"; reason: {one_line(earlier.reason)}" if earlier.reason else ""
+        lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}")
+    for verdict in facts.verdicts:
+        lines.append(
+            f"- Earlier verdict on this name, generation {verdict.generation}: "
+            f"{verdict.headline} (record #{verdict.at_seq})"
+        )
+    differences = baseline.rules.differences()
+    if not differences:
+        lines.append("- Rules: all as in the protocol.")
+    for name, default, present in differences:
+        if name == "command":
+            present = [shorten_path(part) for part in present]
+        lines.append(f"- Rule {name} differs: `{_json(present)}` (protocol: `{json.dumps(default)}`)")
+    return [*lines, ""]

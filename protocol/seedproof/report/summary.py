@@ -1,0 +1,111 @@
+"""A result in a few lines: above its report, in a reply, and as a paragraph to paste."""
+
+import math
+
+from seedproof.model.arms import Baseline
+from seedproof.model.results import Comparison, Confirmation
+from seedproof.verdict.campaign import Campaign
+from seedproof.verdict.evidence import Evidence
+
+__all__ = ["Digits", "fresh_effect", "interval_line", "paragraph", "summary_lines", "tried_line"]
+
+
+class Digits:
+    """Writes values of the deciding metric with two digits of sigma."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        self._decimals = min(12, max(4, 1 - math.floor(math.log10(baseline.std))))
+
+    def __call__(self, value: float) -> str:
+        return f"{value:.{self._decimals}f}"
+
+    def signed(self, value: float) -> str:
+        """With its sign; never a minus before zeros."""
+        return f"{value:+.{self._decimals}f}"
+
+
+def summary_lines(comparison: Comparison, evidence: Evidence | None, campaign: Campaign | None) -> list[str]:
+    """What a reader has to know first, at most five lines."""
+    lines = [comparison.headline, interval_line(comparison, evidence)]
+    if campaign is not None:
+        lines.append(tried_line(campaign))
+    if comparison.confirmation is not None:
+        lines.append(f"Confirmation: {comparison.confirmation.reason}")
+    elif campaign is not None and comparison.caps:
+        lines.append(f"Confirmation: none; the difference is not trusted ({', '.join(comparison.caps)}).")
+    elif campaign is not None:
+        lines.append("Confirmation: only a WINNER is confirmed.")
+    if evidence is not None:
+        hours = "an unknown time" if evidence.hours_between is None else f"{evidence.hours_between:.1f} hours"
+        where = {True: "the same machine", False: "different machines", None: "machines that are not known"}
+        lines.append(f"Between baseline and experiment: {hours}, on {where[evidence.same_machine]}.")
+    return lines
+
+
+def interval_line(comparison: Comparison, evidence: Evidence | None) -> str:
+    """The difference with its primary interval."""
+    name = comparison.baseline.rules.metric.name
+    if comparison.delta is None or comparison.improvement_sigma is None:
+        return f"Difference in {name}: none can be given, a seed diverged."
+    number, sigma = Digits(comparison.baseline), comparison.improvement_sigma
+    side = "better" if sigma > 0 else "worse" if sigma < 0 else "no difference"
+    percent = "" if comparison.change_percent is None else f" ({comparison.change_percent:+.2f} %)"
+    line = f"Difference in {name}: {number.signed(comparison.delta)}{percent}, experiment minus baseline: {side}"
+    found = None if evidence is None else evidence.paired if evidence.primary == "paired" else evidence.unpaired
+    if found is None:
+        return f"{line}."
+    about, test = "", "Welch"
+    if found.test == "paired":
+        about, test = f" around {number.signed(found.difference)}", f"paired over {found.n} seeds"
+    return f"{line}; 95 % interval {number.signed(found.low)} to {number.signed(found.high)}{about} ({test})."
+
+
+def tried_line(campaign: Campaign) -> str:
+    """How many experiments the ledger has, and what that means."""
+    nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
+    line = f"Experiments declared in this ledger so far: {campaign.declared}{nulls}"
+    if campaign.false_winner_chance is None:
+        return f"{line}; false WINNERs expected among them: {campaign.false_winners_expected:.2f} ({campaign.label})."
+    chance = 100 * campaign.false_winner_chance
+    return f"{line}; chance of at least one false WINNER among them: {chance:.1f} % ({campaign.label})."
+
+
+def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | None) -> str:
+    """The result in a few sentences."""
+    rules, arm = comparison.baseline.rules, comparison.arm
+    sentences = [
+        f"{arm.experiment} was compared with its baseline over {len(rules.baseline_seeds)} baseline and "
+        f"{len(arm.counted)} experiment seeds at {rules.label} tokens: {comparison.headline}."
+    ]
+    if comparison.delta is None:
+        sentences.append("A diverged seed decides, so no difference is given.")
+    else:
+        sentences += [interval_line(comparison, evidence), _how_sure(comparison, evidence)]
+    found = comparison.confirmation
+    if found is not None:
+        effect = None if found.difference is None else fresh_effect(found, Digits(comparison.baseline))
+        sentences.append(effect or f"Confirmation: {found.reason}")
+    if campaign is not None and campaign.declared > 1:
+        sentences.append(f"It is one of {campaign.declared} experiments tried.")
+    return " ".join(sentences)
+
+
+def _how_sure(comparison: Comparison, evidence: Evidence) -> str:
+    if comparison.caps:
+        return f"The difference is not trusted ({', '.join(comparison.caps)}) and supports no claim."
+    found, wrong = evidence.smallest_detectable, evidence.false_winner
+    missed = "one in five" if found.power == 0.8 else f"{100 * (1 - found.power):.0f} % of"
+    return (
+        f"The rule errs in {100 * wrong.independent:.1f} % of experiments without effect ({wrong.label}) and misses "
+        f"{missed} true improvements of {found.sigma:.1f} sigma."
+    )
+
+
+def fresh_effect(found: Confirmation, number: Digits) -> str:
+    """What the fresh seeds of a confirmation measured; only where all its runs have ended."""
+    assert found.difference is not None and found.low is not None and found.high is not None
+    what = "The effect" if found.state == "confirmed" else "The difference on fresh seeds"
+    return (
+        f"{what}: {number.signed(found.difference)}, experiment minus control "
+        f"(95 % interval {number.signed(found.low)} to {number.signed(found.high)}); the earlier means do not enter."
+    )
