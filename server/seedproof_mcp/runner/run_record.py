@@ -1,9 +1,8 @@
-"""How a run ended, as its record in the ledger says it."""
+"""Makes the ledger record of how a run ended, from what its supervisor left in the run's folder."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from seedproof.ledger.state import State
@@ -13,11 +12,11 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.baseline import rules_of
 
-from seedproof_mcp.host.fingerprint import present_load
+from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.log_reader import read_log, read_metric_file, read_printed_counts, read_start
-from seedproof_mcp.runner.run_setup import Bench
+from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["lost_end", "published_end"]
@@ -33,7 +32,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> tuple[str, dic
     result = json.loads(folder.result.read_bytes())
     rules = rules_of(state.generations[run.generation - 1])
     log_bytes = int(result["log_bytes"])
-    if _size(folder.log) < log_bytes:
+    if log_bytes and (not folder.log.exists() or folder.log.stat().st_size < log_bytes):
         # Its last value may be in what is missing.
         return lost_end(paths, state, run, "output.log is shorter than it was when the training ended")
     reading = read_log(folder.log, log_bytes, rules)
@@ -53,7 +52,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> tuple[str, dic
         "counts": read_printed_counts(folder.log, log_bytes),
         "log_sha256": reading.sha256,
         "log_bytes": reading.size,
-        "load": present_load(),
+        "load": result.get("load"),
         **({"slept_s": result["slept_s"]} if result.get("slept_s") else {}),
         **_left_behind(paths, state, run),
     }
@@ -62,7 +61,10 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> tuple[str, dic
 
 
 def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> tuple[str, dict[str, Any]]:
-    """Kind and fields of the record of a run that was lost: who ends it from outside has seen it, so readers shall."""
+    """Kind and fields of the record of a lost run.
+
+    Whoever ended it from outside has seen its values, so the record shows them to every reader.
+    """
     rules = rules_of(state.generations[run.generation - 1])
     log = paths.run(run.run_id).log
     left = _left_behind(paths, state, run)
@@ -85,13 +87,6 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> tuple[
     return "run_interrupted", fields
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, MetricValue], list[str]]:
     """The metrics that are read from files, and what is wrong with such files."""
     metrics: dict[str, MetricValue] = {}
@@ -110,36 +105,36 @@ def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, 
 
 
 def _left_behind(paths: ProjectPaths, state: State, run: Run) -> dict[str, Any]:
-    """What the run leaves: its output folder, which the clean-up removes and nothing else, and files beside it."""
-    return {**_created(paths, state, run), **_output(paths, run)}
-
-
-def _created(paths: ProjectPaths, state: State, run: Run) -> dict[str, Any]:
-    """What a run in place left beside its output folder: no code of the project's, however it looks."""
-    try:
-        created = Bench(paths, load_config(paths.settings)).created(state, run)
-    except Refusal:
-        return {}  # unreadable settings must not keep a result from being written down
-    return {"created": created} if created else {}
-
-
-def _output(paths: ProjectPaths, run: Run) -> dict[str, Any]:
+    """What the run leaves: files beside its output folder, and that folder itself, which the clean-up removes."""
+    found: dict[str, Any] = {}
+    created = _created(paths, state, run)
+    if created:
+        found["created"] = created
     folder = None if run.output_dir is None else paths.root / run.output_dir
-    found = None if folder is None else outputs.identity(folder)
-    return {} if folder is None or found is None else {"output_id": found, "output_bytes": outputs.size(folder)}
+    identity = None if folder is None else outputs.identity(folder)
+    if folder is not None and identity is not None:
+        found |= {"output_id": identity, "output_bytes": outputs.size(folder)}
+    return found
+
+
+def _created(paths: ProjectPaths, state: State, run: Run) -> list[str]:
+    """Files that a run in place left beside its output folder: not the project's code, whatever they look like."""
+    code = code_of(state, run)
+    if code is None or code.held == "snapshot":
+        return []
+    try:
+        return Workspace(paths, load_config(paths.settings).settings).created_since(code, state.created)
+    except Refusal:
+        return []  # unreadable settings must not keep a result from being recorded
 
 
 def _ending(result: Mapping[str, Any], folder: RunPaths) -> Ending:
     detail = result["error"]
     if result["end"] == "cancelled":
-        detail = _cancel_reason(folder)
+        try:
+            detail = str(json.loads(folder.cancel.read_bytes())["reason"])
+        except (OSError, ValueError, KeyError):
+            detail = None
     elif result["end"] == "timed_out":
         detail = f"ended at its time limit of {json.loads(folder.spec.read_bytes())['timeout_s'] / 60:g} min"
     return Ending(result["end"], result["exit_code"], result["signal"], result["error"], detail)
-
-
-def _cancel_reason(folder: RunPaths) -> str | None:
-    try:
-        return str(json.loads(folder.cancel.read_bytes())["reason"])
-    except (OSError, ValueError, KeyError):
-        return None

@@ -12,7 +12,8 @@ from seedproof.model.runs import RunState
 from seedproof.verdict.comparability import check_now
 
 from seedproof_mcp.code.workspace import Workspace
-from seedproof_mcp.host.fingerprint import present_fingerprint, present_surroundings
+from seedproof_mcp.host.fingerprint import Surroundings
+from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config, present_limits
 from seedproof_mcp.runner.outputs import is_in_the_way
 from seedproof_mcp.runner.run_setup import code_of
@@ -26,10 +27,11 @@ T = TypeVar("T")
 class ProjectSite:
     """Looks when it is asked, and remembers what it saw: a request is decided twice, before and under the lock."""
 
-    def __init__(self, paths: ProjectPaths, config: Config) -> None:
+    def __init__(self, paths: ProjectPaths, config: Config, place: Place) -> None:
         self.workspace = Workspace(paths, config.settings)
         self._paths = paths
         self._config = config
+        self._surroundings = Surroundings(paths, config, place)
         self._state = State()
         self._seen: dict[Hashable, Any] = {}
 
@@ -45,7 +47,7 @@ class ProjectSite:
     def surroundings(self) -> Mapping[str, Any]:
         """The fingerprint that a run would have now."""
         salt = self._state.first_hash
-        return self._once("surroundings", lambda: present_fingerprint(self._paths, self._config, self.code(), salt))
+        return self._once("surroundings", lambda: self._surroundings.fingerprint(self.code(), salt))
 
     def limits(self) -> Limits:
         """What guards a night that nobody watches."""
@@ -107,7 +109,7 @@ class ProjectSite:
             NotComparable: These differ, and the settings do not accept it.
         """
         accepted = self._config.settings.accepted
-        check_now(self._state, admission.records, accepted, lambda: present_surroundings(self._paths, self._config))
+        check_now(self._state, admission.records, accepted, self._surroundings.compared)
 
     def require_script(self) -> None:
         """Refuse to train what is not there.

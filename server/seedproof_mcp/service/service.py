@@ -18,8 +18,7 @@ from seedproof.phases.next_call import baseline_next, experiment_next, present_b
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor_status
-from seedproof_mcp.runner.engines import Engine
-from seedproof_mcp.runner.engines.local import LocalEngine
+from seedproof_mcp.runner.engines import Engine, Engines
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.cache import Remembered
 from seedproof_mcp.service.os_errors import writing
@@ -61,15 +60,15 @@ class Lab:
         """Open a project; nothing is created before the first run is requested.
 
         Args:
-            engine: Where logs are read and runs cancelled; the local one by default.
+            engine: Takes every run; by default the one that the settings choose.
             start_conductor: Makes sure that somebody works on the queue.
         """
         self.paths = ProjectPaths(project.resolve())
-        engine = engine or LocalEngine()
+        self._engines = Engines(engine)
         self._start_conductor = start_conductor
         self._ledger = Ledger(self.paths)
-        self._observer = Observer(self.paths, engine)
-        self._interventions = Interventions(self.paths, self._ledger, engine)
+        self._observer = Observer(self.paths, self._engines)
+        self._interventions = Interventions(self.paths, self._ledger, self._engines)
         self._archive = Archive(self.paths, self._ledger)
         self._remembered = Remembered()
         self._lock = self._ledger.thread_lock
@@ -86,7 +85,7 @@ class Lab:
 
     def complaint(self) -> str | None:
         """What keeps the queue from going on; None if nothing does."""
-        return conductor_status.read(self.paths)
+        return conductor_status.read_problem(self.paths)
 
     def check_baseline(self) -> BaselineStatus:
         """Where the baseline of the present generation stands."""
@@ -143,7 +142,7 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            site = ProjectSite(self.paths, config)
+            site = ProjectSite(self.paths, config, self._engines.chosen(config.settings).place())
             # Refused requests must leave no trace, not even an empty state folder.
             with writing():
                 seen = self._seen()

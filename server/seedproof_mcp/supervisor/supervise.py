@@ -23,7 +23,16 @@ from seedproof_mcp.supervisor.processes import (
     send,
     sweep,
 )
-from seedproof_mcp.supervisor.run_contract import End, Result, Spec, complain, publish, read_spec, said_of
+from seedproof_mcp.supervisor.run_contract import (
+    End,
+    Result,
+    Spec,
+    describe_error,
+    load_average,
+    log_problem,
+    publish,
+    read_spec,
+)
 from seedproof_mcp.supervisor.signals import Wakeups
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
@@ -104,7 +113,7 @@ def main(arguments: Sequence[str]) -> int:
         if not run.result.exists():
             with slot or nullcontext():  # given up before the result is published, whatever has happened
                 result = _result_in_any_case(run, slot)
-            publish(run, alive, replace(result, ended_at=result.ended_at or _now()))
+            publish(run, alive, replace(result, ended_at=result.ended_at or _now(), load=load_average()))
     return 0
 
 
@@ -113,8 +122,8 @@ def _result_in_any_case(run: RunPaths, slot: locks.Lock | None) -> Result:
     try:
         return _supervise(run, slot)
     except Exception as problem:  # the edge of the program: the run must not end without a result
-        complain(traceback.format_exc())
-        return Result("interrupted" if run.started.exists() else "not_started", error=said_of(problem))
+        log_problem(traceback.format_exc())
+        return Result("interrupted" if run.started.exists() else "not_started", error=describe_error(problem))
 
 
 def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
@@ -159,7 +168,7 @@ def _train(spec: Spec, run: RunPaths, watch: Wakeups, slot: locks.Lock) -> Resul
         try:
             process = _start(spec, run, log, slot)
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
-            return Result("not_started", error=said_of(problem))
+            return Result("not_started", error=describe_error(problem))
         training = _Training(process, CappedLog(log, spec.log_cap_bytes), started_s)
         end, error = _see_through(spec, run, watch, training, started_at)
         leftovers, survivors = _end_tree(spec, run, watch, training)
@@ -199,12 +208,16 @@ def _see_through(
             "started_at": started_at,
             # For who shows how long it runs: people set the clock of the wall.
             "started_monotonic_s": training.started_s,
+            # Only here is it sure which machine an engine has chosen; the monotonic clock is of this one.
+            "host": os.uname().nodename,
+            "cpu_count": os.cpu_count(),
+            "load": load_average(),
         }
         files.write_atomic(run.started, json.dumps(started).encode())
         return _await_end(spec, run, watch, training)
     except Exception as problem:  # whatever fails here, the training must not run on unwatched
-        complain(traceback.format_exc())
-        return "interrupted", said_of(problem)
+        log_problem(traceback.format_exc())
+        return "interrupted", describe_error(problem)
 
 
 def _await_end(spec: Spec, run: RunPaths, watch: Wakeups, training: _Training) -> tuple[End, str | None]:
