@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from seedproof_mcp.host import environment
-from seedproof_mcp.supervisor.run_contract import load_average
+from seedproof_mcp.supervisor.machine import load_average
 
 __all__ = ["Machine", "Place", "ThisMachine"]
 

@@ -8,7 +8,7 @@ from seedproof.model.rules import Rules
 from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["Sight", "Watch"]
+__all__ = ["LogFollower", "Progress"]
 
 CHUNK = 1 << 20
 # One look reads at most this much, so that a call answers in time beside a very chatty training.
@@ -16,8 +16,8 @@ LOOK_LIMIT = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What can be seen of a run that has not ended."""
+class Progress:
+    """How far a run that has not ended has come."""
 
     reading: LogReading
     """Its log so far."""
@@ -25,14 +25,14 @@ class Sight:
     """Seconds since it started; None before."""
 
 
-class Watch:
+class LogFollower:
     """Keeps one scanner per run, so that each look reads only what is new."""
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._scanners: dict[str, tuple[LogScanner, int]] = {}
 
-    def look(self, folder: RunPaths, rules: Rules) -> Sight:
+    def look(self, folder: RunPaths, rules: Rules) -> Progress:
         """Read what a run has printed since the last look, and how long it runs.
 
         Raises:
@@ -45,7 +45,7 @@ class Watch:
             scanner.feed(chunk)
             offset += len(chunk)
         self._scanners[key] = (scanner, offset)
-        return Sight(scanner.reading(), engine.elapsed_s(key))
+        return Progress(scanner.reading(), engine.elapsed_s(key))
 
     def forget(self, folder: RunPaths) -> None:
         """The run has ended."""

@@ -19,7 +19,7 @@ from seedproof.phases.looks import next_look
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engines
-from seedproof_mcp.service.log_follower import Watch
+from seedproof_mcp.service.log_follower import LogFollower
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
 from seedproof_mcp.service.views import arm_ended, establish, eta, notice_results, remaining, run_next
@@ -57,7 +57,7 @@ class Observer:
     def __init__(self, paths: ProjectPaths, engines: Engines) -> None:
         self._paths = paths
         self._engines = engines
-        self._watch = Watch(engines)
+        self._logs = LogFollower(engines)
 
     def as_seen(self, state: State, awaited: str | None = None) -> State:
         """The state with runs as they are: a record says only that they were placed.
@@ -83,7 +83,7 @@ class Observer:
     def _as_lost(self, state: State, run: Run) -> Run:
         """A run as the conductor will record it: what it had shown counts, or its arm would take other code."""
         rules = state.rules_of(run.generation)
-        shown = self._watch.look(self._paths.run(run.run_id), rules).reading
+        shown = self._logs.look(self._paths.run(run.run_id), rules).reading
         ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules)
         return replace(run, state=ended.state, reason=ended.reason, metrics=dict(shown.metrics), step=shown.step)
 
@@ -125,7 +125,7 @@ class Observer:
         )
 
     def _ended(self, run: Run) -> _Sight:
-        self._watch.forget(self._paths.run(run.run_id))
+        self._logs.forget(self._paths.run(run.run_id))
         metrics = {name: found.value for name, found in run.metrics.items()}
         if run.wall_time_s is not None:
             metrics["wall_time_s"] = run.wall_time_s
@@ -137,7 +137,7 @@ class Observer:
             position = list(state.active).index(run.run_id) + 1
             reason = self._conductor_problem() or (self._who_holds_slot() if position == 1 else None)
             return _Sight(RunState.QUEUED, {}, queue_position=position, reason=reason)
-        seen = self._watch.look(folder, rules)
+        seen = self._logs.look(folder, rules)
         return _Sight(
             RunState.RUNNING,
             {name: found.value for name, found in seen.reading.metrics.items()},

@@ -15,7 +15,7 @@ from typing import Literal
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["End", "Result", "Spec", "describe_error", "load_average", "log_problem", "publish", "read_spec"]
+__all__ = ["End", "Result", "Spec", "describe_error", "log_problem", "publish", "read_spec"]
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 # How late it may be noticed that a result can be written again.
@@ -92,7 +92,7 @@ def read_spec(path: Path) -> Spec:
 
 def publish(run: RunPaths, alive: locks.Lock, result: Result) -> None:
     """Write down how the run ended, tried until it can be: the run is over and has its value."""
-    has_told = False
+    is_logged = False
     while True:
         try:
             # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
@@ -103,12 +103,12 @@ def publish(run: RunPaths, alive: locks.Lock, result: Result) -> None:
             return
         except OSError as problem:
             is_full = problem.errno in _DISK_IS_FULL
-            if not has_told:
+            if not is_logged:
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(number, signal.SIG_DFL)  # nothing is left to be ended, and the wait may be long
                 wait = "waits for room on the disk" if is_full else "cannot be written, and is tried again"
                 log_problem(f"the result {wait}: {problem}")
-                has_told = True
+                is_logged = True
             result = replace(result, disk_was_full=result.disk_was_full or is_full)
         time.sleep(_RETRY_S)
 
@@ -133,14 +133,6 @@ def _with_stored_log(run: RunPaths, result: Result) -> Result:
             raise
         return replace(result, end="interrupted", error=describe_error(problem))
     return result
-
-
-def load_average() -> float | None:
-    """Return this machine's load average over the last minute; None where the system has none."""
-    try:
-        return round(os.getloadavg()[0], 2)
-    except (OSError, AttributeError):
-        return None
 
 
 def describe_error(problem: BaseException) -> str:

@@ -18,7 +18,7 @@ from seedproof_mcp.host.place import Machine, ThisMachine
 from seedproof_mcp.host.settings import ENGINES, Settings, load_config
 from seedproof_mcp.runner.engines import Engine, Engines, RunState, Slot, engine_for
 from seedproof_mcp.runner.engines.local import LocalEngine
-from seedproof_mcp.supervisor import processes, run_contract
+from seedproof_mcp.supervisor import processes
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -123,7 +123,6 @@ def elsewhere(quick_project: Path, monkeypatch: pytest.MonkeyPatch) -> Elsewhere
         *((ThisMachine, one) for one in ("machine", "environment", "import_path")),
         *((environment, one) for one in ("environment", "import_path", "_answer", "_driver_gpus", "_cpu")),
         (place, "load_average"),
-        (run_contract, "load_average"),
         (processes, "sweep"),
         (LocalEngine, "__init__"),
     ):
