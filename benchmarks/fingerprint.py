@@ -9,9 +9,11 @@ from pathlib import Path
 
 from figures import Figure, in_turn, median, show
 from seedproof.model.code import Code
+from seedproof.model.rules import Rules
 from seedproof_mcp.host import environment
-from seedproof_mcp.host.fingerprint import fingerprint, training_environment
-from seedproof_mcp.host.settings import Config, load_config
+from seedproof_mcp.host.fingerprint import Surroundings
+from seedproof_mcp.host.place import ThisMachine
+from seedproof_mcp.host.settings import Config, Settings
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
@@ -24,7 +26,7 @@ CODE = Code("0" * 64, "snapshot", "0" * 40)
 
 def take(paths: ProjectPaths, config: Config) -> None:
     """One fingerprint of a run in this Python; the packages must be in it."""
-    found = fingerprint(paths, config, sys.executable, training_environment(config.settings), CODE)
+    found = Surroundings(paths, config, ThisMachine()).fingerprint(CODE)
     if found["packages_sha256"] is None:
         raise SystemExit("the interpreter did not answer")
 
@@ -45,7 +47,7 @@ def measure() -> list[Figure]:
     """The first fingerprint in an environment, and the following ones."""
     with tempfile.TemporaryDirectory() as folder:
         paths = ProjectPaths(Path(folder))
-        config = load_config(paths.settings)
+        config = Config(Rules(), Settings(python=sys.executable))
 
         def first() -> float:
             environment._answers.clear()  # as in a process that has asked nobody

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from seedproof_mcp.ledger.file import Ledger
-from seedproof_mcp.supervisor.run_contract import complain
+from seedproof_mcp.supervisor.run_contract import log_problem
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import FAKE, PATIENCE_S, SEEDS, stop_everything, tools
@@ -97,4 +97,4 @@ async def test_a_study_on_a_disk_that_fills_loses_nothing_and_goes_on_once_there
 def test_a_supervisor_whose_log_finds_no_room_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/full", "wb", buffering=0) as full:
         monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(full, write_through=True))
-        complain("the result waits for room on the disk")
+        log_problem("the result waits for room on the disk")

@@ -127,7 +127,7 @@ async def test_a_disk_that_fills_while_the_run_waits_for_the_slot_holds_it_back(
         settings.write_text(roomy.replace("[settings]", "[settings]\nmin_free_gb = 1e9"))
         for project in (first, second):
             (project / "gate").touch()
-        wait_until(lambda: conductor_status.read(ProjectPaths(second)))
+        wait_until(lambda: conductor_status.read_problem(ProjectPaths(second)))
         held = await call_second("run_seed", seed=42, wait_s=0)
         settings.write_text(roomy)
         ended = await call_second("run_seed", seed=42, wait_s=PATIENCE_S)

@@ -4,12 +4,13 @@ import itertools
 import json
 import random
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.runner.conductor import Conductor
-from seedproof_mcp.runner.engines import RunState
+from seedproof_mcp.runner.engines import Engine, RunState, Slot
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -47,18 +48,19 @@ def train(argv: Sequence[str]) -> Training:
     return Training(log, 1 if "--fail_after" in argv else 0, {"model.bin": "x" * 1000})
 
 
-class InProcessEngine:
+class InProcessEngine(Engine):
     """Runs end when they are submitted, or, while `held`, when they are released."""
 
-    def __init__(self, trains: Callable[[Sequence[str]], Training] = train) -> None:
+    def __init__(self, trains: Callable[[Sequence[str]], Training] = train, where: Place | None = None) -> None:
         self.trains = trains
+        self.where = where or ThisMachine()
         self.held = False
         self._waiting: list[RunPaths] = []
 
-    def reserve(self, slot: str) -> AbstractContextManager[bool]:
-        return nullcontext(True)
+    def place(self) -> Place:
+        return self.where
 
-    def submit(self, run_dir: Path) -> str:
+    def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
         run = RunPaths(run_dir)
         if not run.started.exists():
             run.started.write_text(json.dumps({"started_at": STARTED_AT}))
@@ -93,6 +95,7 @@ class InProcessEngine:
             "ended_at": STARTED_AT,
             "error": None,
             "killed_leftovers": 0,
+            "load": self.where.machine().load,
         }
         files.write_atomic(run.result, json.dumps(result).encode())
 
@@ -103,21 +106,19 @@ class InProcessEngine:
         return "running" if run.started.exists() else "lost"
 
     def cancel(self, handle: str, reason: str) -> None:
+        super().cancel(handle, reason)
         run = RunPaths(Path(handle))
-        run.cancel.write_text(json.dumps({"reason": reason}))
         self._waiting = [waiting for waiting in self._waiting if waiting.folder != run.folder]
         self._publish(run, "cancelled", None, 1.0)
 
-    def read_log(self, handle: str, offset: int, limit: int) -> bytes:
-        log = RunPaths(Path(handle)).log
-        return log.read_bytes()[offset : offset + limit] if log.exists() else b""
 
-    def capabilities(self) -> frozenset[str]:
-        return frozenset({"cancel", "read_log"})
+def in_process_lab(folder: Path, engine: InProcessEngine | None) -> Lab:
+    """A lab whose queue is worked off whenever a conductor is asked for.
 
-
-def in_process_lab(folder: Path, engine: InProcessEngine) -> Lab:
-    """A lab whose queue is worked off whenever a conductor is asked for."""
+    Args:
+        folder: The project.
+        engine: Takes every run; None: the engine that the project's settings choose.
+    """
 
     def work_off(paths: ProjectPaths) -> None:
         conductor = Conductor(paths, engine)

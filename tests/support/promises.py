@@ -127,7 +127,7 @@ def check_files(project: Path) -> None:
     assert FOREIGN in [path.read_text() for path in research], "a report of the user's was moved aside"
     check_checkpoints(project)
     conductor.main([str(project)])
-    assert conductor_status.read(ProjectPaths(project)) is None, (
+    assert conductor_status.read_problem(ProjectPaths(project)) is None, (
         "what the last conductor complained of, the next takes back"
     )
     assert {path.name for path in project.rglob("*.tmp")} == {".seedproof-draft.tmp"}, "what was cut short is tidied up"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from seedproof_mcp.runner.engines import RunState
+from seedproof_mcp.runner.engines import RunState, Slot
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -49,9 +49,9 @@ class BenchEngine(InProcessEngine):
         super().__init__(trains)
         self._lost: set[str] = set()
 
-    def submit(self, run_dir: Path) -> str:
+    def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
         self.cwd = json.loads(RunPaths(run_dir).spec.read_bytes())["cwd"]
-        return super().submit(run_dir)
+        return super().submit(run_dir, slot)
 
     def lose(self, run_id: str) -> None:
         """Its supervisor is killed, the training with it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from seedproof.admission.guards import GIGABYTE, Limits
 from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import BadSettings, NextCall
@@ -17,7 +17,7 @@ from seedproof.model.rules import Rules
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["TEMPLATE", "Config", "Settings", "load_config", "present_limits"]
+__all__ = ["ENGINES", "TEMPLATE", "Config", "Settings", "load_config", "present_limits"]
 
 TEMPLATE = """\
 # Seedproof: what a result means ([rules]) and how runs are carried out ([settings]).
@@ -70,6 +70,14 @@ TEMPLATE = """\
 """.replace("<presets>", ", ".join(PRESETS))
 
 
+ENGINES = {"local": "seedproof_mcp.runner.engines.local:LocalEngine"}
+"""Every engine by the name that `engine` in [settings] chooses: `module:class`, imported once it is needed."""
+
+
+def _engine_names() -> str:
+    return " or ".join(f'"{name}"' for name in ENGINES)
+
+
 class Settings(BaseModel):
     """How runs are carried out; recorded with each run, never void anything."""
 
@@ -99,8 +107,15 @@ class Settings(BaseModel):
     """Ignored files and folders of the project that a snapshot does not reach, as patterns of paths."""
     accept_differences: list[DifferenceKind] | bool = Field(default_factory=list)
     """What may differ between arms that are compared all the same; true: all of it. Every headline says so."""
-    engine: Literal["local"] = "local"
+    engine: str = "local"
     """Where runs are placed."""
+
+    @field_validator("engine")
+    @classmethod
+    def _is_an_engine(cls, name: str) -> str:
+        if name not in ENGINES:
+            raise ValueError(f"allowed is {_engine_names()}")
+        return name
 
     @property
     def accepted(self) -> frozenset[str]:
@@ -231,7 +246,7 @@ _ALLOWED = {
     "log_cap_mb": "a number of megabytes from 1",
     "min_free_gb": "a number of gigabytes from 0",
     "runaway_after": "a whole number from 1",
-    "engine": '"local"',
+    "engine": _engine_names(),
     "sealed": "a list of paths inside the project, which may hold * and ?",
     "code": '"snapshot" or "in-place"',
     "not_code": "a list of paths, which may hold * and ?",

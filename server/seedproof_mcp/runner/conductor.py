@@ -14,23 +14,20 @@ from seedproof.admission.guards import check_room
 from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStarted
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
-from seedproof.model.command import training_argv
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
-from seedproof_mcp.host.fingerprint import ask_ahead, interpreter, started_fields, training_environment
+from seedproof_mcp.host.fingerprint import Surroundings
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status, outputs
-from seedproof_mcp.runner.engines import Engine
-from seedproof_mcp.runner.engines.local import LocalEngine
+from seedproof_mcp.runner.engines import Engine, Engines, Slot
 from seedproof_mcp.runner.run_record import lost_end, published_end
-from seedproof_mcp.runner.run_setup import Bench, time_limit_s
-from seedproof_mcp.supervisor.processes import sweep
-from seedproof_mcp.supervisor.run_contract import Spec, read_spec
+from seedproof_mcp.runner.run_setup import RunSetups
+from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -45,11 +42,17 @@ TAKEOVER_S = 2.0
 
 
 class Conductor:
-    """Brings each requested run to its end. Any step may be the last: the next one takes over."""
+    """Takes each requested run to its end. It may be killed in any step: the next conductor continues."""
 
-    def __init__(self, paths: ProjectPaths, engine: Engine) -> None:
+    def __init__(self, paths: ProjectPaths, engine: Engine | None = None) -> None:
+        """Take over a project.
+
+        Args:
+            paths: The project.
+            engine: Takes every run; by default the one that the settings choose.
+        """
         self._paths = paths
-        self._engine = engine
+        self._engines = Engines(engine)
         self._ledger = Ledger(paths)
 
     def step(self) -> bool:
@@ -57,7 +60,7 @@ class Conductor:
         state = self._ledger.refresh()
         if not state.active:
             return False
-        started = [run for run in self._active(state) if run.state is RunState.RUNNING]
+        started = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
         for run in started:
             self._attend(run)
         if not started:
@@ -73,32 +76,35 @@ class Conductor:
 
     def retire(self, lock: locks.Lock) -> bool:
         """Give up the conductor's lock unless work has come; no request can fall between."""
-        with self._ledger.writing() as writer:
-            if writer.state.active:
-                return False
-            # Both locks are held, and with them the right to write there.
-            for folder in (self._paths.state, self._paths.code, self._paths.diffs):
-                files.remove_leftovers(folder)
-            gc.release(self._paths, writer.state)
+        try:
+            with self._ledger.writing() as writer:
+                if writer.state.active:
+                    return False
+                # Both locks are held, and with them the right to write there.
+                for folder in (self._paths.state, self._paths.code, self._paths.diffs):
+                    files.remove_leftovers(folder)
+                gc.release(self._paths, writer.state)
+                lock.release()
+        except locks.LockHeld:
+            return False  # whoever holds the ledger may be writing a request, and counts on this conductor
+        except (Refusal, OSError):
             lock.release()
-            return True
-
-    def _active(self, state: State) -> list[Run]:
-        return [state.runs[run_id] for run_id in state.active]
+        return True
 
     # --- starting ---------------------------------------------------------------------------
 
     def _take_next(self) -> None:
         config = load_config(self._paths.settings)
+        engine = self._engines.chosen(config.settings)
         # The slot first: code, room on the disk and surroundings are those of the moment when the training starts.
-        with self._engine.reserve(config.settings.slot) as is_free:
-            if is_free:
-                self._begin_next(config)
+        with engine.reserve(config.settings.slot) as slot:
+            if slot is not None:
+                self._begin_next(config, engine, slot)
 
-    def _begin_next(self, config: Config) -> None:
-        bench = Bench(self._paths, config)
+    def _begin_next(self, config: Config, engine: Engine, slot: Slot) -> None:
+        setups = RunSetups(self._paths, config, Surroundings(self._paths, config, engine.place()))
         # Before the lock is taken: servers would have to wait for it.
-        self._prepare(bench, config)
+        self._prepare(setups)
         with self._ledger.writing() as writer:
             run = self._first_queued(writer.state)
             if run is None:
@@ -107,20 +113,22 @@ class Conductor:
             if unneeded:
                 writer.append(RunNotNeeded(run_id=run.run_id, reason=unneeded))
                 return
-            if not self._start(writer, run, config, bench):
+            if not self._start(writer, run, config, setups):
                 return
-        self._engine.submit(self._paths.run(run.run_id).folder)
+        engine.submit(self._paths.run(run.run_id).folder, slot)
 
     def _first_queued(self, state: State) -> Run | None:
-        return next((run for run in self._active(state) if run.state is RunState.QUEUED), None)
+        active = (state.runs[run_id] for run_id in state.active)
+        return next((run for run in active if run.state is RunState.QUEUED), None)
 
-    def _prepare(self, bench: Bench, config: Config) -> None:
+    def _prepare(self, setups: RunSetups) -> None:
         """Check out the code of the next run, and ask the interpreter that it is trained with."""
-        run = self._first_queued(self._ledger.state)
+        state = self._ledger.state
+        run = self._first_queued(state)
         if run is not None:
-            ask_ahead(self._ledger.state, self._paths, config)
+            setups.surroundings.preload(state.first_hash)
             with suppress(Refusal):  # said when the run is started
-                bench.lay_out(self._ledger.state, run)
+                setups.make(state, run)
 
     def _unneeded(self, state: State, rules: Rules, run: Run) -> str | None:
         try:
@@ -128,10 +136,11 @@ class Conductor:
         except Refusal as refusal:
             return refusal.message
 
-    def _start(self, writer: Writer, run: Run, config: Config, bench: Bench) -> bool:
+    def _start(self, writer: Writer, run: Run, config: Config, setups: RunSetups) -> bool:
+        """Write down that a run starts, and what its supervisor is told; false if it cannot start."""
         folder = run.key.output_dir(config.rules.label)
         try:
-            place = bench.lay_out(writer.state, run)
+            setup = setups.make(writer.state, run)
         except BadSettings:
             raise  # nothing of the run's own: those behind it would meet the same
         except Refusal as refusal:
@@ -139,42 +148,29 @@ class Conductor:
         if not self._make_way(writer, run, folder):
             return False
         check_room(writer.state, present_limits(self._paths, config.settings))
-        python = interpreter(self._paths, config.settings)
-        argv = training_argv(config.rules, python, run.seed, place.flags, place.output_argument(folder))
-        env = training_environment(config.settings)
         run_paths = self._paths.run(run.run_id)
         outputs.make_new(run_paths)
-        limit_s = time_limit_s(writer.state, config, run)
-        spec = Spec(
-            run_id=run.run_id,
-            argv=argv,
-            cwd=str(place.working_directory),
-            env={**env, **place.environment},
-            timeout_s=limit_s,
-            grace_s=config.settings.grace_s,
-            slot=config.settings.slot,
-            log_cap_bytes=int(config.settings.log_cap_mb * 1e6),
-        )
+        spec = setups.spec(writer.state, run, setup, folder)
         # The environment may hold secrets: for the owner's eyes only.
         files.write_atomic(run_paths.spec, json.dumps(asdict(spec)).encode(), mode=0o600)
-        found = started_fields(writer.state, self._paths, config, python, env, place.code)
+        fingerprint, environment = setups.surroundings.recorded(writer.state, setup.code)
         writer.append(
             RunStarted(
                 run_id=run.run_id,
-                argv=argv,
+                argv=spec.argv,
                 output_dir=folder,
-                timeout_s=limit_s,
-                fingerprint=found["fingerprint"],
-                environment=found.get("environment"),
+                timeout_s=spec.timeout_s,
+                fingerprint=fingerprint,
+                environment=environment,
             )
         )
         return True
 
     def _make_way(self, writer: Writer, run: Run, folder: str) -> bool:
         """Remove the leftover of an earlier attempt; refuse what is not ours."""
-        target = self._paths.root / folder
-        if not os.path.lexists(target):
+        if not os.path.lexists(self._paths.root / folder):
             return True
+        reason = f"output_exists: {folder} exists and this ledger does not own it; move it away"
         try:
             if outputs.remove_ours(self._paths.root, writer.state, folder) is not None:
                 return True
@@ -183,13 +179,12 @@ class Conductor:
                 raise
             # No waiting makes it ours to delete, and the runs behind it need not wait.
             reason = f"output_exists: {folder}, left by an earlier run, cannot be removed: {error.strerror}"
-            return self._turn_away(writer, run, f"{reason}; remove it and ask again")
-        reason = f"output_exists: {folder} exists and this ledger does not own it; move it away"
+            reason += "; remove it and ask again"
         return self._turn_away(writer, run, reason)
 
     def _turn_away(self, writer: Writer, run: Run, reason: str) -> bool:
-        """Write down why a run was not started; never true."""
-        # Of the trainings it says nothing, so it is none of the failures that call for a person.
+        """Write down why a run was not started; always false."""
+        # The training never started, so this does not count towards the runaway limit.
         failed = RunFinished(run_id=run.run_id, end=RunState.FAILED, reason=reason, metrics={}, never_started=True)
         writer.append(failed)
         return False
@@ -197,44 +192,45 @@ class Conductor:
     # --- finishing --------------------------------------------------------------------------
 
     def _attend(self, run: Run) -> None:
-        folder = self._paths.run(run.run_id).folder
-        if not folder.is_dir():
+        folder = self._paths.run(run.run_id)
+        if not folder.folder.is_dir():
             self._lose(run, "its folder under .seedproof/runs is gone")
             return
-        place = self._engine.poll(str(folder))
-        if place == "done":
+        engine = self._engines.of(folder)
+        state = engine.poll(str(folder.folder))
+        if state == "done":
             self._record(published_end(self._paths, self._ledger.state, run))
-        elif place == "lost":
-            self._recover(run, self._paths.run(run.run_id))
+        elif state == "lost":
+            self._recover(run, folder, engine)
 
-    def _recover(self, run: Run, folder: RunPaths) -> None:
-        """A run without a supervisor: never started, so start it; or lost, so say so."""
+    def _recover(self, run: Run, folder: RunPaths, engine: Engine) -> None:
+        """Start a run that has no supervisor if it never began; otherwise record that it was lost."""
         if folder.spec.exists() and not folder.log.exists():
             if folder.cancel.exists():
-                self._engine.submit(folder.folder)  # which starts nothing any more, and says so
+                engine.submit(folder.folder)  # which starts nothing any more, and says so
                 return
-            with self._engine.reserve(read_spec(folder.spec).slot) as is_free:
-                if is_free:
-                    self._place_again(run, folder)
+            with engine.reserve(read_spec(folder.spec).slot) as slot:
+                if slot is not None:
+                    self._place_again(run, folder, engine, slot)
             return
-        sweep(folder.folder)
+        engine.sweep(str(folder.folder))
         self._lose(run, LOST)
 
-    def _place_again(self, run: Run, folder: RunPaths) -> None:
+    def _place_again(self, run: Run, folder: RunPaths, engine: Engine, slot: Slot) -> None:
         """Start a run whose start was cut short, if all is as its record says."""
         state, config = self._ledger.state, load_config(self._paths.settings)
         check_room(state, present_limits(self._paths, config.settings))
+        setups = RunSetups(self._paths, config, Surroundings(self._paths, config, engine.place()))
         try:
-            place = Bench(self._paths, config).lay_out(state, run)
+            setup = setups.make(state, run)
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
             self._lose(run, f"{refusal.code}: {refusal.message}")
             return
-        python, env = interpreter(self._paths, config.settings), training_environment(config.settings)
-        present = started_fields(state, self._paths, config, python, env, place.code)["fingerprint"]
+        present = setups.surroundings.fingerprint(setup.code, state.first_hash)
         if {**present, "load": None} != {**run.surroundings, "load": None}:
             self._lose(run, "its surroundings changed before it could be started")
             return
-        self._engine.submit(folder.folder)
+        engine.submit(folder.folder, slot)
 
     def _lose(self, run: Run, reason: str) -> None:
         self._record(lost_end(self._paths, self._ledger.state, run, reason))
@@ -248,11 +244,8 @@ class Conductor:
                 writer.append(end)
 
 
-# --- the process ------------------------------------------------------------------------------
-
-
 def _lock(paths: ProjectPaths) -> locks.Lock | None:
-    """The conductor's lock; a moment's patience, because servers test it by touching it."""
+    """Take the conductor's lock. Wait a moment for it: a server that tests the lock holds it briefly."""
     deadline = time.monotonic() + TAKEOVER_S
     while True:
         lock = locks.try_lock(paths.conductor_lock)
@@ -266,32 +259,22 @@ def _lock(paths: ProjectPaths) -> locks.Lock | None:
 
 def _work(paths: ProjectPaths, conductor: Conductor, lock: locks.Lock, idle_s: float) -> None:
     idle_since = time.monotonic()
-    complaints = conductor_status.Complaints(paths)
+    reporter = conductor_status.ProblemReporter(paths)
     # Without the folder, or with another one in its place, somebody else conducts, or nobody should.
     while conductor.is_in_charge(lock):
-        words = None
+        problem = None
         try:
             busy = conductor.step()
-        except (Refusal, OSError) as problem:
+        except (Refusal, OSError) as error:
             # Settings, ledger or disk must be mended by a person; running trainings go on meanwhile.
-            words = conductor_status.words_for(paths, problem)
+            problem = conductor_status.describe_problem(paths, error)
             busy = False
-        complaints.tell(words)
+        reporter.report(problem)
         if busy:
             idle_since = time.monotonic()
-        elif time.monotonic() - idle_since > idle_s and _retire(conductor, lock):
+        elif time.monotonic() - idle_since > idle_s and conductor.retire(lock):
             return
         time.sleep(BUSY_POLL_S if busy else IDLE_POLL_S)
-
-
-def _retire(conductor: Conductor, lock: locks.Lock) -> bool:
-    try:
-        return conductor.retire(lock)
-    except locks.LockHeld:
-        return False  # whoever holds the ledger may be writing a request, and counts on this conductor
-    except (Refusal, OSError):
-        lock.release()
-        return True
 
 
 def main(arguments: list[str]) -> int:
@@ -301,15 +284,15 @@ def main(arguments: list[str]) -> int:
     try:
         lock = _lock(paths)
     except OSError as problem:
-        conductor_status.tell(paths, conductor_status.words_for(paths, problem))
+        conductor_status.publish_problem(paths, conductor_status.describe_problem(paths, problem))
         return 1
     if lock is None:
         return 0
     try:
-        _work(paths, Conductor(paths, LocalEngine()), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
+        _work(paths, Conductor(paths), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
     except Exception:
         logger.exception("the conductor ends; the next request starts another")
-        conductor_status.tell(paths, "an unexpected error; .seedproof/conductor.log has the details")
+        conductor_status.publish_problem(paths, "an unexpected error; .seedproof/conductor.log has the details")
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""What keeps the conductor from its work, said where every server and the command line see it."""
+"""The problem that keeps the conductor from its work, published for servers and the command line."""
 
 import logging
 import math
@@ -12,7 +12,7 @@ from seedproof.model.refusals import Refusal
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Complaints", "read", "tell", "words_for"]
+__all__ = ["ProblemReporter", "describe_problem", "publish_problem", "read_problem"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,8 @@ FULL_BYTES = 64 * 1024
 SAME_KIND_PAUSE_S = 10.0
 
 
-def words_for(paths: ProjectPaths, problem: Refusal | OSError) -> str:
-    """The problem in a sentence, files named from the project's folder on."""
+def describe_problem(paths: ProjectPaths, problem: Refusal | OSError) -> str:
+    """The problem in a sentence that names files relative to the project."""
     if isinstance(problem, Refusal):
         return f"{problem.code}: {problem.message}"
     if not problem.filename:
@@ -33,52 +33,57 @@ def words_for(paths: ProjectPaths, problem: Refusal | OSError) -> str:
     return f"{name}: {problem.strerror}"
 
 
-class Complaints:
-    """What a conductor complains of: logged where its kind changes; where it is read, its numbers are seconds old."""
+class ProblemReporter:
+    """Publishes a conductor's problem, and logs it where its kind changes. Published numbers are seconds old."""
 
     def __init__(self, paths: ProjectPaths, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._paths = paths
         self._clock_s = clock_s
-        self._told = read(paths)  # by the conductor before this one
-        self._told_at_s = -math.inf
+        self._published = read_problem(paths)  # by the conductor before this one
+        self._published_at_s = -math.inf
 
-    def tell(self, words: str | None) -> None:
+    def report(self, problem: str | None) -> None:
         """Publish what cannot be done now; None if nothing is wrong."""
-        if words == self._told:
+        if problem == self._published:
             return
-        is_same_kind = _kind(words) == _kind(self._told)
+        is_same_kind = _without_numbers(problem) == _without_numbers(self._published)
         now_s = self._clock_s()
-        if is_same_kind and now_s - self._told_at_s < SAME_KIND_PAUSE_S:
+        if is_same_kind and now_s - self._published_at_s < SAME_KIND_PAUSE_S:
             return
-        tell(self._paths, words, is_news=not is_same_kind)
-        self._told, self._told_at_s = words, now_s
+        publish_problem(self._paths, problem, is_new=not is_same_kind)
+        self._published, self._published_at_s = problem, now_s
 
 
-def _kind(words: str | None) -> str | None:
-    """The words without their numbers."""
-    return None if words is None else re.sub(r"[\d.]+", "#", words)
+def _without_numbers(problem: str | None) -> str | None:
+    return None if problem is None else re.sub(r"[\d.]+", "#", problem)
 
 
-def tell(paths: ProjectPaths, words: str | None, is_news: bool = True) -> None:
-    """Publish what the conductor cannot do; None once it is over."""
+def publish_problem(paths: ProjectPaths, problem: str | None, is_new: bool = True) -> None:
+    """Write down what the conductor cannot do; None once it can.
+
+    Args:
+        paths: The project.
+        problem: In a sentence.
+        is_new: Whether it is logged as well.
+    """
     try:
-        if words is None:
+        if problem is None:
             files.remove_file(paths.complaint)
         else:
-            if is_news:
-                logger.warning("%s", words)
-            files.write_atomic(paths.complaint, words.encode())
+            if is_new:
+                logger.warning("%s", problem)
+            files.write_atomic(paths.complaint, problem.encode())
     except FileNotFoundError:
         return
     except OSError as error:
         logger.warning("%s cannot be written: %s", paths.complaint.name, error.strerror)
 
 
-def read(paths: ProjectPaths) -> str | None:
-    """What the conductor cannot do now; None if it has no complaint."""
+def read_problem(paths: ProjectPaths) -> str | None:
+    """What the conductor cannot do now; None if nothing is wrong."""
     try:
         return paths.complaint.read_text(errors="replace") or None
     except OSError:
         free = files.free_bytes(paths.root)
-        # On a disk without room nothing can be complained of in writing.
+        # On a full disk the conductor cannot write down its problem.
         return "the disk is full: free space" if free is not None and free < FULL_BYTES else None

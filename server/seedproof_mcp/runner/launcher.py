@@ -1,4 +1,4 @@
-"""Sees to it that a project whose runs wait has a conductor."""
+"""Starts the conductor of a project unless one runs, starts or has just crashed."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def ensure_conductor(paths: ProjectPaths) -> None:
     if locks.is_locked(paths.conductor_lock):
         return
     last = _last_starts.get(paths.root)
-    if last is not None and last.is_enough(time.monotonic(), locks.signature(paths.conductor_lock)):
+    if last is not None and last.is_recent_enough(time.monotonic(), locks.signature(paths.conductor_lock)):
         return
     log = files.open_output(paths.conductor_log)
     try:
@@ -48,7 +48,7 @@ def ensure_conductor(paths: ProjectPaths) -> None:
 
 @dataclass
 class _Start:
-    """What became of a conductor that this process started."""
+    """A conductor that this process started."""
 
     process: subprocess.Popen[bytes]
     at_s: float
@@ -58,10 +58,10 @@ class _Start:
 
     @property
     def has_crashed(self) -> bool:
-        # Told to leave, it would not do so again by itself: a request in this moment must not wait.
+        # A signal ended it, not a fault of its own: the next request must not wait.
         return self.process.poll() not in (None, 0, -signal.SIGTERM, -signal.SIGHUP)
 
-    def is_enough(self, now_s: float, last_holder: str | None) -> bool:
+    def is_recent_enough(self, now_s: float, last_holder: str | None) -> bool:
         """Whether another one would come too early.
 
         Args:

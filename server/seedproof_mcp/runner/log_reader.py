@@ -1,4 +1,4 @@
-"""What a run's own files say: its log, and the files that its metrics are read from."""
+"""Reads metrics from the files of a run: its log, and the JSON files that its training writes."""
 
 import os
 import stat
@@ -36,14 +36,14 @@ def read_log(path: Path, size: int, rules: Rules) -> LogReading:
         ends = (_read_end(log, parts, end_bytes, rules) for end_bytes in _END_BYTES)
         end = next((one for one in ends if one is not None), None)
         if end is None:
-            return _fed(LogScanner(rules.metrics), _chunks(log, parts)).finish()
-        return _fed(LogTotals(), _chunks(log, parts)).reading_of(end)
+            return _feed(LogScanner(rules.metrics), _chunks(log, parts)).finish()
+        return _feed(LogTotals(), _chunks(log, parts)).reading_of(end)
 
 
 Reader = TypeVar("Reader", LogScanner, LogTotals)
 
 
-def _fed(reader: Reader, chunks: Iterable[bytes]) -> Reader:
+def _feed(reader: Reader, chunks: Iterable[bytes]) -> Reader:
     for chunk in chunks:
         reader.feed(chunk)
     return reader
@@ -89,7 +89,7 @@ def _read_end(log: BinaryIO, parts: Sequence[_Part], end_bytes: int, rules: Rule
         return None
     end = parts[-1].end
     start = _after_first_line_end(log, end - end_bytes, end)
-    scanner = _fed(LogScanner(rules.metrics), _bytes(log, start, end))
+    scanner = _feed(LogScanner(rules.metrics), _bytes(log, start, end))
     found = scanner.finish()
     return found if scanner.is_settled else None
 

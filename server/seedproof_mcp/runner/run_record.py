@@ -1,8 +1,7 @@
-"""How a run ended, as its record in the ledger says it."""
+"""Makes the ledger record of how a run ended, from what its supervisor left in the run's folder."""
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from seedproof.ledger.events import (
@@ -21,11 +20,11 @@ from seedproof.model.refusals import Refusal
 from seedproof.model.rules import JsonFile, Rules
 from seedproof.model.runs import MetricValue, Run, RunState
 
-from seedproof_mcp.host.fingerprint import present_load
+from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.log_reader import read_log, read_metric_file, read_printed_counts, read_start
-from seedproof_mcp.runner.run_setup import Bench
+from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["lost_end", "published_end"]
@@ -41,7 +40,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     result = json.loads(folder.result.read_bytes())
     rules = state.rules_of(run.generation)
     log_bytes = int(result["log_bytes"])
-    if _size(folder.log) < log_bytes:
+    if log_bytes and (not folder.log.exists() or folder.log.stat().st_size < log_bytes):
         # Its last value may be in what is missing.
         return lost_end(paths, state, run, "output.log is shorter than it was when the training ended")
     reading = read_log(folder.log, log_bytes, rules)
@@ -65,7 +64,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
             exit_code=result["exit_code"],
             signal=result["signal"],
             counts=read_printed_counts(folder.log, log_bytes),
-            load=present_load(),
+            load=result.get("load"),
         ),
         "slept_s": result.get("slept_s", 0.0),
         "created": _created(paths, state, run),
@@ -79,7 +78,10 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
 
 
 def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnded:
-    """The end of a run that was lost. What it had shown counts: whoever ended it from outside has seen it."""
+    """The end of a lost run.
+
+    Whoever ended it from outside has seen its values, so the record shows them to every reader.
+    """
     rules = state.rules_of(run.generation)
     log = paths.run(run.run_id).log
     end: dict[str, Any] = {"run_id": run.run_id, "created": _created(paths, state, run), "output": _output(paths, run)}
@@ -103,13 +105,6 @@ def _finished(state: RunState) -> FinishedState:
     return state
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, MetricValue], list[str]]:
     """The metrics that are read from files, and what is wrong with such files."""
     metrics: dict[str, MetricValue] = {}
@@ -128,31 +123,31 @@ def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, 
     return metrics, faults
 
 
-def _created(paths: ProjectPaths, state: State, run: Run) -> tuple[str, ...]:
-    """What a run in place left beside its output folder: no code of the project's, however it looks."""
-    try:
-        return tuple(Bench(paths, load_config(paths.settings)).created(state, run))
-    except Refusal:
-        return ()  # unreadable settings must not keep a result from being written down
-
-
 def _output(paths: ProjectPaths, run: Run) -> OutputFolder | None:
+    """The output folder that the run leaves, which the clean-up removes."""
     folder = None if run.output_dir is None else paths.root / run.output_dir
-    found = None if folder is None else outputs.identity(folder)
-    return None if folder is None or found is None else OutputFolder(tuple(found), outputs.size(folder))
+    identity = None if folder is None else outputs.identity(folder)
+    return None if folder is None or identity is None else OutputFolder(tuple(identity), outputs.size(folder))
+
+
+def _created(paths: ProjectPaths, state: State, run: Run) -> tuple[str, ...]:
+    """Files that a run in place left beside its output folder: not the project's code, whatever they look like."""
+    code = code_of(state, run)
+    if code is None or code.held == "snapshot":
+        return ()
+    try:
+        return tuple(Workspace(paths, load_config(paths.settings).settings).created_since(code, state.created))
+    except Refusal:
+        return ()  # unreadable settings must not keep a result from being recorded
 
 
 def _ending(result: Mapping[str, Any], folder: RunPaths) -> Ending:
     detail = result["error"]
     if result["end"] == "cancelled":
-        detail = _cancel_reason(folder)
+        try:
+            detail = str(json.loads(folder.cancel.read_bytes())["reason"])
+        except (OSError, ValueError, KeyError):
+            detail = None
     elif result["end"] == "timed_out":
         detail = f"ended at its time limit of {json.loads(folder.spec.read_bytes())['timeout_s'] / 60:g} min"
     return Ending(result["end"], result["exit_code"], result["signal"], result["error"], detail)
-
-
-def _cancel_reason(folder: RunPaths) -> str | None:
-    try:
-        return str(json.loads(folder.cancel.read_bytes())["reason"])
-    except (OSError, ValueError, KeyError):
-        return None

@@ -1,4 +1,4 @@
-"""Where a run is carried out: its working directory with the code of its arm, and what it is started with."""
+"""What a run is started with: the code of its arm, checked out, its command, and its time limit."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,30 +8,29 @@ from pathlib import Path
 from seedproof.admission.code import changed_seals, named
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
+from seedproof.model.command import training_argv
 from seedproof.model.refusals import NotComparable, SealedChanged, SnapshotMissing
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Role, Run
 
 from seedproof_mcp.code.workspace import Workspace
-from seedproof_mcp.host.environment import import_path
-from seedproof_mcp.host.fingerprint import interpreter, training_environment
+from seedproof_mcp.host.fingerprint import Surroundings
 from seedproof_mcp.host.settings import Config
+from seedproof_mcp.supervisor.run_contract import Spec
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = [
-    "Bench",
-    "Place",
-    "code_of",
-    "time_limit_s",
-]
+__all__ = ["RunSetup", "RunSetups", "code_of"]
+
+# Before a baseline exists nobody knows how long a run takes; later, three times its slowest run.
+FIRST_LIMIT_S = 24 * 3600.0
+LIMIT_FACTOR = 3.0
+LEAST_LIMIT_S = 600.0
 
 
 @dataclass(frozen=True)
-class Place:
-    """What the bench holds ready for one run."""
+class RunSetup:
+    """What one run is started with."""
 
-    root: Path
-    """The project."""
     code: Code | None
     """The code of the run; None in a ledger from before code was recorded."""
     working_directory: Path
@@ -41,52 +40,63 @@ class Place:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that make imports find the code of the run."""
 
-    def output_argument(self, folder: str) -> str:
-        """The output folder as the command names it: absolute where the training starts elsewhere."""
-        return folder if self.working_directory == self.root else str(self.root / folder)
 
+class RunSetups:
+    """Makes what the runs of one project are started with."""
 
-class Bench:
-    """Lays out the code of runs."""
-
-    def __init__(self, paths: ProjectPaths, config: Config) -> None:
-        self._paths = paths
+    def __init__(self, paths: ProjectPaths, config: Config, surroundings: Surroundings) -> None:
+        self._root = paths.root
         self._config = config
+        self.surroundings = surroundings
         self._workspace = Workspace(paths, config.settings)
-        self._laid_out: dict[tuple[str, str], Place] = {}
+        self._made: dict[tuple[str, str], RunSetup] = {}
 
-    def lay_out(self, state: State, run: Run) -> Place:
-        """What one run needs, checked out. Again is free for a snapshot, as nobody edits one.
+    def make(self, state: State, run: Run) -> RunSetup:
+        """Check out the code of one run. Again is free for a snapshot, as nobody edits one.
 
         Raises:
             SnapshotMissing, NotComparable, SealedChanged: The code of its arm cannot be had any more.
         """
         code, flags = code_of(state, run), _flags_of(state, run)
         if code is None:
-            return Place(self._paths.root, None, self._paths.root, flags)
-        if code.snapshot is not None and (run.run_id, code.snapshot) in self._laid_out:
-            return self._laid_out[run.run_id, code.snapshot]
+            return RunSetup(None, self._root, flags)
+        if code.snapshot is not None and (run.run_id, code.snapshot) in self._made:
+            return self._made[run.run_id, code.snapshot]
         self._require(state, run, code)
         folder = self._workspace.working_directory(code)
-        place = Place(self._paths.root, code, folder, flags, self._environment(code))
+        setup = RunSetup(code, folder, flags, self._environment(code))
         if code.snapshot is not None:
-            self._laid_out[run.run_id, code.snapshot] = place
-        return place
+            self._made[run.run_id, code.snapshot] = setup
+        return setup
+
+    def spec(self, state: State, run: Run, setup: RunSetup, output_dir: str) -> Spec:
+        """What the supervisor of a run is told.
+
+        Args:
+            state: The ledger, which says how long the baseline has taken.
+            run: The run.
+            setup: What it is started with.
+            output_dir: Its output folder, in the project.
+        """
+        rules, settings = self._config.rules, self._config.settings
+        # Where the training starts elsewhere, a relative folder would lie there.
+        output = output_dir if setup.working_directory == self._root else str(self._root / output_dir)
+        return Spec(
+            run_id=run.run_id,
+            argv=training_argv(rules, self.surroundings.python, run.seed, setup.flags, output),
+            cwd=str(setup.working_directory),
+            env={**self.surroundings.env, **setup.environment},
+            timeout_s=_time_limit_s(state, self._config, run),
+            grace_s=settings.grace_s,
+            slot=settings.slot,
+            log_cap_bytes=int(settings.log_cap_mb * 1e6),
+            engine=settings.engine,
+        )
 
     def _environment(self, code: Code) -> Mapping[str, str]:
         if code.held == "in-place":
             return {}
-        settings = self._config.settings
-        python = interpreter(self._paths, settings)
-        found = import_path(python, training_environment(settings), self._paths.root)
-        return self._workspace.environment(code, found)
-
-    def created(self, state: State, run: Run) -> list[str]:
-        """Files that are in the project now and were not in the run's code, where that is held in place."""
-        code = code_of(state, run)
-        if code is None or code.held == "snapshot":
-            return []
-        return self._workspace.created_since(code, state.created)
+        return self._workspace.environment(code, self.surroundings.import_path())
 
     def _require(self, state: State, run: Run, code: Code) -> None:
         if not self._workspace.is_kept(code):
@@ -125,26 +135,11 @@ def _flags_of(state: State, run: Run) -> tuple[str, ...]:
     return state.generations[run.generation - 1].experiments[run.experiment].flags
 
 
-# Before a baseline exists nobody knows how long a run takes; later, three times its slowest run.
-FIRST_LIMIT_S = 24 * 3600.0
-
-
-LIMIT_FACTOR = 3.0
-
-
-LEAST_LIMIT_S = 600.0
-
-
-def time_limit_s(state: State, config: Config, run: Run) -> float:
-    """Seconds after which a run is ended: the setting, or what the baseline has taken, several times."""
+def _time_limit_s(state: State, config: Config, run: Run) -> float:
+    """Seconds after which a run is ended: the setting, or several times what the slowest baseline run took."""
     if config.settings.timeout_min is not None:
         return config.settings.timeout_min * 60
-    slowest = _slowest_baseline_s(state, run.generation, config.rules)
-    return FIRST_LIMIT_S if slowest is None else max(LEAST_LIMIT_S, LIMIT_FACTOR * slowest)
-
-
-def _slowest_baseline_s(state: State, generation: int, rules: Rules) -> float | None:
-    """Wall time of the slowest run of a complete baseline; None while it is not complete."""
-    times = state.baseline_arm(generation).finite("wall_time_s")
-    complete = all(seed in times for seed in rules.baseline_seeds)
-    return max(times.values()) if complete else None
+    times = state.baseline_arm(run.generation).finite("wall_time_s")
+    if any(seed not in times for seed in config.rules.baseline_seeds):
+        return FIRST_LIMIT_S
+    return max(LEAST_LIMIT_S, LIMIT_FACTOR * max(times.values()))

@@ -14,7 +14,8 @@ from seedproof.phases.next_call import check_call
 from seedproof.verdict.comparability import check_now
 
 from seedproof_mcp.code.workspace import Workspace
-from seedproof_mcp.host.fingerprint import present_fingerprint, present_surroundings
+from seedproof_mcp.host.fingerprint import Surroundings
+from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config, present_limits
 from seedproof_mcp.runner.outputs import is_in_the_way
 from seedproof_mcp.runner.run_setup import code_of
@@ -28,10 +29,11 @@ T = TypeVar("T")
 class ProjectFolder:
     """Looks when it is asked, and remembers what it saw: a request is decided twice, before and under the lock."""
 
-    def __init__(self, paths: ProjectPaths, config: Config) -> None:
+    def __init__(self, paths: ProjectPaths, config: Config, place: Place) -> None:
         self.workspace = Workspace(paths, config.settings)
         self._paths = paths
         self._config = config
+        self._surroundings = Surroundings(paths, config, place)
         self._state = State()
         self._seen: dict[Hashable, Any] = {}
 
@@ -47,7 +49,7 @@ class ProjectFolder:
     def surroundings(self) -> Mapping[str, Any]:
         """The fingerprint that a run would have now."""
         salt = self._state.first_hash
-        return self._once("surroundings", lambda: present_fingerprint(self._paths, self._config, self.code(), salt))
+        return self._once("surroundings", lambda: self._surroundings.fingerprint(self.code(), salt))
 
     def limits(self) -> Limits:
         """What guards a night that nobody watches."""
@@ -109,8 +111,7 @@ class ProjectFolder:
             NotComparable: These differ, and the settings do not accept it.
         """
         if admission.requests_run and not admission.starts_generation:
-            accepted = self._config.settings.accepted
-            check_now(self._state, accepted, lambda: present_surroundings(self._paths, self._config))
+            check_now(self._state, self._config.settings.accepted, self._surroundings.compared)
 
     def require_script(self) -> None:
         """Refuse to train what is not there.

@@ -1,6 +1,5 @@
 """What one run looks like from outside: its state, its progress, and the end of its log."""
 
-import time
 from dataclasses import dataclass, replace
 
 from seedproof.ledger.state import State
@@ -19,13 +18,13 @@ from seedproof.phases.study import Study
 
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status
-from seedproof_mcp.runner.engines import Engine
-from seedproof_mcp.service.log_follower import Watch
+from seedproof_mcp.runner.engines import Engines
+from seedproof_mcp.service.log_follower import LogFollower
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
 from seedproof_mcp.service.views import arm_ended, eta, notice_results, remaining
 from seedproof_mcp.system import locks
-from seedproof_mcp.system.paths import ProjectPaths, slot_lock
+from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = [
     "Observer",
@@ -34,10 +33,6 @@ __all__ = [
 
 
 TAIL_BYTES = 256 * 1024
-
-
-# From the slot to the training a conductor needs a second; with an interpreter that hangs, several.
-_STARTING_S = 30.0
 
 
 _TAILED = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
@@ -59,10 +54,10 @@ class _Sight:
 class Observer:
     """Looks at the runs of one project."""
 
-    def __init__(self, paths: ProjectPaths, engine: Engine) -> None:
+    def __init__(self, paths: ProjectPaths, engines: Engines) -> None:
         self._paths = paths
-        self._engine = engine
-        self._watch = Watch(engine)
+        self._engines = engines
+        self._logs = LogFollower(engines)
 
     def as_seen(self, state: State, awaited: str | None = None) -> State:
         """The state with runs as they are: a record says only that they were placed.
@@ -88,13 +83,14 @@ class Observer:
     def _as_lost(self, state: State, run: Run) -> Run:
         """A run as the conductor will record it: what it had shown counts, or its arm would take other code."""
         rules = state.rules_of(run.generation)
-        shown = self._watch.look(self._paths.run(run.run_id), rules).reading
+        shown = self._logs.look(self._paths.run(run.run_id), rules).reading
         ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules)
         return replace(run, state=ended.state, reason=ended.reason, metrics=dict(shown.metrics), step=shown.step)
 
     def _is_lost(self, run: Run) -> bool:
+        folder = self._paths.run(run.run_id)
         try:
-            return self._engine.poll(str(self._paths.run(run.run_id).folder)) == "lost"
+            return self._engines.of(folder).poll(str(folder.folder)) == "lost"
         except OSError:
             return False  # nobody can tell
 
@@ -129,7 +125,7 @@ class Observer:
         )
 
     def _ended(self, run: Run) -> _Sight:
-        self._watch.forget(self._paths.run(run.run_id))
+        self._logs.forget(self._paths.run(run.run_id))
         metrics = {name: found.value for name, found in run.metrics.items()}
         if run.wall_time_s is not None:
             metrics["wall_time_s"] = run.wall_time_s
@@ -139,39 +135,34 @@ class Observer:
         folder = self._paths.run(run.run_id)
         if run.state is RunState.QUEUED:
             position = list(state.active).index(run.run_id) + 1
-            reason = self._complaint() or (self._who_holds_slot() if position == 1 else None)
+            reason = self._conductor_problem() or (self._who_holds_slot() if position == 1 else None)
             return _Sight(RunState.QUEUED, {}, queue_position=position, reason=reason)
-        seen = self._watch.look(folder, rules)
+        seen = self._logs.look(folder, rules)
         return _Sight(
             RunState.RUNNING,
             {name: found.value for name, found in seen.reading.metrics.items()},
             seen.reading.step,
             seen.elapsed_s,
             eta(state, rules, run, seen.elapsed_s),
-            reason=self._complaint(),
+            reason=self._conductor_problem(),
         )
 
-    def _complaint(self) -> str | None:
+    def _conductor_problem(self) -> str | None:
         """Why the conductor does not get on; nobody else could say it."""
-        words = conductor_status.read(self._paths)
-        return None if words is None else f"the conductor cannot go on: {words}"
+        problem = conductor_status.read_problem(self._paths)
+        return None if problem is None else f"the conductor cannot go on: {problem}"
 
     def _who_holds_slot(self) -> str | None:
-        """Why the run that is next has not started: another project trains on its slot."""
+        """Why the run that is next has not started, where its slot is taken."""
         try:
-            slot = load_config(self._paths.settings).settings.slot
-            if not locks.is_locked(slot_lock(slot)):
-                return None
-            taken_at_s = slot_lock(slot).stat().st_mtime
-        except (OSError, Refusal):
+            settings = load_config(self._paths.settings).settings
+        except Refusal:
             return None
-        holder = locks.signature(slot_lock(slot))
-        if holder is None or holder != locks.signature(self._paths.conductor_lock):
-            return f"another training holds the slot {slot}; it starts when that one ends"
-        # For a moment the project's own conductor holds it, until the training has it.
-        if abs(time.time() - taken_at_s) < _STARTING_S:
+        conductor = locks.signature(self._paths.conductor_lock)
+        holder = self._engines.chosen(settings).slot_holder(settings.slot, conductor)
+        if holder is None:
             return None
-        return f"a process that an earlier run left holds the slot {slot}; it starts when that one ends"
+        return f"{holder} holds the slot {settings.slot}; it starts when that one ends"
 
     def _notices(self, study: Study, rules: Rules, run: Run) -> list[Notice]:
         state = study.state
@@ -192,12 +183,11 @@ class Observer:
     def _tail(self, run: Run) -> str | None:
         if run.state not in _TAILED:
             return None
-        path = self._paths.run(run.run_id).log
+        folder = self._paths.run(run.run_id)
         try:
-            size = path.stat().st_size
+            data = self._engines.of(folder).read_log(str(folder.folder), -TAIL_BYTES, TAIL_BYTES)
         except OSError:
             return None
-        data = self._engine.read_log(str(path.parent), max(0, size - TAIL_BYTES), TAIL_BYTES)
         return safe_tail(data) or None
 
 

@@ -19,8 +19,7 @@ from seedproof.phases.study import Memory, Study
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status
-from seedproof_mcp.runner.engines import Engine
-from seedproof_mcp.runner.engines.local import LocalEngine
+from seedproof_mcp.runner.engines import Engine, Engines
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.cache import ResultCache
 from seedproof_mcp.service.os_errors import writing
@@ -62,15 +61,15 @@ class Lab:
         """Open a project; nothing is created before the first run is requested.
 
         Args:
-            engine: Where logs are read and runs cancelled; the local one by default.
+            engine: Takes every run; by default the one that the settings choose.
             start_conductor: Makes sure that somebody works on the queue.
         """
         self.paths = ProjectPaths(project.resolve())
-        engine = engine or LocalEngine()
+        self._engines = Engines(engine)
         self._start_conductor = start_conductor
         self._ledger = Ledger(self.paths)
-        self._observer = Observer(self.paths, engine)
-        self._stop_resume = StopResume(self.paths, self._ledger, engine)
+        self._observer = Observer(self.paths, self._engines)
+        self._stop_resume = StopResume(self.paths, self._ledger, self._engines)
         self._reports = Reports(self.paths, self._ledger)
         self._cache = ResultCache()
         self._memory = Memory()
@@ -88,7 +87,7 @@ class Lab:
 
     def complaint(self) -> str | None:
         """What keeps the queue from going on; None if nothing does."""
-        return conductor_status.read(self.paths)
+        return conductor_status.read_problem(self.paths)
 
     def check_baseline(self) -> BaselineStatus:
         """Where the baseline of the present generation stands."""
@@ -140,7 +139,7 @@ class Lab:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            project = ProjectFolder(self.paths, config)
+            project = ProjectFolder(self.paths, config, self._engines.chosen(config.settings).place())
             # Refused requests must leave no trace, not even an empty state folder.
             with writing():
                 study = self._study(self._ledger.refresh(), config)

@@ -7,7 +7,7 @@ from seedproof.model.runs import Run, RunState
 from seedproof.phases.next_call import show_experiments_call, stop_call
 
 from seedproof_mcp.ledger.file import Ledger
-from seedproof_mcp.runner.engines import Engine
+from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["StopResume", "known_run", "require_reason"]
@@ -18,10 +18,10 @@ MAX_REASON = 2000
 class StopResume:
     """Records what was asked of the queue, or asks the engine."""
 
-    def __init__(self, paths: ProjectPaths, ledger: Ledger, engine: Engine) -> None:
+    def __init__(self, paths: ProjectPaths, ledger: Ledger, engines: Engines) -> None:
         self._paths = paths
         self._ledger = ledger
-        self._engine = engine
+        self._engines = engines
 
     def stop(self, run_id: str, reason: str) -> None:
         """Cancel a run that waits; ask a training for its end, which takes a while.
@@ -36,7 +36,8 @@ class StopResume:
             if run.state is RunState.QUEUED:
                 writer.append(RunCancelled(run_id=run_id, reason=reason, metrics={}))
             else:
-                self._engine.cancel(str(self._paths.run(run_id).folder), reason)
+                folder = self._paths.run(run_id)
+                self._engines.of(folder).cancel(str(folder.folder), reason)
 
     def resume(self, reason: str) -> int:
         """Write down that a person has looked at a row of failures; how many they were.

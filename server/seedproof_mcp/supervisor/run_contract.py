@@ -1,4 +1,4 @@
-"""What a supervisor is told in spec.json, and what it tells in result.json."""
+"""The files between a supervisor and the rest: spec.json says what to run, result.json how it ended."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ from typing import Literal
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["End", "Result", "Spec", "complain", "publish", "read_spec", "said_of"]
+__all__ = ["End", "Result", "Spec", "describe_error", "log_problem", "publish", "read_spec"]
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 # How late it may be noticed that a result can be written again.
@@ -44,6 +44,8 @@ class Spec:
     """The name of the slot; one training at a time runs on it."""
     log_cap_bytes: int | None = None
     """How much of output.log is kept: the first and the last half of it; None for all."""
+    engine: str = "local"
+    """The engine that places the run; nothing to the supervisor, all to whoever asks for the run later."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Result:
     """Seconds that the machine slept meanwhile; the wall time does not hold them."""
     disk_was_full: bool = False
     """Whether there was no room for this result when the training had ended."""
+    load: float | None = None
+    """Load average of the machine over the last minute when the run ended; None where the system has none."""
 
 
 def read_spec(path: Path) -> Spec:
@@ -88,29 +92,29 @@ def read_spec(path: Path) -> Spec:
 
 def publish(run: RunPaths, alive: locks.Lock, result: Result) -> None:
     """Write down how the run ended, tried until it can be: the run is over and has its value."""
-    has_told = False
+    is_logged = False
     while True:
         try:
             # Whoever removed the folder may have begun the run anew, under the same name: that one's end is not ours.
             if not locks.is_open_at(alive.fd, run.alive):
-                complain("the run's folder was removed; nobody asks for the result")
+                log_problem("the run's folder was removed; nobody asks for the result")
                 return
             files.write_atomic(run.result, json.dumps(asdict(_with_stored_log(run, result))).encode())
             return
         except OSError as problem:
             is_full = problem.errno in _DISK_IS_FULL
-            if not has_told:
+            if not is_logged:
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                     signal.signal(number, signal.SIG_DFL)  # nothing is left to be ended, and the wait may be long
                 wait = "waits for room on the disk" if is_full else "cannot be written, and is tried again"
-                complain(f"the result {wait}: {problem}")
-                has_told = True
+                log_problem(f"the result {wait}: {problem}")
+                is_logged = True
             result = replace(result, disk_was_full=result.disk_was_full or is_full)
         time.sleep(_RETRY_S)
 
 
-def complain(words: str) -> None:
-    """Say it in supervise.log, unless that lies on the very disk that is full."""
+def log_problem(words: str) -> None:
+    """Write a line into supervise.log, unless that lies on the very disk that is full."""
     with suppress(OSError):
         print(words, file=sys.stderr, flush=True)
 
@@ -127,12 +131,12 @@ def _with_stored_log(run: RunPaths, result: Result) -> Result:
     except OSError as problem:
         if problem.errno in _DISK_IS_FULL:
             raise
-        return replace(result, end="interrupted", error=said_of(problem))
+        return replace(result, end="interrupted", error=describe_error(problem))
     return result
 
 
-def said_of(problem: BaseException) -> str:
-    """What went wrong, without the folders of this machine: it is printed in the report."""
+def describe_error(problem: BaseException) -> str:
+    """Return the message of an error without the folders of this machine: the report prints it."""
     if isinstance(problem, OSError) and problem.strerror:
         name = os.path.basename(str(problem.filename or ""))
         return f"{name}: {problem.strerror}" if name else problem.strerror

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from seedproof_mcp.supervisor import machine
 from seedproof_mcp.supervisor.capped_log import CappedLog
 from seedproof_mcp.supervisor.processes import (
     KILL_BOUND_S,
@@ -23,7 +24,15 @@ from seedproof_mcp.supervisor.processes import (
     send,
     sweep,
 )
-from seedproof_mcp.supervisor.run_contract import End, Result, Spec, complain, publish, read_spec, said_of
+from seedproof_mcp.supervisor.run_contract import (
+    End,
+    Result,
+    Spec,
+    describe_error,
+    log_problem,
+    publish,
+    read_spec,
+)
 from seedproof_mcp.supervisor.signals import Wakeups
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
@@ -75,7 +84,7 @@ class _Training:
 
     def _note_exit(self, code: int) -> None:
         wall_time_s = time.monotonic() - self.started_s
-        self.exit = _Exit(code, wall_time_s, self.log.size, _now())
+        self.exit = _Exit(code, wall_time_s, self.log.size, machine.now())
         self.log.settle(self.exit.log_bytes)
         self._process.returncode = code  # or Popen would ask for the status that is now gone
 
@@ -104,7 +113,7 @@ def main(arguments: Sequence[str]) -> int:
         if not run.result.exists():
             with slot or nullcontext():  # given up before the result is published, whatever has happened
                 result = _result_in_any_case(run, slot)
-            publish(run, alive, replace(result, ended_at=result.ended_at or _now()))
+            publish(run, alive, replace(result, ended_at=result.ended_at or machine.now(), load=machine.load_average()))
     return 0
 
 
@@ -113,8 +122,8 @@ def _result_in_any_case(run: RunPaths, slot: locks.Lock | None) -> Result:
     try:
         return _supervise(run, slot)
     except Exception as problem:  # the edge of the program: the run must not end without a result
-        complain(traceback.format_exc())
-        return Result("interrupted" if run.started.exists() else "not_started", error=said_of(problem))
+        log_problem(traceback.format_exc())
+        return Result("interrupted" if run.started.exists() else "not_started", error=describe_error(problem))
 
 
 def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
@@ -124,49 +133,49 @@ def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
         leftovers = sweep(run.folder)
         error = "an earlier supervisor of this run died"
         return Result("interrupted", error=error, killed_leftovers=leftovers)
-    watch = Wakeups()
+    wakeups = Wakeups()
     become_subreaper()
-    slot = _take_slot(spec, run, watch, handed)
+    slot = _take_slot(spec, run, wakeups, handed)
     if slot is None:
-        end, error_or_none = _asked_to_stop(run, watch) or ("cancelled", None)
+        end, error_or_none = _asked_to_stop(run, wakeups) or ("cancelled", None)
         return Result(end, error=error_or_none)
     with slot:  # given up before the result is published, or the next start would see it busy
-        return _train(spec, run, watch, slot)
+        return _train(spec, run, wakeups, slot)
 
 
-def _take_slot(spec: Spec, run: RunPaths, watch: Wakeups, handed: locks.Lock | None) -> locks.Lock | None:
+def _take_slot(spec: Spec, run: RunPaths, wakeups: Wakeups, handed: locks.Lock | None) -> locks.Lock | None:
     """The slot, handed over or as soon as it is free; None if the run is not wanted any more."""
     path = slot_lock(spec.slot)
     files.make_folder(path.parent)
-    while _asked_to_stop(run, watch) is None:
+    while _asked_to_stop(run, wakeups) is None:
         slot = handed or locks.try_lock(path)
         if slot is not None:
             return slot
-        watch.wait(_TICK_S)
+        wakeups.wait(_TICK_S)
     return None
 
 
-def _asked_to_stop(run: RunPaths, watch: Wakeups) -> tuple[End, str | None] | None:
-    if watch.interrupted_by is not None:
-        return "interrupted", f"the supervisor received {watch.interrupted_by}"
+def _asked_to_stop(run: RunPaths, wakeups: Wakeups) -> tuple[End, str | None] | None:
+    if wakeups.interrupted_by is not None:
+        return "interrupted", f"the supervisor received {wakeups.interrupted_by}"
     return ("cancelled", None) if run.cancel.exists() else None
 
 
-def _train(spec: Spec, run: RunPaths, watch: Wakeups, slot: locks.Lock) -> Result:
+def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Result:
     log = files.open_output(run.log, truncate=True)
     try:
-        started_at, started_s, asleep_s = _now(), time.monotonic(), _asleep_s()
+        started_at, started_s, asleep_s = machine.now(), time.monotonic(), machine.asleep_s()
         try:
             process = _start(spec, run, log, slot)
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
-            return Result("not_started", error=said_of(problem))
+            return Result("not_started", error=describe_error(problem))
         training = _Training(process, CappedLog(log, spec.log_cap_bytes), started_s)
-        end, error = _see_through(spec, run, watch, training, started_at)
-        leftovers, survivors = _end_tree(spec, run, watch, training)
+        end, error = _record_start_and_wait(spec, run, wakeups, training, started_at)
+        leftovers, survivors = _end_tree(spec, run, wakeups, training)
         if survivors:
             error = f"processes that SIGKILL did not end: {sorted(survivors)}"
         # Clocks that are read one after the other differ by microseconds, a sleep lasts seconds.
-        slept_s = round(_asleep_s() - asleep_s, 1)
+        slept_s = round(machine.asleep_s() - asleep_s, 1)
         result = Result(end, started_at=started_at, error=error, killed_leftovers=leftovers, slept_s=max(0.0, slept_s))
         return _with_exit(result, training.exit)
     finally:
@@ -187,8 +196,8 @@ def _start(spec: Spec, run: RunPaths, log: int, slot: locks.Lock) -> subprocess.
     )
 
 
-def _see_through(
-    spec: Spec, run: RunPaths, watch: Wakeups, training: _Training, started_at: str
+def _record_start_and_wait(
+    spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training, started_at: str
 ) -> tuple[End, str | None]:
     """Return why the training ended or has to; it may still run."""
     try:
@@ -199,48 +208,50 @@ def _see_through(
             "started_at": started_at,
             # For who shows how long it runs: people set the clock of the wall.
             "started_monotonic_s": training.started_s,
+            # Only here is it sure which machine an engine has chosen; the monotonic clock is of this one.
+            **machine.description(),
         }
         files.write_atomic(run.started, json.dumps(started).encode())
-        return _await_end(spec, run, watch, training)
+        return _await_end(spec, run, wakeups, training)
     except Exception as problem:  # whatever fails here, the training must not run on unwatched
-        complain(traceback.format_exc())
-        return "interrupted", said_of(problem)
+        log_problem(traceback.format_exc())
+        return "interrupted", describe_error(problem)
 
 
-def _await_end(spec: Spec, run: RunPaths, watch: Wakeups, training: _Training) -> tuple[End, str | None]:
+def _await_end(spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training) -> tuple[End, str | None]:
     timeout_s = math.inf if spec.timeout_s is None else spec.timeout_s
     deadline_s = training.started_s + timeout_s
     while True:
         training.reap()
         if training.exit is not None:
-            return _why_it_exited(training.exit, watch)
-        asked = _asked_to_stop(run, watch)
+            return _why_it_exited(training.exit, wakeups)
+        asked = _asked_to_stop(run, wakeups)
         if asked is not None:
             return asked
         training.log.trim()
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             return "timed_out", None
-        watch.wait(min(_TICK_S, left_s))
+        wakeups.wait(min(_TICK_S, left_s))
 
 
-def _why_it_exited(end: _Exit, watch: Wakeups) -> tuple[End, str | None]:
+def _why_it_exited(end: _Exit, wakeups: Wakeups) -> tuple[End, str | None]:
     """Return whether a machine that shuts down has ended it: that tells everyone at once, in any order."""
     deadline_s = time.monotonic() + (_SHUTDOWN_S if end.code in _ENDED_BY_SHUTDOWN else 0.0)
-    while watch.interrupted_by is None and (left_s := deadline_s - time.monotonic()) > 0:
-        watch.wait(left_s)
-    if end.code != 0 and watch.interrupted_by is not None:
-        return "interrupted", f"the supervisor received {watch.interrupted_by}"
+    while wakeups.interrupted_by is None and (left_s := deadline_s - time.monotonic()) > 0:
+        wakeups.wait(left_s)
+    if end.code != 0 and wakeups.interrupted_by is not None:
+        return "interrupted", f"the supervisor received {wakeups.interrupted_by}"
     return "exited", None
 
 
-def _end_tree(spec: Spec, run: RunPaths, watch: Wakeups, training: _Training) -> tuple[int, set[int]]:
+def _end_tree(spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training) -> tuple[int, set[int]]:
     """End all processes of the run; return how many besides the main one, and which are left."""
     ended: set[int] = set()
     left: set[int] = set()
     for number, bound_s in ((signal.SIGTERM, spec.grace_s), (signal.SIGKILL, KILL_BOUND_S)):
         deadline_s = time.monotonic() + bound_s
-        told: set[int] = set()
+        signalled: set[int] = set()
         while True:
             training.reap()
             left = live_of(run.folder, training.pid)
@@ -248,13 +259,13 @@ def _end_tree(spec: Spec, run: RunPaths, watch: Wakeups, training: _Training) ->
             # The main process may have ended between the two lines above: its status is due first.
             if not left and training.exit is not None:
                 return len(ended - {training.pid}), left
-            for pid in left - told:
+            for pid in left - signalled:
                 send(pid, number)
-            told |= left
+            signalled |= left
             ended |= left
             if time.monotonic() >= deadline_s:
                 break
-            watch.wait(min(_TICK_S, deadline_s - time.monotonic()))
+            wakeups.wait(min(_TICK_S, deadline_s - time.monotonic()))
     return len(ended - {training.pid}), left
 
 
@@ -277,19 +288,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal has a number only
         return f"SIG{number}"
-
-
-def _asleep_s() -> float:
-    """Seconds that the machine has slept since it started: what the monotonic clock left out."""
-    if not hasattr(time, "CLOCK_BOOTTIME"):
-        return 0.0
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
-
-
-def _now() -> str:
-    now_s = time.time()
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
-    return f"{seconds}.{int(now_s % 1 * 1000):03d}Z"
 
 
 if __name__ == "__main__":

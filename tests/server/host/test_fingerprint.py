@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from seedproof.model.code import Code
 from seedproof_mcp.host import environment, fingerprint
+from seedproof_mcp.host.place import ThisMachine
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.runner import conductor, run_record
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
@@ -107,9 +107,9 @@ async def test_an_interpreter_that_cannot_answer_breaks_nothing_and_the_reader_i
 async def test_a_ledger_from_before_environments_were_recorded_is_judged_and_says_so(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = {"fingerprint": {"code_sha256": "0" * 64, "packages_sha256": "1" * 64, "host": "lab-1"}}
-    monkeypatch.setattr(conductor, "started_fields", lambda *_: old)
-    monkeypatch.setattr(run_record, "present_load", lambda: None)
+    old = {"code_sha256": "0" * 64, "packages_sha256": "1" * 64, "host": "lab-1"}
+    monkeypatch.setattr(fingerprint.Surroundings, "recorded", lambda *_: (old, None))
+    monkeypatch.delattr(os, "getloadavg")
     async with quick_tools(project, InProcessEngine(table())) as call:
         said = await queued(call)
         report = await call("write_report", experiment="a")
@@ -476,10 +476,10 @@ def test_names_from_a_package_stay_on_their_line(tmp_path: Path) -> None:
 
 def test_a_fingerprint_takes_the_hash_of_code_that_is_known(project: Path) -> None:
     paths = ProjectPaths(project)
-    config = load_config(paths.settings)
-    found = fingerprint.present_fingerprint(paths, config, Code("c" * 64, "snapshot", "d" * 40))
+    surroundings = fingerprint.Surroundings(paths, load_config(paths.settings), ThisMachine())
+    found = surroundings.fingerprint(Code("c" * 64, "snapshot", "d" * 40))
     assert (found["code_sha256"], found["snapshot"]) == ("c" * 64, "d" * 40)
-    assert "snapshot" not in fingerprint.present_fingerprint(paths, config)
+    assert "snapshot" not in surroundings.fingerprint()
 
 
 async def test_the_value_of_an_added_variable_is_recorded_as_a_hash_that_holds_in_its_ledger_alone(

@@ -420,7 +420,7 @@ async def test_a_file_system_without_locks_is_said_by_tools_command_line_and_con
     assert main(["run", "--project", str(quick_project)]) == 3
     assert "this file system has no file locks" in capsys.readouterr().err
     assert conductor.main([str(quick_project)]) == 1
-    assert conductor_status.read(paths) == ".seedproof/conductor.lock: this file system has no file locks"
+    assert conductor_status.read_problem(paths) == ".seedproof/conductor.lock: this file system has no file locks"
 
 
 @pytest.mark.anyio

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.runner.engines import Slot
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.service import Lab
@@ -163,7 +164,7 @@ def test_a_conductor_that_gave_up_its_lock_unseen_is_not_taken_for_one_that_star
 class Unplaced(LocalEngine):
     """The conductor dies before it has placed the run whose start it has written down."""
 
-    def submit(self, run_dir: Path) -> str:
+    def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
         raise OSError("killed here")
 
 

@@ -40,9 +40,10 @@ def test_a_run_is_never_lost_between_its_submission_and_its_end(bench: Bench) ->
 
 
 def test_a_reserved_slot_passes_to_the_run_that_is_submitted_without_a_gap(bench: Bench) -> None:
-    with bench.engine.reserve("default") as is_free, bench.engine.reserve("default") as is_free_twice:
-        run = bench.submit("say('up'); await_file('go')")
-    assert (is_free, is_free_twice) == (True, False)
+    with bench.engine.reserve("default") as slot, bench.engine.reserve("default") as second:
+        assert slot is not None and second is None
+        run = bench.prepare("say('up'); await_file('go')")
+        bench.engine.submit(run.paths.folder, slot)
     assert locks.is_locked(slot_lock("default")), "whether or not the supervisor has done anything yet"
     bench.read("up")
     assert locks.is_locked(slot_lock("default"))

@@ -10,6 +10,7 @@ import pytest
 from seedproof.admission.guards import Limits, check_room, check_runaway
 from seedproof.model.refusals import DiskLow, Runaway
 from seedproof_mcp.runner import conductor_status, outputs
+from seedproof_mcp.runner.engines import Slot
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
@@ -193,7 +194,7 @@ def test_a_run_that_broke_off_is_no_measure_of_what_the_next_one_needs(
 
 async def test_a_holey_output_blocks_nothing_and_without_a_reserve_nothing_is_asked_for(quick_project: Path) -> None:
     class Holey(InProcessEngine):
-        def submit(self, run_dir: Path) -> str:
+        def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
             self.held = True
             super().submit(run_dir)
             for model in quick_project.glob("checkpoints/*/model.bin"):
@@ -268,27 +269,27 @@ async def test_a_queued_run_waits_for_the_disk_says_so_and_goes_on_when_there_is
     assert (second.data["state"], second.data["reason"]) == ("succeeded", None)
 
 
-def test_the_conductor_logs_each_kind_of_complaint_once_and_keeps_its_numbers_true(
+def test_the_conductor_logs_each_kind_of_problem_once_and_keeps_its_numbers_true(
     quick_project: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     paths, now_s = ProjectPaths(quick_project), 0.0
     paths.state.mkdir()
-    complaints = conductor_status.Complaints(paths, lambda: now_s)
+    reporter = conductor_status.ProblemReporter(paths, lambda: now_s)
     read = []
     for step in range(400):  # a disk that fills, looked at ten times a second
         now_s = step / 10
-        complaints.tell(f"disk_low: {9 - step / 100:.2f} GB are free")
-        read.append(conductor_status.read(paths))
+        reporter.report(f"disk_low: {9 - step / 100:.2f} GB are free")
+        read.append(conductor_status.read_problem(paths))
     assert len(caplog.records) == 1
     assert [text for text, _ in groupby(read)] == [
         f"disk_low: {gb} GB are free" for gb in ("9.00", "8.00", "7.00", "6.00")
     ]
-    conductor_status.Complaints(paths).tell("disk_low: 5.00 GB are free")  # the next conductor
-    assert (len(caplog.records), conductor_status.read(paths)) == (1, "disk_low: 5.00 GB are free")
-    complaints.tell("bad_settings: line 3")
-    complaints.tell(None)
-    complaints.tell(None)
-    complaints.tell("disk_low: 1.00 GB are free")
+    conductor_status.ProblemReporter(paths).report("disk_low: 5.00 GB are free")  # the next conductor
+    assert (len(caplog.records), conductor_status.read_problem(paths)) == (1, "disk_low: 5.00 GB are free")
+    reporter.report("bad_settings: line 3")
+    reporter.report(None)
+    reporter.report(None)
+    reporter.report("disk_low: 1.00 GB are free")
     assert [record.getMessage()[:8] for record in caplog.records] == ["disk_low", "bad_sett", "disk_low"]
 
 

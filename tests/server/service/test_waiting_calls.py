@@ -189,13 +189,13 @@ def test_a_conductor_that_does_not_get_the_ledger_says_so_and_writes_the_result_
         started(project)
         with locks.lock(paths.ledger_lock):
             gate.touch()
-            wait_until(lambda: conductor_status.read(paths) is not None)
+            wait_until(lambda: conductor_status.read_problem(paths) is not None)
             assert (
-                conductor_status.read(paths)
+                conductor_status.read_problem(paths)
                 == f".seedproof/ledger.lock: locked for 0.1 s, now by process {os.getpid()}"
             )
         wait_until(lambda: bool(records(project, "run_finished")))
-        wait_until(lambda: conductor_status.read(paths) is None)
+        wait_until(lambda: conductor_status.read_problem(paths) is None)
     assert len(records(project, "run_started")) == 1
 
 

@@ -48,7 +48,10 @@ def test_a_normal_exit_is_published_with_code_log_and_times(bench: Bench) -> Non
     result = bench.result(run)
     assert result["wall_time_s"] > 0
     assert result["started_at"] <= result["ended_at"]
-    del result["wall_time_s"], result["started_at"], result["ended_at"]
+    assert result["load"] >= 0
+    assert (run.started["host"], run.started["cpu_count"]) == (os.uname().nodename, os.cpu_count())
+    assert run.started["load"] >= 0
+    del result["wall_time_s"], result["started_at"], result["ended_at"], result["load"]
     assert result == {
         "end": "exited",
         "exit_code": 0,

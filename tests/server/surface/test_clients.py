@@ -22,6 +22,7 @@ import seedproof_mcp.ledger.file
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from seedproof_mcp.runner.engines import Slot
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -260,7 +261,7 @@ class Counting(InProcessEngine):
 
     starts = 0
 
-    def submit(self, run_dir: Path) -> str:
+    def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
         self.starts += 1
         return super().submit(run_dir)
 

@@ -1,32 +1,175 @@
-"""What Seedproof needs from a place that can carry a run: the seam behind which engines differ."""
+"""What Seedproof needs of a place that can carry out a run, and the choice among the engines that offer one.
 
-from contextlib import AbstractContextManager
+An engine only starts `supervise RUN_DIR` somewhere. What a run yields is what its supervisor leaves in its folder.
+"""
+
+import json
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal
 
-__all__ = ["Engine", "RunState"]
+from seedproof.model.refusals import BadSettings
+
+from seedproof_mcp.host.place import Place
+from seedproof_mcp.host.settings import ENGINES, Settings
+from seedproof_mcp.system import files, locks
+from seedproof_mcp.system.paths import RunPaths
+
+__all__ = ["Engine", "Engines", "RunState", "Slot", "engine_for", "started_of"]
 
 RunState = Literal["queued", "running", "done", "lost"]
 """`done`: result.json exists. `lost`: it never will, the supervisor is gone without writing it."""
 
 
-class Engine(Protocol):
-    """Places `supervise RUN_DIR` somewhere; the evidence is always the run's result.json."""
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot that is reserved for the run that is submitted with it."""
 
-    def reserve(self, slot: str) -> AbstractContextManager[bool]:
-        """Hold a slot for the run that is submitted meanwhile; whether it is free."""
+    name: str
+    lock: locks.Lock | None = None
+    """What a supervisor on this machine inherits; None where the engine keeps the slot otherwise."""
 
-    def submit(self, run_dir: Path) -> str:
-        """Place a run whose spec.json is written, and return its handle; again is harmless."""
 
+class Engine(ABC):
+    """Starts supervisors, and tells what it alone knows of the place where they run.
+
+    A handle is the absolute path of the run's folder. An engine that has names of its own, such as job numbers, keeps
+    them in that folder. The methods with a body suit every engine whose places share the project's file system.
+    """
+
+    @abstractmethod
+    def place(self) -> Place:
+        """Return where the next run will start; a cluster describes a node of its partition."""
+
+    def reserve(self, slot: str) -> AbstractContextManager[Slot | None]:
+        """Hold a slot for the run that is submitted meanwhile; None if it is taken. A cluster's own queue decides."""
+        return nullcontext(Slot(slot))
+
+    def slot_holder(self, slot: str, conductor: str | None) -> str | None:
+        """Return who keeps the next run from its slot, in words; None if nobody does. A cluster names the queue.
+
+        Args:
+            slot: The name of the slot.
+            conductor: Who signed the lock of the asking project's conductor, which holds the slot during each start.
+        """
+        return None
+
+    @abstractmethod
+    def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
+        """Place a run whose spec.json is written and return its handle; again is harmless. A cluster submits a job.
+
+        Args:
+            run_dir: The run's folder.
+            slot: What `reserve` gave; None: the supervisor waits for its slot by itself.
+        """
+
+    @abstractmethod
     def poll(self, handle: str) -> RunState:
-        """Return where the run stands."""
+        """Return where the run stands; a cluster asks its scheduler about the job."""
 
     def cancel(self, handle: str, reason: str) -> None:
-        """Ask for the end of a run; `poll` tells when it has come."""
+        """Ask the run's supervisor to end it; `poll` tells when it has. A cluster also removes a job that waits.
+
+        Raises:
+            OSError: The run folder is missing or cannot be written.
+        """
+        files.write_atomic(RunPaths(Path(handle)).cancel, json.dumps({"reason": reason}).encode())
+
+    def sweep(self, handle: str) -> None:  # noqa: B027 - most schedulers end all processes of a job by themselves
+        """End what a lost supervisor left behind; a cluster needs nothing here if it ends jobs as a whole."""
 
     def read_log(self, handle: str, offset: int, limit: int) -> bytes:
-        """Return at most `limit` bytes of the training's output from `offset` on."""
+        """Return at most `limit` bytes of the training's output; b"" if none. A cluster may fetch them from the node.
+
+        Args:
+            handle: The run.
+            offset: Where they begin; negative: so many bytes before the end.
+            limit: How many at most.
+        """
+        try:
+            descriptor = os.open(RunPaths(Path(handle)).log, os.O_RDONLY)
+        except FileNotFoundError:
+            return b""
+        try:
+            start = offset if offset >= 0 else max(0, os.fstat(descriptor).st_size + offset)
+            return os.pread(descriptor, limit, start)
+        finally:
+            os.close(descriptor)
+
+    def elapsed_s(self, handle: str) -> float | None:
+        """Return how many seconds the training runs; None before its start. A cluster may ask its scheduler."""
+        try:
+            started_at = datetime.fromisoformat(started_of(handle)["started_at"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        return max(0.0, time.time() - started_at.timestamp())
 
     def capabilities(self) -> frozenset[str]:
         """Return the names of what this engine can do beyond placing runs."""
+        return frozenset({"cancel", "read_log"})
+
+
+def started_of(handle: str) -> dict[str, Any]:
+    """Return what the supervisor said when the training began; nothing before that."""
+    try:
+        started = json.loads(RunPaths(Path(handle)).started.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return started if isinstance(started, dict) else {}
+
+
+def engine_for(name: str) -> Engine:
+    """Return a new engine of that name; its module is imported only now.
+
+    Raises:
+        BadSettings: There is no such engine.
+    """
+    if name not in ENGINES:
+        known = ", ".join(ENGINES)
+        raise BadSettings(f"a run was placed by the engine {name!r:.80}, which this Seedproof lacks; it has {known}.")
+    module, _, made_by = ENGINES[name].partition(":")
+    make: Callable[[], Engine] = getattr(import_module(module), made_by)
+    return make()
+
+
+class Engines:
+    """The engines of one project: the one that its settings choose, and the one that each run was placed by."""
+
+    def __init__(self, only: Engine | None = None) -> None:
+        """Make no engine yet.
+
+        Args:
+            only: Takes every run, whatever the settings say.
+        """
+        self._only = only
+        self._made: dict[str, Engine] = {}
+
+    def chosen(self, settings: Settings) -> Engine:
+        """Return the engine that the next run is placed by."""
+        return self._named(settings.engine)
+
+    def of(self, run: RunPaths) -> Engine:
+        """Return the engine that a run was placed by: settings may have changed since.
+
+        Raises:
+            BadSettings: This version has no such engine.
+        """
+        try:
+            name = json.loads(run.spec.read_bytes())["engine"]
+        except (OSError, ValueError, KeyError, TypeError):
+            name = "local"  # of an earlier Seedproof, or gone: then no engine knows the run
+        return self._named(str(name))
+
+    def _named(self, name: str) -> Engine:
+        if self._only is not None:
+            return self._only
+        if name not in self._made:
+            self._made[name] = engine_for(name)
+        return self._made[name]

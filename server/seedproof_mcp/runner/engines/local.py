@@ -1,31 +1,38 @@
 """The engine that runs supervisors as detached processes on this machine."""
 
-import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seedproof_mcp.runner.engines import RunState
+from seedproof_mcp.host.place import Place, ThisMachine
+from seedproof_mcp.runner.engines import Engine, RunState, Slot, started_of
+from seedproof_mcp.supervisor import processes
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
+
+__all__ = ["LocalEngine"]
 
 # Supervisors started by this process, to be reaped. Of the module, because they outlive an engine
 # object, and a Popen that is collected while its process runs warns.
 _supervisors: list[subprocess.Popen[bytes]] = []
+# From the slot to the training a conductor needs a second; with an interpreter that hangs, several.
+_STARTING_S = 30.0
 
 
-class LocalEngine:
-    """Starts one detached supervisor per run; a handle is the run's folder."""
+class LocalEngine(Engine):
+    """Starts one detached supervisor per run."""
 
-    def __init__(self) -> None:
-        self._reserved: locks.Lock | None = None
+    def place(self) -> Place:
+        """Return this machine."""
+        return ThisMachine()
 
     @contextmanager
-    def reserve(self, slot: str) -> Iterator[bool]:
-        """Hold a slot for the run that is submitted meanwhile; whether it is free.
+    def reserve(self, slot: str) -> Iterator[Slot | None]:
+        """Hold the lock of a slot, which all projects of one user share; None if it is taken.
 
         Raises:
             OSError: The lock of the slot cannot be opened.
@@ -34,18 +41,31 @@ class LocalEngine:
         files.make_folder(path.parent)
         held = locks.try_lock(path)
         if held is None:
-            yield False
+            yield None
             return
         with held:
             with suppress(OSError):  # a full disk: then nobody can be named for a moment
                 held.sign(str(os.getpid()))
-            self._reserved = held
-            try:
-                yield True
-            finally:
-                self._reserved = None
+            yield Slot(slot, held)
 
-    def submit(self, run_dir: Path) -> str:
+    def slot_holder(self, slot: str, conductor: str | None) -> str | None:
+        """Return who holds the lock of the slot: another project, or a process that an earlier run left."""
+        path = slot_lock(slot)
+        try:
+            if not locks.is_locked(path):
+                return None
+            taken_at_s = path.stat().st_mtime
+        except OSError:
+            return None
+        holder = locks.signature(path)
+        if holder is None or holder != conductor:
+            return "another training"
+        # For a moment the project's own conductor holds it, until the training has it.
+        if abs(time.time() - taken_at_s) < _STARTING_S:
+            return None
+        return "a process that an earlier run left"
+
+    def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
         """Start the run's supervisor unless there is one, or the run has ended.
 
         Raises:
@@ -57,12 +77,13 @@ class LocalEngine:
             if alive is not None:
                 # The supervisor inherits this very lock: at no moment does the run look lost.
                 with alive:
-                    _start_supervisor(run, alive, self._reserved)
+                    _start_supervisor(run, alive, None if slot is None else slot.lock)
         return str(run.folder)
 
     def poll(self, handle: str) -> RunState:
         """Return where the run stands."""
-        _reap_supervisors()
+        # A supervisor that ended stays a zombie of this process until it is asked for its status.
+        _supervisors[:] = [one for one in _supervisors if one.poll() is None]
         run = RunPaths(Path(handle))
         if run.result.exists():
             return "done"
@@ -71,28 +92,24 @@ class LocalEngine:
         # The supervisor may have published and left between the two looks above.
         return "done" if run.result.exists() else "lost"
 
-    def cancel(self, handle: str, reason: str) -> None:
-        """Ask the run's supervisor to end it.
+    def sweep(self, handle: str) -> None:
+        """Kill the processes that a lost supervisor left behind."""
+        processes.sweep(Path(handle))
 
-        Raises:
-            OSError: The run folder is missing or cannot be written.
-        """
-        files.write_atomic(RunPaths(Path(handle)).cancel, json.dumps({"reason": reason}).encode())
-
-    def read_log(self, handle: str, offset: int, limit: int) -> bytes:
-        """Return at most `limit` bytes of the training's output from `offset` on; b"" if none."""
+    def elapsed_s(self, handle: str) -> float | None:
+        """Return how long the training runs, by the clock that nobody sets."""
+        started = started_of(handle)
+        # Another machine that shares the file system has another clock, and an earlier Seedproof left none.
+        if "started_monotonic_s" not in started or started.get("host", os.uname().nodename) != os.uname().nodename:
+            return super().elapsed_s(handle)
         try:
-            descriptor = os.open(RunPaths(Path(handle)).log, os.O_RDONLY)
-        except FileNotFoundError:
-            return b""
-        try:
-            return os.pread(descriptor, limit, offset)
-        finally:
-            os.close(descriptor)
+            return max(0.0, time.monotonic() - float(started["started_monotonic_s"]))
+        except (TypeError, ValueError):
+            return None
 
     def capabilities(self) -> frozenset[str]:
         """Return what this engine can do beyond placing runs."""
-        return frozenset({"cancel", "read_log", "slots"})
+        return super().capabilities() | {"slots"}
 
 
 def _start_supervisor(run: RunPaths, alive: locks.Lock, slot: locks.Lock | None) -> None:
@@ -116,8 +133,3 @@ def _start_supervisor(run: RunPaths, alive: locks.Lock, slot: locks.Lock | None)
     finally:
         os.close(log)
     _supervisors.append(supervisor)
-
-
-def _reap_supervisors() -> None:
-    # A supervisor that ended stays a zombie of this process until it is asked for its status.
-    _supervisors[:] = [one for one in _supervisors if one.poll() is None]
