@@ -31,7 +31,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Role
 from seedproof.phases.study import Study
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.ledger.file import _NOT_HERE
+from seedproof_mcp.ledger.file import NOT_HERE
 from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.service.verdicts import judge_experiment
 from seedproof_mcp.system.paths import ProjectPaths
@@ -454,7 +454,7 @@ class AnyOrder(RuleBasedStateMachine):
             records.append(read_line(line, len(records) + 1, records[-1]["hash"] if records else EMPTY_HASH))
         expected = fold(records)
         if self._ledger_path() == self.paths.mirror:
-            expected.interrupt_active(_NOT_HERE)  # of a clone, where nothing trains
+            expected.interrupt_active(NOT_HERE)  # of a clone, where nothing trains
         assert expected == self.lab._ledger.refresh()
 
     @invariant()

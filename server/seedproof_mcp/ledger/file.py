@@ -3,7 +3,6 @@
 import errno
 import itertools
 import logging
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,11 +15,12 @@ from seedproof.ledger.events import Event, GenerationStarted, Record, RunInterru
 from seedproof.ledger.fold import apply, fold
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
 from seedproof.ledger.state import State
-from seedproof.model.refusals import LedgerDamaged, LedgerDiverged
+from seedproof.model.refusals import LedgerDamaged
 from seedproof.model.results import Notice
 from seedproof.notices.past import past_notices
 
-from seedproof_mcp.ledger.merge_conflict import NO_MERGE, ONE_SIDE, OWN_LEDGER, first_mark, is_mark
+from seedproof_mcp.ledger.damage import damaged_ledger, damaged_mirror, readable
+from seedproof_mcp.ledger.mirror import Mirror, Signature, file_size, signature
 from seedproof_mcp.ledger.registry import NOTED, RecordHashes, Registry
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
@@ -31,15 +31,10 @@ E = TypeVar("E", bound=Event)
 
 logger = logging.getLogger(__name__)
 
-_CRLF_CURE = (
-    "Git does this where core.autocrlf is set: put the line `ledger.jsonl -text` into docs/research/.gitattributes, "
-    "delete docs/research/ledger.jsonl and check it out again."
-)
-
 # A decision takes milliseconds under the lock, a large snapshot seconds; clients give up on a call after a minute.
 LOCK_PATIENCE_S = 10.0
 
-_NOT_HERE = "the ledger was adopted from docs/research/ledger.jsonl; the run is not on this machine"
+NOT_HERE = "the ledger was adopted from docs/research/ledger.jsonl; the run is not on this machine"
 
 
 def _now() -> str:
@@ -52,6 +47,7 @@ class Ledger:
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
         self._registry = Registry(paths.root)
+        self._mirror = Mirror(paths)
         self._is_to_note = False
         self._forget()
         self.thread_lock = threading.RLock()
@@ -61,9 +57,8 @@ class Ledger:
         self.state = State()
         self.hashes = RecordHashes()
         self._offset = 0
-        self._seen: tuple[int, ...] | None = None
-        # A ledger that is another one now has not been compared with the mirror, however old that is.
-        self._mirror_seen: tuple[int, ...] | None = None
+        self._seen: Signature | None = None
+        self._mirror.forget()
         self._is_of_mirror = False
         self._report_end = 0
         """Where the record of the newest report ends."""
@@ -133,26 +128,20 @@ class Ledger:
 
     def write_mirror(self) -> None:
         """Rewrite the copy under docs/research that git keeps."""
-        data = self._paths.ledger.read_bytes()
-        files.make_folder(self._paths.research)
-        if not os.path.lexists(self._paths.mirror_attributes):
-            # Git would turn LF into CRLF where core.autocrlf is set, and no hash would fit.
-            files.write_atomic(self._paths.mirror_attributes, f"{self._paths.mirror.name} -text\n".encode())
-        files.write_atomic(self._paths.mirror, data[: self._offset])
-        self._mirror_seen = _signature(self._paths.mirror)
+        self._mirror.write(self._paths.ledger.read_bytes()[: self._offset])
 
     def is_report_mirrored(self) -> bool:
         """Whether the mirror holds the record of the newest report: it is the last thing that writing a report does."""
-        return _size(self._paths.mirror) >= self._report_end
+        return file_size(self._paths.mirror) >= self._report_end
 
     def _read_new(self) -> None:
-        with _readable():
+        with readable():
             self._take_new()
 
     def _take_new(self) -> None:
-        self._check_mirror()
-        path = self._readable()
-        seen = _signature(path)
+        self._mirror.check()
+        path = self._paths.mirror if self._mirror.is_longer else self._paths.ledger
+        seen = signature(path)
         if seen == self._seen and (seen is not None or not self._offset):
             return
         shrunk = seen is None or seen[2] < self._offset
@@ -164,16 +153,11 @@ class Ledger:
         if seen is not None:
             self._take_again_if_withdrawn(path)
         self._seen = seen
-        self._check_mirror()
+        self._mirror.check()
         if path == self._paths.mirror:
             # As a writer will record it: what was running elsewhere does not run here.
             self._is_of_mirror = True
-            self.state.interrupt_active(_NOT_HERE)
-
-    def _readable(self) -> Path:
-        """The ledger, or its mirror where that knows more: a fresh clone has nothing else."""
-        longer = _size(self._paths.mirror) > _size(self._paths.ledger)
-        return self._paths.mirror if longer else self._paths.ledger
+            self.state.interrupt_active(NOT_HERE)
 
     def _take_again_if_withdrawn(self, path: Path) -> None:
         """Read on; from the start where what was read last is another record now, or while it was read."""
@@ -199,8 +183,8 @@ class Ledger:
             apply(self.state, read_line(line, self.state.seq + 1, self.state.head))
         except LedgerDamaged as damage:
             if path != self._paths.mirror:
-                raise self._with_repair(damage) from None
-            raise self._told_of_mirror(damage, line) from None
+                raise damaged_ledger(damage, self._paths) from None
+            raise damaged_mirror(damage, line) from None
         self._advance(len(line) + 1)
 
     def _advance(self, length: int) -> None:
@@ -210,39 +194,10 @@ class Ledger:
         if self.state.newest_report is not None and self.state.newest_report.seq == self.state.seq:
             self._report_end = self._offset
 
-    def _with_repair(self, damage: LedgerDamaged) -> LedgerDamaged:
-        """The damage of the ledger, and what to do without a backup."""
-        folder = self._paths.state
-        names = (f"ledger.damaged{'' if number == 1 else f'-{number}'}" for number in itertools.count(1))
-        aside = next(name for name in names if not os.path.lexists(folder / name))
-        if self._paths.mirror.exists():
-            then = "docs/research/ledger.jsonl takes its place, as it was at the last report"
-        else:
-            then = "everything is measured anew: no report has left a copy of it"
-        return LedgerDamaged(
-            f"{damage.message} Without one, move it away with `mv .seedproof/ledger.jsonl .seedproof/{aside}`: {then}."
-        )
-
-    def _told_of_mirror(self, damage: LedgerDamaged, line: bytes) -> LedgerDamaged:
-        """The damage, where the mirror was read because it knows more than the ledger, or is all there is."""
-        if is_mark(line):
-            return LedgerDamaged(
-                f"git left a merge conflict in docs/research/ledger.jsonl (line {damage.seq}). Nothing is decided on "
-                f"a damaged ledger. {NO_MERGE} {ONE_SIDE}"
-            )
-        is_crlf = line.endswith(b"\r")
-        look = (
-            f"Look at it with `sed -n {damage.seq}p docs/research/ledger.jsonl`, and restore it from git or a backup."
-        )
-        return LedgerDamaged(
-            f"record {damage.seq} of docs/research/ledger.jsonl {damage.fault}. Nothing is decided on a damaged "
-            f"ledger. {_CRLF_CURE if is_crlf else look}"
-        )
-
     def _cut_torn_tail(self) -> None:
-        if _size(self._paths.ledger) > self._offset:
+        if file_size(self._paths.ledger) > self._offset:
             files.truncate_synced(self._paths.ledger, self._offset)
-            self._seen = _signature(self._paths.ledger)
+            self._seen = signature(self._paths.ledger)
 
     def _append(self, event: Event) -> Event:
         is_noted = isinstance(event, NOTED)
@@ -271,7 +226,7 @@ class Ledger:
 
     def _store(self, event: Event) -> Event:
         record, line = self._made(event.kind, event.fields())
-        if _size(self._paths.ledger) != self._offset:
+        if file_size(self._paths.ledger) != self._offset:
             # Removed, or another one put in its place: this record would not follow from what is there.
             raise OSError(errno.ESTALE, "it was changed while it was being written", str(self._paths.ledger))
         try:
@@ -282,7 +237,7 @@ class Ledger:
                 self._cut_torn_tail()
             raise
         stored = self._note(record, line)
-        self._seen = _signature(self._paths.ledger)
+        self._seen = signature(self._paths.ledger)
         return stored
 
     def _made(self, kind: str, fields: Mapping[str, Any]) -> tuple[Record, bytes]:
@@ -294,46 +249,19 @@ class Ledger:
         self._advance(len(line))
         return event
 
-    # --- the mirror ---------------------------------------------------------------------------
-
-    def _check_mirror(self) -> None:
-        """Compare ledger and mirror whenever the mirror has changed under us."""
-        seen = _signature(self._paths.mirror)
-        if seen is None or seen == self._mirror_seen or not _size(self._paths.ledger):
-            return
-        ledger, mirror = self._paths.ledger.read_bytes(), self._paths.mirror.read_bytes()
-        if not (ledger.startswith(mirror) or mirror.startswith(ledger)):
-            conflict = first_mark(mirror)
-            if conflict is not None:
-                raise LedgerDiverged(
-                    f"git left a merge conflict in docs/research/ledger.jsonl (line {conflict}). "
-                    f"{NO_MERGE} {OWN_LEDGER}"
-                )
-            if b"\r\n" in mirror:
-                raise LedgerDiverged(
-                    ".seedproof/ledger.jsonl and docs/research/ledger.jsonl differ; the line endings of the latter "
-                    f"were changed to CRLF. {_CRLF_CURE}"
-                )
-            raise LedgerDiverged(
-                ".seedproof/ledger.jsonl and docs/research/ledger.jsonl tell different stories; neither continues "
-                "the other. Keep the one you trust and move the other away."
-            )
-        if len(mirror) <= len(ledger):
-            self._mirror_seen = seen
-
     def _adopt_mirror(self) -> None:
         """Where the mirror knows more (a fresh clone), it becomes the ledger."""
         mirror, ledger = self._paths.mirror, self._paths.ledger
-        with _readable():
-            if _size(mirror) <= _size(ledger):
+        with readable():
+            if not self._mirror.is_longer:
                 return
-            self._check_mirror()
+            self._mirror.check()
             data = mirror.read_bytes()
         self._forget()
         self._take(mirror)
         data = data[: self._offset]
         for run_id in list(self.state.active):
-            lost = RunInterrupted(run_id=run_id, reason=_NOT_HERE)
+            lost = RunInterrupted(run_id=run_id, reason=NOT_HERE)
             record, line = self._made(lost.kind, lost.fields())
             self._note(record, line)
             data += line
@@ -343,7 +271,7 @@ class Ledger:
         except OSError:
             self._forget()
             raise
-        self._seen = _signature(ledger)
+        self._seen = signature(ledger)
 
 
 class Writer:
@@ -374,35 +302,3 @@ class Writer:
             OSError: It could not be stored.
         """
         self._ledger._disclose()
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """What cannot be read is refused like what cannot be trusted.
-
-    Raises:
-        LedgerDamaged: A folder in the file's place, no permission, a disk that fails.
-    """
-    try:
-        yield
-    except OSError as error:
-        is_mirror = Path(str(error.filename)).parent.name == "research"
-        name = f"{'docs/research' if is_mirror else '.seedproof'}/ledger.jsonl"
-        raise LedgerDamaged(
-            f"{name} cannot be read ({error.strerror}). Nothing is decided on a ledger that cannot be read. "
-            f"Look at it with `ls -ld {name}`; make it readable, or move away what stands in its place."
-        ) from error
-
-
-def _signature(path: Path) -> tuple[int, ...] | None:
-    try:
-        stat = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    # The time of the last change of anything, because that of the content can be set back.
-    return (stat.st_ino, stat.st_ctime_ns, stat.st_size)
-
-
-def _size(path: Path) -> int:
-    seen = _signature(path)
-    return seen[2] if seen else 0

@@ -9,7 +9,7 @@ from seedproof.ledger.events import Record
 from seedproof.ledger.records import EMPTY_HASH, canonical, damaged, read_line
 from seedproof.model.refusals import LedgerDamaged
 
-from seedproof_mcp.ledger.merge_conflict import is_mark
+from seedproof_mcp.ledger.damage import is_mark
 
 __all__ = ["Chain", "first_difference", "read_chain", "whole_lines"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seedproof.model.refusals import LedgerNewer
 
-from seedproof_mcp.ledger.merge_conflict import first_mark
+from seedproof_mcp.ledger.damage import first_mark
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify.against_git import check_against
 from seedproof_mcp.verify.artifacts import check_logs, check_reports, check_strangers
