@@ -748,11 +748,18 @@ def test_a_folder_that_is_no_repository_is_told(
     assert (said.code, said.of("FAIL")) == (1, [told])
 
 
+def test_a_git_variable_of_the_shell_does_not_lead_to_another_repository(
+    committed: Path, tmp_path: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert verify(committed, "--against", "main").code == 0
+
+
 def test_a_machine_without_git_is_told(here: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.devnull)
     said = verify(here, "--against", "HEAD")
     (fault,) = said.of("FAIL")
-    assert (said.code, fault.partition(" (")[0]) == (1, "against: git is not installed or cannot be started")
+    assert (said.code, fault.partition(" (")[0]) == (1, "against: git cannot be started")
 
 
 def test_a_ledger_that_grows_while_it_is_verified_is_verified_again(
