@@ -13,7 +13,8 @@ from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import MetricRule, Rules
 from seedproof.model.runs import RunState
-from seedproof_mcp.host.settings import TEMPLATE, Settings, load_config
+from seedproof_mcp.host.settings import Settings, load_config
+from seedproof_mcp.host.settings_template import settings_template
 from seedproof_mcp.surface import cli
 from seedproof_mcp.surface.demo.story import TRIALS
 
@@ -98,7 +99,7 @@ def test_rules_settings_presets_and_metric_fields_are_listed_with_no_other() -> 
     assert defaults <= set(rows(text, "Rules")) <= defaults | set(rows(text, "The metric"))
     assert set(rows(text, "Settings")) == set(Settings.model_fields)
     assert set(rows(text, "Presets")) == set(PRESETS)
-    assert set(rows(text, "The metric")) == {*MetricRule.model_fields, "preset"}
+    assert set(rows(text, "The metric")) == set(MetricRule.model_fields)
 
 
 def test_states_and_kinds_of_records_are_listed_with_no_other() -> None:
@@ -158,7 +159,7 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 
 
 def test_every_settings_snippet_and_the_template_load(tmp_path: Path) -> None:
-    texts = [TEMPLATE, *(code for path, code in snippets("toml") if path.name == "settings.md")]
+    texts = [settings_template(), *(code for path, code in snippets("toml") if path.name == "settings.md")]
     assert len(texts) > 4
     for text in texts:
         (tmp_path / "seedproof.toml").write_text(text)

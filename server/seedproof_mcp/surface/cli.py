@@ -149,7 +149,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _init(options: argparse.Namespace) -> int:
-    from seedproof_mcp.host.settings import TEMPLATE
+    from seedproof_mcp.host.settings_template import settings_template
     from seedproof_mcp.system import files
     from seedproof_mcp.system.paths import ProjectPaths
 
@@ -157,7 +157,7 @@ def _init(options: argparse.Namespace) -> int:
     if path.exists():
         print(f"{path.name} exists already; nothing was changed.", file=sys.stderr)
         return REFUSED
-    files.write_atomic(path, TEMPLATE.encode())
+    files.write_atomic(path, settings_template().encode())
     print(f"Wrote {path.name}; every line in it is optional.")
     return 0
 
