@@ -15,7 +15,7 @@ from seedproof.model.rules import MetricRule, Rules
 from seedproof.model.runs import RunState
 from seedproof_mcp.host.settings import Settings, load_config
 from seedproof_mcp.host.settings_template import settings_template
-from seedproof_mcp.surface import cli
+from seedproof_mcp.surface import arguments
 from seedproof_mcp.surface.demo.story import TRIALS
 
 from tests.conftest import tools
@@ -124,7 +124,7 @@ async def test_every_tool_argument_and_field_is_described(tmp_path: Path) -> Non
 
 
 def test_every_command_of_the_command_line_is_in_the_changelog() -> None:
-    (commands,) = [action for action in cli._parser()._actions if isinstance(action.choices, dict)]
+    (commands,) = [action for action in arguments.build_parser()._actions if isinstance(action.choices, dict)]
     listed = re.findall(
         r"`(?:seedproof )?([a-z-]+)`", page("CHANGELOG.md").split("command line over")[1].split("\n")[0]
     )
@@ -142,7 +142,7 @@ def commands_in_snippets() -> Iterator[tuple[Path, str]]:
 def test_every_command_in_a_snippet_exists_with_its_options() -> None:
     found = list(commands_in_snippets())
     for path, line in found:
-        assert cli._parse(shlex.split(line)).act, path
+        assert arguments.parse(shlex.split(line)).command, path
     assert (ROOT / "docs/verify.md", "verify --against origin/main") in found
 
 
