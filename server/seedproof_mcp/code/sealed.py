@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from seedproof_mcp.code.identity import LINK, File, Selection, matches, segment, shown
-from seedproof_mcp.code.in_place import Hashes
-from seedproof_mcp.code.snapshot import refuse
+from seedproof_mcp.code.hashes import Hashes
+from seedproof_mcp.code.identity import LINK, File, Selection, matches, printable, segment
+from seedproof_mcp.code.refusals import refuse
 from seedproof_mcp.system.tree_walk import walk
 
 __all__ = ["sealed_here", "sealed_in_snapshot", "sees_live"]
@@ -38,10 +38,10 @@ def sealed_here(
                 if error.errno == 0:
                     continue  # a FIFO or socket
                 raise refuse(
-                    f"{shown(path)} is sealed and cannot be read ({error.strerror}): make it readable, "
+                    f"{printable(path)} is sealed and cannot be read ({error.strerror}): make it readable, "
                     "or take it out of `sealed` under [rules] in seedproof.toml."
                 ) from error
-    return {shown(path): blob for path, blob in found.items()}
+    return {printable(path): blob for path, blob in found.items()}
 
 
 def sealed_in_snapshot(files: Sequence[File], prefix: str, patterns: Sequence[str]) -> dict[str, str]:
@@ -49,7 +49,7 @@ def sealed_in_snapshot(files: Sequence[File], prefix: str, patterns: Sequence[st
     if not patterns:
         return {}
     inside = ((Selection(prefix).in_project(file.path), file.blob) for file in files if file.path.startswith(prefix))
-    return {shown(path): blob for path, blob in inside if any(matches(path, pattern) for pattern in patterns)}
+    return {printable(path): blob for path, blob in inside if any(matches(path, pattern) for pattern in patterns)}
 
 
 def sees_live(files: Sequence[File], prefix: str, linked: Sequence[str]) -> Callable[[str], bool]:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from seedproof_mcp.code.git import Git, GitFailed, Repository
 from seedproof_mcp.code.identity import Selection, matches
-from seedproof_mcp.code.snapshot import ignored, list_files
+from seedproof_mcp.code.snapshot import ignored_names, list_files
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 from seedproof_mcp.system.tree_walk import walk
@@ -63,7 +63,7 @@ def remove(repository: Repository, tree: Path) -> int:
 def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequence[str]) -> list[str]:
     """The ignored files and folders that a snapshot reaches through links, from the repository's top on."""
     selection = Selection(repository.prefix)
-    names = [name.rstrip("/") for name in ignored(repository)]
+    names = [name.rstrip("/") for name in ignored_names(repository)]
     found = [
         name
         for name in names
