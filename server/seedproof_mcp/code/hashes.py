@@ -1,4 +1,4 @@
-"""Git's hashes of files where they lie, without git."""
+"""Computes git's hashes of a project's files without git, and caches those of large files."""
 
 import hashlib
 import json
@@ -17,15 +17,15 @@ __all__ = ["SOURCE_BYTES", "Hashes"]
 # Longer files are no sources: they are hashed again only when they have changed, and no copy of them is kept.
 SOURCE_BYTES = 256 * 1024
 _CHUNK_BYTES = 1 << 20
-# A clock of files ticks every few milliseconds, on some file systems every two seconds: whoever writes a file
-# twice within a tick changes neither its size nor its time.
+# File times have a resolution of a few milliseconds, on some file systems of two seconds: a second write within
+# that time may change neither size nor time.
 _TICK_NS = 2_000_000_000
 
 Signature = list[int]
 
 
 class Hashes:
-    """Hashes of files by git's rule; those of large files are remembered by size and times."""
+    """Git's hashes of files; those of large files are cached by size and times."""
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._path = paths.hashes
@@ -62,7 +62,7 @@ class Hashes:
             return self._large(str(path), seen, file)
 
     def save(self) -> None:
-        """Keep what was learned for the next process.
+        """Store the cache for the next process.
 
         Raises:
             OSError: It cannot be written.
@@ -73,7 +73,7 @@ class Hashes:
             self._is_new = False
 
     def _large(self, name: str, seen: os.stat_result, file: Any) -> str:
-        # The time of the last change of the entry, which no program can set, tells of edits that restore the other.
+        # No program can set st_ctime, so it shows an edit that restores st_mtime.
         signature = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_dev]
         known = self._load().get(name)
         if known is not None and list(known[0]) == signature:

@@ -1,4 +1,4 @@
-"""The code of a project: taken, kept, compared, checked out."""
+"""The code of a project: taken, stored, compared, checked out."""
 
 import os
 from collections.abc import Collection, Sequence
@@ -21,14 +21,14 @@ from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["Leftover", "Workspace"]
 
-# A run may leave any number of files; whoever creates more than this has made a data set, not a result.
+# A run that creates more files than this has written a data set; names beyond it tell a reader nothing.
 MAX_CREATED = 1000
-# Codes whose lists of files are remembered between taking and keeping; a project has few arms at once.
+# Lists of files that are cached between taking and keeping; a project has few arms at once.
 MAX_REMEMBERED = 8
 
 
 class Workspace:
-    """The code of a project: taken, kept, compared, checked out. Use from one thread at a time."""
+    """Takes, stores, compares and checks out the code of a project. Use from one thread at a time."""
 
     def __init__(self, paths: ProjectPaths, settings: Settings) -> None:
         self._paths = ProjectPaths(paths.root.resolve())
@@ -38,17 +38,17 @@ class Workspace:
         self._texts: dict[str, bytes] = {}
         self._repository = ProjectRepository(self._paths.root)
 
-    # --- taking and keeping -------------------------------------------------------------------
+    # --- taking and storing -------------------------------------------------------------------
 
     def take(self, sealed: Sequence[str] = (), created: Collection[str] = ()) -> Code:
-        """The code as it is now; nothing of it is kept yet.
+        """The code as it is now; `keep` stores it.
 
         Args:
-            sealed: Patterns of the files whose hashes are noted, from the project on.
-            created: Files that earlier runs created; sources aside, they are no code.
+            sealed: Patterns of sealed files, relative to the project; their hashes are part of the result.
+            created: Files that earlier runs created; only the Python files among them are code.
 
         Raises:
-            BadSettings: What cannot be taken, by name, and what to do.
+            BadSettings: A file cannot be taken; the message names it and says what to do.
         """
         repository = self._find()
         if repository is None or self._settings.code == "in-place":
@@ -62,7 +62,7 @@ class Workspace:
         return self._remember(files, Code(identity_of(files), "snapshot", commit, noted))
 
     def keep(self, code: Code) -> None:
-        """See to it that a code which was taken can be trained with, and compared, for as long as it is needed.
+        """Store a code that was taken, so that runs can train with it and later codes be compared with it.
 
         Raises:
             SnapshotMissing: It is not there any more.
@@ -80,7 +80,7 @@ class Workspace:
             raise self._repository.refusal(code, failure) from failure
 
     def remember(self) -> None:
-        """Keep the hashes of large files for the next process, which reads only those that have changed.
+        """Store the hashes of large files for the next process.
 
         Raises:
             OSError: They cannot be written.
@@ -88,7 +88,7 @@ class Workspace:
         self._hashes.save()
 
     def is_kept(self, code: Code) -> bool:
-        """Whether the code is there; a fresh clone has no snapshots.
+        """Whether a code is still stored; a fresh clone has no snapshots.
 
         Raises:
             BadSettings: git cannot be asked.
@@ -98,10 +98,10 @@ class Workspace:
     # --- comparing ----------------------------------------------------------------------------
 
     def change(self, old: Code, new: Code) -> Change | None:
-        """How two codes differ in what can change a run; None if they do not. `keep_change` keeps its text.
+        """How two codes differ in what can change a run; None if they do not. `keep_change` stores the diff.
 
         Raises:
-            SnapshotMissing: What one of them consists of is not known any more.
+            SnapshotMissing: One of the codes is not stored any more.
         """
         if old.sha256 == new.sha256:
             return None
@@ -120,7 +120,7 @@ class Workspace:
         return change
 
     def keep_change(self, change: Change) -> None:
-        """Keep the text of a change that this workspace has told.
+        """Store the diff of a change that this workspace returned.
 
         Raises:
             OSError: It cannot be written.
@@ -134,7 +134,7 @@ class Workspace:
 
         Raises:
             BadSettings: A file cannot be read.
-            SnapshotMissing: What the code consists of is not known any more.
+            SnapshotMissing: The code's list of files is not stored any more.
         """
         if code.held == "snapshot":
             return ()
@@ -143,13 +143,13 @@ class Workspace:
         now = list_in_place(self._paths.root, repository, selection, self._hashes)
         if identity_of(now) == code.sha256:
             return ()
-        # By today's settings: a file that went into `not_code` since then is no difference.
+        # Selected by today's settings: a file that was added to `not_code` since then is no difference.
         then = {file.path: file for file in selection.of(self._files(code))}
         present = {file.path: file for file in now}
         return tuple(printable(path) for path in sorted({*then, *present}) if then.get(path) != present.get(path))
 
     def sealed_now(self, code: Code, patterns: Sequence[str]) -> dict[str, str]:
-        """Content hashes of the files that patterns name, as a run with this code would see them now.
+        """Content hashes of sealed files, as a run with this code would read them now.
 
         Raises:
             BadSettings: A file cannot be read.
@@ -166,18 +166,19 @@ class Workspace:
             raise self._repository.refusal(code, failure) from failure
 
     def unmatched(self, code: Code, patterns: Sequence[str]) -> tuple[str, ...]:
-        """Those of the patterns of sealed files that named none when a code was taken."""
+        """Patterns of sealed files that matched no file when a code was taken."""
         return tuple(one for one in patterns if not any(matches(path, one) for path in code.sealed))
 
     def created_since(self, code: Code, known: Collection[str] = ()) -> list[str]:
-        """Files that are there now and were not when a code that is trained in place was taken; none for a snapshot.
+        """Files created since a code that is trained in place was taken; none for a snapshot.
 
         Args:
-            known: Names that are known already, and left out.
+            code: The code.
+            known: Names to leave out.
 
         Raises:
             BadSettings: A folder cannot be read.
-            SnapshotMissing: What the code consisted of is not known any more.
+            SnapshotMissing: The code's list of files is not stored any more.
         """
         if code.held == "snapshot":
             return []
@@ -189,7 +190,7 @@ class Workspace:
     # --- training -----------------------------------------------------------------------------
 
     def working_directory(self, code: Code) -> Path:
-        """Where a run with this code is started: the project's folder in the snapshot's own working tree.
+        """The working folder of a run: the project, or its copy in the snapshot's working tree.
 
         Raises:
             SnapshotMissing: The snapshot is not there.
@@ -206,7 +207,7 @@ class Workspace:
         return tree / repository.prefix
 
     def environment(self, code: Code, python_path: Sequence[str]) -> dict[str, str]:
-        """Variables that let a run import the snapshot's modules and not the project's.
+        """Variables with which a run imports the snapshot's modules instead of the project's.
 
         Args:
             python_path: Where the user's Python looks for modules.
@@ -218,7 +219,7 @@ class Workspace:
             return {}
         top, tree = self._repository.require(code).top, self._paths.worktree(code.snapshot)
         if not tree.is_dir():
-            self.working_directory(code)  # which tells what of the search path the snapshot has
+            self.working_directory(code)  # python_path looks at its folders
         present = self._settings.env.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
         found = pythonpath.python_path(top, tree, python_path, present)
         return {} if found is None else {"PYTHONPATH": found}
@@ -226,7 +227,7 @@ class Workspace:
     # --- tidying ------------------------------------------------------------------------------
 
     def unneeded(self, needed: Collection[Code]) -> list[Leftover]:
-        """What this project's snapshots left behind that no needed code uses.
+        """What this project stores and no needed code uses.
 
         Raises:
             BadSettings: git refuses.
@@ -237,7 +238,7 @@ class Workspace:
             raise refuse(f"git cannot list the snapshots: {failure.reason}.") from failure
 
     def release(self, unneeded: Collection[Leftover]) -> int:
-        """Remove them and return the bytes that are free now.
+        """Remove leftovers and return the freed bytes.
 
         Raises:
             BadSettings: git refuses.
