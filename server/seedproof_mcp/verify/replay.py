@@ -1,4 +1,4 @@
-"""The ledger told once more from its first record: state, verdicts, and on request every report and figure."""
+"""Recomputes state, verdicts and, on request, every report and figure from the ledger's records."""
 
 import hashlib
 import math
@@ -18,12 +18,12 @@ from seedproof_mcp.verify.checks import Check, failed, listed, noted, passed
 __all__ = ["Replay"]
 
 _NUMBERS = ("delta", "improvement_sigma", "cohens_d")
-# Another version of Python or numpy may add in another order.
+# Another version of Python or numpy may sum in another order.
 _TOLERANCE = 1e-9
 
 
 class Replay:
-    """Folds once, and looks at each verdict and report in the moment of its record."""
+    """Folds the records once, and recomputes each verdict and report at its record."""
 
     def __init__(self, records: Sequence[Record], regenerates: bool) -> None:
         self._records = records
@@ -32,10 +32,10 @@ class Replay:
         self._verdict_faults: list[str] = []
         self._report_faults: list[str] = []
         self.state: State | None = State()
-        """What the records add up to; None where they contradict each other."""
+        """The state that the records fold to; None if they contradict each other."""
 
     def run(self) -> Iterator[Check]:
-        """Go through the records."""
+        """Fold the records and yield the findings."""
         state = State()
         for record in self._records:
             try:
@@ -54,9 +54,9 @@ class Replay:
             f"{len(self._records)} records add up to {_count(len(state.generations), 'generation')}, "
             f"{_count(len(state.experiments), 'experiment')} and {_count(len(state.runs), 'run')}",
         )
-        yield from self._found()
+        yield from self._findings()
 
-    def _found(self) -> Iterator[Check]:
+    def _findings(self) -> Iterator[Check]:
         again = f"{_count(self._verdicts, 'verdict')} given again from the records before them"
         yield from listed("verdicts", self._verdict_faults, passed("verdicts", again))
         if self._older_verdicts:
@@ -84,7 +84,7 @@ class Replay:
             self._older_reports += 1
             return
         self._reports += 1
-        # The record was written in the same breath, so the fold so far is what it was made from, nearly always.
+        # Nearly always no record lies between a report and its basis, and the fold so far is that basis.
         basis = state if record["at_seq"] == state.seq else fold(self._records[: record["at_seq"]])
         try:
             made = [hashlib.sha256(text.encode()).hexdigest() for text in rendered_again(basis, record)]
@@ -101,24 +101,24 @@ class Replay:
 
 
 def _verdict_fault(state: State, record: Record) -> str | None:
-    """How a verdict differs from the one that its runs give; None if it does not."""
+    """How a recorded verdict differs from the one that its runs give; None if it does not."""
     try:
         comparison = judged_again(state, record)
     except (Refusal, KeyError, IndexError, TypeError) as error:
         reason = error.message if isinstance(error, Refusal) else repr(error)
         return f"{record.get('headline')!r:.120} was said, and the records before it allow no verdict ({reason:.120})"
-    said = (record["verdict"], record["headline"])
-    if said != (str(comparison.verdict), comparison.headline):
+    recorded = (record["verdict"], record["headline"])
+    if recorded != (str(comparison.verdict), comparison.headline):
         return f"{record['headline']!r:.120} was said, and the runs before it give {comparison.headline!r:.120}"
     names = ", ".join(name for name in _NUMBERS if not _is_same(record[name], comparison, name))
     return f"{names} of its verdict differ from what the runs before it give" if names else None
 
 
-def _is_same(said: float | None, comparison: Comparison, name: str) -> bool:
+def _is_same(recorded: float | None, comparison: Comparison, name: str) -> bool:
     found: float | None = getattr(comparison, name)
-    if said is None or found is None:
-        return said is found
-    return math.isclose(said, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    if recorded is None or found is None:
+        return recorded is found
+    return math.isclose(recorded, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
 
 
 def _count(number: int, what: str) -> str:
