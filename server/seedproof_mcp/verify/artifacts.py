@@ -103,7 +103,7 @@ def _file_fault(path: Path, name: str, known: Sequence[tuple[int, str]]) -> str 
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:
-        return f"{name} is missing; record #{seq} wrote it, and `seedproof report` makes it again"
+        return f"{name} is missing; record #{seq} wrote it, and `seedproof report` writes it again"
     except OSError as error:
         return f"{name} cannot be read ({error.strerror})"
     if found == wanted:

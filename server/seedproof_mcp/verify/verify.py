@@ -63,7 +63,7 @@ def _checks(paths: ProjectPaths, source: _Source, regenerate: bool, against: str
     yield from _chain_checks(source, chain)
     state = None
     if chain.faults:
-        yield noted("state", "not looked at, nor are verdicts: the chain is broken")
+        yield noted("state", "not checked, and neither are verdicts: the chain is broken")
     else:
         replay = Replay(chain.records, regenerate)
         yield from replay.run()

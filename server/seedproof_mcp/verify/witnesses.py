@@ -50,7 +50,7 @@ def check_registry(paths: ProjectPaths, chain: Chain) -> list[Check]:
     registry = Registry(paths.root)
     own = registry.own()
     if own is None:
-        return [noted("registry", "this user's registry knows nothing of this folder; on another machine it cannot")]
+        return [noted("registry", "this user's registry has no entry for this folder, as on another machine")]
     if not chain.records:
         return []
     state = _read_past(chain.records)
@@ -58,7 +58,10 @@ def check_registry(paths: ProjectPaths, chain: Chain) -> list[Check]:
         found = [passed("registry", f"the head that was seen last here, {own.label}, is in the ledger")]
     elif own.label in told_heads(state):
         found = [
-            noted("registry", f"the head that was seen last here, {own.label}, is not in the ledger, which says so")
+            noted(
+                "registry",
+                f"the head that was seen last here, {own.label}, is not in the ledger, and the ledger discloses that",
+            )
         ]
     elif own.ledger != chain.records[0]["hash"]:
         text = f"this folder had another ledger, begun {own.began}, with {own.records} records and head {own.label}"
