@@ -23,7 +23,7 @@ __all__ = ["Config", "Settings", "allowed_words", "load_config", "present_limits
 
 
 class Settings(BaseModel):
-    """How runs are carried out; recorded with each run, never void anything."""
+    """How runs are carried out. Recorded with each run; a change voids nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -126,7 +126,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The file, read."""
+    """The content of the file."""
 
     rules: Rules
     settings: Settings
@@ -139,7 +139,7 @@ class _File(BaseModel):
     settings: Settings = Field(default=Settings(), json_schema_extra={"allowed": "a table, written [settings]"})
 
 
-_DEFAULT = Config(Rules(), Settings())  # frozen: one is enough for every call of a project without settings
+_DEFAULT = Config(Rules(), Settings())  # frozen, so every call of a project without a file can share it
 
 
 def load_config(path: Path) -> Config:
@@ -168,7 +168,7 @@ def load_config(path: Path) -> Config:
 
 
 def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
-    """What guards a night that nobody watches, as things stand."""
+    """The limits of unattended runs, with the present free space."""
     own, outputs = files.free_bytes(paths.root), files.free_bytes(paths.checkpoints)
     free = own if outputs is None else outputs  # the first run makes the folder
     return Limits(settings.runaway_after, free, int(settings.min_free_gb * GIGABYTE), own)

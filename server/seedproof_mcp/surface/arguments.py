@@ -54,14 +54,14 @@ def build_parser() -> argparse.ArgumentParser:
     which.add_argument("run_id", nargs="?")
     which.add_argument("--all", action="store_true", help="everything that is queued or running in this project")
     stop.add_argument("--reason", required=True)
-    resume = add("resume", "say that you have looked at a row of failures; experiments may be declared again")
-    resume.add_argument("--reason", required=True, help="what was wrong; printed by whoever reads the ledger")
-    gc = add("gc", "show what snapshots have left behind that no arm needs any more")
+    resume = add("resume", "confirm that you looked at a row of failures, so that experiments may be declared again")
+    resume.add_argument("--reason", required=True, help="what was wrong; it is recorded in the ledger")
+    gc = add("gc", "list stored code that no arm needs any more")
     gc.add_argument("--yes", action="store_true", help="remove it")
-    check = add("verify", "hold the ledger against its hashes, its files and everyone who has seen its head")
-    check.add_argument("--regenerate", action="store_true", help="make every report and figure again, byte for byte")
+    check = add("verify", "verify the ledger, its files and every published head")
+    check.add_argument("--regenerate", action="store_true", help="regenerate reports and figures, byte for byte")
     check.add_argument(
-        "--against", metavar="REV", help="the mirror of this git revision must be a beginning of today's ledger"
+        "--against", metavar="REV", help="require today's ledger to begin with the mirror of this git revision"
     )
     demo = add("demo", "watch the protocol on a small real language model")
     demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
@@ -74,7 +74,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         "Everything behind -- is added to the training command."
     )
     command.set_defaults(after=None)
-    command.add_argument("experiment", nargs="?", help="left out: the baseline")
+    command.add_argument("experiment", nargs="?", help="name of the experiment; left out: the baseline")
     command.add_argument("--seed", type=int)
     command.add_argument("--attempt", type=int)
     command.add_argument("--hypothesis")

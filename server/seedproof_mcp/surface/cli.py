@@ -1,4 +1,4 @@
-"""The command line: wiring between arguments, the lab and the screen."""
+"""The command line: calls the service and prints what it answers."""
 
 import argparse
 import os
@@ -23,7 +23,11 @@ REFUSED = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 done, 1 a run brought no result or a check failed, 2 wrong usage, 3 refused."""
+    """Run one command.
+
+    Returns:
+        0 done, 1 a run brought no result or a check failed, 2 wrong usage, 3 refused.
+    """
     if sys.platform == "win32":
         print("Seedproof needs Linux or macOS (file locks, process groups). On Windows use WSL.", file=sys.stderr)
         return 2
@@ -70,7 +74,7 @@ def _serve(options: argparse.Namespace) -> int:
     from seedproof_mcp.surface.stdio import serve_short_lines
     from seedproof_mcp.surface.tools import build_server
 
-    # Ctrl-C would be noticed only with the next line on stdin; nothing needs an orderly end here.
+    # Python would handle Ctrl-C only after the next line on stdin; nothing here needs an orderly end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     serve_short_lines()
     try:
@@ -78,7 +82,7 @@ def _serve(options: argparse.Namespace) -> int:
     except* BrokenPipeError:
         print("seedproof: the client does not read any more; runs that were requested go on.", file=sys.stderr)
     finally:
-        # What a library printed and nobody flushed would reach the client as the process ends.
+        # Else output that a library printed and did not flush would reach the client at exit.
         os.dup2(2, 1)
     return 0
 
@@ -102,7 +106,7 @@ def _stop(options: argparse.Namespace) -> int:
         return _show(options, _lab(options).stop_run(options.run_id, options.reason))
     stopped = []
     for result in _lab(options).stop_all(options.reason):
-        print(result.first_line(), flush=True)  # what was ended is said, also if the next one cannot be
+        print(result.first_line(), flush=True)  # at once: stopping the next one may fail
         stopped.append(result)
     ended = sum(not result.is_active for result in stopped)
     print(f"{ended} of {len(stopped)} runs were ended." if stopped else "Nothing was queued or running.")
@@ -116,7 +120,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    """0 all is well, 1 something does not match, 2 it cannot be done."""
+    """0 all checks passed, 1 something does not match, 2 nothing could be verified."""
     from seedproof_mcp.system.paths import ProjectPaths
     from seedproof_mcp.verify.checks import CannotVerify, Outcome
     from seedproof_mcp.verify.verify import verify
@@ -172,12 +176,12 @@ def _status(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     lab = _lab(options)
     run_id = lab.request_run(run_request(options))
-    # What is queued now, and not `next` after each run: that may be a retry, which only a person may spend.
+    # The queue of this moment, not `next` after each run: that may be a retry, which a person has to ask for.
     for one in lab.open_runs(run_id) if options.all else [run_id]:
         seen = _follow(lab, one)
         _show(options, seen)
         if seen.state == "diverged":
-            break  # which decides the arm; its other runs are not needed
+            break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
             return 1
     return 0

@@ -1,4 +1,4 @@
-"""The MCP tools: a few lines each over the lab."""
+"""The MCP tools: a few lines each over the service."""
 
 import json
 import logging
@@ -44,15 +44,15 @@ PROGRESS_S = 2.0
 
 
 class StrictTool(Tool):
-    """A tool that refuses what its schema does not name, in the same form as every refusal."""
+    """A tool that refuses arguments that are not in its schema, in the form of every refusal."""
 
     ledger_head: Callable[[], str] = Field(exclude=True)
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
-        """Run the tool with arguments that are exactly of its types.
+        """Run the tool, if the arguments are exactly of its types.
 
-        The SDK ignores unknown names, turns JSON in strings into values and puts a prefix before
-        errors; here the arguments are checked as they came.
+        The SDK ignores unknown names, turns JSON in strings into values and puts a prefix before errors; here the
+        arguments are checked as they came.
         """
         if arguments.keys() == {TOO_LONG}:
             message = f"the call is longer than {MAX_LINE_BYTES / 1e6:g} MB; give names, flags and words, not data."
@@ -81,7 +81,7 @@ def _fault(fault: Any) -> str:
 
 
 def refusal_result(refusal: Refusal, ledger_head: str) -> CallToolResult:
-    """A refusal as the model and its client get it."""
+    """A refusal as an MCP result: text for the model, structure for the client."""
     call = Follow.of(refusal.next_call)
     structured = {
         "refusal": {"code": refusal.code, "message": refusal.message},
@@ -107,7 +107,7 @@ class _Tools:
         self.lab = lab
 
     async def _answer(self, act: Callable[[], Result]) -> CallToolResult:
-        """Act in a thread; a refusal is an answer, a crash is logged and named."""
+        """Act in a thread. A refusal is returned as an answer; a crash is logged and returned as `internal_error`."""
         try:
             return _success(await anyio.to_thread.run_sync(act))
         except Exception as problem:
@@ -117,7 +117,7 @@ class _Tools:
         if not isinstance(problem, Refusal):
             logger.error("unexpected error", exc_info=problem)
             problem = _Crash("an unexpected error; the server's stderr has the details.")
-        # In a thread: another call may hold the ledger, and the loop has others to answer.
+        # In a thread: another call may hold the ledger, and the event loop must stay free.
         return refusal_result(problem, await anyio.to_thread.run_sync(self.lab.head))
 
     async def check_baseline(self) -> Annotated[CallToolResult, BaselineStatus]:
@@ -232,7 +232,7 @@ def build_server(project: Path, lab: Lab | None = None) -> MCPServer[Any]:
 
     Args:
         project: The folder with the training script.
-        lab: The use cases; by default those of the project with the local engine.
+        lab: The service; by default that of the project with the local engine.
     """
     lab = lab or Lab(project)
     tools = _Tools(lab)
@@ -276,10 +276,10 @@ def _strict(
 
 
 def _answers(schema: dict[str, Any]) -> dict[str, Any]:
-    """What a tool may answer: its result, or a refusal.
+    """The schema of a tool's answer: its result, or a refusal.
 
-    Clients hold error results to the schema as well (seen with the MCP Inspector 2.12): a refusal
-    that did not fit it would reach no model.
+    Clients validate error results against it as well (seen with the MCP Inspector 2.12): a refusal that did not fit
+    would not reach the model.
     """
     refusal = {
         "type": "object",
