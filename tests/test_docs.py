@@ -13,8 +13,9 @@ from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import MetricRule, Rules
 from seedproof.model.runs import RunState
-from seedproof_mcp.host.settings import TEMPLATE, Settings, load_config
-from seedproof_mcp.surface import cli
+from seedproof_mcp.host.settings import Settings, load_config
+from seedproof_mcp.host.settings_template import settings_template
+from seedproof_mcp.surface import arguments
 from seedproof_mcp.surface.demo.story import TRIALS
 
 from tests.conftest import tools
@@ -98,7 +99,7 @@ def test_rules_settings_presets_and_metric_fields_are_listed_with_no_other() -> 
     assert defaults <= set(rows(text, "Rules")) <= defaults | set(rows(text, "The metric"))
     assert set(rows(text, "Settings")) == set(Settings.model_fields)
     assert set(rows(text, "Presets")) == set(PRESETS)
-    assert set(rows(text, "The metric")) == {*MetricRule.model_fields, "preset"}
+    assert set(rows(text, "The metric")) == set(MetricRule.model_fields)
 
 
 def test_states_and_kinds_of_records_are_listed_with_no_other() -> None:
@@ -123,7 +124,7 @@ async def test_every_tool_argument_and_field_is_described(tmp_path: Path) -> Non
 
 
 def test_every_command_of_the_command_line_is_in_the_changelog() -> None:
-    (commands,) = [action for action in cli._parser()._actions if isinstance(action.choices, dict)]
+    (commands,) = [action for action in arguments.build_parser()._actions if isinstance(action.choices, dict)]
     listed = re.findall(
         r"`(?:seedproof )?([a-z-]+)`", page("CHANGELOG.md").split("command line over")[1].split("\n")[0]
     )
@@ -141,7 +142,7 @@ def commands_in_snippets() -> Iterator[tuple[Path, str]]:
 def test_every_command_in_a_snippet_exists_with_its_options() -> None:
     found = list(commands_in_snippets())
     for path, line in found:
-        assert cli._parse(shlex.split(line)).act, path
+        assert arguments.parse(shlex.split(line)).command, path
     assert (ROOT / "docs/verify.md", "verify --against origin/main") in found
 
 
@@ -158,7 +159,7 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 
 
 def test_every_settings_snippet_and_the_template_load(tmp_path: Path) -> None:
-    texts = [TEMPLATE, *(code for path, code in snippets("toml") if path.name == "settings.md")]
+    texts = [settings_template(), *(code for path, code in snippets("toml") if path.name == "settings.md")]
     assert len(texts) > 4
     for text in texts:
         (tmp_path / "seedproof.toml").write_text(text)

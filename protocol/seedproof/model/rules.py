@@ -1,4 +1,8 @@
-"""The rules of a study, which decide what a result means; recorded in the ledger with each baseline generation."""
+"""The rules of a study: what a result means. Frozen into the ledger with each baseline generation.
+
+A field's description, its allowed values (in words) and its examples are also what `seedproof init` writes, what an
+error message says and what docs/settings.md lists.
+"""
 
 import json
 from collections.abc import Mapping
@@ -13,6 +17,7 @@ from seedproof.stats.power import Sizes
 __all__ = ["JsonFile", "LogPattern", "MetricRule", "Rules", "scale_label"]
 
 METRIC_NAME = r"^[a-z][a-z0-9_]{0,63}$"
+_SEEDS = "whole numbers from 0 to 4294967295, each once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +43,32 @@ class MetricRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: str = Field(pattern=METRIC_NAME)
-    """Name in replies and reports."""
-    direction: Literal["minimize", "maximize"] = "minimize"
-    """Which way is better."""
-    pattern: str | None = None
-    """Regular expression over one cleaned log line, with a group `value`; the last match counts."""
-    file: str | None = None
-    """Name of a JSON file that the training leaves in its output folder."""
-    path: str | None = None
-    """Dotted path into that file, such as `final_metrics.val_loss`."""
+    name: str = Field(
+        pattern=METRIC_NAME,
+        description="Name in replies and reports; `wall_time_s` is taken.",
+        json_schema_extra={"allowed": "a text of 1 to 64 of a-z, 0-9 and _, which begins with a letter"},
+        examples=["val_loss"],
+    )
+    direction: Literal["minimize", "maximize"] = Field(default="minimize", description="Which way is better.")
+    pattern: str | None = Field(
+        default=None,
+        description="Regular expression over one line of the log; the last match counts.",
+        json_schema_extra={"allowed": "a regular expression, as a text, with a group named value"},
+        examples=["loss=(?P<value>[0-9.]+)"],
+    )
+    file: str | None = Field(
+        default=None,
+        description="JSON file that the training leaves in its output folder, without folders, at most 64 MB. "
+        "Needs `path`.",
+        json_schema_extra={"allowed": "the name of a file, as a text"},
+        examples=["metrics.json"],
+    )
+    path: str | None = Field(
+        default=None,
+        description="Path into that file, such as `final_metrics.val_loss`; an integer picks from a list.",
+        json_schema_extra={"allowed": "a dotted path, as a text"},
+        examples=["final_metrics.val_loss"],
+    )
 
     @field_validator("pattern")
     @classmethod
@@ -93,46 +114,111 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    command: tuple[str, ...] = (
-        "{python}",
-        "train_llm.py",
-        "--train_tokens",
-        "{train_tokens}",
-        "--seed",
-        "{seed}",
-        "{flags}",
-        "--output_dir",
-        "{output_dir}",
+    command: tuple[str, ...] = Field(
+        default=(
+            "{python}",
+            "train_llm.py",
+            "--train_tokens",
+            "{train_tokens}",
+            "--seed",
+            "{seed}",
+            "{flags}",
+            "--output_dir",
+            "{output_dir}",
+        ),
+        description="Command template; `{flags}` is one element, and empty for the baseline. "
+        "Options of the template are protected from flags.",
+        json_schema_extra={
+            "allowed": "a list of texts that holds {seed}, {output_dir}, {flags} and a script that ends in .py"
+        },
     )
-    """Command template; `{flags}` is empty for the baseline."""
-    train_tokens: int = Field(default=1_000_000, ge=1)
-    """Scale: training tokens of every run."""
-    baseline_seeds: tuple[int, ...] = Field(default=(42, 137, 256, 512, 1024), min_length=3)
-    """Seeds of the baseline, all needed. Protocol, phase 1."""
-    experiment_seeds: tuple[int, ...] = Field(default=(42, 137, 256), min_length=3)
-    """First look at an experiment. Protocol, phase 2: at least 3."""
-    extra_seeds: tuple[int, ...] = (512, 1024)
-    """Run as well when the first look is within `winner_sigma`. Protocol, phase 2."""
-    metric: MetricRule = MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS)
-    """The metric that decides."""
-    extra_metrics: tuple[MetricRule, ...] = ()
-    """Metrics that are reported and never decide."""
-    winner_sigma: float = Field(default=2.0, gt=0, allow_inf_nan=False)
-    """Sigmas from which a difference is a verdict. Protocol, phase 1."""
-    suggestive_sigma: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Sigmas from which an improvement is called suggestive. Protocol, phase 1."""
-    design: Literal["protocol", "sequential"] = "protocol"
-    """How looks and decisions follow each other; `sequential` tests at each look instead of counting sigmas."""
-    sequential_variance: Literal["arms", "ledger"] = "arms"
-    """Whose variance a sequential look pools: both arms', or also that of the generation's earlier arms."""
-    pairing: Literal["auto", "paired", "unpaired"] = "auto"
-    """Which interval is the primary one; `auto` decides by the seed correlation of earlier arms."""
-    worthwhile_sigma: float = Field(default=2.0, gt=0, allow_inf_nan=False)
-    """The smallest improvement worth finding, for advice on the number of seeds; it decides nothing."""
-    confirm_seeds: tuple[int, ...] = Field(default=(100_003, 100_019, 100_043), min_length=2)
-    """Fresh seeds of a confirmation, one pair of runs each; the first primes above 100,000, hardly used before."""
-    sealed: tuple[str, ...] = ()
-    """Files that no arm may change, such as `data/val*`: paths in the project, in which `*`, `?` and `**` stand."""
+    train_tokens: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="Scale: training tokens of every run. Its short form stands in file names: `1M`, `100k`, `1500`.",
+        json_schema_extra={"allowed": "a whole number from 1 on"},
+    )
+    # The protocol, phase 1.
+    baseline_seeds: tuple[int, ...] = Field(
+        default=(42, 137, 256, 512, 1024),
+        min_length=3,
+        description="Seeds of the baseline, all needed. "
+        "More of them, behind the present ones, make a [larger baseline](evidence.md#a-larger-baseline).",
+        json_schema_extra={"allowed": f"a list of 3 or more: {_SEEDS}"},
+    )
+    # The protocol, phase 2: at least 3, and more where these do not decide.
+    experiment_seeds: tuple[int, ...] = Field(
+        default=(42, 137, 256),
+        min_length=3,
+        description="First look at an experiment.",
+        json_schema_extra={"allowed": f"a list of 3 or more: {_SEEDS}"},
+    )
+    extra_seeds: tuple[int, ...] = Field(
+        default=(512, 1024),
+        description="Run as well when the first look is less than `winner_sigma` away. "
+        "None of them may stand in `experiment_seeds`.",
+        json_schema_extra={"allowed": f"a list, which may be empty: {_SEEDS}"},
+    )
+    metric: MetricRule = Field(
+        default=MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS),
+        description="The metric that decides.",
+        json_schema_extra={"allowed": "a table, written [rules.metric]"},
+    )
+    extra_metrics: tuple[MetricRule, ...] = Field(
+        default=(),
+        description="Metrics that are reported and never decide.",
+        json_schema_extra={"allowed": "a table for each, written [[rules.extra_metrics]]"},
+    )
+    # The protocol, phase 1: both numbers of sigmas.
+    winner_sigma: float = Field(
+        default=2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Sigmas from which a difference is a verdict.",
+        json_schema_extra={"allowed": "a number above 0"},
+    )
+    suggestive_sigma: float = Field(
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Sigmas from which an improvement is called suggestive; at most `winner_sigma`.",
+        json_schema_extra={"allowed": "a number above 0"},
+    )
+    design: Literal["protocol", "sequential"] = Field(
+        default="protocol",
+        description="How looks and decisions follow each other. `sequential` tests at each look instead of counting "
+        "sigmas: fewer runs for the same error, see [evidence.md](evidence.md#the-sequential-design).",
+    )
+    sequential_variance: Literal["arms", "ledger"] = Field(
+        default="arms",
+        description="Whose variance a sequential look pools: both arms', or also that of the generation's earlier "
+        "arms.",
+    )
+    pairing: Literal["auto", "paired", "unpaired"] = Field(
+        default="auto",
+        description="Which interval is the primary one; `auto` decides by the seed correlation of earlier arms.",
+    )
+    worthwhile_sigma: float = Field(
+        default=2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="The smallest improvement worth finding, for advice on the number of seeds. It decides nothing.",
+        json_schema_extra={"allowed": "a number above 0"},
+    )
+    # The first primes above 100,000, which nobody else picks.
+    confirm_seeds: tuple[int, ...] = Field(
+        default=(100_003, 100_019, 100_043),
+        min_length=2,
+        description="Fresh seeds of a confirmation, one pair of runs each; none of them is a seed of baseline or "
+        "experiment.",
+        json_schema_extra={"allowed": f"a list of 2 or more: {_SEEDS}"},
+    )
+    sealed: tuple[str, ...] = Field(
+        default=(),
+        description="Files that no arm may change. `*` and `?` stand for anything within a name, `**` for any folders.",
+        json_schema_extra={"allowed": "a list of paths inside the project, which may hold * and ?"},
+        examples=[["evaluate.py", "data/val*"]],
+    )
 
     @field_validator("baseline_seeds", "experiment_seeds", "extra_seeds", "confirm_seeds")
     @classmethod

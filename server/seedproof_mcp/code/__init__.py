@@ -1,4 +1,4 @@
-"""The code that a run is trained with: snapshots, worktrees, identity.
+"""The code that a run is trained with: snapshots, working trees, identity.
 
 Imported by `runner` and the rooms above it.
 """

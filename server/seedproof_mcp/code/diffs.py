@@ -1,4 +1,4 @@
-"""How two codes differ: files, line counts, and a text that is kept."""
+"""How two codes differ: files, line counts, and the text of the diff."""
 
 import difflib
 import hashlib
@@ -8,40 +8,40 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from seedproof.model.code import Change, ChangedFile
 
 from seedproof_mcp.code.git import Git
-from seedproof_mcp.code.identity import File, shown
+from seedproof_mcp.code.identity import File, printable
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 
 __all__ = ["change_between", "code_of_diff", "git_texts", "keep", "plain_texts"]
 
-# Of the text that tells which code a diff leads to, the first word: other programs pass over the line.
+# The first word of a stored diff; the code that it leads to follows. `patch` and git skip the line.
 _HEAD = "seedproof-code"
-# Longer texts are data: git then says "binary", and no diff of them is kept.
+# Larger files are data: git reports them as binary, and no diff of them is stored.
 _TEXT_BYTES = "1m"
 # Less than the system allows for one command line.
 _ARGUMENT_BYTES = 64 * 1024
 _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index")
 
 Texts = Callable[[Sequence[str]], tuple[dict[str, tuple[int | None, int | None]], str]]
-"""Lines added and removed of each changed file, and the text of the difference."""
+"""From changed paths: lines added and removed in each, and the text of the diff."""
 
 
 def change_between(
     old: Sequence[File], new: Sequence[File], new_sha256: str, texts: Texts
 ) -> tuple[Change | None, bytes]:
-    """How the files of two codes differ, and the text to be kept; None and nothing if they do not."""
+    """The change from one code to another, and the diff to store; None and an empty diff if they are the same."""
     before, after = _by_path(old), _by_path(new)
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     if not changed:
         return None, b""
     counts, text = texts(changed)
-    files = tuple(ChangedFile(shown(path), *counts.get(path, (None, None))) for path in changed)
+    files = tuple(ChangedFile(printable(path), *counts.get(path, (None, None))) for path in changed)
     data = f"{_HEAD} {new_sha256}\n{text}".encode(errors="surrogateescape") if text else b""
     return Change(files, hashlib.sha256(data).hexdigest() if data else None), data
 
 
 def keep(paths: ProjectPaths, name: str, data: bytes) -> None:
-    """Keep the text of a change.
+    """Store the diff of a change under its hash.
 
     Raises:
         OSError: It cannot be written.
@@ -53,7 +53,7 @@ def keep(paths: ProjectPaths, name: str, data: bytes) -> None:
 
 
 def code_of_diff(first_line: bytes) -> str | None:
-    """The code that a kept diff leads to, by its first line."""
+    """The code that a stored diff leads to, read from its first line."""
     words = first_line.decode(errors="replace").split()
     return words[1] if len(words) == 2 and words[0] == _HEAD else None
 
@@ -63,12 +63,12 @@ def _by_path(files: Sequence[File]) -> dict[str, tuple[str, str]]:
 
 
 def git_texts(git: Git, old: str, new: str) -> Texts:
-    """The difference between two snapshots."""
+    """Diffs between two snapshots."""
 
     def read(changed: Sequence[str]) -> tuple[dict[str, tuple[int | None, int | None]], str]:
         counts: dict[str, tuple[int | None, int | None]] = {}
         text = ""
-        for some in _in_pieces(changed):
+        for some in _batches(changed):
             call = ("-c", f"core.bigFileThreshold={_TEXT_BYTES}", "--literal-pathspecs", "diff-tree", "-r", *_PLAIN)
             for line in git(*call, "--numstat", "-z", old, new, "--", *some).names():
                 added, removed, path = line.split("\t", 2)
@@ -83,7 +83,8 @@ def _number(text: str) -> int | None:
     return None if text == "-" else int(text)
 
 
-def _in_pieces(names: Sequence[str]) -> Iterator[list[str]]:
+def _batches(names: Sequence[str]) -> Iterator[list[str]]:
+    """Names in lists that fit on a command line."""
     piece, size = [], 0
     for name in names:
         piece.append(name)
@@ -96,7 +97,7 @@ def _in_pieces(names: Sequence[str]) -> Iterator[list[str]]:
 
 
 def plain_texts(old: Mapping[str, bytes | None], new: Mapping[str, bytes | None]) -> Texts:
-    """The difference between contents by path: None is one that nobody kept, a missing path no file."""
+    """Diffs between contents by path. None is a content that was not stored; a missing path is a missing file."""
 
     def read(changed: Sequence[str]) -> tuple[dict[str, tuple[int | None, int | None]], str]:
         counts: dict[str, tuple[int | None, int | None]] = {}
@@ -104,18 +105,21 @@ def plain_texts(old: Mapping[str, bytes | None], new: Mapping[str, bytes | None]
         for path in changed:
             lines = _lines(old.get(path, b"")), _lines(new.get(path, b""))
             if lines[0] is None or lines[1] is None:
-                text += f"{shown(path)}: no text to compare\n"
+                text += f"{printable(path)}: no text to compare\n"
                 continue
-            found = [*difflib.unified_diff(lines[0], lines[1], f"a/{shown(path)}", f"b/{shown(path)}", lineterm="")]
+            found = [
+                *difflib.unified_diff(lines[0], lines[1], f"a/{printable(path)}", f"b/{printable(path)}", lineterm="")
+            ]
             body = found[2:]
             counts[path] = (sum(one[0] == "+" for one in body), sum(one[0] == "-" for one in body))
-            text += "".join(f"{one}\n" for one in found) or f"{shown(path)}: its mode alone\n"
+            text += "".join(f"{one}\n" for one in found) or f"{printable(path)}: its mode alone\n"
         return counts, text
 
     return read
 
 
 def _lines(content: bytes | None) -> list[str] | None:
+    """The lines of a text; None for binary content, and for one that was not stored."""
     if content is None or b"\0" in content:
         return None
     text = content.decode(errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""Which codes a ledger still needs, and what may go besides them."""
+"""`seedproof gc`: which codes a ledger still needs, and what can be removed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,21 +26,21 @@ _NamesCode = GenerationStarted | ExperimentDeclared | RunRequested
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What no arm needs any more."""
+    """Leftovers that no arm needs any more."""
 
     leftovers: tuple[Leftover, ...]
-    """One by one."""
+    """Each of them."""
     needed: int
     """How many different codes are needed."""
     is_running: bool
-    """Whether runs are queued or training, so that the codes of all generations count as needed."""
+    """Whether runs are queued or training; then the codes of all generations are needed."""
     freed_bytes: int | None
-    """What is free now; None if nothing was removed."""
+    """Bytes that were freed; None if nothing was removed."""
     owners: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """By the hash in its name, the arms that each was kept for."""
+    """The arms that each leftover was stored for, by the hash in its name."""
 
     def lines(self) -> Iterator[str]:
-        """All of it, for a person."""
+        """The listing for a person."""
         for one in self.leftovers:
             yield f"{_WORDS[one.kind]} {one.name} ({_whose(one, self.owners)}): {_size(one.size_bytes)}"
         if self.is_running:
@@ -58,7 +58,7 @@ class Garbage:
 
 
 def needed_codes(state: State) -> list[Code]:
-    """What runs may still be trained with: the present generation's codes, or all while anything is queued or runs."""
+    """The codes that runs may still need: those of the present generation; of all, while anything is queued or runs."""
     generations = state.generations if state.active else state.generations[-1:]
     codes = [generation.code for generation in generations]
     codes += [experiment.code for generation in generations for experiment in generation.experiments.values()]
@@ -66,7 +66,7 @@ def needed_codes(state: State) -> list[Code]:
 
 
 def find(paths: ProjectPaths) -> Garbage:
-    """What could be removed.
+    """Find what can be removed.
 
     Raises:
         Refusal: The ledger or the settings cannot be read, or git refuses.
@@ -77,7 +77,7 @@ def find(paths: ProjectPaths) -> Garbage:
 
 
 def free(paths: ProjectPaths) -> Garbage:
-    """Remove it.
+    """Remove it, and say what was removed.
 
     Raises:
         Refusal: The ledger or the settings cannot be read, or git refuses.
@@ -85,7 +85,7 @@ def free(paths: ProjectPaths) -> Garbage:
     """
     if not paths.state.exists():
         return find(paths)
-    # Under the lock in which a request keeps its code and writes it down: what is kept then is not taken away here.
+    # A request stores and records its code under this lock, so nothing that was just stored is removed here.
     ledger = Ledger(paths)
     with ledger.writing() as writer:
         space, found = _found(paths, writer.state)
@@ -95,13 +95,13 @@ def free(paths: ProjectPaths) -> Garbage:
 
 
 def release(paths: ProjectPaths, state: State) -> None:
-    """Remove what was trained from in earlier generations; for who holds the ledger's lock.
+    """Remove the codes of earlier generations. The caller holds the ledger's lock.
 
-    The texts of changes stay: reports of earlier generations name them. What cannot be removed stays as well.
+    Diffs stay, as reports of earlier generations name them. What cannot be removed stays as well.
     """
     with suppress(Refusal, OSError):
         space, found = _found(paths, state)
-        # A working tree that was set aside holds what runs had left there: a person decides.
+        # A working tree that was set aside holds files that are nowhere else: a person decides.
         space.release([one for one in found.leftovers if one.kind != "diff" and not one.is_found])
 
 
@@ -113,7 +113,7 @@ def _found(paths: ProjectPaths, state: State) -> tuple[Workspace, Garbage]:
 
 
 def _owners(paths: ProjectPaths, ledger: Ledger, found: Garbage) -> dict[str, list[str]]:
-    """By snapshot, code, difference and source, the arms that a record names with it."""
+    """The arms that records name with each snapshot, code, diff and source, by its hash."""
     if not found.leftovers or not ledger.state.seq:
         return {}
     owners: dict[str, list[str]] = {}
@@ -128,7 +128,7 @@ def _owners(paths: ProjectPaths, ledger: Ledger, found: Garbage) -> dict[str, li
 
 
 def _hashes(paths: ProjectPaths, event: _NamesCode) -> Iterator[str]:
-    """The names, of files and refs, that the code and the change of an event are kept under."""
+    """The names of files and refs that an event's code and change are stored under."""
     code, change = event.code, None if isinstance(event, GenerationStarted) else event.change
     if change is not None and change.diff_sha256:
         yield change.diff_sha256

@@ -1,6 +1,7 @@
-"""Runs git on the user's repository so that nothing of the user's is run, changed or asked for."""
+"""Runs git on the user's repository without hooks, prompts or changes to the user's own state."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,29 +9,29 @@ from pathlib import Path
 
 from seedproof_mcp.system import spawn
 
-__all__ = ["Git", "GitFailed", "GitNotStarted", "GitSaid", "Repository", "find_repository"]
+__all__ = ["Git", "GitFailed", "GitNotStarted", "GitOutput", "Repository", "escape_pattern", "find_repository"]
 
-# No hook, no monitor, no signature, no garbage collection of the user's; names as they are, one index in one file.
+# No hooks, monitors, signatures or garbage collection; file names unquoted, the index in one file.
 _CONFIG = (
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.quotePath", "false"),
     ("core.safecrlf", "false"),
     ("core.splitIndex", "false"),
-    # A snapshot is complete, also where the user's own checkout shows a part of the repository only.
+    # A snapshot is complete, even if the user's own checkout is sparse.
     ("core.sparseCheckout", "false"),
     ("core.logAllRefUpdates", "false"),
     ("commit.gpgSign", "false"),
     ("gc.auto", "0"),
-    # What a record of the ledger names is on the disk before it; in one go, where the system can.
+    # What a ledger record names is on the disk before the record; in one batch, where the system can.
     ("core.fsync", "loose-object,reference"),
     ("core.fsyncMethod", "batch"),
     ("maintenance.auto", "false"),
     ("i18n.commitEncoding", "UTF-8"),
     ("advice.detachedHead", "false"),
 )
-# Where the user's configuration lies and where discovery ends; every other GIT_… variable would change what git means.
-_KEPT = frozenset(
+# Where the configuration lies and where discovery ends. Any other GIT_… variable could lead git to another repository.
+_INHERITED = frozenset(
     {
         "GIT_CONFIG_GLOBAL",
         "GIT_CONFIG_SYSTEM",
@@ -43,30 +44,30 @@ _KEPT = frozenset(
 
 
 class GitFailed(Exception):
-    """git refused, or is not there; `words` is what it said."""
+    """git refused, or is not there; `reason` says why."""
 
-    def __init__(self, words: str) -> None:
-        super().__init__(words)
-        self.words = words
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class GitNotStarted(GitFailed):
-    """git may not be started, just now perhaps: nothing is known of what it would have said."""
+    """git could not be started, perhaps only this time; what it would have answered is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
-class GitSaid:
-    """What one call of git brought."""
+class GitOutput:
+    """The result of one git command."""
 
     out: bytes
-    """Its output."""
+    """Its standard output."""
     errors: str
-    """What it wrote beside it."""
+    """Its standard error."""
     code: int
     """Its exit code."""
 
     def names(self) -> list[str]:
-        """The output as names that end in NUL each."""
+        """The output as NUL-terminated names."""
         return [os.fsdecode(name) for name in self.out.split(b"\0")[:-1]]
 
     def lines(self) -> list[str]:
@@ -74,18 +75,18 @@ class GitSaid:
         return os.fsdecode(self.out).split("\n")[:-1]
 
     def text(self) -> str:
-        """The output as one word or line."""
+        """The output as one line."""
         return os.fsdecode(self.out).rstrip("\n")
 
 
 class Git:
-    """git in one folder."""
+    """Runs git in one folder."""
 
     def __init__(self, folder: Path, index: Path | None = None) -> None:
-        """Choose where git works.
+        """Choose where git runs.
 
         Args:
-            folder: Where it is called; it finds the repository from there.
+            folder: Its working folder, from which it finds the repository.
             index: A file to use in place of the user's index.
         """
         self._folder = folder
@@ -97,18 +98,18 @@ class Git:
         stdin: bytes = b"",
         allowed: Sequence[int] = (0,),
         env: Mapping[str, str] | None = None,
-    ) -> GitSaid:
+    ) -> GitOutput:
         """Run one git command to its end.
 
         Raises:
             GitFailed: It ended with a code that is not allowed, or there is no git.
         """
-        said = self._run(arguments, stdin, {**self._environment(), **(env or {})})
-        if said.code not in allowed:
-            raise GitFailed(_first_words(said.errors) or f"git {arguments[0]} ended with {said.code}")
-        return said
+        output = self._run(arguments, stdin, {**self._environment(), **(env or {})})
+        if output.code not in allowed:
+            raise GitFailed(_first_error(output.errors) or f"git {arguments[0]} ended with {output.code}")
+        return output
 
-    def _run(self, arguments: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> GitSaid:
+    def _run(self, arguments: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> GitOutput:
         config = [word for name, value in _CONFIG for word in ("-c", f"{name}={value}")]
         try:
             process = spawn.start(
@@ -122,12 +123,12 @@ class Git:
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise GitNotStarted(f"git cannot be started ({error.strerror})") from error
         out, errors = process.communicate(stdin or None)
-        return GitSaid(out, errors.decode(errors="replace"), process.returncode)
+        return GitOutput(out, errors.decode(errors="replace"), process.returncode)
 
     def _environment(self) -> dict[str, str]:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
+        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _INHERITED}
         env |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
-        # A shell that names a language would be heard before LC_ALL.
+        # LANGUAGE would win over LC_ALL.
         env.pop("LANGUAGE", None)
         if self._index is not None:
             env["GIT_INDEX_FILE"] = str(self._index)
@@ -136,7 +137,7 @@ class Git:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The repository that a project lies in."""
+    """The git repository that a project lies in."""
 
     top: Path
     """Its working tree."""
@@ -146,31 +147,41 @@ class Repository:
     """Git's own folder of this working tree."""
 
     def git(self, index: Path | None = None) -> Git:
-        """Git at the top of the working tree."""
+        """git at the top of the working tree."""
         return Git(self.top, index)
 
 
-def find_repository(root: Path) -> Repository | None:
-    """The repository that keeps a project; None if there is none, or no git.
+def escape_pattern(path: str) -> str:
+    """A pattern for git that matches this path and no other."""
+    return re.sub(r"([*?\[\\ ])", r"\\\1", path)
 
-    A repository around the project that tracks nothing of it, such as one for a whole home folder, is none of it.
+
+def find_repository(root: Path) -> Repository | None:
+    """The repository that tracks a project; None if there is none, or no git.
+
+    A repository around the project that tracks none of its files, such as one for a whole home folder, does not count.
 
     Raises:
         GitFailed: There is one, and git refuses to read it.
     """
     if not any(os.path.lexists(folder / ".git") for folder in (root.resolve(), *root.resolve().parents)):
-        return None  # git would say so too, in the time that a whole call may take
+        return None  # without git, which takes as long as the rest of a call
     git = Git(root)
     try:
-        words = git("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix").lines()
-        if len(words) > 3:  # a folder has a line break in its name
+        lines = git("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix").lines()
+        if len(lines) > 3:  # a folder has a line break in its name
             asked = ("--is-inside-work-tree", "--absolute-git-dir", "--show-prefix")
-            words = [git("rev-parse", one).text() for one in asked]
+            lines = [git("rev-parse", one).text() for one in asked]
+    except GitNotStarted as failure:
+        # A git that is there and may not be started must not count as none: the code of an arm would not be kept.
+        if isinstance(failure.__cause__, PermissionError):
+            raise
+        return None
     except GitFailed as failure:
-        if _is_absence(failure):
-            return None
-        raise
-    inside, folder, prefix = [*words, "", ""][:3]
+        if "not a git repository (or any" not in failure.reason:
+            raise
+        return None
+    inside, folder, prefix = [*lines, "", ""][:3]
     if inside != "true":
         return None
     if prefix and not git("ls-files", "-z", "--", ".").out:
@@ -181,16 +192,9 @@ def find_repository(root: Path) -> Repository | None:
     return Repository(top, prefix, Path(folder))
 
 
-def _is_absence(failure: GitFailed) -> bool:
-    # One that is there and may not be started must not count as none: the code of an arm would not be kept.
-    if isinstance(failure, GitNotStarted):
-        return not isinstance(failure.__cause__, PermissionError)
-    return "not a git repository (or any" in failure.words
-
-
-def _first_words(errors: str) -> str:
-    """The first thing that git complains of; warnings and advice only where there is nothing else."""
+def _first_error(errors: str) -> str:
+    """The first error of git's output; a warning or advice only if there is no error."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     complaints = [line for line in lines if line.startswith(("error:", "fatal:"))]
-    words = (complaints or lines or [""])[0]
-    return words.removeprefix("error: ").removeprefix("fatal: ").rstrip(".")
+    first = (complaints or lines or [""])[0]
+    return first.removeprefix("error: ").removeprefix("fatal: ").rstrip(".")

@@ -1,27 +1,22 @@
-"""Code that is trained where it lies: lists and hashes a project's files without making anything."""
+"""Code that is trained in place: lists and hashes a project's files, and stores its sources for later diffs."""
 
-import hashlib
 import json
 import os
-import stat
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from seedproof.model.code import SOURCE_ENDINGS, Code
 
 from seedproof_mcp.code.diffs import Texts, plain_texts
-from seedproof_mcp.code.git import Git, GitFailed, Repository
-from seedproof_mcp.code.identity import File, Selection, blob_of, shown
-from seedproof_mcp.code.snapshot import escaped, refuse, refuse_closed_folders
+from seedproof_mcp.code.git import Git, GitFailed, Repository, escape_pattern
+from seedproof_mcp.code.hashes import SOURCE_BYTES, Hashes
+from seedproof_mcp.code.identity import File, Selection, blob_of, printable
+from seedproof_mcp.code.refusals import refuse, refuse_unreadable_folders
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 from seedproof_mcp.system.tree_walk import walk
 
 __all__ = [
-    "Hashes",
-    "SOURCE_BYTES",
     "Sources",
     "list_in_place",
     "manifest_text",
@@ -31,101 +26,14 @@ __all__ = [
 ]
 
 
-# Longer files are no sources: they are hashed again only when they have changed, and no copy of them is kept.
-SOURCE_BYTES = 256 * 1024
-
-
-_CHUNK_BYTES = 1 << 20
-
-
-# A clock of files ticks every few milliseconds, on some file systems every two seconds: whoever writes a file
-# twice within a tick changes neither its size nor its time.
-_TICK_NS = 2_000_000_000
-
-
 _NO_CODE = frozenset({"node_modules", "__pycache__"})
 
 
-Signature = list[int]
-
-
-class Hashes:
-    """Hashes of files by git's rule; those of large files are remembered by size and times."""
-
-    def __init__(self, paths: ProjectPaths) -> None:
-        self._path = paths.hashes
-        self._paths = paths
-        self._known: dict[str, tuple[Signature, str]] | None = None
-        self._is_new = False
-
-    def of(self, path: Path) -> tuple[str, str]:
-        """Mode and hash of a file or link.
-
-        Raises:
-            OSError: It cannot be read, or is neither.
-        """
-        seen = path.lstat()
-        if stat.S_ISLNK(seen.st_mode):
-            return "120000", blob_of(os.fsencode(os.readlink(path)))
-        mode = "100755" if seen.st_mode & stat.S_IXUSR else "100644"
-        return mode, self.content(path)
-
-    def content(self, path: Path) -> str:
-        """Hash of a file's content, links followed.
-
-        Raises:
-            OSError: It cannot be read, or is no regular file.
-        """
-        # O_NONBLOCK: opening a FIFO would otherwise wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            seen = os.fstat(descriptor)
-            if not stat.S_ISREG(seen.st_mode):
-                raise OSError(0, "not a regular file", str(path))
-            if seen.st_size <= SOURCE_BYTES:
-                return blob_of(file.read())
-            return self._large(str(path), seen, file)
-
-    def save(self) -> None:
-        """Keep what was learned for the next process.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        if self._known is not None and self._is_new:
-            prepare_state(self._paths)
-            files.write_atomic(self._path, json.dumps(self._known).encode())
-            self._is_new = False
-
-    def _large(self, name: str, seen: os.stat_result, file: Any) -> str:
-        # The time of the last change of the entry, which no program can set, tells of edits that restore the other.
-        signature = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_dev]
-        known = self._load().get(name)
-        if known is not None and list(known[0]) == signature:
-            return known[1]
-        digest = hashlib.sha1(b"blob %d\0" % seen.st_size, usedforsecurity=False)
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-        if time.time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) > _TICK_NS:
-            self._load()[name] = (signature, digest.hexdigest())
-            self._is_new = True
-        return digest.hexdigest()
-
-    def _load(self) -> dict[str, tuple[Signature, str]]:
-        if self._known is None:
-            try:
-                read = json.loads(self._path.read_bytes())
-            except (OSError, ValueError):
-                read = {}
-            self._known = read if isinstance(read, dict) else {}
-        return self._known
-
-
 def list_in_place(root: Path, repository: Repository | None, selection: Selection, hashes: Hashes) -> list[File]:
-    """The files that can change a run, hashed where they lie.
+    """The files that can change a run, with their hashes.
 
     Raises:
-        BadSettings: One of them, by name, cannot be read.
+        BadSettings: One of them cannot be read; the message names it.
     """
     top = root if repository is None else repository.top
     files = []
@@ -138,14 +46,14 @@ def list_in_place(root: Path, repository: Repository | None, selection: Selectio
             if error.errno == 0:
                 continue  # a FIFO or socket
             raise refuse(
-                f"{shown(path)} cannot be read ({error.strerror}): make it readable, move it away, "
+                f"{printable(path)} cannot be read ({error.strerror}): make it readable, move it away, "
                 "or name it in `not_code` under [settings] in seedproof.toml."
             ) from error
     return sorted(files, key=lambda file: file.path)
 
 
 def names_in_place(root: Path, repository: Repository | None, selection: Selection) -> Iterator[str]:
-    """The names of the files that can change a run; of some that are gone as well.
+    """The names of the files that can change a run; git also lists tracked files that are gone.
 
     Raises:
         BadSettings: A folder cannot be read.
@@ -155,21 +63,27 @@ def names_in_place(root: Path, repository: Repository | None, selection: Selecti
 
 def _names(root: Path, repository: Repository | None) -> Iterator[str]:
     if repository is None:
-        # Nobody says here what is ignored: a file that steers, logs or feeds a training is not told from one that is
-        # its code but by its name. Data is what `rules.sealed` is for.
-        yield from (name for name in _walk(root, "") if _is_source(root, name))
-        yield from _beside_outputs(root)
+        # Without git nothing says what is ignored, so only the name tells code from logs, configuration and data.
+        # For data there is `rules.sealed`.
+        yield from (
+            name
+            for name in _walk(root, "")
+            if os.path.splitext(name)[1].lower() in SOURCE_ENDINGS or os.path.islink(root / name)
+        )
+        yield from _programs_in_checkpoints(root)
         return
     own = f"{repository.prefix}checkpoints"
-    # Of what runs leave git looks at nothing: it warns of folders deeper than a path is long.
-    outputs = f"{escaped(f'/{own}')}/*/"
+    # git must not enter what runs left: it warns of folders that are nested deeper than a path may be long.
+    outputs = f"{escape_pattern(f'/{own}')}/*/"
     arguments = ("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard")
     try:
-        said = repository.git()(*arguments, "-x", ".seedproof/", "-x", outputs)
+        listing = repository.git()(*arguments, "-x", ".seedproof/", "-x", outputs)
     except GitFailed as failure:
-        raise refuse(f"git cannot list the project's files: {failure.words}.") from failure
-    refuse_closed_folders(said)
-    for tag, name in dict.fromkeys((line[0], line[2:]) for line in said.names()):  # one with conflicts is there thrice
+        raise refuse(f"git cannot list the project's files: {failure.reason}.") from failure
+    refuse_unreadable_folders(listing)
+    for tag, name in dict.fromkeys(
+        (line[0], line[2:]) for line in listing.names()
+    ):  # a file with conflicts is listed three times
         if name == own or (name.startswith(f"{own}/") and not _is_program(name.removeprefix(f"{own}/"), tag != "?")):
             continue
         if (repository.top / name).is_dir() and not (repository.top / name).is_symlink():
@@ -179,11 +93,11 @@ def _names(root: Path, repository: Repository | None) -> Iterator[str]:
 
 
 def _is_program(name: str, is_tracked: bool) -> bool:
-    """Whether a file below the checkpoints is somebody's program: in a folder there, a run may have saved its own."""
+    """Whether a file below `checkpoints` is code: untracked ones in a folder there may be copies that a run saved."""
     return name.endswith(".py") and (is_tracked or "/" not in name)
 
 
-def _beside_outputs(root: Path) -> Iterator[str]:
+def _programs_in_checkpoints(root: Path) -> Iterator[str]:
     try:
         names = sorted(os.listdir(root / "checkpoints"))
     except OSError:
@@ -191,12 +105,8 @@ def _beside_outputs(root: Path) -> Iterator[str]:
     yield from (f"checkpoints/{name}" for name in names if _is_program(name, is_tracked=False))
 
 
-def _is_source(root: Path, name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SOURCE_ENDINGS or os.path.islink(root / name)
-
-
 def _walk(top: Path, below: str) -> Iterator[str]:
-    """Every file of a folder; hidden folders, virtual environments and outputs aside."""
+    """Every file below a folder, except in hidden folders, virtual environments and `checkpoints`."""
     for parent, folders, names in walk(top / below, _refuse_folder):
         place = os.path.relpath(parent, top)
         inside = "" if place == "." else f"{place}/"
@@ -214,17 +124,17 @@ def _walk(top: Path, below: str) -> Iterator[str]:
 
 def _refuse_folder(error: OSError) -> None:
     raise refuse(
-        f"{shown(Path(error.filename).name)} cannot be read ({error.strerror}): make it readable, or move it away."
+        f"{printable(Path(error.filename).name)} cannot be read ({error.strerror}): make it readable, or move it away."
     ) from error
 
 
 def manifest_text(files: Sequence[File]) -> bytes:
-    """A list of files, to be kept."""
+    """A list of files, as it is stored."""
     return json.dumps([[file.path, file.mode, file.blob] for file in files]).encode()
 
 
 def read_manifest(path: Path) -> list[File] | None:
-    """A kept list of files; None if it is not there."""
+    """A stored list of files; None if it is not there."""
     try:
         return [File(*one) for one in json.loads(path.read_bytes())]
     except (OSError, ValueError, TypeError):
@@ -232,19 +142,20 @@ def read_manifest(path: Path) -> list[File] | None:
 
 
 class Sources:
-    """The texts of one project, by git's hash of their content."""
+    """Stored source files of one project, by git's hash of their content."""
 
     def __init__(self, paths: ProjectPaths, top: Path) -> None:
-        """Open them.
+        """Open the store.
 
         Args:
-            top: What the paths of files start from.
+            paths: The project.
+            top: The folder that the paths of files are relative to.
         """
         self._paths = paths
         self._top = top
 
     def keep(self, sha256: str, listed: Sequence[File]) -> None:
-        """Keep a code's list of files, and the texts among them that lie there as they were.
+        """Store a code's list of files, and those of its sources that are still as they were listed.
 
         Raises:
             OSError: Something cannot be written.
@@ -255,22 +166,22 @@ class Sources:
         prepare_state(self._paths)
         files.make_folder(self._paths.code)
         for file in listed:
-            if not self._paths.source(file.blob).exists() and (content := self._live(file)) is not None:
+            if not self._paths.source(file.blob).exists() and (content := self._present_text(file)) is not None:
                 files.write_expendable(self._paths.source(file.blob), content)
-        # Last, and for good: where it is, all that could be kept is there.
+        # Last, and synced: where the list is, every source that could be stored is.
         files.write_atomic(manifest, manifest_text(listed))
 
     def text(self, file: File) -> bytes | None:
-        """The content of a file; None if nobody kept it, and for one that is no text."""
+        """The content of a source; None if it was not stored, or is no text."""
         try:
-            kept = self._paths.source(file.blob).read_bytes()
+            content = self._paths.source(file.blob).read_bytes()
         except OSError:
-            return self._live(file)
-        # Written without a sync: after a crash it may be a part of itself.
-        return kept if blob_of(kept) == file.blob else self._live(file)
+            return self._present_text(file)
+        # Written without a sync: after a crash a part of it may be missing.
+        return content if blob_of(content) == file.blob else self._present_text(file)
 
-    def _live(self, file: File) -> bytes | None:
-        """The text of a file as it lies there, if it is still that one, and a source."""
+    def _present_text(self, file: File) -> bytes | None:
+        """The content of a file of the project, if it is still the listed one and a source."""
         path = self._top / file.path
         try:
             if file.mode == "120000":
@@ -287,7 +198,7 @@ class Sources:
 def texts_between(
     sources: Sources, git: Git | None, old: tuple[Code, Sequence[File]], new: tuple[Code, Sequence[File]]
 ) -> Texts:
-    """The difference between two codes of which git holds one at most.
+    """Diffs between two codes of which git holds at most one.
 
     Raises:
         GitFailed: A text is not in the repository.

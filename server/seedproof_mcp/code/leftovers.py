@@ -1,4 +1,4 @@
-"""What snapshots leave behind that no code needs any more, and its removal."""
+"""Finds and removes refs and files of codes that no arm needs any more."""
 
 import os
 from collections.abc import Collection, Iterable, Iterator
@@ -18,13 +18,13 @@ from seedproof_mcp.system.tree_walk import files_below
 
 __all__ = ["Leftover", "find", "release"]
 
-# Not --all, which includes what working trees stand on, those of snapshots among them.
-_OF_THE_USER = ("--branches", "--tags", "--remotes", "--glob=refs/stash")
+# Not --all: it includes the HEADs of working trees, and those of snapshots are among them.
+_USER_REFS = ("--branches", "--tags", "--remotes", "--glob=refs/stash")
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """One thing that can be removed."""
+    """One ref, file or folder that can be removed."""
 
     kind: Literal["snapshot", "worktree", "diff", "code"]
     """`snapshot`: a ref of the repository. The others are files and folders under `.seedproof`."""
@@ -35,27 +35,30 @@ class Leftover:
     path: Path | None = None
     """Where it lies; None for a ref."""
     is_found: bool = False
-    """Whether runs, or somebody, left files in it that are nowhere else: for a person to remove."""
+    """Whether it holds files that are nowhere else, left by a run or a person: only a person may remove it."""
 
 
 def find(paths: ProjectPaths, repository: Repository | None, refs: str, needed: Collection[Code]) -> list[Leftover]:
-    """What no needed code uses, of this project alone.
+    """What this project stores and no needed code uses.
 
     Args:
-        refs: Where the refs of this project stand, without a / at the end.
+        paths: The project.
+        repository: Its repository.
+        refs: The prefix of its refs, without a / at the end.
+        needed: The codes to keep.
     """
     found = [] if repository is None else list(_snapshots(repository, refs, needed))
     trees = {paths.worktree(code.snapshot) for code in needed if code.snapshot is not None}
-    found += [_on_disk("worktree", place) for place in _entries(paths.worktrees) if place not in trees]
+    found += [_leftover("worktree", place) for place in _entries(paths.worktrees) if place not in trees]
     codes = {code.sha256 for code in needed}
-    found += [_on_disk("diff", place) for place in _entries(paths.diffs) if _leads_to(place) not in codes]
-    kept = {place for code in needed for place in _kept_for(paths, code)}
-    found += [_on_disk("code", place) for place in _entries(paths.code) if place not in kept]
+    found += [_leftover("diff", place) for place in _entries(paths.diffs) if _code_of_diff(place) not in codes]
+    in_use = {place for code in needed for place in _stored_files(paths, code)}
+    found += [_leftover("code", place) for place in _entries(paths.code) if place not in in_use]
     return found
 
 
 def release(repository: Repository | None, leftovers: Iterable[Leftover]) -> int:
-    """Remove them and return the bytes that are free now.
+    """Remove leftovers and return the freed bytes.
 
     Raises:
         OSError: A file cannot be deleted; others may be gone already.
@@ -82,12 +85,12 @@ def _snapshots(repository: Repository, refs: str, needed: Collection[Code]) -> I
         commit, ref = line.split(" ", 1)
         if commit in wanted:
             continue
-        # What neither the user's own history nor a needed snapshot holds, nor one that was counted already.
+        # Without objects of the user's own history, of needed snapshots, and of those counted already.
         others = [*seen, *sorted(one for one in wanted if one is not None)]
         arguments = ("rev-list", "--objects", "--disk-usage", "--ignore-missing", commit, "--not", *others)
-        said = git(*arguments, *_OF_THE_USER, allowed=(0, 128, 129))
+        usage = git(*arguments, *_USER_REFS, allowed=(0, 128, 129))
         seen.append(commit)
-        yield Leftover("snapshot", ref, int(said.text()) if said.text().isdigit() else 0)
+        yield Leftover("snapshot", ref, int(usage.text()) if usage.text().isdigit() else 0)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -97,14 +100,14 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _on_disk(kind: Literal["worktree", "diff", "code"], place: Path) -> Leftover:
+def _leftover(kind: Literal["worktree", "diff", "code"], place: Path) -> Leftover:
     seen = place.lstat()
     is_found = kind == "worktree" and worktree.FOUND in place.name
     size_bytes = sum(one.st_size for one in files_below(place)) if place.is_dir() else seen.st_size
     return Leftover(kind, place.name, size_bytes, place, is_found)
 
 
-def _leads_to(diff: Path) -> str | None:
+def _code_of_diff(diff: Path) -> str | None:
     try:
         with diff.open("rb") as file:
             return code_of_diff(file.readline(200))
@@ -112,7 +115,7 @@ def _leads_to(diff: Path) -> str | None:
         return None
 
 
-def _kept_for(paths: ProjectPaths, code: Code) -> Iterator[Path]:
+def _stored_files(paths: ProjectPaths, code: Code) -> Iterator[Path]:
     """The files under `.seedproof/code` that a code needs."""
     manifest = paths.code_files(code.sha256)
     yield manifest

@@ -1,4 +1,4 @@
-"""Lets a run import the snapshot's modules where Python would find the project's own."""
+"""Builds a PYTHONPATH with which a run imports the snapshot's modules instead of the project's."""
 
 import ast
 import os
@@ -9,13 +9,13 @@ __all__ = ["python_path"]
 
 
 def python_path(top: Path, tree: Path, search: Sequence[str], present: str | None) -> str | None:
-    """PYTHONPATH with the places of the snapshot first; None if there is nothing to put there.
+    """PYTHONPATH with the snapshot's folders first; None if none of them is on the search path.
 
     Args:
         top: The working tree of the project.
-        tree: That of the snapshot.
+        tree: The working tree of the snapshot.
         search: Where the user's Python looks for modules.
-        present: PYTHONPATH as it would be.
+        present: PYTHONPATH without the snapshot.
     """
     places = dict.fromkeys(mapped for place in _places(search) if (mapped := _mapped(top, tree, place)))
     if not places:
@@ -33,7 +33,7 @@ def _places(search: Sequence[str]) -> Iterator[str]:
 
 
 def _editable(folder: Path) -> Iterator[str]:
-    """Folders of packages that setuptools installed editable through a finder, which no search path shows."""
+    """Folders of packages that setuptools installed editable through a finder: no search path shows them."""
     try:
         finders = sorted(folder.glob("__editable__*finder.py"))
     except OSError:
@@ -60,7 +60,7 @@ def _mapping(finder: Path) -> list[str]:
 
 
 def _mapped(top: Path, tree: Path, place: str) -> str | None:
-    """A place of the project in the snapshot; None for what lies elsewhere, or is reached through a link."""
+    """The snapshot's copy of a folder of the project; None for folders elsewhere, or behind a link."""
     if not os.path.isabs(place):
         return None
     real = Path(place).resolve()

@@ -1,13 +1,13 @@
-"""Hashes of the files that no arm may change, as a run would see them."""
+"""Hashes of sealed files, which no arm may change, as a run would read them."""
 
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from seedproof_mcp.code.identity import LINK, File, Selection, matches, segment, shown
-from seedproof_mcp.code.in_place import Hashes
-from seedproof_mcp.code.snapshot import refuse
+from seedproof_mcp.code.hashes import Hashes
+from seedproof_mcp.code.identity import LINK, File, Selection, matches, printable, segment
+from seedproof_mcp.code.refusals import refuse
 from seedproof_mcp.system.tree_walk import walk
 
 __all__ = ["sealed_here", "sealed_in_snapshot", "sees_live"]
@@ -18,13 +18,16 @@ _NOT_SEALED = frozenset({".seedproof", ".git"})
 def sealed_here(
     root: Path, patterns: Sequence[str], hashes: Hashes, sees: Callable[[str], bool] = lambda _: True
 ) -> dict[str, str]:
-    """Content hashes of the project's own files that the patterns name, by their paths in the project.
+    """Content hashes of the project's own files that match the patterns, by path in the project.
 
     Args:
-        sees: Whether a run sees a file where it lies.
+        root: The project.
+        patterns: Patterns of sealed files.
+        hashes: Computes the hashes.
+        sees: Whether a run reads the project's own copy of a file.
 
     Raises:
-        BadSettings: One of them, by name, cannot be read.
+        BadSettings: One of them cannot be read; the message names it.
     """
     found = {}
     for pattern in patterns:
@@ -38,30 +41,30 @@ def sealed_here(
                 if error.errno == 0:
                     continue  # a FIFO or socket
                 raise refuse(
-                    f"{shown(path)} is sealed and cannot be read ({error.strerror}): make it readable, "
+                    f"{printable(path)} is sealed and cannot be read ({error.strerror}): make it readable, "
                     "or take it out of `sealed` under [rules] in seedproof.toml."
                 ) from error
-    return {shown(path): blob for path, blob in found.items()}
+    return {printable(path): blob for path, blob in found.items()}
 
 
 def sealed_in_snapshot(files: Sequence[File], prefix: str, patterns: Sequence[str]) -> dict[str, str]:
-    """The same of the files of a snapshot."""
+    """Content hashes of the snapshot's files that match the patterns, by path in the project."""
     if not patterns:
         return {}
     inside = ((Selection(prefix).in_project(file.path), file.blob) for file in files if file.path.startswith(prefix))
-    return {shown(path): blob for path, blob in inside if any(matches(path, pattern) for pattern in patterns)}
+    return {printable(path): blob for path, blob in inside if any(matches(path, pattern) for pattern in patterns)}
 
 
 def sees_live(files: Sequence[File], prefix: str, linked: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a run with a snapshot sees a file of the project where it lies, and not the snapshot's.
+    """A function that says whether a run with a snapshot reads the project's own copy of a file.
 
-    It does through the links of its working tree, and through those that the snapshot itself holds: git keeps of
-    these no more than where they lead.
+    It does through the links of its working tree, and through links in the snapshot itself: git stores where these
+    lead, not the content there.
 
     Args:
-        files: Those of the snapshot.
+        files: The files of the snapshot.
         prefix: The project's folder in the repository.
-        linked: What the working tree reaches through links.
+        linked: The names that the working tree links to.
     """
     held = {file.path for file in files if file.mode != LINK}
     links = {*linked, *(file.path for file in files if file.mode == LINK)}
@@ -74,7 +77,7 @@ def sees_live(files: Sequence[File], prefix: str, linked: Sequence[str]) -> Call
 
 
 def _expand(root: Path, below: str, parts: Sequence[str]) -> Iterator[str]:
-    """The files that a pattern names; of a folder that it names, all files below."""
+    """The files that a pattern matches; for a folder, all files below it."""
     if not parts:
         yield from _files(root, below)
         return
@@ -98,7 +101,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _folders(root: Path, below: str) -> Iterator[str]:
-    """A folder and all that lie below it, links aside; each ends in /."""
+    """A folder and all folders below it, without links; each name ends in /."""
     yield below
     for parent, folders, _ in walk(root / below):
         folders[:] = sorted(one for one in folders if one not in _NOT_SEALED)

@@ -1,33 +1,34 @@
-"""The code of a project: taken, kept, compared, checked out."""
+"""The code of a project: taken, stored, compared, checked out."""
 
-import hashlib
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from seedproof.model.code import Change, Code
-from seedproof.model.refusals import NextCall, SnapshotMissing
 
 from seedproof_mcp.code import diffs, leftovers, pythonpath, worktree
-from seedproof_mcp.code.git import GitFailed, GitNotStarted, Repository, find_repository
-from seedproof_mcp.code.identity import File, Selection, identity_of, matches, shown
-from seedproof_mcp.code.in_place import Hashes, Sources, list_in_place, names_in_place, read_manifest, texts_between
+from seedproof_mcp.code.git import GitFailed, Repository
+from seedproof_mcp.code.hashes import Hashes
+from seedproof_mcp.code.identity import File, Selection, identity_of, matches, printable
+from seedproof_mcp.code.in_place import Sources, list_in_place, names_in_place, read_manifest, texts_between
 from seedproof_mcp.code.leftovers import Leftover
+from seedproof_mcp.code.project_repository import ProjectRepository, snapshot_missing
+from seedproof_mcp.code.refusals import refuse, refusing_git_failures
 from seedproof_mcp.code.sealed import sealed_here, sealed_in_snapshot, sees_live
-from seedproof_mcp.code.snapshot import IN_PLACE, in_git_s_words, list_files, refuse, take_snapshot
+from seedproof_mcp.code.snapshot import list_files, take_snapshot
 from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["Leftover", "Workspace"]
 
-# A run may leave any number of files; whoever creates more than this has made a data set, not a result.
+# A run that creates more files than this has written a data set; names beyond it tell a reader nothing.
 MAX_CREATED = 1000
-# Codes whose lists of files are remembered between taking and keeping; a project has few arms at once.
+# Lists of files that are cached between taking and keeping; a project has few arms at once.
 MAX_REMEMBERED = 8
 
 
 class Workspace:
-    """The code of a project: taken, kept, compared, checked out. Use from one thread at a time."""
+    """Takes, stores, compares and checks out the code of a project. Use from one thread at a time."""
 
     def __init__(self, paths: ProjectPaths, settings: Settings) -> None:
         self._paths = ProjectPaths(paths.root.resolve())
@@ -35,33 +36,33 @@ class Workspace:
         self._hashes = Hashes(self._paths)
         self._taken: dict[str, list[File]] = {}
         self._texts: dict[str, bytes] = {}
-        self._found: tuple[Repository | None] | None = None
+        self._repository = ProjectRepository(self._paths.root)
 
-    # --- taking and keeping -------------------------------------------------------------------
+    # --- taking and storing -------------------------------------------------------------------
 
     def take(self, sealed: Sequence[str] = (), created: Collection[str] = ()) -> Code:
-        """The code as it is now; nothing of it is kept yet.
+        """The code as it is now; `keep` stores it.
 
         Args:
-            sealed: Patterns of the files whose hashes are noted, from the project on.
-            created: Files that earlier runs created; sources aside, they are no code.
+            sealed: Patterns of sealed files, relative to the project; their hashes are part of the result.
+            created: Files that earlier runs created; only the Python files among them are code.
 
         Raises:
-            BadSettings: What cannot be taken, by name, and what to do.
+            BadSettings: A file cannot be taken; the message names it and says what to do.
         """
-        repository = self._repository()
+        repository = self._find()
         if repository is None or self._settings.code == "in-place":
             files = list_in_place(self._paths.root, repository, self._selection(repository, created), self._hashes)
             noted = sealed_here(self._paths.root, sealed, self._hashes)
             return self._remember(files, Code(identity_of(files), "in-place", None, noted))
         commit, everything = take_snapshot(repository, created)
         files = self._selection(repository, created).of(everything)
-        with in_git_s_words():
+        with refusing_git_failures():
             noted = self._sealed_in(repository, everything, sealed)
         return self._remember(files, Code(identity_of(files), "snapshot", commit, noted))
 
     def keep(self, code: Code) -> None:
-        """See to it that a code which was taken can be trained with, and compared, for as long as it is needed.
+        """Store a code that was taken, so that runs can train with it and later codes be compared with it.
 
         Raises:
             SnapshotMissing: It is not there any more.
@@ -72,14 +73,14 @@ class Workspace:
         if code.snapshot is None:
             self._sources().keep(code.sha256, self._files(code))
             return
-        repository = self._needed_repository(code)
+        repository = self._repository.require(code)
         try:
-            repository.git()("update-ref", f"{self._refs}/{code.snapshot}", code.snapshot)
+            repository.git()("update-ref", f"{self._repository.refs}/{code.snapshot}", code.snapshot)
         except GitFailed as failure:
-            raise self._missing_or(code, failure) from failure
+            raise self._repository.refusal(code, failure) from failure
 
     def remember(self) -> None:
-        """Keep the hashes of large files for the next process, which reads only those that have changed.
+        """Store the hashes of large files for the next process.
 
         Raises:
             OSError: They cannot be written.
@@ -87,51 +88,39 @@ class Workspace:
         self._hashes.save()
 
     def is_kept(self, code: Code) -> bool:
-        """Whether the code is there; a fresh clone has no snapshots.
+        """Whether a code is still stored; a fresh clone has no snapshots.
 
         Raises:
             BadSettings: git cannot be asked.
         """
-        if code.snapshot is None:
-            return True
-        try:
-            repository = self._find()
-        except GitFailed as failure:
-            raise refuse(f"git refuses to read the repository: {failure.words}.") from failure
-        try:
-            # Names a commit, and reads all of its folders.
-            return repository is not None and bool(list_files(repository.git(), code.snapshot))
-        except GitNotStarted as failure:
-            raise refuse(f"git cannot use snapshot {code.snapshot[:12]}: {failure.words}.") from failure
-        except GitFailed:
-            return False
+        return code.snapshot is None or self._repository.holds(code)
 
     # --- comparing ----------------------------------------------------------------------------
 
     def change(self, old: Code, new: Code) -> Change | None:
-        """How two codes differ in what can change a run; None if they do not. `keep_change` keeps its text.
+        """How two codes differ in what can change a run; None if they do not. `keep_change` stores the diff.
 
         Raises:
-            SnapshotMissing: What one of them consists of is not known any more.
+            SnapshotMissing: One of the codes is not stored any more.
         """
         if old.sha256 == new.sha256:
             return None
         before, after = self._files(old), self._files(new)
         try:
             if old.snapshot is not None and new.snapshot is not None:
-                texts = diffs.git_texts(self._needed_repository(new).git(), old.snapshot, new.snapshot)
+                texts = diffs.git_texts(self._repository.require(new).git(), old.snapshot, new.snapshot)
             else:
-                git = None if old.held == new.held else self._needed_repository(new if new.snapshot else old).git()
+                git = None if old.held == new.held else self._repository.require(new if new.snapshot else old).git()
                 texts = texts_between(self._sources(), git, (old, before), (new, after))
             change, text = diffs.change_between(before, after, new.sha256, texts)
         except GitFailed as failure:
-            raise self._missing_or(old, failure) from failure
+            raise self._repository.refusal(old, failure) from failure
         if change is not None and change.diff_sha256 is not None:
             self._texts[change.diff_sha256] = text
         return change
 
     def keep_change(self, change: Change) -> None:
-        """Keep the text of a change that this workspace has told.
+        """Store the diff of a change that this workspace returned.
 
         Raises:
             OSError: It cannot be written.
@@ -145,22 +134,22 @@ class Workspace:
 
         Raises:
             BadSettings: A file cannot be read.
-            SnapshotMissing: What the code consists of is not known any more.
+            SnapshotMissing: The code's list of files is not stored any more.
         """
         if code.held == "snapshot":
             return ()
-        repository = self._repository()
+        repository = self._find()
         selection = self._selection(repository, created)
         now = list_in_place(self._paths.root, repository, selection, self._hashes)
         if identity_of(now) == code.sha256:
             return ()
-        # By today's settings: a file that went into `not_code` since then is no difference.
+        # Selected by today's settings: a file that was added to `not_code` since then is no difference.
         then = {file.path: file for file in selection.of(self._files(code))}
         present = {file.path: file for file in now}
-        return tuple(shown(path) for path in sorted({*then, *present}) if then.get(path) != present.get(path))
+        return tuple(printable(path) for path in sorted({*then, *present}) if then.get(path) != present.get(path))
 
     def sealed_now(self, code: Code, patterns: Sequence[str]) -> dict[str, str]:
-        """Content hashes of the files that patterns name, as a run with this code would see them now.
+        """Content hashes of sealed files, as a run with this code would read them now.
 
         Raises:
             BadSettings: A file cannot be read.
@@ -170,29 +159,30 @@ class Workspace:
             return {}
         if code.snapshot is None:
             return sealed_here(self._paths.root, patterns, self._hashes)
-        repository = self._needed_repository(code)
+        repository = self._repository.require(code)
         try:
             return self._sealed_in(repository, list_files(repository.git(), code.snapshot), patterns)
         except GitFailed as failure:
-            raise self._missing_or(code, failure) from failure
+            raise self._repository.refusal(code, failure) from failure
 
     def unmatched(self, code: Code, patterns: Sequence[str]) -> tuple[str, ...]:
-        """Those of the patterns of sealed files that named none when a code was taken."""
+        """Patterns of sealed files that matched no file when a code was taken."""
         return tuple(one for one in patterns if not any(matches(path, one) for path in code.sealed))
 
     def created_since(self, code: Code, known: Collection[str] = ()) -> list[str]:
-        """Files that are there now and were not when a code that is trained in place was taken; none for a snapshot.
+        """Files created since a code that is trained in place was taken; none for a snapshot.
 
         Args:
-            known: Names that are known already, and left out.
+            code: The code.
+            known: Names to leave out.
 
         Raises:
             BadSettings: A folder cannot be read.
-            SnapshotMissing: What the code consisted of is not known any more.
+            SnapshotMissing: The code's list of files is not stored any more.
         """
         if code.held == "snapshot":
             return []
-        repository = self._repository()
+        repository = self._find()
         then = {file.path for file in self._files(code)}
         names = names_in_place(self._paths.root, repository, self._selection(repository, ()))
         return sorted(name for name in names if name not in then and name not in known)[:MAX_CREATED]
@@ -200,7 +190,7 @@ class Workspace:
     # --- training -----------------------------------------------------------------------------
 
     def working_directory(self, code: Code) -> Path:
-        """Where a run with this code is started: the project's folder in the snapshot's own working tree.
+        """The working folder of a run: the project, or its copy in the snapshot's working tree.
 
         Raises:
             SnapshotMissing: The snapshot is not there.
@@ -209,15 +199,15 @@ class Workspace:
         """
         if code.snapshot is None:
             return self._paths.root
-        repository = self._needed_repository(code)
+        repository = self._repository.require(code)
         try:
             tree = worktree.check_out(self._paths, repository, code.snapshot, self._settings.not_linked)
         except GitFailed as failure:
-            raise self._missing_or(code, failure) from failure
+            raise self._repository.refusal(code, failure) from failure
         return tree / repository.prefix
 
     def environment(self, code: Code, python_path: Sequence[str]) -> dict[str, str]:
-        """Variables that let a run import the snapshot's modules and not the project's.
+        """Variables with which a run imports the snapshot's modules instead of the project's.
 
         Args:
             python_path: Where the user's Python looks for modules.
@@ -227,9 +217,9 @@ class Workspace:
         """
         if code.snapshot is None:
             return {}
-        top, tree = self._needed_repository(code).top, self._paths.worktree(code.snapshot)
+        top, tree = self._repository.require(code).top, self._paths.worktree(code.snapshot)
         if not tree.is_dir():
-            self.working_directory(code)  # which tells what of the search path the snapshot has
+            self.working_directory(code)  # python_path looks at its folders
         present = self._settings.env.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
         found = pythonpath.python_path(top, tree, python_path, present)
         return {} if found is None else {"PYTHONPATH": found}
@@ -237,63 +227,32 @@ class Workspace:
     # --- tidying ------------------------------------------------------------------------------
 
     def unneeded(self, needed: Collection[Code]) -> list[Leftover]:
-        """What this project's snapshots left behind that no needed code uses.
+        """What this project stores and no needed code uses.
 
         Raises:
             BadSettings: git refuses.
         """
         try:
-            return leftovers.find(self._paths, self._find(), self._refs, needed)
+            return leftovers.find(self._paths, self._repository.find(), self._repository.refs, needed)
         except GitFailed as failure:
-            raise refuse(f"git cannot list the snapshots: {failure.words}.") from failure
+            raise refuse(f"git cannot list the snapshots: {failure.reason}.") from failure
 
     def release(self, unneeded: Collection[Leftover]) -> int:
-        """Remove them and return the bytes that are free now.
+        """Remove leftovers and return the freed bytes.
 
         Raises:
             BadSettings: git refuses.
             OSError: A file cannot be deleted.
         """
         try:
-            return leftovers.release(self._find(), unneeded)
+            return leftovers.release(self._repository.find(), unneeded)
         except GitFailed as failure:
-            raise refuse(f"git cannot remove a snapshot: {failure.words}.") from failure
+            raise refuse(f"git cannot remove a snapshot: {failure.reason}.") from failure
 
     # --- inside -------------------------------------------------------------------------------
 
-    @property
-    def _refs(self) -> str:
-        """Where this project's refs stand: two projects of one repository, or of two of its worktrees, share none."""
-        key = hashlib.sha256(os.fsencode(self._paths.root)).hexdigest()[:12]
-        return f"refs/seedproof/{key}"
-
     def _find(self) -> Repository | None:
-        """The repository, looked for once: a workspace lasts as long as one request, or the start of one run."""
-        if self._found is None:
-            self._found = (find_repository(self._paths.root),)
-        return self._found[0]
-
-    def _repository(self) -> Repository | None:
-        try:
-            return self._find()
-        except GitFailed as failure:
-            if self._settings.code == "in-place":
-                return None  # then the files are listed without git
-            raise refuse(f"git refuses to read the repository: {failure.words}. Mend that, or {IN_PLACE}.") from failure
-
-    def _needed_repository(self, code: Code) -> Repository:
-        try:
-            repository = self._find()
-        except GitFailed as failure:
-            raise refuse(f"git refuses to read the repository: {failure.words}.") from failure
-        if repository is None:
-            raise _missing(f"Snapshot {str(code.snapshot)[:12]} cannot be read: there is no git repository any more.")
-        return repository
-
-    def _missing_or(self, code: Code, failure: GitFailed) -> Exception:
-        if not self.is_kept(code):
-            return _missing(f"Snapshot {str(code.snapshot)[:12]} is not in this repository; a clone has no snapshots.")
-        return refuse(f"git cannot use snapshot {str(code.snapshot)[:12]}: {failure.words}.")
+        return self._repository.find_for_new_code(may_do_without=self._settings.code == "in-place")
 
     def _selection(self, repository: Repository | None, created: Collection[str]) -> Selection:
         prefix = "" if repository is None else repository.prefix
@@ -312,13 +271,13 @@ class Workspace:
         if code.snapshot is None:
             found = read_manifest(self._paths.code_files(code.sha256))
             if found is None:
-                raise _missing("The list of files that the code consisted of is gone from .seedproof/code.")
+                raise snapshot_missing("The list of files that the code consisted of is gone from .seedproof/code.")
             return found
-        repository = self._needed_repository(code)
+        repository = self._repository.require(code)
         try:
             return self._selection(repository, ()).of(list_files(repository.git(), code.snapshot))
         except GitFailed as failure:
-            raise self._missing_or(code, failure) from failure
+            raise self._repository.refusal(code, failure) from failure
 
     def _sealed_in(self, repository: Repository, files: Sequence[File], patterns: Sequence[str]) -> dict[str, str]:
         if not patterns:
@@ -331,10 +290,5 @@ class Workspace:
         }
 
     def _sources(self) -> Sources:
-        repository = self._repository()
+        repository = self._find()
         return Sources(self._paths, self._paths.root if repository is None else repository.top)
-
-
-def _missing(message: str) -> SnapshotMissing:
-    again = NextCall("run_seed", "Begins a new generation with the present code.", {}, ("new_baseline",))
-    return SnapshotMissing(message, again)

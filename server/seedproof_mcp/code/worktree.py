@@ -1,4 +1,4 @@
-"""Checks snapshots out: one working tree each, with links to what the project has and git ignores."""
+"""Checks out snapshots: one working tree each, with links to the project's ignored files."""
 
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -7,33 +7,33 @@ from pathlib import Path, PurePosixPath
 
 from seedproof_mcp.code.git import Git, GitFailed, Repository
 from seedproof_mcp.code.identity import Selection, matches
-from seedproof_mcp.code.snapshot import ignored, list_files
+from seedproof_mcp.code.snapshot import ignored_names, list_files
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 from seedproof_mcp.system.tree_walk import walk
 
 __all__ = ["FOUND", "check_out", "linked_names", "remove"]
 
-# Caches of another folder's sources, and what is Seedproof's own.
+# Seedproof's own folder, and caches that hold another folder's sources.
 _NEVER_LINKED = frozenset({".seedproof", "__pycache__"})
 
-# What the names of damaged working trees end in that were set aside, before a number.
+# Suffix, before a number, of damaged working trees that were set aside.
 FOUND = ".found-"
 
 
 def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_linked: Sequence[str]) -> Path:
-    """The working tree of a snapshot, made if it is missing or no longer what the snapshot holds.
+    """The working tree of a snapshot, made anew if it is missing or differs from the snapshot.
 
     Raises:
         GitFailed: The snapshot is not there, or git cannot check it out.
         OSError: The folder cannot be written.
     """
     tree = paths.worktree(commit)
-    # Made now, or the first run would make its own, which no other run sees.
+    # Before the links: else the first run would make a folder of its own, which no other run sees.
     if not os.path.lexists(paths.checkpoints):
         files.make_folder(paths.checkpoints)
     links = {name: str(repository.top / name) for name in linked_names(paths, repository, not_linked)}
-    added = _added(repository, tree, commit, links)
+    added = _added_files(repository, tree, commit, links)
     if added is None:
         _set_aside(repository, tree, commit)
         remove(repository, tree)
@@ -48,22 +48,22 @@ def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_link
 
 
 def remove(repository: Repository, tree: Path) -> int:
-    """Remove a working tree and its entry in the repository's list; the freed bytes.
+    """Remove a working tree and its entry in the repository's list; return the freed bytes.
 
     Raises:
         OSError: A file cannot be deleted.
     """
     freed = files.remove_tree(tree) if os.path.lexists(tree) else 0
-    # By name: `git worktree prune` would also forget the user's own ones on a disk that is not mounted now.
+    # Not `git worktree prune`: it would also forget the user's own trees on a disk that is not mounted now.
     if _is_registered(repository, tree):
         repository.git()("worktree", "remove", "--force", "--force", str(tree), allowed=(0, 128))
     return freed
 
 
 def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequence[str]) -> list[str]:
-    """The ignored files and folders that a snapshot reaches through links, from the repository's top on."""
+    """The ignored files and folders that a snapshot's working tree links to, relative to the repository."""
     selection = Selection(repository.prefix)
-    names = [name.rstrip("/") for name in ignored(repository)]
+    names = [name.rstrip("/") for name in ignored_names(repository)]
     found = [
         name
         for name in names
@@ -78,25 +78,25 @@ def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequen
 
 
 def _is_registered(repository: Repository, tree: Path) -> bool:
-    said = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
+    listing = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
     # Not line by line: a folder may have a line break in its name.
-    return f"\nworktree {tree}\n" in f"\n{os.fsdecode(said.out)}"
+    return f"\nworktree {tree}\n" in f"\n{os.fsdecode(listing.out)}"
 
 
-def _added(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> list[str] | None:
-    """What lies in a snapshot's working tree besides the snapshot: links, and what runs left.
+def _added_files(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> list[str] | None:
+    """Files in a snapshot's working tree that the snapshot does not have: links, and what runs left.
 
-    None unless the folder is that snapshot's working tree, unchanged, of this repository, and nobody has put a source
-    beside it or something else in the place of a link.
+    None if the folder cannot be used: it is not the unchanged working tree of this snapshot in this repository, or has
+    an additional source, or something else in the place of a link.
     """
     if not tree.is_dir():
         return None
     git = Git(tree)
     try:
         where = git("rev-parse", "--absolute-git-dir", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD").text()
-        # A folder whose link to git was deleted is a part of the user's own working tree.
+        # Without its link to git, git takes the folder for a part of the user's own working tree.
         folder = where.removesuffix(f"\n{tree.resolve()}\n{commit}\nHEAD")
-        # And one that was copied with its project is a working tree of the original, with links into it.
+        # One that was copied with its project belongs to the original, and its links lead there.
         if folder == where or Path(folder).parent.parent != _common_folder(repository):
             return None
         seen = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching").names()
@@ -108,19 +108,16 @@ def _added(repository: Repository, tree: Path, commit: str, links: Mapping[str, 
 
 
 def _set_aside(repository: Repository, tree: Path, commit: str) -> None:
-    """Move a damaged working tree away where runs, or somebody, left files in it."""
+    """Move a damaged working tree away if it holds files that are nowhere else."""
     if not _is_folder(tree) or not _has_leftovers(tree, {file.path for file in list_files(repository.git(), commit)}):
         return
-    number = next(n for n in count(1) if not os.path.lexists(_found(tree, n)))
-    files.rename(tree, _found(tree, number))
-    # Or it would pass for the new working tree, whose name in git is the same.
-    link = _found(tree, number) / ".git"
+    places = (tree.with_name(f"{tree.name}{FOUND}{number}") for number in count(1))
+    place = next(place for place in places if not os.path.lexists(place))
+    files.rename(tree, place)
+    # Else git would take it for the new working tree, which has the same name in git.
+    link = place / ".git"
     if link.is_file() or link.is_symlink():
         files.remove_file(link)
-
-
-def _found(tree: Path, number: int) -> Path:
-    return tree.with_name(f"{tree.name}{FOUND}{number}")
 
 
 def _has_leftovers(tree: Path, held: Collection[str]) -> bool:
@@ -135,7 +132,7 @@ def _has_leftovers(tree: Path, held: Collection[str]) -> bool:
 
 
 def _common_folder(repository: Repository) -> Path:
-    """Git's own folder of all working trees of a repository."""
+    """The git folder that all working trees of a repository share."""
     try:
         return (repository.folder / (repository.folder / "commondir").read_text().rstrip("\n")).resolve()
     except FileNotFoundError:
@@ -150,7 +147,7 @@ def _is_damage(repository: Repository, tree: Path, line: str) -> bool:
 
 
 def _is_displaced(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> bool:
-    """Whether something is in the place of a link that neither the snapshot nor Seedproof put there."""
+    """Whether something that is not from the snapshot stands in the place of a link."""
     places = {place for name in links if (place := _in_the_way(tree, name, links)) is not None}
     if not places:
         return False
@@ -159,7 +156,7 @@ def _is_displaced(repository: Repository, tree: Path, commit: str, links: Mappin
 
 
 def _in_the_way(tree: Path, name: str, links: Mapping[str, str]) -> str | None:
-    """What keeps a link from its place, or a run from what it leads to; None if there is nothing."""
+    """The file or folder that stands in the place of a link or above it; None if there is none."""
     for above in reversed(PurePosixPath(name).parents[:-1]):
         folder = str(above)
         if folder in links:
@@ -174,7 +171,7 @@ def _leads_to(place: Path, target: str) -> bool:
 
 
 def _unlink(repository: Repository, tree: Path, names: Collection[str]) -> None:
-    """Remove links to what is gone, or no longer ignored, or no longer to be reached."""
+    """Remove links whose target is gone, no longer ignored, or excluded by `not_linked`."""
     for name in names:
         place = tree / name
         if _leads_to(place, str(repository.top / name)):
@@ -182,7 +179,7 @@ def _unlink(repository: Repository, tree: Path, names: Collection[str]) -> None:
 
 
 def _link(tree: Path, links: Mapping[str, str]) -> None:
-    # By name: what lies below a link is reached through it.
+    # Sorted, so that a folder's link comes first: what lies below it is reached through it.
     for name, target in sorted(links.items()):
         place = tree / name
         if os.path.lexists(place) or not _is_real_below(tree, place.parent):
@@ -192,7 +189,7 @@ def _link(tree: Path, links: Mapping[str, str]) -> None:
 
 
 def _is_real_below(tree: Path, folder: Path) -> bool:
-    """Whether a folder of the working tree is, or can become, one of its own: no link leads out of it."""
+    """Whether a path stays inside the working tree: no part of it is a link or a file."""
     while folder != tree:
         if os.path.lexists(folder) and not _is_folder(folder):
             return False

@@ -1,5 +1,6 @@
 """The shapes of the tools' results (docs/tools.md), and the short text beside each."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -75,12 +76,12 @@ class Result(_Shape):
         """The lines after the headline."""
         return []
 
-    def text(self) -> str:
-        """What the model reads: headline, details, notices, next call, ledger head."""
+    def text(self, next_line: Callable[[Follow], str] = lambda call: f"{call} - {call.why}") -> str:
+        """What is read: headline, details, notices, next call (for a model: a call of a tool), ledger head."""
         lines = [self.first_line(), *self.details()]
         lines += [f"Notice ({notice.code}): {notice.message}" for notice in self.notices]
         if self.next is not None:
-            lines.append(f"Next: {self.next} - {self.next.why}")
+            lines.append(f"Next: {next_line(self.next)}")
         return "\n".join([*lines, f"Ledger: {self.ledger_head}"])
 
 

@@ -1,4 +1,4 @@
-"""Tools over MCP, the command line, and the demonstration.
+"""The MCP tools, the command line and the demonstration.
 
 Imported by nothing.
 """

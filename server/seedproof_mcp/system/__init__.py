@@ -1,4 +1,4 @@
-"""Files, locks, processes and paths: every change on the machine.
+"""Files, locks, processes and paths: everything that changes the machine.
 
 Imported by every other room.
 """

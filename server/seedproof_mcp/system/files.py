@@ -1,4 +1,8 @@
-"""Every change to files: writes, renames, deletes, links and holes."""
+"""Every change to files: writes, renames, deletes, links and holes.
+
+Longer than other modules on purpose: no other module changes a file, so tests can make each change fail by replacing
+what this one calls.
+"""
 
 import ctypes
 import errno
@@ -15,12 +19,8 @@ from pathlib import Path
 from seedproof_mcp.system.tree_walk import Descent
 
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # linux/falloc.h
-
-
-# One read of copy_file: large enough that system calls do not show, small enough to hold.
+# One read of copy_file: large enough to make system calls cheap, small enough for memory.
 _COPY_CHUNK_BYTES = 1 << 20
-
-
 # The name that a file has until it is complete.
 _TEMPORARY = re.compile(r"\.seedproof-[0-9a-f]{16}\.tmp")
 
@@ -56,22 +56,26 @@ def copy_file(source: Path, target: Path) -> None:
     """Copy a regular file's content atomically.
 
     Raises:
-        OSError: The source is missing or not a regular file, or the target cannot be written; `filename` says which.
+        OSError: The source is missing or not a regular file, or the target cannot be written; `filename` names it.
     """
-    # O_NONBLOCK: opening a FIFO that training left behind would otherwise wait for ever.
+    # O_NONBLOCK: opening a FIFO that the training left behind would wait forever.
     reader = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(reader).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(source))
         with _replacing(target, 0o666) as writer:
-            while chunk := _read_named(reader, source):
+            while True:
+                with naming(source):
+                    chunk = os.read(reader, _COPY_CHUNK_BYTES)
+                if not chunk:
+                    break
                 _write_all(writer, chunk)
     finally:
         os.close(reader)
 
 
 def write_expendable(path: Path, data: bytes) -> None:
-    """Write a file that does no harm if a crash leaves a part of it, or none.
+    """Write a file without a sync: a crash may leave a part of it, or nothing.
 
     Raises:
         OSError: It cannot be written.
@@ -85,7 +89,7 @@ def write_expendable(path: Path, data: bytes) -> None:
 
 
 def copy_scratch(source: Path, target: Path) -> None:
-    """Copy a file with its times into a scratch folder, where nothing needs to survive a crash.
+    """Copy a file with its times, without a sync, into a scratch folder.
 
     Raises:
         OSError: The source is missing, or the target cannot be written.
@@ -97,7 +101,7 @@ def copy_scratch(source: Path, target: Path) -> None:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder outside every project that is gone when the block ends.
+    """A temporary folder outside every project, removed when the block ends.
 
     Raises:
         OSError: It cannot be made.
@@ -119,11 +123,11 @@ def append_synced(path: Path, data: bytes) -> None:
     """Append to a file, created if missing, and return once the bytes are on the disk.
 
     Raises:
-        OSError: A part of the data may have been written; the caller cuts it back.
+        OSError: A part of the data may have been written; the caller truncates it.
     """
     target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        # Empty: new, or its first append failed and its folder may not have been synced.
+        # Empty: new, or its first append failed before the folder was synced.
         is_new = os.fstat(target).st_size == 0
         with naming(path):
             _write_all(target, data)
@@ -135,7 +139,7 @@ def append_synced(path: Path, data: bytes) -> None:
 
 
 def truncate_synced(path: Path, size: int) -> None:
-    """Cut a file back to a size and return once that is on the disk.
+    """Truncate a file and return once that is on the disk.
 
     Raises:
         OSError: The file is missing or cannot be written.
@@ -150,7 +154,7 @@ def truncate_synced(path: Path, size: int) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Return once what a file holds is on the disk, whoever wrote it.
+    """Return once the content of a file is on the disk, whoever wrote it.
 
     Raises:
         OSError: The file is missing, or its content could not be stored.
@@ -181,13 +185,13 @@ def make_folder(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> int:
-    """Delete a file, link or folder with all it contains, and return the freed bytes.
+    """Delete a file, link or folder with its contents, and return the freed bytes.
 
-    Symbolic links are deleted, never followed, and count as nothing.
+    Symbolic links are deleted, never followed, and count 0 bytes.
 
     Raises:
         ValueError: The path has no name of its own, such as "/" or "..".
-        OSError: Something is missing or cannot be deleted; the rest may be gone already.
+        OSError: Something is missing or cannot be deleted; other entries may be gone already.
     """
     if path.name in ("", ".."):
         raise ValueError(f"refusing to delete {path}")
@@ -201,7 +205,7 @@ def remove_tree(path: Path) -> int:
 
 
 def rename(old: Path, new: Path) -> None:
-    """Give a file or folder another name on the same file system.
+    """Rename a file or folder on the same file system.
 
     Raises:
         OSError: The old name is missing, or the new one is a folder in use.
@@ -223,10 +227,10 @@ def remove_file(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what replacements of files in a folder left there when their process was killed; nothing else.
+    """Delete temporary files that killed processes left in a folder.
 
-    Only for who holds the lock that every writer of that folder holds: another's would be taken away under its hands.
-    What cannot be deleted stays, as it does no harm.
+    The caller holds the lock that every writer of the folder takes; else this would delete a file that is being
+    written. What cannot be deleted stays, as it does no harm.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in [one for one in entries if _TEMPORARY.fullmatch(one.name)]:
@@ -236,7 +240,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def free_bytes(path: Path) -> int | None:
-    """Bytes that this user may still write where a file or folder lies; None if it cannot be told."""
+    """Free bytes for this user on the file system of a path; None if they cannot be read."""
     try:
         seen = os.statvfs(path)
     except OSError:
@@ -245,9 +249,9 @@ def free_bytes(path: Path) -> int | None:
 
 
 def punch_hole(descriptor: int, start: int, end: int) -> bool:
-    """Give back the disk space of a part of an open file, which then reads as zeros; whether that worked.
+    """Free the disk space of a part of an open file, which then reads as zeros; return whether it worked.
 
-    Linux only, and not on every file system; the size of the file stays.
+    Linux only, and not on every file system. The size of the file stays.
     """
     if _fallocate is None:
         return False
@@ -256,7 +260,7 @@ def punch_hole(descriptor: int, start: int, end: int) -> bool:
 
 
 def data_parts(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """Start and end of each part of a file's first `size` bytes that is stored; the rest are holes."""
+    """Start and end of each part of a file's first `size` bytes that is no hole."""
     if not hasattr(os, "SEEK_DATA"):
         yield 0, size
         return
@@ -287,7 +291,7 @@ def open_output(path: Path, *, truncate: bool = False) -> int:
 
 @contextmanager
 def _replacing(path: Path, mode: int) -> Iterator[int]:
-    """Yield a descriptor whose content becomes the file's when the block ends well."""
+    """Yield a descriptor whose content becomes the file's when the block ends without an error."""
     # In the same folder, because os.replace works within one file system only.
     temporary = path.with_name(f".seedproof-{os.urandom(8).hex()}.tmp")  # as _TEMPORARY says
     try:
@@ -303,14 +307,9 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
         with suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.filename == str(temporary):
-            error.filename, error.filename2 = str(path), None  # a name that means something to a reader
+            error.filename, error.filename2 = str(path), None  # the name that the caller knows
         raise
     _sync_folder(path.parent)
-
-
-def _read_named(descriptor: int, path: Path) -> bytes:
-    with naming(path):
-        return os.read(descriptor, _COPY_CHUNK_BYTES)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -344,10 +343,10 @@ def _sync_open_folder(descriptor: int) -> None:
 
 
 def _remove_entry(parent: int, name: str) -> int:
-    """Delete one entry of an open folder; open folders, so no link can be swapped in between."""
+    """Delete one entry of an open folder. By descriptors, so that nobody can swap in a link meanwhile."""
     freed_bytes = 0
     with Descent(parent) as place:
-        left = [[name]]  # what is still to be deleted in the parent, and in each folder from there down to the place
+        left = [[name]]  # the entries still to be deleted: of the parent, and of each folder down to the present one
         while left:
             if left[-1]:
                 status = _remove_or_enter(place, left[-1].pop())
@@ -364,7 +363,7 @@ def _remove_entry(parent: int, name: str) -> int:
 
 
 def _remove_or_enter(place: Descent, name: str) -> os.stat_result:
-    """Delete an entry that is no folder, enter one that is; what it was."""
+    """Unlink a file or descend into a directory; return its stat."""
     status = os.stat(name, dir_fd=place.fd, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
         os.unlink(name, dir_fd=place.fd)
@@ -377,7 +376,7 @@ def _remove_or_enter(place: Descent, name: str) -> os.stat_result:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Calls on a descriptor raise errors without a name; these say of which file they speak."""
+    """Add the file name to errors of calls on a descriptor, which have none."""
     try:
         yield
     except OSError as error:

@@ -11,31 +11,23 @@ from types import TracebackType
 
 from seedproof_mcp.system.files import naming
 
-# A probe (is_locked) holds its shared lock for microseconds; 100 ms outlasts a descheduled one.
+# A probe (is_locked) holds its shared lock for microseconds; 100 ms outlast a descheduled one.
 _PROBE_TRIES = 100
-
-
 _PROBE_PAUSE_S = 0.001
-
-
-# Between two looks at a lock that another holds: many who wait cost little, and a write takes about as long.
+# Between two tries at a held lock: about as long as a ledger write takes, and cheap for many waiters.
 _LOCK_PAUSE_S = 0.005
-
-
-# Of one length, so that a new one covers the one before in a single write.
+# Fixed, so that one write replaces the previous signature.
 _SIGNATURE_LENGTH = 20
-
-
-# What flock says on a file system without locks: Linux, NFS without its lock daemon, FUSE, macOS.
+# Errors of flock on a file system without locks: Linux, NFS without its lock daemon, FUSE, macOS.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class NoFileLocks(OSError):
-    """The file system of a file has no locks, so nothing here could be kept to one process at a time."""
+    """The file system of a file has no locks, so nothing can be limited to one process at a time."""
 
 
 class LockHeld(OSError):
-    """Others have held a lock for as long as anybody waits for it; `strerror` names the last one, if it is known."""
+    """A lock was held for the whole waiting time; `strerror` names the last holder, if it is known."""
 
 
 class Lock:
@@ -50,7 +42,7 @@ class Lock:
         return self._descriptor
 
     def sign(self, name: str) -> None:
-        """Write down in the locked file who holds it, for `signature`; once, by its first holder.
+        """Write the holder's name into the locked file, for `signature`. Call once, as its first holder.
 
         Raises:
             OSError: The disk is full, or fails.
@@ -59,7 +51,7 @@ class Lock:
 
     def release(self) -> None:
         """Give up this process's hold; a process that inherited the descriptor keeps its own."""
-        # Closing, not LOCK_UN: unlocking would take the lock from the heirs as well.
+        # Closing, not LOCK_UN: unlocking would take the lock from processes that inherited it, too.
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
@@ -77,7 +69,7 @@ class Lock:
 
 
 def try_lock(path: Path) -> Lock | None:
-    """Lock a file, created if missing; None if another holder has it.
+    """Lock a file, created if missing; None if another process holds it.
 
     Raises:
         OSError: The file cannot be opened; its folder may be missing.
@@ -96,12 +88,12 @@ def try_lock(path: Path) -> Lock | None:
 
 
 def lock(path: Path, patience_s: float = math.inf) -> Lock:
-    """Lock a file, created if missing, waiting while another holder has it.
+    """Lock a file, created if missing; wait while another process holds it.
 
     Raises:
         OSError: The file cannot be opened; its folder may be missing.
         NoFileLocks: The file system has no locks.
-        LockHeld: It was not free within so many seconds.
+        LockHeld: It was not free within `patience_s`.
     """
     deadline = time.monotonic() + patience_s
     while True:
@@ -112,7 +104,7 @@ def lock(path: Path, patience_s: float = math.inf) -> Lock:
                     if time.monotonic() > deadline:
                         raise LockHeld(errno.EAGAIN, f"locked for {patience_s:g} s, now by {_holder(descriptor)}")
                     time.sleep(_LOCK_PAUSE_S)
-            # Whoever waited may hold the lock of a file that was deleted meanwhile, and others that of a new one.
+            # The file may have been deleted while we waited; then others lock a new one.
             if is_open_at(descriptor, path):
                 return Lock(descriptor)
         except BaseException:
@@ -122,18 +114,18 @@ def lock(path: Path, patience_s: float = math.inf) -> Lock:
 
 
 def _holder(descriptor: int) -> str:
-    """Who holds the lock of an open file, in words; only Linux tells which process it is."""
+    """The holder of an open file's lock, in words; only Linux names the process."""
     seen = os.fstat(descriptor)
     file = f"{os.major(seen.st_dev):02x}:{os.minor(seen.st_dev):02x}:{seen.st_ino}"
     with suppress(OSError, ValueError), open("/proc/locks") as locks:
-        for _, kind, _, _, pid, of_file, *_ in (line.split() for line in locks if "->" not in line):  # those wait
+        for _, kind, _, _, pid, of_file, *_ in (line.split() for line in locks if "->" not in line):  # -> marks waiters
             if (kind, of_file) == ("FLOCK", file) and int(pid) > 0:  # else one outside this container
                 return f"process {pid}" if int(pid) != os.getpid() else "another call of this process"
     return "another process"
 
 
 def signature(path: Path) -> str | None:
-    """Who held the lock of a file last and signed it; None if nobody can be named."""
+    """The name that the last holder signed a locked file with; None if there is none."""
     try:
         return path.read_text(errors="replace").strip() or None
     except OSError:
@@ -141,7 +133,7 @@ def signature(path: Path) -> str | None:
 
 
 def adopt_lock(descriptor: int) -> Lock | None:
-    """Take over a lock that the parent process passed on; None if another holder has it.
+    """Take over a lock that the parent process passed on; None if another process holds it.
 
     Raises:
         OSError: The descriptor is not open.
@@ -151,7 +143,7 @@ def adopt_lock(descriptor: int) -> Lock | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether any process holds the lock of a file; a missing file is not locked.
+    """Whether any process holds the lock of a file; a missing file is not locked.
 
     Raises:
         OSError: The file exists and cannot be read.
@@ -169,7 +161,7 @@ def is_locked(path: Path) -> bool:
 
 
 def is_open_at(descriptor: int, path: Path) -> bool:
-    """Tell whether an open file is the one that lies at a path now, or it was deleted or exchanged."""
+    """Whether a path still leads to an open file; not if it was deleted or replaced."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -177,11 +169,11 @@ def is_open_at(descriptor: int, path: Path) -> bool:
 
 
 def _flock_unless_held(descriptor: int) -> bool:
-    """Lock exclusively, without taking a passing probe for a holder."""
+    """Lock exclusively; a probe that passes by does not count as a holder."""
     for _ in range(_PROBE_TRIES):
         if _try_flock(descriptor, fcntl.LOCK_EX):
             return True
-        # A shared lock is refused by a real holder only; a probe lets it through.
+        # Only a real holder refuses a shared lock; a probe does not.
         if not _try_flock(descriptor, fcntl.LOCK_SH):
             return False
         _flock(descriptor, fcntl.LOCK_UN)

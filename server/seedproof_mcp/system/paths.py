@@ -50,13 +50,13 @@ class RunPaths:
         return self.folder / "supervise.log"
 
     def metric_copy(self, filename: str) -> Path:
-        """Return where the copy of a metric file of this run is kept."""
+        """Return the copy of a metric file of this run."""
         return self.folder / filename
 
 
 @dataclass(frozen=True)
 class ProjectPaths:
-    """The files of one project; each name is made once, as every call asks for many of them."""
+    """The files of one project. Cached, as every call asks for many of them."""
 
     root: Path
 
@@ -67,7 +67,7 @@ class ProjectPaths:
 
     @cached_property
     def state(self) -> Path:
-        """Everything Seedproof keeps for itself."""
+        """Seedproof's own state."""
         return self.root / ".seedproof"
 
     @cached_property
@@ -112,7 +112,7 @@ class ProjectPaths:
 
     @cached_property
     def complaint(self) -> Path:
-        """What keeps the conductor from its work; absent while nothing does."""
+        """Why the conductor cannot work; absent while it can."""
         return self.state / "conductor.complaint"
 
     @cached_property
@@ -122,17 +122,17 @@ class ProjectPaths:
 
     @cached_property
     def diffs(self) -> Path:
-        """The folder of the differences between codes."""
+        """The folder of stored diffs between codes."""
         return self.state / "diffs"
 
     @cached_property
     def code(self) -> Path:
-        """What is kept of code that is trained in place: lists of files, and sources."""
+        """Stored code that is trained in place: lists of files, and sources."""
         return self.state / "code"
 
     @cached_property
     def hashes(self) -> Path:
-        """Hashes of large files, which are read again only when they have changed."""
+        """Cached hashes of large files."""
         return self.state / "hashes.json"
 
     @cached_property
@@ -150,7 +150,7 @@ class ProjectPaths:
         return self.worktrees / commit[:12]
 
     def diff(self, sha256: str) -> Path:
-        """Return a difference between two codes, by the hash of its text."""
+        """Return a diff between two codes, by the hash of its text."""
         return self.diffs / f"{sha256}.diff"
 
     def code_files(self, sha256: str) -> Path:
@@ -158,7 +158,7 @@ class ProjectPaths:
         return self.code / f"{sha256}.json"
 
     def source(self, blob: str) -> Path:
-        """Return the kept content of one source of code that is trained in place."""
+        """Return one stored source of code that is trained in place."""
         return self.code / blob
 
     def run(self, run_id: str) -> RunPaths:
@@ -170,7 +170,7 @@ class ProjectPaths:
         return self.research / f"baseline_variance_{label}.md"
 
     def unverified(self, report: Path, number: int) -> Path:
-        """Return where the number-th report is kept that lay in a report's place and no ledger vouches for."""
+        """Return where the number-th report is moved to that no ledger vouches for."""
         return report.with_name(f"{report.stem}.unverified{'' if number == 1 else f'-{number}'}{report.suffix}")
 
     def experiment_report(self, name: str, label: str) -> Path:
@@ -179,26 +179,26 @@ class ProjectPaths:
 
 
 def user_state_dir() -> Path:
-    """Return the folder for what all projects of one user share."""
+    """Return the folder that all projects of one user share."""
     configured = os.environ.get("XDG_STATE_HOME", "")
     # The XDG specification: a relative path is invalid and must be ignored.
     return _child(configured if os.path.isabs(configured) else os.path.expanduser("~/.local/state"), "seedproof")
 
 
-# Every call of a reading tool asks for these; putting a path together takes as long as looking at the file there.
+# Every call of a reading tool asks for these; making a path takes as long as a stat of the file.
 @lru_cache(maxsize=64)
 def _child(parent: str, name: str) -> Path:
     return Path(parent, name)
 
 
 def registry_folder() -> Path:
-    """Return the folder that holds what is known of every project of one user."""
+    """Return the folder of the registry of one user's projects."""
     return _child(str(user_state_dir()), "projects")
 
 
 def registry_entry(root: Path) -> Path:
-    """Return the file of one project, by its resolved root."""
-    import hashlib  # here, as it takes 4 MB of each supervisor, which has no use for it
+    """Return the registry's file of one project, by its resolved root."""
+    import hashlib  # here, as it costs each supervisor 4 MB and is not used there
 
     return _child(str(registry_folder()), f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json")
 
@@ -215,7 +215,7 @@ def slot_lock(name: str) -> Path:
 
 
 def prepare_state(paths: ProjectPaths) -> None:
-    """Make the state folder, which no repository sees.
+    """Make the state folder, which git ignores.
 
     Raises:
         OSError: It cannot be made.

@@ -1,4 +1,4 @@
-"""Starts processes: the only place of the product that does."""
+"""Starts processes; nothing else in the product does."""
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ def start(
     new_session: bool = False,
     before_exec: Callable[[], None] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a process, the only place of the product that does.
+    """Start a process.
 
     Args:
         argv: The program, looked up in `env`'s PATH, and its arguments.
@@ -31,7 +31,7 @@ def start(
         before_exec: Called in the child; only for a caller without threads.
 
     Raises:
-        OSError: The program or the folder is missing, or may not be used.
+        OSError: The program or the folder is missing, or access is denied.
         ValueError: An argument contains a NUL.
         subprocess.SubprocessError: `before_exec` raised.
     """

@@ -1,4 +1,4 @@
-"""Trees of folders of any depth: trainings leave some that are deeper than calls nest, and than any path is long."""
+"""Walks folder trees of any depth, also deeper than recursion and path lengths allow."""
 
 import errno
 import os
@@ -9,46 +9,46 @@ from types import TracebackType
 
 __all__ = ["Descent", "files_below", "walk"]
 
-# O_NOFOLLOW: a link that was put in the place of a folder leads nowhere.
+# O_NOFOLLOW: a folder that was replaced by a link is not entered.
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class Descent:
-    """An open folder of a tree, from which one goes down and up again and nowhere else.
+    """A walk through a tree by descriptors: down into a folder, and up again the same way.
 
-    At any depth one descriptor is open: a folder that is open keeps those above it, so each is known by device and
-    inode when it is opened again through "..".
+    One descriptor is open at any depth. An open folder keeps its parents from being removed, so device and inode
+    identify each parent when it is opened again through "..".
     """
 
     def __init__(self, folder: int) -> None:
-        """Begin in an open folder, which stays open."""
+        """Begin in an open folder; the caller keeps its descriptor."""
         self.fd = os.dup(folder)
-        """The folder of this moment."""
+        """The present folder."""
         self._above: list[tuple[str, os.stat_result]] = []
-        """How each folder on the way down is called, and the one that it lies in."""
+        """The name of each folder on the way down, with the stat of its parent."""
 
     def down(self, name: str) -> None:
         """Enter a folder of this one.
 
         Raises:
-            OSError: It is none, or a link, or may not be read or left again; then nothing has changed.
+            OSError: It is no folder, or may not be read, or its parent cannot be reached again; nothing has changed.
         """
         lower = os.open(name, _FOLDER, dir_fd=self.fd)
         try:
             here = os.fstat(self.fd)
-            # Whoever could not come up again does not go down.
+            # Enter only if the way up leads back here.
             _require(here, os.stat("..", dir_fd=lower), name)
         except BaseException:
             os.close(lower)
             raise
         self._above.append((name, here))
-        self._stand_in(lower)
+        self._move_to(lower)
 
     def up(self) -> str:
-        """Go back to the folder above, and return what this one is called there.
+        """Go back to the parent, and return the name of the folder that was left.
 
         Raises:
-            OSError: Somebody has moved this folder, or closed it.
+            OSError: Somebody moved this folder, or took away the access to it.
         """
         name, above = self._above[-1]
         higher = os.open("..", _FOLDER, dir_fd=self.fd)
@@ -58,7 +58,7 @@ class Descent:
             os.close(higher)
             raise
         self._above.pop()
-        self._stand_in(higher)
+        self._move_to(higher)
         return name
 
     def __enter__(self) -> "Descent":
@@ -69,7 +69,7 @@ class Descent:
     ) -> None:
         os.close(self.fd)
 
-    def _stand_in(self, folder: int) -> None:
+    def _move_to(self, folder: int) -> None:
         left, self.fd = self.fd, folder
         os.close(left)
 
@@ -80,7 +80,7 @@ def _require(expected: os.stat_result, found: os.stat_result, name: str) -> None
 
 
 def files_below(folder: Path) -> Iterator[os.stat_result]:
-    """The status of each regular file below a folder; what cannot be looked at, or vanishes meanwhile, is left out."""
+    """The stat of each regular file below a folder; unreadable and vanished ones are left out."""
     try:
         top = os.open(folder, _FOLDER)
     except OSError:
@@ -88,14 +88,14 @@ def files_below(folder: Path) -> Iterator[os.stat_result]:
     try:
         with Descent(top) as place:
             yield from _files(place)
-    except OSError:  # the folder that was being looked at was moved away, and nobody knows what is still left
+    except OSError:  # the folder was moved away during the walk
         return
     finally:
         os.close(top)
 
 
 def _files(place: Descent) -> Iterator[os.stat_result]:
-    waiting = [_listed(place)]
+    waiting = [_entry_names(place)]
     while True:
         while waiting[-1]:
             name = waiting[-1].pop()
@@ -103,7 +103,7 @@ def _files(place: Descent) -> Iterator[os.stat_result]:
                 status = os.stat(name, dir_fd=place.fd, follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode):
                     place.down(name)
-                    waiting.append(_listed(place))
+                    waiting.append(_entry_names(place))
             except OSError:
                 continue
             if stat.S_ISREG(status.st_mode):
@@ -114,7 +114,7 @@ def _files(place: Descent) -> Iterator[os.stat_result]:
         place.up()
 
 
-def _listed(place: Descent) -> list[str]:
+def _entry_names(place: Descent) -> list[str]:
     try:
         return os.listdir(place.fd)
     except OSError:
@@ -124,11 +124,11 @@ def _listed(place: Descent) -> list[str]:
 def walk(
     top: Path, on_error: Callable[[OSError], None] = lambda error: None
 ) -> Iterator[tuple[str, list[str], list[str]]]:
-    """What `os.walk` yields, which calls itself for each level before Python 3.12; links are not followed.
+    """Like `os.walk`, which is recursive before Python 3.12. Links are not followed.
 
     Args:
-        top: Where to begin.
-        on_error: What to do about a folder that cannot be listed; by default it is left out.
+        top: The folder to begin in.
+        on_error: Called for a folder that cannot be listed; by default it is left out.
     """
     waiting = [os.fspath(top)]
     while waiting:

@@ -1,4 +1,4 @@
-"""Recomputes a ledger and everything it claims.
+"""Recomputes a ledger and everything it claims; changes nothing.
 
 Imported by `surface`.
 """

@@ -1,8 +1,6 @@
-"""The ledger's mirror as a revision of git holds it."""
+"""Checks today's ledger against its mirror in a git revision."""
 
-import subprocess
-
-from seedproof_mcp.system import spawn
+from seedproof_mcp.code.git import Git, GitFailed, GitNotStarted
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify.chain import first_difference
 from seedproof_mcp.verify.checks import Check, failed, passed
@@ -11,14 +9,14 @@ __all__ = ["check_against"]
 
 
 def check_against(paths: ProjectPaths, revision: str, data: bytes) -> Check:
-    """Whether the mirror of a revision is a beginning of today's ledger, so that nothing of it was taken back.
+    """Whether today's ledger begins with the mirror of a revision, so that no record of it was taken back.
 
     Args:
         data: Today's ledger.
     """
     try:
-        earlier = _mirror_at(paths, revision)
-    except _NotThere as reason:
+        earlier = _read_mirror(paths, revision)
+    except _NoMirror as reason:
         return failed("against", str(reason))
     count, now = earlier.count(b"\n"), data.count(b"\n")
     if data.startswith(earlier):
@@ -31,31 +29,29 @@ def check_against(paths: ProjectPaths, revision: str, data: bytes) -> Check:
     )
 
 
-class _NotThere(Exception):
-    """Why there is no mirror to compare with."""
+class _NoMirror(Exception):
+    """Why the mirror of a revision cannot be read."""
 
 
-def _mirror_at(paths: ProjectPaths, revision: str) -> bytes:
+def _read_mirror(paths: ProjectPaths, revision: str) -> bytes:
     name = str(paths.mirror.relative_to(paths.root))
-    if _git(paths, "rev-parse", "--is-inside-work-tree") is None:
-        raise _NotThere("git does not take this folder for a repository of this user")
-    commit = _git(paths, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if _run_git(paths, "rev-parse", "--is-inside-work-tree") is None:
+        raise _NoMirror("git does not take this folder for a repository of this user")
+    commit = _run_git(paths, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if commit is None:
-        raise _NotThere(f"git knows no revision {revision!r:.80}; in a shallow clone, fetch it first")
+        raise _NoMirror(f"git knows no revision {revision!r:.80}; in a shallow clone, fetch it first")
     # `./` makes the name relative to the project, which may lie inside a larger repository.
-    found = _git(paths, "cat-file", "blob", f"{commit.decode().strip()}:./{name}")
-    if found is None:
-        raise _NotThere(f"{revision} has no {name}")
-    return found
+    mirror = _run_git(paths, "cat-file", "blob", f"{commit.decode().strip()}:./{name}")
+    if mirror is None:
+        raise _NoMirror(f"{revision} has no {name}")
+    return mirror
 
 
-def _git(paths: ProjectPaths, *arguments: str) -> bytes | None:
-    """What git prints; None where it fails."""
+def _run_git(paths: ProjectPaths, *arguments: str) -> bytes | None:
+    """The output of a git command; None if it fails."""
     try:
-        process = spawn.start(["git", *arguments], cwd=paths.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    except OSError as error:
-        raise _NotThere(f"git is not installed or cannot be started ({error.strerror})") from None
-    except ValueError:  # a NUL in the revision
+        return Git(paths.root)(*arguments).out
+    except GitNotStarted as failure:
+        raise _NoMirror(str(failure)) from None
+    except (GitFailed, ValueError):  # ValueError: a NUL in the revision
         return None
-    found, _ = process.communicate()
-    return found if process.returncode == 0 else None

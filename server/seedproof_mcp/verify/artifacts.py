@@ -1,4 +1,4 @@
-"""The files that a ledger speaks of: logs, reports and figures, held against the hashes in its records."""
+"""Checks logs, reports and figures against the hashes in the ledger's records."""
 
 import hashlib
 import json
@@ -13,30 +13,32 @@ from seedproof.model.rules import JsonFile, Rules
 from seedproof_mcp.runner.log_reader import read_log
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 from seedproof_mcp.verify.checks import Check, failed, listed, noted, passed
-from seedproof_mcp.verify.witnesses import heads_in
+from seedproof_mcp.verify.witnesses import read_heads
 
-__all__ = ["check_logs", "check_reports", "check_strangers"]
+__all__ = ["check_logs", "check_reports", "check_unknown_reports"]
 
-# The names that Seedproof gives to its reports and figures.
-_OURS = ("baseline_variance_*.md", "experiment_*.md", "baseline_variance_*.svg", "experiment_*.svg")
+# The names of Seedproof's reports and figures.
+_REPORT_NAMES = ("baseline_variance_*.md", "experiment_*.md", "baseline_variance_*.svg", "experiment_*.svg")
 
 
 # --- logs -------------------------------------------------------------------------------------
 
 
 def check_logs(paths: ProjectPaths, records: Sequence[Record], state: State | None) -> list[Check]:
-    """Every log that is still there: its hash, and the metrics that were read from it.
+    """Check the hash of every log that is still there, and the metrics that were read from it.
 
     Args:
-        state: What the records add up to; None where they are damaged, and only hashes are looked at.
+        paths: The project.
+        records: The ledger's records.
+        state: The state that they fold to; None if they are damaged, and only hashes can be checked.
     """
-    ended = [event for event in read_events(records, *RUN_ENDS) if event.log is not None and event.log.log_sha256]
-    here = [event for event in ended if paths.run(event.run_id).log.is_file()]
-    faults = [fault for event in here if (fault := _log_fault(paths, event, state)) is not None]
-    found = listed("logs", faults, passed("logs", f"all {len(here)} that are still here are as recorded"))
-    if len(here) < len(ended):
+    logged = [event for event in read_events(records, *RUN_ENDS) if event.log is not None and event.log.log_sha256]
+    present = [event for event in logged if paths.run(event.run_id).log.is_file()]
+    faults = [fault for event in present if (fault := _log_fault(paths, event, state)) is not None]
+    found = listed("logs", faults, passed("logs", f"all {len(present)} that are still here are as recorded"))
+    if len(present) < len(logged):
         found.append(
-            noted("logs", f"{len(ended) - len(here)} of {len(ended)} are not here, so nothing is said of them")
+            noted("logs", f"{len(logged) - len(present)} of {len(logged)} are not here, so nothing is said of them")
         )
     return found
 
@@ -56,20 +58,20 @@ def _log_fault(paths: ProjectPaths, ended: RunEnded, state: State | None) -> str
 
 
 def _log_size(run: RunPaths, recorded: LogRead) -> int:
-    """How many bytes the log had when the run ended; daemons may have added some.
+    """The size of the log when the run ended; daemons may have added to it since.
 
-    The record counts a hole of the log cap as the line that is read in its place, so the result is asked first.
+    The record counts a hole of the log cap as the line that replaces it, so the run's result is read first.
     """
     try:
         return int(json.loads(run.result.read_bytes())["log_bytes"])
     except (OSError, ValueError, KeyError, TypeError):
-        seen = run.log.stat()
-        has_holes = seen.st_blocks * 512 < seen.st_size
-        return seen.st_size if has_holes else recorded.log_bytes or 0
+        status = run.log.stat()
+        has_holes = status.st_blocks * 512 < status.st_size
+        return status.st_size if has_holes else recorded.log_bytes or 0
 
 
 def _metric_fault(ended: RunEnded, rules: Rules, reading: LogReading) -> str | None:
-    """A value that the record has and its log has not: both were made to fit each other, but for this."""
+    """A metric that differs between a record and its log, though the log has the recorded hash."""
     for metric in rules.metrics:
         if isinstance(metric.source, JsonFile):
             continue
@@ -84,7 +86,7 @@ def _metric_fault(ended: RunEnded, rules: Rules, reading: LogReading) -> str | N
 
 
 def check_reports(paths: ProjectPaths, records: Sequence[Record]) -> list[Check]:
-    """Each report and figure against the hash that was recorded last for its path."""
+    """Check each report and figure against the hash that was recorded last for its path."""
     hashes: dict[str, list[tuple[int, str]]] = {}
     for report in read_events(records, ReportWritten):
         for name, sha256 in report.files.items():
@@ -98,7 +100,7 @@ def _file_fault(path: Path, name: str, known: Sequence[tuple[int, str]]) -> str 
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:
-        return f"{name} is missing; record #{seq} wrote it, and `seedproof report` makes it again"
+        return f"{name} is missing; record #{seq} wrote it, and `seedproof report` writes it again"
     except OSError as error:
         return f"{name} cannot be read ({error.strerror})"
     if found == wanted:
@@ -109,20 +111,20 @@ def _file_fault(path: Path, name: str, known: Sequence[tuple[int, str]]) -> str 
     return f"{name} was edited: it is not what record #{seq} wrote"
 
 
-def check_strangers(paths: ProjectPaths, records: Sequence[Record]) -> Iterator[Check]:
-    """Reports and figures under our names that the ledger does not know."""
+def check_unknown_reports(paths: ProjectPaths, records: Sequence[Record]) -> Iterator[Check]:
+    """Find reports and figures with our names that the ledger does not know."""
     known = {name for report in read_events(records, ReportWritten) for name in (report.path, *report.figures)}
-    for path in sorted({path for pattern in _OURS for path in paths.research.glob(pattern)}):
+    for path in sorted({path for pattern in _REPORT_NAMES for path in paths.research.glob(pattern)}):
         name = str(path.relative_to(paths.root))
         if name not in known:
-            yield _stranger(path, name)
+            yield _unknown_report(path, name)
 
 
-def _stranger(path: Path, name: str) -> Check:
-    """A report that names a ledger head claims to come from a ledger; one that does not claims nothing."""
+def _unknown_report(path: Path, name: str) -> Check:
+    """A fault if the report names a ledger head, as it then claims to come from a ledger; else a note."""
     if ".unverified" in path.name:
         return noted("unknown", f"{name} was moved aside: no ledger vouches for it")
-    heads = heads_in(path) if path.suffix == ".md" else []
+    heads = read_heads(path) if path.suffix == ".md" else []
     if heads:
         text = f"{name} names ledger head #{heads[0][0]} {heads[0][1]}, and this ledger never wrote it"
         return failed("unknown", f"{text}: it is forged, or of another ledger")

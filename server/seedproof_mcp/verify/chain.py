@@ -1,4 +1,4 @@
-"""A ledger's lines held against each other, and in words what was done to them."""
+"""Verifies a ledger's lines one by one and against each other, and says what was done to them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ class Chain:
     """The records of a ledger, and what is wrong with them."""
 
     records: list[Record]
-    """By number; where something is wrong, those that can be read and carry a number and a hash."""
+    """By number; of a damaged ledger, those that can be read and have a number and a hash."""
     faults: list[str]
     """One sentence for each damage."""
 
@@ -31,18 +31,18 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line that may be damaged."""
+    """One line of a damaged ledger."""
 
     place: int
     """Its number in the file, from 1 on."""
     record: Record | None
-    """None where it cannot be read, or has no number or no hash."""
+    """None if it cannot be read, or has no number or no hash."""
     fault: str | None
-    """What is wrong with it whatever stands around it, as the end of a sentence."""
+    """What is wrong with the line by itself, as the end of a sentence."""
 
 
 def whole_lines(data: bytes) -> bytes:
-    """A ledger without what a crash may leave at its end: half a line, or nothing but zeros."""
+    """A ledger without what a crash may leave at its end: half a line, or zeros."""
     data = data[: data.rfind(b"\n") + 1]
     end = len(data.rstrip(b"\0\n"))
     is_zeros = data[end : end + 1] == b"\n" and b"\0" in data[end:]
@@ -66,18 +66,18 @@ def read_chain(data: bytes) -> Chain:
     prev = EMPTY_HASH
     try:
         for seq, line in enumerate(lines, 1):
-            records.append(_strictly(line, seq, prev))
+            records.append(_read_strictly(line, seq, prev))
             prev = records[-1]["hash"]
     except LedgerDamaged as damage:
-        found = [_alone(place, line) for place, line in enumerate(lines, 1)]
-        faults = [*_own_faults(found), *_order_faults(found), *_gaps(found), *_links(found)]
+        found = [_examine(place, line) for place, line in enumerate(lines, 1)]
+        faults = [*_line_faults(found), *_order_faults(found), *_gaps(found), *_broken_links(found)]
         by_number = {line.record["seq"]: line.record for line in reversed(found) if line.record is not None}
         return Chain([by_number[seq] for seq in sorted(by_number)], faults or [f"record #{damage.seq} {damage.fault}"])
     return Chain(records, [])
 
 
-def _strictly(line: bytes, seq: int, prev: str) -> Record:
-    """One record, written as the format says: others who verify it make its bytes anew from its fields.
+def _read_strictly(line: bytes, seq: int, prev: str) -> Record:
+    """Read one record, and require its canonical form: other verifiers make its bytes from its fields.
 
     Raises:
         LedgerDamaged, LedgerNewer: As `read_line`.
@@ -92,8 +92,8 @@ def _strictly(line: bytes, seq: int, prev: str) -> Record:
     return record
 
 
-def _alone(place: int, line: bytes) -> _Line:
-    """What one line says by itself."""
+def _examine(place: int, line: bytes) -> _Line:
+    """Verify one line without its neighbours."""
     try:
         claimed = json.loads(line)
         seq, prev, own = claimed["seq"], claimed["prev"], claimed["hash"]
@@ -104,13 +104,13 @@ def _alone(place: int, line: bytes) -> _Line:
     if type(seq) is not int or not isinstance(own, str):
         return _Line(place, None, "is not a record: it has no number or no hash")
     try:
-        _strictly(line, seq, prev)
+        _read_strictly(line, seq, prev)
     except LedgerDamaged as damage:
         return _Line(place, claimed, damage.fault)
     return _Line(place, claimed, None)
 
 
-def _own_faults(lines: Sequence[_Line]) -> Iterator[str]:
+def _line_faults(lines: Sequence[_Line]) -> Iterator[str]:
     for line in lines:
         if line.record is None:
             yield f"line {line.place} {line.fault}"
@@ -133,7 +133,7 @@ def _order_faults(lines: Sequence[_Line]) -> Iterator[str]:
 
 
 def _gaps(lines: Sequence[_Line]) -> Iterator[str]:
-    """Numbers that no line has. A line that cannot be read has the one after the line before it."""
+    """Missing numbers. An unreadable line counts as the one after the line before it."""
     present, last = {0}, 0
     for line in lines:
         last = last + 1 if line.record is None else line.record["seq"]
@@ -146,8 +146,8 @@ def _gaps(lines: Sequence[_Line]) -> Iterator[str]:
             yield f"records #{first} to #{end} are missing: their lines were deleted"
 
 
-def _links(lines: Sequence[_Line]) -> Iterator[str]:
-    """Neighbours that do not fit though each has the hash that it should have."""
+def _broken_links(lines: Sequence[_Line]) -> Iterator[str]:
+    """Neighbours whose hashes are right and do not follow from each other."""
     by_number = {line.record["seq"]: line.record for line in lines if line.record is not None}
     for seq in sorted(by_number):
         before = EMPTY_HASH if seq == 1 else by_number.get(seq - 1, {}).get("hash")

@@ -1,4 +1,4 @@
-"""What a verification finds, one line each."""
+"""The findings of a verification, one line each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 __all__ = ["CannotVerify", "Check", "Outcome", "failed", "listed", "noted", "passed"]
 
-# Enough to see what happened; a ledger that was rewritten has a fault in every line.
+# Enough to see what happened: a rewritten ledger has a fault in every line.
 MAX_LISTED = 10
 
 
 class CannotVerify(Exception):
-    """There is nothing that could be verified, or not by this version; the message says what is missing."""
+    """Nothing can be verified, or not by this version; the message says why."""
 
 
 class Outcome(StrEnum):
@@ -29,7 +29,7 @@ class Check:
     outcome: Outcome
     """Only FAIL makes the exit code 1."""
     subject: str
-    """What was looked at: `chain`, `heads`, `logs` …"""
+    """What was checked: `chain`, `heads`, `logs` …"""
     message: str
     """What was found."""
 
@@ -38,22 +38,22 @@ class Check:
 
 
 def passed(subject: str, message: str) -> Check:
-    """All is well."""
+    """A check that found no fault."""
     return Check(Outcome.OK, subject, message)
 
 
 def failed(subject: str, message: str) -> Check:
-    """Something is damaged, or does not match."""
+    """A check that found damage or a mismatch."""
     return Check(Outcome.FAIL, subject, message)
 
 
 def noted(subject: str, message: str) -> Check:
-    """Something that a reader should know and that is no damage."""
+    """Something that a reader should know and that is not damage."""
     return Check(Outcome.NOTE, subject, message)
 
 
 def listed(subject: str, faults: Sequence[str], otherwise: Check) -> list[Check]:
-    """A failed check for each fault, the first ten of them; the other one where there is none."""
+    """A failed check for each of the first ten faults; `otherwise` if there is none."""
     if not faults:
         return [otherwise]
     found = [failed(subject, fault) for fault in faults[:MAX_LISTED]]

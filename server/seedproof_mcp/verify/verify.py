@@ -1,4 +1,4 @@
-"""Holds a ledger against everything that has seen it; reads only."""
+"""Verifies a ledger, its artifacts and its published heads; reads only."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from seedproof.model.refusals import LedgerNewer
 from seedproof_mcp.ledger.damage import first_mark
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify.against_git import check_against
-from seedproof_mcp.verify.artifacts import check_logs, check_reports, check_strangers
+from seedproof_mcp.verify.artifacts import check_logs, check_reports, check_unknown_reports
 from seedproof_mcp.verify.chain import Chain, first_difference, read_chain, whole_lines
 from seedproof_mcp.verify.checks import CannotVerify, Check, Outcome, failed, listed, noted, passed
 from seedproof_mcp.verify.replay import Replay
@@ -20,24 +20,25 @@ __all__ = ["verify"]
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The bytes that are verified."""
+    """The ledger or mirror that is verified."""
 
     name: str
-    """Where they were read, relative to the project."""
+    """Its path, relative to the project."""
     data: bytes
     """Whole lines only."""
     checks: list[Check]
-    """What can be said of ledger and mirror before a line is read."""
+    """The findings about ledger and mirror as files."""
 
 
-# A ledger that grows while it is verified is verified again; one that never rests is taken as it was seen last.
+# A ledger that grows meanwhile is verified again; after this many tries the last result counts.
 _MOST_TRIES = 5
 
 
 def verify(paths: ProjectPaths, *, regenerate: bool = False, against: str | None = None) -> Iterator[Check]:
-    """Every check; where the ledger grows meanwhile, those of its newest state.
+    """Run every check; if the ledger grows meanwhile, on its newest state.
 
     Args:
+        paths: The project.
         regenerate: Make every report and figure again and compare all bytes.
         against: A git revision whose mirror must be a beginning of today's ledger.
 
@@ -45,10 +46,10 @@ def verify(paths: ProjectPaths, *, regenerate: bool = False, against: str | None
         CannotVerify: There is no ledger, or it was written by a newer Seedproof.
     """
     for _ in range(_MOST_TRIES):
-        source = _source(paths)
+        source = _choose_source(paths)
         checks = list(_checks(paths, source, regenerate, against))
-        # Runs that end meanwhile are seen by some checks and not by others: that is no damage.
-        if all(check.outcome is not Outcome.FAIL for check in checks) or _source(paths).data == source.data:
+        # A fault may come from a run that ended between two checks: only a ledger at rest is damaged.
+        if all(check.outcome is not Outcome.FAIL for check in checks) or _choose_source(paths).data == source.data:
             break
     yield from checks
 
@@ -62,7 +63,7 @@ def _checks(paths: ProjectPaths, source: _Source, regenerate: bool, against: str
     yield from _chain_checks(source, chain)
     state = None
     if chain.faults:
-        yield noted("state", "not looked at, nor are verdicts: the chain is broken")
+        yield noted("state", "not checked, and neither are verdicts: the chain is broken")
     else:
         replay = Replay(chain.records, regenerate)
         yield from replay.run()
@@ -71,21 +72,21 @@ def _checks(paths: ProjectPaths, source: _Source, regenerate: bool, against: str
     yield from check_registry(paths, chain)
     yield from check_logs(paths, chain.records, state)
     yield from check_reports(paths, chain.records)
-    yield from check_strangers(paths, chain.records)
+    yield from check_unknown_reports(paths, chain.records)
     if against is not None:
         yield check_against(paths, against, source.data)
 
 
-def _source(paths: ProjectPaths) -> _Source:
-    """Ledger and mirror, held against each other; the one that knows more is verified, as the tools read it."""
+def _choose_source(paths: ProjectPaths) -> _Source:
+    """Compare ledger and mirror; the longer one is verified, which is also the one that the tools read."""
     ledger, mirror = _read(paths, paths.ledger), _read(paths, paths.mirror)
     names = [str(path.relative_to(paths.root)) for path in (paths.ledger, paths.mirror)]
     if not whole_lines(ledger) and not whole_lines(mirror):
         raise CannotVerify(f"there is no ledger: neither {names[0]} nor {names[1]} has a record.")
     if not ledger:
         text = f"{names[0]} is not here, as in a fresh clone; {names[1]} is verified instead"
-        return _Source(names[1], whole_lines(mirror), [noted("mirror", text), *_tail(names[1], mirror)])
-    tails, lines, copied = _tail(names[0], ledger), whole_lines(ledger), whole_lines(mirror)
+        return _Source(names[1], whole_lines(mirror), [noted("mirror", text), *_torn_tail(names[1], mirror)])
+    tails, lines, copied = _torn_tail(names[0], ledger), whole_lines(ledger), whole_lines(mirror)
     if not mirror:
         return _Source(names[0], lines, [*tails, noted("mirror", f"there is no {names[1]}; a report writes it")])
     if lines.startswith(copied):
@@ -119,7 +120,7 @@ def _read(paths: ProjectPaths, path: Path) -> bytes:
         raise CannotVerify(f"{path.relative_to(paths.root)} cannot be read ({error.strerror}).") from None
 
 
-def _tail(name: str, data: bytes) -> list[Check]:
+def _torn_tail(name: str, data: bytes) -> list[Check]:
     torn = len(data) - len(whole_lines(data))
     text = f"{name} ends in {torn} bytes that are no record, as a crash leaves them; the next write cuts them off"
     return [noted("tail", text)] if torn else []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from seedproof.model.code import ChangedFile
 from seedproof.model.refusals import SnapshotMissing
-from seedproof_mcp.code import in_place
+from seedproof_mcp.code import hashes
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.repositories import workspace, write
@@ -113,25 +113,25 @@ def test_code_whose_list_of_files_is_gone_cannot_be_compared_and_says_so(folder:
 
 def test_a_large_file_is_read_again_only_when_it_has_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = folder / "data.json"
-    data.write_bytes(b"1" * 2 * in_place.SOURCE_BYTES)
-    monkeypatch.setattr(in_place, "_TICK_NS", -(10**18))
+    data.write_bytes(b"1" * 2 * hashes.SOURCE_BYTES)
+    monkeypatch.setattr(hashes, "_TICK_NS", -(10**18))
     space = workspace(folder)
     code = space.take(["data*"])
     space.keep(code)
     assert ProjectPaths(folder).hashes.exists()
     reads = []
-    real = in_place.hashlib.sha1
+    real = hashes.hashlib.sha1
 
     def counted(*words: object, **more: object) -> object:
         reads.append(words)
         return real(*words, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(in_place.hashlib, "sha1", counted)
+    monkeypatch.setattr(hashes.hashlib, "sha1", counted)
     assert workspace(folder).take(["data*"]) == code
-    large = [words for words in reads if words[0] == b"blob %d\0" % (2 * in_place.SOURCE_BYTES)]
+    large = [words for words in reads if words[0] == b"blob %d\0" % (2 * hashes.SOURCE_BYTES)]
     assert large == []
     times = data.stat()
-    data.write_bytes(b"2" * 2 * in_place.SOURCE_BYTES)
+    data.write_bytes(b"2" * 2 * hashes.SOURCE_BYTES)
     os.utime(data, ns=(times.st_atime_ns, times.st_mtime_ns))
     edited = workspace(folder).take(["data*"])
     assert edited.sha256 != code.sha256 and edited.sealed != code.sealed

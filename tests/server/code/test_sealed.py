@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.code import in_place
-from seedproof_mcp.code.in_place import SOURCE_BYTES
+from seedproof_mcp.code import hashes
+from seedproof_mcp.code.hashes import SOURCE_BYTES
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.conftest import Caller
@@ -251,13 +251,13 @@ def test_large_sealed_files_are_read_once(project: Path, place: str, monkeypatch
     large = project / "data/val.bin"
     large.write_bytes(b"x" * (SOURCE_BYTES + 1))
     # Or whoever edits within the same tick of the clock would not be seen.
-    monkeypatch.setattr(in_place, "_TICK_NS", 0)
+    monkeypatch.setattr(hashes, "_TICK_NS", 0)
     space = workspace(project, code=place)
     code = space.take(["data/val*"])
     space.keep(code)
 
     with monkeypatch.context() as patched:
-        patched.setattr(in_place, "_CHUNK_BYTES", "not to be read")
+        patched.setattr(hashes, "_CHUNK_BYTES", "not to be read")
         assert workspace(project, code=place).sealed_now(code, ["data/val*"]) == code.sealed
     large.write_bytes(b"y" * (SOURCE_BYTES + 1))
     later = workspace(project, code=place)

@@ -1,14 +1,20 @@
 """seedproof.toml: every key, and what each mistake in it is told."""
 
+import os
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.rules import MetricRule, Rules
-from seedproof_mcp.host.settings import _ALLOWED, TEMPLATE, Settings, load_config
+from seedproof_mcp.host.settings import Settings, allowed_words, load_config
+from seedproof_mcp.host.settings_template import settings_template
+
+from tests.support.places import ROOT
+from tests.support.settings_page import with_tables
+
+TEMPLATE = settings_template()
 
 
 def load(folder: Path, text: str | bytes) -> object:
@@ -26,22 +32,20 @@ def test_the_template_changes_nothing_as_it_stands_and_names_every_key(tmp_path:
     found = load(tmp_path, TEMPLATE)
     assert (found.rules, found.settings) == (Rules(), Settings())  # type: ignore[attr-defined]
     named = set(re.findall(r"^# \[?(?:settings\.|rules\.)?(\w+)", TEMPLATE, re.MULTILINE))
-    exempt = {"extra_metrics", "engine"}  # one value, or documented in docs/settings.md
-    assert set(Rules.model_fields) | set(Settings.model_fields) <= named | exempt
+    assert {*Rules.model_fields, *Settings.model_fields, *MetricRule.model_fields, "preset"} - named == {
+        "extra_metrics"
+    }
+    assert max(len(line) for line in TEMPLATE.splitlines() if not line.startswith("# command = ")) <= 100
 
 
 def test_the_template_with_every_line_switched_on_is_what_it_says(tmp_path: Path) -> None:
-    lines = []
-    for line in TEMPLATE.splitlines():
-        is_key = re.match(r"# (\w+ = |\[)", line)
-        lines.append(line[2:] if is_key else line)
-    text = "\n".join(lines)
-    # The three ways to read the metric exclude each other: keep the first.
-    text = re.sub(r'(?ms)^name = "val_loss".*?(?=^\[settings\])', "", text)
-    tomllib.loads(text)
+    text = re.sub(r"(?m)^# (\w+ = |\[[a-z.]+\]$)", r"\1", TEMPLATE)
+    # A ready-made metric, a pattern and a file exclude each other: keep the first.
+    text = re.sub(r"(?m)^(name|pattern|file|path) = .*\n", "", text)
     found = load(tmp_path, text)
     assert found.settings.python == ".venv/bin/python"  # type: ignore[attr-defined]
     assert found.settings.env == {"CUDA_VISIBLE_DEVICES": "0"}  # type: ignore[attr-defined]
+    assert found.rules.sealed == ("evaluate.py", "data/val*")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -100,9 +104,19 @@ def test_a_mistake_is_told_with_line_key_and_what_is_allowed(tmp_path: Path, tex
     assert caught.value.next_call.tool == "check_baseline"
 
 
-def test_every_key_says_in_words_what_it_may_be() -> None:
-    keys = {*Rules.model_fields, *MetricRule.model_fields, *Settings.model_fields, "rules", "settings"}
-    assert set(_ALLOWED) == keys
+def test_every_key_has_a_description_and_says_in_words_what_it_may_be() -> None:
+    for model in (Rules, MetricRule, Settings):
+        for name, field in model.model_fields.items():
+            assert field.description and allowed_words(field), name
+
+
+def test_the_tables_of_the_page_are_those_of_the_fields() -> None:
+    page = ROOT / "docs/settings.md"
+    text = with_tables(page.read_text())
+    if os.environ.get("REWRITE_GOLDEN"):
+        page.write_text(text)
+        pytest.fail("docs/settings.md was written anew; look at the difference, then run without REWRITE_GOLDEN")
+    assert page.read_text() == text, "REWRITE_GOLDEN=1 writes it anew"
 
 
 def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:

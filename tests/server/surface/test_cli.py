@@ -32,7 +32,7 @@ def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFi
     assert (code, out.splitlines()[0]) == (0, "Baseline unmeasured (1M tokens)")
     code, out, err = run(capsys, "compare", "muon")
     assert (code, out) == (3, "")
-    assert err.startswith("baseline_missing: ") and "Next: run_seed(seed=42)" in err
+    assert err.startswith("baseline_missing: ") and "\nNext: seedproof run --seed 42  # Runs seed 42.\n" in err
 
     code, out, _ = run(capsys, "run", "--all")
     assert code == 0
@@ -53,6 +53,7 @@ def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFi
     assert out.startswith("Baseline ready (1M tokens): val_loss ")
     assert "muon" in out and "WINNER (unconfirmed): " in out and "experiment_muon_1M.md" in out
     assert "chance of at least one false WINNER among them: 3.0 %" in " ".join(out.split())
+    assert "\nNext: seedproof run muon --confirm  # Confirms the WINNER on fresh seeds: 0 of 6 runs.\n" in out
 
 
 def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,8 +72,8 @@ def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     code, out, _ = run(capsys, "run", "--all")
     assert code == 0
     assert [f"baseline seed {seed} (attempt 1): succeeded" in out for seed in SEEDS[1:]] == [True] * 4
-    assert "attempt 2" not in out
-    assert "Next: run_seed(seed=42, attempt=2)" in out
+    assert "(attempt 2)" not in out
+    assert "Next: seedproof run --seed 42 --attempt 2  # Tries seed 42 again" in out
     assert run(capsys, "check-baseline")[1].startswith("Baseline measuring ")
 
 

@@ -101,6 +101,28 @@ async def test_every_tool_is_described_annotated_and_refuses_unknown_arguments_b
         assert word in instructions
 
 
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("", ["(five in all)", "Three seeds, and two more if the result is within 2 sigma.", "six runs"]),
+        ("winner_sigma = ", ["(five in all)", "within 2 sigma"]),  # a file that cannot be read
+        (
+            "baseline_seeds = [1, 2, 3, 4]\nwinner_sigma = 2.5\nextra_seeds = [9]\nconfirm_seeds = [5, 6]",
+            ["(four in all)", "Three seeds, and one more if the result is within 2.5 sigma.", "four runs"],
+        ),
+        ("extra_seeds = []", ["Three seeds.\n"]),
+        ('design = "sequential"', ["Three seeds, and two more if these do not decide."]),
+    ],
+)
+async def test_the_instructions_have_the_numbers_of_the_projects_rules(
+    project: Path, rules: str, said: list[str]
+) -> None:
+    (project / "seedproof.toml").write_text(f"[rules]\n{rules}\n")
+    async with quick_tools(project) as call:
+        instructions = call.client.instructions or ""
+    assert [one for one in said if one not in instructions] == []
+
+
 async def test_the_baselines_numbers_are_those_of_its_five_seeds(project: Path) -> None:
     async with quick_tools(project) as call:
         await call.measure_baseline()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.code.in_place import Hashes
+from seedproof_mcp.code.hashes import Hashes
 from seedproof_mcp.code.sealed import sealed_here
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.system import files

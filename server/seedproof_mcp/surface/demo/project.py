@@ -1,4 +1,4 @@
-"""The folder that the demonstration works in: set up before it, removed after it."""
+"""Sets up and removes the folder that the demonstration works in."""
 
 import json
 import sys
@@ -27,13 +27,13 @@ def example_script() -> Path:
 def prepare(project: Path, script: Path) -> None:
     """Put the script and the settings where the server expects them."""
     files.copy_file(script, project / "train_llm.py")
-    # The example needs numpy, which this interpreter has; whether `python3` has it, nobody knows.
+    # The example needs numpy. This interpreter has it; `python3` may not.
     settings = f"[settings]\npython = {json.dumps(sys.executable)}\n"
     files.write_atomic(ProjectPaths(project).settings, settings.encode())
 
 
 def end_work(project: Path) -> bool:
-    """Stop what still trains and wait for the conductor to leave; whether it did in time."""
+    """Stop all training, wait for the conductor to exit, and return whether it did in time."""
     lock, lab = ProjectPaths(project).conductor_lock, Lab(project)
     deadline = time.monotonic() + CLEAN_UP_S
     while locks.is_locked(lock) and time.monotonic() < deadline:
@@ -48,7 +48,7 @@ def end_work(project: Path) -> bool:
 
 
 def remove(project: Path) -> bool:
-    """Remove the folder; again if a conductor that was just starting wrote into it meanwhile."""
+    """Remove the folder, and try again if a conductor wrote into it meanwhile; return whether it is gone."""
     deadline = time.monotonic() + CLEAN_UP_S
     while True:
         try:

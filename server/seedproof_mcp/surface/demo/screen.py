@@ -1,4 +1,4 @@
-"""What the demonstration shows: lines, tables and bars on a terminal, plain lines elsewhere."""
+"""Prints the demonstration: lines, tables and bars on a terminal, plain lines elsewhere."""
 
 import io
 import sys
@@ -19,7 +19,7 @@ __all__ = ["Screen"]
 
 
 class Screen:
-    """Shows the story; plain lines where the output is no terminal."""
+    """Prints to a terminal, or plain lines to anything else."""
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -28,23 +28,23 @@ class Screen:
         self.is_live = self.console.is_interactive and sys.stdout.isatty()
 
     def say(self, text: str, style: str = "", indent: int = 4) -> None:
-        """One line; only a terminal has an edge to wrap at."""
+        """Print one line, wrapped on a terminal only."""
         if self.is_live:
             self.console.print(Padding(Text(text, style), (0, 0, 0, indent), expand=False))
         else:
             self.console.print(Text(" " * indent + text, style), soft_wrap=True)
 
     def title(self, text: str) -> None:
-        """The heading of the next part."""
+        """Print the heading of the next part."""
         self.console.print()
         self.say(text, "bold", 0)
 
     def show(self, block: RenderableType) -> None:
-        """A table or a panel."""
+        """Print a table or a panel."""
         self.console.print(Padding(block, (0, 0, 0, 4), expand=False))
 
     def table(self, names: list[str], rows: list[list[str]], summaries: list[dict[str, Any]]) -> None:
-        """Numbers for each seed, and their mean below a line."""
+        """Print the numbers of each seed, and their mean below."""
         footers = ["mean ± std", *(f"{one['mean']:.4f} ± {one['std']:.4f}" for one in summaries)]
         columns = [Column(name, footer, justify="right") for name, footer in zip(names, footers, strict=True)]
         table = Table(*columns, box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
@@ -68,7 +68,7 @@ class Screen:
 
 
 class _TimeBar(BarColumn):
-    """A bar of elapsed time: it goes on between two progress notifications."""
+    """A bar of elapsed time, which also moves between two progress notifications."""
 
     def render(self, task: Task) -> ProgressBar:
         bar = super().render(task)

@@ -48,29 +48,29 @@ TRIALS = (
 
 
 class _StoryEnded(Exception):
-    """The story cannot go on; the message is one sentence."""
+    """The demonstration cannot go on; the message is one sentence."""
 
 
 class _Expectations:
-    """What the protocol promised, and which of it came true."""
+    """What the protocol promises, and whether it held."""
 
     def __init__(self) -> None:
         self.results: list[tuple[bool, str]] = []
 
     def check(self, holds: bool, promise: str, found: object = "") -> None:
-        """Note a promise; `found` is what was seen in its place, if the promise does not say it."""
+        """Note whether a promise held; `found` is what was seen instead."""
         self.results.append((holds, promise if holds or not found else f"{promise}; instead: {found}"))
 
 
 class _Story:
-    """An agent that follows `next`, and what should come of it."""
+    """Plays an agent that follows `next`, and checks what comes of it."""
 
     def __init__(self, client: Client, screen: Screen, expect: _Expectations) -> None:
         self.client, self.screen, self.expect = client, screen, expect
         self.usual_s: float | None = None
 
     async def tell(self) -> list[str]:
-        """From the first refusal to the last report; the reports' paths."""
+        """Run from the first refusal to the last report; return the reports' paths."""
         answer = await self.ask_too_early()
         answer = await self.measure_baseline(answer)
         reports = [answer["path"]]
@@ -121,7 +121,7 @@ class _Story:
         return await self.report(compared)
 
     async def confirm(self, compared: dict[str, Any]) -> dict[str, Any]:
-        """Three pairs of runs on fresh seeds, and what they say of the WINNER."""
+        """Run three pairs on fresh seeds, and show whether they confirm the WINNER."""
         self.screen.say("Does it hold on fresh seeds? Three pairs of runs, without and with the flag in turn:", "bold")
         answer = await self.run_arm(compared)
         _, compared = await self.follow(answer, "compare")
@@ -158,7 +158,7 @@ class _Story:
         return answer
 
     async def run(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """One run to its end, however many calls the waiting takes."""
+        """Run one seed and call again until it has ended."""
         with self.screen.bar(arguments.get("experiment", "baseline"), self.usual_s) as on_progress:
             _, data = await self.call("run_seed", arguments, on_progress)
             while data["state"] in ("queued", "running"):
@@ -173,7 +173,7 @@ class _Story:
         return data
 
     async def follow(self, answer: dict[str, Any], tool: str) -> tuple[str, dict[str, Any]]:
-        """Make the call that `next` names, which has to be one of this tool."""
+        """Make the call that `next` names; it has to name this tool."""
         due = answer["next"]
         if due["tool"] != tool:
             raise _StoryEnded(f"`next` should name {tool}; instead: {due['tool']} ({due['why']})")
@@ -182,7 +182,7 @@ class _Story:
     async def call(
         self, tool: str, arguments: dict[str, Any], on_progress: Any = None, may_refuse: bool = False
     ) -> tuple[str, dict[str, Any]]:
-        """Text and structure of the answer to one call."""
+        """Make one call; return text and structure of its answer."""
         self.screen.say(f"> {NextCall(tool, '', arguments)}", "cyan", 2)
         result = await self.client.call_tool(tool, arguments, progress_callback=on_progress)
         text = "\n".join(block.text for block in result.content if block.type == "text")
@@ -217,7 +217,7 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
 
 
 async def _converse(project: Path, screen: Screen, expect: _Expectations) -> None:
-    """Start the server, tell the story, look at what it left."""
+    """Start the server, tell the story, check the files that it left."""
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "seedproof_mcp.surface.cli", "serve", "--project", str(project)],
@@ -246,7 +246,7 @@ def _sentence(group: BaseExceptionGroup[Any]) -> str:
 
 
 def _last_words(errlog: IO[str]) -> str:
-    """The last line on the server's stderr; it often names the cause."""
+    """The last line of the server's stderr, which often names the cause."""
     errlog.seek(0)
     lines = errlog.read().strip().splitlines()
     return f" ({lines[-1].strip()})" if lines else ""
@@ -270,7 +270,7 @@ def _summarize(screen: Screen, expect: _Expectations) -> int:
 
 
 def _leave(project: Path, keep: bool, screen: Screen) -> None:
-    """Remove the folder once nothing works in it, unless it is to be kept."""
+    """Remove the folder, once nothing runs in it, unless it is to be kept."""
     is_quiet = demo_project.end_work(project)
     screen.console.print()
     if keep:

@@ -1,0 +1,96 @@
+"""Computes git's hashes of a project's files without git, and caches those of large files."""
+
+import hashlib
+import json
+import os
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+from seedproof_mcp.code.identity import LINK, blob_of
+from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import ProjectPaths, prepare_state
+
+__all__ = ["SOURCE_BYTES", "Hashes"]
+
+# Longer files are no sources: they are hashed again only when they have changed, and no copy of them is kept.
+SOURCE_BYTES = 256 * 1024
+_CHUNK_BYTES = 1 << 20
+# File times have a resolution of a few milliseconds, on some file systems of two seconds: a second write within
+# that time may change neither size nor time.
+_TICK_NS = 2_000_000_000
+
+Signature = list[int]
+
+
+class Hashes:
+    """Git's hashes of files; those of large files are cached by size and times."""
+
+    def __init__(self, paths: ProjectPaths) -> None:
+        self._path = paths.hashes
+        self._paths = paths
+        self._known: dict[str, tuple[Signature, str]] | None = None
+        self._is_new = False
+
+    def of(self, path: Path) -> tuple[str, str]:
+        """Mode and hash of a file or link.
+
+        Raises:
+            OSError: It cannot be read, or is neither.
+        """
+        seen = path.lstat()
+        if stat.S_ISLNK(seen.st_mode):
+            return LINK, blob_of(os.fsencode(os.readlink(path)))
+        mode = "100755" if seen.st_mode & stat.S_IXUSR else "100644"
+        return mode, self.content(path)
+
+    def content(self, path: Path) -> str:
+        """Hash of a file's content, links followed.
+
+        Raises:
+            OSError: It cannot be read, or is no regular file.
+        """
+        # O_NONBLOCK: opening a FIFO would otherwise wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            seen = os.fstat(descriptor)
+            if not stat.S_ISREG(seen.st_mode):
+                raise OSError(0, "not a regular file", str(path))
+            if seen.st_size <= SOURCE_BYTES:
+                return blob_of(file.read())
+            return self._large(str(path), seen, file)
+
+    def save(self) -> None:
+        """Store the cache for the next process.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._known is not None and self._is_new:
+            prepare_state(self._paths)
+            files.write_atomic(self._path, json.dumps(self._known).encode())
+            self._is_new = False
+
+    def _large(self, name: str, seen: os.stat_result, file: Any) -> str:
+        # No program can set st_ctime, so it shows an edit that restores st_mtime.
+        signature = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_dev]
+        known = self._load().get(name)
+        if known is not None and list(known[0]) == signature:
+            return known[1]
+        digest = hashlib.sha1(b"blob %d\0" % seen.st_size, usedforsecurity=False)
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+        if time.time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) > _TICK_NS:
+            self._load()[name] = (signature, digest.hexdigest())
+            self._is_new = True
+        return digest.hexdigest()
+
+    def _load(self) -> dict[str, tuple[Signature, str]]:
+        if self._known is None:
+            try:
+                read = json.loads(self._path.read_bytes())
+            except (OSError, ValueError):
+                read = {}
+            self._known = read if isinstance(read, dict) else {}
+        return self._known

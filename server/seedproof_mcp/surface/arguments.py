@@ -1,0 +1,116 @@
+"""The arguments of the command line."""
+
+import argparse
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seedproof.admission.request import RunRequest
+
+__all__ = ["build_parser", "parse", "run_request"]
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command. What follows `--` are the flags of `run`, word by word as typed."""
+    end = list(arguments).index("--") if "--" in arguments else None
+    parser = build_parser()
+    options = parser.parse_args(arguments[:end])
+    if end is None:
+        return options
+    if options.command != "run":
+        parser.error("only run takes flags behind --")
+    if options.flags is not None:
+        parser.error("give the flags either behind -- or as --flags='…'")
+    options.after = tuple(arguments[end + 1 :])
+    return options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command, without what follows `--`."""
+    parser = argparse.ArgumentParser(
+        prog="seedproof", description="Runs training experiments and refuses a verdict before the variance is known."
+    )
+    parser.add_argument("--version", action="version", version=f"seedproof {version('seedproof')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--project", type=Path, default=Path(), help="folder with the training script (here)")
+        command.set_defaults(command=name)
+        return command
+
+    add("serve", "serve the MCP tools on stdin and stdout")
+    add("init", "write a commented seedproof.toml")
+    add("status", "show baseline, experiments and queue")
+    add("check-baseline", "show where the baseline stands")
+    _add_run(add("run", "run the next seed, or the one named"))
+    add("compare", "give the verdict on an experiment").add_argument("experiment")
+    report = add("report", "write the report of an experiment, or of the baseline")
+    report.add_argument("experiment", nargs="?")
+    stop = add("stop", "cancel a queued or running run, or all of the project")
+    which = stop.add_mutually_exclusive_group(required=True)
+    which.add_argument("run_id", nargs="?")
+    which.add_argument("--all", action="store_true", help="everything that is queued or running in this project")
+    stop.add_argument("--reason", required=True)
+    resume = add("resume", "confirm that you looked at a row of failures, so that experiments may be declared again")
+    resume.add_argument("--reason", required=True, help="what was wrong; it is recorded in the ledger")
+    gc = add("gc", "list stored code that no arm needs any more")
+    gc.add_argument("--yes", action="store_true", help="remove it")
+    check = add("verify", "verify the ledger, its files and every published head")
+    check.add_argument("--regenerate", action="store_true", help="regenerate reports and figures, byte for byte")
+    check.add_argument(
+        "--against", metavar="REV", help="require today's ledger to begin with the mirror of this git revision"
+    )
+    demo = add("demo", "watch the protocol on a small real language model")
+    demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
+    return parser
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.epilog = (
+        "The first run of an experiment declares it: seedproof run muon --hypothesis 'a lower loss' -- --lr 0.01. "
+        "Everything behind -- is added to the training command."
+    )
+    command.set_defaults(after=None)
+    command.add_argument("experiment", nargs="?", help="name of the experiment; left out: the baseline")
+    command.add_argument("--seed", type=int)
+    command.add_argument("--attempt", type=int)
+    command.add_argument("--hypothesis")
+    command.add_argument("--flags", help="the same as behind --, in one string and with =: --flags='--lr 0.01'")
+    command.add_argument("--new-baseline", metavar="REASON")
+    command.add_argument("--code-change", action="store_true", help="declare the edited code as the experiment")
+    side = command.add_mutually_exclusive_group()
+    side.add_argument("--control", action="store_true", help="run changed code once without the experiment's flags")
+    side.add_argument("--confirm", action="store_true", help="run the next fresh pair of a WINNER")
+    command.add_argument("--all", action="store_true", help="run every seed that the arm is sure to need")
+
+
+def run_request(options: argparse.Namespace) -> "RunRequest":
+    """The request that the options of `run` stand for.
+
+    Raises:
+        FlagMalformed: The text of --flags is not a command line.
+    """
+    import shlex
+
+    from seedproof.admission.request import RunRequest
+    from seedproof.model.refusals import FlagMalformed
+    from seedproof.model.runs import Role
+
+    try:
+        flags = options.after if options.flags is None else tuple(shlex.split(options.flags))
+    except ValueError as error:
+        raise FlagMalformed(f"the flags are not a command line: {error}.") from None
+    return RunRequest(
+        experiment=options.experiment,
+        seed=options.seed,
+        attempt=options.attempt,
+        flags=flags,
+        hypothesis=options.hypothesis,
+        queue_all=options.all,
+        new_baseline=options.new_baseline,
+        role=Role.CONFIRM if options.confirm else Role.CONTROL if options.control else Role.MEASURE,
+        code_change=options.code_change,
+    )
