@@ -13,7 +13,8 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.refusals import MoreSeedsNeeded
 from seedproof.model.results import Verdict
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.runs import MetricValue, Role, Run, RunState
+from seedproof.model.run_key import Role
+from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.baseline import establish_baseline
 from seedproof.phases.looks import confirm_steps, next_look
 from seedproof.stats.power import at_least_one_winner, protocol_power

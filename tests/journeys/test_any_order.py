@@ -28,7 +28,7 @@ from seedproof.ledger.records import EMPTY_HASH, read_line
 from seedproof.ledger.state import State
 from seedproof.model.refusals import CodeRefusal, Refusal, Runaway
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 from seedproof.phases.study import Study
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.ledger.file import NOT_HERE

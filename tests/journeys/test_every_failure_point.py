@@ -17,7 +17,7 @@ import pytest
 from seedproof.admission.request import RunRequest
 from seedproof.ledger.events import Resumed
 from seedproof.model.refusals import Refusal
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 from seedproof_mcp.host import environment
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor, launcher

@@ -10,7 +10,8 @@ from seedproof.ledger.records import EMPTY_HASH
 from seedproof.model.arms import Arm, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role, Run, RunState
+from seedproof.model.run_key import Role
+from seedproof.model.runs import Run, RunState
 from seedproof.stats.summary import PriorVariance
 
 __all__ = [

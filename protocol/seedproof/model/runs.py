@@ -9,7 +9,6 @@ from seedproof.model.run_key import Role, RunKey
 
 __all__ = [
     "MetricValue",
-    "Role",
     "Run",
     "RunState",
 ]

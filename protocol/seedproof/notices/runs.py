@@ -9,7 +9,8 @@ from seedproof.metrics.numbers import printed_resolution
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role, Run, RunState
+from seedproof.model.run_key import Role
+from seedproof.model.runs import Run, RunState
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
 from seedproof.verdict.plausibility import (

@@ -11,7 +11,8 @@ from seedproof.model.code import Code
 from seedproof.model.command import training_argv
 from seedproof.model.refusals import NotComparable, SealedChanged, SnapshotMissing
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role, Run
+from seedproof.model.run_key import Role
+from seedproof.model.runs import Run
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.fingerprint import Surroundings

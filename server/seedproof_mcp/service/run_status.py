@@ -7,7 +7,8 @@ from seedproof.metrics.run_state import LOST, Ending, outcome
 from seedproof.model.refusals import Refusal
 from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role, Run, RunState
+from seedproof.model.run_key import Role
+from seedproof.model.runs import Run, RunState
 from seedproof.model.untrusted import safe_tail
 from seedproof.notices.control import control_notices
 from seedproof.notices.declarations import declared_notices

@@ -7,7 +7,8 @@ from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role, Run
+from seedproof.model.run_key import Role
+from seedproof.model.runs import Run
 from seedproof.notices.declarations import created_notices, declared_notices
 from seedproof.notices.environment import comparability_notices
 from seedproof.notices.runs import comparison_notices, log_notices

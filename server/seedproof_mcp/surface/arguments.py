@@ -97,7 +97,7 @@ def run_request(options: argparse.Namespace) -> "RunRequest":
 
     from seedproof.admission.request import RunRequest
     from seedproof.model.refusals import FlagMalformed
-    from seedproof.model.runs import Role
+    from seedproof.model.run_key import Role
 
     try:
         flags = options.after if options.flags is None else tuple(shlex.split(options.flags))

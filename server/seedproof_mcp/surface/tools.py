@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import BadArguments, BadSettings, Refusal
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.results import (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from seedproof.model.command import check_flags, normalise_flags, training_argv
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 
 from tests.support.arms import run_key
 

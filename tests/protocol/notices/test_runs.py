@@ -3,7 +3,8 @@
 import hashlib
 
 import pytest
-from seedproof.model.runs import MetricValue, Role, Run, RunState
+from seedproof.model.run_key import Role
+from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.notices.runs import arm_notices, baseline_notices, comparison_notices, probe_notices
 from seedproof.phases.baseline import establish_baseline
 from seedproof.verdict.judge import judge

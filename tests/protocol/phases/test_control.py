@@ -12,7 +12,8 @@ from scipy import stats as scipy_stats
 from seedproof.ledger.determinism import Repeats
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Change, ChangedFile, Code
-from seedproof.model.runs import MetricValue, Role, Run, RunState
+from seedproof.model.run_key import Role
+from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.notices.control import control_notices
 from seedproof.phases.baseline import establish_baseline
 from seedproof.phases.control import CONFIDENCE, control_look, half_width_sigmas, is_moved, unseen_share

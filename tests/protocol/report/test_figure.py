@@ -17,7 +17,8 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.refusals import BaselineVoid
 from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.runs import MetricValue, Role, Run
+from seedproof.model.run_key import Role
+from seedproof.model.runs import MetricValue, Run
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.axis import EXACT, fit_axis, spread
 from seedproof.report.figure import baseline_figure, experiment_figure

@@ -11,7 +11,8 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Change, ChangedFile, Code
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.runs import Role, Run, RunState
+from seedproof.model.run_key import Role
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.provenance import EarlierGeneration, LedgerFacts
 from seedproof.report.report import baseline_report, experiment_report

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from seedproof.model.arms import Arm
 from seedproof.model.results import Confirmation
 from seedproof.model.rules import MetricRule, Rules
-from seedproof.model.runs import MetricValue, Role, Run, RunState
+from seedproof.model.run_key import Role
+from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.looks import Step, confirm_look, confirm_steps
 from seedproof.verdict.confirmation import confirm, pairs_of
 from seedproof.verdict.judge import judge

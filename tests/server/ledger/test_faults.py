@@ -26,7 +26,7 @@ from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import LedgerDamaged, LedgerRefusal, NotWritable, Refusal
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 from seedproof.phases.next_call import campaign_next
 from seedproof.phases.study import Memory, Study
 from seedproof.verdict.campaign import adjusted_stored, campaign

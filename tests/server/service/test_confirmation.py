@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from seedproof.admission.request import RunRequest
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths
 

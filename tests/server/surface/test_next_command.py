@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import NextCall
-from seedproof.model.runs import Role
+from seedproof.model.run_key import Role
 from seedproof_mcp.surface.arguments import parse, run_request
 from seedproof_mcp.surface.next_command import next_command, next_line
 
