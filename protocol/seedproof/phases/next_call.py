@@ -3,7 +3,7 @@
 Every `NextCall` of the protocol is made here, so that what an agent is told to do is decided in one place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from seedproof.ledger.state import Experiment, Generation, State
@@ -32,7 +32,9 @@ __all__ = [
     "experiment_next",
     "finish_report_call",
     "first_baseline_call",
+    "is_after_reports",
     "new_baseline_call",
+    "new_code_call",
     "new_experiment_call",
     "require_baseline",
     "run_next",
@@ -213,6 +215,11 @@ def new_baseline_call() -> NextCall:
     )
 
 
+def new_code_call() -> NextCall:
+    """Start the next generation because the code of the present one cannot be told any more."""
+    return NextCall("run_seed", "Begins a new generation with the present code.", {}, ("new_baseline",))
+
+
 def new_experiment_call() -> NextCall:
     """Declare and start an experiment."""
     return NextCall(
@@ -248,6 +255,16 @@ def experiment_call(experiment: str) -> NextCall:
 def same_seed_call(seed: int, arguments: dict[str, Any]) -> NextCall:
     """The refused call again, once a folder has been moved out of the way."""
     return NextCall("run_seed", "Runs the seed once the folder is gone.", {**arguments, "seed": seed})
+
+
+def is_after_reports(arguments: Collection[str], you_choose: Collection[str]) -> bool:
+    """Whether a report that was cut short comes before a call: it begins something new, or a confirmation.
+
+    Args:
+        arguments: Names of the arguments that the call has.
+        you_choose: Names of those that the caller fills.
+    """
+    return "experiment" in you_choose or "role" in arguments
 
 
 def finish_report_call(experiment: str | None) -> NextCall:

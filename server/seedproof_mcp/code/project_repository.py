@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from seedproof.model.code import Code
-from seedproof.model.refusals import NextCall, Refusal, SnapshotMissing
+from seedproof.model.refusals import Refusal, SnapshotMissing
+from seedproof.phases.next_call import new_code_call
 
 from seedproof_mcp.code.git import GitFailed, GitNotStarted, Repository, find_repository
 from seedproof_mcp.code.refusals import IN_PLACE, refuse
@@ -101,5 +102,5 @@ class ProjectRepository:
 
 def snapshot_missing(message: str) -> SnapshotMissing:
     """The refusal of a code that cannot be trained with any more."""
-    again = NextCall("run_seed", "Begins a new generation with the present code.", {}, ("new_baseline",))
+    again = new_code_call()
     return SnapshotMissing(message, again)

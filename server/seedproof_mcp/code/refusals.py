@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from seedproof.model.refusals import BadSettings, NextCall
+from seedproof.model.refusals import BadSettings
+from seedproof.phases.next_call import check_call
 
 from seedproof_mcp.code.git import GitFailed, GitOutput
 
@@ -16,7 +17,7 @@ IN_PLACE = 'set `code = "in-place"` under [settings] in seedproof.toml'
 
 def refuse(message: str) -> BadSettings:
     """The refusal of a working tree as it is."""
-    return BadSettings(message, NextCall("check_baseline", "Shows what is due, once that is mended."))
+    return BadSettings(message, check_call("Shows what is due, once that is mended."))
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 from seedproof.admission.guards import GIGABYTE, Limits
 from seedproof.model.metric_patterns import PRESETS
-from seedproof.model.refusals import BadSettings, NextCall
+from seedproof.model.refusals import BadSettings
 from seedproof.model.results import DifferenceKind
 from seedproof.model.rules import Rules
+from seedproof.phases.next_call import check_call
 
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
@@ -193,7 +194,7 @@ def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
 
 
 def _bad(message: str) -> BadSettings:
-    return BadSettings(message, NextCall("check_baseline", "Reads the settings again once they are mended."))
+    return BadSettings(message, check_call("Reads the settings again once they are mended."))
 
 
 def _expand_presets(document: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from seedproof.ledger.events import ReportWritten
 from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
 from seedproof.model.results import Comparison, Notice
-from seedproof.phases.next_call import baseline_next, experiment_next, require_baseline
+from seedproof.phases.next_call import baseline_next, experiment_next, is_after_reports, require_baseline
 from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.settings import Config, load_config
@@ -296,7 +296,7 @@ class Lab:
 
     def _finishing_first(self, study: Study, result: R) -> R:
         """The result; a report whose writing was cut short comes before anything new, and before a confirmation."""
-        if result.next is None or not ("experiment" in result.next.you_choose or "role" in result.next.arguments):
+        if result.next is None or not is_after_reports(result.next.arguments, result.next.you_choose):
             return result
         unfinished = self._reports.unfinished(study)
         return result if unfinished is None else result.model_copy(update={"next": Follow.of(unfinished)})
