@@ -42,6 +42,7 @@ def started(project: Path) -> Path:
     return project / f".seedproof/runs/{FIRST}/started.json"
 
 
+@pytest.mark.slow
 async def test_a_run_that_ends_takes_no_run_of_the_same_name_along(tmp_path: Path) -> None:
     async with a_pair(tmp_path, "gpu0", "gpu1") as ((first, call_first), (second, call_second)):
         await call_first("run_seed", wait_s=0)
@@ -95,6 +96,7 @@ async def test_a_run_that_waits_for_the_slot_is_queued_whoever_is_asked(
     assert ended.data["state"] == "succeeded"
 
 
+@pytest.mark.slow
 async def test_code_that_is_edited_while_the_run_waits_for_the_slot_is_not_trained(tmp_path: Path) -> None:
     async with a_pair(tmp_path, "gpu0", "gpu0") as ((first, call_first), (second, call_second)):
         await call_first("run_seed", wait_s=0)
@@ -116,6 +118,7 @@ async def test_code_that_is_edited_while_the_run_waits_for_the_slot_is_not_train
     assert again.data["state"] == "succeeded"
 
 
+@pytest.mark.slow
 async def test_a_disk_that_fills_while_the_run_waits_for_the_slot_holds_it_back(tmp_path: Path) -> None:
     async with a_pair(tmp_path, "gpu0", "gpu0") as ((first, call_first), (second, call_second)):
         await call_first("run_seed", wait_s=0)

@@ -235,6 +235,7 @@ def test_eight_writers_at_once_lose_nothing_and_keep_one_chain(paths: ProjectPat
         assert own == [f"{number}-{count}" for count in range(25)]
 
 
+@pytest.mark.slow
 def test_no_acknowledged_record_is_lost_when_writers_are_killed(paths: ProjectPaths) -> None:
     acknowledged: list[str] = []
     for attempt in range(12):

@@ -78,6 +78,7 @@ async def test_a_run_that_the_conductor_cannot_start_says_why_and_starts_once_th
     assert not ProjectPaths(project).complaint.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_settings_that_break_while_a_run_waits_are_what_it_waits_for(project: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
@@ -112,6 +113,7 @@ def test_asking_again_while_a_conductor_starts_starts_no_other(
     os.kill(pid, signal.SIGTERM)
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_conductor_that_dies_at_its_start_is_not_started_again_at_once(paths: ProjectPaths) -> None:
     paths.conductor_lock.mkdir()

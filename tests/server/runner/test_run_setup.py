@@ -235,6 +235,7 @@ async def test_real_trainings_import_read_and_write_where_they_should(real: Path
     assert git(real, "status", "--porcelain").split() == ["??", "docs/"]
 
 
+@pytest.mark.slow
 async def test_a_real_control_runs_the_edited_code_without_the_flags(real: Path) -> None:
     write_settings(real)
     (real / "seedproof.toml").write_text(REAL["seedproof.toml"])

@@ -151,6 +151,7 @@ print(sorted(name for name in sys.modules if name.split(".")[0] == "scipy")[:3])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["unconfirmed", "confirmed"])
 async def test_listing_checking_running_and_reporting_an_issued_verdict_load_no_scipy(
     project: Path, stage: str

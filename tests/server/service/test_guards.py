@@ -314,6 +314,7 @@ def customize(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork") or not Path("/proc").is_dir(), reason="needs CLOCK_BOOTTIME")
 async def test_a_machine_that_slept_marks_the_run_in_ledger_replies_and_report(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

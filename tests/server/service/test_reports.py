@@ -161,6 +161,7 @@ async def test_an_absolute_path_in_command_or_flags_is_shortened_in_the_report_a
     assert json.dumps(str(data)) in (project / ".seedproof/ledger.jsonl").read_text()
 
 
+@pytest.mark.slow
 async def test_an_interpreter_that_is_missing_is_named_in_the_report_without_its_folder(project: Path) -> None:
     (project / "seedproof.toml").write_text('[settings]\npython = "/nonexistent/secret/python"\n')
     async with tools(project) as call:

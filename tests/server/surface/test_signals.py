@@ -70,6 +70,7 @@ def test_a_server_that_is_told_to_leave_leaves_at_once_and_the_training_goes_on(
     assert len(records(project, "run_started")) == 1
 
 
+@pytest.mark.slow
 async def test_a_conductor_that_is_told_to_leave_is_followed_by_one_that_adopts_the_training(
     project: Path, gate: Path
 ) -> None:
@@ -109,6 +110,7 @@ async def test_a_supervisor_that_is_told_to_leave_ends_the_training_which_may_be
 # --- all of them ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_machine_that_shuts_down_interrupts_the_run_also_where_the_training_hears_of_it_first(
     project: Path, gate: Path
 ) -> None:
@@ -129,6 +131,7 @@ async def test_a_machine_that_shuts_down_interrupts_the_run_also_where_the_train
     assert ended.data["next"]["arguments"] == {"seed": 42, "attempt": 2}
 
 
+@pytest.mark.slow
 async def test_a_training_that_somebody_else_ends_with_a_signal_has_failed(project: Path, gate: Path) -> None:
     async with tools(project) as call:
         await call("run_seed", wait_s=0)
@@ -171,6 +174,7 @@ async def _nothing_runs(call: Caller) -> None:
     assert (listed.data["running"], listed.data["queued"]) == (None, 0)
 
 
+@pytest.mark.slow
 async def test_stop_all_says_what_it_ended_before_what_it_could_not(
     project: Path, gate: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
