@@ -17,7 +17,7 @@ from seedproof_mcp.host.settings import TEMPLATE, Settings, load_config
 from seedproof_mcp.surface import cli
 from seedproof_mcp.surface.demo.story import TRIALS
 
-from tests.conftest import tools
+from tests.support.callers import tools
 from tests.support.places import ROOT
 
 PAGES = sorted(

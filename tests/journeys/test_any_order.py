@@ -34,8 +34,8 @@ from seedproof_mcp.service.project import ProjectSite
 from seedproof_mcp.service.verdicts import judge_experiment
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import SEEDS, Answer, Caller, tools
 from tests.support.amounts import IS_SAMPLE, amount
+from tests.support.callers import Answer, Caller, tools
 from tests.support.in_process import InProcessEngine, Training, in_process_lab, option, train
 from tests.support.oracle import (
     COUNTED,
@@ -48,6 +48,7 @@ from tests.support.oracle import (
     present_generation,
     results,
 )
+from tests.support.seeds import SEEDS
 from tests.support.sites import PlainSite
 
 # The same stories in every run, so that what they meet can be asserted.

@@ -25,14 +25,13 @@ from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths, slot_lock
 
-from tests.conftest import FAKE, SHOWN, wait_until
 from tests.support import faults
-from tests.support.amounts import IS_SOAK, amount
+from tests.support.amounts import IS_SOAK, SHOWN, amount
 from tests.support.answers import Answer
 from tests.support.faults import ERRORS, KINDS, Faults, Killed, kinds_at
 from tests.support.in_process import STARTED_AT, Training, option, train
 from tests.support.oracle import attempts
-from tests.support.places import ROOT
+from tests.support.places import FAKE, ROOT
 from tests.support.promises import (
     LOOK,
     OURS,
@@ -47,6 +46,7 @@ from tests.support.promises import (
     records_of,
     undisturbed,
 )
+from tests.support.waiting import wait_until
 
 # The number of a walk chooses its kind of failure: a sample has all kinds too.
 EVERY = amount(sample=23, whole=3, soak=1)

@@ -11,7 +11,6 @@ import pytest
 from seedproof.ledger.records import Record
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
-from tests.conftest import SHOWN
 from tests.journeys.test_every_failure_point import (
     Machine,
     Study,
@@ -21,7 +20,7 @@ from tests.journeys.test_every_failure_point import (
     played,
     take_through,
 )
-from tests.support.amounts import amount
+from tests.support.amounts import SHOWN, amount
 from tests.support.promises import (
     EXPERIMENT,
     a_project,

@@ -18,7 +18,6 @@ from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
-from tests.conftest import SHOWN, wait_until
 from tests.journeys.test_every_failure_point import (
     FirstSupervisorFails,
     Machine,
@@ -29,7 +28,7 @@ from tests.journeys.test_every_failure_point import (
     quick_conductor,
     take_through,
 )
-from tests.support.amounts import IS_SOAK, amount
+from tests.support.amounts import IS_SOAK, SHOWN, amount
 from tests.support.faults import ERRORS, Faults, Killed, kinds_at
 from tests.support.in_process import STARTED_AT, Training
 from tests.support.oracle import attempts
@@ -44,6 +43,7 @@ from tests.support.promises import (
     processes_of,
     records_of,
 )
+from tests.support.waiting import wait_until
 
 __all__ = ["played", "quick_conductor"]
 

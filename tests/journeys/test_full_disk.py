@@ -12,8 +12,11 @@ from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.supervisor.run_contract import complain
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import FAKE, PATIENCE_S, SEEDS, stop_everything, tools
 from tests.support.amounts import amount
+from tests.support.callers import tools
+from tests.support.places import FAKE
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S, stop_everything
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Caller, tools
+from tests.support.callers import Caller, tools
 
 pytestmark = pytest.mark.anyio
 

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import FAKE, SHOWN, wait_until
-from tests.support.amounts import IS_SAMPLE, amount
+from tests.support.amounts import IS_SAMPLE, SHOWN, amount
 from tests.support.answers import Answer
+from tests.support.places import FAKE
 from tests.support.promises import (
     LOOK,
     OURS,
@@ -36,6 +36,7 @@ from tests.support.promises import (
     records_of,
     undisturbed,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
 

@@ -3,7 +3,7 @@
 import os
 from typing import TypeVar
 
-__all__ = ["IS_SAMPLE", "IS_SOAK", "amount"]
+__all__ = ["IS_SAMPLE", "IS_SOAK", "SHOWN", "amount"]
 
 _Amount = TypeVar("_Amount")
 
@@ -13,6 +13,8 @@ if _LEVEL not in _LEVELS:
     raise ValueError(f"SEEDPROOF_AMOUNT is {_LEVEL!r}; allowed: {', '.join(_LEVELS)}")
 IS_SAMPLE = _LEVEL == "sample"
 IS_SOAK = _LEVEL == "soak"
+SHOWN = "shown: "
+"""What a test prints with this in front stands in the summary, also where the test passes in another process."""
 
 
 def amount(*, sample: _Amount, whole: _Amount, soak: _Amount) -> _Amount:

@@ -35,11 +35,14 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
-from tests.conftest import MEMORY, PATIENCE_S, SEEDS, tools, wait_until
 from tests.server.ledger.test_file import notes, start_writer, write
-from tests.server.runner.test_conductor import conductors
 from tests.support.amounts import IS_SOAK, amount
+from tests.support.callers import tools
 from tests.support.in_process import InProcessEngine, in_process_lab, quick_tools
+from tests.support.memory import MEMORY
+from tests.support.real_runs import conductors
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S, wait_until
 
 FLIPS = amount(sample=10_000, whole=10_000, soak=1_000_000)
 RECORDS_EACH = amount(sample=4, whole=12, soak=1_000)

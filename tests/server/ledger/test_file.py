@@ -18,7 +18,7 @@ from seedproof.model.rules import Rules
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import wait_until
+from tests.support.waiting import wait_until
 
 # A writer of its own process: says on its output what it was told is stored.
 WRITER = """

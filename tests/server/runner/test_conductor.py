@@ -17,22 +17,12 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
-from tests.conftest import PATIENCE_S, SEEDS, tools, wait_until
+from tests.support.callers import tools
+from tests.support.real_runs import conductors
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S, wait_until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-
-
-def conductors(project: Path) -> list[int]:
-    """The processes that conduct a project, or are about to."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"seedproof_mcp.runner.conductor" in words and os.fsencode(project) in words:
-            found.append(int(entry.name))
-    return found
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from seedproof_mcp.supervisor.capped_log import CappedLog
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
-from tests.conftest import PATIENCE_S, Answer, tools, wait_until
-from tests.server.runner.test_conductor import conductors
-from tests.server.service.test_run_seed import records
-from tests.server.surface.test_stdio import served
 from tests.support.amounts import amount
+from tests.support.callers import Answer, tools
 from tests.support.places import HOSTILE
 from tests.support.privileges import run_as_anybody
+from tests.support.real_runs import conductors, records
+from tests.support.servers import served
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a subreaper")]
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.conftest import PATIENCE_S, SEEDS, stop_everything, tools, wait_until
-from tests.server.service.test_run_seed import records
-from tests.server.surface.test_stdio import served
 from tests.support.amounts import amount
+from tests.support.callers import tools
 from tests.support.places import HOSTILE
+from tests.support.real_runs import records
+from tests.support.seeds import SEEDS
+from tests.support.servers import served
+from tests.support.waiting import PATIENCE_S, stop_everything, wait_until
 
 pytestmark = pytest.mark.anyio
 

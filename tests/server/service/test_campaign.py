@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import Answer, Caller
+from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.places import ROOT
-from tests.support.tables import FRESH, Table
+from tests.support.seeds import FRESH
+from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio
 

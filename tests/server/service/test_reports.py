@@ -17,8 +17,10 @@ import pytest
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.system import files
 
-from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
+from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 

@@ -18,10 +18,10 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import PATIENCE_S, tools, wait_until
 from tests.server.ledger.test_faults import is_open_in
-from tests.server.surface.test_signals import FIRST, records, started
-from tests.server.surface.test_stdio import (
+from tests.support.callers import tools
+from tests.support.real_runs import FIRST, records, started
+from tests.support.servers import (
     INITIALIZE,
     INITIALIZED,
     SEEDPROOF,
@@ -33,6 +33,7 @@ from tests.server.surface.test_stdio import (
     tell,
 )
 from tests.support.supervised import is_gone
+from tests.support.waiting import PATIENCE_S, wait_until
 
 # It outlives every test, so that only what the server does by itself ends a wait.
 VERY_LONG_S = 600

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import SEEDS, tools
+from tests.support.callers import tools
 from tests.support.in_process import quick_tools
+from tests.support.seeds import SEEDS
 
 TOOLS = ("check_baseline", "run_seed", "compare", "write_report", "list_experiments", "stop_run")
 ARGUMENTS = {

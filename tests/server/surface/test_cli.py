@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from seedproof_mcp.surface.cli import main
 
-from tests.conftest import FAKE, SEEDS
+from tests.support.places import FAKE
+from tests.support.seeds import SEEDS
 
 
 @pytest.fixture

@@ -24,16 +24,16 @@ from hypothesis import strategies as st
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import PATIENCE_S, SEEDS, Answer, Caller, tools, wait_until
-from tests.server.service.test_guards import customize, records
+from tests.server.service.test_guards import customize
 from tests.server.surface.test_bad_input import ARGUMENTS, TOOLS, values
-from tests.server.surface.test_signals import FIRST, gate, started
-from tests.server.surface.test_stdio import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
 from tests.support.amounts import amount
+from tests.support.callers import Answer, Caller, tools
 from tests.support.in_process import InProcessEngine, in_process_lab, quick_tools
+from tests.support.real_runs import FIRST, records, started
+from tests.support.seeds import SEEDS
+from tests.support.servers import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
 from tests.support.supervised import is_gone
-
-__all__ = ["gate"]
+from tests.support.waiting import PATIENCE_S, wait_until
 
 JUNK_LINES = amount(sample=1_000, whole=5_000, soak=50_000)
 MALFORMED = amount(sample=200, whole=2_000, soak=10_000)

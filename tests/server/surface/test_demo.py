@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from seedproof_mcp.surface.demo.story import run_demo
 
-from tests.conftest import FAKE
+from tests.support.places import FAKE
 
 SEEDPROOF = Path(sys.executable).with_name("seedproof")
 

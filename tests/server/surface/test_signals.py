@@ -1,12 +1,9 @@
 """Signals, shutdown and `seedproof stop --all`: who leaves, what goes on, and what is said of it."""
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from seedproof_mcp.service.service import Lab
@@ -14,39 +11,15 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import PATIENCE_S, Caller, tools, wait_until
-from tests.journeys.test_two_projects import a_pair
-from tests.server.runner.test_conductor import conductors
-from tests.server.surface.test_stdio import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
+from tests.support.callers import Caller, tools
+from tests.support.real_runs import FIRST, a_pair, conductors, records, started
+from tests.support.servers import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
 from tests.support.supervised import is_gone
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")]
 
-FIRST = "g1-baseline-s42-a1"
 ASKED_TO_LEAVE = [signal.SIGTERM, signal.SIGHUP]
-
-
-@pytest.fixture
-def gate(project: Path) -> Iterator[Path]:
-    """The file that every training of the project waits for."""
-    file = project / "gate"
-    text = f"[settings]\ngrace_s = 0.1\nenv = {{ FAKE_GATE = {json.dumps(str(file))} }}\n"
-    (project / "seedproof.toml").write_text(text)
-    yield file
-    file.touch()
-
-
-def records(project: Path, kind: str) -> list[dict[str, Any]]:
-    """The ledger's records of one kind."""
-    every = [json.loads(line) for line in ProjectPaths(project).ledger.read_bytes().splitlines()]
-    return [record for record in every if record["kind"] == kind]
-
-
-def started(project: Path, run_id: str = FIRST) -> dict[str, int]:
-    """The processes of a run, once they exist."""
-    file = ProjectPaths(project).run(run_id).started
-    wait_until(file.exists)
-    return dict(json.loads(file.read_bytes()))
 
 
 # --- one of them ------------------------------------------------------------------------------------
