@@ -5,7 +5,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
+# Tools whose trainings take place in memory; git is seldom started.
+IN_MEMORY := tests/protocol tests/test_threats.py tests/server/verify tests/server/surface/test_refusals.py \
+  tests/server/surface/test_tools.py $(addprefix tests/server/service/test_, baseline_reuse.py cache.py \
+  confirmation.py evidence.py plausibility.py sequential_design.py)
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -40,8 +44,10 @@ soak: $(READY) ## Run the tests with the large numbers: kills, faults, hostile t
 	@SEEDPROOF_AMOUNT=soak $(PYTEST)
 
 golden: $(READY) ## Rewrite the golden files and show the difference
-	@SEEDPROOF_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/protocol/report
-	@git --no-pager diff --stat -- tests/golden && git --no-pager diff -- tests/golden
+	@REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q -rfE tests/protocol/report
+	@git status --short -- tests/golden
+	@git --no-pager diff --stat -- tests/golden
+	@git --no-pager diff -- tests/golden
 
 check: $(READY) ## Lint, format check, types, import rules
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
