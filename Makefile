@@ -1,13 +1,18 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check format inspect bench calibrate threats clean
+.PHONY: help demo test test-fast test-slow soak golden check format inspect bench calibrate threats clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
+# Tools whose trainings take place in memory; git is seldom started.
+IN_MEMORY := tests/protocol tests/test_threats.py tests/server/verify tests/server/surface/test_refusals.py \
+  tests/server/surface/test_tools.py $(addprefix tests/server/service/test_, baseline_reuse.py cache.py \
+  confirmation.py evidence.py plausibility.py sequential_design.py)
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@python=""; \
@@ -26,11 +31,23 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Run the whole protocol on a small real language model
 	@$(BIN)/seedproof demo
 
-test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+test: $(READY) ## Run the tests, with a sample of the long ones
+	@$(PYTEST) -m "not slow"
+
+test-fast: $(READY) ## Run the tests that start no process: the protocol, and tools in memory
+	@$(PYTEST) -m "not slow and not sampled" $(IN_MEMORY)
+
+test-slow: $(READY) ## Run what `make test` leaves out
+	@SEEDPROOF_AMOUNT=whole $(PYTEST) -m "slow or sampled"
 
 soak: $(READY) ## Run the tests with the large numbers: kills, faults, hostile trainings, crowds of clients
-	@SEEDPROOF_SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@SEEDPROOF_AMOUNT=soak $(PYTEST)
+
+golden: $(READY) ## Rewrite the golden files and show the difference
+	@REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q -rfE tests/protocol/report
+	@git status --short -- tests/golden
+	@git --no-pager diff --stat -- tests/golden
+	@git --no-pager diff -- tests/golden
 
 check: $(READY) ## Lint, format check, types, import rules
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .

@@ -18,7 +18,7 @@ from seedproof_mcp.host.settings_template import settings_template
 from seedproof_mcp.surface import arguments
 from seedproof_mcp.surface.demo.story import TRIALS
 
-from tests.conftest import tools
+from tests.support.callers import tools
 from tests.support.places import ROOT
 
 PAGES = sorted(

@@ -45,6 +45,7 @@ def _lists(name: str) -> bool:
     return hasattr(importlib.import_module(name), "__all__")
 
 
+@pytest.mark.slow
 def test_the_types_refuse_a_verdict_without_a_baseline() -> None:
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", "tests/typing/api.py"],

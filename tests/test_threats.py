@@ -2,38 +2,25 @@
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from seedproof.model.refusals import Refusal
 
-from tests.threats.bench import Door, a_door
+from tests.threats.agent import an_agent
 from tests.threats.page import PAGE, text
 from tests.threats.rows import Detected, Disclosed, Refused, Row
-from tests.threats.table import GROUPS, LIMITS, ROWS
+from tests.threats.table import LIMITS, ROWS
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    """Of the module, because the client is."""
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-async def door() -> AsyncIterator[Door]:
-    """The tools; which project they work on is decided for each manoeuvre."""
-    async with a_door() as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_the_manoeuvre_ends_as_its_row_says(door: Door, quick_project: Path, row: Row) -> None:
-    with door.bench(quick_project) as bench:
-        told = await row.act(bench)
-        await row.outcome.prove(bench, told)
+async def test_the_manoeuvre_ends_as_its_row_says(quick_project: Path, row: Row) -> None:
+    async with an_agent(quick_project) as agent:
+        told = await row.act(agent)
+        await row.outcome.prove(agent, told)
 
 
 # --- the table itself -------------------------------------------------------------------------
@@ -44,12 +31,12 @@ def test_the_page_is_what_the_table_renders() -> None:
 
 
 def test_at_least_sixty_manoeuvres_are_refused_detected_or_disclosed() -> None:
-    in_force = [row.outcome for group in GROUPS for row in group.rows]
+    in_force = [row.outcome for row in ROWS if row.refused is None]
     assert sum(isinstance(outcome, Refused | Detected | Disclosed) for outcome in in_force) >= 60
 
 
 def test_a_manoeuvre_is_one_sentence_and_stands_once_in_its_group() -> None:
-    sentences = [row.manoeuvre for row in ROWS] + [limit.manoeuvre for limit in LIMITS]
+    sentences = [row.manoeuvre for row in ROWS if row.refused is None] + [limit.manoeuvre for limit in LIMITS]
     assert [one for one in sentences if not re.fullmatch(r"[A-Z](?:[^.!?]|\.(?=\S))*\.", one)] == []
     assert [one for one, count in Counter((row.group, row.manoeuvre) for row in ROWS).items() if count > 1] == []
     assert [name for name, count in Counter(row.name for row in ROWS).items() if count > 1] == []

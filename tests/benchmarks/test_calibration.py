@@ -24,6 +24,7 @@ from seedproof.stats.tests import holm, welch
 from seedproof.verdict.confirmation import confirm
 from seedproof.verdict.judge import judge
 
+from tests.support.amounts import amount
 from tests.support.arms import run_key
 from tests.support.places import ROOT
 
@@ -35,7 +36,7 @@ import calibrate_study
 import twin
 from calibrate_draws import draw
 
-STUDIES = 10_000
+STUDIES = amount(sample=1_000, whole=10_000, soak=10_000)
 MAXIMIZE = MetricRule(name="val_loss", direction="maximize", pattern=DEFAULT_VAL_LOSS)
 # Enough for a chance of one in a million per comparison.
 SIGMAS = 5.0
@@ -101,7 +102,8 @@ def studies(count: int, seed: int, rules: Rules, length: int = 1) -> twin.Campai
 # --- the twin equals the product --------------------------------------------------------------
 
 
-def test_the_twin_decides_ten_thousand_random_studies_as_the_product_does() -> None:
+@pytest.mark.sampled
+def test_the_twin_decides_thousands_of_random_studies_as_the_product_does() -> None:
     rules = Rules()
     drawn = studies(STUDIES, 1, rules)
     decided = twin.protocol(drawn, rules)
@@ -248,6 +250,7 @@ def test_a_single_run_fools_all_campaigns_but_one_in_their_length(outcomes: dict
         assert agrees(chance, length / (length + 1))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_page_and_figures(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import MEMORY
+from tests.support.memory import MEMORY
 from tests.support.repositories import files_below, git, make_repository, state_of, workspace
 
 SCRIPT = {"train_llm.py": "print('val_loss: 4.0')\n"}

@@ -36,7 +36,8 @@ from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.service.verdicts import judge_experiment
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import SEEDS, Answer, Caller, tools
+from tests.support.amounts import IS_SAMPLE, amount
+from tests.support.callers import Answer, Caller, tools
 from tests.support.in_process import InProcessEngine, Training, in_process_lab, option, train
 from tests.support.oracle import (
     COUNTED,
@@ -49,11 +50,12 @@ from tests.support.oracle import (
     present_generation,
     results,
 )
+from tests.support.seeds import SEEDS
 from tests.support.sites import PlainSite
 
 # The same stories in every run, so that what they meet can be asserted.
 DETERMINISTIC = settings(
-    max_examples=70,
+    max_examples=amount(sample=12, whole=70, soak=700),
     # Without shrinking: a failure is printed as it was found, instead of five minutes later.
     phases=(Phase.explicit, Phase.generate),
     stateful_step_count=30,
@@ -478,13 +480,19 @@ MUST_BE_MET = {
     *(("run_seed", code) for code in ("control_due", "control_not_due", "baseline_stale", "not_comparable")),
     *(("compare", code) for code in ("baseline_stale", "WINNER after a control")),
 }
+MET_IN_A_SAMPLE = {
+    *(("compare", answer) for answer in ("WINNER", "NEUTRAL", "baseline_missing", "experiment_incomplete")),
+    *(("run_seed", answer) for answer in ("succeeded", "failed", "attempt_not_allowed", "control_due")),
+}
 
 
+@pytest.mark.sampled
 def test_no_order_of_calls_brings_an_early_verdict_a_second_count_or_a_dead_end() -> None:
     AnyOrder.met = Counter()
     with start_blocking_portal() as AnyOrder.portal:
         run_state_machine_as_test(AnyOrder, settings=DETERMINISTIC)
-    assert set(AnyOrder.met) >= MUST_BE_MET, MUST_BE_MET - set(AnyOrder.met)
+    must_be_met = MET_IN_A_SAMPLE if IS_SAMPLE else MUST_BE_MET
+    assert set(AnyOrder.met) >= must_be_met, must_be_met - set(AnyOrder.met)
 
 
 # --- the oracle itself ------------------------------------------------------------------------

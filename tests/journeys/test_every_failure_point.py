@@ -26,13 +26,13 @@ from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths, slot_lock
 
-from tests.conftest import FAKE, SHOWN, wait_until
 from tests.support import faults
+from tests.support.amounts import IS_SOAK, SHOWN, amount
 from tests.support.answers import Answer
 from tests.support.faults import ERRORS, KINDS, Faults, Killed, kinds_at
 from tests.support.in_process import STARTED_AT, Training, option, train
 from tests.support.oracle import attempts
-from tests.support.places import ROOT
+from tests.support.places import FAKE, ROOT
 from tests.support.promises import (
     LOOK,
     OURS,
@@ -47,9 +47,11 @@ from tests.support.promises import (
     records_of,
     undisturbed,
 )
+from tests.support.waiting import wait_until
 
-SOAK = bool(os.environ.get("SEEDPROOF_SOAK"))
-EVERY = 1 if SOAK else 3
+# The number of a walk chooses its kind of failure: a sample has all kinds too.
+EVERY = amount(sample=23, whole=3, soak=1)
+EVERY_OF_A_SUPERVISOR = amount(sample=7, whole=1, soak=1)
 # An undisturbed study takes 14 calls.
 ENOUGH_CALLS = 60
 
@@ -257,12 +259,13 @@ def chosen(points: Sequence[str], every: int = 1) -> Iterator[tuple[int, str, bo
     """Every so many points with one kind of failure, in turn; in the long test with all, to go on both ways."""
     for number, at in enumerate(range(1, len(points) + 1, every)):
         kinds = kinds_at(points[at - 1])
-        if SOAK:
+        if IS_SOAK:
             yield from ((at, kind, reopens) for kind in kinds for reopens in (False, True))
         else:
             yield at, kinds[number % len(kinds)], number // len(kinds) % 2 == 0
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("played")
 def test_wherever_server_or_conductor_fail_the_study_ends_as_if_nothing_had_happened(
     caplog: pytest.LogCaptureFixture,
@@ -414,6 +417,7 @@ def quick_conductor(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(conductor, name, 0.005)
 
 
+@pytest.mark.sampled
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="a training outlives its supervisor elsewhere")
 @pytest.mark.usefixtures("quick_conductor")
 def test_wherever_the_supervisor_fails_its_run_is_published_or_recognised_as_lost(
@@ -428,9 +432,9 @@ def test_wherever_the_supervisor_fails_its_run_is_published_or_recognised_as_los
     points = walk(0, "kill")
     assert "supervisor Popen" in points
     walked = 0
-    for at, point in enumerate(points, 1):
+    for at, point in list(enumerate(points, 1))[::EVERY_OF_A_SUPERVISOR]:
         kinds = kinds_at(point)
-        for kind in kinds if SOAK else sorted({"kill", kinds[-1], kinds[at % len(kinds)]}):
+        for kind in kinds if IS_SOAK else sorted({"kill", kinds[-1], kinds[at % len(kinds)]}):
             assert len(walk(at, kind)) >= at, (at, point, kind)
             walked += 1
     print(f"{SHOWN}{len(points)} failure points of a supervisor, {walked} failures")

@@ -11,9 +11,7 @@ import pytest
 from seedproof.ledger.events import Record
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
-from tests.conftest import SHOWN
 from tests.journeys.test_every_failure_point import (
-    SOAK,
     Machine,
     Study,
     a_first_study,
@@ -22,6 +20,7 @@ from tests.journeys.test_every_failure_point import (
     played,
     take_through,
 )
+from tests.support.amounts import SHOWN, amount
 from tests.support.promises import (
     EXPERIMENT,
     a_project,
@@ -38,7 +37,7 @@ from tests.support.repositories import git, make_repository, state_of
 __all__ = ["played"]
 
 # Its steps are those of other walks, in a repository; a study takes twice as long. Prime to the number of kinds.
-EVERY = 3 if SOAK else 19
+EVERY = amount(sample=127, whole=19, soak=3)
 SCRIPT = "train_llm.py"
 EDITED = "steps = 2\n"
 # A data set that git ignores: the snapshots reach it through a link.
@@ -139,6 +138,7 @@ def check_snapshots(project: Path, records: Sequence[Record]) -> None:
     assert trees == {snapshot[:12] for snapshot in kept}
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("played")
 def test_wherever_server_or_conductor_fail_a_study_in_a_repository_ends_as_if_nothing_had_happened(
     repository: Path,

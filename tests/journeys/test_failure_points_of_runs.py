@@ -18,9 +18,7 @@ from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
-from tests.conftest import SHOWN, wait_until
 from tests.journeys.test_every_failure_point import (
-    SOAK,
     FirstSupervisorFails,
     Machine,
     a_first_study,
@@ -30,6 +28,7 @@ from tests.journeys.test_every_failure_point import (
     quick_conductor,
     take_through,
 )
+from tests.support.amounts import IS_SOAK, SHOWN, amount
 from tests.support.faults import ERRORS, Faults, Killed, kinds_at
 from tests.support.in_process import STARTED_AT, Training
 from tests.support.oracle import attempts
@@ -44,6 +43,7 @@ from tests.support.promises import (
     processes_of,
     records_of,
 )
+from tests.support.waiting import wait_until
 
 __all__ = ["played", "quick_conductor"]
 
@@ -59,7 +59,8 @@ def told(points: Sequence[str], failures: Sequence[Failure], what: str) -> None:
 
 CONFIRM: Call = ("run_seed", {"experiment": EXPERIMENT, "role": "confirm", "queue_all": True})
 # The confirmation takes the same steps for each of its six runs.
-EVERY = 1 if SOAK else 3
+EVERY = amount(sample=23, whole=3, soak=1)
+EVERY_OF_A_STOP = amount(sample=5, whole=1, soak=1)
 
 
 @pytest.fixture
@@ -95,6 +96,7 @@ def confirmation_in(records: Sequence[Record]) -> dict[str, Any]:
     return {key: found[key] for key in ("state", "done", "difference", "low", "high")}
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("played")
 def test_wherever_server_or_conductor_fail_a_confirmation_ends_as_if_nothing_had_happened(winner: Path) -> None:
     machine, undisturbed = confirmed(winner, -1, "kill", False)
@@ -182,13 +184,14 @@ def stop_with_failure(monkeypatch: pytest.MonkeyPatch, at: int, kind: str, reope
     return machine
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("played")
 def test_wherever_server_or_conductor_fail_a_run_that_is_stopped_is_recorded_as_stopped_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(service, "CANCEL_PATIENCE_S", 60)
     points = stop_with_failure(monkeypatch, -1, "kill", False).faults.points
-    failures = list(chosen(points))
+    failures = list(chosen(points, EVERY_OF_A_STOP))
     for at, kind, reopens in failures:
         assert stop_with_failure(monkeypatch, at, kind, reopens).faults.has_fired, (at, kind)
     told(points, failures, "stopping a run")
@@ -221,6 +224,7 @@ def supervisor_fails(project: Path, at: int, kind: str) -> list[str]:
     return journal.read_text().splitlines()
 
 
+@pytest.mark.sampled
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="a training outlives its supervisor elsewhere")
 @pytest.mark.usefixtures("quick_conductor")
 def test_wherever_the_supervisor_of_a_stopped_run_fails_nothing_of_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,9 +235,10 @@ def test_wherever_the_supervisor_of_a_stopped_run_fails_nothing_of_it_is_left(mo
 
     points = walk(0, "kill")
     failures = [(at, kind, False) for at, point in enumerate(points, 1) for kind in kinds_at(point)]
-    if not SOAK:  # the ways to the training are walked where runs end by themselves
+    if not IS_SOAK:  # the ways to the training are walked where runs end by themselves
         begun = points.index("supervisor Popen") + 1
         failures = [(at, kind, False) for at, kind, _ in failures if at > begun and kind in ("kill", "torn", "EIO")]
+    failures = failures[::EVERY_OF_A_STOP]
     for at, kind, _ in failures:
         assert len(walk(at, kind)) >= at, (at, kind)
     told(points, failures, "the supervisor of a stopped run")
@@ -276,6 +281,7 @@ def read_from_a_file(at: int, kind: str, reopens: bool) -> Machine:
     return machine
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("played")
 def test_wherever_server_or_conductor_fail_the_value_in_a_metric_file_is_read() -> None:
     points = read_from_a_file(-1, "kill", False).faults.points

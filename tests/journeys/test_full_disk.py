@@ -1,7 +1,6 @@
 """A disk that is full indeed: a small file system of its own, and real processes."""
 
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -13,14 +12,17 @@ from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.supervisor.run_contract import log_problem
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import FAKE, PATIENCE_S, SEEDS, stop_everything, tools
+from tests.support.amounts import amount
+from tests.support.callers import tools
+from tests.support.places import FAKE
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S, stop_everything
 
 pytestmark = pytest.mark.anyio
 
-SOAK = os.environ.get("SEEDPROOF_SOAK") == "1"
 PAGE = 4096
 # Pages that are left: for nothing at all, for half of what a run needs, for runs and not for all of them.
-LEFT = range(20) if SOAK else (0, 4, 9)
+LEFT = amount(sample=(4,), whole=(0, 4, 9), soak=tuple(range(20)))
 
 # A training that met the end of the disk, and one that could not be noted and was ended as it began.
 CAUSED_BY_DISK = {
@@ -63,6 +65,7 @@ def fill(place: Path, pages: int) -> Path:
     return filler
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("pages", LEFT)
 async def test_a_study_on_a_disk_that_fills_loses_nothing_and_goes_on_once_there_is_room(
     small: Path, pages: int

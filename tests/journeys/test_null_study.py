@@ -1,21 +1,22 @@
 """300 studies in which nothing differs, judged and taken through the lab: as many WINNERs as the rule promises."""
 
-import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import MoreSeedsNeeded
 from seedproof.verdict.judge import judge
 
+from tests.support.amounts import amount
 from tests.support.arms import experiment_arm, make_baseline, measured
 from tests.support.in_process import InProcessEngine, in_process_lab
 from tests.support.tables import Table
 
 STUDIES = 300
-# Taking a study through the lab takes a hundred times as long as judging it: every third in `make test`.
-IN_THE_LAB = slice(None, None, 1 if os.environ.get("SEEDPROOF_SOAK") else 3)
+# Taking a study through the lab takes a hundred times as long as judging it.
+IN_THE_LAB = slice(None, None, amount(sample=20, whole=3, soak=1))
 # One draw for each run of a study: five of the baseline, then five of the experiment; lower is better.
 DRAWS: NDArray[np.float64] = np.random.default_rng(3).normal(4.0, 0.01, (STUDIES, 10))
 
@@ -56,6 +57,7 @@ def verdicts_at_once(draws: NDArray[np.float64]) -> list[tuple[str, int]]:
     return [(str(word), 3 if decided else 5) for word, decided in zip(words, is_decided, strict=True)]
 
 
+@pytest.mark.sampled
 def test_of_300_studies_without_effect_the_lab_calls_as_many_winners_as_promised_and_agrees_with_both_twins(
     quick_project: Path,
 ) -> None:

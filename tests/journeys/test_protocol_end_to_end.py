@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Caller, tools
+from tests.support.callers import Caller, tools
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ async def follow(call: Caller, choices: list[dict[str, Any]]) -> list[str]:
     raise AssertionError("next ended before the protocol did")
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.slow)])
 async def test_following_next_leads_from_an_empty_project_to_the_last_report(project: Path, mode: str) -> None:
     choices = [
         {"experiment": "better", "flags": ["--shift", "-0.1"], "hypothesis": "a lower loss"},

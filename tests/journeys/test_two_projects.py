@@ -2,10 +2,7 @@
 
 import json
 import os
-import shutil
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,35 +10,17 @@ from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import FAKE, PATIENCE_S, Caller, stop_everything, tools, wait_until
-from tests.server.runner.test_conductor import conductors
+from tests.support.real_runs import FIRST, a_pair, conductors
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.anyio
-
-FIRST = "g1-baseline-s42-a1"
-
-
-@asynccontextmanager
-async def a_pair(folder: Path, *slots: str) -> AsyncIterator[list[tuple[Path, Caller]]]:
-    """Projects whose trainings wait for the file `gate` beside their script; one for each slot."""
-    async with AsyncExitStack() as stack:
-        pair = []
-        for number, slot in enumerate(slots):
-            project = folder / f"project{number}"
-            project.mkdir()
-            shutil.copy(FAKE, project / "train_llm.py")
-            gate = json.dumps(str(project / "gate"))
-            text = f'[settings]\nslot = "{slot}"\ngrace_s = 0.1\nenv = {{ FAKE_GATE = {gate} }}\n'
-            (project / "seedproof.toml").write_text(text)
-            stack.callback(stop_everything, project)
-            pair.append((project, await stack.enter_async_context(tools(project))))
-        yield pair
 
 
 def started(project: Path) -> Path:
     return project / f".seedproof/runs/{FIRST}/started.json"
 
 
+@pytest.mark.slow
 async def test_a_run_that_ends_takes_no_run_of_the_same_name_along(tmp_path: Path) -> None:
     async with a_pair(tmp_path, "gpu0", "gpu1") as ((first, call_first), (second, call_second)):
         await call_first("run_seed", wait_s=0)
@@ -95,6 +74,7 @@ async def test_a_run_that_waits_for_the_slot_is_queued_whoever_is_asked(
     assert ended.data["state"] == "succeeded"
 
 
+@pytest.mark.slow
 async def test_code_that_is_edited_while_the_run_waits_for_the_slot_is_not_trained(tmp_path: Path) -> None:
     async with a_pair(tmp_path, "gpu0", "gpu0") as ((first, call_first), (second, call_second)):
         await call_first("run_seed", wait_s=0)
@@ -116,6 +96,7 @@ async def test_code_that_is_edited_while_the_run_waits_for_the_slot_is_not_train
     assert again.data["state"] == "succeeded"
 
 
+@pytest.mark.slow
 async def test_a_disk_that_fills_while_the_run_waits_for_the_slot_holds_it_back(tmp_path: Path) -> None:
     async with a_pair(tmp_path, "gpu0", "gpu0") as ((first, call_first), (second, call_second)):
         await call_first("run_seed", wait_s=0)

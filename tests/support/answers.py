@@ -8,8 +8,8 @@ from typing import Any
 from seedproof.ledger.events import Record
 from seedproof.ledger.records import EMPTY_HASH
 
-from tests.conftest import SEEDS
 from tests.support.oracle import COUNTED, attempts, expected_verdict, present_generation, results
+from tests.support.seeds import SEEDS
 
 __all__ = ["Answer", "check_answers"]
 

@@ -11,9 +11,10 @@ from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.baseline import establish_baseline
 
+from tests.support.seeds import SEEDS
+
 RULES = Rules()
 MAXIMIZE = Rules(metric=MetricRule(name="val_loss", direction="maximize", pattern=DEFAULT_VAL_LOSS))
-SEEDS = (42, 137, 256, 512, 1024)
 # Mean 4 and, with ddof = 1, sigma 1: the squared distances from the mean add up to 4, and 4 / (5 - 1) = 1.
 ROUND_VALUES = (3.0, 3.0, 4.0, 5.0, 5.0)
 

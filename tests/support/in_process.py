@@ -15,7 +15,7 @@ from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
-from tests.conftest import Caller, tools
+from tests.support.callers import Caller, tools
 
 STARTED_AT = "2026-01-01T00:00:00.000Z"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from seedproof.ledger.events import Record
 
-from tests.conftest import SEEDS
+from tests.support.seeds import SEEDS
 
 FIRST, EXTRA = SEEDS[:3], SEEDS[3:]
 COUNTED = ("succeeded", "diverged")

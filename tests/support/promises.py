@@ -15,10 +15,10 @@ from seedproof_mcp.runner import conductor, conductor_status
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import SEEDS
 from tests.support.answers import Answer, check_answers
 from tests.support.memory import MEMORY
 from tests.support.oracle import COUNTED, FIRST, attempts, expected_delta, expected_verdict
+from tests.support.seeds import SEEDS
 
 EXPERIMENT = "hot"
 OURS: dict[str, Any] = {"experiment": EXPERIMENT, "flags": ["--shift", "0.1"], "hypothesis": "it hurts"}

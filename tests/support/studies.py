@@ -9,7 +9,8 @@ from typing import Any
 
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import MEMORY, Answer, Caller
+from tests.support.callers import Answer, Caller
+from tests.support.memory import MEMORY
 from tests.support.repositories import make_repository
 from tests.support.tables import Table
 

@@ -57,7 +57,7 @@ def is_gone(pid: int) -> bool:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the bench."""
+    """One run."""
 
     run_id: str
     paths: RunPaths
@@ -76,7 +76,7 @@ class Run:
         return dict(json.loads(self.paths.started.read_bytes()))
 
 
-class Bench:
+class LocalRuns:
     """Prepares and submits runs through the local engine."""
 
     def __init__(self, folder: Path) -> None:

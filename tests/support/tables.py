@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from tests.support.in_process import Training, option
-
-SEEDS = (42, 137, 256, 512, 1024)
-FRESH = (100_003, 100_019, 100_043)
+from tests.support.seeds import SEEDS
 
 Key = tuple[str, int]
 """(arm as in the output folder, seed): `baseline`, `exp_a`, `confirm_a`, `control_a`."""

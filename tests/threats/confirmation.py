@@ -1,98 +1,118 @@
 """Confirmations that are not what they seem."""
 
-from tests.conftest import Answer
-from tests.support.tables import FRESH
-from tests.threats.bench import Bench
+from tests.support.callers import Answer
+from tests.support.seeds import FRESH
+from tests.threats.agent import Agent
+from tests.threats.deeds import BASELINE, FAR, NEAR, compare, run
 from tests.threats.rows import Disclosed, Group, Refused
 
 GROUP = Group("Confirmation")
 
 
 @GROUP.row("Confirms what is no WINNER.", Refused("confirm_not_due"))
-async def no_winner(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.judge("bad")
-    await bench.judge("close")
+async def no_winner(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("bad")
+    await agent.judge("close")
     for name in ("bad", "close"):
-        await bench.cheat("run_seed", experiment=name, role="confirm")
-    await bench.cheat("run_seed", role="confirm")
+        await agent.cheat("run_seed", experiment=name, role="confirm")
+    await agent.cheat("run_seed", role="confirm")
 
 
 @GROUP.row("Confirms before the verdict, to know beforehand whether to ask for it.", Refused("confirm_not_due"))
-async def too_early(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.declare("good")
-    await bench.cheat("run_seed", experiment="good", role="confirm")
+async def too_early(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.declare("good")
+    await agent.cheat("run_seed", experiment="good", role="confirm")
 
 
 @GROUP.row("Chooses the seed, and with it the side, of a confirmation.", Refused("bad_arguments"))
-async def own_seed(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.judge("good")
+async def own_seed(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("good")
     for seed in (FRESH[0], 42, 7):
-        await bench.cheat("run_seed", experiment="good", role="confirm", seed=seed)
+        await agent.cheat("run_seed", experiment="good", role="confirm", seed=seed)
 
 
 @GROUP.row("Runs a confirmation with better flags than the experiment had.", Refused("flags_changed"))
-async def other_flags(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.judge("good")
-    await bench.cheat("run_seed", experiment="good", role="confirm", flags=["--lr", "better"])
+async def other_flags(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("good")
+    await agent.cheat("run_seed", experiment="good", role="confirm", flags=["--lr", "better"])
 
 
 @GROUP.row("Runs a bad run of the confirmation again.", Refused("attempt_not_allowed"))
-async def again(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.judge("good")
-    await bench.call("run_seed", experiment="good", role="confirm")
-    await bench.cheat("run_seed", experiment="good", role="confirm", attempt=2)
+async def again(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("good")
+    await agent.call("run_seed", experiment="good", role="confirm")
+    await agent.cheat("run_seed", experiment="good", role="confirm", attempt=2)
 
 
 @GROUP.row("Begins a second confirmation after the first has failed.", Refused("confirm_not_due"))
-async def twice(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.judge("good")
-    bench.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
-    assert (await bench.confirm()).data["confirmation"]["state"] == "not_confirmed"
-    await bench.cheat("run_seed", experiment="good", role="confirm")
-    await bench.cheat("run_seed", experiment="good", role="confirm", queue_all=True)
+async def twice(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("good")
+    agent.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
+    assert (await agent.confirm()).data["confirmation"]["state"] == "not_confirmed"
+    await agent.cheat("run_seed", experiment="good", role="confirm")
+    await agent.cheat("run_seed", experiment="good", role="confirm", queue_all=True)
 
 
 @GROUP.row("Confirms under another name what was not confirmed.", Refused("flags_duplicate"))
-async def renamed(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.judge("good", "--lr", "1")
-    bench.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
-    await bench.confirm()
-    await bench.cheat("run_seed", experiment="better", flags=["--lr=1"], hypothesis="it helps")
+async def renamed(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("good", "--lr", "1")
+    agent.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
+    await agent.confirm()
+    await agent.cheat("run_seed", experiment="better", flags=["--lr=1"], hypothesis="it helps")
 
 
 @GROUP.row("Reports a WINNER that fresh seeds did not bear out.", Disclosed("WINNER (NOT confirmed on 3 fresh seeds)"))
-async def not_borne_out(bench: Bench) -> str:
-    await bench.baseline()
-    await bench.judge("good")
-    bench.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
-    await bench.confirm()
-    return await bench.report("good")
+async def not_borne_out(agent: Agent) -> str:
+    await agent.baseline()
+    await agent.judge("good")
+    agent.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
+    await agent.confirm()
+    return await agent.report("good")
 
 
 @GROUP.row("Publishes a WINNER that nobody confirmed.", Disclosed("WINNER (unconfirmed)"))
-async def unconfirmed(bench: Bench) -> str:
-    await bench.baseline()
-    await bench.judge("good")
-    return await bench.report("good")
+async def unconfirmed(agent: Agent) -> str:
+    await agent.baseline()
+    await agent.judge("good")
+    return await agent.report("good")
 
 
 @GROUP.row(
     "Stops the confirmation while it looks kind, and reports that.",
     Disclosed("Confirmation: 4 of 6 runs on fresh seeds."),
 )
-async def stops_half_way(bench: Bench) -> str:
-    await bench.baseline()
-    await bench.judge("good")
+async def stops_half_way(agent: Agent) -> str:
+    await agent.baseline()
+    await agent.judge("good")
     for _ in range(4):
-        answer: Answer = await bench.call("run_seed", experiment="good", role="confirm")
+        answer: Answer = await agent.call("run_seed", experiment="good", role="confirm")
         assert answer.data["state"] == "succeeded"
-    text = await bench.report("good")
+    text = await agent.report("good")
     assert "The difference on fresh seeds" not in text
     return text
+
+
+# --- refused in these words -----------------------------------------------------------------------
+
+GROUP.refuses(
+    "a confirmation of nothing",
+    "confirm_not_due: only an experiment that is a WINNER is confirmed; name it. Next: check_baseline()",
+    [BASELINE, run(role="confirm")],
+)
+GROUP.refuses(
+    "a confirmation before the verdict",
+    'confirm_not_due: near has no verdict yet; only a WINNER is confirmed. Next: run_seed(experiment="near", seed=512)',
+    [BASELINE, NEAR, run(role="confirm", experiment="near")],
+)
+GROUP.refuses(
+    "a confirmation with a seed",
+    "bad_arguments: the server chooses seed and side of a confirmation; leave seed out. Next: check_baseline()",
+    [BASELINE, FAR, compare("far"), run(role="confirm", experiment="far", seed=42)],
+)

@@ -1,195 +1,303 @@
 """Flags that reach into what the server sets, and second chances for the same flags."""
 
-from tests.conftest import Answer
-from tests.threats.bench import Bench
+from tests.support.callers import Answer
+from tests.threats.agent import Agent
+from tests.threats.deeds import BASELINE, DECLARE_X, NEAR, declare, protected, run
 from tests.threats.rows import Disclosed, Group, Refused
 
 GROUP = Group("Flags")
 
 
-async def declared_with(bench: Bench, *spellings: tuple[str, ...]) -> None:
+async def declared_with(agent: Agent, *spellings: tuple[str, ...]) -> None:
     """Try to declare an experiment with each of these lists of flags."""
-    await bench.baseline()
+    await agent.baseline()
     for flags in spellings:
-        await bench.cheat("run_seed", experiment="x", flags=list(flags), hypothesis="it helps")
+        await agent.cheat("run_seed", experiment="x", flags=list(flags), hypothesis="it helps")
 
 
 @GROUP.row("Names a seed of its own among the flags.", Refused("flag_protected"))
-async def seed(bench: Bench) -> None:
-    await declared_with(bench, ("--seed", "7"), ("--seed=7",), ("--lr", "1", "--seed=7"))
+async def seed(agent: Agent) -> None:
+    await declared_with(agent, ("--seed", "7"), ("--seed=7",), ("--lr", "1", "--seed=7"))
 
 
 @GROUP.row("Abbreviates the option, as argparse lets it.", Refused("flag_protected"))
-async def abbreviated(bench: Bench) -> None:
-    await declared_with(bench, ("--se", "7"), ("--s=7",), ("--train-tok", "9"), ("--t=9",), ("--out", "x"))
+async def abbreviated(agent: Agent) -> None:
+    await declared_with(agent, ("--se", "7"), ("--s=7",), ("--train-tok", "9"), ("--t=9",), ("--out", "x"))
 
 
 @GROUP.row("Uses the short form of the option, with its value glued to it.", Refused("flag_protected"))
-async def short(bench: Bench) -> None:
-    await declared_with(bench, ("-s7",), ("-s", "7"), ("-seed", "7"), ("-t9",), ("-ox",))
+async def short(agent: Agent) -> None:
+    await declared_with(agent, ("-s7",), ("-s", "7"), ("-seed", "7"), ("-t9",), ("-ox",))
 
 
 @GROUP.row("Writes the option with capitals, other dashes or letters that fold to the same.", Refused("flag_protected"))
-async def other_letters(bench: Bench) -> None:
-    await declared_with(bench, ("--SEED", "7"), ("--Train-Tokens", "9"), ("---seed", "7"), ("--\u017feed", "7"))
+async def other_letters(agent: Agent) -> None:
+    await declared_with(agent, ("--SEED", "7"), ("--Train-Tokens", "9"), ("---seed", "7"), ("--\u017feed", "7"))
 
 
 @GROUP.row("Sets the key in the words of Hydra, as the value of another option.", Refused("flag_protected"))
-async def hydra(bench: Bench) -> None:
+async def hydra(agent: Agent) -> None:
     await declared_with(
-        bench, ("--lr", "seed=7"), ("--lr", "+seed=7"), ("--lr", "++seed=7"), ("--lr", "~seed"), ("--lr=seed=7",)
+        agent, ("--lr", "seed=7"), ("--lr", "+seed=7"), ("--lr", "++seed=7"), ("--lr", "~seed"), ("--lr=seed=7",)
     )
 
 
 @GROUP.row("Trains the experiment on more tokens than the baseline.", Refused("flag_protected"))
-async def more_tokens(bench: Bench) -> None:
-    await declared_with(bench, ("--train_tokens", "9000000"), ("--lr", "1", "--train-tokens=9000000"))
+async def more_tokens(agent: Agent) -> None:
+    await declared_with(agent, ("--train_tokens", "9000000"), ("--lr", "1", "--train-tokens=9000000"))
 
 
 @GROUP.row("Sends the output into the folder of another run, to go on from its checkpoint.", Refused("flag_protected"))
-async def other_folder(bench: Bench) -> None:
-    await declared_with(bench, ("--output_dir", "checkpoints/exp_good_1M_seed42"), ("--output-dir=x",))
+async def other_folder(agent: Agent) -> None:
+    await declared_with(agent, ("--output_dir", "checkpoints/exp_good_1M_seed42"), ("--output-dir=x",))
 
 
 @GROUP.row("Hides the options in a file that the script reads.", Refused("flag_malformed"))
-async def from_a_file(bench: Bench) -> None:
-    bench.write("hidden.txt", "--seed\n7\n")
-    await declared_with(bench, ("@hidden.txt",), ("--lr", "@hidden.txt"))
+async def from_a_file(agent: Agent) -> None:
+    agent.write("hidden.txt", "--seed\n7\n")
+    await declared_with(agent, ("@hidden.txt",), ("--lr", "@hidden.txt"))
 
 
 @GROUP.row(
     "Ends the options with a bare `--`, or begins with a word that is none, to shift what follows.",
     Refused("flag_malformed"),
 )
-async def positional(bench: Bench) -> None:
-    await declared_with(bench, ("--lr", "1", "--"), ("7", "--lr"), ("",), ("-",), ("\u2014seed", "7"))
+async def positional(agent: Agent) -> None:
+    await declared_with(agent, ("--lr", "1", "--"), ("7", "--lr"), ("",), ("-",), ("\u2014seed", "7"))
 
 
 @GROUP.row("Puts a line break into a flag, to write a line of its own into the report.", Refused("flag_malformed"))
-async def line_break(bench: Bench) -> None:
+async def line_break(agent: Agent) -> None:
     await declared_with(
-        bench, ("--note", "x\n## Verdict: WINNER"), ("--note=\u2028WINNER",), ("--note", "\x1b[2JWINNER")
+        agent, ("--note", "x\n## Verdict: WINNER"), ("--note=\u2028WINNER",), ("--note", "\x1b[2JWINNER")
     )
 
 
 @GROUP.row("Writes an option with a letter that only looks like the right one.", Disclosed("--\\u0455eed"))
-async def look_alike(bench: Bench) -> str:
-    await bench.baseline()
-    await bench.judge("good", "--\u0455eed", "7")
-    return await bench.report("good")
+async def look_alike(agent: Agent) -> str:
+    await agent.baseline()
+    await agent.judge("good", "--\u0455eed", "7")
+    return await agent.report("good")
 
 
 @GROUP.row(
     "Hands the script a seed through an option of the script's own.", Disclosed('flags: ["--config", "{seed: 7}"]')
 )
-async def through_a_config(bench: Bench) -> str:
-    await bench.baseline()
-    await bench.judge("good", "--config", "{seed: 7}")
-    return await bench.report("good")
+async def through_a_config(agent: Agent) -> str:
+    await agent.baseline()
+    await agent.judge("good", "--config", "{seed: 7}")
+    return await agent.report("good")
 
 
 @GROUP.row("Tries the same flags under another name.", Refused("flags_duplicate"))
-async def renamed(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.declare("bad", "--lr", "1", "--wd", "2")
+async def renamed(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.declare("bad", "--lr", "1", "--wd", "2")
     for flags in (["--lr", "1", "--wd", "2"], ["--lr=1", "--wd=2"], ["--wd", "2", "--lr=1"]):
-        await bench.cheat("run_seed", experiment="luckier", flags=flags, hypothesis="it helps")
+        await agent.cheat("run_seed", experiment="luckier", flags=flags, hypothesis="it helps")
 
 
 @GROUP.row("Stops the runs of an unlucky name, and declares the flags under a luckier one.", Refused("flags_duplicate"))
-async def stopped_and_renamed(bench: Bench) -> None:
-    await bench.baseline()
-    bench.engine.held = True
-    seen = await bench.declare("bad", "--lr", "1", queue_all=False, wait_s=0)
-    await bench.call("stop_run", run_id=seen.data["run_id"], reason="no progress")
-    bench.engine.held = False
-    await bench.cheat("run_seed", experiment="luckier", flags=["--lr", "1"], hypothesis="it helps")
+async def stopped_and_renamed(agent: Agent) -> None:
+    await agent.baseline()
+    agent.engine.held = True
+    seen = await agent.declare("bad", "--lr", "1", queue_all=False, wait_s=0)
+    await agent.call("stop_run", run_id=seen.data["run_id"], reason="no progress")
+    agent.engine.held = False
+    await agent.cheat("run_seed", experiment="luckier", flags=["--lr", "1"], hypothesis="it helps")
 
 
 @GROUP.row("Queues the same flags under several names before one of them has a result.", Refused("flags_duplicate"))
-async def several_names(bench: Bench) -> None:
-    await bench.baseline()
-    bench.engine.held = True
-    await bench.declare("first", "--lr", "1", wait_s=0)
+async def several_names(agent: Agent) -> None:
+    await agent.baseline()
+    agent.engine.held = True
+    await agent.declare("first", "--lr", "1", wait_s=0)
     for name in ("second", "third"):
-        await bench.cheat("run_seed", experiment=name, flags=["--lr", "1"], hypothesis="it helps", wait_s=0)
+        await agent.cheat("run_seed", experiment=name, flags=["--lr", "1"], hypothesis="it helps", wait_s=0)
 
 
 @GROUP.row(
     "Declares two names while both crash, mends the script, and wants to measure both.", Refused("flags_duplicate")
 )
-async def twins(bench: Bench) -> None:
-    await bench.baseline()
+async def twins(agent: Agent) -> None:
+    await agent.baseline()
     for name in ("first", "second"):
-        bench.table.losses[f"exp_{name}", 42] = "crash"
-        await bench.declare(name, "--lr", "1", queue_all=False)
-    bench.table.arm("exp_first", (4.1, 4.1, 4.1)).arm("exp_second", (3.9, 3.9, 3.9))
-    await bench.call("run_seed", experiment="first", seed=42, attempt=2)
-    await bench.cheat("run_seed", experiment="second", seed=42, attempt=2)
-    await bench.cheat("run_seed", experiment="second", seed=137)
+        agent.table.losses[f"exp_{name}", 42] = "crash"
+        await agent.declare(name, "--lr", "1", queue_all=False)
+    agent.table.arm("exp_first", (4.1, 4.1, 4.1)).arm("exp_second", (3.9, 3.9, 3.9))
+    await agent.call("run_seed", experiment="first", seed=42, attempt=2)
+    await agent.cheat("run_seed", experiment="second", seed=42, attempt=2)
+    await agent.cheat("run_seed", experiment="second", seed=137)
 
 
 @GROUP.row(
     "Stops the runs of a name before they show anything, and declares the flags anew.",
     Disclosed("Experiments declared in this ledger so far: 2"),
 )
-async def declared_anew(bench: Bench) -> str:
-    await bench.baseline()
-    bench.table.losses["exp_first", 42] = "crash"
-    await bench.declare("first", "--lr", "1", queue_all=False)
-    await bench.judge("good", "--lr", "1")
-    return await bench.report("good")
+async def declared_anew(agent: Agent) -> str:
+    await agent.baseline()
+    agent.table.losses["exp_first", 42] = "crash"
+    await agent.declare("first", "--lr", "1", queue_all=False)
+    await agent.judge("good", "--lr", "1")
+    return await agent.report("good")
 
 
 @GROUP.row("Changes the flags between two seeds of an experiment.", Refused("flags_changed"))
-async def changed(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.declare("x", "--lr", "1", queue_all=False)
+async def changed(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.declare("x", "--lr", "1", queue_all=False)
     for flags in (["--lr", "2"], ["--lr", "1", "--wd", "1"], []):
-        await bench.cheat("run_seed", experiment="x", flags=flags)
+        await agent.cheat("run_seed", experiment="x", flags=flags)
 
 
 @GROUP.row("Declares nothing at all, and hopes that luck makes a difference.", Refused("flags_missing"))
-async def no_flags(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.cheat("run_seed", experiment="x", hypothesis="luck")
-    await bench.cheat("run_seed", experiment="x", flags=[], hypothesis="luck")
+async def no_flags(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.cheat("run_seed", experiment="x", hypothesis="luck")
+    await agent.cheat("run_seed", experiment="x", flags=[], hypothesis="luck")
 
 
 @GROUP.row(
     "Repeats an option so that the list looks new, while the last one wins.",
     Disclosed('flags: ["--lr", "9", "--lr", "1"]'),
 )
-async def repeated(bench: Bench) -> str:
-    await bench.baseline()
-    await bench.judge("bad", "--lr", "1")
-    await bench.judge("good", "--lr", "9", "--lr", "1")
-    return await bench.report("good")
+async def repeated(agent: Agent) -> str:
+    await agent.baseline()
+    await agent.judge("bad", "--lr", "1")
+    await agent.judge("good", "--lr", "9", "--lr", "1")
+    return await agent.report("good")
 
 
 @GROUP.row(
     "Moves a value by a few percent, so that the flags are new ones.", Disclosed("near_duplicate", "reply and report")
 )
-async def nearly_the_same(bench: Bench) -> Answer:
-    await bench.baseline()
-    await bench.judge("bad", "--lr", "0.010")
-    return await bench.judge("good", "--lr", "0.011")
+async def nearly_the_same(agent: Agent) -> Answer:
+    await agent.baseline()
+    await agent.judge("bad", "--lr", "0.010")
+    return await agent.judge("good", "--lr", "0.011")
 
 
 @GROUP.row(
     "Writes the same number in another way, so that the flags are new ones.",
     Disclosed("near_duplicate", "reply and report"),
 )
-async def the_same_number(bench: Bench) -> Answer:
-    await bench.baseline()
-    await bench.judge("bad", "--lr", "0.01")
-    return await bench.judge("good", "--lr", "1e-2")
+async def the_same_number(agent: Agent) -> Answer:
+    await agent.baseline()
+    await agent.judge("bad", "--lr", "0.01")
+    return await agent.judge("good", "--lr", "1e-2")
 
 
 @GROUP.row(
     "Uses a flag that changes what is evaluated, on what data, or from which checkpoint.",
     Disclosed("flag_suspect", "reply and report"),
 )
-async def suspect(bench: Bench) -> Answer:
-    await bench.baseline()
-    return await bench.judge("good", "--eval_iters", "1", "--resume", "best.pt")
+async def suspect(agent: Agent) -> Answer:
+    await agent.baseline()
+    return await agent.judge("good", "--eval_iters", "1", "--resume", "best.pt")
+
+
+# --- refused in these words -----------------------------------------------------------------------
+
+NO_FLAGS = (
+    "flags_missing: x has no flags, so nothing would differ from the baseline. A hypothesis that begins with "
+    f"`null:` declares that on purpose. Next: {DECLARE_X}"
+)
+GROUP.refuses("no flags", NO_FLAGS, [BASELINE, run(experiment="x", hypothesis="luck")])
+GROUP.refuses("an empty list of flags", NO_FLAGS, [BASELINE, declare("x")])
+OTHER_FLAGS = (
+    "flags_changed: near was declared with other flags (2 elements); leave them out, or declare a new name. "
+    'Next: run_seed(experiment="near", seed=512)'
+)
+GROUP.refuses(
+    "other flags for a declared name", OTHER_FLAGS, [BASELINE, NEAR, run(experiment="near", flags=["--shift", "0.002"])]
+)
+GROUP.refuses("no flags for a declared name", OTHER_FLAGS, [BASELINE, NEAR, run(experiment="near", flags=[])])
+GROUP.refuses(
+    "another hypothesis for a declared name",
+    'flags_changed: near was declared with another hypothesis; leave it out. Next: run_seed(experiment="near", '
+    "seed=512)",
+    [BASELINE, NEAR, run(experiment="near", hypothesis="it hurts")],
+)
+SAME_FLAGS = (
+    "flags_duplicate: near has the same flags and has been measured; a new name is not a new chance. Next: "
+    'run_seed(experiment="near", seed=512)'
+)
+GROUP.refuses("the same flags under another name", SAME_FLAGS, [BASELINE, NEAR, declare("lucky", "--shift", "0.001")])
+GROUP.refuses("the same flags with an equals sign", SAME_FLAGS, [BASELINE, NEAR, declare("lucky", "--shift=0.001")])
+GROUP.refuses(
+    "the same flags in another order",
+    "flags_duplicate: first has the same flags and has been measured; a new name is not a new chance. Next: "
+    'run_seed(experiment="first", seed=137)',
+    [BASELINE, declare("first", "--a", "1", "--b"), declare("lucky", "--b", "--a=1")],
+)
+GROUP.refuses("the flags --seed=7", protected("--seed", "option --seed"), [BASELINE, declare("x", "--seed=7")])
+GROUP.refuses("the flags --seed 7", protected("--seed", "option --seed"), [BASELINE, declare("x", "--seed", "7")])
+GROUP.refuses(
+    "the flags --lr 1 --seed 7",
+    protected("--seed", "option --seed"),
+    [BASELINE, declare("x", "--lr", "1", "--seed", "7")],
+)
+GROUP.refuses("the flags --se 7", protected("--se", "option --seed"), [BASELINE, declare("x", "--se", "7")])
+GROUP.refuses("the flags --SEED 7", protected("--SEED", "option --seed"), [BASELINE, declare("x", "--SEED", "7")])
+GROUP.refuses("the flags -seed 7", protected("-seed", "option --seed"), [BASELINE, declare("x", "-seed", "7")])
+GROUP.refuses("the flags -s 7", protected("-s", "option --seed"), [BASELINE, declare("x", "-s", "7")])
+GROUP.refuses("the flags -s7", protected("-s7", "option --seed"), [BASELINE, declare("x", "-s7")])
+GROUP.refuses("the value +seed=7", protected("+seed", "seed"), [BASELINE, declare("x", "--lr", "+seed=7")])
+GROUP.refuses("the flags ---seed 7", protected("---seed", "option --seed"), [BASELINE, declare("x", "---seed", "7")])
+GROUP.refuses(
+    "the flags --train-tok 9",
+    protected("--train-tok", "option --train_tokens"),
+    [BASELINE, declare("x", "--train-tok", "9")],
+)
+GROUP.refuses(
+    "the flags --train_tokens=9",
+    protected("--train_tokens", "option --train_tokens"),
+    [BASELINE, declare("x", "--train_tokens=9")],
+)
+GROUP.refuses(
+    "the flags --Train-Tokens 9",
+    protected("--Train-Tokens", "option --train_tokens"),
+    [BASELINE, declare("x", "--Train-Tokens", "9")],
+)
+GROUP.refuses("the flags --t=9", protected("--t", "option --train_tokens"), [BASELINE, declare("x", "--t=9")])
+GROUP.refuses("the flags --out x", protected("--out", "option --output_dir"), [BASELINE, declare("x", "--out", "x")])
+GROUP.refuses(
+    "the flags --output-dir=x",
+    protected("--output-dir", "option --output_dir"),
+    [BASELINE, declare("x", "--output-dir=x")],
+)
+NO_OPTION = f"flag_malformed: a bare `-` or `--` is not an option. Next: {DECLARE_X}"
+GROUP.refuses("a bare --", NO_OPTION, [BASELINE, declare("x", "--lr", "1", "--")])
+GROUP.refuses("a bare -", NO_OPTION, [BASELINE, declare("x", "-")])
+GROUP.refuses("an option without a name", NO_OPTION, [BASELINE, declare("x", "--=1")])
+VALUE_FIRST = (
+    "flag_malformed: the first flag must be an option that begins with `-`; a value stands before it. Next: "
+    f"{DECLARE_X}"
+)
+GROUP.refuses("a value before the first option", VALUE_FIRST, [BASELINE, declare("x", "0.1", "--lr")])
+GROUP.refuses("a number before the first option", VALUE_FIRST, [BASELINE, declare("x", "-0.1")])
+GROUP.refuses("an empty flag", VALUE_FIRST, [BASELINE, declare("x", "")])
+GROUP.refuses(
+    "arguments from a file",
+    f"flag_malformed: flag 2 begins with `@`; arguments are not read from files. Next: {DECLARE_X}",
+    [BASELINE, declare("x", "--lr", "@args.txt")],
+)
+CONTROL_CHARACTER = f"flag_malformed: flag 2 contains a control character. Next: {DECLARE_X}"
+GROUP.refuses("a newline in a flag", CONTROL_CHARACTER, [BASELINE, declare("x", "--note", "a\nb")])
+GROUP.refuses("a line separator in a flag", CONTROL_CHARACTER, [BASELINE, declare("x", "--note", "\u2028")])
+GROUP.refuses("a NUL in a flag", CONTROL_CHARACTER, [BASELINE, declare("x", "--note", "a\0")])
+GROUP.refuses(
+    "an escape code in a flag",
+    f"flag_malformed: flag 1 contains a control character. Next: {DECLARE_X}",
+    [BASELINE, declare("x", "--note=\x1b[2J")],
+)
+GROUP.refuses(
+    "65 flags",
+    f"flag_malformed: 65 flags; at most 64 are allowed. Next: {DECLARE_X}",
+    [BASELINE, declare("x", *["--a"] * 65)],
+)
+GROUP.refuses(
+    "a flag of 513 bytes",
+    f"flag_malformed: flag 1 is longer than 512 bytes. Next: {DECLARE_X}",
+    [BASELINE, declare("x", "--a=" + "é" * 255)],
+)

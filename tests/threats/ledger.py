@@ -7,8 +7,19 @@ from collections.abc import Callable
 
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record
 
-from tests.conftest import Answer
-from tests.threats.bench import Bench
+from tests.support.callers import Answer
+from tests.threats.agent import Agent, an_agent
+from tests.threats.deeds import (
+    BASELINE,
+    FAR,
+    changes_line_endings,
+    compare,
+    edits_line,
+    edits_the_mirror,
+    leaves_a_merge_conflict,
+    leaves_only_a_mirror,
+    run,
+)
 from tests.threats.rows import Detected, Disclosed, Group, InVain, Refused
 
 GROUP = Group("The ledger")
@@ -22,25 +33,25 @@ EVERY_TOOL = (
 Lines = list[str]
 
 
-async def a_loser(bench: Bench) -> None:
+async def a_loser(agent: Agent) -> None:
     """A study whose result the agent does not like."""
-    await bench.baseline()
-    await bench.judge("bad")
+    await agent.baseline()
+    await agent.judge("bad")
 
 
-async def every_tool(bench: Bench, code: str) -> Answer:
+async def every_tool(agent: Agent, code: str) -> Answer:
     """All tools, each of which says it."""
     for tool, arguments in EVERY_TOOL:
-        answer = await bench.cheat(tool, **arguments)
+        answer = await agent.cheat(tool, **arguments)
         assert answer.code == code, answer.text
     return answer
 
 
-async def edited(bench: Bench, edit: Callable[[Lines], Lines]) -> Answer:
+async def edited(agent: Agent, edit: Callable[[Lines], Lines]) -> Answer:
     """Edit the ledger of a study, and ask every tool."""
-    await a_loser(bench)
-    bench.edit_lines(edit)
-    return await every_tool(bench, "ledger_damaged")
+    await a_loser(agent)
+    agent.edit_lines(edit)
+    return await every_tool(agent, "ledger_damaged")
 
 
 def rehashed(lines: Lines, edit: Callable[[str], str]) -> Lines:
@@ -66,69 +77,69 @@ def kinder(line: str) -> str:
 
 
 @GROUP.row("Edits a value in the ledger.", Detected("ledger_damaged"))
-async def edited_value(bench: Bench) -> Answer:
-    return await edited(bench, lambda lines: [kinder(line) for line in lines])
+async def edited_value(agent: Agent) -> Answer:
+    return await edited(agent, lambda lines: [kinder(line) for line in lines])
 
 
 @GROUP.row("Edits a value and sets the time of the file back.", Detected("ledger_damaged"))
-async def same_time(bench: Bench) -> Answer:
-    await a_loser(bench)
-    before = bench.paths.ledger.stat()
-    bench.edit_lines(lambda lines: [kinder(line) for line in lines])
-    os.utime(bench.paths.ledger, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert bench.paths.ledger.stat().st_size == before.st_size
-    return await every_tool(bench, "ledger_damaged")
+async def same_time(agent: Agent) -> Answer:
+    await a_loser(agent)
+    before = agent.paths.ledger.stat()
+    agent.edit_lines(lambda lines: [kinder(line) for line in lines])
+    os.utime(agent.paths.ledger, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert agent.paths.ledger.stat().st_size == before.st_size
+    return await every_tool(agent, "ledger_damaged")
 
 
 @GROUP.row("Deletes the line of a bad run from the ledger.", Detected("ledger_damaged"))
-async def deleted_line(bench: Bench) -> Answer:
-    return await edited(bench, lambda lines: [line for line in lines if "exp-bad-s42" not in line])
+async def deleted_line(agent: Agent) -> Answer:
+    return await edited(agent, lambda lines: [line for line in lines if "exp-bad-s42" not in line])
 
 
 @GROUP.row("Puts two lines of the ledger into another order.", Detected("ledger_damaged"))
-async def swapped_lines(bench: Bench) -> Answer:
-    return await edited(bench, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]])
+async def swapped_lines(agent: Agent) -> Answer:
+    return await edited(agent, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]])
 
 
 @GROUP.row("Writes a record into the ledger by hand.", Detected("ledger_damaged"))
-async def own_record(bench: Bench) -> Answer:
-    return await edited(bench, lambda lines: [*lines, lines[-1].replace("LOSER", "WINNER")])
+async def own_record(agent: Agent) -> Answer:
+    return await edited(agent, lambda lines: [*lines, lines[-1].replace("LOSER", "WINNER")])
 
 
 @GROUP.row(
     "Puts a verdict into the ledger that contradicts its runs, with right hashes.",
     InVain("a verdict is computed from the runs each time it is asked for"),
 )
-async def own_verdict(bench: Bench) -> None:
-    await a_loser(bench)
-    bench.edit_lines(lambda lines: rehashed(lines, lambda line: line.replace("LOSER", "WINNER")))
-    answer = await bench.call("compare", experiment="bad")
+async def own_verdict(agent: Agent) -> None:
+    await a_loser(agent)
+    agent.edit_lines(lambda lines: rehashed(lines, lambda line: line.replace("LOSER", "WINNER")))
+    answer = await agent.call("compare", experiment="bad")
     assert answer.data["verdict"] == "LOSER"
-    assert "LOSER" in (await bench.report("bad")).split("## Verdict")[1]
+    assert "LOSER" in (await agent.report("bad")).split("## Verdict")[1]
 
 
 @GROUP.row("Edits a value and makes every hash anew, while the mirror keeps the old ones.", Detected("ledger_diverged"))
-async def full_rehash(bench: Bench) -> Answer:
-    await a_loser(bench)
-    await bench.report("bad")
-    bench.edit_lines(lambda lines: rehashed(lines, kinder))
-    return await every_tool(bench, "ledger_diverged")
+async def full_rehash(agent: Agent) -> Answer:
+    await a_loser(agent)
+    await agent.report("bad")
+    agent.edit_lines(lambda lines: rehashed(lines, kinder))
+    return await every_tool(agent, "ledger_diverged")
 
 
 @GROUP.row("Puts another mirror in the place of the one that was committed.", Detected("ledger_diverged"))
-async def other_mirror(bench: Bench) -> Answer:
-    await a_loser(bench)
-    await bench.report("bad")
-    bench.edit_lines(lambda lines: rehashed(lines, kinder), bench.paths.mirror)
-    return await every_tool(bench, "ledger_diverged")
+async def other_mirror(agent: Agent) -> Answer:
+    await a_loser(agent)
+    await agent.report("bad")
+    agent.edit_lines(lambda lines: rehashed(lines, kinder), agent.paths.mirror)
+    return await every_tool(agent, "ledger_diverged")
 
 
 @GROUP.row("Cuts the newest records off the ledger, behind a report.", InVain("the mirror knows more, and is read"))
-async def cut_behind_a_report(bench: Bench) -> None:
-    await a_loser(bench)
-    await bench.report("bad")
-    bench.edit_lines(before_the_experiment)
-    answer = await bench.call("compare", experiment="bad")
+async def cut_behind_a_report(agent: Agent) -> None:
+    await a_loser(agent)
+    await agent.report("bad")
+    agent.edit_lines(before_the_experiment)
+    answer = await agent.call("compare", experiment="bad")
     assert answer.data["verdict"] == "LOSER"
 
 
@@ -136,86 +147,173 @@ async def cut_behind_a_report(bench: Bench) -> None:
     "Deletes the state folder after a bad result, and keeps the reports.",
     InVain("the mirror is adopted, with every record up to the last report"),
 )
-async def no_state_folder(bench: Bench) -> None:
-    await a_loser(bench)
-    await bench.report("bad")
-    shutil.rmtree(bench.paths.state)
+async def no_state_folder(agent: Agent) -> None:
+    await a_loser(agent)
+    await agent.report("bad")
+    shutil.rmtree(agent.paths.state)
     assert (
-        await bench.cheat("run_seed", experiment="luckier", flags=["--lr=bad"], hypothesis="x")
+        await agent.cheat("run_seed", experiment="luckier", flags=["--lr=bad"], hypothesis="x")
     ).code == "flags_duplicate"
-    assert (await bench.cheat("run_seed", experiment="bad", seed=42, attempt=2)).code == "attempt_not_allowed"
-    assert (await bench.call("compare", experiment="bad")).data["verdict"] == "LOSER"
+    assert (await agent.cheat("run_seed", experiment="bad", seed=42, attempt=2)).code == "attempt_not_allowed"
+    assert (await agent.call("compare", experiment="bad")).data["verdict"] == "LOSER"
 
 
 @GROUP.row("Puts a folder in the place of the ledger, so that it cannot be read.", Detected("ledger_damaged"))
-async def unreadable(bench: Bench) -> Answer:
-    await a_loser(bench)
-    bench.paths.ledger.unlink()
-    bench.paths.ledger.mkdir()
+async def unreadable(agent: Agent) -> Answer:
+    await a_loser(agent)
+    agent.paths.ledger.unlink()
+    agent.paths.ledger.mkdir()
     for tool, arguments in EVERY_TOOL:
-        answer = await bench.call(tool, **arguments)
+        answer = await agent.call(tool, **arguments)
         assert answer.code == "ledger_damaged", answer.text
-    bench.paths.ledger.rmdir()
+    agent.paths.ledger.rmdir()
     return answer
 
 
 @GROUP.row("Marks the ledger as written by a newer version, so that its checks are skipped.", Refused("ledger_newer"))
-async def newer(bench: Bench) -> None:
-    await a_loser(bench)
-    bench.edit_lines(lambda lines: [*lines[:-1], lines[-1].replace('"format":1', '"format":2')])
+async def newer(agent: Agent) -> None:
+    await a_loser(agent)
+    agent.edit_lines(lambda lines: [*lines[:-1], lines[-1].replace('"format":1', '"format":2')])
     for tool, arguments in EVERY_TOOL:
-        await bench.cheat(tool, **arguments)
+        await agent.cheat(tool, **arguments)
 
 
 @GROUP.row(
     "Cuts the newest records off the ledger, where no report has been written yet.",
     Disclosed("ledger_rewound", "every reply and report"),
 )
-async def cut_tail(bench: Bench) -> Answer:
-    await a_loser(bench)
-    bench.edit_lines(before_the_experiment)
-    return await bench.call("check_baseline")
+async def cut_tail(agent: Agent) -> Answer:
+    await a_loser(agent)
+    agent.edit_lines(before_the_experiment)
+    return await agent.call("check_baseline")
 
 
 @GROUP.row(
     "Keeps a copy of state and mirror, and puts it back after a bad result.",
     Disclosed("ledger_rewound", "every reply and report"),
 )
-async def put_back(bench: Bench) -> Answer:
-    await bench.baseline()
-    await bench.report()
-    put_back = bench.keep()
-    await bench.judge("bad")
-    await bench.report("bad")
+async def put_back(agent: Agent) -> Answer:
+    await agent.baseline()
+    await agent.report()
+    put_back = agent.keep()
+    await agent.judge("bad")
+    await agent.report("bad")
     put_back()
-    shutil.rmtree(bench.project / "checkpoints", ignore_errors=True)
-    bench.table.arm("exp_bad", (3.9, 3.9, 3.9))
-    return await bench.judge("bad")
+    shutil.rmtree(agent.project / "checkpoints", ignore_errors=True)
+    agent.table.arm("exp_bad", (3.9, 3.9, 3.9))
+    return await agent.judge("bad")
 
 
 @GROUP.row(
     "Deletes state folder and mirror, and begins anew.",
     Disclosed("ledger_restarted", "every reply and report"),
 )
-async def begins_anew(bench: Bench) -> Answer:
-    await a_loser(bench)
-    await bench.report("bad")
-    shutil.rmtree(bench.paths.state)
-    shutil.rmtree(bench.paths.research)
-    shutil.rmtree(bench.project / "checkpoints")
-    await bench.baseline()
-    return await bench.call("check_baseline")
+async def begins_anew(agent: Agent) -> Answer:
+    await a_loser(agent)
+    await agent.report("bad")
+    shutil.rmtree(agent.paths.state)
+    shutil.rmtree(agent.paths.research)
+    shutil.rmtree(agent.project / "checkpoints")
+    await agent.baseline()
+    return await agent.call("check_baseline")
 
 
 @GROUP.row(
     "Copies the project, to try in the copy what counts in the original only where it is kind.",
     Disclosed("ledger_shared", "every reply and report"),
 )
-async def copied_project(bench: Bench) -> Answer:
-
-    await bench.baseline()
-    copy = bench.project.parent / "copy"
-    shutil.copytree(bench.project, copy)
-    with bench.door.bench(copy) as other:
+async def copied_project(agent: Agent) -> Answer:
+    await agent.baseline()
+    copy = agent.project.parent / "copy"
+    shutil.copytree(agent.project, copy)
+    async with an_agent(copy) as other:
         await other.judge("bad")
-    return await bench.judge("good")
+    return await agent.judge("good")
+
+
+# --- refused in these words -----------------------------------------------------------------------
+
+GROUP.refuses(
+    "a number edited in the ledger",
+    "ledger_damaged: record 8 of .seedproof/ledger.jsonl does not match its hash. Nothing is decided on a "
+    "damaged ledger. Look at it with `sed -n 8p .seedproof/ledger.jsonl` and restore the file from a backup. "
+    "Without one, move it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`: everything is "
+    "measured anew: no report has left a copy of it. Next: check_baseline()",
+    [BASELINE, FAR, edits_line(8, lambda line: line.replace("3.99", "3.09")), compare("far")],
+    leads_to="ledger_damaged",
+)
+GROUP.refuses(
+    "a line of the ledger that is no JSON",
+    "ledger_damaged: record 2 of .seedproof/ledger.jsonl is not JSON. Nothing is decided on a damaged ledger. "
+    "Look at it with `sed -n 2p .seedproof/ledger.jsonl` and restore the file from a backup. Without one, move "
+    "it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`: everything is measured anew: no report "
+    "has left a copy of it. Next: check_baseline()",
+    [BASELINE, edits_line(2, lambda line: line[:-1]), run()],
+    leads_to="ledger_damaged",
+)
+GROUP.refuses(
+    "a line taken out of the ledger",
+    "ledger_damaged: record 2 of .seedproof/ledger.jsonl is not a record. Nothing is decided on a damaged "
+    "ledger. Look at it with `sed -n 2p .seedproof/ledger.jsonl` and restore the file from a backup. Without "
+    "one, move it away with `mv .seedproof/ledger.jsonl .seedproof/ledger.damaged`: everything is measured anew: "
+    "no report has left a copy of it. Next: check_baseline()",
+    [BASELINE, edits_line(2, lambda line: "[]"), ("check_baseline", {})],
+    leads_to="ledger_damaged",
+)
+GROUP.refuses(
+    "a ledger of a newer version",
+    "ledger_newer: record 16 has format 2; this Seedproof reads up to 1. Update Seedproof. Next: check_baseline()",
+    [BASELINE, edits_line(16, lambda line: line.replace('"format":1', '"format":2')), ("list_experiments", {})],
+    leads_to="ledger_newer",
+)
+GROUP.refuses(
+    "a mirror that tells another story",
+    "ledger_diverged: .seedproof/ledger.jsonl and docs/research/ledger.jsonl tell different stories; neither "
+    "continues the other. Keep the one you trust and move the other away. Next: check_baseline()",
+    [BASELINE, FAR, ("write_report", {}), edits_the_mirror, compare("far")],
+    leads_to="ledger_diverged",
+)
+GROUP.refuses(
+    "a mirror with other line endings beside the ledger",
+    "ledger_diverged: .seedproof/ledger.jsonl and docs/research/ledger.jsonl differ; the line endings of the "
+    "latter were changed to CRLF. Git does this where core.autocrlf is set: put the line `ledger.jsonl -text` "
+    "into docs/research/.gitattributes, delete docs/research/ledger.jsonl and check it out again. Next: "
+    "check_baseline()",
+    [BASELINE, ("write_report", {}), changes_line_endings, run()],
+    leads_to="ledger_diverged",
+)
+GROUP.refuses(
+    "a mirror with other line endings and no ledger",
+    "ledger_damaged: record 1 of docs/research/ledger.jsonl ends in CRLF; its line endings were changed. Nothing "
+    "is decided on a damaged ledger. Git does this where core.autocrlf is set: put the line `ledger.jsonl -text` "
+    "into docs/research/.gitattributes, delete docs/research/ledger.jsonl and check it out again. Next: "
+    "check_baseline()",
+    [BASELINE, ("write_report", {}), leaves_only_a_mirror(changes_line_endings), run()],
+    leads_to="ledger_damaged",
+)
+GROUP.refuses(
+    "a mirror with a merge conflict beside the ledger",
+    "ledger_diverged: git left a merge conflict in docs/research/ledger.jsonl (line 2). Two ledgers cannot be "
+    "merged: each record holds the hash of the one before it. .seedproof/ledger.jsonl is what was measured here, "
+    "and goes on once its mirror is restored: `cp .seedproof/ledger.jsonl docs/research/ledger.jsonl`, then `git "
+    "add docs/research/ledger.jsonl`. Next: check_baseline()",
+    [BASELINE, ("write_report", {}), leaves_a_merge_conflict, run()],
+    leads_to="ledger_diverged",
+)
+GROUP.refuses(
+    "a mirror with a merge conflict and no ledger",
+    "ledger_damaged: git left a merge conflict in docs/research/ledger.jsonl (line 2). Nothing is decided on a "
+    "damaged ledger. Two ledgers cannot be merged: each record holds the hash of the one before it. Keep one "
+    "side whole: `git checkout --ours docs/research/ledger.jsonl`, or `--theirs` for the other one, then `git "
+    "add docs/research/ledger.jsonl`. Next: check_baseline()",
+    [BASELINE, ("write_report", {}), leaves_only_a_mirror(leaves_a_merge_conflict), run()],
+    leads_to="ledger_damaged",
+)
+GROUP.refuses(
+    "a damaged mirror and no ledger",
+    "ledger_damaged: record 1 of docs/research/ledger.jsonl is not written canonically. Nothing is decided on a "
+    "damaged ledger. Look at it with `sed -n 1p docs/research/ledger.jsonl`, and restore it from git or a "
+    "backup. Next: check_baseline()",
+    [BASELINE, ("write_report", {}), leaves_only_a_mirror(edits_the_mirror), run()],
+    leads_to="ledger_damaged",
+)

@@ -43,7 +43,7 @@ def text() -> str:
 
 def _groups() -> Iterator[str]:
     for group in GROUPS:
-        rows = group.rows
+        rows = [row for row in group.rows if row.refused is None]
         if rows:
             yield f"## {group.title}\n"
             yield from _table(("What the agent does", "Outcome"), ((row.manoeuvre, _outcome(row)) for row in rows))
@@ -52,7 +52,7 @@ def _groups() -> Iterator[str]:
 
 def _outcome(row: Row) -> str:
     match row.outcome:
-        case Refused(code):
+        case Refused(code=code):
             return f"refused: `{code}`"
         case Detected(words, by):
             return f"detected by {by}: {_quoted(words)}"

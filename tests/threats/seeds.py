@@ -2,195 +2,298 @@
 
 import shutil
 
-from tests.conftest import Answer
-from tests.support.tables import FRESH
-from tests.threats.bench import Bench
+from tests.support.callers import Answer
+from tests.support.seeds import FRESH
+from tests.threats.agent import Agent
+from tests.threats.deeds import BASELINE, DECLARE, FAR, LATE, NEAR, compare, declare, run, writes_settings
 from tests.threats.rows import Disclosed, Group, InVain, Refused
 
 GROUP = Group("Lucky seeds and second attempts")
 
 
 @GROUP.row("Runs a seed that it likes better than those of the protocol.", Refused("seed_unknown"))
-async def lucky_seed(bench: Bench) -> None:
-    await bench.cheat("run_seed", seed=7)
-    await bench.baseline()
-    await bench.declare("close", queue_all=False)
-    await bench.cheat("run_seed", experiment="close", seed=7)
-    await bench.cheat("run_seed", experiment="other", flags=["--wd", "1"], hypothesis="it helps", seed=-1)
+async def lucky_seed(agent: Agent) -> None:
+    await agent.cheat("run_seed", seed=7)
+    await agent.baseline()
+    await agent.declare("close", queue_all=False)
+    await agent.cheat("run_seed", experiment="close", seed=7)
+    await agent.cheat("run_seed", experiment="other", flags=["--wd", "1"], hypothesis="it helps", seed=-1)
 
 
 @GROUP.row("Runs a seed of the confirmation as an ordinary one, to see it beforehand.", Refused("seed_unknown"))
-async def fresh_seed_by_hand(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.declare("good")
-    await bench.cheat("run_seed", experiment="good", seed=FRESH[0])
+async def fresh_seed_by_hand(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.declare("good")
+    await agent.cheat("run_seed", experiment="good", seed=FRESH[0])
 
 
 @GROUP.row("Begins with the extra seeds and leaves out those that are due.", Refused("seed_not_due"))
-async def extras_first(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.cheat("run_seed", experiment="x", flags=["--lr", "1"], hypothesis="it helps", seed=512)
+async def extras_first(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.cheat("run_seed", experiment="x", flags=["--lr", "1"], hypothesis="it helps", seed=512)
 
 
 @GROUP.row("Runs a seed with a bad result again.", Refused("attempt_not_allowed"))
-async def again(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.declare("bad")
-    await bench.cheat("run_seed", experiment="bad", seed=42, attempt=2)
-    await bench.cheat("run_seed", seed=42, attempt=2)
+async def again(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.declare("bad")
+    await agent.cheat("run_seed", experiment="bad", seed=42, attempt=2)
+    await agent.cheat("run_seed", seed=42, attempt=2)
 
 
 @GROUP.row("Runs a diverged seed again, as it must have been an accident.", Refused("attempt_not_allowed"))
-async def diverged_again(bench: Bench) -> None:
-    bench.table.losses["exp_wild", 137] = "nan"
-    await bench.baseline()
-    await bench.declare("wild")
-    await bench.cheat("run_seed", experiment="wild", seed=137, attempt=2)
+async def diverged_again(agent: Agent) -> None:
+    agent.table.losses["exp_wild", 137] = "nan"
+    await agent.baseline()
+    await agent.declare("wild")
+    await agent.cheat("run_seed", experiment="wild", seed=137, attempt=2)
 
 
 @GROUP.row("Numbers its attempts by itself, to leave a bad one out.", Refused("attempt_not_allowed"))
-async def attempt_numbers(bench: Bench) -> None:
-    await bench.baseline()
-    bench.table.losses["exp_x", 42] = "crash"
-    await bench.declare("x", queue_all=False)
+async def attempt_numbers(agent: Agent) -> None:
+    await agent.baseline()
+    agent.table.losses["exp_x", 42] = "crash"
+    await agent.declare("x", queue_all=False)
     for attempt in (3, 9):
-        await bench.cheat("run_seed", experiment="x", seed=42, attempt=attempt)
-    await bench.cheat("run_seed", experiment="x", seed=137, attempt=2)
+        await agent.cheat("run_seed", experiment="x", seed=42, attempt=attempt)
+    await agent.cheat("run_seed", experiment="x", seed=137, attempt=2)
 
 
 @GROUP.row(
     "Repeats the call for a seed until its number is a better one.",
     InVain("the recorded result is returned, and nothing trains"),
 )
-async def repeats_the_call(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.declare("bad")
-    bench.table.arm("exp_bad", (3.0, 3.0, 3.0))
+async def repeats_the_call(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.declare("bad")
+    agent.table.arm("exp_bad", (3.0, 3.0, 3.0))
     for _ in range(3):
-        answer = await bench.cheat("run_seed", experiment="bad", seed=42)
+        answer = await agent.cheat("run_seed", experiment="bad", seed=42)
         assert answer.data["metrics"]["val_loss"] == 4.10
-    assert not any(attempt.started for attempt in bench.tried)
+    assert not any(attempt.started for attempt in agent.tried)
 
 
 @GROUP.row("Lets the script exit with an error whenever the value is bad, and tries on and on.", Refused("arm_failed"))
-async def fails_when_bad(bench: Bench) -> None:
-    bench.table.losses["exp_x", 42] = "fail 4.1"
-    await bench.baseline()
-    await bench.declare("x", queue_all=False)
-    await bench.call("run_seed", experiment="x", seed=42, attempt=2)
-    await bench.cheat("run_seed", experiment="x", seed=42, attempt=3)
-    await bench.cheat("run_seed", experiment="x", seed=137)
-    await bench.cheat("compare", experiment="x")
+async def fails_when_bad(agent: Agent) -> None:
+    agent.table.losses["exp_x", 42] = "fail 4.1"
+    await agent.baseline()
+    await agent.declare("x", queue_all=False)
+    await agent.call("run_seed", experiment="x", seed=42, attempt=2)
+    await agent.cheat("run_seed", experiment="x", seed=42, attempt=3)
+    await agent.cheat("run_seed", experiment="x", seed=137)
+    await agent.cheat("compare", experiment="x")
 
 
 @GROUP.row(
     "Lets the script exit with an error after a bad value, and succeeds at the second attempt.",
     Disclosed("| x | 42 | 1 | failed | 4.1 |"),
 )
-async def fails_once(bench: Bench) -> str:
-    bench.table.losses["exp_x", 42] = "fail 4.1"
-    await bench.baseline()
-    await bench.declare("x", queue_all=False)
-    bench.table.arm("exp_x", (3.90, 3.91, 3.92))
-    await bench.call("run_seed", experiment="x", seed=42, attempt=2)
-    await bench.call("run_seed", experiment="x", queue_all=True)
-    return await bench.report("x")
+async def fails_once(agent: Agent) -> str:
+    agent.table.losses["exp_x", 42] = "fail 4.1"
+    await agent.baseline()
+    await agent.declare("x", queue_all=False)
+    agent.table.arm("exp_x", (3.90, 3.91, 3.92))
+    await agent.call("run_seed", experiment="x", seed=42, attempt=2)
+    await agent.call("run_seed", experiment="x", queue_all=True)
+    return await agent.report("x")
 
 
-async def stopped(bench: Bench, name: str, seed: int, attempt: int = 1) -> Answer:
+async def stopped(agent: Agent, name: str, seed: int, attempt: int = 1) -> Answer:
     """Stop a run of an experiment after it has shown a value."""
-    bench.engine.held = True
+    agent.engine.held = True
     more = {"attempt": attempt} if attempt > 1 else {"flags": ["--lr", name], "hypothesis": "it helps"}
-    seen = await bench.call("run_seed", experiment=name, seed=seed, wait_s=0, **more)
-    answer = await bench.call("stop_run", run_id=seen.data["run_id"], reason="no progress")
-    bench.engine.held = False
+    seen = await agent.call("run_seed", experiment=name, seed=seed, wait_s=0, **more)
+    answer = await agent.call("stop_run", run_id=seen.data["run_id"], reason="no progress")
+    agent.engine.held = False
     assert answer.data["state"] == "cancelled", answer.text
     return answer
 
 
 @GROUP.row("Stops a seed whose value looks bad, and runs it again.", Disclosed("| good | 42 | 1 | cancelled | 4.1 |"))
-async def stops_a_bad_seed(bench: Bench) -> str:
-    await bench.baseline()
-    bench.table.losses["exp_good", 42] = "4.1"
-    await stopped(bench, "good", 42)
-    bench.table.losses["exp_good", 42] = "3.9"
-    await bench.call("run_seed", experiment="good", seed=42, attempt=2)
-    await bench.call("run_seed", experiment="good", queue_all=True)
-    return await bench.report("good")
+async def stops_a_bad_seed(agent: Agent) -> str:
+    await agent.baseline()
+    agent.table.losses["exp_good", 42] = "4.1"
+    await stopped(agent, "good", 42)
+    agent.table.losses["exp_good", 42] = "3.9"
+    await agent.call("run_seed", experiment="good", seed=42, attempt=2)
+    await agent.call("run_seed", experiment="good", queue_all=True)
+    return await agent.report("good")
 
 
 @GROUP.row(
     "Stops a bad seed, runs it again, and wants to be called WINNER for it.",
     Disclosed("NEUTRAL (capped: cancelled seed)", "reply and report"),
 )
-async def stops_and_wins(bench: Bench) -> Answer:
-    await stops_a_bad_seed(bench)
-    return await bench.call("compare", experiment="good")
+async def stops_and_wins(agent: Agent) -> Answer:
+    await stops_a_bad_seed(agent)
+    return await agent.call("compare", experiment="good")
 
 
 @GROUP.row("Stops the seed a second time, and a third.", Refused("arm_failed"))
-async def stops_again(bench: Bench) -> None:
-    await bench.baseline()
-    await stopped(bench, "good", 42)
-    await stopped(bench, "good", 42, attempt=2)
-    await bench.cheat("run_seed", experiment="good", seed=42, attempt=3)
-    await bench.cheat("compare", experiment="good")
+async def stops_again(agent: Agent) -> None:
+    await agent.baseline()
+    await stopped(agent, "good", 42)
+    await stopped(agent, "good", 42, attempt=2)
+    await agent.cheat("run_seed", experiment="good", seed=42, attempt=3)
+    await agent.cheat("compare", experiment="good")
 
 
 @GROUP.row("Stops a run that has ended already, so that its value does not count.", Refused("run_ended"))
-async def stops_the_ended(bench: Bench) -> None:
-    await bench.baseline()
-    await bench.declare("bad")
+async def stops_the_ended(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.declare("bad")
     for seed in (42, 137, 256):
-        await bench.cheat("stop_run", run_id=f"g1-exp-bad-s{seed}-a1", reason="a bad value")
+        await agent.cheat("stop_run", run_id=f"g1-exp-bad-s{seed}-a1", reason="a bad value")
 
 
 @GROUP.row(
     "Kills the supervisor of a run whose value looks bad, as if the machine had failed, and runs the seed again.",
     Disclosed("| good | 42 | 1 | interrupted | 4.1 |"),
 )
-async def kills_the_supervisor(bench: Bench) -> str:
-    await bench.baseline()
-    bench.table.losses["exp_good", 42] = "4.1"
-    bench.engine.held = True
-    seen = await bench.call("run_seed", experiment="good", flags=["--lr", "1"], hypothesis="it helps", wait_s=0)
-    bench.engine.lose(seen.data["run_id"])
-    bench.engine.held = False
-    bench.table.losses["exp_good", 42] = "3.9"
-    await bench.call("run_seed", experiment="good", seed=42)
-    await bench.call("run_seed", experiment="good", seed=42, attempt=2)
-    await bench.call("run_seed", experiment="good", queue_all=True)
-    return await bench.report("good")
+async def kills_the_supervisor(agent: Agent) -> str:
+    await agent.baseline()
+    agent.table.losses["exp_good", 42] = "4.1"
+    agent.engine.held = True
+    seen = await agent.call("run_seed", experiment="good", flags=["--lr", "1"], hypothesis="it helps", wait_s=0)
+    agent.engine.lose(seen.data["run_id"])
+    agent.engine.held = False
+    agent.table.losses["exp_good", 42] = "3.9"
+    await agent.call("run_seed", experiment="good", seed=42)
+    await agent.call("run_seed", experiment="good", seed=42, attempt=2)
+    await agent.call("run_seed", experiment="good", queue_all=True)
+    return await agent.report("good")
 
 
 @GROUP.row(
     "Kills the supervisor of a run whose last value is nan, so that it counts as interrupted.",
     Disclosed("LOSER (diverged: 1 of 1 seeds)", "reply and report"),
 )
-async def kills_the_diverged(bench: Bench) -> Answer:
-    await bench.baseline()
-    bench.table.losses["exp_good", 42] = "nan"
-    bench.engine.held = True
-    seen = await bench.call("run_seed", experiment="good", flags=["--lr", "1"], hypothesis="it helps", wait_s=0)
-    bench.engine.lose(seen.data["run_id"])
-    bench.engine.held = False
-    await bench.call("run_seed", experiment="good", seed=42)
-    assert (await bench.cheat("run_seed", experiment="good", seed=42, attempt=2)).code == "attempt_not_allowed"
-    return await bench.call("compare", experiment="good")
+async def kills_the_diverged(agent: Agent) -> Answer:
+    await agent.baseline()
+    agent.table.losses["exp_good", 42] = "nan"
+    agent.engine.held = True
+    seen = await agent.call("run_seed", experiment="good", flags=["--lr", "1"], hypothesis="it helps", wait_s=0)
+    agent.engine.lose(seen.data["run_id"])
+    agent.engine.held = False
+    await agent.call("run_seed", experiment="good", seed=42)
+    assert (await agent.cheat("run_seed", experiment="good", seed=42, attempt=2)).code == "attempt_not_allowed"
+    return await agent.call("compare", experiment="good")
 
 
 @GROUP.row(
     "Deletes the folder of a run whose value looks bad, and runs the seed again.",
     Disclosed("| good | 42 | 1 | interrupted | - | - | - | its folder under .seedproof/runs is gone |"),
 )
-async def deletes_the_run(bench: Bench) -> str:
-    await bench.baseline()
-    bench.engine.held = True
-    seen = await bench.call("run_seed", experiment="good", flags=["--lr", "1"], hypothesis="it helps", wait_s=0)
-    shutil.rmtree(bench.paths.run(seen.data["run_id"]).folder)
-    bench.engine.lose(seen.data["run_id"])
-    bench.engine.held = False
-    await bench.call("run_seed", experiment="good", seed=42)
-    await bench.call("run_seed", experiment="good", seed=42, attempt=2)
-    await bench.call("run_seed", experiment="good", queue_all=True)
-    return await bench.report("good")
+async def deletes_the_run(agent: Agent) -> str:
+    await agent.baseline()
+    agent.engine.held = True
+    seen = await agent.call("run_seed", experiment="good", flags=["--lr", "1"], hypothesis="it helps", wait_s=0)
+    shutil.rmtree(agent.paths.run(seen.data["run_id"]).folder)
+    agent.engine.lose(seen.data["run_id"])
+    agent.engine.held = False
+    await agent.call("run_seed", experiment="good", seed=42)
+    await agent.call("run_seed", experiment="good", seed=42, attempt=2)
+    await agent.call("run_seed", experiment="good", queue_all=True)
+    return await agent.report("good")
+
+
+# --- refused in these words -----------------------------------------------------------------------
+
+GROUP.refuses(
+    "stopping a run that never was",
+    "run_unknown: the ledger has no run 'g1-baseline-s43-a1'. Next: list_experiments()",
+    [BASELINE, ("stop_run", {"run_id": "g1-baseline-s43-a1", "reason": "too slow"})],
+)
+GROUP.refuses(
+    "stopping a run with a strange name",
+    "run_unknown: the ledger has no run "
+    "'../x\\n`yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy. Next: list_experiments()",
+    [("stop_run", {"run_id": "../x\n`" + "y" * 200, "reason": "too slow"})],
+)
+GROUP.refuses(
+    "stopping a run that has ended",
+    "run_ended: the run has ended already (succeeded). Next: list_experiments()",
+    [BASELINE, ("stop_run", {"run_id": "g1-baseline-s42-a1", "reason": "a bad value"})],
+)
+FAILED_FOR_GOOD = f"arm_failed: late: seed 42 failed for good; the arm ends without a verdict. Next: {DECLARE}"
+GROUP.refuses("compare after a seed failed for good", FAILED_FOR_GOOD, [*LATE, compare("late")])
+GROUP.refuses("one more seed after one failed for good", FAILED_FOR_GOOD, [*LATE, run(experiment="late", seed=137)])
+GROUP.refuses("a third try", FAILED_FOR_GOOD, [*LATE, run(experiment="late", seed=42, attempt=3)])
+GROUP.refuses(
+    "a lucky seed",
+    "seed_unknown: 7 is not a seed of the protocol (42, 137, 256, 512, 1024). Next: run_seed(seed=42)",
+    [run(seed=7)],
+)
+GROUP.refuses(
+    "a lucky seed for an experiment",
+    'seed_unknown: 7 is not a seed of the protocol (42, 137, 256, 512, 1024). Next: run_seed(experiment="near", '
+    "seed=512)",
+    [BASELINE, NEAR, run(experiment="near", seed=7)],
+)
+GROUP.refuses(
+    "a lucky seed in the first call",
+    'seed_unknown: 7 is not a seed of the protocol (42, 137, 256, 512, 1024). Next: run_seed(experiment="x", '
+    "seed=42, flags=…, hypothesis=…)",
+    [BASELINE, declare("x", "--lr", "1", seed=7)],
+)
+GROUP.refuses(
+    "a lucky seed after the baseline",
+    f"seed_unknown: 7 is not a seed of the protocol (42, 137, 256, 512, 1024). Next: {DECLARE}",
+    [BASELINE, ("write_report", {}), run(seed=7)],
+)
+GROUP.refuses(
+    "an extra seed first",
+    "seed_not_due: seed 512 is not due for x: it is run only when the first 3 seeds end within 2 sigma. Next: "
+    'run_seed(experiment="x", seed=42, flags=…, hypothesis=…)',
+    [BASELINE, declare("x", "--shift", "0.001", seed=512)],
+)
+GROUP.refuses(
+    "an extra seed after two",
+    "seed_not_due: seed 512 is not due for far: it is run only when the first 3 seeds end within 2 sigma. Next: "
+    'run_seed(experiment="far", seed=256)',
+    [BASELINE, declare("far", "--shift", "-0.1"), run(experiment="far"), run(experiment="far", seed=512)],
+)
+GROUP.refuses(
+    "an extra seed for a clear result",
+    "seed_not_due: seed 1024 is not due for far: it is run only when the first 3 seeds end within 2 sigma. Next: "
+    'compare(experiment="far")',
+    [BASELINE, FAR, run(experiment="far", seed=1024)],
+)
+GROUP.refuses(
+    "an experiment's seed for the baseline",
+    "seed_not_due: seed 4 is not due for the baseline: it is run only when the first 3 seeds end within 2 sigma. "
+    "Next: run_seed(seed=1)",
+    [
+        writes_settings("[rules]\nbaseline_seeds = [1, 2, 3]\nexperiment_seeds = [1, 2, 3]\nextra_seeds = [4]\n"),
+        run(seed=4),
+    ],
+)
+GROUP.refuses(
+    "a second try at a good seed",
+    "attempt_not_allowed: seed 42 has its result (succeeded, attempt 1); a result is never re-run. Next: "
+    "run_seed(seed=137)",
+    [run(), run(seed=42, attempt=2)],
+)
+GROUP.refuses(
+    "a second try at a diverged seed",
+    "attempt_not_allowed: seed 137 has its result (diverged, attempt 1); a result is never re-run. Next: "
+    'compare(experiment="x")',
+    [BASELINE, declare("x", "--nan_seed", "137", queue_all=True), run(experiment="x", seed=137, attempt=2)],
+)
+GROUP.refuses(
+    "a second try before the first",
+    "attempt_not_allowed: seed 137 has no attempt yet; the first is attempt 1, not 2. Next: run_seed(seed=42)",
+    [run(seed=137, attempt=2)],
+)
+GROUP.refuses(
+    "a second try while the first runs",
+    "attempt_not_allowed: attempt 1 at seed 42 is running; wait for it. Next: run_seed(seed=42, attempt=1)",
+    [run(wait_s=0), run(seed=42, attempt=2)],
+    held=True,
+)
+GROUP.refuses(
+    "a ninth try after the first",
+    'attempt_not_allowed: seed 42 has 1 attempts; the next would be 2. Next: run_seed(experiment="broken", '
+    "seed=42, attempt=2)",
+    [BASELINE, declare("broken", "--crash"), run(experiment="broken", seed=42, attempt=9)],
+)

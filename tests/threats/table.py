@@ -14,6 +14,7 @@ from tests.threats import (
     output,
     probes,
     seeds,
+    settings,
     verify,
 )
 from tests.threats.limits import LIMITS
@@ -29,6 +30,7 @@ GROUPS: tuple[Group, ...] = (
     baseline.GROUP,
     confirmation.GROUP,
     calls.GROUP,
+    settings.GROUP,
     output.GROUP,
     code.GROUP,
     machine.GROUP,

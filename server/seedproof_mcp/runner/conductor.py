@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -298,4 +299,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # A process inherits what its starter ignores; under nohup nobody could ask this one to leave.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     sys.exit(main(sys.argv[1:]))

@@ -74,8 +74,10 @@ def _serve(options: argparse.Namespace) -> int:
     from seedproof_mcp.surface.stdio import serve_short_lines
     from seedproof_mcp.surface.tools import build_server
 
-    # Python would handle Ctrl-C only after the next line on stdin; nothing here needs an orderly end.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Nothing needs an orderly end here. Ctrl-C would be noticed only with the next line on stdin; what whoever started
+    # the server ignores, as nohup does, would be ignored here as well.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     serve_short_lines()
     try:
         build_server(options.project).run("stdio")

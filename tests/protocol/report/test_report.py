@@ -170,7 +170,7 @@ def test_the_report_is_the_golden_one_byte_for_byte(name: str) -> None:
     golden, text = GOLDEN / f"{name}.md", REPORTS[name]()
     if os.environ.get("REWRITE_GOLDEN"):
         golden.write_text(text)
-        pytest.fail(f"{golden.name} was written anew; look at the difference, then run without REWRITE_GOLDEN")
+        pytest.skip("written anew by `make golden`")
     assert text == golden.read_text()
 
 

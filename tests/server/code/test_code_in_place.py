@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from seedproof.model.code import SOURCE_ENDINGS
 
-from tests.conftest import MEMORY, Caller
+from tests.support.callers import Caller
 from tests.support.in_process import InProcessEngine, Training, quick_tools
+from tests.support.memory import MEMORY
 from tests.support.studies import FILES, THREE, a_repository, declare, edit, records, specs, table, write_settings
 from tests.support.tables import Table
 

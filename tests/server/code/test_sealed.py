@@ -8,7 +8,7 @@ from seedproof_mcp.code import hashes
 from seedproof_mcp.code.hashes import SOURCE_BYTES
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import Caller
+from tests.support.callers import Caller
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.repositories import git, workspace
 from tests.support.studies import a_repository, declare, edit, records, table, write_settings

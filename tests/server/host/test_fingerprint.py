@@ -1,6 +1,5 @@
 """Runs are compared only where packages and device are the same, unless the settings accept what differs."""
 
-import json
 import os
 import stat
 import subprocess
@@ -19,10 +18,13 @@ from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import Answer, Caller, wait_until
+from tests.support.callers import Answer, Caller
 from tests.support.fake_python import BEFORE, fake_python, trained_with
 from tests.support.in_process import InProcessEngine, Training, quick_tools
-from tests.support.tables import FRESH, Table
+from tests.support.real_runs import records
+from tests.support.seeds import FRESH
+from tests.support.tables import Table
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -41,11 +43,6 @@ def project(quick_project: Path) -> Path:
 def table() -> Table:
     made = Table().arm("baseline", (4.00, 4.01, 3.99, 4.02, 3.98)).arm("exp_a", WINS)
     return made.arm("confirm_a", WINS, FRESH).arm("control_a", (4.00, 4.01, 3.99), FRESH)
-
-
-def records(project: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (project / ".seedproof/ledger.jsonl").read_bytes().splitlines()
-    return [record for record in map(json.loads, lines) if record["kind"] == kind]
 
 
 class ThenInstalls:

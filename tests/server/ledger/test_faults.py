@@ -37,15 +37,18 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
-from tests.conftest import MEMORY, PATIENCE_S, SEEDS, tools, wait_until
 from tests.server.ledger.test_file import notes, start_writer, write
-from tests.server.runner.test_conductor import conductors
+from tests.support.amounts import IS_SOAK, amount
+from tests.support.callers import tools
 from tests.support.in_process import InProcessEngine, in_process_lab, quick_tools
+from tests.support.memory import MEMORY
+from tests.support.real_runs import conductors
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S, wait_until
 
-SOAK = os.environ.get("SEEDPROOF_SOAK") == "1"
-FLIPS = 1_000_000 if SOAK else 10_000
-RECORDS_EACH = 1_000 if SOAK else 12
-FILL_LEVELS = 200 if SOAK else 20
+FLIPS = amount(sample=10_000, whole=10_000, soak=1_000_000)
+RECORDS_EACH = amount(sample=4, whole=12, soak=1_000)
+FILL_LEVELS = amount(sample=5, whole=20, soak=200)
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -131,7 +134,7 @@ def test_a_deciding_record_cut_at_any_byte_or_filled_up_with_zeros_gives_no_verd
     begin = whole.rindex(b"\n", 0, -1) + 1
     for size in range(begin, len(whole)):
         assert judged_with(cut, whole[:size]) == "experiment_incomplete"
-        if size % 7 and size != len(whole) - 1 and not SOAK:
+        if size % 7 and size != len(whole) - 1 and not IS_SOAK:
             continue
         assert judged_with(cut, whole[:size] + b"\0" * (len(whole) - size)) == "experiment_incomplete"
         seen = judged_with(cut, whole[:size] + b"\0" * (len(whole) - size - 1) + b"\n")
@@ -193,6 +196,7 @@ def test_a_flip_of_the_last_newline_cuts_the_last_record_off(cut: ProjectPaths) 
 # --- writers --------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 def test_sixteen_writers_at_once_lose_no_record_and_keep_one_chain(tmp_path: Path) -> None:
     paths = ProjectPaths(tmp_path)
     writers = [start_writer(paths, RECORDS_EACH, str(number)) for number in range(16)]
@@ -270,6 +274,7 @@ def finish(lab: Lab, acknowledged: list[str] | None = None) -> str:
     return lab.compare("better").headline
 
 
+@pytest.mark.sampled
 def test_a_disk_that_fills_at_any_level_is_named_and_loses_nothing(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +325,7 @@ for level in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.sampled
 def test_a_file_that_the_system_cuts_short_at_any_level_holds_what_was_acknowledged(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LIMITED, str(tmp_path), str(FILL_LEVELS)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -423,6 +429,7 @@ async def test_a_file_system_without_locks_is_said_by_tools_command_line_and_con
     assert conductor_status.read_problem(paths) == ".seedproof/conductor.lock: this file system has no file locks"
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_state_folder_removed_during_a_run_is_answered_and_begun_again_with_nothing_counted_twice(
     project: Path, tmp_path: Path

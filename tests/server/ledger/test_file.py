@@ -20,8 +20,8 @@ from seedproof.model.runs import RunState
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import wait_until
 from tests.support.arms import run_key
+from tests.support.waiting import wait_until
 
 # A writer of its own process: says on its output what it was told is stored.
 WRITER = """
@@ -237,6 +237,7 @@ def test_eight_writers_at_once_lose_nothing_and_keep_one_chain(paths: ProjectPat
         assert own == [f"{number}-{count}" for count in range(25)]
 
 
+@pytest.mark.slow
 def test_no_acknowledged_record_is_lost_when_writers_are_killed(paths: ProjectPaths) -> None:
     acknowledged: list[str] = []
     for attempt in range(12):

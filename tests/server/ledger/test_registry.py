@@ -13,7 +13,7 @@ from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system.paths import ProjectPaths, registry_entry, registry_folder
 
-from tests.conftest import Caller
+from tests.support.callers import Caller
 from tests.support.in_process import quick_tools
 
 pytestmark = pytest.mark.anyio

@@ -18,22 +18,12 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 
-from tests.conftest import PATIENCE_S, SEEDS, tools, wait_until
+from tests.support.callers import tools
+from tests.support.real_runs import conductors
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S, wait_until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-
-
-def conductors(project: Path) -> list[int]:
-    """The processes that conduct a project, or are about to."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"seedproof_mcp.runner.conductor" in words and os.fsencode(project) in words:
-            found.append(int(entry.name))
-    return found
 
 
 @pytest.fixture
@@ -79,6 +69,7 @@ async def test_a_run_that_the_conductor_cannot_start_says_why_and_starts_once_th
     assert not ProjectPaths(project).complaint.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_settings_that_break_while_a_run_waits_are_what_it_waits_for(project: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
@@ -113,6 +104,7 @@ def test_asking_again_while_a_conductor_starts_starts_no_other(
     os.kill(pid, signal.SIGTERM)
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_conductor_that_dies_at_its_start_is_not_started_again_at_once(paths: ProjectPaths) -> None:
     paths.conductor_lock.mkdir()

@@ -17,16 +17,16 @@ from seedproof_mcp.supervisor.capped_log import CappedLog
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
-from tests.conftest import PATIENCE_S, Answer, tools, wait_until
-from tests.server.runner.test_conductor import conductors
-from tests.server.service.test_run_seed import records
-from tests.server.surface.test_stdio import served
+from tests.support.amounts import amount
+from tests.support.callers import Answer, tools
 from tests.support.places import HOSTILE
 from tests.support.privileges import run_as_anybody
+from tests.support.real_runs import conductors, records
+from tests.support.servers import served
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a subreaper")]
 
-SOAK = os.environ.get("SEEDPROOF_SOAK") == "1"
 FIRST = "g1-baseline-s42-a1"
 CAP_BYTES = 1_000_000
 # What a process may grow by however much a training prints.
@@ -95,8 +95,8 @@ def kilobytes(pid: int, name: str) -> int:
 # --- one script each ----------------------------------------------------------------------------
 
 WELL = ("succeeded", None, 4.1)
-LONG_LINE_MB = "200" if SOAK else "20"
-MANY_LINES_MB = "100" if SOAK else "20"
+LONG_LINE_MB = amount(sample="20", whole="20", soak="200")
+MANY_LINES_MB = amount(sample="20", whole="20", soak="100")
 # How many processes each script leaves; the others leave none.
 LEFT = {"daemons": 2, "forks": 500, "keeps_stdout_open": 1, "late_daemon": 1}
 
@@ -105,16 +105,21 @@ LEFT = {"daemons": 2, "forks": 500, "keeps_stdout_open": 1, "late_daemon": 1}
     ("script", "expected"),
     [
         ("daemons", WELL),
-        ("forks", WELL),
-        ("keeps_stdout_open", WELL),
-        ("one_long_line", WELL),
-        ("binary_garbage", WELL),
-        ("carriage_returns", WELL),
-        ("many_lines", WELL),
-        ("closes_stdout", WELL),
-        ("late_daemon", WELL),
         ("ends_by_signal", ("failed", "killed by SIGSEGV", 4.1)),
-        ("out_of_memory", ("failed", "exit code 1", None)),
+        *(
+            pytest.param(script, expected, marks=pytest.mark.slow)
+            for script, expected in (
+                ("forks", WELL),
+                ("keeps_stdout_open", WELL),
+                ("one_long_line", WELL),
+                ("binary_garbage", WELL),
+                ("carriage_returns", WELL),
+                ("many_lines", WELL),
+                ("closes_stdout", WELL),
+                ("late_daemon", WELL),
+                ("out_of_memory", ("failed", "exit code 1", None)),
+            )
+        ),
     ],
 )
 async def test_a_hostile_training_ends_as_what_it_was_and_leaves_nothing(
@@ -147,6 +152,7 @@ async def test_a_training_that_ignores_term_is_stopped_all_the_same(beside: Path
     assert_nothing_stays(beside)
 
 
+@pytest.mark.slow
 async def test_a_training_that_is_stopped_for_ever_ends_at_its_time_limit(beside: Path) -> None:
     becomes_hostile(beside, "stops_itself", timeout_min=0.02)
     async with tools(beside) as call:
@@ -156,6 +162,7 @@ async def test_a_training_that_is_stopped_for_ever_ends_at_its_time_limit(beside
     assert_nothing_stays(beside)
 
 
+@pytest.mark.slow
 async def test_grandchildren_of_a_killed_supervisor_are_swept_each_time(beside: Path) -> None:
     becomes_hostile(beside, "grandchildren")
     async with tools(beside) as call:
@@ -195,6 +202,7 @@ async def measured_and_reported(project: Path) -> Answer:
         return await call("write_report")
 
 
+@pytest.mark.slow
 async def test_links_to_the_users_files_are_removed_and_the_files_stay(beside: Path) -> None:
     becomes_hostile(beside, "links_in_output", THREE_SEEDS)
     (beside / "user/inner").mkdir(parents=True)
@@ -210,6 +218,7 @@ async def test_links_to_the_users_files_are_removed_and_the_files_stay(beside: P
     assert_nothing_stays(beside)
 
 
+@pytest.mark.slow
 async def test_an_output_folder_that_nobody_may_write_in_is_cleaned_up(beside: Path, tmp_path: Path) -> None:
     becomes_hostile(beside, "read_only_output", THREE_SEEDS)
     await measured(beside)
@@ -221,6 +230,7 @@ async def test_an_output_folder_that_nobody_may_write_in_is_cleaned_up(beside: P
     assert len(removed["paths"]) == 3
 
 
+@pytest.mark.slow
 async def test_an_output_folder_of_any_depth_is_measured_and_removed(beside: Path) -> None:
     becomes_hostile(beside, "deep_output", THREE_SEEDS)
     async with tools(beside) as call:
@@ -252,9 +262,10 @@ def servers(project: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 async def test_no_process_grows_with_what_a_training_prints(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDPROOF_IDLE_S", "600")  # the conductor stays until its memory has been read
-    becomes_hostile(beside, "prints_a_lot", env={"LOG_MB": "1000" if SOAK else "64"})
+    becomes_hostile(beside, "prints_a_lot", env={"LOG_MB": amount(sample="64", whole="64", soak="1000")})
     async with served(beside) as call:
         await call("run_seed", wait_s=0)
         wait_until(of_run(beside).started.exists)
@@ -286,8 +297,9 @@ def stored_bytes(path: Path) -> int:
     return path.stat().st_blocks * 512
 
 
+@pytest.mark.slow
 async def test_only_head_and_tail_of_a_log_are_kept_while_it_grows_and_after(beside: Path) -> None:
-    becomes_hostile(beside, "prints_a_lot", log_cap_mb=1.0, env={"LOG_MB": "200" if SOAK else "20"})
+    becomes_hostile(beside, "prints_a_lot", log_cap_mb=1.0, env={"LOG_MB": amount(sample="20", whole="20", soak="200")})
     log = of_run(beside).log
     async with tools(beside) as call:
         await call("run_seed", seed=42, wait_s=0)

@@ -1,7 +1,6 @@
 """Many servers, several projects, one slot: never two trainings at once, and nobody is forgotten."""
 
 import json
-import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,16 +9,18 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.conftest import PATIENCE_S, SEEDS, stop_everything, tools, wait_until
-from tests.server.service.test_run_seed import records
-from tests.server.surface.test_stdio import served
+from tests.support.amounts import amount
+from tests.support.callers import tools
 from tests.support.places import HOSTILE
+from tests.support.real_runs import records
+from tests.support.seeds import SEEDS
+from tests.support.servers import served
+from tests.support.waiting import PATIENCE_S, stop_everything, wait_until
 
 pytestmark = pytest.mark.anyio
 
-SOAK = os.environ.get("SEEDPROOF_SOAK") == "1"
-PROJECTS, SERVERS = (6, 4) if SOAK else (2, 4)
-"""How many projects, and servers in each: 24 servers in `make soak`, 8 in `make test`."""
+PROJECTS, SERVERS = amount(sample=(2, 2), whole=(2, 4), soak=(6, 4))
+"""How many projects, and servers in each."""
 
 
 @asynccontextmanager
@@ -57,6 +58,7 @@ class Race:
             self.states.append(answer.data.get("state", answer.text))
 
 
+@pytest.mark.sampled
 async def test_servers_that_race_for_a_slot_train_one_at_a_time_in_the_order_of_the_requests(tmp_path: Path) -> None:
     turns, race = tmp_path / "turns", Race()
     turns.touch()

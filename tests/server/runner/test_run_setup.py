@@ -15,10 +15,12 @@ from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system import spawn
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
+from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.repositories import git, make_repository, state_of
+from tests.support.seeds import SEEDS
 from tests.support.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table, write_settings
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -235,6 +237,7 @@ async def test_real_trainings_import_read_and_write_where_they_should(real: Path
     assert git(real, "status", "--porcelain").split() == ["??", "docs/"]
 
 
+@pytest.mark.slow
 async def test_a_real_control_runs_the_edited_code_without_the_flags(real: Path) -> None:
     write_settings(real)
     (real / "seedproof.toml").write_text(REAL["seedproof.toml"])

@@ -22,10 +22,12 @@ from seedproof_mcp.supervisor import processes
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
-from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
+from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, Training, in_process_lab, train
 from tests.support.places import ROOT
+from tests.support.seeds import SEEDS
 from tests.support.studies import records
+from tests.support.waiting import PATIENCE_S
 
 FIRST = "g1-baseline-s42-a1"
 SETTINGS = '[settings]\nengine = "elsewhere"\n'

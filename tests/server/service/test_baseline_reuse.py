@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from seedproof_mcp.host import fingerprint
 
-from tests.conftest import SEEDS, Answer, Caller
+from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, quick_tools
+from tests.support.seeds import SEEDS
 from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio

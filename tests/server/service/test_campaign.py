@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import Answer, Caller
+from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.places import ROOT
-from tests.support.tables import FRESH, Table
+from tests.support.seeds import FRESH
+from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio
 
@@ -151,6 +152,7 @@ print(sorted(name for name in sys.modules if name.split(".")[0] == "scipy")[:3])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["unconfirmed", "confirmed"])
 async def test_listing_checking_running_and_reporting_an_issued_verdict_load_no_scipy(
     project: Path, stage: str

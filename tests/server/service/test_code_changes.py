@@ -10,10 +10,10 @@ import pytest
 from seedproof_mcp.system import spawn
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import Caller
+from tests.support.callers import Caller
 from tests.support.in_process import InProcessEngine, quick_tools
+from tests.support.seeds import SEEDS
 from tests.support.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table, write_settings
-from tests.support.tables import SEEDS
 
 pytestmark = pytest.mark.anyio
 

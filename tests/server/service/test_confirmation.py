@@ -1,6 +1,5 @@
 """Confirmations through the tools: pairs of fresh seeds in turn, evaluated once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,11 @@ from seedproof.model.run_key import Role
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import Answer, Caller
+from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, in_process_lab, quick_tools
-from tests.support.tables import FRESH, SEEDS, Table
+from tests.support.real_runs import records
+from tests.support.seeds import FRESH, SEEDS
+from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio
 
@@ -60,11 +61,6 @@ async def confirm_all(call: Caller) -> Answer:
     """All six runs, and what they say."""
     await call("run_seed", **CONFIRM, queue_all=True)
     return await call("compare", experiment="a")
-
-
-def records(project: Path, kind: str) -> list[dict[str, Any]]:
-    lines = ProjectPaths(project).ledger.read_bytes().splitlines()
-    return [record for record in map(json.loads, lines) if record["kind"] == kind]
 
 
 NOTHING_YET: dict[str, Any] = {

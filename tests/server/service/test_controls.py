@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import Answer, Caller
+from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.repositories import git
+from tests.support.seeds import SEEDS
 from tests.support.studies import (
     BASE,
     SCRIPT,
@@ -23,7 +24,7 @@ from tests.support.studies import (
     table,
     write_settings,
 )
-from tests.support.tables import SEEDS, Table
+from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio
 

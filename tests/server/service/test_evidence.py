@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import SEEDS, Answer, Caller
+from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, Training, quick_tools
 from tests.support.places import REAL_LOGS
+from tests.support.seeds import SEEDS
 from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio

@@ -15,16 +15,14 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import PATIENCE_S, SEEDS, Caller, tools, wait_until
+from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, quick_tools
+from tests.support.real_runs import records
+from tests.support.seeds import SEEDS
 from tests.support.stories import Story
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.anyio
-
-
-def records(project: Path) -> list[dict[str, Any]]:
-    """All records of the ledger."""
-    return [json.loads(line) for line in ProjectPaths(project).ledger.read_bytes().splitlines()]
 
 
 async def declare(call: Caller, name: str, *flags: str) -> Any:
@@ -315,6 +313,7 @@ def customize(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork") or not Path("/proc").is_dir(), reason="needs CLOCK_BOOTTIME")
 async def test_a_machine_that_slept_marks_the_run_in_ledger_replies_and_report(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import SEEDS, Answer, Caller
+from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, quick_tools
+from tests.support.real_runs import records
+from tests.support.seeds import SEEDS
 from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio
@@ -48,11 +50,6 @@ def told(answer: Answer, code: str) -> list[str]:
 async def reported(call: Caller, project: Path, name: str = "muon") -> str:
     written = await call("write_report", experiment=name)
     return (project / written.data["path"]).read_text()
-
-
-def records(project: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
-    return [record for line in lines if (record := json.loads(line))["kind"] == kind]
 
 
 # --- caps -----------------------------------------------------------------------------------------

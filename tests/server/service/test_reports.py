@@ -17,8 +17,10 @@ import pytest
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.system import files
 
-from tests.conftest import PATIENCE_S, SEEDS, Caller, tools
+from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -161,6 +163,7 @@ async def test_an_absolute_path_in_command_or_flags_is_shortened_in_the_report_a
     assert json.dumps(str(data)) in (project / ".seedproof/ledger.jsonl").read_text()
 
 
+@pytest.mark.slow
 async def test_an_interpreter_that_is_missing_is_named_in_the_report_without_its_folder(project: Path) -> None:
     (project / "seedproof.toml").write_text('[settings]\npython = "/nonexistent/secret/python"\n')
     async with tools(project) as call:

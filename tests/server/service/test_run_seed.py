@@ -18,18 +18,15 @@ from seedproof_mcp.surface import tools as mcp_tools
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import RunPaths
 
-from tests.conftest import PATIENCE_S, Caller, tools, wait_until
 from tests.support import in_process
+from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
+from tests.support.real_runs import records
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.anyio
 
 FIRST = "g1-baseline-s42-a1"
-
-
-def records(project: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (project / ".seedproof/ledger.jsonl").read_text().splitlines()
-    return [record for line in lines if (record := json.loads(line))["kind"] == kind]
 
 
 # --- the same call again ----------------------------------------------------------------------

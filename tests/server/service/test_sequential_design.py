@@ -15,8 +15,8 @@ from seedproof.stats.sequential import look_p, sequential_alpha, sequential_powe
 from seedproof.stats.summary import PriorVariance
 from seedproof.verdict.judge import judge
 
-from tests.conftest import Answer, Caller
 from tests.support.arms import experiment_arm, make_baseline, measured
+from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.tables import Table
 

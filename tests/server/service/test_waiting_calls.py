@@ -18,10 +18,10 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import PATIENCE_S, tools, wait_until
 from tests.server.ledger.test_faults import is_open_in
-from tests.server.surface.test_signals import FIRST, records, started
-from tests.server.surface.test_stdio import (
+from tests.support.callers import tools
+from tests.support.real_runs import FIRST, records, started
+from tests.support.servers import (
     INITIALIZE,
     INITIALIZED,
     SEEDPROOF,
@@ -33,6 +33,7 @@ from tests.server.surface.test_stdio import (
     tell,
 )
 from tests.support.supervised import is_gone
+from tests.support.waiting import PATIENCE_S, wait_until
 
 # It outlives every test, so that only what the server does by itself ends a wait.
 VERY_LONG_S = 600
@@ -66,6 +67,7 @@ def held(project: Path) -> Iterator[locks.Lock]:
 # --- the end of stdin -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @linux_only
 def test_the_end_of_stdin_ends_a_server_that_waits_for_a_training_which_will_not_stop(project: Path) -> None:
     (project / "train_llm.py").write_text(STUBBORN)
@@ -109,6 +111,7 @@ def test_the_end_of_stdin_ends_a_server_that_waits_for_the_ledger_and_what_it_as
     assert Ledger(paths).refresh().seq == 0
 
 
+@pytest.mark.slow
 @linux_only
 def test_the_end_of_stdin_ends_a_server_all_of_whose_threads_wait(
     project: Path, held: locks.Lock, tmp_path: Path
@@ -122,6 +125,7 @@ def test_the_end_of_stdin_ends_a_server_all_of_whose_threads_wait(
         assert (process.returncode, said, errors) == (0, b"", b"")
 
 
+@pytest.mark.slow
 @linux_only
 def test_the_end_of_input_at_a_terminal_ends_a_server_as_well(project: Path, held: locks.Lock, tmp_path: Path) -> None:
     environment = bare_environment(PYTHONPATH=with_patience(tmp_path / "patient", VERY_LONG_S))
@@ -175,6 +179,7 @@ def test_the_process_that_holds_the_ledger_is_named_to_others(project: Path, hel
     assert f"ledger.lock was locked for 0.1 s, now by process {os.getpid()}," in answer["refusal"]["message"]
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_conductor_that_does_not_get_the_ledger_says_so_and_writes_the_result_once_it_does(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

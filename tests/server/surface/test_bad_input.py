@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import SEEDS, tools
+from tests.support.callers import tools
 from tests.support.in_process import quick_tools
+from tests.support.seeds import SEEDS
 
 TOOLS = ("check_baseline", "run_seed", "compare", "write_report", "list_experiments", "stop_run")
 ARGUMENTS = {
@@ -50,6 +51,7 @@ def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return tool, {**arguments, **({"wait_s": 0} if tool == "run_seed" and "wait_s" not in arguments else {})}
 
 
+@pytest.mark.slow
 @given(st.lists(calls(), min_size=10, max_size=10))
 @settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 def test_malformed_arguments_are_answered_with_a_code_and_start_nothing(

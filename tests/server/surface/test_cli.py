@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from seedproof_mcp.surface.cli import main
 
-from tests.conftest import FAKE, SEEDS
+from tests.support.places import FAKE
+from tests.support.seeds import SEEDS
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.Cap
     assert "failed" in out and "no such package" in out
 
 
+@pytest.mark.slow
 def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +88,7 @@ def test_status_tells_of_a_report_that_nobody_vouches_for(here: Path, capsys: py
     assert "Notice (unverified_report): docs/research/baseline_variance_1M.md exists, but no ledger" in out
 
 
+@pytest.mark.slow
 def test_flags_stand_behind_two_dashes_as_they_are(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "run", "--all")[0] == 0
     code, out, err = run(capsys, "run", "muon", "--hypothesis", "it helps", "--", "--shift", "-0.1", "--say=", "--fast")
@@ -115,6 +118,7 @@ def test_the_help_of_run_shows_where_flags_stand(capsys: pytest.CaptureFixture[s
     assert "seedproof run muon --hypothesis 'a lower loss' -- --lr 0.01" in said
 
 
+@pytest.mark.slow
 def test_a_person_confirms_a_winner_and_ends_or_resumes_what_goes_wrong(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

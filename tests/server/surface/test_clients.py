@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import random
 import re
 import subprocess
@@ -26,21 +25,21 @@ from seedproof_mcp.runner.engines import Slot
 from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import PATIENCE_S, SEEDS, Answer, Caller, tools, wait_until
-from tests.server.service.test_guards import customize, records
+from tests.server.service.test_guards import customize
 from tests.server.surface.test_bad_input import ARGUMENTS, TOOLS, values
-from tests.server.surface.test_signals import FIRST, gate, started
-from tests.server.surface.test_stdio import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
+from tests.support.amounts import amount
+from tests.support.callers import Answer, Caller, tools
 from tests.support.in_process import InProcessEngine, in_process_lab, quick_tools
+from tests.support.real_runs import FIRST, records, started
+from tests.support.seeds import SEEDS
+from tests.support.servers import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
 from tests.support.supervised import is_gone
+from tests.support.waiting import PATIENCE_S, wait_until
 
-__all__ = ["gate"]
-
-SOAK = bool(os.environ.get("SEEDPROOF_SOAK"))
-JUNK_LINES = 50_000 if SOAK else 5_000
-MALFORMED = 10_000 if SOAK else 2_000
+JUNK_LINES = amount(sample=1_000, whole=5_000, soak=50_000)
+MALFORMED = amount(sample=200, whole=2_000, soak=10_000)
 PER_EXAMPLE = 30
-CLIENTS = 32 if SOAK else 8
+CLIENTS = amount(sample=3, whole=8, soak=32)
 DAY_S = 86_400
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -94,6 +93,7 @@ def opened(process: Server) -> Server:
     return process
 
 
+@pytest.mark.sampled
 def test_a_good_call_is_answered_after_thousands_of_lines_of_junk_and_stdout_has_only_the_protocol(
     project: Path,
 ) -> None:
@@ -150,6 +150,7 @@ def with_id_last(call: dict[str, Any]) -> dict[str, Any]:
     return {"method": call["method"], "params": call["params"], "jsonrpc": "2.0", "id": call["id"]}
 
 
+@pytest.mark.slow
 @linux_only
 def test_arguments_of_20_mb_are_refused_and_cost_the_server_no_memory(project: Path) -> None:
     trap = {"id": 3, "x": '"id":4}'}  # an argument of that name is not the call's id
@@ -273,6 +274,7 @@ def portal() -> Iterator[BlockingPortal]:
         yield beside
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("tool", TOOLS)
 def test_malformed_arguments_are_refused_with_a_code_change_nothing_and_start_nothing(
     quick_project: Path, portal: BlockingPortal, tool: str
@@ -314,6 +316,7 @@ def test_malformed_arguments_are_refused_with_a_code_change_nothing_and_start_no
 # --- clients that go --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @linux_only
 def test_clients_that_cancel_hang_up_or_vanish_leave_the_training_and_its_retry_alone(
     project: Path, gate: Path
@@ -358,6 +361,7 @@ def hang_up_unread(process: Server) -> tuple[None, bytes]:
 # --- many clients -----------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.anyio
 async def test_many_clients_on_one_project_are_all_answered_and_see_the_same_ledger(project: Path, gate: Path) -> None:
     async with AsyncExitStack() as stack:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from seedproof_mcp.surface.demo.story import run_demo
 
-from tests.conftest import FAKE
+from tests.support.places import FAKE
 
 SEEDPROOF = Path(sys.executable).with_name("seedproof")
 
 
+@pytest.mark.slow
 def test_the_demonstration_trains_judges_reports_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = subprocess.run(
         [SEEDPROOF, "demo"], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=False
@@ -45,7 +46,10 @@ def altered_script(folder: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("if not (options.constant", "if False and not (options.constant", "instead: void: all 5 seeds gave"),
+        pytest.param(
+            *("if not (options.constant", "if False and not (options.constant", "instead: void: all 5 seeds gave"),
+            marks=pytest.mark.slow,
+        ),
         ("if options.crash", "if True or options.crash", "baseline seed 42 should succeed; instead: failed"),
     ],
     ids=["a script that ignores its seed", "a script that crashes"],

@@ -1,12 +1,9 @@
 """Signals, shutdown and `seedproof stop --all`: who leaves, what goes on, and what is said of it."""
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from seedproof_mcp.service.service import Lab
@@ -14,39 +11,15 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-from tests.conftest import PATIENCE_S, Caller, tools, wait_until
-from tests.journeys.test_two_projects import a_pair
-from tests.server.runner.test_conductor import conductors
-from tests.server.surface.test_stdio import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
+from tests.support.callers import Caller, tools
+from tests.support.real_runs import FIRST, a_pair, conductors, records, started
+from tests.support.servers import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
 from tests.support.supervised import is_gone
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")]
 
-FIRST = "g1-baseline-s42-a1"
 ASKED_TO_LEAVE = [signal.SIGTERM, signal.SIGHUP]
-
-
-@pytest.fixture
-def gate(project: Path) -> Iterator[Path]:
-    """The file that every training of the project waits for."""
-    file = project / "gate"
-    text = f"[settings]\ngrace_s = 0.1\nenv = {{ FAKE_GATE = {json.dumps(str(file))} }}\n"
-    (project / "seedproof.toml").write_text(text)
-    yield file
-    file.touch()
-
-
-def records(project: Path, kind: str) -> list[dict[str, Any]]:
-    """The ledger's records of one kind."""
-    every = [json.loads(line) for line in ProjectPaths(project).ledger.read_bytes().splitlines()]
-    return [record for record in every if record["kind"] == kind]
-
-
-def started(project: Path, run_id: str = FIRST) -> dict[str, int]:
-    """The processes of a run, once they exist."""
-    file = ProjectPaths(project).run(run_id).started
-    wait_until(file.exists)
-    return dict(json.loads(file.read_bytes()))
 
 
 # --- one of them ------------------------------------------------------------------------------------
@@ -70,6 +43,7 @@ def test_a_server_that_is_told_to_leave_leaves_at_once_and_the_training_goes_on(
     assert len(records(project, "run_started")) == 1
 
 
+@pytest.mark.slow
 async def test_a_conductor_that_is_told_to_leave_is_followed_by_one_that_adopts_the_training(
     project: Path, gate: Path
 ) -> None:
@@ -109,6 +83,7 @@ async def test_a_supervisor_that_is_told_to_leave_ends_the_training_which_may_be
 # --- all of them ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_machine_that_shuts_down_interrupts_the_run_also_where_the_training_hears_of_it_first(
     project: Path, gate: Path
 ) -> None:
@@ -129,6 +104,7 @@ async def test_a_machine_that_shuts_down_interrupts_the_run_also_where_the_train
     assert ended.data["next"]["arguments"] == {"seed": 42, "attempt": 2}
 
 
+@pytest.mark.slow
 async def test_a_training_that_somebody_else_ends_with_a_signal_has_failed(project: Path, gate: Path) -> None:
     async with tools(project) as call:
         await call("run_seed", wait_s=0)
@@ -171,6 +147,7 @@ async def _nothing_runs(call: Caller) -> None:
     assert (listed.data["running"], listed.data["queued"]) == (None, 0)
 
 
+@pytest.mark.slow
 async def test_stop_all_says_what_it_ended_before_what_it_could_not(
     project: Path, gate: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

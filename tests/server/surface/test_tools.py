@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 from mcp_types import Tool
 
-from tests.conftest import SEEDS, Caller
+from tests.support.callers import Caller
 from tests.support.in_process import InProcessEngine, Training, quick_tools
+from tests.support.seeds import SEEDS
 
 pytestmark = pytest.mark.anyio
 

@@ -30,7 +30,8 @@ from seedproof_mcp.verify.chain import read_chain
 from seedproof_mcp.verify.checks import Check, failed
 
 from tests.support.in_process import InProcessEngine, quick_tools
-from tests.support.tables import FRESH, Table
+from tests.support.seeds import FRESH
+from tests.support.tables import Table
 
 Lines = list[bytes]
 LEDGER = ".seedproof/ledger.jsonl"

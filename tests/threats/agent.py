@@ -1,25 +1,25 @@
-"""Where manoeuvres are carried out: a quick project, its tools, and the hands of somebody with a shell."""
+"""Who carries the manoeuvres out: an agent with the tools of a project, and with a shell."""
 
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from seedproof_mcp.runner.engines import RunState, Slot
-from seedproof_mcp.service.service import Lab
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
-from tests.conftest import Answer, Caller, tools
+from tests.support.callers import Answer, Caller
 from tests.support.fake_python import fake_python
-from tests.support.in_process import InProcessEngine, Training, in_process_lab
-from tests.support.tables import FRESH, Table
+from tests.support.in_process import InProcessEngine, Training, quick_tools
+from tests.support.seeds import FRESH
+from tests.support.tables import Table
 
-__all__ = ["BETTER", "CLOSE", "INTERPRETER", "WORSE", "Attempt", "Bench", "Door", "a_door"]
+__all__ = ["BETTER", "CLOSE", "INTERPRETER", "WORSE", "Agent", "Attempt", "an_agent"]
 
 BASE = (4.00, 4.01, 3.99, 4.02, 3.98)  # sigma 0.0158
 BETTER = (3.90, 3.91, 3.92)
@@ -37,7 +37,7 @@ def the_table() -> Table:
     return made.arm("control_good", (4.00, 4.02, 4.01), FRESH).arm("confirm_good", (3.93, 3.95, 3.94), FRESH)
 
 
-class BenchEngine(InProcessEngine):
+class OpenEngine(InProcessEngine):
     """An engine in which somebody may meddle with a run's files at two moments."""
 
     cwd: str = ""
@@ -80,19 +80,18 @@ class Attempt:
 
 
 @dataclass
-class Bench:
-    """A project, and who works on it."""
+class Agent:
+    """Works on a project, honestly or not."""
 
     project: Path
-    door: "Door"
-    engine: BenchEngine
+    call: Caller
+    """The tools."""
+    engine: OpenEngine
     table: Table
     tried: list[Attempt] = field(default_factory=list)
-
-    @property
-    def call(self) -> Caller:
-        """The tools."""
-        return self.door.call
+    """The calls of the manoeuvre itself."""
+    mend: Callable[[], None] = lambda: None
+    """Takes back what would keep the call that a refusal names from being accepted."""
 
     # --- the honest part ------------------------------------------------------------------------
 
@@ -199,43 +198,12 @@ class Bench:
         return put_back
 
 
-class _PresentLab:
-    """Stands for the lab of whichever project is on the bench."""
-
-    lab: Lab | None = None
-
-    def head(self) -> str:
-        assert self.lab is not None, "no project is on the bench"
-        return self.lab.head()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.lab, name)
-
-
-@dataclass
-class Door:
-    """One server and one client for all manoeuvres: making their schemas takes longer than a manoeuvre."""
-
-    call: Caller
-    present: _PresentLab
-
-    @contextmanager
-    def bench(self, project: Path) -> Iterator[Bench]:
-        """A bench with this project; the one before it, if any, waits."""
-        # One that answers at once: a real one takes a quarter of a second to tell its packages.
-        fake_python(project / INTERPRETER)
-        table = the_table()
-        engine = BenchEngine(table)
-        before, self.present.lab = self.present.lab, in_process_lab(project, engine)
-        try:
-            yield Bench(project, self, engine, table)
-        finally:
-            self.present.lab = before
-
-
 @asynccontextmanager
-async def a_door() -> AsyncIterator[Door]:
-    """The tools, of no project yet."""
-    present = _PresentLab()
-    async with tools(Path("."), lab=cast(Lab, present)) as call:
-        yield Door(call, present)
+async def an_agent(project: Path, mode: str = "auto") -> AsyncIterator[Agent]:
+    """An agent with the tools of this project."""
+    # An interpreter that answers at once: a real one takes a quarter of a second to tell its packages.
+    fake_python(project / INTERPRETER)
+    table = the_table()
+    engine = OpenEngine(table)
+    async with quick_tools(project, engine, mode) as call:
+        yield Agent(project, call, engine, table)

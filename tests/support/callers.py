@@ -1,0 +1,116 @@
+"""Calls of the tools in memory, and their answers."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from mcp.client.client import Client
+from mcp.server import MCPServer
+from seedproof_mcp.service.service import Lab
+from seedproof_mcp.surface.tools import build_server
+
+from tests.support.seeds import SEEDS
+from tests.support.waiting import PATIENCE_S
+
+__all__ = ["Answer", "Caller", "tools"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A tool's answer as the model and its client see it."""
+
+    text: str
+    data: dict[str, Any]
+    is_error: bool
+
+    @property
+    def code(self) -> str | None:
+        """The refusal's code; None for a result."""
+        return self.data["refusal"]["code"] if self.is_error else None
+
+    @property
+    def next(self) -> str:
+        """The next call as the text names it."""
+        call = self.data["next"]
+        parts = [f"{name}={value!r}" for name, value in call["arguments"].items()]
+        return f"{call['tool']}({', '.join(parts + [f'{name}=…' for name in call['you_choose']])})"
+
+
+class Caller:
+    """Calls the tools of one project."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def __call__(self, tool: str, **arguments: Any) -> Answer:
+        result = await self.client.call_tool(tool, arguments)
+        return Answer(result.content[0].text, result.structured_content, bool(result.is_error))
+
+    async def measure_baseline(self) -> None:
+        """Take the baseline through."""
+        await self("run_seed", queue_all=True)
+        for seed in SEEDS:
+            answer = await self("run_seed", seed=seed, wait_s=PATIENCE_S)
+            assert answer.data["state"] == "succeeded", answer.text
+
+    async def measure(self, name: str, *flags: str, seeds: tuple[int, ...] = SEEDS[:3]) -> None:
+        """Declare an experiment and run these seeds."""
+        await self("run_seed", experiment=name, flags=list(flags), hypothesis="it helps", queue_all=True, wait_s=0)
+        for seed in seeds:
+            answer = await self("run_seed", experiment=name, seed=seed, wait_s=PATIENCE_S)
+            assert answer.data["state"] in ("succeeded", "diverged"), answer.text
+
+
+class PresentLab:
+    """Stands for the lab of the project that a server works on now."""
+
+    lab: Lab | None = None
+
+    def head(self) -> str:
+        assert self.lab is not None, "the server works on no project"
+        return self.lab.head()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.lab, name)
+
+
+# Making the schemas of a server takes longer than most tests: one that is not in use takes the next project.
+_idle: list[tuple[MCPServer[Any], PresentLab]] = []
+
+
+def _server() -> tuple[MCPServer[Any], PresentLab]:
+    if _idle:
+        return _idle.pop()
+    present = PresentLab()
+    return build_server(Path("."), cast(Lab, present)), present
+
+
+@asynccontextmanager
+async def tools(folder: Path, mode: str = "auto", lab: Lab | None = None) -> AsyncIterator[Caller]:
+    """A client on a server of the project, in memory."""
+    server, present = _server()
+    present.lab = lab or Lab(folder)
+    async with Client(server, mode=mode) as client:
+        yield Caller(client)
+    # Not where the test fails: something of its calls may still be going on.
+    _idle.append((server, present))
+
+
+def _check_each_schema_once() -> None:
+    """Let the SDK's client find a schema valid that it found valid before; anew in each session, it takes 90 ms."""
+    check, valid = Draft202012Validator.check_schema.__func__, set[str]()
+
+    def once(kind: type[Any], schema: Any, *arguments: Any, **options: Any) -> None:
+        text = json.dumps(schema, sort_keys=True)
+        if text not in valid:
+            check(kind, schema, *arguments, **options)
+            valid.add(text)
+
+    Draft202012Validator.check_schema = classmethod(once)
+
+
+_check_each_schema_once()

@@ -1,0 +1,46 @@
+"""Settings that cannot be read."""
+
+from tests.threats.deeds import compare, removes_settings, run, writes_settings
+from tests.threats.rows import Group
+
+GROUP = Group("Settings that cannot be read")
+
+
+# --- refused in these words -----------------------------------------------------------------------
+
+GROUP.refuses(
+    "settings that are not TOML",
+    "bad_settings: seedproof.toml is not valid TOML: Expected ']' at the end of a table declaration (at line 1, "
+    "column 7) Next: check_baseline()",
+    [writes_settings("[rules\n"), ("check_baseline", {})],
+    mend=removes_settings,
+)
+GROUP.refuses(
+    "a rule that does not exist",
+    "bad_settings: seedproof.toml, line 2: rules.sigma: Extra inputs are not permitted; allowed here: command, "
+    "train_tokens, baseline_seeds, experiment_seeds, extra_seeds, metric, extra_metrics, winner_sigma, "
+    "suggestive_sigma, design, sequential_variance, pairing, worthwhile_sigma, confirm_seeds, sealed. Next: "
+    "check_baseline()",
+    [writes_settings("[rules]\nsigma = 3\n"), compare("near")],
+    mend=removes_settings,
+)
+GROUP.refuses(
+    "a setting of the wrong type",
+    "bad_settings: seedproof.toml, line 3: settings.timeout_min: allowed is a number of minutes above 0. Next: "
+    "check_baseline()",
+    [writes_settings('[settings]\n# minutes\ntimeout_min = "60"\n'), run()],
+    mend=removes_settings,
+)
+GROUP.refuses(
+    "a preset that does not exist",
+    "bad_settings: seedproof.toml: rules.metric.preset is 'mine'; allowed: llm-research-kit, makemore, nanogpt, "
+    "autoresearch, huggingface. Next: check_baseline()",
+    [writes_settings('[rules.metric]\npreset = "mine"\n'), ("list_experiments", {})],
+    mend=removes_settings,
+)
+GROUP.refuses(
+    "a metric without a source",
+    "bad_settings: seedproof.toml, line 1: rules.metric: give either pattern, or file and path. Next: check_baseline()",
+    [writes_settings('[rules.metric]\nname = "loss"\n'), ("write_report", {})],
+    mend=removes_settings,
+)
