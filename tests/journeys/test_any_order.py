@@ -38,7 +38,7 @@ from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.amounts import IS_SAMPLE, amount
 from tests.support.callers import Answer, Caller, tools
-from tests.support.in_process import InProcessEngine, Training, in_process_lab, option, train
+from tests.support.in_process import InProcessEngine, Training, in_process_service, option, train
 from tests.support.oracle import (
     COUNTED,
     FIRST,
@@ -150,8 +150,8 @@ class AnyOrder(RuleBasedStateMachine):
         self._open()
 
     def _open(self) -> None:
-        self.lab = in_process_lab(self.folder, self.engine)
-        client = tools(self.folder, lab=self.lab)
+        self.service = in_process_service(self.folder, self.engine)
+        client = tools(self.folder, service=self.service)
         self.client: AbstractContextManager[Caller] = self.portal.wrap_async_context_manager(client)
         self.caller = self.client.__enter__()
 
@@ -242,7 +242,7 @@ class AnyOrder(RuleBasedStateMachine):
         if following is None:
             return
         arguments = self._filled(following)
-        state, rules = self.lab._ledger.refresh(), load_config(self.paths.settings).rules
+        state, rules = self.service._ledger.refresh(), load_config(self.paths.settings).rules
         try:
             check_runaway(state, PlainSite().limits())
         except Runaway:
@@ -362,7 +362,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 1000), reason=st.sampled_from(("not needed", "not needed", "")))
     def stop_run(self, pick: int, reason: str) -> None:
         asked = [record["run_id"] for record in self.records() if record["kind"] == "run_requested"]
-        known = [*self.lab._ledger.refresh().active, *asked[:1], "no-such-run"]
+        known = [*self.service._ledger.refresh().active, *asked[:1], "no-such-run"]
         self.call("stop_run", run_id=known[pick % len(known)], reason=reason)
 
     # --- the world turns ----------------------------------------------------------------------
@@ -407,7 +407,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _clone(self) -> None:
         """What git keeps stays: settings, script, reports and the mirror of the ledger."""
-        if self.lab._ledger.refresh().active:
+        if self.service._ledger.refresh().active:
             return  # the engine still writes into these folders
         shutil.rmtree(self.paths.state, ignore_errors=True)
         self.last = None  # what was offered there need not hold here
@@ -457,7 +457,7 @@ class AnyOrder(RuleBasedStateMachine):
         expected = fold(records)
         if self._ledger_path() == self.paths.mirror:
             expected.interrupt_active(NOT_HERE)  # of a clone, where nothing trains
-        assert expected == self.lab._ledger.refresh()
+        assert expected == self.service._ledger.refresh()
 
     @invariant()
     def every_report_is_one_that_the_ledger_vouches_for(self) -> None:

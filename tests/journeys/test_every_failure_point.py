@@ -22,7 +22,7 @@ from seedproof_mcp.host import environment
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor, launcher
 from seedproof_mcp.runner.engines import local
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths, slot_lock
 
@@ -129,7 +129,7 @@ class Study:
     """A client that follows `next`, and what it was told."""
 
     project: Path
-    lab: Lab = field(init=False)
+    service: Service = field(init=False)
     answers: list[Answer] = field(default_factory=list)
     """What was answered, in the order of the calls; a call that was refused or cut short has no part in it."""
     codes: list[str] = field(default_factory=list)
@@ -142,7 +142,7 @@ class Study:
     def open(self) -> None:
         """A new server, which knows nothing of the one before it."""
         launcher._last_starts.clear()
-        self.lab = Lab(self.project)
+        self.service = Service(self.project)
 
     def follow(self, call: Call) -> Call | None:
         """Make a call; the one that is due then, None at the end."""
@@ -161,7 +161,7 @@ class Study:
         following = result.next
         if "experiment" in following.you_choose:
             # Another experiment is offered where this one is done, or forgotten by the server before.
-            page = self.lab.list_experiments()
+            page = self.service.list_experiments()
             self.answers.append(page.model_dump())
             if not page.experiments:
                 return "run_seed", OURS
@@ -171,12 +171,12 @@ class Study:
     def _call(self, tool: str, arguments: dict[str, Any]) -> Any:
         if tool == "run_seed":
             values = {**arguments, "role": Role(arguments.get("role", "measure"))}
-            return self.lab.observe(self.lab.request_run(RunRequest(**_as_tuples(values))))
+            return self.service.observe(self.service.request_run(RunRequest(**_as_tuples(values))))
         if tool == "compare":
-            return self.lab.compare(arguments["experiment"])
+            return self.service.compare(arguments["experiment"])
         if tool == "write_report":
-            return self.lab.write_report(arguments.get("experiment"))
-        return self.lab.check_baseline()
+            return self.service.write_report(arguments.get("experiment"))
+        return self.service.check_baseline()
 
     def finish(self, call: Call | None) -> None:
         """Follow to the end."""
@@ -285,9 +285,9 @@ def test_wherever_server_or_conductor_fail_the_study_ends_as_if_nothing_had_happ
 
 def adopt_request_and_stop(project: Path) -> None:
     """The first calls in a fresh clone: its ledger is adopted, a run requested and taken back."""
-    lab = Lab(project, start_conductor=lambda paths: None)
-    run_id = lab.request_run(RunRequest())
-    assert lab.stop_run(run_id, "not needed").state == "cancelled"
+    service = Service(project, start_conductor=lambda paths: None)
+    run_id = service.request_run(RunRequest())
+    assert service.stop_run(run_id, "not needed").state == "cancelled"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -296,10 +296,10 @@ def test_wherever_the_first_calls_in_a_clone_fail_the_next_ones_go_on_from_its_m
     while has_fired:
         at += 1
         with a_project() as project:
-            lab = Lab(project, start_conductor=lambda paths: None)
-            lab.request_run(RunRequest())
-            lab._ledger.write_mirror()
-            shutil.rmtree(lab.paths.state)
+            service = Service(project, start_conductor=lambda paths: None)
+            service.request_run(RunRequest())
+            service._ledger.write_mirror()
+            shutil.rmtree(service.paths.state)
             with Faults(at, kind).installed() as faults:
                 try:
                     adopt_request_and_stop(project)
@@ -309,7 +309,7 @@ def test_wherever_the_first_calls_in_a_clone_fail_the_next_ones_go_on_from_its_m
                     faults.bury()
             adopt_request_and_stop(project)
             has_fired = faults.has_fired
-            assert lab.paths.ledger.read_bytes().startswith(lab.paths.mirror.read_bytes())
+            assert service.paths.ledger.read_bytes().startswith(service.paths.mirror.read_bytes())
             first, *others = attempts(records_of(project)).values()
             assert first == [(1, "run_interrupted", None)]
             assert others and all(runs == [(1, "run_cancelled", None)] for runs in others)
@@ -391,19 +391,19 @@ class FirstSupervisorFails:
 def one_run(project: Path, at: int, kind: str) -> list[str]:
     """The baseline's first seed while its supervisor fails, then as `next` says; the supervisor's points."""
     journal = project.parent / f"points-{at}-{kind}"
-    lab = Lab(project, start_conductor=lambda paths: None)
+    service = Service(project, start_conductor=lambda paths: None)
     with Faults(popen=FirstSupervisorFails(at, kind, journal)).installed():
-        run_id = lab.request_run(RunRequest())
+        run_id = service.request_run(RunRequest())
         assert conductor.main([str(project)]) == 0
-    ended = lab.observe(run_id)
+    ended = service.observe(run_id)
     assert ended.state in ("succeeded", "failed", "interrupted"), ended
     wait_until(lambda: not processes_of(project))
     assert not locks.is_locked(slot_lock("default"))
     if ended.state != "succeeded":
         assert ended.next is not None and ended.next.arguments == {"seed": 42, "attempt": 2}
-        ended = lab.observe(lab.request_run(RunRequest(**ended.next.arguments)))
+        ended = service.observe(service.request_run(RunRequest(**ended.next.arguments)))
         assert conductor.main([str(project)]) == 0
-        ended = lab.observe(ended.run_id)
+        ended = service.observe(ended.run_id)
     assert (ended.state, ended.metrics["val_loss"]) == ("succeeded", 4 + round(random.Random(42).gauss(0, 0.01), 6))
     assert len(attempts(records_of(project))) == 1
     return journal.read_text().splitlines()

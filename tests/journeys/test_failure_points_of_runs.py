@@ -13,8 +13,8 @@ from seedproof.admission.request import RunRequest
 from seedproof.ledger.events import Record
 from seedproof.model.refusals import NotWritable, RunEnded
 from seedproof_mcp.runner import conductor
-from seedproof_mcp.service import service
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service import service as service_module
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
@@ -67,7 +67,7 @@ EVERY_OF_A_STOP = amount(sample=5, whole=1, soak=1)
 def winner(played: None) -> Iterator[Path]:
     """A project with a WINNER and its report."""
     with a_project() as project, Machine().faults.installed():
-        server = Lab(project)
+        server = Service(project)
         server.request_run(RunRequest(queue_all=True))
         server.write_report()
         declared = {"experiment": EXPERIMENT, "flags": ("--shift", "-0.1"), "hypothesis": "it helps"}
@@ -144,7 +144,7 @@ class Patient:
             os.close(self._held.popitem()[1])
 
 
-def stop(server: Lab, run_id: str) -> None:
+def stop(server: Service, run_id: str) -> None:
     """Ask for the end of a run until it has come."""
     while True:
         try:
@@ -161,11 +161,11 @@ def stop_with_failure(monkeypatch: pytest.MonkeyPatch, at: int, kind: str, reope
     monkeypatch.setattr(conductor, "time", patient)
     with a_project() as project:
         with Machine(supervise=patient.supervise).faults.installed():
-            run_id = Lab(project).request_run(RunRequest())
-            assert Lab(project).observe(run_id).state == "running"
+            run_id = Service(project).request_run(RunRequest())
+            assert Service(project).observe(run_id).state == "running"
         machine = Machine(at, kind)
         with machine.faults.installed():
-            server = Lab(project)
+            server = Service(project)
             try:
                 stop(server, run_id)
             except Killed:
@@ -174,7 +174,7 @@ def stop_with_failure(monkeypatch: pytest.MonkeyPatch, at: int, kind: str, reope
                 machine.faults.bury()
                 reopens = True
             if reopens:
-                stop(Lab(project), run_id)
+                stop(Service(project), run_id)
         records = records_of(project)
         ((ended,),) = attempts(records).values()
         # Without power the training ends before anybody has stopped it.
@@ -189,7 +189,7 @@ def stop_with_failure(monkeypatch: pytest.MonkeyPatch, at: int, kind: str, reope
 def test_wherever_server_or_conductor_fail_a_run_that_is_stopped_is_recorded_as_stopped_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service, "CANCEL_PATIENCE_S", 60)
+    monkeypatch.setattr(service_module, "CANCEL_PATIENCE_S", 60)
     points = stop_with_failure(monkeypatch, -1, "kill", False).faults.points
     failures = list(chosen(points, EVERY_OF_A_STOP))
     for at, kind, reopens in failures:
@@ -213,7 +213,7 @@ def supervisor_fails(project: Path, at: int, kind: str) -> list[str]:
     """A run that is stopped while its supervisor fails, held to the promises; the supervisor's points."""
     journal = project.parent / "points"
     (project / "train_llm.py").write_text(STOPS_ITSELF)
-    server = Lab(project, start_conductor=lambda paths: None)
+    server = Service(project, start_conductor=lambda paths: None)
     with Faults(popen=FirstSupervisorFails(at, kind, journal)).installed():
         run_id = server.request_run(RunRequest())
         assert conductor.main([str(project)]) == 0
@@ -266,15 +266,15 @@ def read_from_a_file(at: int, kind: str, reopens: bool) -> Machine:
     with a_first_study() as project:
         (project / "seedproof.toml").write_text(FROM_FILE)
         with machine.faults.installed():
-            server, ended = Lab(project), None
+            server, ended = Service(project), None
             while ended is None or ended.is_active:
                 try:
                     ended = server.observe(server.request_run(RunRequest(seed=42)))
                 except NotWritable:
-                    server = Lab(project) if reopens else server
+                    server = Service(project) if reopens else server
                 except Killed:
                     machine.faults.bury()
-                    server = Lab(project)
+                    server = Service(project)
         assert (ended.state, ended.reason, ended.metrics["val_loss"]) == ("succeeded", None, 4.25)
         assert list(attempts(records_of(project)).values()) == [[(1, "succeeded", 4.25)]]
         assert [path.name for path in project.rglob("*.tmp")] == [".seedproof-draft.tmp"]
@@ -296,7 +296,7 @@ def test_a_metric_file_that_the_training_did_not_write_is_the_runs_failure_and_w
     machine = Machine()
     with a_project() as project, machine.faults.installed():
         (project / "seedproof.toml").write_text(FROM_FILE)
-        server = Lab(project)
+        server = Service(project)
         ended = server.observe(server.request_run(RunRequest()))
     assert ended.state == "failed"
     assert ended.reason is not None

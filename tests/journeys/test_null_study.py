@@ -1,4 +1,4 @@
-"""300 studies in which nothing differs, judged and taken through the lab: as many WINNERs as the rule promises."""
+"""300 studies in which nothing differs, judged and taken through the service: as many WINNERs as the rule promises."""
 
 from pathlib import Path
 
@@ -11,29 +11,29 @@ from seedproof.verdict.judge import judge
 
 from tests.support.amounts import amount
 from tests.support.arms import experiment_arm, make_baseline, measured
-from tests.support.in_process import InProcessEngine, in_process_lab
+from tests.support.in_process import InProcessEngine, in_process_service
 from tests.support.tables import Table
 
 STUDIES = 300
-# Taking a study through the lab takes a hundred times as long as judging it.
+# Taking a study through the service takes a hundred times as long as judging it.
 IN_THE_LAB = slice(None, None, amount(sample=20, whole=3, soak=1))
 # One draw for each run of a study: five of the baseline, then five of the experiment; lower is better.
 DRAWS: NDArray[np.float64] = np.random.default_rng(3).normal(4.0, 0.01, (STUDIES, 10))
 
 
-def verdict_of_the_lab(folder: Path, draw: NDArray[np.float64]) -> tuple[str, int]:
+def verdict_of_the_service(folder: Path, draw: NDArray[np.float64]) -> tuple[str, int]:
     """A whole study, as a client would take it through; its verdict and its number of experiment runs."""
     folder.mkdir()
     (folder / "train_llm.py").touch()
     table = Table().arm("baseline", map(float, draw[:5])).arm("exp_null", map(float, draw[5:]))
-    lab = in_process_lab(folder, InProcessEngine(table))
-    lab.request_run(RunRequest(queue_all=True))
-    lab.request_run(RunRequest(experiment="null", flags=(), hypothesis="null: nothing differs", queue_all=True))
+    service = in_process_service(folder, InProcessEngine(table))
+    service.request_run(RunRequest(queue_all=True))
+    service.request_run(RunRequest(experiment="null", flags=(), hypothesis="null: nothing differs", queue_all=True))
     try:
-        said = lab.compare("null")
+        said = service.compare("null")
     except MoreSeedsNeeded:
-        lab.request_run(RunRequest(experiment="null", queue_all=True))
-        said = lab.compare("null")
+        service.request_run(RunRequest(experiment="null", queue_all=True))
+        said = service.compare("null")
     return said.verdict, said.experiment_metrics["val_loss"].n
 
 
@@ -63,10 +63,10 @@ def test_of_300_studies_without_effect_the_lab_calls_as_many_winners_as_promised
 ) -> None:
     found = verdicts_at_once(DRAWS)
     assert found == [verdict_of_judge(draw) for draw in DRAWS]
-    in_the_lab = [
-        verdict_of_the_lab(quick_project / str(number), draw) for number, draw in enumerate(DRAWS[IN_THE_LAB])
+    in_the_service = [
+        verdict_of_the_service(quick_project / str(number), draw) for number, draw in enumerate(DRAWS[IN_THE_LAB])
     ]
-    assert in_the_lab == found[IN_THE_LAB]
+    assert in_the_service == found[IN_THE_LAB]
     words = [word for word, _ in found]
     # 3.05 % of 300 are 9.15; 4 to 15 hold the count of 96 % of such series.
     assert 4 <= words.count("WINNER") <= 15

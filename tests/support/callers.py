@@ -10,7 +10,7 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator
 from mcp.client.client import Client
 from mcp.server import MCPServer
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.tools import build_server
 
 from tests.support.seeds import SEEDS
@@ -65,35 +65,35 @@ class Caller:
             assert answer.data["state"] in ("succeeded", "diverged"), answer.text
 
 
-class PresentLab:
-    """Stands for the lab of the project that a server works on now."""
+class PresentService:
+    """Stands for the service of the project that a server works on now."""
 
-    lab: Lab | None = None
+    service: Service | None = None
 
     def head(self) -> str:
-        assert self.lab is not None, "the server works on no project"
-        return self.lab.head()
+        assert self.service is not None, "the server works on no project"
+        return self.service.head()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.lab, name)
+        return getattr(self.service, name)
 
 
 # Making the schemas of a server takes longer than most tests: one that is not in use takes the next project.
-_idle: list[tuple[MCPServer[Any], PresentLab]] = []
+_idle: list[tuple[MCPServer[Any], PresentService]] = []
 
 
-def _server() -> tuple[MCPServer[Any], PresentLab]:
+def _server() -> tuple[MCPServer[Any], PresentService]:
     if _idle:
         return _idle.pop()
-    present = PresentLab()
-    return build_server(Path("."), cast(Lab, present)), present
+    present = PresentService()
+    return build_server(Path("."), cast(Service, present)), present
 
 
 @asynccontextmanager
-async def tools(folder: Path, mode: str = "auto", lab: Lab | None = None) -> AsyncIterator[Caller]:
+async def tools(folder: Path, mode: str = "auto", service: Service | None = None) -> AsyncIterator[Caller]:
     """A client on a server of the project, in memory."""
     server, present = _server()
-    present.lab = lab or Lab(folder)
+    present.service = service or Service(folder)
     async with Client(server, mode=mode) as client:
         yield Caller(client)
     # Not where the test fails: something of its calls may still be going on.

@@ -11,7 +11,7 @@ from pathlib import Path
 from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.runner.engines import Engine, RunState, Slot
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -112,8 +112,8 @@ class InProcessEngine(Engine):
         self._publish(run, "cancelled", None, 1.0)
 
 
-def in_process_lab(folder: Path, engine: InProcessEngine | None) -> Lab:
-    """A lab whose queue is worked off whenever a conductor is asked for.
+def in_process_service(folder: Path, engine: InProcessEngine | None) -> Service:
+    """A service whose queue is worked off whenever a conductor is asked for.
 
     Args:
         folder: The project.
@@ -126,11 +126,11 @@ def in_process_lab(folder: Path, engine: InProcessEngine | None) -> Lab:
         while conductor.step() and (now := paths.ledger.stat().st_size) != before:
             before = now
 
-    return Lab(folder, engine, work_off)
+    return Service(folder, engine, work_off)
 
 
 def quick_tools(
     folder: Path, engine: InProcessEngine | None = None, mode: str = "auto"
 ) -> AbstractAsyncContextManager[Caller]:
     """A client on a server of the project whose runs take no time."""
-    return tools(folder, mode, in_process_lab(folder, engine or InProcessEngine()))
+    return tools(folder, mode, in_process_service(folder, engine or InProcessEngine()))

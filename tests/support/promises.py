@@ -12,7 +12,7 @@ from typing import Any
 from seedproof.ledger.events import Record
 from seedproof.ledger.records import EMPTY_HASH, read_line
 from seedproof_mcp.runner import conductor, conductor_status
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.answers import Answer, check_answers
@@ -112,8 +112,8 @@ def check_checkpoints(project: Path) -> None:
 
 def check_reports(project: Path) -> None:
     """Whatever became of the files, the ledger makes them again, and the clean-up ends."""
-    lab = Lab(project)
-    written = [lab.write_report(name).path for name in (None, EXPERIMENT)]
+    service = Service(project)
+    written = [service.write_report(name).path for name in (None, EXPERIMENT)]
     newest = {one["path"]: one["sha256"] for one in records_of(project) if one["kind"] == "report_written"}
     assert {path: hashlib.sha256((project / path).read_bytes()).hexdigest() for path in written} == newest
     assert ProjectPaths(project).mirror.read_bytes() == ProjectPaths(project).ledger.read_bytes()

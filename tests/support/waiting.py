@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seedproof.model.refusals import Refusal
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -15,13 +15,13 @@ PATIENCE_S = 60
 
 
 def stop_everything(folder: Path) -> None:
-    lab = Lab(folder)
+    service = Service(folder)
     try:
-        page = lab.list_experiments()
+        page = service.list_experiments()
         while page.running or page.queued:
-            active = list(lab._ledger.refresh().active)
-            lab.stop_run(active[-1], "the test has ended")
-            page = lab.list_experiments()
+            active = list(service._ledger.refresh().active)
+            service.stop_run(active[-1], "the test has ended")
+            page = service.list_experiments()
     except (Refusal, OSError):
         pass  # a test that broke the project on purpose has nothing running
     wait_until(lambda: not locks.is_locked(ProjectPaths(folder).conductor_lock))

@@ -42,14 +42,14 @@ from seedproof_mcp.service.views import comparison_result, notice_results
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Lab"]
+__all__ = ["Service"]
 
 R = TypeVar("R", bound=Result)
 
 CANCEL_PATIENCE_S = 5.0
 
 
-class Lab:
+class Service:
     """One project, as every surface sees it. Safe to call from several threads."""
 
     def __init__(

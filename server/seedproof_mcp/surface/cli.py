@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seedproof.model.refusals import NextCall
 
     from seedproof_mcp.service.results import Follow, Result, RunResult
-    from seedproof_mcp.service.service import Lab
+    from seedproof_mcp.service.service import Service
 
 __all__ = ["main"]
 
@@ -53,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _lab(options: argparse.Namespace) -> "Lab":
-    from seedproof_mcp.service.service import Lab
+def _service(options: argparse.Namespace) -> "Service":
+    from seedproof_mcp.service.service import Service
 
-    return Lab(options.project)
+    return Service(options.project)
 
 
 def _show(options: argparse.Namespace, result: "Result") -> int:
@@ -105,9 +105,9 @@ def _init(options: argparse.Namespace) -> int:
 
 def _stop(options: argparse.Namespace) -> int:
     if not options.all:
-        return _show(options, _lab(options).stop_run(options.run_id, options.reason))
+        return _show(options, _service(options).stop_run(options.run_id, options.reason))
     stopped = []
-    for result in _lab(options).stop_all(options.reason):
+    for result in _service(options).stop_all(options.reason):
         print(result.first_line(), flush=True)  # at once: stopping the next one may fail
         stopped.append(result)
     ended = sum(not result.is_active for result in stopped)
@@ -116,7 +116,7 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    failures = _lab(options).resume(options.reason)
+    failures = _service(options).resume(options.reason)
     print(f"Noted, after {failures} runs in a row that failed or diverged. New experiments may be declared again.")
     return 0
 
@@ -144,13 +144,13 @@ def _status(options: argparse.Namespace) -> int:
     from rich.table import Table
     from seedproof.report.summary import tried_line
 
-    lab = _lab(options)
+    service = _service(options)
     console = Console(highlight=False)
-    baseline, offset = lab.check_baseline(), 0
+    baseline, offset = service.check_baseline(), 0
     console.print(baseline.first_line(), markup=False)
     table = Table("experiment", "state", "seeds", "verdict", "report")
     while True:
-        page = lab.list_experiments(offset, 100)
+        page = service.list_experiments(offset, 100)
         for row in page.experiments:
             seeds = f"{row.seeds_done} of {row.seeds_done + row.seeds_needed}"
             name = f"{row.experiment} (null)" if row.is_null else row.experiment
@@ -167,7 +167,7 @@ def _status(options: argparse.Namespace) -> int:
     for notice in (*baseline.notices, *page.notices):
         console.print(f"Notice ({notice.code}): {notice.message}", markup=False)
     if page.running or page.queued:
-        words = lab.complaint()
+        words = service.complaint()
         if words:
             console.print(f"The conductor cannot go on: {words}", markup=False)
     if page.next:
@@ -176,11 +176,11 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    lab = _lab(options)
-    run_id = lab.request_run(run_request(options))
+    service = _service(options)
+    run_id = service.request_run(run_request(options))
     # The queue of this moment, not `next` after each run: that may be a retry, which a person has to ask for.
-    for one in lab.open_runs(run_id) if options.all else [run_id]:
-        seen = _follow(lab, one)
+    for one in service.open_runs(run_id) if options.all else [run_id]:
+        seen = _follow(service, one)
         _show(options, seen)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
@@ -189,7 +189,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(lab: "Lab", run_id: str) -> "RunResult":
+def _follow(service: "Service", run_id: str) -> "RunResult":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -197,7 +197,7 @@ def _follow(lab: "Lab", run_id: str) -> "RunResult":
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(run_id, total=None)
         while True:
-            seen = lab.observe(run_id)
+            seen = service.observe(run_id)
             if not seen.is_active:
                 return seen
             elapsed = seen.elapsed_s or 0.0
@@ -209,8 +209,8 @@ def _follow(lab: "Lab", run_id: str) -> "RunResult":
 def _gc(options: argparse.Namespace) -> int:
     from seedproof_mcp.code.gc import find, free
 
-    lab = _lab(options)
-    found = free(lab.paths) if options.yes else find(lab.paths)
+    service = _service(options)
+    found = free(service.paths) if options.yes else find(service.paths)
     for line in found.lines():
         print(line)
     return 0
@@ -226,10 +226,10 @@ _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "init": _init,
     "status": _status,
-    "check-baseline": lambda options: _show(options, _lab(options).check_baseline()),
+    "check-baseline": lambda options: _show(options, _service(options).check_baseline()),
     "run": _run,
-    "compare": lambda options: _show(options, _lab(options).compare(options.experiment)),
-    "report": lambda options: _show(options, _lab(options).write_report(options.experiment)),
+    "compare": lambda options: _show(options, _service(options).compare(options.experiment)),
+    "report": lambda options: _show(options, _service(options).write_report(options.experiment)),
     "stop": _stop,
     "resume": _resume,
     "gc": _gc,

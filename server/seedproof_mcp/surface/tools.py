@@ -30,7 +30,7 @@ from seedproof_mcp.service.results import (
     Result,
     RunResult,
 )
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 from seedproof_mcp.system.paths import ProjectPaths
@@ -101,10 +101,10 @@ def _success(result: Result) -> CallToolResult:
 
 
 class _Tools:
-    """The six tools over one lab."""
+    """The six tools over one service."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, service: Service) -> None:
+        self.service = service
 
     async def _answer(self, act: Callable[[], Result]) -> CallToolResult:
         """Act in a thread. A refusal is returned as an answer; a crash is logged and returned as `internal_error`."""
@@ -118,10 +118,10 @@ class _Tools:
             logger.error("unexpected error", exc_info=problem)
             problem = _Crash("an unexpected error; the server's stderr has the details.")
         # In a thread: another call may hold the ledger, and the event loop must stay free.
-        return refusal_result(problem, await anyio.to_thread.run_sync(self.lab.head))
+        return refusal_result(problem, await anyio.to_thread.run_sync(self.service.head))
 
     async def check_baseline(self) -> Annotated[CallToolResult, BaselineStatus]:
-        return await self._answer(self.lab.check_baseline)
+        return await self._answer(self.service.check_baseline)
 
     async def run_seed(
         self,
@@ -175,17 +175,17 @@ class _Tools:
         )
         deadline = anyio.current_time() + wait_s
         try:
-            run_id = await anyio.to_thread.run_sync(self.lab.request_run, request)
+            run_id = await anyio.to_thread.run_sync(self.service.request_run, request)
             await self._follow(ctx, run_id, deadline)
         except Exception as problem:
             return await self._refused(problem)
-        return await self._answer(lambda: self.lab.observe(run_id))
+        return await self._answer(lambda: self.service.observe(run_id))
 
     async def _follow(self, ctx: Context[Any, Any], run_id: str, deadline: float) -> None:
         """Wait until the run has ended or the time is up, reporting progress."""
         reported = -PROGRESS_S
         while (now := anyio.current_time()) < deadline:
-            seen = await anyio.to_thread.run_sync(self.lab.observe, run_id)
+            seen = await anyio.to_thread.run_sync(self.service.observe, run_id)
             if not seen.is_active:
                 return
             if now - reported >= PROGRESS_S:
@@ -198,7 +198,7 @@ class _Tools:
     async def compare(
         self, experiment: Annotated[str, Field(description="Name of the experiment.")]
     ) -> Annotated[CallToolResult, ComparisonResult]:
-        return await self._answer(lambda: self.lab.compare(experiment))
+        return await self._answer(lambda: self.service.compare(experiment))
 
     async def write_report(
         self,
@@ -206,36 +206,36 @@ class _Tools:
             str | None, Field(description="Name of the experiment; left out: the baseline report.")
         ] = None,
     ) -> Annotated[CallToolResult, ReportResult]:
-        return await self._answer(lambda: self.lab.write_report(experiment))
+        return await self._answer(lambda: self.service.write_report(experiment))
 
     async def list_experiments(
         self,
         offset: Annotated[int, Field(ge=0, description="Experiments to skip.")] = 0,
         limit: Annotated[int, Field(ge=1, le=100, description="Experiments to show.")] = 20,
     ) -> Annotated[CallToolResult, ExperimentList]:
-        return await self._answer(lambda: self.lab.list_experiments(offset, limit))
+        return await self._answer(lambda: self.service.list_experiments(offset, limit))
 
     async def stop_run(
         self,
         run_id: Annotated[str, Field(description="The run, as run_seed or list_experiments named it.")],
         reason: Annotated[str, Field(description="Why it is stopped; printed in the report.")],
     ) -> Annotated[CallToolResult, RunResult]:
-        return await self._answer(lambda: self.lab.stop_run(run_id, reason))
+        return await self._answer(lambda: self.service.stop_run(run_id, reason))
 
 
 class _Crash(Refusal):
     code = "internal_error"
 
 
-def build_server(project: Path, lab: Lab | None = None) -> MCPServer[Any]:
+def build_server(project: Path, service: Service | None = None) -> MCPServer[Any]:
     """The MCP server of one project, ready to run on any transport.
 
     Args:
         project: The folder with the training script.
-        lab: The service; by default that of the project with the local engine.
+        service: The service; by default that of the project with the local engine.
     """
-    lab = lab or Lab(project)
-    tools = _Tools(lab)
+    service = service or Service(project)
+    tools = _Tools(service)
     return MCPServer(
         "seedproof",
         title="Seedproof",
@@ -243,7 +243,7 @@ def build_server(project: Path, lab: Lab | None = None) -> MCPServer[Any]:
         version=version("seedproof"),
         website_url=None,
         tools=[
-            _strict(getattr(tools, name), name, title, description, annotations, lab)
+            _strict(getattr(tools, name), name, title, description, annotations, service)
             for name, title, description, annotations in CATALOGUE
         ],
         log_level="WARNING",
@@ -259,7 +259,12 @@ def _present_rules(project: Path) -> Rules:
 
 
 def _strict(
-    function: Callable[..., Any], name: str, title: str, description: str, annotations: ToolAnnotations, lab: Lab
+    function: Callable[..., Any],
+    name: str,
+    title: str,
+    description: str,
+    annotations: ToolAnnotations,
+    service: Service,
 ) -> StrictTool:
     made = Tool.from_function(function, name=name, title=title, description=description, annotations=annotations)
     model = made.fn_metadata.arg_model
@@ -271,7 +276,7 @@ def _strict(
     return StrictTool(
         **{field: getattr(made, field) for field in Tool.model_fields if field != "parameters"},
         parameters=strict.model_json_schema(by_alias=True),
-        ledger_head=lab.head,
+        ledger_head=service.head,
     )
 
 

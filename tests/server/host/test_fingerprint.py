@@ -14,7 +14,7 @@ from seedproof.model.code import Code
 from seedproof_mcp.host import environment, fingerprint
 from seedproof_mcp.host.place import ThisMachine
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -85,7 +85,7 @@ async def test_an_environment_is_written_out_by_its_first_run_and_named_by_the_o
     assert started[0]["fingerprint"]["environment_sha256"] == environment.environment_sha256(first)
     assert started[0]["fingerprint"]["load"] >= 0
     assert all(one["load"] >= 0 for one in records(project, "run_finished"))
-    state = Lab(project)._ledger.refresh()
+    state = Service(project)._ledger.refresh()
     assert {one["packages"]["torch"] for one in state.environments.values()} == {"3", "4"}
 
 

@@ -32,7 +32,7 @@ from seedproof.phases.study import Memory, Study
 from seedproof.verdict.campaign import adjusted_stored, campaign
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor, conductor_status
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
@@ -40,7 +40,7 @@ from seedproof_mcp.system.paths import ProjectPaths, slot_lock
 from tests.server.ledger.test_file import notes, start_writer, write
 from tests.support.amounts import IS_SOAK, amount
 from tests.support.callers import tools
-from tests.support.in_process import InProcessEngine, in_process_lab, quick_tools
+from tests.support.in_process import InProcessEngine, in_process_service, quick_tools
 from tests.support.memory import MEMORY
 from tests.support.real_runs import conductors
 from tests.support.seeds import SEEDS
@@ -53,17 +53,17 @@ FILL_LEVELS = amount(sample=5, whole=20, soak=200)
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 
-def declare(lab: Lab, name: str, *flags: str) -> None:
+def declare(service: Service, name: str, *flags: str) -> None:
     """Declare an experiment and take every run through that it is sure to need."""
-    lab.request_run(RunRequest(experiment=name, flags=flags, hypothesis="it helps", queue_all=True))
+    service.request_run(RunRequest(experiment=name, flags=flags, hypothesis="it helps", queue_all=True))
 
 
-def take_through(lab: Lab) -> str:
+def take_through(service: Service) -> str:
     """A baseline and a WINNER on three seeds; the headline."""
-    lab.request_run(RunRequest(queue_all=True))
-    lab.write_report()
-    declare(lab, "better", "--shift", "-0.5")
-    return lab.compare("better").headline
+    service.request_run(RunRequest(queue_all=True))
+    service.write_report()
+    declare(service, "better", "--shift", "-0.5")
+    return service.compare("better").headline
 
 
 def new_project(folder: Path) -> Path:
@@ -77,20 +77,20 @@ def study() -> Iterator[Path]:
     """A study with verdicts, reports, a confirmation, an arm of five seeds, twins and an arm that failed for good."""
     with tempfile.TemporaryDirectory(prefix="seedproof-", dir=MEMORY) as name:
         folder = new_project(Path(name) / "project")
-        lab = in_process_lab(folder, InProcessEngine())
-        take_through(lab)
-        declare(lab, "flat", "--shift", "0.0")
-        lab.request_run(RunRequest(experiment="flat", queue_all=True))
-        lab.compare("flat")
-        lab.write_report("flat")
-        declare(lab, "crashed", "--crash", "--shift", "0.1")
-        declare(lab, "failed", "--fail_after")
+        service = in_process_service(folder, InProcessEngine())
+        take_through(service)
+        declare(service, "flat", "--shift", "0.0")
+        service.request_run(RunRequest(experiment="flat", queue_all=True))
+        service.compare("flat")
+        service.write_report("flat")
+        declare(service, "crashed", "--crash", "--shift", "0.1")
+        declare(service, "failed", "--fail_after")
         for attempt in (1, 2):
             with contextlib.suppress(Refusal):
-                lab.request_run(RunRequest(experiment="failed", seed=42, attempt=attempt))
-        lab.request_run(RunRequest(experiment="better", role=Role.CONFIRM, queue_all=True))
-        lab.compare("better")
-        lab.write_report("better")
+                service.request_run(RunRequest(experiment="failed", seed=42, attempt=attempt))
+        service.request_run(RunRequest(experiment="better", role=Role.CONFIRM, queue_all=True))
+        service.compare("better")
+        service.write_report("better")
         yield folder
 
 
@@ -123,7 +123,7 @@ def judged_with(paths: ProjectPaths, data: bytes) -> str:
     """The code of the refusal, or the verdict, on a ledger of these bytes; a refused one must stay as it is."""
     paths.ledger.write_bytes(data)
     try:
-        return in_process_lab(paths.root, InProcessEngine()).compare("better").verdict
+        return in_process_service(paths.root, InProcessEngine()).compare("better").verdict
     except Refusal as refusal:
         is_kept = paths.ledger.read_bytes() == data and "sed -n" in refusal.message
         return refusal.code if is_kept or not isinstance(refusal, LedgerRefusal) else "neither kept nor explained"
@@ -264,14 +264,14 @@ class FullDisk:
         return done
 
 
-def finish(lab: Lab, acknowledged: list[str] | None = None) -> str:
+def finish(service: Service, acknowledged: list[str] | None = None) -> str:
     """As take_through, from wherever a study stands; notes each run that it was told of."""
     said = [] if acknowledged is None else acknowledged
-    said += (lab.request_run(RunRequest(seed=seed)) for seed in SEEDS)
-    lab.write_report()
+    said += (service.request_run(RunRequest(seed=seed)) for seed in SEEDS)
+    service.write_report()
     declared = {"experiment": "better", "flags": ("--shift", "-0.5"), "hypothesis": "it helps"}
-    said += (lab.request_run(RunRequest(**declared, seed=seed)) for seed in SEEDS[:3])
-    return lab.compare("better").headline
+    said += (service.request_run(RunRequest(**declared, seed=seed)) for seed in SEEDS[:3])
+    return service.compare("better").headline
 
 
 @pytest.mark.sampled
@@ -280,21 +280,21 @@ def test_a_disk_that_fills_at_any_level_is_named_and_loses_nothing(
 ) -> None:
     free = FullDisk(10**9)
     monkeypatch.setattr(files, "os", free)
-    headline = finish(in_process_lab(new_project(memory / "free"), InProcessEngine()))
+    headline = finish(in_process_service(new_project(memory / "free"), InProcessEngine()))
     for level in range(FILL_LEVELS):
         project = new_project(memory / f"full{level}")
         full = FullDisk(free.written * level // FILL_LEVELS + level % 7)
         monkeypatch.setattr(files, "os", full)
         engine, acknowledged = InProcessEngine(), list[str]()
-        lab = in_process_lab(project, engine)
+        service = in_process_service(project, engine)
         with pytest.raises(NotWritable, match="cannot be written: the disk is full") as refused:
-            finish(lab, acknowledged)
+            finish(service, acknowledged)
         assert "free space" in refused.value.message
         assert set(acknowledged) <= set(Ledger(ProjectPaths(project)).refresh().runs)
-        lab.check_baseline(), lab.list_experiments()  # what only reads goes on
+        service.check_baseline(), service.list_experiments()  # what only reads goes on
         full.left = 10**9
         engine.release()
-        assert finish(lab) == headline
+        assert finish(service) == headline
         counted = [run.seed for run in Ledger(ProjectPaths(project)).refresh().runs.values() if run.state.is_counted]
         assert sorted(counted) == sorted([*SEEDS, *SEEDS[:3]])
 
@@ -361,14 +361,14 @@ def read_only(folder: Path) -> Iterator[None]:
 
 def test_a_state_folder_that_became_read_only_can_be_read_and_is_written_once_it_may_be(tmp_path: Path) -> None:
     project = new_project(tmp_path / "project")
-    lab = in_process_lab(project, InProcessEngine())
-    lab.request_run(RunRequest(queue_all=True))
+    service = in_process_service(project, InProcessEngine())
+    service.request_run(RunRequest(queue_all=True))
     with read_only(project / ".seedproof"):
-        assert lab.check_baseline().phase == "ready"
+        assert service.check_baseline().phase == "ready"
         with pytest.raises(NotWritable, match=r"cannot be written .* make the project folder writable"):
-            declare(lab, "better", "--shift", "-0.5")
-    declare(lab, "better", "--shift", "-0.5")
-    assert lab.compare("better").verdict == "WINNER"
+            declare(service, "better", "--shift", "-0.5")
+    declare(service, "better", "--shift", "-0.5")
+    assert service.compare("better").verdict == "WINNER"
 
 
 @pytest.mark.anyio
@@ -413,11 +413,11 @@ async def test_a_file_system_without_locks_is_said_by_tools_command_line_and_con
 ) -> None:
     engine = InProcessEngine()
     engine.held = True
-    in_process_lab(quick_project, engine).request_run(RunRequest())
+    in_process_service(quick_project, engine).request_run(RunRequest())
     paths = ProjectPaths(quick_project)
     paths.run("g1-baseline-s42-a1").alive.touch()
     monkeypatch.setattr(locks, "fcntl", WithoutLocks(number))
-    async with tools(quick_project, lab=Lab(quick_project)) as call:
+    async with tools(quick_project, service=Service(quick_project)) as call:
         asked = await call("run_seed", seed=137, wait_s=0)
         seen = await call("check_baseline")
     assert asked.text.startswith("not_writable: ledger.lock cannot be locked: this file system has no file locks")
@@ -579,14 +579,14 @@ def test_verdicts_and_reports_of_an_older_format_stay_what_they_were(study: Path
     lines = lines_of(study)
     end = next(place for place, line in enumerate(lines) if b'"confirm"' in line)
     paths.ledger.write_bytes(as_format(lines[:end], 0, NEWER_FIELDS))
-    listed = in_process_lab(paths.root, InProcessEngine()).list_experiments()
+    listed = in_process_service(paths.root, InProcessEngine()).list_experiments()
     assert {row.experiment: row.verdict for row in listed.experiments} == {
         "better": "WINNER",
         "flat": "NEUTRAL",
         "crashed": None,
         "failed": None,
     }
-    assert in_process_lab(paths.root, InProcessEngine()).write_report("flat").verdict == "NEUTRAL"
+    assert in_process_service(paths.root, InProcessEngine()).write_report("flat").verdict == "NEUTRAL"
 
 
 @pytest.mark.anyio

@@ -13,7 +13,7 @@ from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.runner.engines import Slot
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.runner.launcher import ensure_conductor
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import ProjectPaths, slot_lock
@@ -161,74 +161,76 @@ class Unplaced(LocalEngine):
 
 
 @pytest.fixture
-def cut_short(project: Path) -> tuple[Lab, str]:
+def cut_short(project: Path) -> tuple[Service, str]:
     """A project of whose first run no more than the record of its start exists."""
-    lab = Lab(project, start_conductor=lambda paths: None)
-    run_id = lab.request_run(RunRequest())
+    service = Service(project, start_conductor=lambda paths: None)
+    run_id = service.request_run(RunRequest())
     with pytest.raises(OSError, match="killed here"):
-        Conductor(lab.paths, Unplaced()).step()
-    return lab, run_id
+        Conductor(service.paths, Unplaced()).step()
+    return service, run_id
 
 
-def work_off(lab: Lab) -> None:
+def work_off(service: Service) -> None:
     """Another conductor, until there is nothing left to do."""
-    conductor = Conductor(lab.paths, LocalEngine())
+    conductor = Conductor(service.paths, LocalEngine())
     wait_until(lambda: not conductor.step())
 
 
-def test_a_start_that_was_cut_short_is_made_up_for(cut_short: tuple[Lab, str]) -> None:
-    lab, run_id = cut_short
-    work_off(lab)
-    assert lab.observe(run_id).state == "succeeded"
+def test_a_start_that_was_cut_short_is_made_up_for(cut_short: tuple[Service, str]) -> None:
+    service, run_id = cut_short
+    work_off(service)
+    assert service.observe(run_id).state == "succeeded"
 
 
-def test_a_start_that_was_cut_short_waits_for_its_slot_and_can_be_stopped_meanwhile(cut_short: tuple[Lab, str]) -> None:
-    lab, run_id = cut_short
+def test_a_start_that_was_cut_short_waits_for_its_slot_and_can_be_stopped_meanwhile(
+    cut_short: tuple[Service, str],
+) -> None:
+    service, run_id = cut_short
     slot = locks.try_lock(slot_lock("default"))
     assert slot is not None
     with slot:
-        conductor = Conductor(lab.paths, LocalEngine())
+        conductor = Conductor(service.paths, LocalEngine())
         for _ in range(3):
             conductor.step()
-        waiting = lab.observe(run_id)
-        LocalEngine().cancel(str(lab.paths.run(run_id).folder), "changed my mind")
-        work_off(lab)
-    ended = lab.observe(run_id)
+        waiting = service.observe(run_id)
+        LocalEngine().cancel(str(service.paths.run(run_id).folder), "changed my mind")
+        work_off(service)
+    ended = service.observe(run_id)
     assert waiting.state == "queued"
     assert (ended.state, ended.reason) == ("cancelled", "changed my mind")
-    assert not lab.paths.run(run_id).started.exists()
+    assert not service.paths.run(run_id).started.exists()
 
 
 @pytest.mark.parametrize("change", ["code", "surroundings"])
 def test_a_start_that_was_cut_short_is_not_made_up_for_with_anything_else(
-    cut_short: tuple[Lab, str], project: Path, change: str
+    cut_short: tuple[Service, str], project: Path, change: str
 ) -> None:
-    lab, run_id = cut_short
+    service, run_id = cut_short
     if change == "code":
         script = project / "train_llm.py"
         script.write_text(script.read_text() + "# edited\n")
     else:
         (project / "seedproof.toml").write_text('[settings.env]\nOMP_NUM_THREADS = "7"\n')
-    work_off(lab)
-    ended = lab.observe(run_id)
+    work_off(service)
+    ended = service.observe(run_id)
     assert ended.state == "interrupted"
     assert ("train_llm.py changed" if change == "code" else "its surroundings changed") in str(ended.reason)
-    assert not lab.paths.run(run_id).started.exists()
+    assert not service.paths.run(run_id).started.exists()
 
 
 def test_a_process_of_an_earlier_run_that_keeps_the_slot_is_told_of(project: Path) -> None:
-    lab = Lab(project, start_conductor=lambda paths: None)
-    run_id = lab.request_run(RunRequest())
+    service = Service(project, start_conductor=lambda paths: None)
+    run_id = service.request_run(RunRequest())
     path = slot_lock("default")
     files.make_folder(path.parent)
     slot = locks.try_lock(path)
     assert slot is not None
     with slot:
         slot.sign("7")
-        lab.paths.conductor_lock.write_text("7")
-        starting = lab.observe(run_id)
+        service.paths.conductor_lock.write_text("7")
+        starting = service.observe(run_id)
         os.utime(path, (0, 0))
-        kept = lab.observe(run_id)
+        kept = service.observe(run_id)
     assert starting.reason is None
     assert kept.reason == "a process that an earlier run left holds the slot default; it starts when that one ends"
 

@@ -11,7 +11,7 @@ from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import BadSettings
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.conductor import Conductor
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import spawn
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -156,7 +156,7 @@ async def test_in_a_clone_a_half_measured_baseline_goes_on(quick: Path) -> None:
 
 TRAINING = """
 import argparse, json, os
-from lab.model import LOSS
+from service.model import LOSS
 parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--train_tokens")
 parser.add_argument("--seed", type=int)
@@ -260,8 +260,8 @@ async def test_a_real_control_runs_the_edited_code_without_the_flags(real: Path)
 async def test_queued_runs_wait_while_git_may_not_be_started_and_none_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     with a_repository() as project:
         engine, paths = InProcessEngine(), ProjectPaths(project)
-        lab = Lab(project, engine, lambda _paths: None)
-        lab.request_run(RunRequest(queue_all=True))
+        service = Service(project, engine, lambda _paths: None)
+        service.request_run(RunRequest(queue_all=True))
         before, conductor = paths.ledger.read_bytes(), Conductor(paths, engine)
 
         def fail(*_arguments: object, **_options: object) -> None:

@@ -23,7 +23,7 @@ from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.support.callers import Caller, tools
-from tests.support.in_process import InProcessEngine, Training, in_process_lab, train
+from tests.support.in_process import InProcessEngine, Training, in_process_service, train
 from tests.support.places import ROOT
 from tests.support.seeds import SEEDS
 from tests.support.studies import records
@@ -134,7 +134,7 @@ def elsewhere(quick_project: Path, monkeypatch: pytest.MonkeyPatch) -> Elsewhere
 
 def quick_tools_of_settings(folder: Path) -> AbstractAsyncContextManager[Caller]:
     """The tools of a project whose engine its settings choose."""
-    return tools(folder, lab=in_process_lab(folder, None))
+    return tools(folder, service=in_process_service(folder, None))
 
 
 # --- a whole study elsewhere ----------------------------------------------------------------------
@@ -202,21 +202,21 @@ async def test_what_a_lost_run_left_is_ended_by_its_engine(quick_project: Path, 
 
 def test_a_run_stays_with_its_engine_when_the_setting_changes(quick_project: Path, elsewhere: Elsewhere) -> None:
     elsewhere.held = True
-    lab = in_process_lab(quick_project, None)
-    lab.request_run(RunRequest())
+    service = in_process_service(quick_project, None)
+    service.request_run(RunRequest())
     (quick_project / "seedproof.toml").unlink()
-    running = in_process_lab(quick_project, None).observe(FIRST)
-    stopped = lab.stop_run(FIRST, "enough")
+    running = in_process_service(quick_project, None).observe(FIRST)
+    stopped = service.stop_run(FIRST, "enough")
     assert (running.state, running.elapsed_s, stopped.state) == ("running", 1234.5, "cancelled")
 
 
 def test_a_run_of_an_engine_that_is_gone_is_refused_in_words(quick_project: Path, elsewhere: Elsewhere) -> None:
     elsewhere.held = True
-    in_process_lab(quick_project, None).request_run(RunRequest())
+    in_process_service(quick_project, None).request_run(RunRequest())
     (quick_project / "seedproof.toml").unlink()
     del ENGINES["elsewhere"]
     with pytest.raises(BadSettings, match="by the engine 'elsewhere', which this Seedproof lacks; it has local"):
-        in_process_lab(quick_project, None).observe(FIRST)
+        in_process_service(quick_project, None).observe(FIRST)
 
 
 def test_a_run_of_an_earlier_seedproof_is_one_of_this_machine(tmp_path: Path) -> None:

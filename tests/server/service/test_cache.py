@@ -5,7 +5,7 @@ from pathlib import Path
 from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested, RunStarted
 from seedproof.model.rules import Rules
 from seedproof_mcp.ledger.file import Ledger
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -14,9 +14,9 @@ from tests.support.arms import run_key
 BASELINE_RUN = run_key(None, 42).run_id
 
 
-def lab_of(project: Path) -> Lab:
-    """A lab that starts no conductor."""
-    return Lab(project, start_conductor=lambda paths: None)
+def service_of(project: Path) -> Service:
+    """A service that starts no conductor."""
+    return Service(project, start_conductor=lambda paths: None)
 
 
 def append(project: Path, event: Event) -> None:
@@ -44,69 +44,69 @@ def place_baseline_run(project: Path) -> None:
 def test_an_unchanged_ledger_gives_the_very_same_answer(quick_project: Path) -> None:
     begin(quick_project)
     declare(quick_project, "one")
-    lab = lab_of(quick_project)
-    assert lab.list_experiments() is lab.list_experiments()
-    assert lab.check_baseline() is lab.check_baseline()
+    service = service_of(quick_project)
+    assert service.list_experiments() is service.list_experiments()
+    assert service.check_baseline() is service.check_baseline()
 
 
 def test_what_another_process_appends_is_in_the_next_answer(quick_project: Path) -> None:
     begin(quick_project)
-    lab = lab_of(quick_project)
-    before, phase = lab.list_experiments(), lab.check_baseline()
+    service = service_of(quick_project)
+    before, phase = service.list_experiments(), service.check_baseline()
     declare(quick_project, "one")
     place_baseline_run(quick_project)
-    after = lab.list_experiments()
+    after = service.list_experiments()
     assert (before.total, after.total) == (0, 1)
-    assert (phase.phase, lab.check_baseline().phase) == ("unmeasured", "measuring")
-    assert after.ledger_head == lab.check_baseline().ledger_head != before.ledger_head
+    assert (phase.phase, service.check_baseline().phase) == ("unmeasured", "measuring")
+    assert after.ledger_head == service.check_baseline().ledger_head != before.ledger_head
 
 
 def test_a_run_that_gets_its_slot_is_shown_as_running_though_no_record_says_so(quick_project: Path) -> None:
     begin(quick_project)
     place_baseline_run(quick_project)
-    lab = lab_of(quick_project)
-    waiting = lab.list_experiments()
+    service = service_of(quick_project)
+    waiting = service.list_experiments()
     assert (waiting.queued, waiting.running) == (1, None)
-    assert [row.state for row in lab.check_baseline().seeds] == ["queued"]
+    assert [row.state for row in service.check_baseline().seeds] == ["queued"]
     run = ProjectPaths(quick_project).run(BASELINE_RUN)
     files.make_folder(run.folder)
     files.write_atomic(run.started, b"{}")
     supervisor = locks.try_lock(run.alive)
     assert supervisor is not None
     with supervisor:
-        training = lab.list_experiments()
-        assert [row.state for row in lab.check_baseline().seeds] == ["running"]
+        training = service.list_experiments()
+        assert [row.state for row in service.check_baseline().seeds] == ["running"]
     assert training.queued == 0 and training.running is not None and training.running.run_id == BASELINE_RUN
     assert training.ledger_head == waiting.ledger_head
 
 
 def test_rules_that_are_changed_in_the_file_are_seen_by_the_next_call(quick_project: Path) -> None:
     begin(quick_project)
-    lab = lab_of(quick_project)
-    assert lab.check_baseline().phase == "unmeasured"
+    service = service_of(quick_project)
+    assert service.check_baseline().phase == "unmeasured"
     (quick_project / "seedproof.toml").write_text("[rules]\nwinner_sigma = 3.0\n")
-    assert lab.check_baseline().phase == "void"
+    assert service.check_baseline().phase == "void"
     (quick_project / "seedproof.toml").unlink()
-    assert lab.check_baseline().phase == "unmeasured"
+    assert service.check_baseline().phase == "unmeasured"
 
 
 def test_a_foreign_report_is_noticed_by_the_next_call_and_forgotten_with_the_file(quick_project: Path) -> None:
     begin(quick_project)
-    lab = lab_of(quick_project)
+    service = service_of(quick_project)
     report = ProjectPaths(quick_project).baseline_report(Rules().label)
-    assert lab.check_baseline().notices == []
+    assert service.check_baseline().notices == []
     report.parent.mkdir(parents=True)
     report.write_text("my own numbers\n")
-    assert [notice.code for notice in lab.check_baseline().notices] == ["unverified_report"]
+    assert [notice.code for notice in service.check_baseline().notices] == ["unverified_report"]
     report.unlink()
-    assert lab.check_baseline().notices == []
+    assert service.check_baseline().notices == []
 
 
 def test_pages_differ_by_offset_and_limit(quick_project: Path) -> None:
     begin(quick_project)
     for number in range(3):
         declare(quick_project, f"idea-{number}")
-    lab = lab_of(quick_project)
-    pages = [lab.list_experiments(offset, 1).experiments[0].experiment for offset in (0, 1, 2, 0)]
+    service = service_of(quick_project)
+    pages = [service.list_experiments(offset, 1).experiments[0].experiment for offset in (0, 1, 2, 0)]
     assert pages == ["idea-0", "idea-1", "idea-2", "idea-0"]
-    assert len(lab.list_experiments(0, 2).experiments) == 2
+    assert len(service.list_experiments(0, 2).experiments) == 2

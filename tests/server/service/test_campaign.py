@@ -139,15 +139,15 @@ import sys
 from pathlib import Path
 import seedproof_mcp.app
 from seedproof.admission.declaration import RunRequest
-from tests.support.in_process import InProcessEngine, in_process_lab
+from tests.support.in_process import InProcessEngine, in_process_service
 from tests.server.service.test_campaign import table
-lab = in_process_lab(Path(sys.argv[1]), InProcessEngine(table()))
-listed = lab.list_experiments()
+service = in_process_service(Path(sys.argv[1]), InProcessEngine(table()))
+listed = service.list_experiments()
 assert listed.experiments[0].p_holm is not None and listed.campaign.winners == 1
-assert lab.check_baseline().phase == "ready"
+assert service.check_baseline().phase == "ready"
 flat = RunRequest(experiment="flat", flags=("--idea", "flat"), hypothesis="it helps")
-assert lab.observe(lab.request_run(flat)).state == "succeeded"
-assert lab.write_report().path and lab.write_report("better").verdict == "WINNER"
+assert service.observe(service.request_run(flat)).state == "succeeded"
+assert service.write_report().path and service.write_report("better").verdict == "WINNER"
 print(sorted(name for name in sys.modules if name.split(".")[0] == "scipy")[:3])
 """
 

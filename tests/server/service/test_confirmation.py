@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof.model.run_key import Role
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.callers import Answer, Caller
-from tests.support.in_process import InProcessEngine, in_process_lab, quick_tools
+from tests.support.in_process import InProcessEngine, in_process_service, quick_tools
 from tests.support.real_runs import records
 from tests.support.seeds import FRESH, SEEDS
 from tests.support.tables import Table
@@ -390,25 +390,25 @@ async def test_queued_runs_of_a_confirmation_are_not_needed_once_a_new_baseline_
 def test_a_second_attempt_that_was_not_needed_is_asked_for_anew(project: Path) -> None:
     trained = table()
     trained.losses["control_a", FRESH[0]] = "crash"
-    lab = in_process_lab(project, InProcessEngine(trained))
-    lab.request_run(RunRequest(queue_all=True))
-    lab.request_run(RunRequest(experiment="a", flags=FLAGS_OF["a"], hypothesis="it helps", queue_all=True))
-    lab.compare("a")
-    lab.request_run(RunRequest(experiment="a", role=Role.CONFIRM))
+    service = in_process_service(project, InProcessEngine(trained))
+    service.request_run(RunRequest(queue_all=True))
+    service.request_run(RunRequest(experiment="a", flags=FLAGS_OF["a"], hypothesis="it helps", queue_all=True))
+    service.compare("a")
+    service.request_run(RunRequest(experiment="a", role=Role.CONFIRM))
     # Requested, and the rules are another's when its turn comes.
-    Lab(project, InProcessEngine(trained), lambda paths: None).request_run(
+    Service(project, InProcessEngine(trained), lambda paths: None).request_run(
         RunRequest(experiment="a", role=Role.CONFIRM, attempt=2)
     )
     settings = project / "seedproof.toml"
     settings.write_text("[rules]\nwinner_sigma = 3.0\n")
-    run_id = next(iter(lab._ledger.refresh().active))
-    assert lab.observe(run_id).state in ("queued", "not_needed")
+    run_id = next(iter(service._ledger.refresh().active))
+    assert service.observe(run_id).state in ("queued", "not_needed")
     settings.unlink()
     trained.losses["control_a", FRESH[0]] = "4.0"
-    following = lab.compare("a").next
+    following = service.compare("a").next
     assert following is not None
-    run_id = lab.request_run(RunRequest(**{**following.arguments, "role": Role.CONFIRM}))
-    assert (lab.observe(run_id).state, lab.observe(run_id).attempt) == ("succeeded", 3)
+    run_id = service.request_run(RunRequest(**{**following.arguments, "role": Role.CONFIRM}))
+    assert (service.observe(run_id).state, service.observe(run_id).attempt) == ("succeeded", 3)
 
 
 # --- ledger and report ----------------------------------------------------------------------------

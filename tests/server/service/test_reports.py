@@ -18,7 +18,7 @@ from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.system import files
 
 from tests.support.callers import Caller, tools
-from tests.support.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
+from tests.support.in_process import InProcessEngine, Training, in_process_service, option, quick_tools, train
 from tests.support.seeds import SEEDS
 from tests.support.waiting import PATIENCE_S
 
@@ -102,10 +102,10 @@ async def test_a_report_that_shows_open_runs_is_written_anew_once_they_have_ende
         await call("run_seed", experiment="idea", flags=flags, hypothesis="x", queue_all=True, wait_s=0)
         engine.release()
         # The report comes between the end of the diverged seed and what its end means for the others.
-        lab = in_process_lab(project, engine)
-        conductor = Conductor(lab.paths, engine)
+        service = in_process_service(project, engine)
+        conductor = Conductor(service.paths, engine)
         conductor.step()
-        early = await anyio.to_thread.run_sync(lab.write_report, "idea")
+        early = await anyio.to_thread.run_sync(service.write_report, "idea")
         shown = (project / REPORT).read_text()
         await call("run_seed", experiment="idea", seed=256)
         late = await call("write_report", experiment="idea")

@@ -20,7 +20,7 @@ from seedproof_mcp.system.paths import RunPaths
 
 from tests.support import in_process
 from tests.support.callers import Caller, tools
-from tests.support.in_process import InProcessEngine, Training, in_process_lab, option, quick_tools, train
+from tests.support.in_process import InProcessEngine, Training, in_process_service, option, quick_tools, train
 from tests.support.real_runs import records
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -337,7 +337,7 @@ async def test_a_run_that_a_new_generation_overtook_names_a_call_that_is_allowed
         await call("run_seed", experiment="idea", flags=["--shift", "0.1"], hypothesis="x", wait_s=0)
         await call("run_seed", new_baseline="the data was fixed", wait_s=0)
         # A call that waits for the run when the generation begins sees it so.
-        overtaken = await anyio.to_thread.run_sync(in_process_lab(project, engine).observe, "g1-exp-idea-s42-a1")
+        overtaken = await anyio.to_thread.run_sync(in_process_service(project, engine).observe, "g1-exp-idea-s42-a1")
         assert overtaken.next is not None
         joined = await call(overtaken.next.tool, **overtaken.next.arguments, wait_s=0)
         engine.held = False

@@ -13,7 +13,7 @@ from seedproof_mcp.ledger import file
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.launcher import ensure_conductor
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
@@ -87,8 +87,8 @@ def test_the_end_of_stdin_ends_a_server_that_waits_for_a_training_which_will_not
             assert not is_gone(training)
         finally:
             os.kill(training, signal.SIGKILL)
-    lab = Lab(project)
-    wait_until(lambda: lab.observe(FIRST).state == "cancelled")
+    service = Service(project)
+    wait_until(lambda: service.observe(FIRST).state == "cancelled")
 
 
 @linux_only

@@ -22,14 +22,14 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from seedproof_mcp.runner.engines import Slot
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.server.service.test_guards import customize
 from tests.server.surface.test_bad_input import ARGUMENTS, TOOLS, values
 from tests.support.amounts import amount
 from tests.support.callers import Answer, Caller, tools
-from tests.support.in_process import InProcessEngine, in_process_lab, quick_tools
+from tests.support.in_process import InProcessEngine, in_process_service, quick_tools
 from tests.support.real_runs import FIRST, records, started
 from tests.support.seeds import SEEDS
 from tests.support.servers import INITIALIZE, INITIALIZED, ask, call_of, hang_up, raw_server, tell
@@ -343,8 +343,8 @@ def test_clients_that_cancel_hang_up_or_vanish_leave_the_training_and_its_retry_
     assert (retried["run_id"], retried["state"], retried["attempt"]) == (FIRST, "running", 1)
     assert not is_gone(training)
     gate.touch()
-    lab = Lab(project)
-    wait_until(lambda: lab.observe(FIRST).state == "succeeded")
+    service = Service(project)
+    wait_until(lambda: service.observe(FIRST).state == "succeeded")
     assert [record["kind"] for record in records(project)] == [
         *("generation_started", "run_requested", "run_started", "run_finished")
     ]
@@ -473,5 +473,5 @@ async def test_a_clock_that_jumps_between_the_runs_changes_no_verdict_and_no_int
     assert math.isfinite(hours)
     assert (quick_project / report.data["path"]).is_file()
     assert [row["experiment"] for row in listed.data["experiments"]] == ["far"]
-    again = in_process_lab(quick_project, InProcessEngine()).compare("far")
+    again = in_process_service(quick_project, InProcessEngine()).compare("far")
     assert (again.verdict, again.ledger_head) == ("WINNER", listed.data["ledger_head"])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
@@ -38,8 +38,8 @@ def test_a_server_that_is_told_to_leave_leaves_at_once_and_the_training_goes_on(
         assert (said, b"Traceback" in errors) == (b"", False)
         assert not is_gone(training)
     gate.touch()
-    lab = Lab(project)
-    wait_until(lambda: lab.observe(FIRST).state == "succeeded")
+    service = Service(project)
+    wait_until(lambda: service.observe(FIRST).state == "succeeded")
     assert len(records(project, "run_started")) == 1
 
 

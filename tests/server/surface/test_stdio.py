@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 
 from tests.support.places import EXAMPLE
 from tests.support.servers import (
@@ -64,10 +64,10 @@ def test_the_end_of_stdin_ends_the_server_and_the_training_goes_on(project: Path
         answer = ask(process, call_of(2, "run_seed", wait_s=0))
         hang_up(process)
         assert process.returncode == 0
-    run_id, lab = answer["result"]["structuredContent"]["run_id"], Lab(project)
-    wait_until(lambda: lab.observe(run_id).state == "running")
+    run_id, service = answer["result"]["structuredContent"]["run_id"], Service(project)
+    wait_until(lambda: service.observe(run_id).state == "running")
     gate.touch()
-    wait_until(lambda: lab.observe(run_id).state == "succeeded")
+    wait_until(lambda: service.observe(run_id).state == "succeeded")
 
 
 def test_nothing_but_the_protocol_reaches_stdout_whatever_a_library_prints(project: Path, tmp_path: Path) -> None:

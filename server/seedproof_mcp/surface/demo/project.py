@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seedproof.model.refusals import Refusal
 
-from seedproof_mcp.service.service import Lab
+from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -34,13 +34,13 @@ def prepare(project: Path, script: Path) -> None:
 
 def end_work(project: Path) -> bool:
     """Stop all training, wait for the conductor to exit, and return whether it did in time."""
-    lock, lab = ProjectPaths(project).conductor_lock, Lab(project)
+    lock, service = ProjectPaths(project).conductor_lock, Service(project)
     deadline = time.monotonic() + CLEAN_UP_S
     while locks.is_locked(lock) and time.monotonic() < deadline:
         try:
-            running = lab.list_experiments().running
+            running = service.list_experiments().running
             if running is not None:
-                lab.stop_run(running.run_id, "the demonstration has ended")
+                service.stop_run(running.run_id, "the demonstration has ended")
         except Refusal:
             pass  # it ended by itself in this moment
         time.sleep(0.1)
