@@ -5,6 +5,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+GOLDEN := tests/golden docs/settings.md
+REWRITTEN := tests/protocol/report tests/server/host/test_settings.py
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
 # Tools whose trainings take place in memory; git is seldom started.
 IN_MEMORY := tests/protocol tests/test_threats.py tests/server/verify tests/server/surface/test_refusals.py \
@@ -43,11 +45,11 @@ test-slow: $(READY) ## Run what `make test` leaves out
 soak: $(READY) ## Run the tests with the large numbers: kills, faults, hostile trainings, crowds of clients
 	@SEEDPROOF_AMOUNT=soak $(PYTEST)
 
-golden: $(READY) ## Rewrite the golden files and show the difference
-	@REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q -rfE tests/protocol/report
-	@git status --short -- tests/golden
-	@git --no-pager diff --stat -- tests/golden
-	@git --no-pager diff -- tests/golden
+golden: $(READY) ## Rewrite the golden files and the tables of docs/settings.md, and show the difference
+	@REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q -rfE $(REWRITTEN)
+	@git status --short -- $(GOLDEN)
+	@git --no-pager diff --stat -- $(GOLDEN)
+	@git --no-pager diff -- $(GOLDEN)
 
 check: $(READY) ## Lint, format check, types, import rules
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .

@@ -115,8 +115,8 @@ def test_the_tables_of_the_page_are_those_of_the_fields() -> None:
     text = with_tables(page.read_text())
     if os.environ.get("REWRITE_GOLDEN"):
         page.write_text(text)
-        pytest.fail("docs/settings.md was written anew; look at the difference, then run without REWRITE_GOLDEN")
-    assert page.read_text() == text, "REWRITE_GOLDEN=1 writes it anew"
+        pytest.skip("written anew by `make golden`")
+    assert page.read_text() == text, "`make golden` writes it anew"
 
 
 def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
