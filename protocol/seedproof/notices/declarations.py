@@ -201,16 +201,12 @@ def _flag_notices(experiment: Experiment) -> Iterator[Notice]:
 def _file_notices(experiment: Experiment) -> Iterator[Notice]:
     files = suspect_files(experiment.change, () if experiment.code is None else experiment.code.sealed)
     if files:
-        names = list_first(f"{one_line(file.path)} ({_counts(file)})" for file in files)
+        names = list_first(f"{one_line(file.path)} ({file.counts})" for file in files)
         yield Notice(
             "file_suspect",
             f"{experiment.name}: by their names {names} may change evaluation or data; then the difference does "
             "not measure the idea. `rules.sealed` refuses such changes.",
         )
-
-
-def _counts(file: ChangedFile) -> str:
-    return "not text" if file.added is None or file.removed is None else f"+{file.added} -{file.removed}"
 
 
 def list_first(names: Iterable[str]) -> str:

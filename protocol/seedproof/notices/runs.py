@@ -62,13 +62,13 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
 def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
     """Notices on how an experiment's runs compare with those of its baseline; also while some are missing."""
     who = experiment.experiment or ""
-    alike = without_effect(baseline, experiment, rules.metric.name)
-    short = stopped_early(baseline, experiment)
-    quick = did_not_train(baseline, experiment)
+    probes = {
+        "no_effect_flag": without_effect(baseline, experiment, rules.metric.name),
+        "stopped_early": stopped_early(baseline, experiment),
+        "did_not_train": did_not_train(baseline, experiment),
+    }
     return [
-        *([Notice("no_effect_flag", f"{who}: {alike}")] if alike else ()),
-        *([Notice("stopped_early", f"{who}: {short}")] if short else ()),
-        *([Notice("did_not_train", f"{who}: {quick}")] if quick else ()),
+        *(Notice(code, f"{who}: {found}") for code, found in probes.items() if found),
         *(Notice("eval_size_differs", f"{who}: {other}") for other in other_eval_sizes(baseline, experiment)),
     ]
 
@@ -193,14 +193,6 @@ def _because(run: Run) -> str:
 def log_notices(state: State, experiment: Experiment) -> list[Notice]:
     """Logs of an experiment that another arm of its generation left as well, byte for byte."""
     notices = []
-    for run, others in _logs_seen_before(state, experiment):
-        names = list_first(map(_run_name, others))
-        text = f"{experiment.name}: the log of seed {run.seed} is that of {names}, byte for byte."
-        notices.append(Notice("identical_logs", text))
-    return notices
-
-
-def _logs_seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Run, list[Run]]]:
     generation = state.generations[experiment.generation - 1]
     for run_id in experiment.run_ids:
         run = state.runs[run_id]
@@ -217,7 +209,10 @@ def _logs_seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Ru
             and _is_elsewhere(run, other, experiment)
         ]
         if others:
-            yield run, others
+            names = list_first(map(_run_name, others))
+            text = f"{experiment.name}: the log of seed {run.seed} is that of {names}, byte for byte."
+            notices.append(Notice("identical_logs", text))
+    return notices
 
 
 def _is_elsewhere(run: Run, other: Run, experiment: Experiment) -> bool:

@@ -117,7 +117,7 @@ def _bands(plot: _Plot, band: Band, block: Block) -> Iterator[str]:
 def _data(plot: _Plot) -> Iterator[str]:
     for block in plot.panel.blocks:
         for column, following in zip(block.columns, block.columns[1:], strict=False):
-            if column.joins:
+            if column.count:  # not a baseline drawn by itself, a column a run
                 yield from _joins(plot, column, following)
         for column in block.columns:
             if column.mean is not None:
@@ -191,6 +191,5 @@ def _name_rows(columns: Sequence[Column]) -> int:
     """How many rows the names need so that neighbours do not touch; 1 where each column has three lines."""
     if len(columns) < 2 or columns[0].count:
         return 1
-    slot = columns[1].x - columns[0].x
     widest = max(len(column.name) for column in columns) * _LETTER + 8
-    return max(1, math.ceil(widest / slot))
+    return math.ceil(widest / (columns[1].x - columns[0].x))
