@@ -1,6 +1,6 @@
 """The section of an experiment's report on its code and its control runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Change, Code
@@ -35,7 +35,7 @@ def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[st
         lines.append("- It is not the baseline's; what differs cannot be told, as the baseline's was not kept here.")
     if arm.code_change:
         lines.append("- The change of code is what the experiment declares, so no control can be asked for.")
-    lines += _control_lines(baseline, arm, list(controls))
+    lines += _control_lines(baseline, arm, controls)
     return lines
 
 
@@ -58,7 +58,7 @@ def _change_lines(change: Change | None) -> list[str]:
     return lines
 
 
-def _control_lines(baseline: Baseline, arm: Arm, controls: Sequence[Run]) -> list[str]:
+def _control_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[str]:
     name = baseline.rules.metric.name
     lines = []
     control = control_look(baseline, arm)

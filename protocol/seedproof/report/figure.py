@@ -11,14 +11,13 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.report import svg
 from seedproof.report.axis import EXACT
-from seedproof.report.drawing import draw_panel
+from seedproof.report.drawing import EDGE, draw_panel
 from seedproof.report.panel import Band, Block, Column, Panel, Point, Side
 from seedproof.stats.summary import summarize
 
 __all__ = ["baseline_figure", "experiment_figure"]
 
 _WIDTH = 760
-_EDGE = 24
 # Letters that fit between the edges at the sizes of headline and note: 0.6 em each is wide for a sans serif.
 _HEADLINE_LETTERS = 90
 _NOTE_LETTERS = 110
@@ -146,11 +145,11 @@ def _band(mean: float, sigma: float | None, rules: Rules) -> Band | None:
 
 
 def _picture(title: str, headline: str, panels: Sequence[Panel], note: str) -> str:
-    body = [svg.text(_EDGE, 32, title, "title")]
+    body = [svg.text(EDGE, 32, title, "title")]
     y = 34.0
     for line in textwrap.wrap(headline, _HEADLINE_LETTERS):
         y += 18
-        body.append(svg.text(_EDGE, y, line, "headline"))
+        body.append(svg.text(EDGE, y, line, "headline"))
     with localcontext(EXACT):
         for panel in panels:
             drawn, y = draw_panel(panel, y + 28)
@@ -158,7 +157,7 @@ def _picture(title: str, headline: str, panels: Sequence[Panel], note: str) -> s
     y += 8
     for line in textwrap.wrap(note, _NOTE_LETTERS):
         y += 15
-        body.append(svg.text(_EDGE, y, line, "faint"))
+        body.append(svg.text(EDGE, y, line, "faint"))
     description = " ".join([*(panel.description for panel in panels), note])
     return svg.document(_WIDTH, y + 18, f"{title}: {headline}", description, body)
 

@@ -21,7 +21,7 @@ from seedproof.stats.distributions import (
     t_quantile,
     width_panels,
 )
-from seedproof.stats.summary import reaches
+from seedproof.stats.summary import EFFECT_SIZES, reaches
 
 if TYPE_CHECKING:
     from seedproof.stats.distributions import Floats
@@ -183,8 +183,6 @@ def _null_grid(sizes: Sizes) -> tuple["Floats", "Floats", "Floats"]:
 _MAX_SEEDS = 1000
 # Two-sided level of the t test that `seeds_for_power` plans.
 _ALPHA = 0.05
-# Where the classes of |d| begin (seedproof.stats.summary.effect_size; Cohen 1988, section 2.2.3).
-_CLASSES = (("negligible", 0.0), ("small", 0.2), ("medium", 0.5), ("large", 0.8))
 
 
 @lru_cache(maxsize=256)
@@ -272,6 +270,6 @@ def class_share_under_no_effect(n_baseline: int, n_experiment: int) -> dict[str,
     # d = t x unit / sqrt(mean of the two variances over their pooled one).
     ratio = (df * (share / df_b + (1 - share) / df_e) / 2) ** 0.5
     unit = math.sqrt(1 / n_baseline + 1 / n_experiment)
-    above = [min(1.0, float(weights @ (2 * stdtr(df, -limit * ratio / unit)))) for _, limit in _CLASSES]
+    above = [min(1.0, float(weights @ (2 * stdtr(df, -limit * ratio / unit)))) for limit in EFFECT_SIZES.values()]
     above[0] = 1.0
-    return {name: here - beyond for (name, _), here, beyond in zip(_CLASSES, above, [*above[1:], 0.0], strict=True)}
+    return {name: here - beyond for name, here, beyond in zip(EFFECT_SIZES, above, [*above[1:], 0.0], strict=True)}

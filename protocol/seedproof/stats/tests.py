@@ -10,6 +10,9 @@ from seedproof.stats.summary import SampleError, pooled_std, ratio, summarize
 
 __all__ = ["PairedTest", "TTest", "correlation", "hedges_g", "holm", "paired", "welch"]
 
+# Of every interval here.
+_CONFIDENCE = 0.95
+
 
 @dataclass(frozen=True, slots=True)
 class TTest:
@@ -37,10 +40,6 @@ class PairedTest(TTest):
     """Number of common seeds."""
     correlation: float | None
     """Pearson's correlation of the two arms over the seeds. None where an arm has no spread."""
-
-
-# Confidence of every interval here.
-_CONFIDENCE = 0.95
 
 
 def welch(baseline: Sequence[float], experiment: Sequence[float]) -> TTest:
