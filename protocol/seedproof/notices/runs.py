@@ -62,13 +62,13 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
 def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
     """Notices on how an experiment's runs compare with those of its baseline; also while some are missing."""
     who = experiment.experiment or ""
-    probes = {
-        "no_effect_flag": without_effect(baseline, experiment, rules.metric.name),
-        "stopped_early": stopped_early(baseline, experiment),
-        "did_not_train": did_not_train(baseline, experiment),
-    }
+    alike = without_effect(baseline, experiment, rules.metric.name)
+    short = stopped_early(baseline, experiment)
+    quick = did_not_train(baseline, experiment)
     return [
-        *(Notice(code, f"{who}: {found}") for code, found in probes.items() if found),
+        *([Notice("no_effect_flag", f"{who}: {alike}")] if alike else ()),
+        *([Notice("stopped_early", f"{who}: {short}")] if short else ()),
+        *([Notice("did_not_train", f"{who}: {quick}")] if quick else ()),
         *(Notice("eval_size_differs", f"{who}: {other}") for other in other_eval_sizes(baseline, experiment)),
     ]
 
