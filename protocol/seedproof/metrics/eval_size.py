@@ -29,7 +29,10 @@ def read_counts(head: bytes, tail: bytes = b"") -> dict[str, str]:
         tail: Its end, where it is longer; neither part of a line that was cut counts.
     """
     found: dict[str, str] = {}
-    parts = (head[: after_last_line_end(head)], tail[_after_first_line_end(tail) :]) if tail else (head,)
+    parts: tuple[bytes, ...] = (head,)
+    if tail:
+        first = re.search(rb"[\r\n]", tail)
+        parts = (head[: after_last_line_end(head)], tail[first.end() :] if first else b"")
     for part in parts:
         for name, value in _matches(part):
             if name in found or len(found) < _MOST_NAMES:
@@ -54,8 +57,3 @@ def _lines_with_a_hint(part: bytes) -> Iterator[bytes]:
         newline = lowered.find(b"\n", hint)
         end = len(part) if newline < 0 else newline
         yield part[start:end]
-
-
-def _after_first_line_end(part: bytes) -> int:
-    found = [place for place in (part.find(b"\n"), part.find(b"\r")) if place >= 0]
-    return min(found) + 1 if found else len(part)

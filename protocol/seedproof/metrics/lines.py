@@ -7,7 +7,6 @@ a progress bar redraws itself with it, and each redraw may hold a value of its o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from seedproof.model.untrusted import SEGMENT, overwrite
 
@@ -87,14 +86,12 @@ class SegmentBuffer:
     def __init__(self) -> None:
         self._pending = bytearray()
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield blocks that end with a line end, as soon as enough bytes have come together."""
-        for start in range(0, len(chunk), BLOCK_BYTES):
-            part = chunk[start : start + BLOCK_BYTES]
-            if len(self._pending) + len(part) >= BLOCK_BYTES:
-                yield self._complete_with(part)
-            else:
-                self._pending += part
+    def feed(self, part: bytes) -> bytes:
+        """Take the next bytes; a block that ends with a line end once enough have come together, else nothing."""
+        if len(self._pending) + len(part) >= BLOCK_BYTES:
+            return self._complete_with(part)
+        self._pending += part
+        return b""
 
     def complete(self) -> bytes:
         """Take out everything up to the last line end; the unfinished segment stays."""

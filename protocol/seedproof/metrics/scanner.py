@@ -156,8 +156,7 @@ class LogScanner:
         for start in range(0, len(chunk), BLOCK_BYTES):
             part = chunk[start : start + BLOCK_BYTES]
             self._totals.feed(part)
-            for block in self._buffer.feed(part):
-                self._scan(block)
+            self._scan(self._buffer.feed(part))
 
     def reading(self) -> LogReading:
         """Return what the log says so far; its unfinished last line does not count yet."""

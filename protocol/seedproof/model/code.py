@@ -57,6 +57,11 @@ class ChangedFile:
     removed: int | None
     """Lines removed; likewise."""
 
+    @property
+    def counts(self) -> str:
+        """How many lines were added and removed, for a reader."""
+        return "not text" if self.added is None else f"+{self.added} -{self.removed}"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, check_pattern
 from seedproof.stats.power import Sizes
 
-__all__ = ["JsonFile", "LogPattern", "MetricRule", "Rules", "scale_label"]
+__all__ = ["JsonFile", "LogPattern", "MetricRule", "Rules"]
 
 METRIC_NAME = r"^[a-z][a-z0-9_]{0,63}$"
 _SEEDS = "whole numbers from 0 to 4294967295, each once"
@@ -99,14 +99,6 @@ class MetricRule(BaseModel):
     def sign(self) -> int:
         """+1 where larger is better, -1 where smaller is better."""
         return 1 if self.direction == "maximize" else -1
-
-
-def scale_label(tokens: int) -> str:
-    """The scale as it stands in file names: 1000000 -> `1M`, 100000 -> `100k`, 1500 -> `1500`."""
-    for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
-        if tokens % size == 0:
-            return f"{tokens // size}{unit}"
-    return str(tokens)
 
 
 class Rules(BaseModel):
@@ -269,8 +261,11 @@ class Rules(BaseModel):
 
     @property
     def label(self) -> str:
-        """The scale in file names, such as `1M`."""
-        return scale_label(self.train_tokens)
+        """The scale as it stands in file names: 1000000 -> `1M`, 100000 -> `100k`, 1500 -> `1500`."""
+        for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
+            if self.train_tokens % size == 0:
+                return f"{self.train_tokens // size}{unit}"
+        return str(self.train_tokens)
 
     @property
     def all_seeds(self) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ import unicodedata
 
 __all__ = [
     "escape_hidden",
-    "mask_secrets",
     "one_line",
     "overwrite",
     "safe_tail",
@@ -91,18 +90,12 @@ def safe_tail(log_tail: bytes, max_lines: int = 40, max_bytes: int = 4096) -> st
         max_bytes: At most this many bytes of UTF-8; what is too much is cut at the front.
     """
     lines = [_last_state(line) for line in log_tail[-_TAIL_BYTES:].rstrip().split(b"\n")]
-    visible = "\n".join(escape_hidden(line) for line in lines[max(0, len(lines) - max_lines) :])
-    shown = _FENCE.sub(_break_fence, mask_secrets(visible)) if max_lines > 0 else ""
-    encoded = shown.encode()
+    shown = "\n".join(escape_hidden(line) for line in lines[max(0, len(lines) - max_lines) :])
+    for pattern, replacement in _SECRETS:
+        shown = pattern.sub(replacement, shown)
+    encoded = _FENCE.sub(_break_fence, shown).encode()
     # `ignore` drops only the rest of a character whose first bytes were cut off.
     return encoded[max(0, len(encoded) - max_bytes) :].decode("utf-8", "ignore")
-
-
-def mask_secrets(text: str) -> str:
-    """Replace what looks like a password, key or token by `***`."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def _last_state(line: bytes) -> str:

@@ -20,7 +20,6 @@ __all__ = [
     "declared_notices",
     "likeness",
     "list_first",
-    "name_words",
     "suspect_files",
     "suspect_flags",
 ]
@@ -97,7 +96,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _KEY = re.compile(r"[+~]*([A-Za-z_][\w.\-/]*)=")
 
 
-def name_words(name: str) -> list[str]:
+def _name_words(name: str) -> list[str]:
     """The words in an option or a path, in lower case: `--val_tokens` has val and tokens, `--value_lr` has no val."""
     return [word.lower() for word in _WORD.findall(name)]
 
@@ -105,7 +104,7 @@ def name_words(name: str) -> list[str]:
 def suspect_flags(flags: Sequence[str]) -> list[str]:
     """Options, and keys of `key=value`, whose names suggest evaluation, data or length; as they were given."""
     found = dict.fromkeys(name for flag in flags for name in _names(flag))
-    return [name for name in found if _FLAG_WORDS.intersection(name_words(name))]
+    return [name for name in found if _FLAG_WORDS.intersection(_name_words(name))]
 
 
 def _names(flag: str) -> list[str]:
@@ -120,7 +119,7 @@ def suspect_files(change: Change | None, sealed: Collection[str] = ()) -> tuple[
     Args:
         sealed: Paths that `rules.sealed` covers; a difference in one of them is refused anyway.
     """
-    suspects = [file for file in (change.files if change else ()) if _FILE_WORDS.intersection(name_words(file.path))]
+    suspects = [file for file in (change.files if change else ()) if _FILE_WORDS.intersection(_name_words(file.path))]
     # A project inside a larger repository: one path begins there, the other in the project.
     return tuple(file for file in suspects if not any(f"/{file.path}".endswith(f"/{path}") for path in sealed))
 
@@ -201,16 +200,12 @@ def _flag_notices(experiment: Experiment) -> Iterator[Notice]:
 def _file_notices(experiment: Experiment) -> Iterator[Notice]:
     files = suspect_files(experiment.change, () if experiment.code is None else experiment.code.sealed)
     if files:
-        names = list_first(f"{one_line(file.path)} ({_counts(file)})" for file in files)
+        names = list_first(f"{one_line(file.path)} ({file.counts})" for file in files)
         yield Notice(
             "file_suspect",
             f"{experiment.name}: by their names {names} may change evaluation or data; then the difference does "
             "not measure the idea. `rules.sealed` refuses such changes.",
         )
-
-
-def _counts(file: ChangedFile) -> str:
-    return "not text" if file.added is None or file.removed is None else f"+{file.added} -{file.removed}"
 
 
 def list_first(names: Iterable[str]) -> str:

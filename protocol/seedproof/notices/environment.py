@@ -18,7 +18,6 @@ __all__ = [
     "exclusions_of",
     "place_notices",
     "scripts_of",
-    "variable_notices",
 ]
 
 
@@ -92,15 +91,6 @@ def _quoted(patterns: Sequence[str]) -> str:
     return list_first(f'"{one_line(pattern):.{_LONGEST}}"' for pattern in patterns) or "nothing"
 
 
-def variable_notices(sides: _Sides) -> list[Notice]:
-    """Variables with another value in some runs, or given by the settings to some runs alone.
-
-    Args:
-        sides: The runs to look at, by the name that a reader knows them by.
-    """
-    return [*_recorded(sides), *_added_to_some(sides), *_added_differently(sides)]
-
-
 def _recorded(sides: _Sides) -> Iterator[Notice]:
     """Variables whose recorded values are not the same in all runs."""
     for name in sorted({name for runs in sides.values() for run in runs for name in run.surroundings.get("env", {})}):
@@ -159,20 +149,19 @@ def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
     notices = [Notice("environment_differs", f"{who}: other {one.kind}: {one.words}.") for one in found]
     if experiment is not None:
         sides[experiment.experiment or ""] = tuple(experiment.counted.values())
-    every = {**sides, **({} if experiment is None else _further_runs(experiment))}
+    every = dict(sides)
+    if experiment is not None:  # a verdict depends on these runs as well
+        every["the control"] = counted_runs(experiment.controls)
+        every["the confirmation"] = counted_runs(experiment.fresh)
     scripts = scripts_of(run for runs in every.values() for run in runs)
     return [
         *notices,
-        *variable_notices(every),
+        *_recorded(every),
+        *_added_to_some(every),
+        *_added_differently(every),
         *exclusion_notices({who: exclusions_of(runs) for who, runs in every.items()}, scripts),
         *_unknown(who, [run for runs in sides.values() for run in runs]),
     ]
-
-
-def _further_runs(experiment: Arm) -> dict[str, Sequence[Run]]:
-    """Runs that a verdict depends on besides those of the two arms."""
-    sides = {"the control": counted_runs(experiment.controls), "the confirmation": counted_runs(experiment.fresh)}
-    return {who: runs for who, runs in sides.items() if runs}
 
 
 def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:

@@ -193,14 +193,6 @@ def _because(run: Run) -> str:
 def log_notices(state: State, experiment: Experiment) -> list[Notice]:
     """Logs of an experiment that another arm of its generation left as well, byte for byte."""
     notices = []
-    for run, others in _logs_seen_before(state, experiment):
-        names = list_first(map(_run_name, others))
-        text = f"{experiment.name}: the log of seed {run.seed} is that of {names}, byte for byte."
-        notices.append(Notice("identical_logs", text))
-    return notices
-
-
-def _logs_seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Run, list[Run]]]:
     generation = state.generations[experiment.generation - 1]
     for run_id in experiment.run_ids:
         run = state.runs[run_id]
@@ -217,7 +209,10 @@ def _logs_seen_before(state: State, experiment: Experiment) -> Iterator[tuple[Ru
             and _is_elsewhere(run, other, experiment)
         ]
         if others:
-            yield run, others
+            names = list_first(map(_run_name, others))
+            text = f"{experiment.name}: the log of seed {run.seed} is that of {names}, byte for byte."
+            notices.append(Notice("identical_logs", text))
+    return notices
 
 
 def _is_elsewhere(run: Run, other: Run, experiment: Experiment) -> bool:

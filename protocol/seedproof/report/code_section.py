@@ -1,6 +1,6 @@
 """The section of an experiment's report on its code and its control runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Change, Code
@@ -35,7 +35,7 @@ def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[st
         lines.append("- It is not the baseline's; what differs cannot be told, as the baseline's was not kept here.")
     if arm.code_change:
         lines.append("- The change of code is what the experiment declares, so no control can be asked for.")
-    lines += _control_lines(baseline, arm, list(controls))
+    lines += _control_lines(baseline, arm, controls)
     return lines
 
 
@@ -50,8 +50,7 @@ def _change_lines(change: Change | None) -> list[str]:
         return ["- No file that can change a run differs between them."]
     lines = [f"- Files that differ: {len(change.files)}"]
     for file in change.files[:_MOST_FILES]:
-        counts = "not text" if file.added is None else f"+{file.added} -{file.removed}"
-        lines.append(f"  - `{escape_hidden(file.path)}` ({counts})")
+        lines.append(f"  - `{escape_hidden(file.path)}` ({file.counts})")
     if len(change.files) > _MOST_FILES:
         lines.append(f"  - and {len(change.files) - _MOST_FILES} more")
     if change.diff_sha256 is not None:
@@ -59,7 +58,7 @@ def _change_lines(change: Change | None) -> list[str]:
     return lines
 
 
-def _control_lines(baseline: Baseline, arm: Arm, controls: Sequence[Run]) -> list[str]:
+def _control_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[str]:
     name = baseline.rules.metric.name
     lines = []
     control = control_look(baseline, arm)
@@ -72,7 +71,10 @@ def _control_lines(baseline: Baseline, arm: Arm, controls: Sequence[Run]) -> lis
         value = run.metrics[name].text if name in run.metrics else "no value"
         code = run.surroundings.get("code_sha256") or ""
         of = f" on code `{code[:12]}`" if code else ""
-        lines.append(f"- Control run `{run.run_id}`: {run.state}, {name} {value}{of}{_agrees(baseline, run)}")
+        agrees = ""
+        if run.generation == baseline.generation and run.state.is_counted:
+            agrees = "; agrees" if decide(baseline, run).state == "passed" else "; does not agree"
+        lines.append(f"- Control run `{run.run_id}`: {run.state}, {name} {value}{of}{agrees}")
     return lines
 
 
@@ -85,10 +87,3 @@ def _what_a_control_sees(n: int, winner_sigma: float) -> str:
         f"{100 * unseen_share(winner_sigma, n):.0f} % of cases, by {large:g} in {100 * unseen_share(large, n):.0f} %; "
         f"one without any effect is turned away in {100 * (1 - CONFIDENCE):.0f} %."
     )
-
-
-def _agrees(baseline: Baseline, run: Run) -> str:
-    """Whether a control agrees with this baseline; empty for one without a result, or of another generation."""
-    if run.generation != baseline.generation or not run.state.is_counted:
-        return ""
-    return "; agrees" if decide(baseline, run).state == "passed" else "; does not agree"

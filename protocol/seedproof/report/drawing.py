@@ -9,9 +9,9 @@ from seedproof.report import svg
 from seedproof.report.axis import MEAN_DIGITS, Axis, fit_axis, spread
 from seedproof.report.panel import Band, Block, Column, Panel, Point
 
-__all__ = ["draw_panel"]
+__all__ = ["EDGE", "draw_panel"]
 
-_EDGE = 24
+EDGE = 24
 _ROW = 13  # height of a line of small text
 _STRIP_ROW = 15  # height of a mark of a diverged seed, at the worse end of the axis
 _LONG_SEED = 999_999
@@ -55,9 +55,9 @@ class _Plot:
 
 def draw_panel(panel: Panel, top: float) -> tuple[list[str], float]:
     """The shapes of a panel whose title's base line is at `top`, and the height at which it ends."""
-    title = svg.text(_EDGE, top, panel.title, "panel")
+    title = svg.text(EDGE, top, panel.title, "panel")
     if not any(block.values for block in panel.blocks):
-        return svg.group([title, svg.text(_EDGE, top + 20, "not measured", "faint")]), top + 20
+        return svg.group([title, svg.text(EDGE, top + 20, "not measured", "faint")]), top + 20
     plot = _Plot.of(panel, top + 30)
     rows = max(3 if block.columns[0].count else _name_rows(block.columns) for block in panel.blocks)
     return svg.group([title, *_ground(plot), *_data(plot), *_captions(plot)]), plot.bottom + 5 + rows * _ROW
@@ -90,7 +90,7 @@ def _ground(plot: _Plot) -> Iterator[str]:
 
 
 def _arrow_to_better(plot: _Plot) -> Iterator[str]:
-    side, x = plot.panel.side, _EDGE - 8
+    side, x = plot.panel.side, EDGE - 8
     tip, tail = (plot.top - 16, plot.top + 34) if side.better_is_up else (plot.bottom + 16, plot.bottom - 34)
     yield svg.arrow(x, tail, tip, "arrow")
     yield svg.text(x + 9, tip + (8 if side.better_is_up else 0), side.better, "name")
@@ -117,7 +117,7 @@ def _bands(plot: _Plot, band: Band, block: Block) -> Iterator[str]:
 def _data(plot: _Plot) -> Iterator[str]:
     for block in plot.panel.blocks:
         for column, following in zip(block.columns, block.columns[1:], strict=False):
-            if column.joins:
+            if column.count:  # not a baseline drawn by itself, a column a run
                 yield from _joins(plot, column, following)
         for column in block.columns:
             if column.mean is not None:
@@ -191,6 +191,5 @@ def _name_rows(columns: Sequence[Column]) -> int:
     """How many rows the names need so that neighbours do not touch; 1 where each column has three lines."""
     if len(columns) < 2 or columns[0].count:
         return 1
-    slot = columns[1].x - columns[0].x
     widest = max(len(column.name) for column in columns) * _LETTER + 8
-    return max(1, math.ceil(widest / slot))
+    return math.ceil(widest / (columns[1].x - columns[0].x))

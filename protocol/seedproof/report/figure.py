@@ -11,14 +11,13 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.report import svg
 from seedproof.report.axis import EXACT
-from seedproof.report.drawing import draw_panel
+from seedproof.report.drawing import EDGE, draw_panel
 from seedproof.report.panel import Band, Block, Column, Panel, Point, Side
 from seedproof.stats.summary import summarize
 
 __all__ = ["baseline_figure", "experiment_figure"]
 
 _WIDTH = 760
-_EDGE = 24
 # Letters that fit between the edges at the sizes of headline and note: 0.6 em each is wide for a sans serif.
 _HEADLINE_LETTERS = 90
 _NOTE_LETTERS = 110
@@ -37,51 +36,41 @@ def experiment_figure(comparison: Comparison, pairs: Sequence[Pair] = ()) -> str
     """Both arms of an experiment, seed by seed, and the pairs of its confirmation, as the text of an SVG file."""
     baseline, rules = comparison.baseline, comparison.baseline.rules
     arms = (list(baseline.arm.counted.values()), list(comparison.arm.counted.values()))
-    metric, time = rules.metric.name, _TIME
-    panels = [
-        Panel(
-            title=f"{metric} ({'lower' if rules.metric.sign < 0 else 'higher'} is better)",
-            blocks=_blocks(arms, pairs, metric, "fresh seeds"),
-            side=_side(rules),
-            band=_band([baseline.mean], baseline.std, rules),
-            height=250,
+    panels = (
+        _value_panel(baseline, _blocks(arms, pairs, rules.metric.name, "fresh seeds"), 250),
+        _time_panel(
+            rules, arms[0], "separate blocks of runs", _blocks(arms, pairs, _TIME, "fresh seeds, alternated"), 170
         ),
-        Panel(
-            title=f"{time} (separate blocks of runs, not tested)",
-            blocks=_blocks(arms, pairs, time, "fresh seeds, alternated"),
-            side=Side("faster", "slower", better_is_up=False),
-            band=_time_band(arms[0], rules),
-            height=170,
-        ),
-    ]
-    title = f"Experiment {comparison.arm.experiment}"
-    return _picture(title, comparison.headline, panels, _EXPLAINED)
+    )
+    return _picture(f"Experiment {comparison.arm.experiment}", comparison.headline, panels, _EXPLAINED)
 
 
 def baseline_figure(baseline: Baseline) -> str:
     """The runs of a baseline in the order of its seeds, as the text of an SVG file."""
     rules = baseline.rules
-    metric = rules.metric.name
     order = {seed: place for place, seed in enumerate(rules.baseline_seeds)}
     runs = sorted(baseline.arm.counted.values(), key=lambda run: order.get(run.seed, len(order)))
-    panels = [
-        Panel(
-            title=f"{metric} ({'lower' if rules.metric.sign < 0 else 'higher'} is better)",
-            blocks=(_row(runs, metric),),
-            side=_side(rules),
-            band=_band([baseline.mean], baseline.std, rules),
-            height=210,
-        ),
-        Panel(
-            title=f"{_TIME} (one block of runs, not tested)",
-            blocks=(_row(runs, _TIME),),
-            side=Side("faster", "slower", better_is_up=False),
-            band=_time_band(runs, rules),
-            height=150,
-        ),
-    ]
+    panels = (
+        _value_panel(baseline, (_row(runs, rules.metric.name),), 210),
+        _time_panel(rules, runs, "one block of runs", (_row(runs, _TIME),), 150),
+    )
     title = f"Baseline, generation {baseline.generation} ({rules.label} tokens)"
     return _picture(title, _headline(baseline), panels, _EXPLAINED_BASELINE)
+
+
+def _value_panel(baseline: Baseline, blocks: tuple[Block, ...], height: float) -> Panel:
+    metric, is_up = baseline.rules.metric, baseline.rules.metric.sign > 0
+    title = f"{metric.name} ({'higher' if is_up else 'lower'} is better)"
+    band = _band(baseline.mean, baseline.std, baseline.rules)
+    return Panel(title, blocks, Side("better", "worse", better_is_up=is_up), band, height)
+
+
+def _time_panel(rules: Rules, base: Sequence[Run], order: str, blocks: tuple[Block, ...], height: float) -> Panel:
+    times = [point.value for point in _points(base, _TIME) if point.value is not None]
+    found = summarize(times) if times else None
+    band = None if found is None else _band(found.mean, found.std, rules)
+    title = f"{_TIME} ({order}, not tested)"
+    return Panel(title, blocks, Side("faster", "slower", better_is_up=False), band, height)
 
 
 # --- from runs to columns ---------------------------------------------------------------------
@@ -124,7 +113,7 @@ def _column(
         count = f"{diverged} of {len(points)} diverged"
     complete = bool(values) and len(values) == (wanted or len(points))
     mean = summarize(values).mean if complete else None
-    return Column(name, x, points, label_side, is_experiment, mean, count, joins=True)
+    return Column(name, x, points, label_side, is_experiment, mean, count)
 
 
 def _row(runs: Sequence[Run], metric: str) -> Block:
@@ -142,38 +131,25 @@ def _points(runs: Iterable[Run], metric: str) -> tuple[Point, ...]:
     points = []
     for run in runs:
         value, diverged = run.value(metric), run.state is RunState.DIVERGED
-        if value is not None and not math.isfinite(value):
-            value = None
         if run.state.is_counted and (value is not None or (diverged and metric != _TIME)):
             points.append(Point(run.seed, value, diverged))
     return tuple(points)
 
 
-def _side(rules: Rules) -> Side:
-    return Side("better", "worse", better_is_up=rules.metric.sign > 0)
-
-
-def _band(values: Sequence[float], sigma: float | None, rules: Rules) -> Band | None:
-    """The baseline's spread; None where there is none, or none that can be drawn."""
-    if not values or not sigma or not math.isfinite(sigma):
-        return None
-    return Band(summarize(values).mean, sigma, tuple(sorted({rules.suggestive_sigma, rules.winner_sigma})))
-
-
-def _time_band(runs: Iterable[Run], rules: Rules) -> Band | None:
-    times = [point.value for point in _points(runs, _TIME) if point.value is not None]
-    return _band(times, summarize(times).std if times else None, rules)
+def _band(mean: float, sigma: float | None, rules: Rules) -> Band | None:
+    """The baseline's spread; None where there is none."""
+    return Band(mean, sigma, tuple(sorted({rules.suggestive_sigma, rules.winner_sigma}))) if sigma else None
 
 
 # --- the sheet --------------------------------------------------------------------------------
 
 
 def _picture(title: str, headline: str, panels: Sequence[Panel], note: str) -> str:
-    body = [svg.text(_EDGE, 32, title, "title")]
+    body = [svg.text(EDGE, 32, title, "title")]
     y = 34.0
     for line in textwrap.wrap(headline, _HEADLINE_LETTERS):
         y += 18
-        body.append(svg.text(_EDGE, y, line, "headline"))
+        body.append(svg.text(EDGE, y, line, "headline"))
     with localcontext(EXACT):
         for panel in panels:
             drawn, y = draw_panel(panel, y + 28)
@@ -181,7 +157,7 @@ def _picture(title: str, headline: str, panels: Sequence[Panel], note: str) -> s
     y += 8
     for line in textwrap.wrap(note, _NOTE_LETTERS):
         y += 15
-        body.append(svg.text(_EDGE, y, line, "faint"))
+        body.append(svg.text(EDGE, y, line, "faint"))
     description = " ".join([*(panel.description for panel in panels), note])
     return svg.document(_WIDTH, y + 18, f"{title}: {headline}", description, body)
 
@@ -190,8 +166,7 @@ def _headline(baseline: Baseline) -> str:
     """Mean and sigma; the mean has two digits more than sigma's first."""
     mean, sigma, name = baseline.mean, baseline.std, baseline.rules.metric.name
     digits = 6
-    if mean and math.isfinite(sigma):
+    if mean:
         digits = min(17, max(3, math.floor(math.log10(abs(mean))) - math.floor(math.log10(sigma)) + 2))
-    spread = f"{sigma:.2g}" if math.isfinite(sigma) else "more than can be written"
     runs = f"{len(baseline.rules.baseline_seeds)} seeds"
-    return f"{name}: {mean:.{digits}g} ± {spread} (mean ± sigma, the sample standard deviation, {runs})"
+    return f"{name}: {mean:.{digits}g} ± {sigma:.2g} (mean ± sigma, the sample standard deviation, {runs})"

@@ -43,8 +43,6 @@ class Column:
     """Mean of its runs; None where one is missing or diverged."""
     count: str = ""
     """How many runs there are, as a caption; empty for the column of a single run."""
-    joins: bool = False
-    """Whether lines lead to the runs of the same seeds in the next column."""
 
     @property
     def style(self) -> str:

@@ -2,13 +2,11 @@
 
 from seedproof.model.results import Comparison, Verdict, WallTimeChange
 from seedproof.report.summary import Digits, fresh_effect, paragraph
+from seedproof.stats.summary import EFFECT_SIZES
 from seedproof.verdict.campaign import Campaign
-from seedproof.verdict.evidence import Evidence, Interval
+from seedproof.verdict.evidence import Evidence
 
 __all__ = ["confirmation_lines", "evidence_lines"]
-
-_CLASSES = ("negligible", "small", "medium", "large")
-
 
 # --- the section of the evidence ----------------------------------------------------------------
 
@@ -72,7 +70,12 @@ def _disagreement(comparison: Comparison, evidence: Evidence) -> list[str]:
     unpaired, paired = evidence.unpaired, evidence.paired
     if unpaired is None or paired is None or comparison.improvement_sigma is None:
         return []
-    decided = f"{_why_they_differ(comparison, paired)}The verdict {comparison.verdict} is the protocol's."
+    decided = f"The verdict {comparison.verdict} is the protocol's."
+    if paired.correlation is not None and paired.correlation > 0:
+        decided = (
+            f"The same seed moves both arms together (correlation {paired.correlation:.2f}): the paired view takes "
+            f"that common part away, the {comparison.baseline.rules.winner_sigma:g}-sigma rule does not. {decided}"
+        )
     unpaired_holds_zero, paired_holds_zero = (found.low <= 0 <= found.high for found in (unpaired, paired))
     if unpaired_holds_zero != paired_holds_zero:
         without, with_zero = ("paired", "unpaired") if unpaired_holds_zero else ("unpaired", "paired")
@@ -87,15 +90,6 @@ def _disagreement(comparison: Comparison, evidence: Evidence) -> list[str]:
     return []
 
 
-def _why_they_differ(comparison: Comparison, paired: Interval) -> str:
-    if paired.correlation is None or paired.correlation <= 0:
-        return ""
-    return (
-        f"The same seed moves both arms together (correlation {paired.correlation:.2f}): the paired view takes that "
-        f"common part away, the {comparison.baseline.rules.winner_sigma:g}-sigma rule does not. "
-    )
-
-
 def _effect(evidence: Evidence) -> list[str]:
     points = []
     if evidence.hedges_g is not None:
@@ -103,7 +97,7 @@ def _effect(evidence: Evidence) -> list[str]:
         points.append(f"Hedges' g: {g.g:.2f} (95 % interval {g.low:.2f} to {g.high:.2f}).")
     share = evidence.class_share_under_no_effect
     if share is not None:
-        classes = ", ".join(f"{name} {100 * share[name]:.0f} %" for name in _CLASSES)
+        classes = ", ".join(f"{name} {100 * share[name]:.0f} %" for name in EFFECT_SIZES)
         points.append(f"Classes of |d| at these numbers of seeds where nothing differs: {classes}.")
     return points
 

@@ -7,7 +7,7 @@ from seedproof.model.results import Comparison, Confirmation
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 
-__all__ = ["Digits", "fresh_effect", "interval_line", "paragraph", "summary_lines", "tried_line"]
+__all__ = ["Digits", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
 
 
 class Digits:
@@ -26,7 +26,7 @@ class Digits:
 
 def summary_lines(comparison: Comparison, evidence: Evidence | None, campaign: Campaign | None) -> list[str]:
     """What a reader has to know first, at most five lines."""
-    lines = [comparison.headline, interval_line(comparison, evidence)]
+    lines = [comparison.headline, _interval_line(comparison, evidence)]
     if campaign is not None:
         lines.append(tried_line(campaign))
     if comparison.confirmation is not None:
@@ -42,7 +42,7 @@ def summary_lines(comparison: Comparison, evidence: Evidence | None, campaign: C
     return lines
 
 
-def interval_line(comparison: Comparison, evidence: Evidence | None) -> str:
+def _interval_line(comparison: Comparison, evidence: Evidence | None) -> str:
     """The difference with its primary interval."""
     name = comparison.baseline.rules.metric.name
     if comparison.delta is None or comparison.improvement_sigma is None:
@@ -80,7 +80,7 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
     if comparison.delta is None:
         sentences.append("A diverged seed decides, so no difference is given.")
     else:
-        sentences += [interval_line(comparison, evidence), _how_sure(comparison, evidence)]
+        sentences += [_interval_line(comparison, evidence), _how_sure(comparison, evidence)]
     found = comparison.confirmation
     if found is not None:
         effect = None if found.difference is None else fresh_effect(found, Digits(comparison.baseline))

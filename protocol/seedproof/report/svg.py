@@ -99,47 +99,44 @@ def group(shapes: Iterable[str]) -> list[str]:
 
 def text(x: float, y: float, content: str, kind: str = "", anchor: str = "start") -> str:
     """A line of text whose base line is at `y`; `anchor` is start, middle or end."""
-    return f'<text{_class(kind)} x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}">{escape(content)}</text>'
+    styled = f' class="{kind}"' if kind else ""
+    return f'<text{styled} x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     """A straight line."""
-    return f'<line{_class(kind)} x1="{x1:.2f}" y1="{y1:.2f}" x2="{x2:.2f}" y2="{y2:.2f}"/>'
+    return f'<line class="{kind}" x1="{x1:.2f}" y1="{y1:.2f}" x2="{x2:.2f}" y2="{y2:.2f}"/>'
 
 
 def rect(left: float, top: float, right: float, bottom: float, kind: str) -> str:
     """A rectangle."""
     size = f'width="{right - left:.2f}" height="{bottom - top:.2f}"'
-    return f'<rect{_class(kind)} x="{left:.2f}" y="{top:.2f}" {size}/>'
+    return f'<rect class="{kind}" x="{left:.2f}" y="{top:.2f}" {size}/>'
 
 
 def circle(x: float, y: float, kind: str, tip: str) -> str:
     """A dot with a tooltip."""
-    return f'<circle{_class(kind)} cx="{x:.2f}" cy="{y:.2f}" r="5">{_title(tip)}</circle>'
+    return f'<circle class="{kind}" cx="{x:.2f}" cy="{y:.2f}" r="5">{_title(tip)}</circle>'
 
 
 def diamond(x: float, y: float, kind: str, tip: str) -> str:
     """A square on its corner with a tooltip."""
     path = f"M{x:.2f} {y - 6.5:.2f} L{x + 6.5:.2f} {y:.2f} L{x:.2f} {y + 6.5:.2f} L{x - 6.5:.2f} {y:.2f} Z"
-    return f'<path{_class(kind)} d="{path}">{_title(tip)}</path>'
+    return f'<path class="{kind}" d="{path}">{_title(tip)}</path>'
 
 
 def cross(x: float, y: float, kind: str, tip: str) -> str:
     """Two crossed strokes that say something when pointed at."""
     left, right, high, low = x - 4.5, x + 4.5, y - 4.5, y + 4.5
     path = f"M{left:.2f} {high:.2f} L{right:.2f} {low:.2f} M{left:.2f} {low:.2f} L{right:.2f} {high:.2f}"
-    return f'<path{_class(kind)} d="{path}">{_title(tip)}</path>'
+    return f'<path class="{kind}" d="{path}">{_title(tip)}</path>'
 
 
 def arrow(x: float, tail: float, tip: float, kind: str) -> str:
     """A vertical arrow from height `tail` to height `tip`."""
     back = tip - 7 if tip > tail else tip + 7
     head = f"M{x:.2f} {tip:.2f} L{x - 4:.2f} {back:.2f} L{x + 4:.2f} {back:.2f} Z"
-    return f'<path{_class(kind)} d="M{x:.2f} {tail:.2f} L{x:.2f} {back:.2f} {head}"/>'
-
-
-def _class(kind: str) -> str:
-    return f' class="{kind}"' if kind else ""
+    return f'<path class="{kind}" d="M{x:.2f} {tail:.2f} L{x:.2f} {back:.2f} {head}"/>'
 
 
 def _title(tip: str) -> str:

@@ -39,6 +39,8 @@ _NODES = 96
 _STEP = 9.0
 # Phi(-10.5) is 4e-26.
 _NORMAL_REACH = 10.5
+# Beyond each limit of a 95 % interval.
+_TAIL = (1 - 0.95) / 2
 
 
 def t_cdf(t: float, df: float) -> float:
@@ -222,13 +224,12 @@ def noncentral_t_cdfs(t: "Floats", df: float, delta: float) -> "Floats":
     return np.asarray(ndtr(t[..., None] * s - delta) @ weights)
 
 
-def sigma_factors(n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """What the estimated sigma of `n` values is to be multiplied by for its two-sided confidence limits.
+def sigma_factors(n: int) -> tuple[float, float]:
+    """What the estimated sigma of `n` values is to be multiplied by for its two-sided 95 % confidence limits.
 
     Source: sqrt(df / chi2 quantile), exact for normal values (Fisher 1925).
     """
-    tail = (1 - confidence) / 2
-    return _sigma_factor(n, tail), _sigma_factor(n, 1 - tail)
+    return sigma_upper_factor(n, _TAIL), sigma_upper_factor(n, 1 - _TAIL)
 
 
 def sigma_upper_factor(n: int, confidence: float = 0.8) -> float:
@@ -236,10 +237,6 @@ def sigma_upper_factor(n: int, confidence: float = 0.8) -> float:
 
     Source: as for `sigma_factors`; for planning the size of a study, Browne 1995.
     """
-    return _sigma_factor(n, confidence)
-
-
-def _sigma_factor(n: int, confidence: float) -> float:
     from scipy.special import chdtri
 
     if n < 2 or not 0 < confidence < 1:

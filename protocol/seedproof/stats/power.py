@@ -21,7 +21,7 @@ from seedproof.stats.distributions import (
     t_quantile,
     width_panels,
 )
-from seedproof.stats.summary import reaches
+from seedproof.stats.summary import EFFECT_SIZES, reaches
 
 if TYPE_CHECKING:
     from seedproof.stats.distributions import Floats
@@ -130,7 +130,7 @@ def protocol_power(effect_sigma: float, sizes: Sizes) -> OperatingPoint:
     """
     # LOSER is WINNER seen from the other side.
     wins, losses = sizes.p_winner(effect_sigma), sizes.p_winner(-effect_sigma)
-    return OperatingPoint(wins, losses, sizes.first + (sizes.all - sizes.first) * sizes.p_second_look(effect_sigma))
+    return OperatingPoint(wins, losses, sizes.first + sizes.extra * sizes.p_second_look(effect_sigma))
 
 
 @lru_cache(maxsize=64)
@@ -159,8 +159,6 @@ def at_least_one_winner(experiments: int, sizes: Sizes) -> float:
     """
     import numpy as np
 
-    if experiments < 0:
-        raise ValueError("a number of experiments is not negative")
     log_none, s_weights, m_weights = _null_grid(sizes)
     return float(s_weights @ -np.expm1(experiments * log_none) @ m_weights)
 
@@ -183,8 +181,8 @@ def _null_grid(sizes: Sizes) -> tuple["Floats", "Floats", "Floats"]:
 
 
 _MAX_SEEDS = 1000
-# Where the classes of |d| begin (seedproof.stats.summary.effect_size; Cohen 1988, section 2.2.3).
-_CLASSES = (("negligible", 0.0), ("small", 0.2), ("medium", 0.5), ("large", 0.8))
+# Two-sided level of the t test that `seeds_for_power` plans.
+_ALPHA = 0.05
 
 
 @lru_cache(maxsize=256)
@@ -224,20 +222,20 @@ def shrunk_claim(improvement_sigma: float, sizes: Sizes) -> float:
 
 
 @lru_cache(maxsize=256)
-def seeds_for_power(effect_sigma: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
+def seeds_for_power(effect_sigma: float, power: float = 0.8) -> int | None:
     """Seeds per arm with which a two-sided t test finds an effect in its direction; None above 1,000.
 
     Source: noncentral t, Cohen 1988, section 2.4 and table 2.4.1.
 
     Raises:
-        ValueError: The power does not lie between alpha and 1.
+        ValueError: The power does not lie between the test's level and 1.
     """
-    if not 0 < alpha < power < 1:
-        raise ValueError("alpha lies above 0, and the power between alpha and 1")
+    if not _ALPHA < power < 1:
+        raise ValueError("the power lies between the test's level and 1")
 
     def found(n: int) -> bool:
         df = 2 * n - 2
-        limit = t_quantile(1 - alpha / 2, df)
+        limit = t_quantile(1 - _ALPHA / 2, df)
         return 1 - noncentral_t_cdf(limit, df, effect_sigma * math.sqrt(n / 2)) >= power
 
     if not effect_sigma > 0 or not found(_MAX_SEEDS):
@@ -272,6 +270,6 @@ def class_share_under_no_effect(n_baseline: int, n_experiment: int) -> dict[str,
     # d = t x unit / sqrt(mean of the two variances over their pooled one).
     ratio = (df * (share / df_b + (1 - share) / df_e) / 2) ** 0.5
     unit = math.sqrt(1 / n_baseline + 1 / n_experiment)
-    above = [min(1.0, float(weights @ (2 * stdtr(df, -limit * ratio / unit)))) for _, limit in _CLASSES]
+    above = [min(1.0, float(weights @ (2 * stdtr(df, -limit * ratio / unit)))) for limit in EFFECT_SIZES.values()]
     above[0] = 1.0
-    return {name: here - beyond for (name, _), here, beyond in zip(_CLASSES, above, [*above[1:], 0.0], strict=True)}
+    return {name: here - beyond for name, here, beyond in zip(EFFECT_SIZES, above, [*above[1:], 0.0], strict=True)}

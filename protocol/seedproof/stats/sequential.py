@@ -52,8 +52,6 @@ def look_p(
     Raises:
         SampleError: An empty arm, a value that is not finite, no spread or no degree of freedom.
     """
-    if sign not in (1, -1):
-        raise ValueError("sign is +1 or -1")
     base, exp = summarize(baseline), summarize(experiment)
     spread, df = pooled_std((base, exp), prior)
     difference = sign * (exp.mean - base.mean)
@@ -86,11 +84,10 @@ def sequential_alpha(sizes: Sizes, prior_df: int = 0) -> float:
         sizes: Numbers of seeds and `winner_sigma`.
         prior_df: Degrees of freedom of the earlier arms' variance.
     """
-    arms = _Arms.of(sizes, prior_df)
     target = protocol_power(0.0, sizes).p_winner
-    if arms.extra == 0:
+    if sizes.extra == 0:
         return target
-    return _root(lambda alpha: _Design(arms, alpha, 0.0).p_winner() - target, target / 2, target)
+    return _root(lambda alpha: _Design(sizes, prior_df, alpha, 0.0).p_winner() - target, target / 2, target)
 
 
 def _root(rises: Callable[[float], float], low: float, high: float) -> float:
@@ -119,78 +116,59 @@ def sequential_power(effect_sigma: float, sizes: Sizes, prior_df: int = 0) -> Op
         sizes: Numbers of seeds, and the `winner_sigma` that calibrates the level.
         prior_df: Degrees of freedom of the earlier arms' variance.
     """
-    arms = _Arms.of(sizes, prior_df)
-    design = _Design(arms, sequential_alpha(sizes, prior_df), effect_sigma)
+    design = _Design(sizes, prior_df, sequential_alpha(sizes, prior_df), effect_sigma)
     second = design.p_second_look()
-    return OperatingPoint(design.p_winner(), design.p_loser(), arms.first + arms.extra * second)
-
-
-@dataclass(frozen=True, slots=True)
-class _Arms:
-    """The numbers of seeds, and the degrees of freedom of earlier arms."""
-
-    baseline: int
-    first: int
-    extra: int
-    prior_df: int
-
-    @classmethod
-    def of(cls, sizes: Sizes, prior_df: int) -> "_Arms":
-        if prior_df < 0:
-            raise ValueError("degrees of freedom are not negative")
-        return cls(sizes.baseline, sizes.first, sizes.extra, prior_df)
-
-    def df(self, n: int) -> int:
-        """Degrees of freedom with `n` seeds of the experiment."""
-        return self.baseline + n - 2 + self.prior_df
-
-    def variance(self, n: int) -> float:
-        """Variance of the difference of the means with `n` seeds of the experiment."""
-        return 1 / n + 1 / self.baseline
+    return OperatingPoint(design.p_winner(), design.p_loser(), sizes.first + sizes.extra * second)
 
 
 @dataclass(frozen=True, slots=True)
 class _Design:
     """The design at a level, with a true effect."""
 
-    arms: _Arms
+    sizes: Sizes
+    prior_df: int
     alpha: float
     effect: float
 
-    @property
-    def _all(self) -> int:
-        return self.arms.first + self.arms.extra
+    def df(self, n: int) -> int:
+        """Degrees of freedom with `n` seeds of the experiment."""
+        return self.sizes.baseline + n - 2 + self.prior_df
+
+    def variance(self, n: int) -> float:
+        """Variance of the difference of the means with `n` seeds of the experiment."""
+        return 1 / n + 1 / self.sizes.baseline
 
     def _limit(self, n: int, p: float) -> float:
-        return t_quantile(1 - p, self.arms.df(n))
+        return t_quantile(1 - p, self.df(n))
 
     def _first_below(self, limit: float) -> float:
-        n = self.arms.first
-        return noncentral_t_cdf(limit, self.arms.df(n), self.effect / math.sqrt(self.arms.variance(n)))
+        n = self.sizes.first
+        return noncentral_t_cdf(limit, self.df(n), self.effect / math.sqrt(self.variance(n)))
 
     def p_winner(self) -> float:
         """P(WINNER at either look)."""
-        first = 1 - self._first_below(self._limit(self.arms.first, self.alpha))
-        return first + self._second_above(self._limit(self._all, self.alpha))
+        first = 1 - self._first_below(self._limit(self.sizes.first, self.alpha))
+        return first + self._second_above(self._limit(self.sizes.all, self.alpha))
 
     def p_loser(self) -> float:
         """P(LOSER at either look)."""
-        first = self._first_below(-self._limit(self.arms.first, self.alpha))
-        return first + max(0.0, self.p_second_look() - self._second_above(-self._limit(self._all, self.alpha)))
+        first = self._first_below(-self._limit(self.sizes.first, self.alpha))
+        return first + max(0.0, self.p_second_look() - self._second_above(-self._limit(self.sizes.all, self.alpha)))
 
     def p_second_look(self) -> float:
         """P(the first look decides nothing)."""
-        if self.arms.extra == 0 or self.alpha >= FUTILITY_P:
+        if self.sizes.extra == 0 or self.alpha >= FUTILITY_P:
             return 0.0
-        winner, futile = (self._limit(self.arms.first, p) for p in (self.alpha, FUTILITY_P))
+        winner, futile = (self._limit(self.sizes.first, p) for p in (self.alpha, FUTILITY_P))
         return self._first_below(winner) - self._first_below(futile)
 
     def _second_above(self, limit: float) -> float:
         """P(the first look decides nothing, and the second look's t is at least `limit`)."""
-        if self.arms.extra == 0 or self.alpha >= FUTILITY_P:
+        n, every = self.sizes.first, self.sizes.all
+        if every == n or self.alpha >= FUTILITY_P:
             return 0.0
-        lines = _Lines.of(self.arms, self._limit(self.arms.first, FUTILITY_P), self._limit(self.arms.first, self.alpha))
-        df, delta = self.arms.df(self._all), self.effect / math.sqrt(self.arms.variance(self._all))
+        lines = _Lines.of(self, self._limit(n, FUTILITY_P), self._limit(n, self.alpha))
+        df, delta = self.df(every), self.effect / math.sqrt(self.variance(every))
         return lines.share_above(limit, lambda t: noncentral_t_cdfs(t, df, delta))
 
 
@@ -210,13 +188,13 @@ class _Lines:
     extra: int
 
     @classmethod
-    def of(cls, arms: _Arms, low: float, high: float) -> "_Lines":
-        first, every, extra = arms.first, arms.first + arms.extra, arms.extra
-        df, first_df = arms.df(every), arms.df(first)
-        unit = math.sqrt(arms.variance(every) / df)
+    def of(cls, design: _Design, low: float, high: float) -> "_Lines":
+        first, every, extra = design.sizes.first, design.sizes.all, design.sizes.extra
+        df, first_df = design.df(every), design.df(first)
+        unit = math.sqrt(design.variance(every) / df)
         # Q adds extra / all of itself to the mean, and first x extra / all of its square to V.
         lean = math.sqrt(extra / (first * every)) / unit
-        return cls((low, high), math.sqrt(arms.variance(first) / first_df) / unit, lean, df, first_df, extra)
+        return cls((low, high), math.sqrt(design.variance(first) / first_df) / unit, lean, df, first_df, extra)
 
     def share_above(self, limit: float, cdf: Callable[["Floats"], "Floats"]) -> float:
         """P(first look's t between the edges, second look's at least `limit`), for a distribution of the latter."""

@@ -1,11 +1,12 @@
 """Samples: what one arm's values are, and how two arms differ in the protocol's own terms."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "EFFECT_SIZES",
     "EffectSize",
     "PriorVariance",
     "SampleError",
@@ -27,6 +28,9 @@ _TIE = 1e-9
 _LARGEST_RATIO = 1e150
 
 EffectSize = Literal["negligible", "small", "medium", "large"]
+
+EFFECT_SIZES: Mapping[EffectSize, float] = {"negligible": 0.0, "small": 0.2, "medium": 0.5, "large": 0.8}
+"""The protocol's classes of |d|, and where each begins (Cohen 1988, section 2.2.3)."""
 
 
 class SampleError(ValueError):
@@ -143,7 +147,7 @@ def cohens_d(baseline: Sequence[float], experiment: Sequence[float]) -> float | 
 
 
 def effect_size(d: float) -> EffectSize:
-    """The protocol's class of |d|: below 0.2, 0.5, 0.8, or large (Cohen 1988, section 2.2.3).
+    """The class of |d| in `EFFECT_SIZES`.
 
     Raises:
         SampleError: d is not a number.
@@ -151,11 +155,8 @@ def effect_size(d: float) -> EffectSize:
     size = abs(d)
     if math.isnan(size):
         raise SampleError("d is not a number")
-    if size < 0.2:
-        return "negligible"
-    if size < 0.5:
-        return "small"
-    return "medium" if size < 0.8 else "large"
+    reached: list[EffectSize] = [name for name, least in EFFECT_SIZES.items() if size >= least]
+    return reached[-1]
 
 
 def reaches(distance: float, threshold: float) -> bool:

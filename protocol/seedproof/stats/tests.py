@@ -10,6 +10,9 @@ from seedproof.stats.summary import SampleError, pooled_std, ratio, summarize
 
 __all__ = ["PairedTest", "TTest", "correlation", "hedges_g", "holm", "paired", "welch"]
 
+# Of every interval here.
+_CONFIDENCE = 0.95
+
 
 @dataclass(frozen=True, slots=True)
 class TTest:
@@ -39,8 +42,8 @@ class PairedTest(TTest):
     """Pearson's correlation of the two arms over the seeds. None where an arm has no spread."""
 
 
-def welch(baseline: Sequence[float], experiment: Sequence[float], confidence: float = 0.95) -> TTest:
-    """Welch's t test and interval; the arms may differ in spread and size.
+def welch(baseline: Sequence[float], experiment: Sequence[float]) -> TTest:
+    """Welch's t test and 95 % interval; the arms may differ in spread and size.
 
     Source: Welch 1947; degrees of freedom after Satterthwaite 1946.
 
@@ -53,13 +56,11 @@ def welch(baseline: Sequence[float], experiment: Sequence[float], confidence: fl
     _require_spread(error)
     # In shares of the whole, so that tiny spreads do not vanish in the fourth power.
     df = 1 / math.fsum((part / error) ** 4 / (found.n - 1) for part, found in zip(errors, (base, exp), strict=True))
-    return TTest(*_t_test(exp.mean - base.mean, error, df, confidence))
+    return TTest(*_t_test(exp.mean - base.mean, error, df))
 
 
-def paired(
-    baseline_by_seed: Mapping[int, float], experiment_by_seed: Mapping[int, float], confidence: float = 0.95
-) -> PairedTest:
-    """The paired t test and interval over the seeds that both arms have.
+def paired(baseline_by_seed: Mapping[int, float], experiment_by_seed: Mapping[int, float]) -> PairedTest:
+    """The paired t test and 95 % interval over the seeds that both arms have.
 
     Source: Student 1908, on the differences.
 
@@ -76,14 +77,12 @@ def paired(
     # Equal decimals differ in their last bits as floats: that is no spread.
     rounding = 4 * sys.float_info.epsilon * max(map(abs, (*base, *exp)))
     _require_spread(found.std if found.std > rounding else 0.0)
-    test = _t_test(found.mean, found.std / math.sqrt(found.n), found.n - 1, confidence)
+    test = _t_test(found.mean, found.std / math.sqrt(found.n), found.n - 1)
     return PairedTest(*test, n=found.n, correlation=correlation(base, exp))
 
 
-def hedges_g(
-    baseline: Sequence[float], experiment: Sequence[float], confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """Hedges' g of experiment minus baseline and its confidence limits: (g, low, high).
+def hedges_g(baseline: Sequence[float], experiment: Sequence[float]) -> tuple[float, float, float]:
+    """Hedges' g of experiment minus baseline and its 95 % confidence limits: (g, low, high).
 
     The variance is pooled by degrees of freedom; the correction is Hedges' exact one,
     J = gamma(df/2) / (sqrt(df/2) gamma((df-1)/2)); the limits invert the noncentral t.
@@ -95,10 +94,9 @@ def hedges_g(
     base, exp = _two(baseline), _two(experiment)
     pooled, df = pooled_std((summarize(baseline), summarize(experiment)))
     unit = math.sqrt(1 / base.n + 1 / exp.n)
-    _require_confidence(confidence)
     t = ratio(exp.mean - base.mean, pooled * unit)
     correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
-    tail = (1 - confidence) / 2
+    tail = (1 - _CONFIDENCE) / 2
     low, high = (_noncentrality(t, df, p) for p in (1 - tail, tail))
     scale = correction * unit
     return scale * t, scale * low, scale * high
@@ -143,17 +141,9 @@ def _require_spread(spread: float) -> None:
         raise SampleError("the values do not vary, so a test would divide by zero")
 
 
-def _require_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise SampleError("confidence lies between 0 and 1")
-
-
-def _t_test(
-    difference: float, error: float, df: float, confidence: float
-) -> tuple[float, float, float, float, float, float]:
-    _require_confidence(confidence)
+def _t_test(difference: float, error: float, df: float) -> tuple[float, float, float, float, float, float]:
     t = ratio(difference, error)
-    half = t_quantile((1 + confidence) / 2, df) * error
+    half = t_quantile((1 + _CONFIDENCE) / 2, df) * error
     low, high = difference - half, difference + half
     if not (math.isfinite(low) and math.isfinite(high)):
         raise SampleError("the interval is too wide for a float")

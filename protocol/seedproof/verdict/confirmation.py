@@ -130,7 +130,7 @@ def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
     control = {pair.seed: math.log(_seconds(pair.control)) for pair in pairs}
     experiment = {pair.seed: math.log(_seconds(pair.experiment)) for pair in pairs}
     try:
-        test = paired(control, experiment, _INTERVAL)
+        test = paired(control, experiment)
     except SampleError:
         return None
     change, low, high = (100 * math.expm1(value) for value in (test.difference, test.low, test.high))

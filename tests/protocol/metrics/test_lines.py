@@ -80,7 +80,7 @@ def test_where_a_long_segment_is_cut_does_not_depend_on_the_chunks(length: int, 
     stream = b"first\n" + b"x" * length + b"\r" + b"y" * length + b"\n" + b"z" * length
     buffer, blocks = SegmentBuffer(), []
     for start in range(0, len(stream), size):
-        blocks += [*buffer.feed(stream[start : start + size]), buffer.complete()]
+        blocks += [buffer.feed(stream[start : start + size]), buffer.complete()]
     got = (b"".join(blocks) + buffer.rest()).replace(b"\r", b"\n").split(b"\n")
     mark = "…".encode() if length > SEGMENT_LIMIT else b""
     kept = min(length, SEGMENT_LIMIT)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from seedproof.model.rules import JsonFile, LogPattern, MetricRule, Rules, scale_label
+from seedproof.model.rules import JsonFile, LogPattern, MetricRule, Rules
 
 
 def test_the_defaults_are_the_protocol() -> None:
@@ -22,7 +22,7 @@ def test_the_defaults_are_the_protocol() -> None:
     ("tokens", "label"), [(1_000_000, "1M"), (2_000_000_000, "2B"), (100_000, "100k"), (1500, "1500"), (1, "1")]
 )
 def test_the_scale_in_file_names(tokens: int, label: str) -> None:
-    assert scale_label(tokens) == label
+    assert Rules(train_tokens=tokens).label == label
 
 
 @pytest.mark.parametrize(

@@ -246,13 +246,6 @@ def test_equal_differences_and_single_common_seeds_are_refused() -> None:
         paired({1: 1.0, 2: 2.0}, {2: 1.0, 3: 5.0})
 
 
-@pytest.mark.parametrize("confidence", [0.0, 1.0, -1.0, math.nan])
-def test_a_confidence_is_a_share(confidence: float) -> None:
-    for compare in (welch, hedges_g):
-        with pytest.raises(SampleError, match="confidence"):
-            compare([1.0, 2.0], [3.0, 4.5], confidence)
-
-
 def test_what_is_not_a_number_has_neither_size_nor_percentage() -> None:
     with pytest.raises(SampleError):
         effect_size(math.nan)
