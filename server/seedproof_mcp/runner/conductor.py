@@ -248,14 +248,12 @@ class Conductor:
 def _lock(paths: ProjectPaths) -> locks.Lock | None:
     """Take the conductor's lock. Wait a moment for it: a server that tests the lock holds it briefly."""
     deadline = time.monotonic() + TAKEOVER_S
-    while True:
-        lock = locks.try_lock(paths.conductor_lock)
-        if lock is not None:
-            with suppress(OSError):  # a full disk: who waits for us to start waits a little longer then
-                lock.sign(str(os.getpid()))
-        if lock is not None or time.monotonic() > deadline:
-            return lock
+    while (lock := locks.try_lock(paths.conductor_lock)) is None and time.monotonic() <= deadline:
         time.sleep(IDLE_POLL_S)
+    if lock is not None:
+        with suppress(OSError):  # a full disk: who waits for us to start waits a little longer then
+            lock.sign(str(os.getpid()))
+    return lock
 
 
 def _work(paths: ProjectPaths, conductor: Conductor, lock: locks.Lock, idle_s: float) -> None:
