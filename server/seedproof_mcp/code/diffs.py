@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from seedproof.model.code import Change, ChangedFile
 
@@ -52,9 +53,13 @@ def keep(paths: ProjectPaths, name: str, data: bytes) -> None:
         files.write_atomic(paths.diff(name), data)
 
 
-def code_of_diff(first_line: bytes) -> str | None:
-    """The code that a stored diff leads to, read from its first line."""
-    words = first_line.decode(errors="replace").split()
+def code_of_diff(diff: Path) -> str | None:
+    """The code that a stored diff leads to, read from its first line; None if it cannot be read there."""
+    try:
+        with diff.open("rb") as file:
+            words = file.readline(200).decode(errors="replace").split()
+    except OSError:
+        return None
     return words[1] if len(words) == 2 and words[0] == _HEAD else None
 
 
@@ -103,16 +108,14 @@ def plain_texts(old: Mapping[str, bytes | None], new: Mapping[str, bytes | None]
         counts: dict[str, tuple[int | None, int | None]] = {}
         text = ""
         for path in changed:
-            lines = _lines(old.get(path, b"")), _lines(new.get(path, b""))
-            if lines[0] is None or lines[1] is None:
-                text += f"{printable(path)}: no text to compare\n"
+            name, before, after = printable(path), _lines(old.get(path, b"")), _lines(new.get(path, b""))
+            if before is None or after is None:
+                text += f"{name}: no text to compare\n"
                 continue
-            found = [
-                *difflib.unified_diff(lines[0], lines[1], f"a/{printable(path)}", f"b/{printable(path)}", lineterm="")
-            ]
+            found = list(difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm=""))
             body = found[2:]
             counts[path] = (sum(one[0] == "+" for one in body), sum(one[0] == "-" for one in body))
-            text += "".join(f"{one}\n" for one in found) or f"{printable(path)}: its mode alone\n"
+            text += "".join(f"{one}\n" for one in found) or f"{name}: its mode alone\n"
         return counts, text
 
     return read
