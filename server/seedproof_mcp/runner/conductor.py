@@ -21,7 +21,6 @@ from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
-from seedproof_mcp.host.fingerprint import Surroundings
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status, outputs
@@ -103,7 +102,7 @@ class Conductor:
                 self._begin_next(config, engine, slot)
 
     def _begin_next(self, config: Config, engine: Engine, slot: Slot) -> None:
-        setups = RunSetups(self._paths, config, Surroundings(self._paths, config, engine.place()))
+        setups = RunSetups(self._paths, config, engine.place())
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(setups)
         with self._ledger.writing() as writer:
@@ -221,7 +220,7 @@ class Conductor:
         """Start a run whose start was cut short, if all is as its record says."""
         state, config = self._ledger.state, load_config(self._paths.settings)
         check_room(state, present_limits(self._paths, config.settings))
-        setups = RunSetups(self._paths, config, Surroundings(self._paths, config, engine.place()))
+        setups = RunSetups(self._paths, config, engine.place())
         try:
             setup = setups.make(state, run)
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:

@@ -15,6 +15,7 @@ from seedproof.model.runs import Run
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.fingerprint import Surroundings
+from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config
 from seedproof_mcp.supervisor.run_contract import Spec
 from seedproof_mcp.system.paths import ProjectPaths
@@ -44,10 +45,10 @@ class RunSetup:
 class RunSetups:
     """Makes what the runs of one project are started with."""
 
-    def __init__(self, paths: ProjectPaths, config: Config, surroundings: Surroundings) -> None:
+    def __init__(self, paths: ProjectPaths, config: Config, place: Place) -> None:
         self._root = paths.root
         self._config = config
-        self.surroundings = surroundings
+        self.surroundings = Surroundings(paths, config, place)
         self._workspace = Workspace(paths, config.settings)
         self._made: dict[tuple[str, str], RunSetup] = {}
 
