@@ -155,7 +155,6 @@ def _family(roots: set[int], parents: Mapping[int, int]) -> set[int]:
 
 
 def _parents() -> dict[int, int]:
-    """Return the parent of each live process."""
     parents = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and (status := _read_proc(int(name), "stat")):
