@@ -16,7 +16,6 @@ from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStar
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
-from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
@@ -109,7 +108,10 @@ class Conductor:
             run = self._first_queued(writer.state)
             if run is None:
                 return
-            unneeded = self._unneeded(writer.state, config.rules, run)
+            try:
+                unneeded = still_due(Study(writer.state, config.rules), run.run_id)
+            except Refusal as refusal:
+                unneeded = refusal.message
             if unneeded:
                 writer.append(RunNotNeeded(run_id=run.run_id, reason=unneeded))
                 return
@@ -129,12 +131,6 @@ class Conductor:
             setups.surroundings.preload(state.first_hash)
             with suppress(Refusal):  # said when the run is started
                 setups.make(state, run)
-
-    def _unneeded(self, state: State, rules: Rules, run: Run) -> str | None:
-        try:
-            return still_due(Study(state, rules), run.run_id)
-        except Refusal as refusal:
-            return refusal.message
 
     def _start(self, writer: Writer, run: Run, config: Config, setups: RunSetups) -> bool:
         """Write down that a run starts, and what its supervisor is told; false if it cannot start."""
