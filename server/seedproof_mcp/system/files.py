@@ -1,6 +1,6 @@
 """Every change to files: writes, renames, deletes, links and holes.
 
-Longer than other modules on purpose: no other module changes a file, so tests can make each change fail by replacing
+Over 300 lines on purpose: no other module changes a file, so tests can make each change fail by replacing
 what this one calls.
 """
 
