@@ -23,8 +23,10 @@ _TEXT_BYTES = "1m"
 _ARGUMENT_BYTES = 64 * 1024
 _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index")
 
-Texts = Callable[[Sequence[str]], tuple[dict[str, tuple[int | None, int | None]], str]]
-"""From changed paths: lines added and removed in each, and the text of the diff."""
+Counts = dict[str, tuple[int | None, int | None]]
+"""Lines added and removed in each file; None where git counts none."""
+Texts = Callable[[Sequence[str]], tuple[Counts, str]]
+"""From changed paths: the counts, and the text of the diff."""
 
 
 def change_between(
@@ -70,8 +72,8 @@ def _by_path(files: Sequence[File]) -> dict[str, tuple[str, str]]:
 def git_texts(git: Git, old: str, new: str) -> Texts:
     """Diffs between two snapshots."""
 
-    def read(changed: Sequence[str]) -> tuple[dict[str, tuple[int | None, int | None]], str]:
-        counts: dict[str, tuple[int | None, int | None]] = {}
+    def read(changed: Sequence[str]) -> tuple[Counts, str]:
+        counts: Counts = {}
         text = ""
         for some in _batches(changed):
             call = ("-c", f"core.bigFileThreshold={_TEXT_BYTES}", "--literal-pathspecs", "diff-tree", "-r", *_PLAIN)
@@ -104,8 +106,8 @@ def _batches(names: Sequence[str]) -> Iterator[list[str]]:
 def plain_texts(old: Mapping[str, bytes | None], new: Mapping[str, bytes | None]) -> Texts:
     """Diffs between contents by path. None is a content that was not stored; a missing path is a missing file."""
 
-    def read(changed: Sequence[str]) -> tuple[dict[str, tuple[int | None, int | None]], str]:
-        counts: dict[str, tuple[int | None, int | None]] = {}
+    def read(changed: Sequence[str]) -> tuple[Counts, str]:
+        counts: Counts = {}
         text = ""
         for path in changed:
             name, before, after = printable(path), _lines(old.get(path, b"")), _lines(new.get(path, b""))
