@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from seedproof.model.code import Change, ChangedFile
 
@@ -22,8 +23,10 @@ _TEXT_BYTES = "1m"
 _ARGUMENT_BYTES = 64 * 1024
 _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index")
 
-Texts = Callable[[Sequence[str]], tuple[dict[str, tuple[int | None, int | None]], str]]
-"""From changed paths: lines added and removed in each, and the text of the diff."""
+Counts = dict[str, tuple[int | None, int | None]]
+"""Lines added and removed in each file; None where git counts none."""
+Texts = Callable[[Sequence[str]], tuple[Counts, str]]
+"""From changed paths: the counts, and the text of the diff."""
 
 
 def change_between(
@@ -52,9 +55,13 @@ def keep(paths: ProjectPaths, name: str, data: bytes) -> None:
         files.write_atomic(paths.diff(name), data)
 
 
-def code_of_diff(first_line: bytes) -> str | None:
-    """The code that a stored diff leads to, read from its first line."""
-    words = first_line.decode(errors="replace").split()
+def code_of_diff(diff: Path) -> str | None:
+    """The code that a stored diff leads to, read from its first line; None if it cannot be read there."""
+    try:
+        with diff.open("rb") as file:
+            words = file.readline(200).decode(errors="replace").split()
+    except OSError:
+        return None
     return words[1] if len(words) == 2 and words[0] == _HEAD else None
 
 
@@ -65,8 +72,8 @@ def _by_path(files: Sequence[File]) -> dict[str, tuple[str, str]]:
 def git_texts(git: Git, old: str, new: str) -> Texts:
     """Diffs between two snapshots."""
 
-    def read(changed: Sequence[str]) -> tuple[dict[str, tuple[int | None, int | None]], str]:
-        counts: dict[str, tuple[int | None, int | None]] = {}
+    def read(changed: Sequence[str]) -> tuple[Counts, str]:
+        counts: Counts = {}
         text = ""
         for some in _batches(changed):
             call = ("-c", f"core.bigFileThreshold={_TEXT_BYTES}", "--literal-pathspecs", "diff-tree", "-r", *_PLAIN)
@@ -99,20 +106,18 @@ def _batches(names: Sequence[str]) -> Iterator[list[str]]:
 def plain_texts(old: Mapping[str, bytes | None], new: Mapping[str, bytes | None]) -> Texts:
     """Diffs between contents by path. None is a content that was not stored; a missing path is a missing file."""
 
-    def read(changed: Sequence[str]) -> tuple[dict[str, tuple[int | None, int | None]], str]:
-        counts: dict[str, tuple[int | None, int | None]] = {}
+    def read(changed: Sequence[str]) -> tuple[Counts, str]:
+        counts: Counts = {}
         text = ""
         for path in changed:
-            lines = _lines(old.get(path, b"")), _lines(new.get(path, b""))
-            if lines[0] is None or lines[1] is None:
-                text += f"{printable(path)}: no text to compare\n"
+            name, before, after = printable(path), _lines(old.get(path, b"")), _lines(new.get(path, b""))
+            if before is None or after is None:
+                text += f"{name}: no text to compare\n"
                 continue
-            found = [
-                *difflib.unified_diff(lines[0], lines[1], f"a/{printable(path)}", f"b/{printable(path)}", lineterm="")
-            ]
+            found = list(difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm=""))
             body = found[2:]
             counts[path] = (sum(one[0] == "+" for one in body), sum(one[0] == "-" for one in body))
-            text += "".join(f"{one}\n" for one in found) or f"{printable(path)}: its mode alone\n"
+            text += "".join(f"{one}\n" for one in found) or f"{name}: its mode alone\n"
         return counts, text
 
     return read

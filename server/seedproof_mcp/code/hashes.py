@@ -28,7 +28,6 @@ class Hashes:
     """Git's hashes of files; those of large files are cached by size and times."""
 
     def __init__(self, paths: ProjectPaths) -> None:
-        self._path = paths.hashes
         self._paths = paths
         self._known: dict[str, tuple[Signature, str]] | None = None
         self._is_new = False
@@ -69,7 +68,7 @@ class Hashes:
         """
         if self._known is not None and self._is_new:
             prepare_state(self._paths)
-            files.write_atomic(self._path, json.dumps(self._known).encode())
+            files.write_atomic(self._paths.hashes, json.dumps(self._known).encode())
             self._is_new = False
 
     def _large(self, name: str, seen: os.stat_result, file: Any) -> str:
@@ -89,7 +88,7 @@ class Hashes:
     def _load(self) -> dict[str, tuple[Signature, str]]:
         if self._known is None:
             try:
-                read = json.loads(self._path.read_bytes())
+                read = json.loads(self._paths.hashes.read_bytes())
             except (OSError, ValueError):
                 read = {}
             self._known = read if isinstance(read, dict) else {}

@@ -10,7 +10,7 @@ from seedproof.model.code import SOURCE_ENDINGS, Code
 from seedproof_mcp.code.diffs import Texts, plain_texts
 from seedproof_mcp.code.git import Git, GitFailed, Repository, escape_pattern
 from seedproof_mcp.code.hashes import SOURCE_BYTES, Hashes
-from seedproof_mcp.code.identity import File, Selection, blob_of, printable
+from seedproof_mcp.code.identity import LINK, File, Selection, blob_of, printable
 from seedproof_mcp.code.refusals import refuse, refuse_unreadable_folders
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
@@ -19,7 +19,6 @@ from seedproof_mcp.system.tree_walk import walk
 __all__ = [
     "Sources",
     "list_in_place",
-    "manifest_text",
     "names_in_place",
     "read_manifest",
     "texts_between",
@@ -81,9 +80,8 @@ def _names(root: Path, repository: Repository | None) -> Iterator[str]:
     except GitFailed as failure:
         raise refuse(f"git cannot list the project's files: {failure.reason}.") from failure
     refuse_unreadable_folders(listing)
-    for tag, name in dict.fromkeys(
-        (line[0], line[2:]) for line in listing.names()
-    ):  # a file with conflicts is listed three times
+    # Once each: a file with conflicts is listed three times.
+    for tag, name in dict.fromkeys((line[0], line[2:]) for line in listing.names()):
         if name == own or (name.startswith(f"{own}/") and not _is_program(name.removeprefix(f"{own}/"), tag != "?")):
             continue
         if (repository.top / name).is_dir() and not (repository.top / name).is_symlink():
@@ -128,11 +126,6 @@ def _refuse_folder(error: OSError) -> None:
     ) from error
 
 
-def manifest_text(files: Sequence[File]) -> bytes:
-    """A list of files, as it is stored."""
-    return json.dumps([[file.path, file.mode, file.blob] for file in files]).encode()
-
-
 def read_manifest(path: Path) -> list[File] | None:
     """A stored list of files; None if it is not there."""
     try:
@@ -169,7 +162,7 @@ class Sources:
             if not self._paths.source(file.blob).exists() and (content := self._present_text(file)) is not None:
                 files.write_expendable(self._paths.source(file.blob), content)
         # Last, and synced: where the list is, every source that could be stored is.
-        files.write_atomic(manifest, manifest_text(listed))
+        files.write_atomic(manifest, json.dumps([[file.path, file.mode, file.blob] for file in listed]).encode())
 
     def text(self, file: File) -> bytes | None:
         """The content of a source; None if it was not stored, or is no text."""
@@ -184,7 +177,7 @@ class Sources:
         """The content of a file of the project, if it is still the listed one and a source."""
         path = self._top / file.path
         try:
-            if file.mode == "120000":
+            if file.mode == LINK:
                 content = os.fsencode(os.readlink(path))
             elif path.stat().st_size > SOURCE_BYTES:
                 return None

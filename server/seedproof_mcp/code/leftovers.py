@@ -51,7 +51,7 @@ def find(paths: ProjectPaths, repository: Repository | None, refs: str, needed: 
     trees = {paths.worktree(code.snapshot) for code in needed if code.snapshot is not None}
     found += [_leftover("worktree", place) for place in _entries(paths.worktrees) if place not in trees]
     codes = {code.sha256 for code in needed}
-    found += [_leftover("diff", place) for place in _entries(paths.diffs) if _code_of_diff(place) not in codes]
+    found += [_leftover("diff", place) for place in _entries(paths.diffs) if code_of_diff(place) not in codes]
     in_use = {place for code in needed for place in _stored_files(paths, code)}
     found += [_leftover("code", place) for place in _entries(paths.code) if place not in in_use]
     return found
@@ -78,7 +78,7 @@ def release(repository: Repository | None, leftovers: Iterable[Leftover]) -> int
 
 def _snapshots(repository: Repository, refs: str, needed: Collection[Code]) -> Iterator[Leftover]:
     git = repository.git()
-    wanted = {code.snapshot for code in needed}
+    wanted = {code.snapshot for code in needed if code.snapshot is not None}
     listed = git("for-each-ref", "--format=%(objectname) %(refname)", f"{refs}/").text().splitlines()
     seen: list[str] = []
     for line in listed:
@@ -86,7 +86,7 @@ def _snapshots(repository: Repository, refs: str, needed: Collection[Code]) -> I
         if commit in wanted:
             continue
         # Without objects of the user's own history, of needed snapshots, and of those counted already.
-        others = [*seen, *sorted(one for one in wanted if one is not None)]
+        others = [*seen, *sorted(wanted)]
         arguments = ("rev-list", "--objects", "--disk-usage", "--ignore-missing", commit, "--not", *others)
         usage = git(*arguments, *_USER_REFS, allowed=(0, 128, 129))
         seen.append(commit)
@@ -105,14 +105,6 @@ def _leftover(kind: Literal["worktree", "diff", "code"], place: Path) -> Leftove
     is_found = kind == "worktree" and worktree.FOUND in place.name
     size_bytes = sum(one.st_size for one in files_below(place)) if place.is_dir() else seen.st_size
     return Leftover(kind, place.name, size_bytes, place, is_found)
-
-
-def _code_of_diff(diff: Path) -> str | None:
-    try:
-        with diff.open("rb") as file:
-            return code_of_diff(file.readline(200))
-    except OSError:
-        return None
 
 
 def _stored_files(paths: ProjectPaths, code: Code) -> Iterator[Path]:

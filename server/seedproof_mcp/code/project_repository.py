@@ -45,10 +45,7 @@ class ProjectRepository:
             SnapshotMissing: There is none.
             BadSettings: git refuses to read it.
         """
-        try:
-            repository = self.find()
-        except GitFailed as failure:
-            raise refuse(f"git refuses to read the repository: {failure.reason}.") from failure
+        repository = self._find_or_refuse()
         if repository is None:
             raise snapshot_missing(
                 f"Snapshot {str(code.snapshot)[:12]} cannot be read: there is no git repository any more."
@@ -80,10 +77,7 @@ class ProjectRepository:
             BadSettings: git cannot be asked.
         """
         assert code.snapshot is not None
-        try:
-            repository = self.find()
-        except GitFailed as failure:
-            raise refuse(f"git refuses to read the repository: {failure.reason}.") from failure
+        repository = self._find_or_refuse()
         try:
             # Names a commit, and reads all of its folders.
             return repository is not None and bool(list_files(repository.git(), code.snapshot))
@@ -91,6 +85,12 @@ class ProjectRepository:
             raise refuse(f"git cannot use snapshot {code.snapshot[:12]}: {failure.reason}.") from failure
         except GitFailed:
             return False
+
+    def _find_or_refuse(self) -> Repository | None:
+        try:
+            return self.find()
+        except GitFailed as failure:
+            raise refuse(f"git refuses to read the repository: {failure.reason}.") from failure
 
     def refusal(self, code: Code, failure: GitFailed) -> Refusal:
         """The refusal that a failure of git with a snapshot amounts to."""
@@ -102,5 +102,4 @@ class ProjectRepository:
 
 def snapshot_missing(message: str) -> SnapshotMissing:
     """The refusal of a code that cannot be trained with any more."""
-    again = new_code_call()
-    return SnapshotMissing(message, again)
+    return SnapshotMissing(message, new_code_call())

@@ -17,19 +17,12 @@ def python_path(top: Path, tree: Path, search: Sequence[str], present: str | Non
         search: Where the user's Python looks for modules.
         present: PYTHONPATH without the snapshot.
     """
-    places = dict.fromkeys(mapped for place in _places(search) if (mapped := _mapped(top, tree, place)))
+    folders = [*search, *(found for place in search if place for found in _editable(Path(place)))]
+    places = dict.fromkeys(mapped for folder in folders if (mapped := _mapped(top, tree, folder)))
     if not places:
         return None
     rest = [place for place in (present or "").split(os.pathsep) if place and place not in places]
     return os.pathsep.join([*places, *rest])
-
-
-def _places(search: Sequence[str]) -> Iterator[str]:
-    for place in search:
-        yield place
-    for place in search:
-        if place:
-            yield from _editable(Path(place))
 
 
 def _editable(folder: Path) -> Iterator[str]:

@@ -49,8 +49,6 @@ def sealed_here(
 
 def sealed_in_snapshot(files: Sequence[File], prefix: str, patterns: Sequence[str]) -> dict[str, str]:
     """Content hashes of the snapshot's files that match the patterns, by path in the project."""
-    if not patterns:
-        return {}
     inside = ((Selection(prefix).in_project(file.path), file.blob) for file in files if file.path.startswith(prefix))
     return {printable(path): blob for path, blob in inside if any(matches(path, pattern) for pattern in patterns)}
 

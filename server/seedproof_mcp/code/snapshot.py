@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from seedproof.model.refusals import BadSettings
@@ -33,16 +32,6 @@ _NOBODY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
-    """Files of the working tree that the index cannot give."""
-
-    untracked: list[str]
-    """Neither tracked nor ignored."""
-    conflicts: list[str]
-    """Tracked, with an unresolved merge."""
-
-
 def take_snapshot(repository: Repository, created: Collection[str]) -> tuple[str, list[File]]:
     """Commit the tracked, modified and untracked files that are not ignored; no ref points to the commit yet.
 
@@ -58,16 +47,16 @@ def take_snapshot(repository: Repository, created: Collection[str]) -> tuple[str
     """
     with _temporary_index(repository) as index, refusing_git_failures():
         git = repository.git(index)
-        status = _read_status(git, repository)
-        if status.conflicts:
+        untracked, conflicts = _read_status(git, repository)
+        if conflicts:
             raise refuse(
-                f"{printable(status.conflicts[0])} has conflicts of a merge: resolve them and `git add` it, "
+                f"{printable(conflicts[0])} has conflicts of a merge: resolve them and `git add` it, "
                 "then call again; a merge without conflicts is no obstacle."
             )
-        untracked = _select_untracked(status.untracked, repository, created)
+        selected = _select_untracked(untracked, repository, created)
         git("add", "--update")
-        if untracked:
-            names = b"\0".join(os.fsencode(name) for name in untracked) + b"\0"
+        if selected:
+            names = b"\0".join(os.fsencode(name) for name in selected) + b"\0"
             git("update-index", "--add", "--replace", "-z", "--stdin", stdin=names)
         files = _index_files(git, repository)
         _refuse_unsupported(git, repository, files)
@@ -107,7 +96,8 @@ def _temporary_index(repository: Repository) -> Iterator[Path]:
         yield index
 
 
-def _read_status(git: Git, repository: Repository) -> _Status:
+def _read_status(git: Git, repository: Repository) -> tuple[list[str], list[str]]:
+    """The files that are neither tracked nor ignored, and those with an unresolved merge."""
     own = escape_pattern(f"/{repository.prefix}checkpoints")
     listing = git(
         *("ls-files", "-z", "-t", "--unmerged", "--others", "--exclude-standard"), "-x", ".seedproof/", "-x", own
@@ -120,7 +110,7 @@ def _read_status(git: Git, repository: Repository) -> _Status:
             untracked.append(rest)
         else:
             conflicts.append(rest.split("\t", 1)[1])
-    return _Status(untracked, conflicts)
+    return untracked, conflicts
 
 
 def _select_untracked(untracked: list[str], repository: Repository, created: Collection[str]) -> list[str]:

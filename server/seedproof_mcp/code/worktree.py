@@ -55,7 +55,9 @@ def remove(repository: Repository, tree: Path) -> int:
     """
     freed = files.remove_tree(tree) if os.path.lexists(tree) else 0
     # Not `git worktree prune`: it would also forget the user's own trees on a disk that is not mounted now.
-    if _is_registered(repository, tree):
+    listing = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
+    # Not line by line: a folder may have a line break in its name.
+    if f"\nworktree {tree}\n" in f"\n{os.fsdecode(listing.out)}":
         repository.git()("worktree", "remove", "--force", "--force", str(tree), allowed=(0, 128))
     return freed
 
@@ -75,12 +77,6 @@ def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequen
     if checkpoints not in found and paths.checkpoints.is_dir():
         found.append(checkpoints)
     return found
-
-
-def _is_registered(repository: Repository, tree: Path) -> bool:
-    listing = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
-    # Not line by line: a folder may have a line break in its name.
-    return f"\nworktree {tree}\n" in f"\n{os.fsdecode(listing.out)}"
 
 
 def _added_files(repository: Repository, tree: Path, commit: str, links: Mapping[str, str]) -> list[str] | None:

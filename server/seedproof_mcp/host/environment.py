@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,15 +147,15 @@ def packages_sha256(document: Mapping[str, Any]) -> str | None:
     return None if packages is None else hashlib.sha256(canonical(packages)).hexdigest()
 
 
-def import_path(python: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> tuple[str, ...]:
+def import_path(python: str, env: Mapping[str, str], cwd: Path | None = None) -> tuple[str, ...]:
     """Where an interpreter imports from, without the folder of the script; empty if it cannot answer.
 
     Args:
         python: The interpreter.
-        env: The complete environment of the training; this process's own if None.
+        env: The complete environment of the training.
         cwd: The folder that it is started in.
     """
-    return _answer(python, os.environ if env is None else env, cwd).path
+    return _answer(python, env, cwd).path
 
 
 # --- asking -----------------------------------------------------------------------------------
@@ -163,14 +163,16 @@ def import_path(python: str, env: Mapping[str, str] | None = None, cwd: Path | N
 
 def _answer(python: str, env: Mapping[str, str], cwd: Path | None) -> _Answer:
     """What an interpreter says, asked again once it or a folder that it imports from has changed."""
-    variables = tuple(sorted((name, value) for name, value in env.items() if _changes_an_answer(name)))
+    names = {name for name in env if name.startswith("PYTHON")} | {"PATH", "VIRTUAL_ENV", "CONDA_PREFIX"}
+    variables = tuple(sorted((name, value) for name, value in env.items() if name in names))
     key = (python, str(cwd) if cwd is not None and _looks_from(env) else None, variables)
     if key in _answers:
         stamp, known = _answers[key]
         if stamp == _stamp(python, known):
             return known
-    if _is_left_alone(key, python):
-        return _Answer()
+    hung, until_s = _hung.get(key, ((), 0.0))
+    if time.monotonic() < until_s and hung == _stamp(python, _Answer()):
+        return _Answer()  # it hung a moment ago, and is the same still
     try:
         answer = _asked(python, env, cwd)
     except TimeoutError:
@@ -186,16 +188,6 @@ def _looks_from(env: Mapping[str, str]) -> bool:
     """Whether the working folder matters: where programs or modules are looked for in folders relative to it."""
     folders = [one for name in ("PATH", "PYTHONPATH") if env.get(name) for one in env[name].split(os.pathsep)]
     return not all(map(os.path.isabs, folders))
-
-
-def _is_left_alone(key: _Key, python: str) -> bool:
-    """Whether an interpreter hung a moment ago, and is the same still."""
-    stamp, until_s = _hung.get(key, ((), 0.0))
-    return time.monotonic() < until_s and stamp == _stamp(python, _Answer())
-
-
-def _changes_an_answer(variable: str) -> bool:
-    return variable.startswith("PYTHON") or variable in ("PATH", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 
 def _stamp(python: str, answer: _Answer) -> tuple[int | None, ...]:
@@ -229,7 +221,7 @@ def _asked(python: str, env: Mapping[str, str], cwd: Path | None) -> _Answer | N
         said, _ = process.communicate()
         if _MARK.encode() not in said:
             raise TimeoutError from None
-    return _read("".join(f"{line}\n" for line in os.fsdecode(said).splitlines()))
+    return _read(os.fsdecode(said))
 
 
 def _read(said: str) -> _Answer | None:
@@ -244,17 +236,14 @@ def _read(said: str) -> _Answer | None:
             parts |= part if isinstance(part, dict) else {}
     if not parts:
         return None
+    words = ("implementation", "version", "torch", "cuda", "driver")
     packages, gpus, path = (parts.get(name) for name in ("packages", "gpus", "path"))
     return _Answer(
-        **{name: _word(parts.get(name)) for name in ("implementation", "version", "torch", "cuda", "driver")},
+        **{name: _plain(parts[name]) for name in words if parts.get(name) is not None},
         packages={_plain(name): _plain(one) for name, one in packages.items()} if isinstance(packages, dict) else None,
         gpus=tuple(_plain(one) for one in gpus) if isinstance(gpus, list) else None,
         path=tuple(str(one) for one in path) if isinstance(path, list) else (),
     )
-
-
-def _word(said: object) -> str | None:
-    return None if said is None else _plain(said)
 
 
 def _plain(said: object) -> str:
@@ -269,8 +258,8 @@ def _driver_gpus() -> tuple[tuple[str, ...], str | None]:
     """Names of the GPUs and version of the driver, as NVIDIA's kernel module says them; nothing without it."""
     version = _text(_NVIDIA / "version")
     found = re.search(r"Kernel Module(?: for \S+)?\s+(\d[\w.]*)", version)
-    files = sorted(_entries(_NVIDIA / "gpus"))
-    names = [re.search(r"^Model:\s*(.+)$", _text(file / "information"), re.MULTILINE) for file in files]
+    files = sorted(_NVIDIA.glob("gpus/*/information"))
+    names = [re.search(r"^Model:\s*(.+)$", _text(file), re.MULTILINE) for file in files]
     return tuple(_plain(name[1]) for name in names if name), None if found is None else found[1]
 
 
@@ -289,10 +278,3 @@ def _text(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
-
-
-def _entries(folder: Path) -> Iterator[Path]:
-    try:
-        yield from folder.iterdir()
-    except OSError:
-        return

@@ -21,7 +21,6 @@ from seedproof_mcp.system.tree_walk import walk
 __all__ = [
     "Surroundings",
     "interpreter",
-    "training_environment",
     "value_sha256",
 ]
 
@@ -45,11 +44,6 @@ def interpreter(paths: ProjectPaths, settings: Settings) -> str:
     return shutil.which("python3") or "python3"
 
 
-def training_environment(settings: Settings) -> dict[str, str]:
-    """The complete environment of the training."""
-    return {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1"}
-
-
 class Surroundings:
     """What a run of a project would be carried out with now: interpreter, environment and place."""
 
@@ -60,7 +54,7 @@ class Surroundings:
             place: Where the engine would start the run.
         """
         self.python = interpreter(paths, config.settings)
-        self.env = training_environment(config.settings)
+        self.env = {**os.environ, **config.settings.env, "PYTHONUNBUFFERED": "1"}
         self._root = paths.root
         self._settings = config.settings
         self._place = place
@@ -103,7 +97,8 @@ class Surroundings:
         is_inside = self.python.startswith(f"{self._root}/")
         machine = self._place.machine()
         return {
-            **_code_fields(self._root, code),
+            "code_sha256": _code_sha256(self._root) if code is None else code.sha256,
+            **({} if code is None else {"snapshot": code.snapshot}),
             "packages_sha256": packages_sha256(document),
             "environment_sha256": environment_sha256(document),
             "interpreter": os.path.relpath(self.python, self._root) if is_inside else self.python,
@@ -130,12 +125,6 @@ class Surroundings:
         if salt is None or not added:
             return {}
         return {"env_sha256": {name: value_sha256(salt, name, value) for name, value in added.items()}}
-
-
-def _code_fields(root: Path, code: Code | None) -> dict[str, Any]:
-    if code is None:
-        return {"code_sha256": _code_sha256(root)}
-    return {"code_sha256": code.sha256, "snapshot": code.snapshot}
 
 
 def _code_sha256(root: Path) -> str:

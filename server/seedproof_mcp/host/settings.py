@@ -4,7 +4,6 @@ import json
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -143,22 +142,16 @@ class Settings(BaseModel):
         return frozenset(self.accept_differences)
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(BaseModel):
     """The content of the file."""
 
-    rules: Rules
-    settings: Settings
-
-
-class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     rules: Rules = Field(default=Rules(), json_schema_extra={"allowed": "a table, written [rules]"})
     settings: Settings = Field(default=Settings(), json_schema_extra={"allowed": "a table, written [settings]"})
 
 
-_DEFAULT = Config(Rules(), Settings())  # frozen, so every call of a project without a file can share it
+_DEFAULT = Config()  # frozen, so every call of a project without a file can share it
 
 
 def load_config(path: Path) -> Config:
@@ -180,10 +173,9 @@ def load_config(path: Path) -> Config:
     _expand_presets(document)
     try:
         # Through JSON, so that lists become tuples while every other type stays strict.
-        read = _File.model_validate_json(json.dumps(document, default=str))
+        return Config.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         raise _bad(_explain(error, text)) from None
-    return Config(read.rules, read.settings)
 
 
 def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
@@ -225,7 +217,7 @@ def _explain(error: ValidationError, text: str) -> str:
 
 def _find_field(parts: Sequence[str]) -> tuple[type[BaseModel], FieldInfo | None]:
     """The field that a path leads to or into, and the model that has it; no field for a key that is none of ours."""
-    model: type[BaseModel] = _File
+    model: type[BaseModel] = Config
     field = None
     for part in parts:
         if part.isdigit():

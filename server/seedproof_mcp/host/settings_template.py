@@ -4,7 +4,6 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -37,7 +36,8 @@ def _table(header: str, name: str, model: type[BaseModel]) -> Iterator[str]:
         yield f'{_comment(_PRESET)}\n# preset = "{next(iter(PRESETS))}"'
     inner: list[str] = []
     for key, field in model.model_fields.items():
-        text, value = _comment(_explanation(field)), _shown_value(field)
+        text = _comment(_explanation(field))
+        value = field.examples[0] if field.examples else field.get_default(call_default_factory=True)
         table = f"{text}\n# [{name}.{key}]"
         if isinstance(value, BaseModel):
             inner += _table(table, f"{name}.{key}", type(value))
@@ -48,10 +48,6 @@ def _table(header: str, name: str, model: type[BaseModel]) -> Iterator[str]:
         else:
             yield f"{text}\n# {key} = {json.dumps(value)}"
     yield from inner
-
-
-def _shown_value(field: FieldInfo) -> Any:
-    return field.examples[0] if field.examples else field.get_default(call_default_factory=True)
 
 
 def _explanation(field: FieldInfo) -> str:

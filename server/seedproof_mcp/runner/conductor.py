@@ -16,12 +16,10 @@ from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStar
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
-from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
-from seedproof_mcp.host.fingerprint import Surroundings
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status, outputs
@@ -103,14 +101,17 @@ class Conductor:
                 self._begin_next(config, engine, slot)
 
     def _begin_next(self, config: Config, engine: Engine, slot: Slot) -> None:
-        setups = RunSetups(self._paths, config, Surroundings(self._paths, config, engine.place()))
+        setups = RunSetups(self._paths, config, engine.place())
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(setups)
         with self._ledger.writing() as writer:
             run = self._first_queued(writer.state)
             if run is None:
                 return
-            unneeded = self._unneeded(writer.state, config.rules, run)
+            try:
+                unneeded = still_due(Study(writer.state, config.rules), run.run_id)
+            except Refusal as refusal:
+                unneeded = refusal.message
             if unneeded:
                 writer.append(RunNotNeeded(run_id=run.run_id, reason=unneeded))
                 return
@@ -130,12 +131,6 @@ class Conductor:
             setups.surroundings.preload(state.first_hash)
             with suppress(Refusal):  # said when the run is started
                 setups.make(state, run)
-
-    def _unneeded(self, state: State, rules: Rules, run: Run) -> str | None:
-        try:
-            return still_due(Study(state, rules), run.run_id)
-        except Refusal as refusal:
-            return refusal.message
 
     def _start(self, writer: Writer, run: Run, config: Config, setups: RunSetups) -> bool:
         """Write down that a run starts, and what its supervisor is told; false if it cannot start."""
@@ -221,7 +216,7 @@ class Conductor:
         """Start a run whose start was cut short, if all is as its record says."""
         state, config = self._ledger.state, load_config(self._paths.settings)
         check_room(state, present_limits(self._paths, config.settings))
-        setups = RunSetups(self._paths, config, Surroundings(self._paths, config, engine.place()))
+        setups = RunSetups(self._paths, config, engine.place())
         try:
             setup = setups.make(state, run)
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
@@ -248,14 +243,12 @@ class Conductor:
 def _lock(paths: ProjectPaths) -> locks.Lock | None:
     """Take the conductor's lock. Wait a moment for it: a server that tests the lock holds it briefly."""
     deadline = time.monotonic() + TAKEOVER_S
-    while True:
-        lock = locks.try_lock(paths.conductor_lock)
-        if lock is not None:
-            with suppress(OSError):  # a full disk: who waits for us to start waits a little longer then
-                lock.sign(str(os.getpid()))
-        if lock is not None or time.monotonic() > deadline:
-            return lock
+    while (lock := locks.try_lock(paths.conductor_lock)) is None and time.monotonic() <= deadline:
         time.sleep(IDLE_POLL_S)
+    if lock is not None:
+        with suppress(OSError):  # a full disk: who waits for us to start waits a little longer then
+            lock.sign(str(os.getpid()))
+    return lock
 
 
 def _work(paths: ProjectPaths, conductor: Conductor, lock: locks.Lock, idle_s: float) -> None:

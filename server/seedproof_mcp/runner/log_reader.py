@@ -146,19 +146,15 @@ def read_metric_file(source: Path, copy: Path, path: str) -> MetricValue | str |
     """
     try:
         if not copy.exists():
-            _check_metric_file(source)
+            # A fifo would block the conductor for ever, a link would read what is not the training's.
+            seen = os.lstat(source)
+            if not stat.S_ISREG(seen.st_mode):
+                raise ValueError("is not a regular file")
+            if seen.st_size > MAX_METRIC_FILE:
+                raise ValueError(f"is larger than {MAX_METRIC_FILE >> 20} MB")
             files.copy_file(source, copy)
         return read_document(copy.read_bytes(), path)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and str(error.filename) != str(source):
             raise
         return f"{source.name}: {getattr(error, 'strerror', None) or error}"
-
-
-def _check_metric_file(source: Path) -> None:
-    """A fifo would block the conductor for ever, a link would read what is not the training's."""
-    seen = os.lstat(source)
-    if not stat.S_ISREG(seen.st_mode):
-        raise ValueError("is not a regular file")
-    if seen.st_size > MAX_METRIC_FILE:
-        raise ValueError(f"is larger than {MAX_METRIC_FILE >> 20} MB")

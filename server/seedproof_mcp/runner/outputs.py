@@ -15,7 +15,6 @@ from seedproof_mcp.system.tree_walk import files_below
 __all__ = [
     "identity",
     "is_in_the_way",
-    "is_ours",
     "make_new",
     "remove_ours",
     "size",
@@ -46,7 +45,7 @@ def size(folder: Path) -> int:
     return sum(taken.values())
 
 
-def is_ours(root: Path, state: State, folder: str) -> bool:
+def _is_ours(root: Path, state: State, folder: str) -> bool:
     """Whether what stands there is what an ended run of this ledger left.
 
     A name is not enough: a link in place of `checkpoints` gives every name below it another meaning,
@@ -67,7 +66,7 @@ def is_in_the_way(root: Path, state: State, folder: str) -> bool:
     run_id = state.owned_folders.get(folder)
     if run_id is not None and state.runs[run_id].state.is_active:
         return False
-    return os.path.lexists(root / folder) and not is_ours(root, state, folder)
+    return os.path.lexists(root / folder) and not _is_ours(root, state, folder)
 
 
 def remove_ours(root: Path, state: State, folder: str) -> int | None:
@@ -76,7 +75,7 @@ def remove_ours(root: Path, state: State, folder: str) -> int | None:
     Raises:
         OSError: It cannot be deleted; a part may be gone already.
     """
-    if not is_ours(root, state, folder):
+    if not _is_ours(root, state, folder):
         return None
     # Resolved once: the folder that was looked at is the one that is emptied.
     return files.remove_tree((root / folder).parent.resolve() / Path(folder).name)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from seedproof.ledger.events import (
-    FinishedState,
     LogRead,
     Measured,
     OutputFolder,
@@ -74,7 +73,8 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         return RunCancelled(**end)
     if ended.state is RunState.INTERRUPTED:
         return RunInterrupted(**end)
-    return RunFinished(end=_finished(ended.state), **end)
+    assert ended.state in (RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.TIMED_OUT)
+    return RunFinished(end=ended.state, **end)
 
 
 def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnded:
@@ -98,11 +98,6 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
         ),
     }
     return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
-
-
-def _finished(state: RunState) -> FinishedState:
-    assert state in (RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.TIMED_OUT)
-    return state
 
 
 def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, MetricValue], list[str]]:

@@ -10,12 +10,12 @@ from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.model.command import training_argv
 from seedproof.model.refusals import NotComparable, SealedChanged, SnapshotMissing
-from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.fingerprint import Surroundings
+from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config
 from seedproof_mcp.supervisor.run_contract import Spec
 from seedproof_mcp.system.paths import ProjectPaths
@@ -45,10 +45,10 @@ class RunSetup:
 class RunSetups:
     """Makes what the runs of one project are started with."""
 
-    def __init__(self, paths: ProjectPaths, config: Config, surroundings: Surroundings) -> None:
+    def __init__(self, paths: ProjectPaths, config: Config, place: Place) -> None:
         self._root = paths.root
         self._config = config
-        self.surroundings = surroundings
+        self.surroundings = Surroundings(paths, config, place)
         self._workspace = Workspace(paths, config.settings)
         self._made: dict[tuple[str, str], RunSetup] = {}
 
@@ -65,7 +65,9 @@ class RunSetups:
             return self._made[run.run_id, code.snapshot]
         self._require(state, run, code)
         folder = self._workspace.working_directory(code)
-        setup = RunSetup(code, folder, flags, self._environment(code))
+        is_in_place = code.held == "in-place"
+        environment = {} if is_in_place else self._workspace.environment(code, self.surroundings.import_path())
+        setup = RunSetup(code, folder, flags, environment)
         if code.snapshot is not None:
             self._made[run.run_id, code.snapshot] = setup
         return setup
@@ -94,26 +96,19 @@ class RunSetups:
             engine=settings.engine,
         )
 
-    def _environment(self, code: Code) -> Mapping[str, str]:
-        if code.held == "in-place":
-            return {}
-        return self._workspace.environment(code, self.surroundings.import_path())
-
     def _require(self, state: State, run: Run, code: Code) -> None:
         if not self._workspace.is_kept(code):
             raise SnapshotMissing("the snapshot of this run is not in the repository")
-        self._require_seals(state.rules_of(run.generation), state.generations[run.generation - 1].code, code)
-        differing = self._workspace.differing(code, state.created)
-        if differing:
-            raise NotComparable(f"{named(differing)} changed since the run was requested")
-
-    def _require_seals(self, rules: Rules, reference: Code | None, code: Code) -> None:
+        rules, reference = state.rules_of(run.generation), state.generations[run.generation - 1].code
         if rules.sealed and reference is not None:
             changed = changed_seals(reference, self._workspace.sealed_now(code, rules.sealed))
             with suppress(OSError):  # then the large ones are read again
                 self._workspace.remember()
             if changed:
                 raise SealedChanged(f"{named(changed)} is sealed and not as it was when the baseline began")
+        differing = self._workspace.differing(code, state.created)
+        if differing:
+            raise NotComparable(f"{named(differing)} changed since the run was requested")
 
 
 def code_of(state: State, run: Run) -> Code | None:

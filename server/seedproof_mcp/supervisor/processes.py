@@ -67,12 +67,10 @@ def sweep(folder: Path) -> int:
 
 def send(pid: int, number: signal.Signals) -> None:
     """Signal a process; one that is gone, or became another user's, is none of ours."""
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
         if number == signal.SIGTERM:
             os.kill(pid, signal.SIGCONT)  # a stopped process would not see the SIGTERM
-    except (ProcessLookupError, PermissionError):
-        return  # gone, or it became another user's: nothing we could do
 
 
 def marking(folder: Path) -> dict[str, str]:
@@ -157,7 +155,6 @@ def _family(roots: set[int], parents: Mapping[int, int]) -> set[int]:
 
 
 def _parents() -> dict[int, int]:
-    """Return the parent of each live process."""
     parents = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and (status := _read_proc(int(name), "stat")):

@@ -80,13 +80,10 @@ class _Training:
             if pid == 0:
                 return
             if pid == self.pid:
-                self._note_exit(os.waitstatus_to_exitcode(status))
-
-    def _note_exit(self, code: int) -> None:
-        wall_time_s = time.monotonic() - self.started_s
-        self.exit = _Exit(code, wall_time_s, self.log.size, machine.now())
-        self.log.settle(self.exit.log_bytes)
-        self._process.returncode = code  # or Popen would ask for the status that is now gone
+                wall_time_s, code = time.monotonic() - self.started_s, os.waitstatus_to_exitcode(status)
+                self.exit = _Exit(code, wall_time_s, self.log.size, machine.now())
+                self.log.settle(self.exit.log_bytes)
+                self._process.returncode = code  # or Popen would ask for the status that is now gone
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -130,9 +127,8 @@ def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
     spec = read_spec(run.spec)
     if run.started.exists():
         # A training that began once must not begin again unseen, whatever is submitted twice.
-        leftovers = sweep(run.folder)
         error = "an earlier supervisor of this run died"
-        return Result("interrupted", error=error, killed_leftovers=leftovers)
+        return Result("interrupted", error=error, killed_leftovers=sweep(run.folder))
     wakeups = Wakeups()
     become_subreaper()
     slot = _take_slot(spec, run, wakeups, handed)

@@ -55,7 +55,6 @@ def next_command(call: "NextCall | Follow", project: Path = Path()) -> str:
 
 
 def _words(name: str, value: Any) -> list[str]:
-    """An argument of a tool as words of the command line."""
     if name in _POSITIONAL:
         return [value]
     if name == "role":

@@ -42,7 +42,7 @@ def serve_short_lines() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # as the SDK does: a library that reads stdin must not take bytes from the client
     os.close(nothing)
-    _watch(wire)
+    threading.Thread(target=_exit_when_closed, args=(wire,), daemon=True).start()
     lines = io.BufferedReader(_ShortLines(wire, _exit_soon))
     sys.stdin = io.TextIOWrapper(lines, encoding="utf-8", errors="replace")
 
@@ -127,15 +127,11 @@ def _exit_soon() -> None:
     timer.start()
 
 
-def _watch(descriptor: int) -> None:
+def _exit_when_closed(descriptor: int) -> None:
     """Exit soon after a pipe or socket is closed by its writers, even while nobody reads it.
 
     Only the reader sees the end of a file or a terminal.
     """
-    threading.Thread(target=_exit_when_closed, args=(descriptor,), daemon=True).start()
-
-
-def _exit_when_closed(descriptor: int) -> None:
     closed = select.POLLHUP | getattr(select, "POLLRDHUP", 0)  # the latter for sockets, on Linux
     poll = select.poll()
     poll.register(descriptor, closed)

@@ -234,18 +234,13 @@ def build_server(project: Path, service: Service | None = None) -> MCPServer[Any
         project: The folder with the training script.
         service: The service; by default that of the project with the local engine.
     """
-    service = service or Service(project)
-    tools = _Tools(service)
+    tools = _Tools(service or Service(project))
     return MCPServer(
         "seedproof",
         title="Seedproof",
         instructions=instructions(_present_rules(project)),
         version=version("seedproof"),
-        website_url=None,
-        tools=[
-            _strict(getattr(tools, name), name, title, description, annotations, service)
-            for name, title, description, annotations in CATALOGUE
-        ],
+        tools=[_strict(tools, *entry) for entry in CATALOGUE],
         log_level="WARNING",
     )
 
@@ -258,15 +253,10 @@ def _present_rules(project: Path) -> Rules:
         return Rules()
 
 
-def _strict(
-    function: Callable[..., Any],
-    name: str,
-    title: str,
-    description: str,
-    annotations: ToolAnnotations,
-    service: Service,
-) -> StrictTool:
-    made = Tool.from_function(function, name=name, title=title, description=description, annotations=annotations)
+def _strict(tools: _Tools, name: str, title: str, description: str, annotations: ToolAnnotations) -> StrictTool:
+    made = Tool.from_function(
+        getattr(tools, name), name=name, title=title, description=description, annotations=annotations
+    )
     model = made.fn_metadata.arg_model
     strict: type[ArgModelBase] = type(
         model.__name__, (model,), {"model_config": ConfigDict(extra="forbid", strict=True)}
@@ -276,7 +266,7 @@ def _strict(
     return StrictTool(
         **{field: getattr(made, field) for field in Tool.model_fields if field != "parameters"},
         parameters=strict.model_json_schema(by_alias=True),
-        ledger_head=service.head,
+        ledger_head=tools.service.head,
     )
 
 

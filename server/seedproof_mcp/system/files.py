@@ -1,6 +1,6 @@
 """Every change to files: writes, renames, deletes, links and holes.
 
-Longer than other modules on purpose: no other module changes a file, so tests can make each change fail by replacing
+Over 300 lines on purpose: no other module changes a file, so tests can make each change fail by replacing
 what this one calls.
 """
 
@@ -80,12 +80,8 @@ def write_expendable(path: Path, data: bytes) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    try:
-        with naming(path):
-            _write_all(target, data)
-    finally:
-        os.close(target)
+    with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as target:
+        _write_all(target, data)
 
 
 def copy_scratch(source: Path, target: Path) -> None:
@@ -125,15 +121,11 @@ def append_synced(path: Path, data: bytes) -> None:
     Raises:
         OSError: A part of the data may have been written; the caller truncates it.
     """
-    target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
+    with _opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as target:
         # Empty: new, or its first append failed before the folder was synced.
         is_new = os.fstat(target).st_size == 0
-        with naming(path):
-            _write_all(target, data)
-            _sync_data(target)
-    finally:
-        os.close(target)
+        _write_all(target, data)
+        _sync_data(target)
     if is_new:
         _sync_folder(path.parent)
 
@@ -144,13 +136,9 @@ def truncate_synced(path: Path, size: int) -> None:
     Raises:
         OSError: The file is missing or cannot be written.
     """
-    target = os.open(path, os.O_WRONLY)
-    try:
-        with naming(path):
-            os.ftruncate(target, size)
-            os.fsync(target)
-    finally:
-        os.close(target)
+    with _opened(path, os.O_WRONLY) as target:
+        os.ftruncate(target, size)
+        os.fsync(target)
 
 
 def sync_file(path: Path) -> None:
@@ -159,12 +147,8 @@ def sync_file(path: Path) -> None:
     Raises:
         OSError: The file is missing, or its content could not be stored.
     """
-    target = os.open(path, os.O_RDONLY)
-    try:
-        with naming(path):
-            _sync_data(target)
-    finally:
-        os.close(target)
+    with _opened(path, os.O_RDONLY) as target:
+        _sync_data(target)
 
 
 def make_folder(path: Path) -> None:
@@ -310,6 +294,17 @@ def _replacing(path: Path, mode: int) -> Iterator[int]:
             error.filename, error.filename2 = str(path), None  # the name that the caller knows
         raise
     _sync_folder(path.parent)
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Yield a descriptor of a file, closed when the block ends; errors of calls on it name the file."""
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        with naming(path):
+            yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

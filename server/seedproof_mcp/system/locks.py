@@ -7,7 +7,6 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from seedproof_mcp.system.files import naming
 
@@ -34,12 +33,8 @@ class Lock:
     """A held flock on a file, shared with every process that inherits its descriptor."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    @property
-    def fd(self) -> int:
+        self.fd = descriptor
         """The descriptor that carries the lock; not inheritable unless passed on by name."""
-        return self._descriptor
 
     def sign(self, name: str) -> None:
         """Write the holder's name into the locked file, for `signature`. Call once, as its first holder.
@@ -47,24 +42,19 @@ class Lock:
         Raises:
             OSError: The disk is full, or fails.
         """
-        os.write(self._descriptor, f"{name:<{_SIGNATURE_LENGTH}}\n".encode())
+        os.write(self.fd, f"{name:<{_SIGNATURE_LENGTH}}\n".encode())
 
     def release(self) -> None:
         """Give up this process's hold; a process that inherited the descriptor keeps its own."""
         # Closing, not LOCK_UN: unlocking would take the lock from processes that inherited it, too.
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
+        if self.fd >= 0:
+            descriptor, self.fd = self.fd, -1
             os.close(descriptor)
 
     def __enter__(self) -> "Lock":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 

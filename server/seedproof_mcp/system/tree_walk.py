@@ -5,7 +5,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 
 __all__ = ["Descent", "files_below", "walk"]
 
@@ -64,9 +63,7 @@ class Descent:
     def __enter__(self) -> "Descent":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self.fd)
 
     def _move_to(self, folder: int) -> None:

@@ -88,7 +88,6 @@ def _read_past(records: Sequence[Record]) -> State:
 
 
 def _named_heads(record: Record) -> Iterator[tuple[int, str]]:
-    """The earlier heads that a record names."""
     for name in ("on_head", "present"):
         found = _LABEL.fullmatch(str(record.get(name)))
         if found and int(found[1]) > 0:

@@ -389,7 +389,7 @@ def test_a_program_that_is_no_python_tells_nothing(tmp_path: Path, body: str) ->
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
     found = environment.environment(str(path), os.environ)
-    assert (found["packages"], found["version"], environment.import_path(str(path))) == (None, None, ())
+    assert (found["packages"], found["version"], environment.import_path(str(path), os.environ)) == (None, None, ())
 
 
 class Hangs:
