@@ -20,7 +20,7 @@ class Repeats:
     other: set[Hashable] = field(default_factory=set)
     """Conditions under which another value came."""
 
-    def are_shown_by(self, run: Run) -> bool:
+    def were_shown_for(self, run: Run) -> bool:
         """Whether under the conditions of a run a value has come again, and none ever differed."""
         here = conditions(run)
         return here in self.same and here not in self.other

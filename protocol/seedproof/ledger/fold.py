@@ -159,7 +159,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         wall_time_s=None if measured is None else measured.wall_time_s,
         exit_code=None if measured is None else measured.exit_code,
         counts={} if measured is None else measured.counts,
-        repeats=run.role is Role.CONTROL and state.repeats.are_shown_by(run),
+        repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),
     )
     state.repeats.add(ended, _command_of(state, run), state.rules_of(run.generation).metric.name)
     state.created.update(event.created)

@@ -18,7 +18,7 @@ __all__ = [
     "baseline_phase",
     "establish_baseline",
     "stale_reason",
-    "why_no_baseline",
+    "no_baseline_refusal",
 ]
 
 Phase = Literal["unmeasured", "measuring", "ready", "stale", "void"]
@@ -51,7 +51,7 @@ def establish_baseline(arm: Arm, rules: Rules) -> Baseline:
     """
     assessed = assess_baseline(arm, rules)
     if assessed.baseline is None:
-        raise why_no_baseline(assessed, rules)
+        raise no_baseline_refusal(assessed, rules)
     return assessed.baseline
 
 
@@ -76,7 +76,7 @@ def assess_baseline(arm: Arm, rules: Rules) -> BaselinePhase:
     return BaselinePhase("ready", None, look, arm, baseline)
 
 
-def why_no_baseline(phase: BaselinePhase, rules: Rules) -> BaselineMissing | BaselineIncomplete | BaselineVoid:
+def no_baseline_refusal(phase: BaselinePhase, rules: Rules) -> BaselineMissing | BaselineIncomplete | BaselineVoid:
     """The refusal of everything that needs a complete baseline."""
     if phase.phase == "void":
         return BaselineVoid(phase.reason or "")

@@ -14,7 +14,7 @@ from seedproof.model.refusals import BaselineRefusal, NextCall
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.baseline import why_no_baseline
+from seedproof.phases.baseline import no_baseline_refusal
 from seedproof.phases.control import Control
 from seedproof.phases.looks import Look, cannot_be_confirmed, may_retry, step_attempts
 from seedproof.phases.study import Standing, Study
@@ -51,7 +51,7 @@ def require_baseline(study: Study) -> Baseline:
     """
     if study.baseline is not None:
         return study.baseline
-    refusal = why_no_baseline(study.baseline_phase, study.rules)
+    refusal = no_baseline_refusal(study.baseline_phase, study.rules)
     refusal.next_call = baseline_next(study)
     raise refusal
 

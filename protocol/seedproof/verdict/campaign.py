@@ -17,10 +17,10 @@ __all__ = [
     "Campaign",
     "Key",
     "adjusted_p",
-    "adjusted_stored",
+    "stored_p_values",
     "campaign",
     "campaign_at_verdict",
-    "campaign_since",
+    "campaign_from_records",
     "choose_primary",
     "pooled_variance",
 ]
@@ -71,7 +71,7 @@ def campaign_at_verdict(state: State, of: Experiment, verdict: str) -> Campaign:
     return _campaign(state, of, _p_values(state), verdict)
 
 
-def campaign_since(state: State, of: Experiment) -> Campaign:
+def campaign_from_records(state: State, of: Experiment) -> Campaign:
     """The campaign as of a state that holds the verdict, from the p values that were written down."""
     return _campaign(state, of, state.p_values)
 
@@ -106,7 +106,7 @@ def adjusted_p(p_values: Mapping[Key, float], declared: int) -> dict[Key, float]
     return dict(zip(keys, adjusted, strict=False))
 
 
-def adjusted_stored(study: Study) -> Mapping[Key, tuple[float, float]]:
+def stored_p_values(study: Study) -> Mapping[Key, tuple[float, float]]:
     """The p value that was written down with each verdict, and the same adjusted for all."""
     state, (seq, kept) = study.state, study.memory.adjusted
     if seq != state.campaign_seq:

@@ -21,10 +21,10 @@ __all__ = [
     "DEVICE_VARIABLES",
     "THREAD_VARIABLES",
     "accepted_differences",
-    "check_now",
+    "require_comparable_now",
     "differences",
     "differences_now",
-    "has_known_packages",
+    "has_recorded_packages",
     "runs_behind",
     "value_of",
     "wall_time_withheld",
@@ -114,7 +114,7 @@ def differences_now(
     return tuple(found)
 
 
-def has_known_packages(arm: Arm) -> bool:
+def has_recorded_packages(arm: Arm) -> bool:
     """Whether there is anything to set a run beside that started now."""
     return any(place_of(run).packages is not None for run in arm.counted.values())
 
@@ -258,7 +258,7 @@ def accepted_differences(
     return found
 
 
-def check_now(
+def require_comparable_now(
     state: State, kinds: Collection[str], now: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
 ) -> None:
     """Refuse runs that could not be compared with the baseline, before they cost anything.
@@ -274,7 +274,7 @@ def check_now(
         return
     arm = state.baseline_arm(state.generation.number)
     # What could not be asked then may not answer now either, and an interpreter that hangs costs ten seconds.
-    if has_known_packages(arm):
+    if has_recorded_packages(arm):
         _require_accepted(
             "a run that starts now would differ from the baseline's in", differences_now(arm, *now()), kinds
         )

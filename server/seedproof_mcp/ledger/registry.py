@@ -29,7 +29,7 @@ from seedproof.notices.past import disclosed_notice, restarted_notice
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, registry_entry, registry_folder
 
-__all__ = ["NOTED", "Entry", "Registry", "holds", "told_heads"]
+__all__ = ["NOTED", "Entry", "Registry", "holds", "disclosed_heads"]
 
 # A head is noted when a result, a verdict or a report rests on it. Requests and starts would only add writes: who
 # takes back a run that has not ended takes back nothing that was seen, and each of these comes at most once in a call.
@@ -151,7 +151,7 @@ class Registry:
 
     def _lost(self, state: State, hashes: RecordHashes, others: Sequence[Entry]) -> list[LedgerDisclosed]:
         """Heads that were seen and are not in the ledger, unless it tells of them."""
-        told = told_heads(state)
+        told = disclosed_heads(state)
         return [
             LedgerDisclosed(what=what, had=entry.had(), present=state.head_label)
             for what, entry in _candidates(hashes.of(1), self.own(), others)
@@ -233,7 +233,7 @@ def _candidates(
             yield "copy", one
 
 
-def told_heads(state: State) -> set[str]:
+def disclosed_heads(state: State) -> set[str]:
     """The heads that the ledger itself speaks of."""
     had = [state.previous, *(one.had for one in state.disclosures)]
     return {one.head for one in had if one is not None}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from seedproof.admission.gate import still_due
+from seedproof.admission.gate import not_needed_reason
 from seedproof.admission.guards import check_room
 from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStarted
 from seedproof.ledger.state import State
@@ -132,7 +132,7 @@ class Conductor:
 
     def _unneeded(self, state: State, rules: Rules, run: Run) -> str | None:
         try:
-            return still_due(Study(state, rules), run.run_id)
+            return not_needed_reason(Study(state, rules), run.run_id)
         except Refusal as refusal:
             return refusal.message
 

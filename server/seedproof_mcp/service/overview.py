@@ -8,7 +8,7 @@ from seedproof.notices.environment import place_notices
 from seedproof.notices.runs import arm_notices
 from seedproof.phases.next_call import baseline_next, campaign_next
 from seedproof.phases.study import Study
-from seedproof.verdict.campaign import adjusted_stored, campaign
+from seedproof.verdict.campaign import campaign, stored_p_values
 
 from seedproof_mcp.service.results import BaselineStatus, ExperimentList, Follow
 from seedproof_mcp.service.views import experiment_row, notice_results, running_row, seed_rows, summaries
@@ -47,7 +47,7 @@ def baseline_status(study: Study, beside: Iterable[Notice]) -> BaselineStatus:
 
 def experiment_list(study: Study, offset: int, limit: int) -> ExperimentList:
     """A page of all experiments of the ledger, in the order of their declaration."""
-    state, adjusted = study.state, adjusted_stored(study)
+    state, adjusted = study.state, stored_p_values(study)
     active = [state.runs[run_id] for run_id in state.active]
     shown = state.experiments[offset : offset + limit]
     return ExperimentList(

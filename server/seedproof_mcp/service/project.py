@@ -11,7 +11,7 @@ from seedproof.model.code import Change, Code
 from seedproof.model.refusals import BadSettings, ScriptMissing
 from seedproof.model.runs import RunState
 from seedproof.phases.next_call import check_call
-from seedproof.verdict.comparability import check_now
+from seedproof.verdict.comparability import require_comparable_now
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.fingerprint import Surroundings
@@ -111,7 +111,7 @@ class ProjectFolder:
             NotComparable: These differ, and the settings do not accept it.
         """
         if admission.requests_run and not admission.starts_generation:
-            check_now(self._state, self._config.settings.accepted, self._surroundings.compared)
+            require_comparable_now(self._state, self._config.settings.accepted, self._surroundings.compared)
 
     def require_script(self) -> None:
         """Refuse to train what is not there.

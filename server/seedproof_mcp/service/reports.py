@@ -22,7 +22,7 @@ from seedproof.report.report import (
     experiment_report,
 )
 from seedproof.stats.summary import summarize
-from seedproof.verdict.campaign import campaign_since
+from seedproof.verdict.campaign import campaign_from_records
 from seedproof.verdict.comparability import written_acceptance
 from seedproof.verdict.confirmation import pairs_of, written_confirmation
 from seedproof.verdict.judge import judge
@@ -37,7 +37,7 @@ from seedproof_mcp.system.paths import ProjectPaths
 __all__ = [
     "Reports",
     "render",
-    "rendered_again",
+    "render_recorded",
     "unverified_report",
 ]
 
@@ -127,7 +127,7 @@ class Reports:
     def _text_and_figure(self, report: ReportWritten) -> tuple[str, str]:
         if self._drawn is not None and self._drawn[0] == report.hash:
             return self._drawn[1:]
-        return rendered_again(self._ledger.state_at(report.at_seq), report)
+        return render_recorded(self._ledger.state_at(report.at_seq), report)
 
     def unfinished(self, study: Study) -> NextCall | None:
         """The call that finishes the newest report where its writing was cut short, or its file is gone; else None.
@@ -229,12 +229,12 @@ def render(
         comparison = judge(standing.baseline, standing.arm, confirmation, accepted)
     evidence, counted = written_evidence(experiment)
     # As of the report's own record: other experiments may have been declared since the verdict.
-    counted = None if counted is None else campaign_since(state, experiment)
+    counted = None if counted is None else campaign_from_records(state, experiment)
     text = experiment_report(comparison, facts, evidence, counted, figure, disclosed(study, experiment))
     return text, experiment_figure(comparison, pairs_of(comparison.arm, comparison.baseline.rules))
 
 
-def rendered_again(state: State, report: ReportWritten) -> tuple[str, str]:
+def render_recorded(state: State, report: ReportWritten) -> tuple[str, str]:
     """The report and the figure that a record stands for, from the records that they were made from."""
     figure = Path(report.path).with_suffix(".svg").name
     return render(state, state.generations[report.generation - 1], report.experiment, figure)

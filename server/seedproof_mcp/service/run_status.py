@@ -60,7 +60,7 @@ class Observer:
         self._engines = engines
         self._logs = LogFollower(engines)
 
-    def as_seen(self, state: State, awaited: str | None = None) -> State:
+    def with_live_states(self, state: State, awaited: str | None = None) -> State:
         """The state with runs as they are: a record says only that they were placed.
 
         One that waits for its slot is queued. One that had begun and has nobody who watches it, as after a restart of
@@ -99,7 +99,7 @@ class Observer:
         """A run as it stands now.
 
         Args:
-            study: Of the state that `as_seen` gives; the run itself is read under the rules of its generation.
+            study: Of the state that `with_live_states` gives; the run itself is read under the rules of its generation.
         """
         state = study.state
         measured_under = state.rules_of(run.generation)

@@ -292,7 +292,7 @@ class Lab:
 
     def _study(self, state: State, config: Config, awaited: str | None = None) -> Study:
         """The study of this moment, with runs as they can be seen."""
-        return Study(self._observer.as_seen(state, awaited), config.rules, self._memory.of(state))
+        return Study(self._observer.with_live_states(state, awaited), config.rules, self._memory.of(state))
 
     def _finishing_first(self, study: Study, result: R) -> R:
         """The result; a report whose writing was cut short comes before anything new, and before a confirmation."""

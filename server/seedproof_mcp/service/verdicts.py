@@ -20,7 +20,7 @@ from seedproof.verdict.weigh import weigh
 
 from seedproof_mcp.ledger.file import Writer
 
-__all__ = ["issue_verdict", "judge_experiment", "judged_again"]
+__all__ = ["issue_verdict", "judge_experiment", "judge_recorded"]
 
 
 def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> Comparison:
@@ -79,7 +79,7 @@ def issue_verdict(writer: Writer, comparison: Comparison) -> None:
     )
 
 
-def judged_again(state: State, issued: VerdictIssued) -> Comparison:
+def judge_recorded(state: State, issued: VerdictIssued) -> Comparison:
     """The verdict that a record gave, from the records before it.
 
     Raises:
