@@ -28,9 +28,9 @@ from seedproof.phases.next_call import (
     experiment_next,
     new_baseline_call,
     new_experiment_call,
-    tried_twins,
 )
 from seedproof.phases.study import Study
+from seedproof.phases.twins import tried_twins
 from seedproof.verdict.campaign import choose_primary, pooled_variance
 
 __all__ = [

@@ -31,7 +31,6 @@ from seedproof.phases.baseline import stale_reason
 from seedproof.phases.control import Control, control_look
 from seedproof.phases.looks import next_look
 from seedproof.phases.next_call import (
-    barring_twin,
     control_call,
     experiment_next,
     new_baseline_call,
@@ -39,6 +38,7 @@ from seedproof.phases.next_call import (
     require_baseline,
 )
 from seedproof.phases.study import Study
+from seedproof.phases.twins import barring_twin
 
 __all__ = ["admit_experiment"]
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seedproof.admission.code import changed_seals
+from seedproof.admission.code import changed_seals, list_files
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.model.command import training_argv

@@ -196,7 +196,7 @@ def _baseline_void(study: Study, run: Run) -> list[Notice]:
     """Why the baseline of a run of the present generation can never be complete."""
     if study.generation is None or run.generation != study.generation.number:
         return []
-    phase = study.assessed(run.generation)
+    phase = study.phase_of(run.generation)
     return [Notice("baseline_void", phase.reason)] if phase.phase == "void" and phase.reason else []
 
 

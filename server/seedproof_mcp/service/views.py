@@ -151,7 +151,7 @@ def remaining(study: Study, run: Run) -> int:
     if run.experiment is None:
         # The newest baseline that it counts for: a larger one takes over the runs of the one before.
         newest = next(one for one in reversed(state.generations) if run.run_id in one.run_ids)
-        return len(study.assessed(newest.number).look.due)
+        return len(study.phase_of(newest.number).look.due)
     standing = study.standing(state.generations[run.generation - 1].experiments[run.experiment])
     if run.role is Role.CONFIRM:
         return len(standing.confirmation.due)
