@@ -1,4 +1,4 @@
-"""What the two reading tools answer: where the baseline stands, and the pages of the campaign."""
+"""The results of the two reading tools: `check_baseline` and `list_experiments`."""
 
 from collections.abc import Iterable
 
@@ -16,11 +16,11 @@ from seedproof_mcp.service.views import experiment_row, notice_results, running_
 __all__ = ["baseline_status", "experiment_list"]
 
 
-def baseline_status(study: Study, beside: Iterable[Notice]) -> BaselineStatus:
-    """Where the baseline of the present generation stands.
+def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineStatus:
+    """The baseline of the present generation.
 
     Args:
-        beside: Notices on reports that no ledger vouches for, and on the ledger's own past.
+        more_notices: Notices that do not follow from the state: on unverified reports, and on the ledger's past.
     """
     state, rules, phase = study.state, study.rules, study.baseline_phase
     baseline, generation = phase.baseline, study.generation
@@ -40,7 +40,7 @@ def baseline_status(study: Study, beside: Iterable[Notice]) -> BaselineStatus:
         metrics=summaries(phase.arm, rules),
         report_path=report.path if report else None,
         ledger_head=state.head_label,
-        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *beside]),
+        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *more_notices]),
         next=Follow.of(baseline_next(study)),
     )
 
