@@ -8,7 +8,7 @@ from seedproof.model.arms import Arm
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import CodeUnchanged, NextCall, NotComparable, SealedChanged, SnapshotMissing
 from seedproof.model.rules import Rules
-from seedproof.model.runs import Run, RunState
+from seedproof.model.runs import RunState
 from seedproof.phases.next_call import new_baseline_call
 
 __all__ = [
@@ -76,15 +76,11 @@ def _is_settled(arm: Arm, code: Code, metric: str) -> bool:
         return True
     if any(run.state.is_active for run in arm.controls):
         return True
-    # A control only shows that the code works without flags. A later crash may come from the path with flags, and
-    # that must stay fixable.
-    crashed = any(_ended_without_value(run, code) for run in arm.runs)
+    # A control only shows that the code works without flags. A run that ended without a value may have crashed in the
+    # path with flags, and that must stay fixable.
+    ended = (run for run in arm.runs if run.state is not RunState.NOT_NEEDED)
+    crashed = any(run.surroundings.get("code_sha256") in (None, code.sha256) for run in ended)
     return not crashed and any(metric in run.metrics for run in arm.controls)
-
-
-def _ended_without_value(run: Run, code: Code) -> bool:
-    """Whether a run was started with this code; the caller has checked that no run of its arm shows a value."""
-    return run.state is not RunState.NOT_NEEDED and run.surroundings.get("code_sha256") in (None, code.sha256)
 
 
 def _is_same_code(one: Code, other: Code) -> bool:

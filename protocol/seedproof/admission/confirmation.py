@@ -38,19 +38,16 @@ def admit_confirmation(study: Study, request: RunRequest, project: ProjectView) 
         message = f"the confirmation of {experiment.name} has ended; there is one per experiment."
         raise ConfirmNotDue(message, next_call)
     arm = standing.arm
+    # In place only the present files can be run, which are the experiment's.
+    has_snapshot = baseline.arm.code is not None and baseline.arm.code.held == "snapshot"
     active = [run for run in arm.fresh if run.state.is_active]
     new = _new_runs(standing, request, active)
     for key in new:
         require_free(project, key, study.rules, confirm_call(standing))
-        trained = baseline.arm if key.is_control and _has_snapshot(baseline.arm) else arm
+        trained = baseline.arm if key.is_control and has_snapshot else arm
         require_sealed(baseline.arm.code, trained.code, study.rules, project, next_call)
         require_code(trained, [key.seed], project, new_baseline_call())
     return Admission(tuple(RunRequested(key=key) for key in new), _answering_run_id(standing, new, active))
-
-
-def _has_snapshot(arm: Arm) -> bool:
-    """Whether old code can be run; in place only the present files can, which are the experiment's."""
-    return arm.code is not None and arm.code.held == "snapshot"
 
 
 def _obstacle(standing: Standing, baseline: Baseline) -> str | None:

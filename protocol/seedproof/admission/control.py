@@ -44,9 +44,13 @@ def admit_control(study: Study, request: RunRequest, project: ProjectView) -> Ad
     experiment = require_declared(study, request)
     next_call, standing = experiment_next(study, experiment), study.standing(experiment)
     check_unchanged(experiment, request, next_call)
-    attempts = _attempts_of(study.state, experiment)
-    requested = _requested_before(attempts, standing.control, request)
-    if requested is not None:
+    # All attempts of an experiment share one numbering, whatever its code was then.
+    runs = (study.state.runs[run_id] for run_id in experiment.run_ids)
+    attempts = [run for run in runs if run.role is Role.CONTROL]
+    requested = next((run for run in attempts if run.attempt == request.attempt), None)
+    if requested is None and standing.control.state == "open":
+        requested = standing.control.run
+    if requested is not None:  # already in the ledger, so the code need not be read
         return Admission((), requested.run_id)
     code = present_code(standing.arm, baseline.arm.code, project, study.rules.metric.name)
     code = replace(code, arm=with_controls(study.state, code.arm))
@@ -61,18 +65,6 @@ def admit_control(study: Study, request: RunRequest, project: ProjectView) -> Ad
     require_sealed(baseline.arm.code, code.arm.code, study.rules, project, retry_call)
     require_code(code.arm, study.rules.baseline_seeds, project, new_experiment_call())
     return _admit_run(study, code, attempt, project, retry_call)
-
-
-def _attempts_of(state: State, experiment: Experiment) -> list[Run]:
-    """Every attempt at an experiment's control, whatever its code was then: all share one numbering."""
-    runs = (state.runs[run_id] for run_id in experiment.run_ids)
-    return [run for run in runs if run.role is Role.CONTROL]
-
-
-def _requested_before(attempts: list[Run], control: Control, request: RunRequest) -> Run | None:
-    """The requested run, if it is in the ledger already; then the code need not be read."""
-    named = next((run for run in attempts if run.attempt == request.attempt), None)
-    return named or (control.run if control.state == "open" else None)
 
 
 def _require_due(arm: Arm, control: Control, baseline: Baseline, next_call: NextCall) -> None:

@@ -89,18 +89,14 @@ def _continue(
     if code.is_new:
         code = replace(code, arm=with_controls(study.state, code.arm))
         control = control_look(baseline, code.arm)
-        _require_untried(study, experiment, code.arm)
+        # The new code may make it equal to an experiment that was tried before.
+        twin = barring_twin(study.state, replace(experiment, code=code.arm.code), study.rules)
+        if twin is not None:
+            raise duplicate_refusal(study, twin)
     _require_control(baseline, code.arm, control)
     require_sealed(baseline.arm.code, code.arm.code, rules, project, next_call)
     require_code(code.arm, [key.seed for key in keys], project, new_experiment_call())
     return admit_seeds(code, rules, request, (), keys, project)
-
-
-def _require_untried(study: Study, experiment: Experiment, arm: Arm) -> None:
-    """Refuse an experiment whose new code makes it equal to one that was tried before."""
-    twin = barring_twin(study.state, replace(experiment, code=arm.code), study.rules)
-    if twin is not None:
-        raise duplicate_refusal(study, twin)
 
 
 def _declare(study: Study, baseline: Baseline, request: RunRequest, project: ProjectView) -> Admission:

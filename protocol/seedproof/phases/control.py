@@ -1,7 +1,6 @@
 """Evaluates controls: whether an experiment's changed code still trains like the baseline without flags."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,13 +46,11 @@ def control_look(baseline: Baseline, arm: Arm) -> Control:
     active = next((run for run in arm.controls if run.state.is_active), None)
     if active is not None:
         return Control("open", active)
-    if arm.controls and not _is_retry_allowed(arm.controls, metric):
-        return Control("failed", arm.controls[-1])
-    return Control("due", arm.controls[-1] if arm.controls else None)
-
-
-def _is_retry_allowed(attempts: Sequence[Run], metric: str) -> bool:
-    return attempts[-1].state in (RunState.INTERRUPTED, RunState.NOT_NEEDED) or may_retry(attempts, metric)
+    if not arm.controls:
+        return Control("due")
+    last = arm.controls[-1]
+    is_due = last.state in (RunState.INTERRUPTED, RunState.NOT_NEEDED) or may_retry(arm.controls, metric)
+    return Control("due" if is_due else "failed", last)
 
 
 def decide(baseline: Baseline, run: Run) -> Control:

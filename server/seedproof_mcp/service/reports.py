@@ -119,15 +119,13 @@ class Reports:
         if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in report.files.items()):
             return
         files.make_folder(path.parent)
-        text, drawing = self._text_and_figure(report)
+        if self._rendered is not None and self._rendered[0] == report.hash:
+            _, text, drawing = self._rendered
+        else:
+            text, drawing = render_recorded(self._ledger.state_at(report.at_seq), report)
         # The figure first, so that no report shows a missing figure.
         files.write_atomic(path.with_suffix(".svg"), drawing.encode())
         files.write_atomic(path, text.encode())
-
-    def _text_and_figure(self, report: ReportWritten) -> tuple[str, str]:
-        if self._rendered is not None and self._rendered[0] == report.hash:
-            return self._rendered[1:]
-        return render_recorded(self._ledger.state_at(report.at_seq), report)
 
     def unfinished(self, study: Study) -> NextCall | None:
         """The call that finishes the newest report, where a file of it or its mirrored record is missing; else None.

@@ -96,19 +96,19 @@ class BaselineStatus(Result):
 
     def first_line(self) -> str:
         """Phase and, once it is known, mean and sigma."""
-        said = f"Baseline {self.phase} ({self.scale} tokens)"
+        line = f"Baseline {self.phase} ({self.scale} tokens)"
         summary = self.metrics.get(self.metric)
         if self.phase != "ready" or summary is None or summary.std is None:
-            return f"{said}: {self.reason}" if self.reason else said
-        return f"{said}: {self.metric} {summary.mean:.6g} ± {summary.std:.3g} over {summary.n} seeds"
+            return f"{line}: {self.reason}" if self.reason else line
+        return f"{line}: {self.metric} {summary.mean:.6g} ± {summary.std:.3g} over {summary.n} seeds"
 
     def details(self) -> list[str]:
         """What is missing, or what an experiment has to reach."""
         lines = [f"Missing seeds: {', '.join(map(str, self.missing_seeds))}"] if self.missing_seeds else []
         if self.winner_threshold is not None:
             side = "at most" if self.direction == "minimize" else "at least"
-            said = "A winner's mean" if self.design == "protocol" else "By the protocol's own rule, a winner's mean"
-            lines.append(f"{said} {self.metric} is {side} {self.winner_threshold:.6g}.")
+            mean = "A winner's mean" if self.design == "protocol" else "By the protocol's own rule, a winner's mean"
+            lines.append(f"{mean} {self.metric} is {side} {self.winner_threshold:.6g}.")
         return lines
 
 
