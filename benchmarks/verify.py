@@ -16,7 +16,7 @@ from seedproof.ledger.events import GenerationStarted, ReportWritten, VerdictIss
 from seedproof.ledger.fold import apply
 from seedproof.ledger.state import State
 from seedproof.report.report import REPORT_FORMAT
-from seedproof_mcp.service.verdicts import judged_again
+from seedproof_mcp.service.verdicts import judge_recorded
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["measure"]
@@ -46,7 +46,7 @@ class Folded(Bulk):
 def write_verdict(writer: Folded, name: str) -> None:
     """The verdict that the runs give; a verification gives it again."""
     asked = VerdictIssued(generation=1, experiment=name, runs=(), verdict="", headline="")
-    given = judged_again(writer.state, asked)
+    given = judge_recorded(writer.state, asked)
     writer.append(
         replace(
             asked,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from seedproof.admission.declaration import declaration
+from seedproof.admission.declaration import make_declaration
 from seedproof.admission.request import RunRequest
 from seedproof.ledger.fold import apply
 from seedproof.ledger.state import Experiment, State
@@ -38,7 +38,7 @@ class Story:
     def declare(self, name: str, hypothesis: str = "it helps") -> "Story":
         """An experiment of the present generation, as the gate would write it down."""
         request = RunRequest(experiment=name, flags=("--lr", name), hypothesis=hypothesis)
-        declared = declaration(Study(self.state, self.rules), request)
+        declared = make_declaration(Study(self.state, self.rules), request)
         return self.tell(declared.kind, **declared.fields())
 
     def experiment(self, name: str, values: Sequence[float | None], hypothesis: str = "it helps") -> "Story":

@@ -4,7 +4,7 @@ from seedproof.admission.baseline_reuse import Reuse, reused_runs
 from seedproof.admission.code import ArmCode, present_code, require_code, require_sealed
 from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
-from seedproof.admission.seeds import admit_seeds, asked_keys, is_any_new, is_recorded
+from seedproof.admission.seeds import admit_seeds, is_any_new, is_recorded, requested_keys
 from seedproof.ledger.events import GenerationStarted
 from seedproof.model.arms import Arm
 from seedproof.model.refusals import BaselineVoid
@@ -15,40 +15,41 @@ from seedproof.phases.study import Study
 
 __all__ = ["admit_baseline"]
 
-# A run that was stopped or lost says nothing about a baseline: repeating the call still means the same one.
-_BROUGHT_SOMETHING = (RunState.SUCCEEDED, RunState.DIVERGED, RunState.FAILED, RunState.TIMED_OUT)
+# States that say something about a baseline. A stopped or lost run does not: after it, the same `new_baseline` call
+# still means the generation that it began.
+_CONCLUSIVE = (RunState.SUCCEEDED, RunState.DIVERGED, RunState.FAILED, RunState.TIMED_OUT)
 
 
 def admit_baseline(study: Study, request: RunRequest, project: ProjectView) -> Admission:
-    """Decide a request for a run of the baseline.
+    """Admit or refuse a run of the baseline.
 
     Raises:
         BaselineVoid: This generation can never become a baseline.
-        SeedUnknown, SeedNotDue, AttemptNotAllowed, NothingDue: The run asked for is not one that is due.
-        OutputExists, SealedChanged, SnapshotMissing, NotComparable: It could not be started.
+        SeedUnknown, SeedNotDue, AttemptNotAllowed, NothingDue: The requested run is not due.
+        OutputExists, SealedChanged, SnapshotMissing, NotComparable: The run could not be started.
     """
-    starts = study.generation is None or request.new_baseline is not None
-    if starts and not _joins_generation(study, request):
-        return _begin(study, request, project)
+    is_new_generation = study.generation is None or request.new_baseline is not None
+    if is_new_generation and not _repeats_new_baseline(study, request):
+        return _begin_generation(study, request, project)
     rules, phase = study.rules, study.baseline_phase
     if phase.phase == "void" and not is_recorded(phase.arm, request):
         raise BaselineVoid(phase.reason or "", new_baseline_call())
-    following = baseline_next(study)
-    keys = asked_keys(phase.arm, phase.look, rules, request, following)
+    next_call = baseline_next(study)
+    keys = requested_keys(phase.arm, phase.look, rules, request, next_call)
     if not is_any_new(phase.arm, keys):
         return admit_seeds(ArmCode(phase.arm), rules, request, (), keys, project)
     code = present_code(phase.arm, None, project, rules.metric.name)
-    # Where nothing was measured, what is sealed is what lies there now.
-    require_sealed(code.arm.code, code.arm.code, rules, project, following)
+    # Before the first measurement `present_code` takes the present files, so their seals are the reference.
+    require_sealed(code.arm.code, code.arm.code, rules, project, next_call)
     require_code(code.arm, [key.seed for key in keys], project, new_baseline_call())
     return admit_seeds(code, rules, request, (), keys, project)
 
 
-def _begin(study: Study, request: RunRequest, project: ProjectView) -> Admission:
+def _begin_generation(study: Study, request: RunRequest, project: ProjectView) -> Admission:
     """Begin the next generation and request its first runs."""
     rules = study.rules
     number = 1 if study.generation is None else study.generation.number + 1
-    # The first generation has nothing to take over, so nobody needs to ask the interpreter.
+    # The first generation has no runs to reuse, so the fingerprint, which starts the interpreter, is not needed.
     reuse = Reuse() if study.generation is None else reused_runs(study, project.surroundings())
     code = project.code()
     started = GenerationStarted(
@@ -60,15 +61,15 @@ def _begin(study: Study, request: RunRequest, project: ProjectView) -> Admission
         code=code,
     )
     arm = Arm(generation=number, experiment=None, runs=reuse.runs, code=code)
-    keys = asked_keys(arm, next_look(arm, None, rules), rules, request, first_baseline_call(rules))
+    keys = requested_keys(arm, next_look(arm, None, rules), rules, request, first_baseline_call(rules))
     return admit_seeds(ArmCode(arm), rules, request, (started,), keys, project)
 
 
-def _joins_generation(study: Study, request: RunRequest) -> bool:
-    """Whether `new_baseline` repeats the reason of a generation that has no result and no failure yet."""
+def _repeats_new_baseline(study: Study, request: RunRequest) -> bool:
+    """Whether `new_baseline` repeats the reason of the newest generation, which has no result and no failure yet."""
     generation = study.generation
     if generation is None or generation.reason != request.new_baseline or generation.rules != study.rules:
         return False
-    own = (run_id for run_id in generation.run_ids if run_id not in generation.adopted)
+    run_ids = (run_id for run_id in generation.run_ids if run_id not in generation.adopted)
     is_void = study.baseline_phase.phase == "void"  # by two stopped runs that had shown a value
-    return not is_void and not any(study.state.runs[run_id].state in _BROUGHT_SOMETHING for run_id in own)
+    return not is_void and not any(study.state.runs[run_id].state in _CONCLUSIVE for run_id in run_ids)

@@ -1,19 +1,18 @@
-"""What a new baseline generation takes over from the one before it."""
+"""Chooses the runs of the previous baseline generation that a new one reuses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seedproof.model.arms import Arm
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.phases.study import Study
 
 __all__ = ["Reuse", "reused_runs"]
 
-# A slot is a place in a queue: it changes neither values nor, by itself, wall times. The load is never the same twice.
-# A snapshot also holds files that cannot change a run; the hash of the code says whether those that can are the same.
-# What the settings left out of that hash is told with every verdict.
+# Fields of a fingerprint that may differ. The slot changes neither values nor, by itself, wall times. The load is never
+# the same twice. A snapshot also holds files that cannot change a run; the hash of the code covers those that can.
+# A notice with every verdict names the files that the settings exclude from that hash.
 _IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code"})
 
 
@@ -24,11 +23,11 @@ class Reuse:
     runs: tuple[Run, ...] = ()
     """Every attempt at its seeds."""
     reason: str | None = None
-    """What the generation takes over and why, as words that follow it; None where there is nothing to take over."""
+    """What the generation takes over and why, phrased to follow its name; None where there is nothing to take over."""
 
 
 def reused_runs(study: Study, surroundings: Mapping[str, Any]) -> Reuse:
-    """The runs that a generation under these rules takes over: where it only adds seeds to a complete baseline.
+    """The runs that a generation under these rules takes over; only one that adds seeds to a complete baseline does.
 
     Args:
         surroundings: The fingerprint that a run would have now; code and environment must be the same.
@@ -39,7 +38,8 @@ def reused_runs(study: Study, surroundings: Mapping[str, Any]) -> Reuse:
     arm = study.state.baseline_arm(generation.number)
     if study.baseline_of(generation.number) is None:
         return Reuse(reason=f"takes over nothing: generation {generation.number} is not complete")
-    unrecorded = {name for one in (surroundings, *_places(arm)) for name in _unrecorded(one)}
+    fingerprints = [surroundings, *(run.surroundings for run in arm.counted.values())]
+    unrecorded = {name for fingerprint in fingerprints for name in _unrecorded(fingerprint)}
     if unrecorded:
         names = ", ".join(sorted(unrecorded))
         return Reuse(reason=f"takes over nothing: the values of {names} in [settings.env] are not recorded")
@@ -51,23 +51,19 @@ def reused_runs(study: Study, surroundings: Mapping[str, Any]) -> Reuse:
     return Reuse(arm.runs, f"takes over the runs of generation {generation.number}: same code and environment")
 
 
-def _places(arm: Arm) -> list[Mapping[str, Any]]:
-    return [run.surroundings for run in arm.counted.values()]
-
-
 def _unrecorded(surroundings: Mapping[str, Any]) -> set[str]:
-    """Variables of the settings of which not even a hash of the value is known, as in an old ledger."""
-    known = {*surroundings.get("env", ()), *surroundings.get("env_sha256", ())}
-    return set(surroundings.get("env_names", ())) - known
+    """Variables in [settings.env] of which neither value nor hash was recorded, as in an old ledger."""
+    recorded = {*surroundings.get("env", ()), *surroundings.get("env_sha256", ())}
+    return set(surroundings.get("env_names", ())) - recorded
 
 
 def _only_adds_seeds(old: Rules, new: Rules) -> bool:
     n = len(old.baseline_seeds)
-    grown = new.baseline_seeds[:n] == old.baseline_seeds and len(new.baseline_seeds) > n
-    return grown and new.model_copy(update={"baseline_seeds": old.baseline_seeds}) == old
+    adds_seeds = new.baseline_seeds[:n] == old.baseline_seeds and len(new.baseline_seeds) > n
+    return adds_seeds and new.model_copy(update={"baseline_seeds": old.baseline_seeds}) == old
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names of what differs; a fingerprint without hashes of code and packages vouches for nothing."""
+    """The fields that differ; a missing hash of code or packages counts as a difference."""
     names = (set(then) | set(now) | {"code_sha256", "packages_sha256"}) - _IRRELEVANT
     return sorted(name for name in names if then.get(name) is None or then.get(name) != now.get(name))

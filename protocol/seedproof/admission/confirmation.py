@@ -17,40 +17,37 @@ __all__ = ["admit_confirmation"]
 
 
 def admit_confirmation(study: Study, request: RunRequest, project: ProjectView) -> Admission:
-    """Decide a request for a run with role `confirm`.
+    """Admit or refuse a run with role `confirm`.
 
     Raises:
         BaselineRefusal: There is no complete baseline.
         ExperimentUnknown: The present generation has no such experiment.
         ConfirmNotDue: Its verdict is not WINNER, or the confirmation has ended.
-        AttemptNotAllowed: The attempt asked for is not one that is due.
-        OutputExists: A folder that the ledger does not own is in the way.
-        SnapshotMissing, NotComparable, SealedChanged: The code of either side is not there any more.
+        AttemptNotAllowed: The requested attempt is not due.
+        OutputExists: The output folder exists, and the ledger does not own it.
+        SnapshotMissing, NotComparable, SealedChanged: The code of one side is missing or has changed.
     """
     baseline = require_baseline(study)
     experiment = require_declared(study, request)
-    following, standing = experiment_next(study, experiment), study.standing(experiment)
+    next_call, standing = experiment_next(study, experiment), study.standing(experiment)
     obstacle = _obstacle(standing, baseline)
     if obstacle is not None:
-        raise ConfirmNotDue(obstacle, following)
-    check_unchanged(experiment, request, following)
+        raise ConfirmNotDue(obstacle, next_call)
+    check_unchanged(experiment, request, next_call)
     if not standing.confirmation.due:
         message = f"the confirmation of {experiment.name} has ended; there is one per experiment."
-        raise ConfirmNotDue(message, following)
+        raise ConfirmNotDue(message, next_call)
     arm = standing.arm
+    # In place only the present files can be run, which are the experiment's.
+    has_snapshot = baseline.arm.code is not None and baseline.arm.code.held == "snapshot"
     active = [run for run in arm.fresh if run.state.is_active]
     new = _new_runs(standing, request, active)
     for key in new:
         require_free(project, key, study.rules, confirm_call(standing))
-        side = baseline.arm if key.is_control and _has_snapshot(baseline.arm) else arm
-        require_sealed(baseline.arm.code, side.code, study.rules, project, following)
-        require_code(side, [key.seed], project, new_baseline_call())
-    return Admission(tuple(RunRequested(key=key) for key in new), _answering(standing, new, active))
-
-
-def _has_snapshot(arm: Arm) -> bool:
-    """In place nothing but the present files can be run; they are the experiment's, without its flags."""
-    return arm.code is not None and arm.code.held == "snapshot"
+        trained = baseline.arm if key.is_control and has_snapshot else arm
+        require_sealed(baseline.arm.code, trained.code, study.rules, project, next_call)
+        require_code(trained, [key.seed], project, new_baseline_call())
+    return Admission(tuple(RunRequested(key=key) for key in new), _answering_run_id(standing, new, active))
 
 
 def _obstacle(standing: Standing, baseline: Baseline) -> str | None:
@@ -64,28 +61,28 @@ def _obstacle(standing: Standing, baseline: Baseline) -> str | None:
 
 
 def _new_runs(standing: Standing, request: RunRequest, active: list[Run]) -> list[RunKey]:
-    """The runs to request, in order: the next one, or with `queue_all` all that are due."""
+    """The runs to request, in order: the next one, or with `queue_all` every one that is due."""
     due = standing.confirmation.due
     if request.attempt is not None:
-        return _named_attempt(standing, request.attempt, active)
+        return _requested_attempt(standing, request.attempt, active)
     if request.queue_all:
         return [_next_key(standing.arm, step) for step in due if _is_untried(standing.arm, step)]
     return [] if active or not _is_untried(standing.arm, due[0]) else [_next_key(standing.arm, due[0])]
 
 
 def _is_untried(arm: Arm, step: Step) -> bool:
-    """Whether no attempt stands; one that was not needed when its turn came is none."""
+    """Whether no attempt was made; one that ended as not needed does not count."""
     attempts = step_attempts(arm, step)
     return not attempts or attempts[-1].state is RunState.NOT_NEEDED
 
 
-def _named_attempt(standing: Standing, wanted: int, active: list[Run]) -> list[RunKey]:
+def _requested_attempt(standing: Standing, wanted: int, active: list[Run]) -> list[RunKey]:
     first = standing.confirmation.due[0]
     attempts = step_attempts(standing.arm, first)
     if any(run.attempt == wanted for run in attempts) or (not attempts and wanted == 1):
         return [] if attempts else [_next_key(standing.arm, first)]
-    may = attempts and may_retry(attempts, standing.rules.metric.name)
-    if not active and wanted == len(attempts) + 1 and may:
+    is_retry_allowed = attempts and may_retry(attempts, standing.rules.metric.name)
+    if not active and wanted == len(attempts) + 1 and is_retry_allowed:
         return [_next_key(standing.arm, first)]
     raise AttemptNotAllowed(
         f"the run that is due has {len(attempts)} attempts; attempt {wanted} at it is not allowed now.",
@@ -100,8 +97,8 @@ def _next_key(arm: Arm, step: Step) -> RunKey:
     return RunKey(arm.generation, Role.CONFIRM, side, arm.experiment, step.seed, attempt)
 
 
-def _answering(standing: Standing, new: list[RunKey], active: list[Run]) -> str:
-    """The run that answers the request: the one in flight, the new one, or the last attempt at the one due."""
+def _answering_run_id(standing: Standing, new: list[RunKey], active: list[Run]) -> str:
+    """Id of the run that answers the request: the active one, the new one, or the last attempt at the one due."""
     if active:
         return active[0].run_id
     if new:

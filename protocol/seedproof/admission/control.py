@@ -1,4 +1,4 @@
-"""Admits control runs: one run without flags on an experiment's code; the server chooses its seed."""
+"""Admits control runs: one run of an experiment's code without flags; the server chooses its seed."""
 
 from dataclasses import replace
 
@@ -26,86 +26,81 @@ __all__ = ["admit_control", "with_controls"]
 
 
 def with_controls(state: State, arm: Arm) -> Arm:
-    """The arm with the control runs of the code that it has now."""
+    """The arm with the control runs of its present code."""
     return replace(arm, controls=state.controls_of(arm.generation, arm.code))
 
 
 def admit_control(study: Study, request: RunRequest, project: ProjectView) -> Admission:
-    """Decide a request for a run with role `control`.
+    """Admit or refuse a run with role `control`.
 
     Raises:
         BaselineRefusal: There is no complete baseline.
         ExperimentUnknown: The present generation has no such experiment.
         ControlNotDue: Its code is the baseline's, or is what it declares, or the control has ended.
-        AttemptNotAllowed: The attempt asked for is not one that is due.
-        OutputExists, SealedChanged, SnapshotMissing, NotComparable: It could not be started.
+        AttemptNotAllowed: The requested attempt is not due.
+        OutputExists, SealedChanged, SnapshotMissing, NotComparable: The run could not be started.
     """
     baseline = require_baseline(study)
-    known = require_declared(study, request)
-    following, standing = experiment_next(study, known), study.standing(known)
-    check_unchanged(known, request, following)
-    own = _own(study.state, known)
-    there = _there(own, standing.control, request)
-    if there is not None:
-        return Admission((), there.run_id)
+    experiment = require_declared(study, request)
+    next_call, standing = experiment_next(study, experiment), study.standing(experiment)
+    check_unchanged(experiment, request, next_call)
+    # All attempts of an experiment share one numbering, whatever its code was then.
+    runs = (study.state.runs[run_id] for run_id in experiment.run_ids)
+    attempts = [run for run in runs if run.role is Role.CONTROL]
+    requested = next((run for run in attempts if run.attempt == request.attempt), None)
+    if requested is None and standing.control.state == "open":
+        requested = standing.control.run
+    if requested is not None:  # already in the ledger, so the code need not be read
+        return Admission((), requested.run_id)
     code = present_code(standing.arm, baseline.arm.code, project, study.rules.metric.name)
     code = replace(code, arm=with_controls(study.state, code.arm))
     control = control_look(baseline, code.arm) if code.is_new else standing.control
-    if control.state == "open" and control.run is not None:  # of another experiment, on the code that this one has now
+    if control.state == "open" and control.run is not None:  # another experiment's run of the same code
         return Admission((), control.run.run_id)
-    _require_due(code.arm, control, baseline, following)
-    again = control_call(known.name, replace(control, run=own[-1] if own else None))
-    attempt = _attempt(known, own, code.arm, request, again)
+    _require_due(code.arm, control, baseline, next_call)
+    retry_call = control_call(experiment.name, replace(control, run=attempts[-1] if attempts else None))
+    attempt = _next_attempt(experiment, attempts, code.arm, request, retry_call)
     if attempt is None:
-        return Admission((), own[-1].run_id)
-    require_sealed(baseline.arm.code, code.arm.code, study.rules, project, again)
+        return Admission((), attempts[-1].run_id)
+    require_sealed(baseline.arm.code, code.arm.code, study.rules, project, retry_call)
     require_code(code.arm, study.rules.baseline_seeds, project, new_experiment_call())
-    return _request(study, code, attempt, project, again)
+    return _admit_run(study, code, attempt, project, retry_call)
 
 
-def _own(state: State, experiment: Experiment) -> list[Run]:
-    """The attempts that an experiment has made at its control, whatever its code was then: they share one numbering."""
-    runs = (state.runs[run_id] for run_id in experiment.run_ids)
-    return [run for run in runs if run.role is Role.CONTROL]
-
-
-def _there(own: list[Run], control: Control, request: RunRequest) -> Run | None:
-    """The run that is asked for, if it was requested before; nobody needs to look at the code for it."""
-    asked = next((run for run in own if run.attempt == request.attempt), None)
-    return asked or (control.run if control.state == "open" else None)
-
-
-def _require_due(arm: Arm, control: Control, baseline: Baseline, following: NextCall) -> None:
+def _require_due(arm: Arm, control: Control, baseline: Baseline, next_call: NextCall) -> None:
     if control.state == "none":
-        if following.arguments.get("role") == Role.CONTROL.value:  # the edit was taken back; no record says so
-            following = experiment_call(arm.experiment or "")
+        if next_call.arguments.get("role") == Role.CONTROL.value:  # the edit was reverted, which no record shows
+            next_call = experiment_call(arm.experiment or "")
         why = "its code is what it declares" if arm.code_change else "its code is the baseline's"
-        raise ControlNotDue(f"{arm.experiment} needs no control: {why}.", following)
+        raise ControlNotDue(f"{arm.experiment} needs no control: {why}.", next_call)
     if control.state != "due":
         seed = baseline.rules.baseline_seeds[0]
         message = f"the control of {arm.experiment}, seed {seed} without flags, has {control.state}"
-        raise ControlNotDue(f"{message}; there is one for each code.", following)
+        raise ControlNotDue(f"{message}; there is one for each code.", next_call)
 
 
-def _attempt(known: Experiment, own: list[Run], arm: Arm, request: RunRequest, again: NextCall) -> int | None:
-    """The number of the attempt to request; None where the last one answers."""
-    due = len(own) + 1
-    # The last attempt says nothing of the code that the arm has now, or another experiment has tried it since.
-    is_open = not own or own[-1] not in arm.controls[-1:] or own[-1].state is RunState.NOT_NEEDED
+def _next_attempt(
+    experiment: Experiment, attempts: list[Run], arm: Arm, request: RunRequest, retry_call: NextCall
+) -> int | None:
+    """The number of the attempt to request; None where the last one answers the request."""
+    due = len(attempts) + 1
+    # Open where the last attempt does not decide: it ran other code, or another experiment has tried this code since.
+    is_open = not attempts or attempts[-1] not in arm.controls[-1:] or attempts[-1].state is RunState.NOT_NEEDED
     if request.attempt == due or (request.attempt is None and is_open):
         return due
     if request.attempt is None:
         return None
     raise AttemptNotAllowed(
-        f"the control of {known.name} has {len(own)} attempts; attempt {request.attempt} at it is not allowed now.",
-        again,
+        f"the control of {experiment.name} has {len(attempts)} attempts; attempt {request.attempt} at it is not "
+        "allowed now.",
+        retry_call,
     )
 
 
-def _request(study: Study, code: ArmCode, attempt: int, project: ProjectView, again: NextCall) -> Admission:
+def _admit_run(study: Study, code: ArmCode, attempt: int, project: ProjectView, retry_call: NextCall) -> Admission:
     arm, seed = code.arm, study.rules.baseline_seeds[0]
     key = RunKey(arm.generation, Role.CONTROL, Side.BASELINE, arm.experiment, seed, attempt)
-    require_free(project, key, study.rules, again)
+    require_free(project, key, study.rules, retry_call)
     requested = RunRequested(key=key)
     if code.is_new:
         requested = RunRequested(key=key, code=arm.code, change=arm.change)

@@ -1,9 +1,9 @@
-"""The declaration of an experiment: name, flags and hypothesis, fixed before its first run."""
+"""Checks and makes the declaration of an experiment: name, flags and hypothesis, fixed before its first run."""
 
 import re
 from dataclasses import replace
 
-from seedproof.admission.code import named
+from seedproof.admission.code import list_files
 from seedproof.admission.request import RunRequest
 from seedproof.ledger.events import ExperimentDeclared
 from seedproof.ledger.state import Experiment
@@ -28,20 +28,20 @@ from seedproof.phases.next_call import (
     experiment_next,
     new_baseline_call,
     new_experiment_call,
-    tried_twins,
 )
 from seedproof.phases.study import Study
+from seedproof.phases.twins import tried_twins
 from seedproof.verdict.campaign import choose_primary, pooled_variance
 
 __all__ = [
     "check_declaration",
+    "check_flags_and_hypothesis",
     "check_name",
     "check_unchanged",
-    "check_words",
-    "declaration",
-    "declare_again",
+    "duplicate_refusal",
+    "make_declaration",
+    "redeclare_call",
     "require_declared",
-    "duplicate",
 ]
 
 
@@ -49,7 +49,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that could not stand in a file name.
+    """Refuse a name that cannot be part of a file name.
 
     Raises:
         NameInvalid: Not 1 to 64 of a-z, 0-9, `_`, `-`, or it begins with `_` or `-`.
@@ -61,13 +61,13 @@ def check_name(name: str) -> None:
         )
 
 
-def declaration(
+def make_declaration(
     study: Study, request: RunRequest, code: Code | None = None, change: Change | None = None
 ) -> ExperimentDeclared:
-    """The declaration of an experiment; how it will be weighed is fixed before its results.
+    """The declaration of an experiment, with the primary test and the prior chosen before any result.
 
     Args:
-        code: What its runs will be trained with; None where nobody can tell.
+        code: The code of its runs; None where it is not recorded.
         change: How that differs from the baseline's code; None where it does not.
     """
     assert study.generation is not None and request.experiment is not None
@@ -86,40 +86,44 @@ def declaration(
     )
 
 
-def check_words(baseline: Baseline, request: RunRequest) -> None:
-    """Refuse a first call whose flags cannot stand or that expects nothing; before anybody looks at the code.
+def check_flags_and_hypothesis(baseline: Baseline, request: RunRequest) -> None:
+    """Refuse a first call with invalid flags or without a hypothesis; reads no code.
 
     Raises:
         DeclarationRefusal: With the call that would declare the experiment.
     """
-    declare = declare_again(request)
+    next_call = redeclare_call(request)
     try:
         check_flags(request.flags or (), baseline.rules)
     except DeclarationRefusal as refusal:
-        refusal.next_call = declare
+        refusal.next_call = next_call
         raise
     if not (request.hypothesis or "").strip():
         raise HypothesisMissing(
-            f"{request.experiment} is new: say what you expect and why, before the first run.", declare
+            f"{request.experiment} is new: say what you expect and why, before the first run.", next_call
         )
 
 
-def declare_again(request: RunRequest, seed: int | None = None) -> NextCall:
-    """The call that declares what a refused request declares."""
+def redeclare_call(request: RunRequest, seed: int | None = None) -> NextCall:
+    """The call that repeats the declaration of a refused request.
+
+    Args:
+        seed: The first seed, where it is known.
+    """
     return declare_call(request.experiment, code_change=request.code_change, has_flags=bool(request.flags), seed=seed)
 
 
 def check_declaration(
     study: Study, baseline: Baseline, request: RunRequest, code: Code | None, change: Change | None
 ) -> None:
-    """Refuse a first call that declares no difference, or one that was tried.
+    """Refuse a first call that declares no difference, or one that was tried before.
 
     Args:
-        code: What its runs would be trained with.
+        code: The code of its runs.
         change: How that differs from the baseline's code.
 
     Raises:
-        CodeUnchanged, SnapshotMissing: Declared as a change of code, but nothing differs, or nobody can tell.
+        CodeUnchanged, SnapshotMissing: It declares a change of code, and nothing differs, or that is not known.
         FlagsMissing, FlagsDuplicate: Neither flags nor a change of code, or the same as an earlier experiment.
     """
     hypothesis = (request.hypothesis or "").strip()
@@ -133,18 +137,18 @@ def check_declaration(
 
 
 def _flags_missing(request: RunRequest, change: Change | None) -> FlagsMissing:
-    """The refusal of a call that declares no difference; where the code was edited, the edit may be meant."""
+    """The refusal of a call that declares no difference; an edit of the code may be the undeclared one."""
     if change is None:
         return FlagsMissing(
             f"{request.experiment} has no flags, so nothing would differ from the baseline. "
             "A hypothesis that begins with `null:` declares that on purpose.",
-            declare_again(request),
+            redeclare_call(request),
         )
-    files = named([file.path for file in change.files])
+    files = list_files([file.path for file in change.files])
     return FlagsMissing(
         f"{request.experiment} has no flags, and that the code is not the baseline's ({files}) is not declared; "
         "code_change=true declares the edit as the experiment, with flags or without.",
-        declare_again(replace(request, code_change=True)),
+        redeclare_call(replace(request, code_change=True)),
     )
 
 
@@ -158,7 +162,7 @@ def _check_changed(baseline: Baseline, change: Change | None, code: Code | None,
         raise CodeUnchanged(
             "no file that can change a run differs from the baseline's, so code_change would declare nothing. "
             "Edit the code first, or leave code_change out and give flags.",
-            declare_again(replace(request, code_change=False)),
+            redeclare_call(replace(request, code_change=False)),
         )
 
 
@@ -167,16 +171,16 @@ def _check_not_tried(study: Study, baseline: Baseline, request: RunRequest, code
     flags, rules = request.flags or (), baseline.rules
     twins = tried_twins(study.state, study.generation, flags, request.code_change, code, rules)
     if twins:
-        raise duplicate(study, twins[0])
+        raise duplicate_refusal(study, twins[0])
 
 
-def duplicate(study: Study, other: Experiment) -> FlagsDuplicate:
-    """The refusal that names the experiment with the same flags, and goes on with that one."""
+def duplicate_refusal(study: Study, other: Experiment) -> FlagsDuplicate:
+    """The refusal that names the experiment with the same flags, with the next call for that one."""
     name = study.rules.metric.name
-    is_shown = any(name in run.metrics for run in study.state.experiment_arm(other).runs)
+    has_value = any(name in run.metrics for run in study.state.experiment_arm(other).runs)
     what = "flags and the same code" if other.code_change else "flags"
     return FlagsDuplicate(
-        f"{other.name} has the same {what} and {'has been' if is_shown else 'is being'} measured; "
+        f"{other.name} has the same {what} and {'has been' if has_value else 'is being'} measured; "
         "a new name is not a new chance.",
         experiment_next(study, other),
     )
@@ -191,26 +195,29 @@ def require_declared(study: Study, request: RunRequest) -> Experiment:
     assert request.experiment is not None
     experiment = study.find(request.experiment)
     if experiment is None:
-        declare = declare_unknown_call(request.experiment)
-        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", declare)
+        next_call = declare_unknown_call(request.experiment)
+        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", next_call)
     return experiment
 
 
-def check_unchanged(known: Experiment, request: RunRequest, following: NextCall) -> None:
-    """Refuse a later call that says something else than the first one did.
+def check_unchanged(experiment: Experiment, request: RunRequest, next_call: NextCall) -> None:
+    """Refuse a later call that contradicts the declaration.
+
+    Args:
+        next_call: Continues the experiment as declared.
 
     Raises:
-        FlagsChanged: Other flags, or another hypothesis; `following` goes on with the experiment as declared.
+        FlagsChanged: Other flags, another hypothesis, or `code_change` where none was declared.
     """
-    if request.code_change and not known.code_change:
+    if request.code_change and not experiment.code_change:
         raise FlagsChanged(
-            f"{known.name} was declared without code_change; leave it out, or declare a new name.", following
+            f"{experiment.name} was declared without code_change; leave it out, or declare a new name.", next_call
         )
-    if request.flags is not None and normalise_flags(request.flags) != normalise_flags(known.flags):
+    if request.flags is not None and normalise_flags(request.flags) != normalise_flags(experiment.flags):
         raise FlagsChanged(
-            f"{known.name} was declared with other flags ({len(known.flags)} elements); "
+            f"{experiment.name} was declared with other flags ({len(experiment.flags)} elements); "
             "leave them out, or declare a new name.",
-            following,
+            next_call,
         )
-    if request.hypothesis is not None and request.hypothesis.strip() != known.hypothesis:
-        raise FlagsChanged(f"{known.name} was declared with another hypothesis; leave it out.", following)
+    if request.hypothesis is not None and request.hypothesis.strip() != experiment.hypothesis:
+        raise FlagsChanged(f"{experiment.name} was declared with another hypothesis; leave it out.", next_call)

@@ -2,19 +2,27 @@
 
 from dataclasses import replace
 
-from seedproof.admission.code import ArmCode, change_from, named, present_code, require_code, require_sealed, same_or
+from seedproof.admission.code import (
+    ArmCode,
+    change_from,
+    list_files,
+    prefer_baseline_code,
+    present_code,
+    require_code,
+    require_sealed,
+)
 from seedproof.admission.control import with_controls
 from seedproof.admission.declaration import (
     check_declaration,
+    check_flags_and_hypothesis,
     check_unchanged,
-    check_words,
-    declaration,
-    declare_again,
-    duplicate,
+    duplicate_refusal,
+    make_declaration,
+    redeclare_call,
 )
 from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
-from seedproof.admission.seeds import admit_seeds, asked_keys, is_any_new, is_recorded
+from seedproof.admission.seeds import admit_seeds, is_any_new, is_recorded, requested_keys
 from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, ControlDue, NextCall
@@ -23,7 +31,6 @@ from seedproof.phases.baseline import stale_reason
 from seedproof.phases.control import Control, control_look
 from seedproof.phases.looks import next_look
 from seedproof.phases.next_call import (
-    barring_twin,
     control_call,
     experiment_next,
     new_baseline_call,
@@ -31,78 +38,77 @@ from seedproof.phases.next_call import (
     require_baseline,
 )
 from seedproof.phases.study import Study
+from seedproof.phases.twins import barring_twin
 
 __all__ = ["admit_experiment"]
 
 
 def admit_experiment(study: Study, request: RunRequest, project: ProjectView) -> Admission:
-    """Decide a request for a measuring run of an experiment.
+    """Admit or refuse a measuring run of an experiment.
 
     Raises:
-        BaselineRefusal: There is no complete baseline, or it says nothing of this code.
-        DeclarationRefusal: What is declared cannot stand, was tried, or is not what was declared before.
+        BaselineRefusal: There is no complete baseline, or the control of this code does not agree with it.
+        DeclarationRefusal: The declaration is invalid, was tried before, or contradicts the earlier one.
         ControlDue: The control of its code has not ended.
-        CodeUnchanged: The change of code that it declares has been taken back.
+        CodeUnchanged: It declares a change of code, and the change was reverted.
         ArmFailed: A seed failed for good.
-        SeedUnknown, SeedNotDue, AttemptNotAllowed, NothingDue: The run asked for is not one that is due.
-        OutputExists, SealedChanged, SnapshotMissing, NotComparable: It could not be started.
+        SeedUnknown, SeedNotDue, AttemptNotAllowed, NothingDue: The requested run is not due.
+        OutputExists, SealedChanged, SnapshotMissing, NotComparable: The run could not be started.
     """
     try:
         baseline = require_baseline(study)
     except BaselineRefusal as refusal:
-        recorded = _recorded(study, request, refusal.next_call)
+        recorded = _find_recorded(study, request, refusal.next_call)
         if recorded is None:
             raise
         return Admission((), recorded.run_id)
-    known = study.find(request.experiment or "")
-    if known is None:
+    experiment = study.find(request.experiment or "")
+    if experiment is None:
         return _declare(study, baseline, request, project)
-    return _go_on(study, baseline, known, request, project)
+    return _continue(study, baseline, experiment, request, project)
 
 
-def _go_on(study: Study, baseline: Baseline, known: Experiment, request: RunRequest, project: ProjectView) -> Admission:
-    """A later call for a declared experiment."""
-    rules, standing, following = baseline.rules, study.standing(known), experiment_next(study, known)
-    check_unchanged(known, request, following)
-    twin = barring_twin(study.state, known, rules)
+def _continue(
+    study: Study, baseline: Baseline, experiment: Experiment, request: RunRequest, project: ProjectView
+) -> Admission:
+    """Admit a run of an experiment that is declared already."""
+    rules, standing, next_call = baseline.rules, study.standing(experiment), experiment_next(study, experiment)
+    check_unchanged(experiment, request, next_call)
+    twin = barring_twin(study.state, experiment, rules)
     if twin is not None and not is_recorded(standing.arm, request):
-        raise duplicate(study, twin)
+        raise duplicate_refusal(study, twin)
     look = standing.look
     if look.failed and not is_recorded(standing.arm, request):
         raise ArmFailed(
-            f"{known.name}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", following
+            f"{experiment.name}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", next_call
         )
-    keys = asked_keys(standing.arm, look, rules, request, following)
+    keys = requested_keys(standing.arm, look, rules, request, next_call)
     if not is_any_new(standing.arm, keys):
         return admit_seeds(ArmCode(standing.arm), rules, request, (), keys, project)
     code, control = present_code(standing.arm, baseline.arm.code, project, rules.metric.name), standing.control
     if code.is_new:
         code = replace(code, arm=with_controls(study.state, code.arm))
         control = control_look(baseline, code.arm)
-        _require_untried(study, known, code.arm)
+        # The new code may make it equal to an experiment that was tried before.
+        twin = barring_twin(study.state, replace(experiment, code=code.arm.code), study.rules)
+        if twin is not None:
+            raise duplicate_refusal(study, twin)
     _require_control(baseline, code.arm, control)
-    require_sealed(baseline.arm.code, code.arm.code, rules, project, following)
+    require_sealed(baseline.arm.code, code.arm.code, rules, project, next_call)
     require_code(code.arm, [key.seed for key in keys], project, new_experiment_call())
     return admit_seeds(code, rules, request, (), keys, project)
 
 
-def _require_untried(study: Study, known: Experiment, arm: Arm) -> None:
-    """Refuse an experiment that has, with mended code, become one that was tried."""
-    twin = barring_twin(study.state, replace(known, code=arm.code), study.rules)
-    if twin is not None:
-        raise duplicate(study, twin)
-
-
 def _declare(study: Study, baseline: Baseline, request: RunRequest, project: ProjectView) -> Admission:
-    """The first call for an experiment; where its code has moved, it is declared and its control is asked for."""
+    """Declare an experiment and admit its first run; where its code needs a control, declare it and ask for that."""
     rules = baseline.rules
-    check_words(baseline, request)
+    check_flags_and_hypothesis(baseline, request)
     code, reference, change = project.code(), baseline.arm.code, None
     if code is not None and reference is not None:
         change = change_from(reference, code, project, is_declared=request.code_change)
-        code = same_or(reference, code, project)
+        code = prefer_baseline_code(reference, code, project)
     check_declaration(study, baseline, request, code, change)
-    declare = declare_again(request, rules.experiment_seeds[0])
+    declare = redeclare_call(request, rules.experiment_seeds[0])
     require_sealed(reference, code, rules, project, declare)
     arm = Arm(
         generation=baseline.generation,
@@ -117,8 +123,8 @@ def _declare(study: Study, baseline: Baseline, request: RunRequest, project: Pro
     arm = with_controls(study.state, arm)
     control = control_look(baseline, arm)
     _require_agreement(baseline, arm, control)
-    keys = asked_keys(arm, next_look(arm, baseline, rules), rules, request, declare)
-    declared = declaration(study, request, code, change)
+    keys = requested_keys(arm, next_look(arm, baseline, rules), rules, request, declare)
+    declared = make_declaration(study, request, code, change)
     try:
         _require_control(baseline, arm, control)
     except ControlDue as refusal:
@@ -132,7 +138,7 @@ def _require_agreement(baseline: Baseline, arm: Arm, control: Control) -> None:
 
 
 def _require_control(baseline: Baseline, arm: Arm, control: Control) -> None:
-    """Refuse to measure on code whose path without flags is not known to be the baseline's.
+    """Refuse to measure code that is not shown to train like the baseline without flags.
 
     Raises:
         ControlDue: Its control has not ended.
@@ -140,7 +146,7 @@ def _require_control(baseline: Baseline, arm: Arm, control: Control) -> None:
     """
     _require_agreement(baseline, arm, control)
     if control.state in ("due", "open"):
-        differs = "" if arm.change is None else f" ({named([file.path for file in arm.change.files])})"
+        differs = "" if arm.change is None else f" ({list_files([file.path for file in arm.change.files])})"
         raise ControlDue(
             f"{arm.experiment} is declared, and its code is not the baseline's{differs}; one run without flags "
             "has to show first that the change alone moves nothing.",
@@ -148,17 +154,17 @@ def _require_control(baseline: Baseline, arm: Arm, control: Control) -> None:
         )
 
 
-def _recorded(study: Study, request: RunRequest, following: NextCall) -> Run | None:
-    """The run of an experiment that is asked for by its key; None where it was never requested.
+def _find_recorded(study: Study, request: RunRequest, next_call: NextCall) -> Run | None:
+    """The requested run of an experiment, where the ledger has it; else None.
 
     Raises:
-        FlagsChanged: It was declared with something else.
+        FlagsChanged: The request contradicts the declaration.
     """
-    known = study.find(request.experiment or "")
-    if known is None or request.seed is None:
+    experiment = study.find(request.experiment or "")
+    if experiment is None or request.seed is None:
         return None
-    attempts = study.state.experiment_arm(known).attempts(request.seed)
+    attempts = study.state.experiment_arm(experiment).attempts(request.seed)
     found = [run for run in attempts if request.attempt in (None, run.attempt)]
     if found:
-        check_unchanged(known, request, following)
+        check_unchanged(experiment, request, next_call)
     return found[-1] if found else None

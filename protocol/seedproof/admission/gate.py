@@ -14,13 +14,13 @@ from seedproof.phases.looks import Step
 from seedproof.phases.next_call import require_baseline
 from seedproof.phases.study import Study
 
-__all__ = ["admit", "still_due"]
+__all__ = ["admit", "not_needed_reason"]
 
-MAX_WORDS = 2000
+MAX_TEXT_LENGTH = 2000
 
 
 def admit(study: Study, request: RunRequest, project: ProjectView) -> Admission:
-    """Decide a request for a run.
+    """Admit or refuse a request for a run.
 
     Args:
         project: The project folder as it is now.
@@ -48,11 +48,11 @@ def _admit_arm(study: Study, request: RunRequest, project: ProjectView) -> Admis
     return admit_experiment(study, request, project)
 
 
-def still_due(study: Study, run_id: str) -> str | None:
-    """Why a queued run is not needed any more, or None while it is.
+def not_needed_reason(study: Study, run_id: str) -> str | None:
+    """Why a queued run is no longer needed; None while it is.
 
     Raises:
-        BaselineRefusal: Its experiment has no baseline to be compared with.
+        BaselineRefusal: There is no baseline to compare its experiment with.
     """
     run, generation = study.state.runs[run_id], study.generation
     if generation is None or run.generation != generation.number:
@@ -72,14 +72,14 @@ def still_due(study: Study, run_id: str) -> str | None:
 
 
 def _check_shape(request: RunRequest) -> None:
-    """Refuse what no ledger could make right."""
+    """Refuse arguments that are invalid whatever the ledger holds."""
     if request.role is Role.CONTROL and request.experiment is None:
         raise ControlNotDue("a control belongs to an experiment whose code differs from the baseline's; name it.")
     if request.role is Role.CONFIRM and request.experiment is None:
         raise ConfirmNotDue("only an experiment that is a WINNER is confirmed; name it.")
-    for name, words in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
-        if words is not None and len(words) > MAX_WORDS:
-            raise BadArguments(f"{name} is longer than {MAX_WORDS} characters.")
+    for name, text in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
+        if text is not None and len(text) > MAX_TEXT_LENGTH:
+            raise BadArguments(f"{name} is longer than {MAX_TEXT_LENGTH} characters.")
     fault = _combination_fault(request)
     if fault:
         raise BadArguments(fault)

@@ -1,4 +1,4 @@
-"""Guards of a night that nobody watches: a disk that fills, and failures that go on and on."""
+"""Limits for unattended runs: free disk space, and failures in a row."""
 
 from dataclasses import dataclass
 
@@ -13,23 +13,23 @@ GIGABYTE = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the settings allow, and what the disk has."""
+    """The limits in the settings, and the free space on the disks."""
 
     runaway_after: int = 10
-    """Runs in a row that failed or diverged, after which a person has to look."""
+    """Number of failed or diverged runs in a row after which a person has to look."""
     free_bytes: int | None = None
-    """Free where output folders lie; None if it is not known."""
+    """Free bytes on the disk of the output folders; None if unknown."""
     reserve_bytes: int = GIGABYTE
-    """What must be free besides the largest output folder so far; 0: nothing is asked for."""
+    """Bytes that must stay free besides the largest output folder so far; 0 turns the check off."""
     own_free_bytes: int | None = None
-    """Free where ledger and logs lie: the same, unless `checkpoints` is a link to another disk."""
+    """Free bytes on the disk of ledger and logs; it differs where `checkpoints` links to another disk."""
 
 
 def check_runaway(state: State, limits: Limits) -> None:
-    """Refuse a new experiment while everything fails.
+    """Refuse a new experiment after too many failures in a row.
 
     Raises:
-        Runaway: So many runs in a row have failed or diverged.
+        Runaway: The limit of failed or diverged runs is reached.
     """
     if state.failures_in_row < limits.runaway_after:
         return
@@ -44,23 +44,23 @@ def check_room(state: State, limits: Limits) -> None:
     """Refuse a run whose output could fill the disk.
 
     Raises:
-        DiskLow: Less is free than the largest output folder so far and the reserve, or than the reserve for its log.
+        DiskLow: Less is free than the largest output folder so far plus the reserve, or than the reserve for its log.
     """
     reserve, needed = limits.reserve_bytes, state.largest_output_bytes + limits.reserve_bytes
     if reserve and limits.free_bytes is not None and limits.free_bytes < needed:
-        raise _too_little(
+        raise _disk_low(
             f"{limits.free_bytes / GIGABYTE:.2f} GB are free, and a run needs {needed / GIGABYTE:.2f} GB: the largest "
             f"output folder so far and {reserve / GIGABYTE:g} GB. Free space, or write the reports that are due: that "
             "removes checkpoints."
         )
     if reserve and limits.own_free_bytes is not None and limits.own_free_bytes < reserve:
-        raise _too_little(
+        raise _disk_low(
             f"{limits.own_free_bytes / GIGABYTE:.2f} GB are free on the project's own disk, and a run needs "
             f"{reserve / GIGABYTE:g} GB there for its log, wherever `checkpoints` leads. Free space there: what the "
             "reports that are due remove may lie elsewhere."
         )
 
 
-def _too_little(message: str) -> DiskLow:
+def _disk_low(message: str) -> DiskLow:
     off = "Where a run needs less than that, `min_free_gb = 0` under [settings] in seedproof.toml lets it start."
     return DiskLow(f"{message} {off}", show_experiments_call("Shows which reports are due."))

@@ -1,4 +1,4 @@
-"""What an admission asks of the project folder: the interface behind which files, git and the machine lie."""
+"""The interface through which an admission reads the project folder; files, git and the machine lie behind it."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ __all__ = ["ProjectView", "require_free"]
 
 
 class ProjectView(Protocol):
-    """The project as it is while one request is decided; each answer stays the same for that long."""
+    """The project during one request; a repeated question gets the same answer."""
 
     def is_in_the_way(self, folder: str) -> bool:
         """Whether an output folder exists that the ledger does not own."""
@@ -22,35 +22,35 @@ class ProjectView(Protocol):
         """The fingerprint that a run would have now."""
 
     def limits(self) -> Limits:
-        """What guards a night that nobody watches."""
+        """The limits for unattended runs."""
 
     def code(self) -> Code | None:
-        """The code as it lies in the project now; None where nobody can tell."""
+        """The code in the project now; None where it is not known."""
 
     def change(self, old: Code, new: Code) -> Change | None:
-        """How one code differs from another; None where their identity is the same."""
+        """How one code differs from another; None where their hashes are equal."""
 
     def is_kept(self, code: Code) -> bool:
         """Whether a run could still be started with this code; a fresh clone has no snapshots."""
 
     def differing(self, code: Code) -> tuple[str, ...]:
-        """Files of the project that are not as in a code that is held in place; none for a snapshot."""
+        """Files of the project that differ from a code held in place; none for a snapshot."""
 
     def sealed(self, code: Code) -> Mapping[str, str]:
-        """Content hashes of the sealed files, as a run with this code would see them."""
+        """Content hashes of the sealed files that a run with this code would see."""
 
 
-def require_free(project: ProjectView, key: RunKey, rules: Rules, again: NextCall) -> None:
-    """Refuse a run whose output folder is not there for it.
+def require_free(project: ProjectView, key: RunKey, rules: Rules, retry_call: NextCall) -> None:
+    """Refuse a run whose output folder is taken.
 
     Args:
-        again: The call to repeat once the folder has been moved away.
+        retry_call: The call to repeat once the folder was moved away.
 
     Raises:
-        OutputExists: A folder that the ledger does not own is in the way.
+        OutputExists: The folder exists, and the ledger does not own it.
     """
     folder = key.output_dir(rules.label)
     if project.is_in_the_way(folder):
         raise OutputExists(
-            f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.", again
+            f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.", retry_call
         )

@@ -1,4 +1,4 @@
-"""A request for a run, and the answer that admits it."""
+"""A request for a run, and the admission that answers it."""
 
 from dataclasses import dataclass
 
@@ -11,30 +11,39 @@ __all__ = ["Admission", "RunRequest"]
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a caller asks of `run_seed`."""
+    """The arguments of `run_seed`."""
 
     experiment: str | None = None
+    """Name of the experiment; None for the baseline."""
     seed: int | None = None
+    """The seed to train; None lets the server choose."""
     flags: tuple[str, ...] | None = None
+    """What the experiment adds to the command; None to leave them as declared."""
     hypothesis: str | None = None
+    """What the experimenter expects; None to leave it as declared."""
     role: Role = Role.MEASURE
+    """What the run is for."""
     code_change: bool = False
+    """Whether the experiment declares a change of code."""
     attempt: int | None = None
+    """Number of the attempt at the seed; None lets the server choose."""
     queue_all: bool = False
+    """Whether every run that is due is queued."""
     new_baseline: str | None = None
+    """Reason for a new baseline generation; None to continue the present one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What to write down for an admitted request, and the run to look at."""
+    """The events to record for an admitted request, and the run that answers it."""
 
     events: tuple[Event, ...]
-    """The events to record, in order; empty if the run exists already."""
+    """The events to record, in order; empty if the run was requested before."""
     run_id: str
-    """The run that answers the request."""
+    """The run that answers the request; empty with a refusal."""
     refusal: Refusal | None = None
-    """What is answered instead, once the events are recorded: an experiment is declared before its control is asked
-    for."""
+    """The answer once the events are recorded, instead of a run: it declares the experiment and asks for its
+    control."""
 
     @property
     def starts_generation(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which seeds and attempts of an arm a request means, whether they are due, and what of them is new."""
+"""Finds the seeds and attempts of an arm that a request means, and admits those that are due and new."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,40 +15,43 @@ from seedproof.model.runs import Run, RunState
 from seedproof.phases.looks import Look, may_retry
 from seedproof.phases.next_call import same_seed_call
 
-__all__ = ["admit_seeds", "asked_keys", "is_any_new", "is_recorded"]
+__all__ = ["admit_seeds", "requested_keys", "is_any_new", "is_recorded"]
 
 
-def asked_keys(arm: Arm, look: Look, rules: Rules, request: RunRequest, following: NextCall) -> list[RunKey]:
-    """The key of every run that is asked for, requested before or not.
+def requested_keys(arm: Arm, look: Look, rules: Rules, request: RunRequest, next_call: NextCall) -> list[RunKey]:
+    """The key of every requested run, new or recorded.
+
+    Args:
+        next_call: Continues the arm; a refusal names it.
 
     Raises:
-        SeedUnknown, SeedNotDue, AttemptNotAllowed, NothingDue: `following` goes on with the arm.
+        SeedUnknown, SeedNotDue, AttemptNotAllowed, NothingDue: The requested run is not due.
     """
     if request.seed is not None:
-        _check_seed(arm, look, rules, request.seed, following)
+        _check_seed(arm, look, rules, request.seed, next_call)
         seeds: tuple[int, ...] = (request.seed,)
     else:
-        seeds = _seeds_to_run(arm, look, request.queue_all, following)
-    return [_key(arm, seed, _attempt(arm, look, rules, seed, request.attempt, following)) for seed in seeds]
+        seeds = _seeds_to_run(arm, look, request.queue_all, next_call)
+    return [_key(arm, seed, _attempt(arm, look, rules, seed, request.attempt, next_call)) for seed in seeds]
 
 
 def _key(arm: Arm, seed: int, attempt: int) -> RunKey:
-    """The key of an attempt; one that a baseline took over keeps the key of its own generation."""
-    known = (run.key for run in arm.attempts(seed) if run.attempt == attempt)
+    """The key of an attempt; one that a baseline took over keeps the key of its first generation."""
+    recorded = (run.key for run in arm.attempts(seed) if run.attempt == attempt)
     side = Side.BASELINE if arm.experiment is None else Side.EXPERIMENT
-    return next(known, RunKey(arm.generation, Role.MEASURE, side, arm.experiment, seed, attempt))
+    return next(recorded, RunKey(arm.generation, Role.MEASURE, side, arm.experiment, seed, attempt))
 
 
 def is_recorded(arm: Arm, request: RunRequest) -> bool:
-    """Whether a seed is asked for that has been requested before: its result can always be had."""
+    """Whether the requested seed has an attempt in the ledger: its result is always returned."""
     attempts = () if request.seed is None else arm.attempts(request.seed)
     return any(request.attempt in (None, run.attempt) for run in attempts)
 
 
 def is_any_new(arm: Arm, keys: Sequence[RunKey]) -> bool:
-    """Whether one of these runs was never requested."""
-    known = {run.key for run in arm.runs}
-    return any(key not in known for key in keys)
+    """Whether one of these runs is not in the ledger."""
+    recorded = {run.key for run in arm.runs}
+    return any(key not in recorded for key in keys)
 
 
 def admit_seeds(
@@ -59,29 +62,29 @@ def admit_seeds(
     keys: Sequence[RunKey],
     project: ProjectView,
 ) -> Admission:
-    """Admit what is new of these runs.
+    """Admit the new ones of these runs.
 
     Args:
         code: The arm with the code of its next run.
-        events: What is recorded before the runs are requested.
+        events: Events to record before the requests.
 
     Raises:
-        OutputExists: A folder that the ledger does not own is in the way.
+        OutputExists: An output folder exists, and the ledger does not own it.
     """
-    arm, known = code.arm, {run.key: run for run in code.arm.runs}
-    new = [key for key in keys if key not in known]
+    arm, recorded = code.arm, {run.key: run for run in code.arm.runs}
+    new = [key for key in keys if key not in recorded]
     for key in new:
-        require_free(project, key, rules, _same_call(arm, key.seed, request, bool(events)))
+        require_free(project, key, rules, _repeat_call(arm, key.seed, request, bool(events)))
     requested = [RunRequested(key=key) for key in new]
     if requested and code.is_new:
         requested[0] = RunRequested(key=new[0], code=arm.code, change=arm.change)
     is_open = any(run.seed == keys[0].seed and run.state.is_active for run in arm.runs)
     first = new[0] if new and not is_open else keys[0]
-    return Admission((*events, *requested), known[first].run_id if first in known else first.run_id)
+    return Admission((*events, *requested), recorded[first].run_id if first in recorded else first.run_id)
 
 
-def _same_call(arm: Arm, seed: int, request: RunRequest, begins: bool) -> NextCall:
-    """The refused call; what it declared too, as nothing of a refused call is written down."""
+def _repeat_call(arm: Arm, seed: int, request: RunRequest, begins: bool) -> NextCall:
+    """The refused call again, with its declaration: nothing of a refused call is recorded."""
     arguments: dict[str, Any] = {"experiment": arm.experiment} if arm.experiment else {}
     if arm.experiment and begins:
         arguments |= {"flags": list(request.flags or ()), "hypothesis": request.hypothesis}
@@ -91,14 +94,14 @@ def _same_call(arm: Arm, seed: int, request: RunRequest, begins: bool) -> NextCa
     return same_seed_call(seed, arguments)
 
 
-def _check_seed(arm: Arm, look: Look, rules: Rules, seed: int, following: NextCall) -> None:
-    known = ", ".join(str(known) for known in rules.all_seeds)
+def _check_seed(arm: Arm, look: Look, rules: Rules, seed: int, next_call: NextCall) -> None:
     if seed not in rules.all_seeds:
-        raise SeedUnknown(f"{seed} is not a seed of the protocol ({known}).", following)
+        seeds = ", ".join(map(str, rules.all_seeds))
+        raise SeedUnknown(f"{seed} is not a seed of the protocol ({seeds}).", next_call)
     tried = any(run.state is not RunState.NOT_NEEDED for run in arm.attempts(seed))
     if seed not in look.due and not tried:
         who = arm.experiment or "the baseline"
-        raise SeedNotDue(f"seed {seed} is not due for {who}: {_why_not_due(look, rules, seed)}.", following)
+        raise SeedNotDue(f"seed {seed} is not due for {who}: {_why_not_due(look, rules, seed)}.", next_call)
 
 
 def _why_not_due(look: Look, rules: Rules, seed: int) -> str:
@@ -112,11 +115,11 @@ def _why_not_due(look: Look, rules: Rules, seed: int) -> str:
     return "the rules do not ask for it here"
 
 
-def _seeds_to_run(arm: Arm, look: Look, queue_all: bool, following: NextCall) -> tuple[int, ...]:
+def _seeds_to_run(arm: Arm, look: Look, queue_all: bool, next_call: NextCall) -> tuple[int, ...]:
     active = [run.seed for run in arm.runs if run.state.is_active]
     if not look.due and not active:
         who = arm.experiment or "the baseline"
-        raise NothingDue(f"{who} has every run that it needs.", following)
+        raise NothingDue(f"{who} has every run that it needs.", next_call)
     if queue_all:
         return tuple(dict.fromkeys((*active, *look.due)))
     if active:
@@ -125,7 +128,7 @@ def _seeds_to_run(arm: Arm, look: Look, queue_all: bool, following: NextCall) ->
     return ((untried or list(look.due))[0],)
 
 
-def _attempt(arm: Arm, look: Look, rules: Rules, seed: int, wanted: int | None, following: NextCall) -> int:
+def _attempt(arm: Arm, look: Look, rules: Rules, seed: int, wanted: int | None, next_call: NextCall) -> int:
     attempts = arm.attempts(seed)
     last = attempts[-1] if attempts else None
     if last is not None and last.state is RunState.NOT_NEEDED and wanted is None:
@@ -134,10 +137,10 @@ def _attempt(arm: Arm, look: Look, rules: Rules, seed: int, wanted: int | None, 
         return last.attempt if last else 1
     if any(run.attempt == wanted for run in attempts) or (last is None and wanted == 1):
         return wanted
-    may = seed in look.due and may_retry(attempts, rules.metric.name)
-    if last is not None and wanted == last.attempt + 1 and may:
+    is_retry_allowed = seed in look.due and may_retry(attempts, rules.metric.name)
+    if last is not None and wanted == last.attempt + 1 and is_retry_allowed:
         return wanted
-    raise AttemptNotAllowed(_why_no_attempt(attempts, look, seed, wanted), following)
+    raise AttemptNotAllowed(_why_no_attempt(attempts, look, seed, wanted), next_call)
 
 
 def _why_no_attempt(attempts: Sequence[Run], look: Look, seed: int, wanted: int) -> str:

@@ -1,4 +1,4 @@
-"""Whether training here repeats itself: measured by runs that had to give the same value, never assumed."""
+"""Records whether training is deterministic, from runs that should have given the same value."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -11,41 +11,38 @@ __all__ = ["Repeats", "conditions"]
 
 @dataclass(slots=True)
 class Repeats:
-    """What pairs of runs with the same code, command, seed and conditions have shown, by conditions."""
+    """Under which conditions runs with equal code, command and seed gave equal values."""
 
     values: dict[Hashable, float] = field(default_factory=dict)
-    """By everything that a value may depend on, the first value."""
-    same: set[Hashable] = field(default_factory=set)
-    """Conditions under which a value came again."""
-    other: set[Hashable] = field(default_factory=set)
-    """Conditions under which another value came."""
+    """The first value for each combination of conditions, code, command and seed."""
+    repeated: set[Hashable] = field(default_factory=set)
+    """Conditions under which a later run gave the same value."""
+    varied: set[Hashable] = field(default_factory=set)
+    """Conditions under which a later run gave another value."""
 
-    def are_shown_by(self, run: Run) -> bool:
-        """Whether under the conditions of a run a value has come again, and none ever differed."""
-        here = conditions(run)
-        return here in self.same and here not in self.other
+    def were_shown_for(self, run: Run) -> bool:
+        """Whether a value was repeated under the conditions of this run, and none ever varied."""
+        key = conditions(run)
+        return key in self.repeated and key not in self.varied
 
     def add(self, run: Run, command: Any, metric: str) -> None:
-        """Take the result of a run into account.
+        """Add the result of a run.
 
         Args:
-            command: What it was started with, but for seed and output folder.
+            command: Its command without seed and output folder.
         """
         value, code = run.value(metric), run.surroundings.get("code_sha256")
         if value is None or code is None or not run.state.is_counted:
             return
-        here = conditions(run)
-        key = (here, code, command, run.seed)
+        run_conditions = conditions(run)
+        key = (run_conditions, code, command, run.seed)
         if key in self.values:
-            (self.same if self.values[key] == value else self.other).add(here)
+            (self.repeated if self.values[key] == value else self.varied).add(run_conditions)
         self.values.setdefault(key, value)
 
 
 def conditions(run: Run) -> Hashable:
-    """What decides whether a value comes again: the host, what is installed there, devices, threads.
-
-    Another version of a library, another GPU or another number of threads may repeat itself or not.
-    """
-    seen = run.surroundings
-    env = tuple(sorted(seen.get("env", {}).items()))
-    return run.host, seen.get("interpreter"), seen.get("packages_sha256"), seen.get("environment_sha256"), env
+    """What determinism may depend on: host, interpreter, packages, devices and environment variables."""
+    found = run.surroundings
+    env = tuple(sorted(found.get("env", {}).items()))
+    return run.host, found.get("interpreter"), found.get("packages_sha256"), found.get("environment_sha256"), env

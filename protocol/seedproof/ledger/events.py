@@ -1,7 +1,7 @@
-"""What happened: one frozen class for each kind of record. Records are read and written here only.
+"""Events: one frozen class for each kind of record, and the only code that reads and writes a record's fields.
 
-Over 300 lines, because every kind stands in this one place.
-A field that a record may lack has a default, so that ledgers of earlier versions are read.
+Over 300 lines, because all kinds of records are in this one place.
+A field that a record may lack has a default, so that ledgers of earlier versions can be read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 Record = dict[str, Any]
-"""One line of the ledger as JSON gives it."""
+"""One line of the ledger, decoded from JSON."""
 E = TypeVar("E", bound="Event")
 P = TypeVar("P")
 Readers = Mapping[str, Callable[[Any], Any]]
@@ -54,13 +54,14 @@ Readers = Mapping[str, Callable[[Any], Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that a record says. Number, time and hash are empty until it is written."""
+    """The content of one record. Number, time and hash are empty until it is written."""
 
     kind: ClassVar[str]
+    """The `kind` of its records."""
     READERS: ClassVar[Readers] = {}
-    """By field, what turns the JSON of its record into its value, where that is more than a list becoming a tuple."""
+    """By field, the function that converts its JSON; without one, a list becomes a tuple."""
     OMITTED: ClassVar[frozenset[str]] = frozenset()
-    """Fields that a record does not hold while they are empty."""
+    """Fields that a record leaves out while they are empty."""
 
     seq: int = 0
     """Number of its record, from 1."""
@@ -70,22 +71,24 @@ class Event:
     """Hash of the record."""
 
     def fields(self) -> dict[str, Any]:
-        """What the record holds beside number, time and hashes."""
-        held = {name: getattr(self, name) for name in _names(type(self))}
-        return {name: _as_json(value) for name, value in held.items() if value or name not in self.OMITTED}
+        """The fields of its record, without number, time and hashes."""
+        values = {name: getattr(self, name) for name in _field_names(type(self))}
+        return {name: _as_json(value) for name, value in values.items() if value or name not in self.OMITTED}
 
     @classmethod
     def read(cls, record: Record) -> Self:
         """The event of a record of this kind.
 
         Raises:
-            KeyError, TypeError, ValueError: A field is missing or of another type.
+            KeyError, TypeError, ValueError: A field is missing or has the wrong type.
         """
-        return cls(seq=record["seq"], time=record["time"], hash=record["hash"], **_values(cls, record, cls.READERS))
+        return cls(
+            seq=record["seq"], time=record["time"], hash=record["hash"], **_field_values(cls, record, cls.READERS)
+        )
 
 
-def _names(kind: type[Any]) -> Mapping[str, bool]:
-    """The fields of a class, but for a record's place, and whether each is required."""
+def _field_names(kind: type[Any]) -> Mapping[str, bool]:
+    """The fields of a class without number, time and hash, and whether each is required."""
     found = _FIELDS.get(kind)
     if found is None:
         found = _FIELDS[kind] = {
@@ -96,13 +99,13 @@ def _names(kind: type[Any]) -> Mapping[str, bool]:
     return found
 
 
-# Looked up for every record; `fields` would take as long as all the rest.
+# A cache: every record needs it, and `dataclasses.fields` takes as long as the rest of reading a record.
 _FIELDS: dict[type[Any], Mapping[str, bool]] = {}
 
 
-def _values(kind: type[Any], record: Record, readers: Readers) -> dict[str, Any]:
-    """The fields of a class that a record holds; a required one that is missing raises KeyError."""
-    names = _names(kind).items()
+def _field_values(kind: type[Any], record: Record, readers: Readers) -> dict[str, Any]:
+    """The values of a class's fields in a record; raises KeyError where a required one is missing."""
+    names = _field_names(kind).items()
     return {
         name: readers.get(name, _as_value)(record[name]) for name, is_required in names if is_required or name in record
     }
@@ -125,7 +128,7 @@ def _as_json(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class PastLedger:
-    """A ledger, or a state of one, as the registry of projects knew it."""
+    """What the registry of projects noted of a ledger."""
 
     began: str
     """Time of its first record."""
@@ -134,15 +137,15 @@ class PastLedger:
     head: str
     """Its head as reports print it."""
     gone: int | None = None
-    """How many ledgers its folder had before it; None where that was not asked."""
+    """How many ledgers its folder had before it; None where that does not matter."""
 
     def document(self) -> dict[str, Any]:
-        """The same as a record holds it."""
+        """The JSON object in a record."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any] | None) -> "PastLedger | None":
-        """Read it back; None where there was none."""
+        """Read the JSON object; None where there is none."""
         return cls(**document) if document else None
 
 
@@ -158,22 +161,24 @@ class GenerationStarted(Event):
     }
     OMITTED = frozenset({"code", "previous"})
     generation: int
+    """Its number, from 1."""
     rules: Rules
-    """Those that it is measured under; what a later version added has its default."""
+    """The rules that it is measured under; a rule that a later version added has its default."""
     reason: str | None
-    """Why a new one; None for the first."""
+    """Why a new one was begun; None for the first."""
     adopted: tuple[str, ...] = ()
-    """Runs of the generation before that count for this one too."""
+    """Ids of runs of the previous generation that count for this one too."""
     adoption: str | None = None
-    """What is taken over and why, or why not."""
+    """What it takes over and why, or why nothing; None where there was nothing to take over."""
     code: Code | None = None
+    """The code that its baseline is trained with; None where it is not known."""
     previous: PastLedger | None = None
     """The ledger that this folder had before this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentDeclared(Event):
-    """An experiment is declared; how its evidence is weighed is fixed before its results."""
+    """An experiment is declared; its primary test is chosen before its results."""
 
     kind = "experiment_declared"
     READERS: ClassVar[Readers] = {
@@ -183,15 +188,25 @@ class ExperimentDeclared(Event):
     }
     OMITTED = frozenset({"code", "change"})
     generation: int
+    """Number of the generation that it is compared with."""
     experiment: str
+    """Its name."""
     flags: tuple[str, ...]
+    """What it adds to the command."""
     hypothesis: str
+    """What the experimenter expects."""
     code_change: bool
+    """Whether it declares a change of code."""
     primary: Primary = "unpaired"
+    """The primary interval."""
     primary_reason: str = "by default"
+    """Why that one."""
     prior: PriorVariance | None = None
+    """The variance of earlier arms that a sequential look pools; None where it pools none."""
     code: Code | None = None
+    """The code of its runs; None where it is not known."""
     change: Change | None = None
+    """How that differs from the baseline's code; None where it does not."""
 
 
 # --- runs --------------------------------------------------------------------------------------
@@ -203,11 +218,13 @@ class RunRequested(Event):
 
     kind = "run_requested"
     key: RunKey
+    """What the run is for: generation, role, side, experiment, seed and attempt."""
     run_id: str = ""
-    """As the record names it; empty: as the key does."""
+    """Id in the record; empty takes the key's."""
     code: Code | None = None
-    """New code of the arm; None where the arm keeps the code that it has."""
+    """New code of the arm; None where the arm keeps its code."""
     change: Change | None = None
+    """How the new code differs from the baseline's."""
 
     def fields(self) -> dict[str, Any]:
         key = {**asdict(self.key), "arm": self.key.side, "run_id": self.run_id or self.key.run_id}
@@ -239,39 +256,46 @@ class RunStarted(Event):
     kind = "run_started"
     OMITTED = frozenset({"environment"})
     run_id: str
+    """Id of the run."""
     argv: tuple[str, ...]
+    """The command."""
     output_dir: str
+    """The output folder, relative to the project."""
     timeout_s: float | None = None
+    """Time limit in seconds; None where there is none."""
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
-    """What it is carried out with."""
+    """Hashes and names of what it is trained with: code, interpreter, packages, host."""
     environment: Mapping[str, Any] | None = None
-    """Interpreter, packages and devices, with the first run that has them."""
+    """Interpreter, packages and devices; only with the first run that has them."""
 
     @property
     def environment_sha256(self) -> str:
-        """Names the environment; empty where none was recorded."""
+        """Hash of the environment; empty where none was recorded."""
         return str(self.fingerprint.get("environment_sha256", ""))
 
     @property
     def load(self) -> float | None:
-        """Load average of the machine before the start; None where nobody noted it."""
+        """Load average of the machine before the start; None where it was not recorded."""
         return self.fingerprint.get("load")
 
     @property
     def surroundings(self) -> Mapping[str, Any]:
-        """The fingerprint without the load, which is never the same twice."""
+        """The fingerprint without the load, which differs at every start."""
         return {name: value for name, value in self.fingerprint.items() if name != "load"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRead:
-    """What the log of an ended run says besides its metrics."""
+    """What the log of an ended run shows besides its metrics."""
 
     step: int | None = None
+    """The last step."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed."""
     log_sha256: str | None = None
+    """Hash of the log."""
     log_bytes: int | None = None
+    """Size of the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,8 +303,11 @@ class Measured:
     """What the supervisor of an ended run measured."""
 
     wall_time_s: float | None = None
+    """Seconds from start to end."""
     exit_code: int | None = None
+    """Exit code; None where a signal ended it."""
     signal: str | None = None
+    """Name of the signal that ended it; None where none did."""
     counts: Mapping[str, str] = field(default_factory=dict)
     """Sizes of the evaluation as printed, by name."""
     load: float | None = None
@@ -289,42 +316,48 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class OutputFolder:
-    """The output folder as a run left it."""
+    """The output folder at the end of a run."""
 
     output_id: tuple[int, ...] | None
-    """Device and inode."""
+    """Device and inode; None where there is no folder."""
     output_bytes: int
+    """Size of everything in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded(Event):
-    """A run has ended. Its subclasses say how; what nobody could see is None."""
+    """A run has ended; each subclass is one kind of end. A part that is not known is None."""
 
-    OMITTED = frozenset({"metrics", "slept_s", "created"})
     run_id: str
+    """Id of the run."""
     reason: str | None = None
+    """Why it ended so; None for a success."""
     metrics: Mapping[str, MetricValue] | None = None
-    """Metrics by name; None where nothing was read."""
+    """Metrics by name; None where the log was not read."""
     log: LogRead | None = None
+    """What its log shows besides."""
     measured: Measured | None = None
+    """What its supervisor measured."""
     slept_s: float = 0.0
+    """Seconds that the machine was suspended meanwhile."""
     created: tuple[str, ...] = ()
-    """Files that a run in place left beside its output folder."""
+    """Files that a run in place created outside its output folder."""
     output: OutputFolder | None = None
+    """Its output folder."""
 
     @property
     def state(self) -> RunState:
-        """Where the run stands now."""
+        """The state that the run has from now on."""
         raise NotImplementedError
 
     def fields(self) -> dict[str, Any]:
-        held: dict[str, Any] = {"run_id": self.run_id, "reason": self.reason}
+        values: dict[str, Any] = {"run_id": self.run_id, "reason": self.reason}
         if self.metrics is not None:
-            held["metrics"] = {name: asdict(value) for name, value in self.metrics.items()}
+            values["metrics"] = {name: asdict(value) for name, value in self.metrics.items()}
         for part in (self.log, self.measured, self.output):
-            held |= {} if part is None else asdict(part)
-        held |= {"slept_s": self.slept_s} if self.slept_s else {}
-        return held | ({"created": list(self.created)} if self.created else {})
+            values |= {} if part is None else asdict(part)
+        values |= {"slept_s": self.slept_s} if self.slept_s else {}
+        return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
     def read(cls, record: Record) -> Self:
@@ -337,17 +370,17 @@ class RunEnded(Event):
             **{name: record[name] for name in ("seq", "time", "hash", "run_id")},
             "reason": record.get("reason"),
             "metrics": None if metrics is None else {name: MetricValue(**value) for name, value in metrics.items()},
-            "log": _part(LogRead, record),
-            "measured": _part(Measured, record),
+            "log": _read_part(LogRead, record),
+            "measured": _read_part(Measured, record),
             "slept_s": record.get("slept_s", 0.0),
             "created": tuple(record.get("created", ())),
-            "output": _part(OutputFolder, record),
+            "output": _read_part(OutputFolder, record),
         }
 
 
-def _part(part: type[P], record: Record) -> P | None:
-    """The fields of a part that a record holds; None where it holds none of them."""
-    names = _names(part)
+def _read_part(part: type[P], record: Record) -> P | None:
+    """A part of an event, read from the fields that the record has; None where it has none of them."""
+    names = _field_names(part)
     found = {name: _as_value(record[name]) for name in names if name in record}
     return part(**{**{name: None for name, is_required in names.items() if is_required}, **found}) if found else None
 
@@ -357,16 +390,17 @@ FinishedState = Literal[RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(RunEnded):
-    """A training has come to its end by itself, by its time limit, or could not be started."""
+    """A training ended by itself or by its time limit, or could not be started."""
 
     kind = "run_finished"
     end: FinishedState
+    """How it ended."""
     never_started: bool = False
-    """Whether it was turned away before its training began."""
+    """Whether its training never started."""
 
     @property
     def state(self) -> RunState:
-        """Where the run stands now."""
+        """How it ended."""
         return self.end
 
     def fields(self) -> dict[str, Any]:
@@ -387,7 +421,7 @@ class RunInterrupted(RunEnded):
 
     @property
     def state(self) -> RunState:
-        """Where the run stands now."""
+        """Interrupted."""
         return RunState.INTERRUPTED
 
 
@@ -399,7 +433,7 @@ class RunCancelled(RunEnded):
 
     @property
     def state(self) -> RunState:
-        """Where the run stands now."""
+        """Cancelled."""
         return RunState.CANCELLED
 
 
@@ -411,14 +445,14 @@ class RunNotNeeded(RunEnded):
 
     @property
     def state(self) -> RunState:
-        """Where the run stands now."""
+        """Not needed."""
         return RunState.NOT_NEEDED
 
 
 # --- verdicts, reports and the rest -------------------------------------------------------------
 
 
-def _confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:
+def _read_confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:
     if document is None:
         return None
     wall_time = document.get("wall_time")
@@ -427,32 +461,43 @@ def _confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictIssued(Event):
-    """A verdict was given, once for each state of an arm."""
+    """A verdict was given; once for each set of runs."""
 
     kind = "verdict_issued"
     READERS: ClassVar[Readers] = {
-        "confirmation": _confirmation,
+        "confirmation": _read_confirmation,
         "accepted": lambda documents: tuple(Difference(**one) for one in documents or ()),
     }
     generation: int
+    """Number of the experiment's generation."""
     experiment: str
+    """Name of the experiment."""
     runs: tuple[str, ...] = ()
     """Ids of the runs that it rests on."""
     verdict: str
+    """WINNER, NEUTRAL or LOSER."""
     headline: str = ""
+    """Verdict and reason in one line."""
     caps: tuple[str, ...] = ()
+    """Names of the caps that turned a WINNER into NEUTRAL."""
     delta: float | None = None
+    """Experiment minus baseline, in the metric's unit."""
     improvement_sigma: float | None = None
+    """Distance of the means in sigmas; positive is better."""
     cohens_d: float | None = None
+    """The protocol's d."""
     evidence: Mapping[str, Any] | None = None
-    """As `verdict.evidence.as_document` gives it; None before there was any."""
+    """The output of `verdict.evidence.as_document`; None in ledgers older than that."""
     campaign: Mapping[str, Any] | None = None
-    """Likewise."""
+    """Likewise, of the campaign."""
     confirmation: Confirmation | None = None
+    """What fresh seeds show; None for other verdicts than WINNER."""
     accepted: tuple[Difference, ...] = ()
+    """Differences besides the experiment that the settings accepted."""
     on_head: str | None = None
     """The ledger head that it was given on."""
     report_format: int | None = None
+    """Version of the report format."""
 
     @property
     def is_winner(self) -> bool:
@@ -461,38 +506,46 @@ class VerdictIssued(Event):
 
     @property
     def p_better(self) -> float | None:
-        """The one-sided p value that was written down with it."""
+        """The one-sided p value recorded with it."""
         return (self.campaign or {}).get("p_better")
 
     @property
     def is_confirmation_ended(self) -> bool:
-        """Whether it was given with every run of the confirmation."""
+        """Whether every run of the confirmation had ended by then."""
         return self.confirmation is not None and self.confirmation.state != "open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportWritten(Event):
-    """A report is written; its file can be made again from the records before this one."""
+    """A report is written; its files can be rendered again from the records before this one."""
 
     kind = "report_written"
     path: str
+    """The report's file, relative to the project."""
     sha256: str = ""
+    """Hash of that file."""
     generation: int
+    """Number of the generation."""
     experiment: str | None
-    """None for the baseline's report."""
+    """Name of the experiment; None for the baseline's report."""
     headline: str = ""
+    """Its headline."""
     verdict: str | None = None
+    """The verdict; None for the baseline's report."""
     runs: tuple[str, ...] | None = None
     """Ids of the ended runs that it shows; None in the oldest ledgers."""
     at_seq: int = 0
-    """How many records it was made from."""
+    """Number of records that it was rendered from."""
     figures: tuple[str, ...] = ()
+    """The figures' files, relative to the project."""
     figure_sha256: tuple[str, ...] = ()
+    """Hashes of the figures, in the same order."""
     report_format: int | None = None
+    """Version of the report format; None in the oldest ledgers."""
 
     @property
     def files(self) -> dict[str, str]:
-        """The files that the record vouches for, with their hashes."""
+        """Hash of each of its files, by path."""
         return {self.path: self.sha256, **dict(zip(self.figures, self.figure_sha256, strict=False))}
 
 
@@ -502,32 +555,38 @@ class FilesRemoved(Event):
 
     kind = "files_removed"
     paths: tuple[str, ...]
+    """The folders, relative to the project."""
     freed_bytes: int = 0
+    """Bytes that this freed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
-    """A person has looked at a row of failures."""
+    """A person has looked at the failures in a row; new experiments are allowed again."""
 
     kind = "resumed"
     reason: str = ""
+    """What that person found."""
     failures: int = 0
+    """Number of failures in a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerDisclosed(Event):
-    """What the registry of projects knew and the ledger did not hold."""
+    """Records what the registry of projects knew and the ledger did not hold."""
 
     kind = "ledger_disclosed"
     READERS: ClassVar[Readers] = {"had": PastLedger.from_document}
     OMITTED = frozenset({"folders", "had"})
     what: Literal["shared", "rewound", "replaced", "copy"]
+    """`shared`: other folders hold this ledger. `rewound`: a later head was seen here. `replaced`: this folder had
+    another ledger. `copy`: a copy that is gone had a later head."""
     present: str | None
-    """The head that the ledger had then; None where that is not said."""
+    """The ledger's head at that time; None where it does not matter."""
     folders: int = 0
-    """How many other folders hold the same ledger; only of `shared`."""
+    """Number of other folders with the same ledger; only for `shared`."""
     had: PastLedger | None = None
-    """What was lost; None of `shared`."""
+    """The ledger that was lost; None for `shared`."""
 
 
 RUN_ENDS = (RunFinished, RunInterrupted, RunCancelled, RunNotNeeded)
@@ -538,20 +597,20 @@ EVENTS: Mapping[str, type[Event]] = {
         *(VerdictIssued, ReportWritten, FilesRemoved, Resumed, LedgerDisclosed),
     )
 }
-"""By kind of record."""
+"""The class of each kind of record."""
 
 
 def read_event(record: Record) -> Event:
     """The event of a record.
 
     Raises:
-        KeyError, TypeError, ValueError: A field is missing or of another type.
+        KeyError, TypeError, ValueError: A field is missing or has the wrong type.
     """
     return EVENTS[record["kind"]].read(record)
 
 
 def read_events(records: Iterable[Record], *kinds: type[E]) -> Iterator[E]:
-    """The events of these kinds among records that may be damaged; what cannot be read is passed over."""
+    """The events of these kinds among records that may be damaged; skips those that cannot be read."""
     wanted = {kind.kind: kind for kind in kinds}
     for record in records:
         kind = wanted.get(record.get("kind", ""))

@@ -1,4 +1,4 @@
-"""Folds the records of a ledger into the state that they add up to."""
+"""Folds the records of a ledger into its state."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ __all__ = ["apply", "fold"]
 
 
 def fold(records: Iterable[Record]) -> State:
-    """The state that verified records add up to."""
+    """The state after these verified records."""
     state = State()
     for record in records:
         apply(state, record)
@@ -38,7 +38,7 @@ def fold(records: Iterable[Record]) -> State:
 
 
 def apply(state: State, record: Record) -> Event:
-    """Take one verified record into account, and give its event.
+    """Update the state by one verified record; return its event.
 
     Raises:
         LedgerDamaged: The record lacks a field or contradicts those before it.
@@ -104,7 +104,7 @@ def _run_requested(state: State, event: RunRequested) -> None:
         raise ValueError("requested twice")
     generation = state.generations[key.generation - 1]
     owner = generation if key.experiment is None else generation.experiments[key.experiment]
-    if event.code is not None:  # until an arm has shown its metric, its next attempt takes new code
+    if event.code is not None:  # an arm that has not shown its metric may change its code
         owner.code = event.code
         if isinstance(owner, Experiment):
             owner.change = event.change
@@ -113,7 +113,7 @@ def _run_requested(state: State, event: RunRequested) -> None:
         generation.controls.setdefault(owner.code.sha256, []).append(event.run_id)
     run = state.runs[event.run_id] = Run(run_id=event.run_id, key=key, state=RunState.QUEUED)
     state.active[event.run_id] = None
-    _note_change(state, run, event)
+    _mark_changed(state, run, event)
 
 
 def _run_started(state: State, event: RunStarted) -> None:
@@ -127,16 +127,16 @@ def _run_started(state: State, event: RunStarted) -> None:
         argv=event.argv,
         output_dir=event.output_dir,
         started=event.time,
-        surroundings=_shared(state, event.surroundings),
+        surroundings=_share_surroundings(state, event.surroundings),
         environment=state.environments.get(name, {}),
         load=event.load,
     )
     state.owned_folders[event.output_dir] = run.run_id
-    _note_change(state, run, event)
+    _mark_changed(state, run, event)
 
 
-def _shared(state: State, surroundings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One object for runs with equal surroundings: almost all of a ledger's, and they are large."""
+def _share_surroundings(state: State, surroundings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One object for consecutive runs with equal surroundings, which are large and nearly always equal."""
     if surroundings != state.surroundings:
         state.surroundings = surroundings
     return state.surroundings
@@ -159,20 +159,20 @@ def _run_ended(state: State, event: RunEnded) -> None:
         wall_time_s=None if measured is None else measured.wall_time_s,
         exit_code=None if measured is None else measured.exit_code,
         counts={} if measured is None else measured.counts,
-        repeats=run.role is Role.CONTROL and state.repeats.are_shown_by(run),
+        repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),
     )
-    state.repeats.add(ended, _command_of(state, run), state.rules_of(run.generation).metric.name)
+    state.repeats.add(ended, _command_key(state, run), state.rules_of(run.generation).metric.name)
     state.created.update(event.created)
     del state.active[run.run_id]
     if ended.log_sha256 is not None:
         state.logs.setdefault(ended.log_sha256, []).append(run.run_id)
-    _note_change(state, run, event)
-    _count_failure(state, event)
+    _mark_changed(state, run, event)
+    _count_outcome(state, event)
 
 
-def _count_failure(state: State, event: RunEnded) -> None:
+def _count_outcome(state: State, event: RunEnded) -> None:
     if event.state.is_counted and event.output is not None:
-        # A run that broke off may have filled the disk: no measure of what others need.
+        # Only of runs with a result: one that broke off may have filled the disk.
         state.largest_output_bytes = max(state.largest_output_bytes, event.output.output_bytes)
     if event.state is RunState.SUCCEEDED:
         state.failures_in_row = 0
@@ -217,15 +217,15 @@ def _ledger_disclosed(state: State, event: LedgerDisclosed) -> None:
     state.disclosures.append(event)
 
 
-def _command_of(state: State, run: Run) -> Any:
-    """What a run was started with, but for folder and seed."""
+def _command_key(state: State, run: Run) -> Any:
+    """Command and flags of a run, without seed and output folder; hashable."""
     generation = state.generations[run.generation - 1]
     rules = generation.rules
     experiment = generation.experiments.get(run.experiment or "")
     return rules.command, rules.train_tokens, run.key.flags(() if experiment is None else experiment.flags)
 
 
-def _note_change(state: State, run: Run, event: Event) -> None:
+def _mark_changed(state: State, run: Run, event: Event) -> None:
     if run.experiment is not None:
         state.generations[run.generation - 1].experiments[run.experiment].changed_at = event.seq
 

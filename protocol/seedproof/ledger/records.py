@@ -1,4 +1,4 @@
-"""Ledger records: their canonical bytes and their hash chain."""
+"""Writes records canonically, and checks each line of a ledger against the hash chain."""
 
 import hashlib
 import json
@@ -12,24 +12,24 @@ from seedproof.model.refusals import LedgerDamaged, LedgerNewer
 __all__ = ["EMPTY_HASH", "FORMAT", "canonical", "damaged", "make_record", "read_line"]
 
 
-def _refused(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and Infinity, which no JSON has but Python's
+def _reject(constant: str) -> NoReturn:
+    raise ValueError(constant)  # Python's decoder accepts NaN and Infinity, which are not JSON
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
-    return number if math.isfinite(number) else _refused(text)
+    return number if math.isfinite(number) else _reject(text)
 
 
 FORMAT = 1
 EMPTY_HASH = "0" * 64
-# Made once: json.dumps makes one for every record, which shows where thousands are read.
+# Module constants, because json.dumps creates an encoder per call, which is slow for thousands of records.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-_DECODER = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=_reject, parse_float=_parse_finite)
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
-    """The one way to write a record: ASCII JSON, sorted keys, no NaN, no spaces.
+    """The bytes of a record: ASCII JSON with sorted keys, without spaces and NaN.
 
     Raises:
         ValueError: A number is nan or infinite.
@@ -40,16 +40,16 @@ def canonical(record: Mapping[str, Any]) -> bytes:
 def make_record(seq: int, time: str, prev: str, kind: str, fields: Mapping[str, Any]) -> Record:
     """A record with its hash: SHA-256 over the canonical record without the hash."""
     bare = canonical({**fields, "seq": seq, "time": time, "prev": prev, "kind": kind, "format": FORMAT})
-    # Read back, so that who wrote a record has the very one that others read, the order of its keys included.
+    # Decoded again, so that a writer continues with the record that readers get, including the order of its keys.
     record: Record = json.loads(bare)
     return {**record, "hash": hashlib.sha256(bare).hexdigest()}
 
 
 def read_line(line: bytes, seq: int, prev: str) -> Record:
-    """Check one line of the ledger (without its newline) and give its record.
+    """Check one line of the ledger (without its newline) and return its record.
 
     Raises:
-        LedgerDamaged: Not JSON, an infinite number, wrong place in the sequence, broken chain or hash.
+        LedgerDamaged: Not JSON, an infinite number, a wrong sequence number, a broken chain or hash.
         LedgerNewer: Written by a newer Seedproof.
     """
     try:
@@ -73,12 +73,12 @@ def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
         raise damaged(seq, "does not follow from the record before it")
     if record.get("kind") not in EVENTS:
         raise damaged(seq, "is of an unknown kind")
-    # The line as it is first: encoding each record again would take a third of the time that reading a ledger takes.
-    if _is_what_was_hashed(record, line):
+    # The fast path: encoding each record again would take a third of the time of reading a ledger.
+    if _matches_hash_as_written(record, line):
         return
     try:
         written = canonical(record)
-    except (ValueError, RecursionError):  # nested as deep as can be read and not written
+    except (ValueError, RecursionError):  # nested too deeply for the encoder, though not for the decoder
         raise damaged(seq, "is not written canonically") from None
     if line == written + b"\r":
         raise damaged(seq, "ends in CRLF; its line endings were changed")
@@ -89,18 +89,23 @@ def _check_chain(record: Record, line: bytes, seq: int, prev: str) -> None:
         raise damaged(seq, "does not match its hash")
 
 
-def _is_what_was_hashed(record: Record, line: bytes) -> bool:
-    """Whether a line fits its hash once the hash is cut out of it.
+def _matches_hash_as_written(record: Record, line: bytes) -> bool:
+    """Whether the line without its hash field has that hash.
 
-    Who hashed it may have written it another way than canonically; nobody else can have changed what it says.
-    False also where a value inside the record has the same name and content.
+    A line that was not written canonically may pass: its author chose that form, and nobody has changed it since.
+    False also where the same field occurs twice, as inside a nested object; then the slow path decides.
     """
-    # A comma follows, because `kind` stands behind `hash`; quotes inside a text are escaped, so no text looks like it.
-    around = line.split(b'"hash":%b,' % _ENCODER.encode(record["hash"]).encode())
-    return len(around) == 2 and hashlib.sha256(around[0] + around[1]).hexdigest() == record["hash"]
+    # A comma follows, because `kind` sorts after `hash`; quotes inside a text are escaped, so no text matches.
+    parts = line.split(b'"hash":%b,' % _ENCODER.encode(record["hash"]).encode())
+    return len(parts) == 2 and hashlib.sha256(parts[0] + parts[1]).hexdigest() == record["hash"]
 
 
 def damaged(seq: int, what: str) -> LedgerDamaged:
+    """The refusal of a damaged record.
+
+    Args:
+        what: The fault, phrased to follow the record's name.
+    """
     damage = LedgerDamaged(
         f"record {seq} of .seedproof/ledger.jsonl {what}. Nothing is decided on a damaged ledger. "
         f"Look at it with `sed -n {seq}p .seedproof/ledger.jsonl` and restore the file from a backup."

@@ -1,4 +1,4 @@
-"""The state: everything that the records of a ledger add up to."""
+"""The state of a ledger: generations, experiments and runs after its records were applied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,38 +14,43 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.stats.summary import PriorVariance
 
-__all__ = [
-    "Experiment",
-    "Generation",
-    "State",
-]
+__all__ = ["Experiment", "Generation", "State"]
 
 
 @dataclass(slots=True)
 class Experiment:
-    """One declared experiment and what was said of it."""
+    """One declared experiment, its runs and its newest verdict."""
 
     name: str
+    """Its name, unique within the generation."""
     generation: int
+    """Number of the generation that it is compared with."""
     flags: tuple[str, ...]
+    """What it adds to the command."""
     hypothesis: str
+    """What the experimenter expects."""
     code_change: bool
+    """Whether it declares a change of code."""
     primary: Primary = "unpaired"
+    """The primary interval, chosen at the declaration."""
     primary_reason: str = "by default"
+    """Why that one."""
     prior: PriorVariance | None = None
+    """The variance of earlier arms that a sequential look pools; None where it pools none."""
     run_ids: list[str] = field(default_factory=list)
+    """Ids of its runs of every role, in the order of their requests."""
     verdict: VerdictIssued | None = None
-    """The newest one."""
+    """The newest verdict; None before the first."""
     report: ReportWritten | None = None
-    """The newest one."""
+    """The newest report; None before the first."""
     place: int = 0
-    """Its place among all experiments of the ledger."""
+    """Its index in `State.experiments`."""
     declared_at: int = 0
     """Number of the record that declared it."""
     code: Code | None = None
-    """What its runs are trained with."""
+    """The code of its runs; None where it is not known."""
     change: Change | None = None
-    """How that differs from the baseline's code."""
+    """How that differs from the baseline's code; None where it does not."""
     changed_at: int = 0
     """Number of the newest record about it or its runs."""
 
@@ -60,20 +65,27 @@ class Generation:
     """One baseline generation: its rules, its runs and its experiments."""
 
     number: int
+    """Its number, from 1."""
     rules: Rules
-    """Those that it was begun under."""
+    """The rules that it was begun under."""
     reason: str | None
+    """Why it was begun; None for the first."""
     started: str
+    """When it was begun (ISO 8601, UTC)."""
     adopted: list[str] = field(default_factory=list)
+    """Ids of the runs that it took over from the previous generation."""
     adoption: str | None = None
+    """What it took over and why, or why nothing; None where there was nothing to take over."""
     run_ids: list[str] = field(default_factory=list)
+    """Ids of the baseline's runs, adopted ones first, then in the order of their requests."""
     experiments: dict[str, Experiment] = field(default_factory=dict)
+    """Its experiments by name, in the order of their declaration."""
     report: ReportWritten | None = None
-    """The newest one."""
+    """The newest report of the baseline; None before the first."""
     code: Code | None = None
-    """What its runs are trained with; None in a ledger from before code was recorded."""
+    """The code of the baseline's runs; None in a ledger from before code was recorded."""
     controls: dict[str, list[str]] = field(default_factory=dict)
-    """By code identity, the control runs of that code, whichever experiment asked for them."""
+    """Ids of the control runs by the hash of their code, whichever experiment requested them."""
 
 
 _HASH_LENGTH = 12
@@ -81,47 +93,56 @@ _HASH_LENGTH = 12
 
 @dataclass(slots=True)
 class State:
-    """Everything the records say, kept up to date by `ledger.fold.apply`."""
+    """Everything that the records say; `ledger.fold.apply` updates it."""
 
     seq: int = 0
+    """Number of the newest record; 0 for an empty ledger."""
     head: str = EMPTY_HASH
+    """Hash of the newest record."""
     generations: list[Generation] = field(default_factory=list)
+    """All generations; the last one is the present one."""
     runs: dict[str, Run] = field(default_factory=dict)
+    """All runs by id, in the order of their requests."""
     active: dict[str, None] = field(default_factory=dict)
+    """Ids of the queued and running runs, in the order of their requests; a dict serves as an ordered set."""
     logs: dict[str, list[str]] = field(default_factory=dict)
-    """Ids of the runs that left a log, by its hash."""
+    """Ids of the runs by the hash of their log."""
     reports: dict[str, ReportWritten] = field(default_factory=dict)
+    """The newest record of each report file by its path, newest last."""
     owned_folders: dict[str, str] = field(default_factory=dict)
+    """Id of the run that created it, by output folder."""
     environments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By its hash, each environment that a run was carried out in: interpreter, packages and devices."""
+    """The environments of runs (interpreter, packages and devices) by their hash."""
     first_hash: str | None = None
-    """Hash of the first record: no other ledger has it."""
+    """Hash of the first record, which identifies the ledger; None for an empty ledger."""
     began: str | None = None
+    """Time of the first record; None for an empty ledger."""
     previous: PastLedger | None = None
-    """The ledger that this folder had before this one, as the registry knew it."""
+    """The ledger that this folder had before, by the registry; None where it had none."""
     disclosures: list[LedgerDisclosed] = field(default_factory=list)
-    """What else the registry knew that this ledger did not hold."""
+    """What else the registry knew and this ledger did not hold."""
     failures_in_row: int = 0
+    """Runs in a row that failed, timed out or diverged, up to now."""
     largest_output_bytes: int = 0
-    """Of the runs that ended with a value."""
+    """The largest output folder of a run with a result."""
     experiments: list[Experiment] = field(default_factory=list)
-    """All of them, in the order of their declaration."""
+    """All experiments, in the order of their declaration."""
     judged: int = 0
-    """How many of them have a verdict."""
+    """Number of experiments with a verdict."""
     winners: int = 0
-    """How many have the verdict WINNER."""
+    """Number of experiments whose newest verdict is WINNER."""
     nulls: int = 0
-    """How many were declared to have no effect."""
+    """Number of experiments declared to have no effect."""
     p_values: dict[tuple[int, str], float] = field(default_factory=dict)
-    """By generation and name, the p value that was written down with the newest verdict."""
+    """The p value recorded with the newest verdict, by generation and name."""
     repeats: Repeats = field(default_factory=Repeats)
-    """Whether the same code and seed have given the same value again."""
+    """Whether equal code and seed gave equal values."""
     created: set[str] = field(default_factory=set)
-    """Files that runs in place have created: their outputs, not the project's code."""
+    """Files created by runs in place: outputs, not the project's code."""
     campaign_seq: int = 0
     """Number of the newest record that declared or judged an experiment."""
     surroundings: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """Those of the newest run."""
+    """The surroundings of the newest run; `fold` shares the object with later runs that have the same."""
 
     @property
     def head_label(self) -> str:
@@ -130,12 +151,12 @@ class State:
 
     @property
     def generation(self) -> Generation | None:
-        """The present generation, or None."""
+        """The present generation; None before the first."""
         return self.generations[-1] if self.generations else None
 
     @property
     def newest_report(self) -> ReportWritten | None:
-        """The record of the report that was written last, or None."""
+        """The record of the report that was written last; None before the first."""
         return next(reversed(self.reports.values()), None)
 
     def rules_of(self, number: int) -> Rules:
@@ -143,13 +164,13 @@ class State:
         return self.generations[number - 1].rules
 
     def baseline_arm(self, number: int) -> Arm:
-        """The baseline's runs of a generation."""
-        runs = (self.runs[run_id] for run_id in self.generations[number - 1].run_ids)
+        """The baseline of a generation, with all its runs."""
         generation = self.generations[number - 1]
-        return Arm(generation=number, experiment=None, runs=tuple(runs), code=generation.code)
+        runs = tuple(self.runs[run_id] for run_id in generation.run_ids)
+        return Arm(generation=number, experiment=None, runs=runs, code=generation.code)
 
     def experiment_arm(self, experiment: Experiment) -> Arm:
-        """The measuring runs of an experiment."""
+        """The arm of an experiment, with all its runs and the controls of its code."""
         runs = [self.runs[run_id] for run_id in experiment.run_ids]
         return Arm(
             generation=experiment.generation,
@@ -173,18 +194,18 @@ class State:
         return tuple(self.runs[run_id] for run_id in found)
 
     def ended_runs(self, owner: Generation | Experiment) -> tuple[str, ...]:
-        """The runs of an arm that have ended, in the order of their requests: what a report shows for good."""
+        """Ids of the ended runs of an arm, in the order of their requests."""
         return tuple(run_id for run_id in owner.run_ids if run_id not in self.active)
 
     def find_experiment(self, name: str) -> Experiment | None:
-        """The newest declaration of a name, or None."""
+        """The newest experiment with this name; None where it was never declared."""
         for generation in reversed(self.generations):
             if name in generation.experiments:
                 return generation.experiments[name]
         return None
 
     def interrupt_active(self, reason: str) -> None:
-        """See every open run as interrupted, before a record says so; no further record may follow."""
+        """Treat every active run as interrupted without a record; no record may be applied afterwards."""
         for run_id in self.active:
             self.runs[run_id] = replace(self.runs[run_id], state=RunState.INTERRUPTED, reason=reason)
         self.active.clear()

@@ -38,23 +38,23 @@ class Arm:
     flags: tuple[str, ...] = ()
     """What the experiment adds to the command."""
     hypothesis: str = ""
-    """What the experimenter expected, written before the first run."""
+    """What the experimenter expected before the first run."""
     primary: Primary = "unpaired"
-    """Which interval was declared the primary one, before the first run."""
+    """The interval that was declared the primary one before the first run."""
     primary_reason: str = "by default"
     """Why that one."""
     prior: PriorVariance | None = None
-    """What a sequential look pools besides the two arms, fixed at the declaration."""
+    """The variance of earlier arms that a sequential look pools, fixed at the declaration; None where it pools none."""
     fresh: tuple[Run, ...] = ()
     """Every attempt with role `confirm`, of both sides, in the order of their requests."""
     controls: tuple[Run, ...] = ()
     """Every attempt with role `control`: the experiment's code without its flags."""
     code: Code | None = None
-    """What its runs are trained with; None in a ledger from before code was recorded."""
+    """The code of its runs; None in a ledger from before code was recorded."""
     change: Change | None = None
     """How that differs from the baseline's code; None where it does not, and for a baseline."""
     code_change: bool = False
-    """Whether the difference of code is what the experiment declares."""
+    """Whether the experiment declares the change of code."""
 
     @property
     def is_null(self) -> bool:
@@ -98,7 +98,7 @@ _ESTABLISHED = object()
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A complete baseline with a spread. Only `seedproof.phases.next_call.establish_baseline` makes one."""
+    """A complete baseline with a spread. Only `seedproof.phases.baseline` makes one."""
 
     generation: int
     """Number of the generation, from 1."""
@@ -111,7 +111,7 @@ class Baseline:
     std: float
     """Sample standard deviation (ddof = 1) of the deciding metric: one sigma. Above 0."""
     key: InitVar[object] = None
-    """Proof that the guards were passed; not kept, so that no copy with other numbers can be made."""
+    """Proof that the checks have passed; not stored, so that `replace` cannot make a copy with other numbers."""
 
     def __post_init__(self, key: object) -> None:
         if key is not _ESTABLISHED:
@@ -119,11 +119,11 @@ class Baseline:
 
     @property
     def values(self) -> list[float]:
-        """The deciding metric, in the order of the rules' seeds."""
+        """The values of the deciding metric, in the order of the rules' seeds."""
         found = self.arm.finite(self.rules.metric.name)
         return [found[seed] for seed in self.rules.baseline_seeds]
 
     @property
     def winner_threshold(self) -> float:
-        """The mean from which an experiment is a WINNER."""
+        """The mean that an experiment must reach to be a WINNER."""
         return self.mean + self.rules.metric.sign * self.rules.winner_sigma * self.std

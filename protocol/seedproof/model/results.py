@@ -1,4 +1,4 @@
-"""What the protocol says of an experiment."""
+"""Results of the protocol for an experiment: verdict, comparison, confirmation, notices."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class Verdict(StrEnum):
-    """The three words of the protocol."""
+    """The verdicts of the protocol."""
 
     WINNER = "WINNER"
     NEUTRAL = "NEUTRAL"
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the reader must know that is no refusal."""
+    """Information that a reader needs besides the result; it refuses nothing."""
 
     code: str
     """Stable name."""
@@ -46,9 +46,9 @@ class Difference:
     """Something besides the experiment in which the runs behind a verdict differ."""
 
     kind: DifferenceKind
-    """What kind of thing."""
+    """Its kind."""
     words: str
-    """What it was and what it is, such as `torch 2.12.0 → 2.13.0`."""
+    """The old and the new value, such as `torch 2.12.0 → 2.13.0`."""
 
 
 ConfirmationState = Literal["open", "confirmed", "not_confirmed", "incomplete", "unavailable"]
@@ -65,7 +65,7 @@ class WallTimeChange:
     high_percent: float
     """Upper limit."""
     claim: Literal["speedup", "slowdown", "none"]
-    """What may be said; `none` where the interval holds zero, and of trainings that are too short for a wall time."""
+    """The claim; `none` where the interval contains zero, and for trainings that are too short for a wall time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Confirmation:
     needed: int
     """Runs in all: two for each fresh seed, or none."""
     reason: str
-    """The rule that decided, or what is missing, in a sentence."""
+    """The rule that decided, or what is missing; one sentence."""
     difference: float | None = None
     """Mean of experiment minus control over the pairs, in the metric's unit."""
     low: float | None = None
@@ -87,20 +87,20 @@ class Confirmation:
     high: float | None = None
     """Upper limit."""
     improvement: float | None = None
-    """The same difference, positive where the experiment is better."""
+    """The difference, positive where the experiment is better."""
     threshold: float | None = None
-    """The improvement that confirms: t(.90, df) x std x sqrt(2 / pairs)."""
+    """The least improvement that confirms: t(.90, df) x std x sqrt(2 / pairs)."""
     std: float | None = None
     """Standard deviation pooled over baseline, experiment and both fresh arms."""
     df: int | None = None
     """Its degrees of freedom."""
     wall_time: WallTimeChange | None = None
-    """The change of wall time; None where the runs did not share a machine, or one has no time or no value."""
+    """The change of wall time; None where the runs are not comparable, or one has no time or no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the protocol says of one experiment. None where a diverged seed leaves nothing to say."""
+    """The protocol's verdict on one experiment, with its numbers; they are None where a seed diverged."""
 
     baseline: Baseline
     """The baseline it was judged against."""
@@ -111,11 +111,11 @@ class Comparison:
     headline: str
     """Verdict and reason in one line."""
     reason: str
-    """The rule that decided, in a sentence."""
+    """The rule that decided; one sentence."""
     delta: float | None
     """Experiment minus baseline, in the metric's unit."""
     improvement_sigma: float | None
-    """Distance of the means in sigmas; positive is better, whatever the direction."""
+    """Distance of the means in sigmas; positive is better for either direction of the metric."""
     change_percent: float | None
     """Change of the mean in percent of the baseline's."""
     cohens_d: float | None
@@ -125,10 +125,10 @@ class Comparison:
     significant: bool | None
     """Whether the means lie at least `winner_sigma` apart."""
     wall_time_change_percent: float | None
-    """Change of the mean wall time; separate blocks of runs, not tested. None also where it would mean nothing."""
+    """Change of the mean wall time, from separate blocks of runs, not tested; None where they are not comparable."""
     confirmation: Confirmation | None = None
-    """What fresh seeds say of a WINNER; None for the other verdicts."""
+    """The confirmation of a WINNER on fresh seeds; None for the other verdicts."""
     accepted: tuple[Difference, ...] = ()
-    """What differs besides the experiment, and was accepted by the settings when the verdict was given."""
+    """Differences besides the experiment that the settings accepted at the verdict."""
     caps: tuple[str, ...] = ()
-    """What made NEUTRAL of a WINNER, such as `stopped early`; empty where nothing did."""
+    """Names of the caps that turned a WINNER into NEUTRAL, such as `stopped early`; empty where none did."""

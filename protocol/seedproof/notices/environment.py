@@ -9,7 +9,8 @@ from seedproof.model.results import Notice
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
-from seedproof.verdict.comparability import KINDS, counted_runs, differences, place_of, value_of, wall_time_withheld
+from seedproof.verdict.comparability import KINDS, counted_runs, differences, wall_time_withheld
+from seedproof.verdict.place import place_of, value_of
 
 __all__ = [
     "Exclusions",

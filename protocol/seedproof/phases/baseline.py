@@ -1,4 +1,4 @@
-"""The baseline: which phase it is in, and the one way to make a `Baseline`."""
+"""The phase of a baseline, and the only function that makes a `Baseline`."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,7 +18,7 @@ __all__ = [
     "baseline_phase",
     "establish_baseline",
     "stale_reason",
-    "why_no_baseline",
+    "no_baseline_refusal",
 ]
 
 Phase = Literal["unmeasured", "measuring", "ready", "stale", "void"]
@@ -26,22 +26,22 @@ Phase = Literal["unmeasured", "measuring", "ready", "stale", "void"]
 
 @dataclass(frozen=True, slots=True)
 class BaselinePhase:
-    """Where the baseline of a generation stands."""
+    """The phase of a generation's baseline, and the runs that it follows from."""
 
     phase: Phase
-    """The word that `check_baseline` answers."""
+    """The phase, as `check_baseline` returns it."""
     reason: str | None
     """Why it is void or stale; None otherwise."""
     look: Look
-    """What is due."""
+    """The seeds that are due."""
     arm: Arm
     """Its runs."""
     baseline: Baseline | None = None
-    """The complete baseline; None while runs are missing, and where it is void."""
+    """The complete baseline; None while seeds are missing, and where it is void."""
 
 
 def establish_baseline(arm: Arm, rules: Rules) -> Baseline:
-    """The baseline that these runs make; there is no other way to one, and so to a verdict.
+    """The baseline made of these runs; without one there is no verdict.
 
     Raises:
         BaselineMissing: No seed is done.
@@ -51,12 +51,12 @@ def establish_baseline(arm: Arm, rules: Rules) -> Baseline:
     """
     assessed = assess_baseline(arm, rules)
     if assessed.baseline is None:
-        raise why_no_baseline(assessed, rules)
+        raise no_baseline_refusal(assessed, rules)
     return assessed.baseline
 
 
 def assess_baseline(arm: Arm, rules: Rules) -> BaselinePhase:
-    """Where the runs of a baseline stand under the rules that they were measured under.
+    """The phase of a baseline's runs under the rules that they were measured under.
 
     Raises:
         ValueError: The runs are those of an experiment.
@@ -64,7 +64,7 @@ def assess_baseline(arm: Arm, rules: Rules) -> BaselinePhase:
     if arm.experiment is not None:
         raise ValueError(f"the runs of {arm.experiment} make no baseline")
     look = next_look(arm, None, rules)
-    fault = _fault(arm, look, rules)
+    fault = _void_reason(arm, look, rules)
     if fault:
         return BaselinePhase("void", fault, look, arm)
     if look.due:
@@ -76,8 +76,8 @@ def assess_baseline(arm: Arm, rules: Rules) -> BaselinePhase:
     return BaselinePhase("ready", None, look, arm, baseline)
 
 
-def why_no_baseline(phase: BaselinePhase, rules: Rules) -> BaselineMissing | BaselineIncomplete | BaselineVoid:
-    """The refusal of everything that needs a complete baseline."""
+def no_baseline_refusal(phase: BaselinePhase, rules: Rules) -> BaselineMissing | BaselineIncomplete | BaselineVoid:
+    """The refusal of a call that needs a complete baseline."""
     if phase.phase == "void":
         return BaselineVoid(phase.reason or "")
     done, needed = len(rules.baseline_seeds) - len(phase.look.due), len(rules.baseline_seeds)
@@ -86,8 +86,8 @@ def why_no_baseline(phase: BaselinePhase, rules: Rules) -> BaselineMissing | Bas
     return kind(f"the baseline has {done} of {needed} seeds; missing: {missing}.")
 
 
-def _fault(arm: Arm, look: Look, rules: Rules) -> str | None:
-    """Why this generation can never become a baseline, or None."""
+def _void_reason(arm: Arm, look: Look, rules: Rules) -> str | None:
+    """Why this generation can never become a baseline; None where it can."""
     if look.diverged:
         return f"baseline seed {look.diverged[0]} diverged: its last {rules.metric.name} is not finite."
     if look.failed:
@@ -105,24 +105,20 @@ def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
         return assess_baseline(Arm(generation=1, experiment=None, runs=()), rules)
     arm = state.baseline_arm(generation.number)
     if generation.rules != rules:
-        changed = _changed_rules(generation, rules)
+        present, begun = rules.document(), generation.rules.document()
+        changed = ", ".join(sorted(name for name in present if present[name] != begun[name]))
         reason = f"the rules in seedproof.toml differ from those the baseline was measured under ({changed})."
         return BaselinePhase("void", reason, next_look(arm, None, rules), arm)
     phase = assess_baseline(arm, rules)
-    stale = None if phase.baseline is None else _stale(state, generation, phase.baseline)
+    stale = None if phase.baseline is None else _find_stale_reason(state, generation, phase.baseline)
     return phase if stale is None else replace(phase, phase="stale", reason=stale)
 
 
-def _changed_rules(generation: Generation, rules: Rules) -> str:
-    present, begun = rules.document(), generation.rules.document()
-    return ", ".join(sorted(name for name in present if present[name] != begun[name]))
+def _find_stale_reason(state: State, generation: Generation, baseline: Baseline) -> str | None:
+    """Why the baseline does not apply to the experiments' present code; None where no control shows that.
 
-
-def _stale(state: State, generation: Generation, baseline: Baseline) -> str | None:
-    """Why the baseline says nothing of the code that experiments have now; None where it does, or is not known not to.
-
-    What the ledger knows of the present code is the newest declaration. One that declares its code as the change
-    asks nothing of the path without flags.
+    Only the newest declaration counts: its code is the newest that the ledger knows. An experiment that declares its
+    code as the change needs no control.
     """
     for experiment in reversed(generation.experiments.values()):
         arm = state.experiment_arm(experiment)
@@ -132,7 +128,7 @@ def _stale(state: State, generation: Generation, baseline: Baseline) -> str | No
 
 
 def stale_reason(arm: Arm, baseline: Baseline, control: Control) -> str:
-    """What a failed control means, without the values: a refused verdict betrays nothing of the result."""
+    """What a failed control means, without values: a refused verdict must not reveal the result."""
     seed = baseline.rules.baseline_seeds[0]
     decided = control.expected is not None
     outcome = "does not agree with the baseline: the change alone moves the result" if decided else "failed for good"

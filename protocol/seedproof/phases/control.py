@@ -1,7 +1,6 @@
-"""Whether the path without flags is still the baseline's, where an experiment's code is not."""
+"""Evaluates controls: whether an experiment's changed code still trains like the baseline without flags."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,31 +12,31 @@ from seedproof.stats.distributions import noncentral_t_cdf, t_quantile
 
 __all__ = ["CONFIDENCE", "Control", "control_look", "decide", "half_width_sigmas", "is_moved", "unseen_share"]
 
-# One run on the same code lies outside by chance in 1 of 100 cases; each such case costs a baseline.
+# One run of the same code lies outside by chance in 1 of 100 cases; each of those costs a new baseline.
 CONFIDENCE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Where the control of an experiment stands."""
+    """The state of an experiment's control."""
 
     state: Literal["none", "due", "open", "passed", "failed"]
     """`none`: none is needed, as the code is the baseline's or is what the experiment declares."""
     run: Run | None = None
-    """The run that decided, or is awaited; None where there is none yet."""
+    """The run that decided, is active, or was the last attempt; None where there is none."""
     expected: float | None = None
-    """What it had to equal, or the middle of the interval it had to lie in."""
+    """The value to equal, or the centre of the interval to lie in; None before a result."""
     half_width: float | None = None
-    """Half of that interval in the metric's unit; 0 where it had to be equal to the last bit."""
+    """Half width of that interval in the metric's unit; 0 where the values must be equal to the last bit."""
 
 
 def is_moved(baseline: Arm, arm: Arm) -> bool:
-    """Whether the code of an arm is another than the baseline's; False where either was never recorded."""
+    """Whether an arm's code differs from the baseline's; False where one of them was not recorded."""
     return arm.code is not None and baseline.code is not None and arm.code.sha256 != baseline.code.sha256
 
 
 def control_look(baseline: Baseline, arm: Arm) -> Control:
-    """What the control runs of an arm's code say; a pure function of both arms."""
+    """The control of an arm's code; a pure function of both arms."""
     if arm.code_change or not is_moved(baseline.arm, arm):
         return Control("none")
     metric = baseline.rules.metric.name
@@ -47,20 +46,18 @@ def control_look(baseline: Baseline, arm: Arm) -> Control:
     active = next((run for run in arm.controls if run.state.is_active), None)
     if active is not None:
         return Control("open", active)
-    if arm.controls and not _may_go_on(arm.controls, metric):
-        return Control("failed", arm.controls[-1])
-    return Control("due", arm.controls[-1] if arm.controls else None)
-
-
-def _may_go_on(attempts: Sequence[Run], metric: str) -> bool:
-    return attempts[-1].state in (RunState.INTERRUPTED, RunState.NOT_NEEDED) or may_retry(attempts, metric)
+    if not arm.controls:
+        return Control("due")
+    last = arm.controls[-1]
+    is_due = last.state in (RunState.INTERRUPTED, RunState.NOT_NEEDED) or may_retry(arm.controls, metric)
+    return Control("due" if is_due else "failed", last)
 
 
 def decide(baseline: Baseline, run: Run) -> Control:
-    """What a counted control run of a baseline's generation says."""
+    """Whether a counted control run agrees with the baseline of its generation."""
     name = baseline.rules.metric.name
     value, counterpart = run.value(name), baseline.arm.counted[run.seed]
-    # What repeats itself here need not give what another machine, or another number of threads, gave.
+    # A training that is deterministic here may give another value on another machine or number of threads.
     if run.repeats and conditions(run) == conditions(counterpart):
         expected, half = counterpart.value(name), 0.0
     else:
@@ -79,7 +76,7 @@ def half_width_sigmas(n: int) -> float:
 
 
 def unseen_share(shift_sigma: float, n: int) -> float:
-    """How often a control lies within the interval although its code shifts every result by so many true sigmas.
+    """The probability that a control passes although its code shifts every result by so many true sigmas.
 
     The distance over the sample's spread is noncentral t with n - 1 degrees of freedom.
     """

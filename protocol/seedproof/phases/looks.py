@@ -1,4 +1,4 @@
-"""What is due: the one place that knows which runs an arm still needs."""
+"""Decides which runs an arm still needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,40 +33,40 @@ __all__ = [
 
 
 def operating_point(effect_sigma: float, rules: Rules) -> OperatingPoint:
-    """What the design of the rules does with a true effect, for independent normal seeds."""
+    """The probabilities of the verdicts for a true effect under the rules, with independent normal seeds."""
     power = sequential_power if rules.design == "sequential" else protocol_power
     return power(effect_sigma, rules.sizes)
 
 
 @lru_cache(maxsize=64)
 def detectable_effect(power: float, rules: Rules) -> float:
-    """The true improvement, in sigmas, that the design of the rules calls WINNER with this probability."""
+    """The true improvement, in sigmas, that is called WINNER with this probability under the rules."""
     if rules.design == "protocol":
         return smallest_detectable_effect(power, rules.sizes)
-    # Printed with two decimals; each step of the search takes milliseconds.
+    # Two decimals are printed; each step of the search takes milliseconds.
     found = bisect(lambda effect: operating_point(effect, rules).p_winner - power, 0.0, 20.0, 1e-3)
     return round(found, 2)
 
 
-# An attempt that showed a value may be repeated once: a seed cannot be re-rolled until it is kind.
+# An attempt that showed a value may be repeated only once: otherwise one could retry a seed until its value is good.
 ATTEMPTS_WITH_VALUE = 2
 _RETRYABLE = (RunState.FAILED, RunState.TIMED_OUT, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Where an arm stands under the rules."""
+    """Which seeds of an arm are due, failed or diverged."""
 
     due: tuple[int, ...]
-    """Seeds that are needed and have no result, in the order they are run."""
+    """Seeds that are needed and have no result, in the order to run them."""
     allowed: tuple[int, ...]
-    """Seeds that belong to the arm at this point, done or due."""
+    """Seeds that the arm needs up to now, with or without a result."""
     failed: tuple[int, ...]
     """Seeds that failed for good."""
     diverged: tuple[int, ...]
     """Seeds that diverged."""
     first_look_done: bool
-    """Whether every seed of the first look has its result."""
+    """Whether every seed of the first look has a result."""
 
     @property
     def is_complete(self) -> bool:
@@ -75,7 +75,7 @@ class Look:
 
 
 def may_retry(attempts: Sequence[Run], metric: str) -> bool:
-    """Whether one more attempt at a seed is allowed after its last one ended without a result."""
+    """Whether another attempt at a seed is allowed: the last one ended without a result, and few showed a value."""
     if not attempts or attempts[-1].state.is_active or attempts[-1].state.is_counted:
         return False
     shown = [run for run in attempts if run.state in _RETRYABLE and metric in run.metrics]
@@ -83,15 +83,19 @@ def may_retry(attempts: Sequence[Run], metric: str) -> bool:
 
 
 def next_look(arm: Arm, baseline: Baseline | None, rules: Rules) -> Look:
-    """What an arm needs next. `baseline` is None for the baseline's own arm."""
+    """What an arm needs next.
+
+    Args:
+        baseline: What the arm is compared with; None for the baseline's own arm.
+    """
     first = rules.baseline_seeds if arm.experiment is None else rules.experiment_seeds
     counted = arm.counted
     first_done = all(seed in counted for seed in first)
     allowed = first
-    if baseline is not None and first_done and not arm.diverged_seeds and _goes_on(arm, baseline, first):
+    if baseline is not None and first_done and not arm.diverged_seeds and _needs_extra_seeds(arm, baseline, first):
         allowed = first + rules.extra_seeds
     missing = tuple(seed for seed in allowed if seed not in counted)
-    failed = tuple(seed for seed in missing if _is_spent(arm.attempts(seed), rules.metric.name))
+    failed = tuple(seed for seed in missing if _has_failed_for_good(arm.attempts(seed), rules.metric.name))
     stopped = bool(arm.diverged_seeds or failed)
     return Look(
         due=() if stopped else missing,
@@ -102,14 +106,12 @@ def next_look(arm: Arm, baseline: Baseline | None, rules: Rules) -> Look:
     )
 
 
-def _is_spent(attempts: Sequence[Run], metric: str) -> bool:
-    if not attempts or attempts[-1].state not in _RETRYABLE:
-        return False
-    return not may_retry(attempts, metric)
+def _has_failed_for_good(attempts: Sequence[Run], metric: str) -> bool:
+    return bool(attempts) and attempts[-1].state in _RETRYABLE and not may_retry(attempts, metric)
 
 
-def _goes_on(arm: Arm, baseline: Baseline, first: Sequence[int]) -> bool:
-    """Whether the first look leaves the question open."""
+def _needs_extra_seeds(arm: Arm, baseline: Baseline, first: Sequence[int]) -> bool:
+    """Whether the first look leaves the verdict open."""
     rules = baseline.rules
     values = [arm.finite(rules.metric.name)[seed] for seed in first]
     if rules.design == "sequential":
@@ -135,18 +137,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmLook:
-    """Where a confirmation stands."""
+    """Which runs of a confirmation are due or failed."""
 
     due: tuple[Step, ...]
-    """Runs that are needed and have no result, in the order they are run."""
+    """Runs that are needed and have no result, in the order to run them."""
     failed: tuple[Step, ...]
     """Runs that failed for good."""
     needed: int
-    """Runs in all."""
+    """Number of all runs."""
 
     @property
     def done(self) -> int:
-        """Runs that have ended for good."""
+        """Number of runs with a result or failed for good."""
         return self.needed - len(self.due)
 
     @property
@@ -156,9 +158,9 @@ class ConfirmLook:
 
 
 def confirm_steps(rules: Rules) -> tuple[Step, ...]:
-    """All runs of a confirmation in their order: within pairs, each side goes first in turn.
+    """All runs of a confirmation in their order; the side that goes first alternates from pair to pair.
 
-    What drifts with time (a warming machine, another user's load) then falls on both sides alike.
+    So a drift with time (a warming machine, another user's load) affects both sides alike.
     """
     return tuple(
         Step(seed, is_control)
@@ -173,7 +175,7 @@ def step_attempts(arm: Arm, step: Step) -> tuple[Run, ...]:
 
 
 def cannot_be_confirmed(arm: Arm, reference: Code | None) -> str | None:
-    """Why a WINNER can have no control on fresh seeds; None where it can.
+    """Why a WINNER cannot be run without its change on fresh seeds; None where it can.
 
     Args:
         reference: The baseline's code.
@@ -189,12 +191,12 @@ def cannot_be_confirmed(arm: Arm, reference: Code | None) -> str | None:
 
 
 def confirm_look(arm: Arm, rules: Rules) -> ConfirmLook:
-    """What the confirmation of an arm needs next; a diverged or failed run does not end the others."""
+    """What the confirmation of an arm needs next; a diverged or failed run does not make the others unnecessary."""
     due, failed = [], []
     steps = confirm_steps(rules)
     for step in steps:
         attempts = step_attempts(arm, step)
-        if _is_spent(attempts, rules.metric.name):
+        if _has_failed_for_good(attempts, rules.metric.name):
             failed.append(step)
         elif not any(run.state.is_counted for run in attempts):
             due.append(step)

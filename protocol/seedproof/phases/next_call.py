@@ -1,26 +1,21 @@
-"""The call that comes next: for the baseline, an experiment, the campaign, and for each refusal.
+"""Makes every `NextCall` of the protocol: for the baseline, an experiment, the campaign, and each refusal."""
 
-Every `NextCall` of the protocol is made here, so that what an agent is told to do is decided in one place.
-"""
-
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
-from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.code import Code
-from seedproof.model.command import normalise_flags
 from seedproof.model.refusals import BaselineRefusal, NextCall
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.baseline import why_no_baseline
+from seedproof.phases.baseline import no_baseline_refusal
 from seedproof.phases.control import Control
 from seedproof.phases.looks import Look, cannot_be_confirmed, may_retry, step_attempts
 from seedproof.phases.study import Standing, Study
+from seedproof.phases.twins import barring_twin
 
 __all__ = [
-    "barring_twin",
     "baseline_next",
     "campaign_next",
     "check_call",
@@ -41,7 +36,6 @@ __all__ = [
     "same_seed_call",
     "show_experiments_call",
     "stop_call",
-    "tried_twins",
 ]
 
 
@@ -49,11 +43,11 @@ def require_baseline(study: Study) -> Baseline:
     """The baseline of the present generation.
 
     Raises:
-        BaselineMissing, BaselineIncomplete, BaselineVoid: With the call that comes next.
+        BaselineMissing, BaselineIncomplete, BaselineVoid: With the next call.
     """
     if study.baseline is not None:
         return study.baseline
-    refusal = why_no_baseline(study.baseline_phase, study.rules)
+    refusal = no_baseline_refusal(study.baseline_phase, study.rules)
     refusal.next_call = baseline_next(study)
     raise refusal
 
@@ -62,7 +56,7 @@ def require_baseline(study: Study) -> Baseline:
 
 
 def baseline_next(study: Study) -> NextCall:
-    """The call that brings the baseline forward, or the first one after it."""
+    """The next call for the baseline, or the first one after it."""
     phase = study.baseline_phase
     if phase.phase in ("void", "stale"):
         return new_baseline_call()
@@ -75,13 +69,15 @@ def baseline_next(study: Study) -> NextCall:
 
 
 def experiment_next(study: Study, experiment: Experiment) -> NextCall:
-    """The call that brings an experiment of the present generation forward, or the first one after it.
+    """The next call for an experiment of the present generation, or the first one after it.
 
     Raises:
         BaselineRefusal: There is no complete baseline.
     """
     baseline = require_baseline(study)
-    return study.once(("next", experiment.place), lambda: _experiment_next(study, study.standing(experiment), baseline))
+    return study.compute_once(
+        ("next", experiment.place), lambda: _experiment_next(study, study.standing(experiment), baseline)
+    )
 
 
 def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> NextCall:
@@ -107,7 +103,7 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
 
 
 def _confirm_next(standing: Standing, baseline: Baseline) -> NextCall | None:
-    """What confirms a WINNER, also after a report that calls it unconfirmed."""
+    """The next call of a WINNER's confirmation, even after a report that calls it unconfirmed; None if none is due."""
     experiment, verdict = standing.experiment, standing.experiment.verdict
     if verdict is None or not verdict.is_winner or cannot_be_confirmed(standing.arm, baseline.arm.code):
         return None
@@ -119,13 +115,13 @@ def _confirm_next(standing: Standing, baseline: Baseline) -> NextCall | None:
 
 
 def campaign_next(study: Study) -> NextCall:
-    """The first unfinished thing: the baseline, experiments of this generation, confirmations after all of them."""
+    """The call for the first unfinished baseline, experiment of this generation, or confirmation, in this order."""
     if study.baseline is None or study.generation is None:
         return baseline_next(study)
-    # An agent may leave a WINNER unconfirmed; that must not hide what else is unfinished.
+    # An agent may leave a WINNER unconfirmed; that must not hide other unfinished experiments.
     confirming = None
     for experiment in study.generation.experiments.values():
-        call = _remembered_next(study, experiment)
+        call = _cached_next(study, experiment)
         if call.arguments.get("role") == Role.CONFIRM.value:
             confirming = confirming or call
         elif "experiment" in call.arguments:
@@ -133,22 +129,22 @@ def campaign_next(study: Study) -> NextCall:
     return confirming or baseline_next(study)
 
 
-def _remembered_next(study: Study, experiment: Experiment) -> NextCall:
+def _cached_next(study: Study, experiment: Experiment) -> NextCall:
     """The same as `experiment_next`; a long campaign is not looked at anew for every call."""
-    known = study.memory.next_calls.get(experiment.place)
-    if known is not None and known[0] == experiment.changed_at:
-        return known[1]
+    cached = study.memory.next_calls.get(experiment.place)
+    if cached is not None and cached[0] == experiment.changed_at:
+        return cached[1]
     call = experiment_next(study, experiment)
-    if _changes_by_records_about_it_alone(study.standing(experiment)):
+    if _depends_only_on_own_records(study.standing(experiment)):
         study.memory.next_calls[experiment.place] = (experiment.changed_at, call)
     return call
 
 
-def _changes_by_records_about_it_alone(standing: Standing) -> bool:
-    """Whether what comes next for an experiment can change only by a record about it.
+def _depends_only_on_own_records(standing: Standing) -> bool:
+    """Whether only a record about this experiment can change its next call.
 
-    An open run may be seen as waiting or as training, without a record; one that has shown nothing may be barred
-    by a twin; and the control of its code may be another experiment's.
+    Not while a run is active: it may be seen as queued or running without a record. Not before it has shown its
+    metric: a twin may bar it. Not while its control is due or open: another experiment may run that.
     """
     arm = standing.arm
     runs = (*arm.runs, *arm.fresh, *(run for run in arm.controls if run.experiment == arm.experiment))
@@ -159,15 +155,15 @@ def _changes_by_records_about_it_alone(standing: Standing) -> bool:
 
 
 def run_next(study: Study, run: Run) -> NextCall | None:
-    """What to call after looking at a run: the run itself while it lasts, else what its arm needs."""
+    """The next call after a look at a run: for the run itself while it is active, else for its arm."""
     generation = study.generation
-    # A run of an earlier generation cannot be asked for again: its key belongs to the present one.
+    # A run of an earlier generation cannot be requested again: a request is for the present generation.
     if run.state.is_active and generation is not None and run.generation == generation.number:
         if run.role is Role.CONTROL:
             return control_call(run.experiment or "", Control("open", run))
         if run.role is Role.CONFIRM:
             return confirm_call(study.standing(generation.experiments[run.experiment or ""]))
-        return _await_call(run, {} if run.experiment is None else {"experiment": run.experiment})
+        return _wait_call(run, {} if run.experiment is None else {"experiment": run.experiment})
     experiment = study.find(run.experiment or "")
     if experiment is None:
         return baseline_next(study)
@@ -180,33 +176,33 @@ def run_next(study: Study, run: Run) -> NextCall | None:
 def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextCall | None:
     for run in arm.runs:
         if run.state.is_active and (look.due or run.state is RunState.RUNNING):
-            return _await_call(run, name)
+            return _wait_call(run, name)
     for seed in look.due:
         attempts = arm.attempts(seed)
         if not attempts:
             return NextCall("run_seed", f"Runs seed {seed}.", {**name, "seed": seed})
-        # Before the seeds that follow: what ended one without a result would end them as well.
+        # Retry before the next seed: what ended this one without a result would probably end that one too.
         if may_retry(attempts, rules.metric.name):
-            again = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
-            return NextCall("run_seed", f"Tries seed {seed} again; the last attempt {attempts[-1].state}.", again)
+            retry = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
+            return NextCall("run_seed", f"Tries seed {seed} again; the last attempt {attempts[-1].state}.", retry)
     return None
 
 
-def _await_call(run: Run, name: dict[str, str]) -> NextCall:
-    exact = {**name, "seed": run.seed, "attempt": run.attempt}
-    return NextCall("run_seed", f"Waits for the run that is {run.state}.", exact)
+def _wait_call(run: Run, name: dict[str, str]) -> NextCall:
+    arguments = {**name, "seed": run.seed, "attempt": run.attempt}
+    return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
 
 
 # --- single calls -----------------------------------------------------------------------------
 
 
 def first_baseline_call(rules: Rules) -> NextCall:
-    """Run the first seed of a generation that this call begins."""
+    """Begin a generation and run its first seed."""
     return NextCall("run_seed", "Runs the first baseline seed.", {"seed": rules.baseline_seeds[0]})
 
 
 def new_baseline_call() -> NextCall:
-    """Start the next generation."""
+    """Begin the next generation."""
     return NextCall(
         "run_seed",
         "Starts a new baseline generation; say why. Earlier ones stay in the ledger.",
@@ -228,10 +224,10 @@ def new_experiment_call() -> NextCall:
 
 
 def declare_call(experiment: str | None, *, code_change: bool, has_flags: bool, seed: int | None = None) -> NextCall:
-    """The first call for an experiment once more, as the kind that it is: flags, a change of code, or both.
+    """Repeat the declaration of an experiment: flags, a change of code, or both.
 
     Args:
-        seed: Its first seed, where the call is known to bring it.
+        seed: Its first seed, where the call is known to request it.
     """
     arguments: dict[str, Any] = {"experiment": experiment}
     arguments |= {"code_change": True} if code_change else {}
@@ -241,19 +237,19 @@ def declare_call(experiment: str | None, *, code_change: bool, has_flags: bool, 
 
 
 def declare_unknown_call(experiment: str) -> NextCall:
-    """Declare a name that was asked for and never declared."""
+    """Declare an experiment whose name is unknown."""
     return NextCall(
         "run_seed", "Declares it and runs its first seed.", {"experiment": experiment}, ("flags", "hypothesis")
     )
 
 
 def experiment_call(experiment: str) -> NextCall:
-    """Go on with an experiment; the server chooses the seed."""
+    """Continue an experiment; the server chooses the seed."""
     return NextCall("run_seed", "Goes on with the experiment.", {"experiment": experiment})
 
 
 def same_seed_call(seed: int, arguments: dict[str, Any]) -> NextCall:
-    """The refused call again, once a folder has been moved out of the way."""
+    """Repeat a refused call, once a folder was moved away."""
     return NextCall("run_seed", "Runs the seed once the folder is gone.", {**arguments, "seed": seed})
 
 
@@ -268,42 +264,47 @@ def is_after_reports(arguments: Collection[str], you_choose: Collection[str]) ->
 
 
 def finish_report_call(experiment: str | None) -> NextCall:
-    """Write a report once more whose writing was cut short; None: the baseline's."""
+    """Write a report again that was interrupted.
+
+    Args:
+        experiment: Its name; None for the baseline's report.
+    """
     arguments = {} if experiment is None else {"experiment": experiment}
     return NextCall("write_report", "Finishes the newest report: its file or its mirror is not there.", arguments)
 
 
 def stop_call(run_id: str) -> NextCall:
-    """Stop a run, once a reason is given."""
+    """Stop a run; the caller gives the reason."""
     return NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
 
 
 def check_call(why: str) -> NextCall:
-    """Look where the protocol stands."""
+    """Check the baseline."""
     return NextCall("check_baseline", why)
 
 
 def show_experiments_call(why: str) -> NextCall:
-    """Look at what runs, waits or failed."""
+    """List the experiments and their runs."""
     return NextCall("list_experiments", why)
 
 
 def control_call(name: str, control: Control) -> NextCall:
-    """The call that brings the control of an experiment forward; the server chooses the seed."""
+    """Wait for, retry or request the control of an experiment; the server chooses the seed."""
     arguments: dict[str, Any] = {"experiment": name, "role": Role.CONTROL.value}
     if control.state == "open" and control.run is not None:
-        # The very run: once it has ended, the same call returns its result.
-        exact = {"attempt": control.run.attempt} if control.run.experiment == name else {}
-        return NextCall("run_seed", f"Waits for the control run that is {control.run.state}.", {**arguments, **exact})
-    # Of another experiment with the same code, the last attempt is not one of this.
+        # With the attempt, the same call returns the result once the run has ended.
+        if control.run.experiment == name:
+            arguments["attempt"] = control.run.attempt
+        return NextCall("run_seed", f"Waits for the control run that is {control.run.state}.", arguments)
+    # The run may be another experiment's with the same code, whose attempts have their own numbers.
     if control.run is not None and control.run.experiment == name and control.run.state is not RunState.NOT_NEEDED:
-        again = {**arguments, "attempt": control.run.attempt + 1}
-        return NextCall("run_seed", f"Tries the control again; the last attempt {control.run.state}.", again)
+        arguments["attempt"] = control.run.attempt + 1
+        return NextCall("run_seed", f"Tries the control again; the last attempt {control.run.state}.", arguments)
     return NextCall("run_seed", "Shows that the changed code does the same without flags: one run.", arguments)
 
 
 def confirm_call(standing: Standing) -> NextCall:
-    """The call that brings a confirmation forward; the server chooses seed and side."""
+    """Wait for, retry or request the next run of a confirmation; the server chooses seed and side."""
     arm, look = standing.arm, standing.confirmation
     arguments: dict[str, Any] = {"experiment": arm.experiment, "role": Role.CONFIRM.value}
     for run in arm.fresh:
@@ -311,34 +312,6 @@ def confirm_call(standing: Standing) -> NextCall:
             return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
     attempts = step_attempts(arm, look.due[0])
     if attempts and may_retry(attempts, standing.rules.metric.name) and attempts[-1].state is not RunState.NOT_NEEDED:
-        again = {**arguments, "attempt": attempts[-1].attempt + 1}
-        return NextCall("run_seed", f"Tries the run again; the last attempt {attempts[-1].state}.", again)
+        arguments["attempt"] = attempts[-1].attempt + 1
+        return NextCall("run_seed", f"Tries the run again; the last attempt {attempts[-1].state}.", arguments)
     return NextCall("run_seed", f"Confirms the WINNER on fresh seeds: {look.done} of {look.needed} runs.", arguments)
-
-
-# --- the same flags under another name --------------------------------------------------------
-
-
-def tried_twins(
-    state: State, generation: Generation, flags: Sequence[str], code_change: bool, code: Code | None, rules: Rules
-) -> list[Experiment]:
-    """The experiments with these flags and this code that showed their metric, or have a run that still may."""
-    wanted = normalise_flags(flags)
-    found = []
-    for other in generation.experiments.values():
-        same_code = code is None or other.code is None or other.code.sha256 == code.sha256
-        if normalise_flags(other.flags) == wanted and other.code_change == code_change and same_code:
-            runs = state.experiment_arm(other).runs
-            if any(run.state.is_active or rules.metric.name in run.metrics for run in runs):
-                found.append(other)
-    return found
-
-
-def barring_twin(state: State, experiment: Experiment, rules: Rules) -> Experiment | None:
-    """The twin that took this experiment's chance while it had nothing to show; None if it may run."""
-    arm = state.experiment_arm(experiment)
-    if arm.is_null or any(run.state.is_active or rules.metric.name in run.metrics for run in arm.runs):
-        return None
-    generation = state.generations[experiment.generation - 1]
-    twins = tried_twins(state, generation, experiment.flags, experiment.code_change, experiment.code, rules)
-    return next((twin for twin in twins if not state.experiment_arm(twin).is_null), None)

@@ -1,4 +1,4 @@
-"""The study: a frozen view of one moment that every decision is handed."""
+"""The study: a frozen view of state and rules at one moment, which every decision takes."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -20,22 +20,22 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Memory:
-    """Results that outlive one moment, with the record number that each was found at.
+    """A cache of results that several studies share, each with the record number that it is valid for.
 
-    A server keeps one for each ledger and hands it to every study; without it, all is computed anew.
+    A server has one for each ledger. A study without one computes everything.
     """
 
     next_calls: dict[int, tuple[int, NextCall]] = field(default_factory=dict)
-    """By an experiment's place: number of its newest record, and the call that comes next for it."""
+    """By an experiment's place: number of its newest record, and its next call."""
     alike: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    """By an experiment's place: places of earlier experiments with flags like its own, which never change."""
+    """By an experiment's place: places of the earlier experiments with similar flags, which never change."""
     adjusted: tuple[int, Any] = (-1, None)
     """Number of the newest record about the campaign, and the adjusted p values."""
     ledger: str | None = None
-    """Hash of the first record of the ledger that all of this is about."""
+    """Hash of the first record of the ledger that the results belong to."""
 
     def of(self, state: State) -> "Memory":
-        """This memory; emptied where the ledger is another one now."""
+        """This memory, emptied where the state is of another ledger."""
         if self.ledger != state.first_hash or state.seq < self.adjusted[0]:
             self.next_calls, self.alike, self.adjusted = {}, {}, (-1, None)
             self.ledger = state.first_hash
@@ -44,10 +44,12 @@ class Memory:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one experiment stands at the moment of its study; each part is computed once, when it is asked for."""
+    """The state of one experiment in a study; each part is computed once, on first use."""
 
     experiment: Experiment
+    """The experiment."""
     arm: Arm
+    """Its runs."""
     baseline: Baseline | None
     """The baseline of its generation; None while that is not complete."""
     rules: Rules
@@ -55,31 +57,31 @@ class Standing:
 
     @cached_property
     def look(self) -> Look:
-        """Which measuring runs it still needs."""
+        """The measuring runs that it still needs."""
         return next_look(self.arm, self.baseline, self.rules)
 
     @cached_property
     def control(self) -> Control:
-        """What the control of its code says; `none` while there is no baseline to compare it with."""
+        """The control of its code; `none` while there is no baseline to compare it with."""
         return Control("none") if self.baseline is None else control_look(self.baseline, self.arm)
 
     @cached_property
     def confirmation(self) -> ConfirmLook:
-        """Which runs on fresh seeds it still needs."""
+        """The runs on fresh seeds that it still needs."""
         return confirm_look(self.arm, self.rules)
 
 
 @dataclass(frozen=True)
 class Study:
-    """State and rules at one moment, and what follows from them, computed once when it is asked for."""
+    """State and rules at one moment, and what follows from them; each result is computed once, on first use."""
 
     state: State
-    """What the ledger says, with runs as they can be seen."""
+    """The state of the ledger, with the present states of the active runs."""
     rules: Rules
-    """Those of the settings file."""
+    """The rules of the settings file."""
     memory: Memory = field(default_factory=Memory)
-    """Results of earlier moments."""
-    _found: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    """The cache shared with earlier studies."""
+    _results: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
     def generation(self) -> Generation | None:
@@ -88,7 +90,7 @@ class Study:
 
     @cached_property
     def baseline_phase(self) -> BaselinePhase:
-        """Where the present generation stands."""
+        """The phase of the present generation."""
         return baseline_phase(self.state, self.rules)
 
     @property
@@ -96,23 +98,23 @@ class Study:
         """The present baseline; None while it is not complete, or void."""
         return self.baseline_phase.baseline
 
-    def assessed(self, number: int) -> BaselinePhase:
-        """Where a generation stands under its own rules."""
+    def phase_of(self, number: int) -> BaselinePhase:
+        """The phase of a generation under its own rules."""
         generation = self.state.generations[number - 1]
         if generation is self.generation and generation.rules == self.rules:
             return self.baseline_phase
         arm = self.state.baseline_arm(number)
-        return self.once(("baseline", number), lambda: assess_baseline(arm, generation.rules))
+        return self.compute_once(("baseline", number), lambda: assess_baseline(arm, generation.rules))
 
     def baseline_of(self, number: int) -> Baseline | None:
         """The baseline of a generation under its own rules; None where it is not complete."""
-        return self.assessed(number).baseline
+        return self.phase_of(number).baseline
 
     def standing(self, experiment: Experiment) -> Standing:
-        """Where an experiment stands in its own generation."""
-        return self.once(("standing", experiment.place), lambda: self._stand(experiment))
+        """The standing of an experiment in its own generation."""
+        return self.compute_once(("standing", experiment.place), lambda: self._make_standing(experiment))
 
-    def _stand(self, experiment: Experiment) -> Standing:
+    def _make_standing(self, experiment: Experiment) -> Standing:
         arm, baseline = self.state.experiment_arm(experiment), self.baseline_of(experiment.generation)
         return Standing(experiment, arm, baseline, self.state.rules_of(experiment.generation))
 
@@ -120,9 +122,13 @@ class Study:
         """The experiment of the present generation with this name; None where it was not declared."""
         return None if self.generation is None else self.generation.experiments.get(name)
 
-    def once(self, what: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, computed once in this study. A refusal is not kept."""
-        if what not in self._found:
-            self._found[what] = make()
-        found: T = self._found[what]
+    def compute_once(self, what: Hashable, make: Callable[[], T]) -> T:
+        """The result of `make`, computed once in this study for each key; a refusal is not stored.
+
+        Args:
+            what: The key.
+        """
+        if what not in self._results:
+            self._results[what] = make()
+        found: T = self._results[what]
         return found

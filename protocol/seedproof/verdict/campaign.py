@@ -1,4 +1,4 @@
-"""Many experiments on one ledger: what a single verdict is worth among them."""
+"""Campaign statistics: false WINNERs to expect, and p values adjusted for all experiments of a ledger."""
 
 import math
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ __all__ = [
     "Campaign",
     "Key",
     "adjusted_p",
-    "adjusted_stored",
+    "stored_p_values",
     "campaign",
     "campaign_at_verdict",
-    "campaign_since",
+    "campaign_from_records",
     "choose_primary",
     "pooled_variance",
 ]
 
-# Pairing shortens the 95 % interval from r = .31 on with five common seeds and from .67 on with three
+# Pairing shortens the 95 % interval where r is above .31 with five common seeds, and above .67 with three
 # (t quantiles of 4 and 2 degrees of freedom against Welch's); this lies between.
 PAIRED_FROM = 0.4
 EARLIER_ARMS = 3
@@ -62,63 +62,63 @@ class Campaign:
 
 
 def campaign(state: State) -> Campaign:
-    """The campaign as of now, without a p value of its own."""
+    """The campaign as of now, without the p value of an experiment."""
     return _campaign(state, None, {})
 
 
 def campaign_at_verdict(state: State, of: Experiment, verdict: str) -> Campaign:
-    """The campaign at a verdict that no record holds yet; computes the p values that are not stored, with scipy."""
+    """The campaign at a verdict that is not recorded yet; loads scipy to compute the p values that are not recorded."""
     return _campaign(state, of, _p_values(state), verdict)
 
 
-def campaign_since(state: State, of: Experiment) -> Campaign:
-    """The campaign as of a state that holds the verdict, from the p values that were written down."""
+def campaign_from_records(state: State, of: Experiment) -> Campaign:
+    """The campaign at a recorded verdict, from the recorded p values."""
     return _campaign(state, of, state.p_values)
 
 
 def _campaign(
     state: State, of: Experiment | None, p_values: Mapping[Key, float], verdict: str | None = None
 ) -> Campaign:
-    here, winners = state.generation, state.winners
-    if verdict is not None and of is not None:  # takes the place of an earlier one
+    generation, winners = state.generation, state.winners
+    if verdict is not None and of is not None:  # it replaces an earlier verdict
         winners += (verdict == "WINNER") - (of.verdict is not None and of.verdict.is_winner)
     expected, chance, label = _false_winners(state)
     key = None if of is None else (of.generation, of.name)
-    own = None if key is None else p_values.get(key)
+    p_value = None if key is None else p_values.get(key)
     return Campaign(
         declared=len(state.experiments),
-        declared_in_generation=len(here.experiments) if here else 0,
+        declared_in_generation=len(generation.experiments) if generation else 0,
         nulls=state.nulls,
         winners=winners,
         false_winners_expected=expected,
         false_winner_chance=chance,
         label=label,
-        p_better=own,
-        p_holm=None if key is None or own is None else adjusted_p(p_values, len(state.experiments))[key],
-        advice=None if here is None else _advice(here),
+        p_better=p_value,
+        p_holm=None if key is None or p_value is None else adjusted_p(p_values, len(state.experiments))[key],
+        advice=None if generation is None else _advice(generation),
     )
 
 
 def adjusted_p(p_values: Mapping[Key, float], declared: int) -> dict[Key, float]:
-    """Holm's adjusted p of each experiment; those without a p value enter as 1."""
+    """Holm's adjusted p value of each experiment; those without a p value count as 1."""
     keys = list(p_values)
     adjusted = holm([*(p_values[key] for key in keys), *[1.0] * (declared - len(keys))])
     return dict(zip(keys, adjusted, strict=False))
 
 
-def adjusted_stored(study: Study) -> Mapping[Key, tuple[float, float]]:
-    """The p value that was written down with each verdict, and the same adjusted for all."""
-    state, (seq, kept) = study.state, study.memory.adjusted
+def stored_p_values(study: Study) -> Mapping[Key, tuple[float, float]]:
+    """The recorded p value of each verdict, and the same adjusted for all experiments."""
+    state, (seq, cached) = study.state, study.memory.adjusted
     if seq != state.campaign_seq:
-        held = adjusted_p(state.p_values, len(state.experiments))
-        kept = {key: (p, held[key]) for key, p in state.p_values.items()}
-        study.memory.adjusted = (state.campaign_seq, kept)
-    found: Mapping[Key, tuple[float, float]] = kept
+        adjusted = adjusted_p(state.p_values, len(state.experiments))
+        cached = {key: (p, adjusted[key]) for key, p in state.p_values.items()}
+        study.memory.adjusted = (state.campaign_seq, cached)
+    found: Mapping[Key, tuple[float, float]] = cached
     return found
 
 
 def _p_values(state: State) -> dict[Key, float]:
-    """The p value of each arm with two values or more; from its verdict, where there is one."""
+    """The p value of each arm with two values or more; the recorded one, where there is a verdict."""
     found = dict(state.p_values)
     for one in state.experiments:
         if (one.generation, one.name) in found:
@@ -135,11 +135,11 @@ def _p_values(state: State) -> dict[Key, float]:
 
 
 def _false_winners(state: State) -> tuple[float, float | None, str]:
-    """Expected number and chance of at least one; generations have baselines of their own."""
+    """Expected number of false WINNERs, chance of at least one, and what both assume."""
     expected, none, designs = 0.0, 1.0, set()
     for generation in state.generations:
         rules, k = state.rules_of(generation.number), len(generation.experiments)
-        if k == 0:  # the power of the rule needs numpy, whose import is most of a server's first answer
+        if k == 0:  # the power needs numpy, whose import takes most of a server's first answer
             continue
         expected += k * protocol_power(0.0, rules.sizes).p_winner  # to which the sequential design is calibrated
         none *= 1 - at_least_one_winner(k, rules.sizes)
@@ -147,13 +147,13 @@ def _false_winners(state: State) -> tuple[float, float | None, str]:
     assumed = "under normal, independent noise with all ideas null"
     if "sequential" in designs:
         return expected, None, f"about, {assumed}; docs/calibration.md has the chance of at least one"
-    # A generation that took over runs shares them with the one before, and errs with it: independence is a bound.
+    # A generation shares the runs that it took over, so its errors are not independent: the chance is an upper bound.
     shared = any(one.adopted and one.experiments for one in state.generations)
     return expected, 1 - none, f"at most, {assumed}" if shared else f"exact {assumed}"
 
 
 def _advice(generation: Generation) -> str | None:
-    """Many experiments share one baseline, so its error is in all of them.
+    """The advice to measure a larger baseline, where that pays; all experiments share its error.
 
     Source: Dunnett 1955, section 5: n_baseline = n x sqrt(K) is best for K comparisons with one control.
     """
@@ -164,20 +164,20 @@ def _advice(generation: Generation) -> str | None:
         return None
     larger = rules.model_copy(update={"baseline_seeds": (*rules.baseline_seeds, *range(10_000, 10_000 + best - now))})
     before, after = (100 * protocol_power(0.0, each.sizes).p_winner for each in (rules, larger))
-    seen, then = (smallest_detectable_effect(0.8, each.sizes) for each in (rules, larger))
+    least, then = (smallest_detectable_effect(0.8, each.sizes) for each in (rules, larger))
     return (
         f"{len(generation.experiments)} experiments share {now} baseline seeds; {best} would pay "
         f"(n x sqrt(K)): more runs: {best - now}, false WINNERs {before:.1f} -> {after:.1f} %, smallest detectable "
-        f"effect {seen:.2f} -> {then:.2f} sigma. List them in rules.baseline_seeds, the present ones first, and start "
+        f"effect {least:.2f} -> {then:.2f} sigma. List them in rules.baseline_seeds, the present ones first, and start "
         "a new baseline: it takes over the runs it has."
     )
 
 
-# --- written down when an experiment is declared ---------------------------------------------------
+# --- fixed when an experiment is declared ----------------------------------------------------------
 
 
 def choose_primary(state: State, rules: Rules) -> tuple[Primary, str]:
-    """Which interval is the primary one for the next experiment, and why."""
+    """The primary interval of the next experiment, and why that one."""
     if rules.pairing != "auto":
         return rules.pairing, "by rules.pairing"
     pooled, arms = _pooled_correlation(state)
@@ -194,28 +194,28 @@ def choose_primary(state: State, rules: Rules) -> tuple[Primary, str]:
 
 
 def _pooled_correlation(state: State) -> tuple[float | None, int]:
-    """Correlation of experiment and baseline over common seeds, and the number of arms that show it.
+    """Correlation of experiment and baseline over common seeds, and the number of arms behind it.
 
-    The mean of the arms' correlations, each by its degrees of freedom, so that a metric's unit has no weight.
+    It is the mean of the arms' correlations, weighted by degrees of freedom, so the metric's unit does not matter.
     """
     total, weights, arms = 0.0, 0, 0
     for one in state.experiments:
         name = state.rules_of(one.generation).metric.name
-        base, exp = _common(state.baseline_arm(one.generation), state.experiment_arm(one), name)
+        base, exp = _common_values(state.baseline_arm(one.generation), state.experiment_arm(one), name)
         found = correlation(base, exp) if len(base) > 2 else None
         if found is not None:
             total, weights, arms = total + (len(base) - 1) * found, weights + len(base) - 1, arms + 1
     return (total / weights if arms else None), arms
 
 
-def _common(base: Arm, exp: Arm, name: str) -> tuple[list[float], list[float]]:
+def _common_values(base: Arm, exp: Arm, name: str) -> tuple[list[float], list[float]]:
     one, other = base.finite(name), exp.finite(name)
     seeds = [] if exp.diverged_seeds else [seed for seed in one if seed in other]
     return [one[seed] for seed in seeds], [other[seed] for seed in seeds]
 
 
 def pooled_variance(state: State, rules: Rules) -> PriorVariance | None:
-    """The spread within the generation's earlier arms, if a sequential look is to use it."""
+    """The pooled variance of the generation's earlier arms; None where no sequential look uses it."""
     if rules.design != "sequential" or rules.sequential_variance != "ledger" or state.generation is None:
         return None
     squares, df = 0.0, 0

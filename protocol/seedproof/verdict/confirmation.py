@@ -1,4 +1,4 @@
-"""Whether a WINNER holds on fresh seeds: pairs of a control and an experiment run, in turn."""
+"""Evaluates the confirmation of a WINNER: pairs of a control and an experiment run on fresh seeds."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _INTERVAL = 0.95
 
 
 def pairs_of(arm: Arm, rules: Rules) -> tuple[Pair, ...]:
-    """The newest attempts of both sides for each fresh seed; empty before the first request."""
+    """The newest attempt of each side for each fresh seed; empty before the first request."""
     if not arm.fresh:
         return ()
 
@@ -36,16 +36,16 @@ def pairs_of(arm: Arm, rules: Rules) -> tuple[Pair, ...]:
 
 
 def written_confirmation(experiment: Experiment) -> Confirmation | None:
-    """What the fresh seeds were found to show, as the newest verdict has it; None before all runs have ended.
+    """The confirmation recorded with the newest verdict; None before all runs have ended.
 
-    It is evaluated once, so that a report of it needs no scipy.
+    It is evaluated once, so a report does not load scipy.
     """
     verdict = experiment.verdict
     return verdict.confirmation if verdict is not None and verdict.is_confirmation_ended else None
 
 
 def confirm(baseline: Baseline, arm: Arm) -> Confirmation:
-    """What the fresh seeds of an arm say; evaluated once, when all of its runs have ended."""
+    """The confirmation of an arm; its numbers are evaluated once, when all runs have ended."""
     rules = baseline.rules
     obstacle = None if arm.fresh else cannot_be_confirmed(arm, baseline.arm.code)
     if obstacle is not None:
@@ -54,14 +54,14 @@ def confirm(baseline: Baseline, arm: Arm) -> Confirmation:
     if not look.is_complete:
         return Confirmation("open", look.done, look.needed, f"{look.done} of {look.needed} runs on fresh seeds.")
     pairs = pairs_of(arm, rules)
-    ended = _without_numbers(look, pairs, rules.metric.name)
+    ended = _early_outcome(look, pairs, rules.metric.name)
     if ended is not None:
         return Confirmation(ended[0], look.done, look.needed, ended[1])
     return _evaluate(baseline, arm, pairs, look)
 
 
-def _without_numbers(look: ConfirmLook, pairs: Sequence[Pair], metric: str) -> tuple[ConfirmationState, str] | None:
-    """What a diverged or failed run decides, or None."""
+def _early_outcome(look: ConfirmLook, pairs: Sequence[Pair], metric: str) -> tuple[ConfirmationState, str] | None:
+    """State and reason where a diverged or failed run decides the confirmation; else None."""
     diverged = [pair.seed for pair in pairs if _has_diverged(pair.experiment)]
     if diverged:
         return "not_confirmed", f"The last {metric} of the experiment at fresh seed {diverged[0]} is not finite."
@@ -78,9 +78,9 @@ def _has_diverged(run: Run | None) -> bool:
 
 
 def _evaluate(baseline: Baseline, arm: Arm, pairs: Sequence[Pair], look: ConfirmLook) -> Confirmation:
-    """The old means never enter, only the old spreads: they were selected, the spreads were not."""
+    """Test the fresh pairs; of the old arms only the spreads enter, because their means were selected."""
     metric = baseline.rules.metric
-    control, experiment = _side(pairs, "control", metric.name), _side(pairs, "experiment", metric.name)
+    control, experiment = _values_of(pairs, "control", metric.name), _values_of(pairs, "experiment", metric.name)
     arms = [baseline.values, list(arm.finite(metric.name).values()), control, experiment]
     std, df = pooled_std([summarize(values) for values in arms])
     difference = math.fsum(experiment) / len(pairs) - math.fsum(control) / len(pairs)
@@ -108,20 +108,19 @@ def _evaluate(baseline: Baseline, arm: Arm, pairs: Sequence[Pair], look: Confirm
     )
 
 
-def _side(pairs: Sequence[Pair], side: Literal["control", "experiment"], metric: str) -> list[float]:
-    """The values of one side; every run of it has one, as none diverged or failed."""
+def _values_of(pairs: Sequence[Pair], side: Literal["control", "experiment"], metric: str) -> list[float]:
+    """The values of one side; every run has one, because none diverged or failed."""
     found = [(pair.control if side == "control" else pair.experiment) for pair in pairs]
     values = [None if run is None else run.value(metric) for run in found]
     return [value for value in values if value is not None]
 
 
 def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
-    """Paired over the seeds, on logarithms: the change is a ratio, and each pair saw the same conditions.
+    """The change of wall time, from a paired test of the logarithms; None where it would mean nothing.
 
-    Of runs that all came to their end: one that failed or diverged may have been short for that.
-    None also where they were not all on one known host, or device, threads or load differ between the sides.
-    Nothing is claimed where the controls last less than a second in the mean: start-up and the load of the machine
-    make that, not the training.
+    The change is a ratio, and both runs of a pair saw the same conditions. It needs all runs with a result on one
+    known host, with equal devices, threads and load. The claim is `none` where the controls' mean is below a second:
+    start-up and machine load make up such a time.
     """
     sides = [[pair.control for pair in pairs], [pair.experiment for pair in pairs]]
     controls, experiments = ([run for run in side if run and run.host and run.wall_time_s] for side in sides)
@@ -140,5 +139,5 @@ def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
 
 
 def _seconds(run: Run | None) -> float:
-    assert run is not None and run.wall_time_s is not None  # the caller has looked
+    assert run is not None and run.wall_time_s is not None  # the caller has checked
     return run.wall_time_s

@@ -1,4 +1,4 @@
-"""What stands beside a verdict and never decides: the frozen values."""
+"""Supporting statistics; never used to decide."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -77,11 +77,11 @@ class PerSeed:
     pattern: Literal["consistent", "one_outlier", "mixed"]
     """`one_outlier`: one seed lies far from the others; else `consistent`: all of one sign; else `mixed`."""
     consistent: bool
-    """Whether all are of one sign, an outlier included."""
+    """Whether all have one sign, an outlier included."""
     outlier_seed: int | None
-    """That seed."""
+    """The seed of the outlier; None where there is none."""
     smallest_sign_p: float
-    """The smallest two-sided p that a sign test of so many seeds can reach."""
+    """The smallest two-sided p value of a sign test with so many seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,11 @@ class FalseWinner:
     label: str
     """What is assumed."""
     independent: float
-    """Seeds independent in the two arms."""
+    """Where the seeds of the two arms are independent."""
     correlation_06: float
-    """The same seed moves both arms with correlation .6."""
+    """Where equal seeds correlate by .6 between the arms."""
     correlation_09: float
-    """With correlation .9."""
+    """Where they correlate by .9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,51 +137,51 @@ class SeedsNeeded:
     """Seeds in each arm with which a t test finds a worthwhile improvement with 80 % power."""
 
     worthwhile_sigma: float
-    """The improvement, by the rules; never the one that was seen."""
+    """The improvement, from the rules; never the measured one."""
     at_estimate: int | None
-    """If sigma is as estimated; None above 1,000."""
+    """Seeds if sigma is as estimated; None above 1,000."""
     at_upper: int | None
-    """If sigma is at its upper 80 % limit; None above 1,000."""
+    """Seeds if sigma is at its upper 80 % limit; None above 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What stands beside a verdict. A part that cannot be had is None, and `unavailable` says why."""
+    """Supporting statistics of a verdict; never used to decide. `unavailable` says why a part is None."""
 
     primary: Primary
-    """Which of the two intervals was declared the primary one before the first run."""
+    """The interval that was declared the primary one before the first run."""
     primary_reason: str
-    """Why."""
+    """Why that one."""
     false_winner: FalseWinner
-    """How often the protocol's rule errs."""
+    """How often the protocol's rule says WINNER where nothing differs."""
     smallest_detectable: Detectable
-    """What the rule in force can see."""
+    """The smallest improvement that the rules in force detect."""
     seeds_needed: SeedsNeeded
-    """For a better experiment."""
+    """The number of seeds that a worthwhile improvement needs."""
     unpaired: Interval | None = None
     """Welch's interval."""
     paired: Interval | None = None
     """The paired interval over common seeds."""
     hedges_g: HedgesG | None = None
-    """Beside the protocol's d."""
+    """The bias-corrected effect size, besides the protocol's d."""
     class_share_under_no_effect: Mapping[str, float] | None = None
     """How often each class of |d| appears at these numbers of seeds where nothing differs."""
     per_seed: PerSeed | None = None
     """Seed by seed."""
     claim: Claim | None = None
-    """For a WINNER."""
+    """The improvement of a WINNER, corrected for selection; None for other verdicts."""
     seed_varies: str | None = None
-    """What sigma does not cover, where that can be seen."""
+    """A source of noise that sigma does not cover, where the runs show one."""
     hours_between: float | None = None
-    """From the baseline's last end to the experiment's first start."""
+    """Hours from the baseline's last end to the experiment's first start."""
     same_machine: bool | None = None
     """Whether all runs of both arms ran on one host."""
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    """Part -> why it cannot be had."""
+    """By part, why it is None."""
 
 
 def as_document(value: "DataclassInstance") -> dict[str, Any]:
-    """Evidence or a campaign as it stands in the ledger: floats to the ten digits that its quadratures give."""
+    """Evidence or a campaign as a record holds it, with floats rounded to the ten digits that quadrature gives."""
 
     def rounded(part: Any) -> Any:
         if isinstance(part, Mapping):

@@ -1,4 +1,4 @@
-"""From a baseline and a finished experiment to the protocol's verdict."""
+"""Judges a finished experiment against its baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +28,8 @@ def judge(
     Args:
         baseline: What the experiment is compared with.
         arm: The experiment.
-        confirmation: What the fresh seeds were found to say, as it was written down; evaluated here if None.
-        accepted: What differs besides the experiment, and is accepted; the headline says so.
+        confirmation: The recorded confirmation; evaluated here if None.
+        accepted: Accepted differences besides the experiment; the headline names them.
 
     Raises:
         ArmFailed: A seed failed for good.
@@ -38,7 +38,7 @@ def judge(
     """
     look = next_look(arm, baseline, baseline.rules)
     if look.diverged:
-        return _diverged(baseline, arm, look, accepted)
+        return _diverged_comparison(baseline, arm, look, accepted)
     _require_complete(baseline, arm, look)
     return _compare(baseline, arm, confirmation, accepted)
 
@@ -46,13 +46,13 @@ def judge(
 def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
     name = arm.experiment
     if look.failed:
-        raise ArmFailed(f"{name}: seed {_listed(look.failed)} failed for good; the arm ends without a verdict.")
+        raise ArmFailed(f"{name}: seed {_join(look.failed)} failed for good; the arm ends without a verdict.")
     if not look.first_look_done:
         first = baseline.rules.experiment_seeds
         done = sum(seed in arm.counted for seed in first)
-        raise ExperimentIncomplete(f"{name} has {done} of {len(first)} seeds; missing: {_listed(look.due)}.")
+        raise ExperimentIncomplete(f"{name} has {done} of {len(first)} seeds; missing: {_join(look.due)}.")
     if look.due:
-        count, seeds = len(baseline.rules.experiment_seeds), _listed(look.due)
+        count, seeds = len(baseline.rules.experiment_seeds), _join(look.due)
         if baseline.rules.design == "sequential":
             raise MoreSeedsNeeded(f"the look after {count} seeds of {name} is open; seeds {seeds} are needed as well.")
         raise MoreSeedsNeeded(
@@ -61,19 +61,19 @@ def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
         )
 
 
-def _listed(seeds: tuple[int, ...]) -> str:
+def _join(seeds: tuple[int, ...]) -> str:
     return ", ".join(str(seed) for seed in seeds)
 
 
-def _diverged(baseline: Baseline, arm: Arm, look: Look, accepted: tuple[Difference, ...]) -> Comparison:
+def _diverged_comparison(baseline: Baseline, arm: Arm, look: Look, accepted: tuple[Difference, ...]) -> Comparison:
     seeds = f"{len(look.diverged)} of {len(arm.counted)} seeds"
     metric = baseline.rules.metric.name
     return Comparison(
         baseline=baseline,
         arm=arm,
         verdict=Verdict.LOSER,
-        headline=f"LOSER{_brackets(f'diverged: {seeds}', *_accepted(accepted))}",
-        reason=f"The last {metric} of seed {_listed(look.diverged)} is not finite; a diverged seed decides.",
+        headline=f"LOSER{_brackets(f'diverged: {seeds}', *_accepted_kinds(accepted))}",
+        reason=f"The last {metric} of seed {_join(look.diverged)} is not finite; a diverged seed decides.",
         delta=None,
         improvement_sigma=None,
         change_percent=None,
@@ -85,17 +85,19 @@ def _diverged(baseline: Baseline, arm: Arm, look: Look, accepted: tuple[Differen
     )
 
 
-def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None, accepted: tuple[Difference, ...]) -> Comparison:
+def _compare(
+    baseline: Baseline, arm: Arm, recorded: Confirmation | None, accepted: tuple[Difference, ...]
+) -> Comparison:
     rules = baseline.rules
     exp = list(arm.finite(rules.metric.name).values())
     delta = summarize(exp).mean - baseline.mean
     sigma = rules.metric.sign * delta / baseline.std + 0.0  # never -0.0
     d = cohens_d(baseline.values, exp)
     is_sequential = rules.design == "sequential"
-    ruling = _sequential(baseline, arm, exp, sigma) if is_sequential else _protocol(sigma, rules)
+    ruling = _sequential_ruling(baseline, arm, exp, sigma) if is_sequential else _protocol_ruling(sigma, rules)
     if ruling.verdict is Verdict.WINNER:
-        ruling = _capped(ruling, caps_on(baseline, arm))
-    confirmation = (said or confirm(baseline, arm)) if ruling.verdict is Verdict.WINNER else None
+        ruling = _apply_caps(ruling, caps_on(baseline, arm))
+    confirmation = (recorded or confirm(baseline, arm)) if ruling.verdict is Verdict.WINNER else None
     return Comparison(
         baseline=baseline,
         arm=arm,
@@ -117,55 +119,55 @@ def _compare(baseline: Baseline, arm: Arm, said: Confirmation | None, accepted: 
 
 @dataclass(frozen=True, slots=True)
 class _Ruling:
-    """What the design of the rules decides."""
+    """The verdict under the rules, before the confirmation."""
 
     verdict: Verdict
     reason: str
     by: str = ""
-    """What stands behind the word where the protocol's own rule did not decide."""
+    """Names the design in the headline, where it is not the protocol's own rule."""
     caps: tuple[str, ...] = ()
-    """What made NEUTRAL of a WINNER."""
+    """Names of the caps that turned a WINNER into NEUTRAL."""
 
 
-def _capped(ruling: _Ruling, caps: tuple[Cap, ...]) -> _Ruling:
-    """A WINNER as far as its runs can be trusted; no other word is ever changed."""
+def _apply_caps(ruling: _Ruling, caps: tuple[Cap, ...]) -> _Ruling:
+    """Turn a WINNER whose runs are not plausible into NEUTRAL."""
     if not caps:
         return ruling
-    told = " ".join(f"{cap.word[0].upper()}{cap.word[1:]}: {cap.sentence}" for cap in caps)
-    reason = f"{ruling.reason} That distance is not trusted, so the verdict is capped at NEUTRAL. {told}"
-    return replace(ruling, verdict=Verdict.NEUTRAL, reason=reason, caps=tuple(cap.word for cap in caps))
+    reasons = " ".join(f"{cap.name[0].upper()}{cap.name[1:]}: {cap.sentence}" for cap in caps)
+    reason = f"{ruling.reason} That distance is not trusted, so the verdict is capped at NEUTRAL. {reasons}"
+    return replace(ruling, verdict=Verdict.NEUTRAL, reason=reason, caps=tuple(cap.name for cap in caps))
 
 
-def _protocol(sigma: float, rules: Rules) -> _Ruling:
-    verdict = _word(sigma, rules.winner_sigma)
+def _protocol_ruling(sigma: float, rules: Rules) -> _Ruling:
+    verdict = _verdict_for(sigma, rules.winner_sigma)
     return _Ruling(verdict, _reason(verdict, sigma, reaches(sigma, rules.suggestive_sigma), rules))
 
 
-def _sequential(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float) -> _Ruling:
-    """The test at the last look; the protocol's own word stands beside it."""
+def _sequential_ruling(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float) -> _Ruling:
+    """The ruling of the sequential test; the headline also names the verdict by the protocol's own rule."""
     rules = baseline.rules
     is_last = len(exp) > len(rules.experiment_seeds) or not rules.extra_seeds
     p_better = look_p(baseline.values, exp, rules.metric.sign, arm.prior)
     alpha = sequential_alpha(rules.sizes, arm.prior.df if arm.prior else 0)
-    word = Verdict(decide(p_better, is_last=is_last, alpha=alpha))
+    verdict = Verdict(decide(p_better, is_last=is_last, alpha=alpha))
     reason = (
         f"One-sided p that the experiment is better: {p_better:.4f} after {len(exp)} seeds, with the variance pooled; "
         f"at most {alpha:.4f} is a WINNER, at least {1 - alpha:.4f} a LOSER"
         f"{'.' if is_last else f', more than {FUTILITY_P:g} after the first look ends it.'}"
     )
-    return _Ruling(word, reason, f" (sequential design; protocol rule: {_protocol_word(baseline, arm)})")
+    return _Ruling(verdict, reason, f" (sequential design; protocol rule: {_protocol_verdict(baseline, arm)})")
 
 
-def _protocol_word(baseline: Baseline, arm: Arm) -> str:
-    """What the protocol's own rule says of the same runs: its first look decides if it is clear."""
+def _protocol_verdict(baseline: Baseline, arm: Arm) -> str:
+    """The verdict on the same runs by the protocol's own rule, whose first look decides unless it is NEUTRAL."""
     rules = baseline.rules
     values = arm.finite(rules.metric.name)
     first = {seed: values[seed] for seed in rules.experiment_seeds}
     for looked_at in (first, values):
         distance = rules.metric.sign * (summarize(list(looked_at.values())).mean - baseline.mean) / baseline.std
-        word = _word(distance, rules.winner_sigma)
-        if word is not Verdict.NEUTRAL:
-            return str(word)
+        verdict = _verdict_for(distance, rules.winner_sigma)
+        if verdict is not Verdict.NEUTRAL:
+            return str(verdict)
     is_open = len(values) == len(first) and bool(rules.extra_seeds)
     return f"undecided at {len(first)} seeds" if is_open else str(Verdict.NEUTRAL)
 
@@ -190,36 +192,36 @@ def _headline(
     tail = ""
     if ruling.verdict is Verdict.NEUTRAL and not ruling.by and not ruling.caps and sigma:
         tail = ", suggestive but inconclusive" if reaches(sigma, rules.suggestive_sigma) else ", noise"
-    words = []
+    remarks = []
     if confirmation is not None:
-        words.append(_CONFIRMED[confirmation.state].format(n=len(rules.confirm_seeds)))
+        remarks.append(_CONFIRMED[confirmation.state].format(n=len(rules.confirm_seeds)))
         time = confirmation.wall_time
         if time is not None and time.claim == "slowdown":
             tail = f"; slower by {time.change_percent:.1f} % in alternated runs"
     capped = f" (capped: {', '.join(ruling.caps)})" if ruling.caps else ""
-    brackets = _brackets(*words, *_accepted(accepted))
-    return f"{ruling.verdict}{capped}{ruling.by}{brackets}: {_distance(sigma, rules)} sigma{side}{tail}"
+    brackets = _brackets(*remarks, *_accepted_kinds(accepted))
+    return f"{ruling.verdict}{capped}{ruling.by}{brackets}: {_format_distance(sigma, rules)} sigma{side}{tail}"
 
 
-def _brackets(*words: str) -> str:
-    """What qualifies a verdict, behind its word; empty where nothing does."""
-    return f" ({'; '.join(words)})" if words else ""
+def _brackets(*remarks: str) -> str:
+    """Remarks on a verdict in brackets; empty where there are none."""
+    return f" ({'; '.join(remarks)})" if remarks else ""
 
 
-def _accepted(accepted: tuple[Difference, ...]) -> list[str]:
-    """What differs although it should not, by kind: no headline without it."""
+def _accepted_kinds(accepted: tuple[Difference, ...]) -> list[str]:
+    """The remark that names the kinds of accepted differences; empty where there are none."""
     kinds = list(dict.fromkeys(one.kind for one in accepted))
     return [f"accepted: other {' and '.join(kinds)}"] if kinds else []
 
 
-def _word(sigma: float, threshold: float) -> Verdict:
+def _verdict_for(sigma: float, threshold: float) -> Verdict:
     if reaches(sigma, threshold):
         return Verdict.WINNER
     return Verdict.LOSER if reaches(-sigma, threshold) else Verdict.NEUTRAL
 
 
-def _distance(sigma: float, rules: Rules) -> str:
-    """The distance with two decimals, or as many as show on which side of a threshold it lies."""
+def _format_distance(sigma: float, rules: Rules) -> str:
+    """The distance with two decimals, or with more where two would put it on the wrong side of a threshold."""
     thresholds = (rules.suggestive_sigma, rules.winner_sigma)
 
     def sides(value: float) -> list[bool]:
@@ -232,12 +234,14 @@ def _distance(sigma: float, rules: Rules) -> str:
 def _reason(verdict: Verdict, sigma: float, suggestive: bool, rules: Rules) -> str:
     winner, least = f"{rules.winner_sigma:g}", f"{rules.suggestive_sigma:g}"
     side = "better" if sigma >= 0 else "worse"
-    said = f"The mean is {_distance(sigma, rules)} sigma {side} than the baseline's" if sigma else "The means are equal"
+    means = "The means are equal"
+    if sigma:
+        means = f"The mean is {_format_distance(sigma, rules)} sigma {side} than the baseline's"
     if verdict is not Verdict.NEUTRAL:
-        return f"{said}; {winner} sigma decide."
+        return f"{means}; {winner} sigma decide."
     if suggestive:
-        return f"{said}: at least {least} but less than {winner} sigma is suggestive, not conclusive."
-    return f"{said}; an improvement of less than {least} sigma is noise, a loss of less than {winner} too."
+        return f"{means}: at least {least} but less than {winner} sigma is suggestive, not conclusive."
+    return f"{means}; an improvement of less than {least} sigma is noise, a loss of less than {winner} too."
 
 
 def _wall_time_change(baseline: Baseline, arm: Arm) -> float | None:

@@ -1,4 +1,4 @@
-"""How far a verdict can be trusted: from a comparison to the evidence beside it."""
+"""Computes the evidence of a comparison."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,16 +19,16 @@ from seedproof.verdict.evidence import Claim, Detectable, Evidence, FalseWinner,
 
 __all__ = ["p_better", "weigh"]
 
-# The power that is asked for by convention: Cohen 1988, section 2.4.
+# The conventional power: Cohen 1988, section 2.4.
 POWER = 0.8
-# Dixon's Q by number of values, two-sided 95 %: Rorabacher 1991, table 2. Three values have no outlier: where two of
-# them are equal, as rounded ones often are, the third would be one.
+# Dixon's Q by number of values, two-sided 95 %: Rorabacher 1991, table 2. Three values are left out: where two of them
+# are equal, as rounded ones often are, the third would always be an outlier.
 DIXON_Q = {4: 0.829, 5: 0.710, 6: 0.625, 7: 0.568, 8: 0.526, 9: 0.493, 10: 0.466}
 T = TypeVar("T")
 
 
 def weigh(comparison: Comparison) -> Evidence:
-    """The evidence beside a verdict; loads scipy."""
+    """The evidence of a verdict; loads scipy."""
     baseline, arm = comparison.baseline, comparison.arm
     rules, name = baseline.rules, baseline.rules.metric.name
     base, exp = baseline.arm.finite(name), {} if arm.diverged_seeds else arm.finite(name)
@@ -41,7 +41,7 @@ def weigh(comparison: Comparison) -> Evidence:
     by_seed = parts.get("paired", lambda: _paired_interval(base, exp, baseline))
     return Evidence(
         primary=arm.primary if by_seed is not None else "unpaired",
-        primary_reason=_reason(arm, by_seed),
+        primary_reason=_primary_reason(arm, by_seed),
         false_winner=_false_winner(rules),
         smallest_detectable=_detectable(baseline),
         seeds_needed=_seeds_needed(rules),
@@ -59,7 +59,7 @@ def weigh(comparison: Comparison) -> Evidence:
 
 
 class _Parts:
-    """Computes parts, and notes why one cannot be had."""
+    """Computes parts of the evidence, and records why one is missing."""
 
     def __init__(self, missing: dict[str, str]) -> None:
         self._missing = missing
@@ -99,9 +99,9 @@ def _paired_interval(base: Mapping[int, float], exp: Mapping[int, float], baseli
 
 
 def p_better(base: Mapping[int, float], exp: Mapping[int, float], primary: Primary, sign: int) -> float | None:
-    """One-sided p that an arm is better, by its primary test; None where no test can be made.
+    """One-sided p value that an arm is better, by its primary test; None where no test is possible.
 
-    Where a paired test was declared and cannot be made, the unpaired one is the primary, as in `weigh`.
+    Where the declared paired test is not possible, the unpaired one is the primary, as in `weigh`.
     """
     try:
         found = paired(base, exp) if primary == "paired" else welch(list(base.values()), list(exp.values()))
@@ -110,7 +110,7 @@ def p_better(base: Mapping[int, float], exp: Mapping[int, float], primary: Prima
     return t_cdf(-sign * found.t, found.df)
 
 
-def _reason(arm: Arm, by_seed: Interval | None) -> str:
+def _primary_reason(arm: Arm, by_seed: Interval | None) -> str:
     if arm.primary == "paired" and by_seed is None:
         return "declared paired, but no paired interval can be had"
     return arm.primary_reason
@@ -157,7 +157,7 @@ def _per_seed(base: Mapping[int, float], exp: Mapping[int, float], rules: Rules)
 
 
 def _outlier(differences: Mapping[int, float]) -> int | None:
-    """The one seed that lies too far from its neighbour, by Dixon's Q; None if there is none."""
+    """The seed that lies too far from its neighbour, by Dixon's Q; None if there is none."""
     ordered = sorted(differences.items(), key=lambda item: item[1])
     width = ordered[-1][1] - ordered[0][1]
     limit = DIXON_Q.get(len(ordered))

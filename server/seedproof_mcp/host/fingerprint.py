@@ -10,7 +10,7 @@ from typing import Any
 
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
-from seedproof.verdict.comparability import DEVICE_VARIABLES, THREAD_VARIABLES
+from seedproof.verdict.place import DEVICE_VARIABLES, THREAD_VARIABLES
 
 from seedproof_mcp.host.environment import environment_sha256, packages_sha256
 from seedproof_mcp.host.place import Place

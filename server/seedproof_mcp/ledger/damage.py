@@ -1,4 +1,4 @@
-"""Refusals of a ledger or mirror that cannot be trusted or read, each with the way to mend it."""
+"""Refusals of a damaged or unreadable ledger or mirror, each with the repair."""
 
 import itertools
 import os
@@ -11,17 +11,17 @@ from seedproof.model.refusals import LedgerDamaged, LedgerDiverged
 
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["damaged_ledger", "damaged_mirror", "diverged", "first_mark", "is_mark", "readable"]
+__all__ = ["damaged_ledger", "damaged_mirror", "diverged", "first_conflict_line", "is_conflict_mark", "readable"]
 
 # What git writes at the beginning of a line (git-merge, "How conflicts are presented"); a record begins with `{`.
-_MARK = re.compile(rb"^(?:<{7}|\|{7}|={7}|>{7})", re.MULTILINE)
+_CONFLICT_MARK = re.compile(rb"^(?:<{7}|\|{7}|={7}|>{7})", re.MULTILINE)
 
 _NO_MERGE = "Two ledgers cannot be merged: each record holds the hash of the one before it."
-_ONE_SIDE = (
+_KEEP_ONE_SIDE = (
     "Keep one side whole: `git checkout --ours docs/research/ledger.jsonl`, or `--theirs` for the other one, "
     "then `git add docs/research/ledger.jsonl`."
 )
-_OWN_LEDGER = (
+_RESTORE_MIRROR = (
     ".seedproof/ledger.jsonl is what was measured here, and goes on once its mirror is restored: "
     "`cp .seedproof/ledger.jsonl docs/research/ledger.jsonl`, then `git add docs/research/ledger.jsonl`."
 )
@@ -31,19 +31,19 @@ _CRLF_CURE = (
 )
 
 
-def is_mark(line: bytes) -> bool:
-    """Whether a line is one that git writes around the sides of a conflict."""
-    return _MARK.match(line) is not None
+def is_conflict_mark(line: bytes) -> bool:
+    """Whether a line is a conflict mark of git."""
+    return _CONFLICT_MARK.match(line) is not None
 
 
-def first_mark(data: bytes) -> int | None:
-    """The number of the first such line, from 1; None where there is no conflict."""
-    found = _MARK.search(data)
+def first_conflict_line(data: bytes) -> int | None:
+    """Number of the first conflict mark's line, from 1; None where there is no conflict."""
+    found = _CONFLICT_MARK.search(data)
     return None if found is None else data.count(b"\n", 0, found.start()) + 1
 
 
 def damaged_ledger(damage: LedgerDamaged, paths: ProjectPaths) -> LedgerDamaged:
-    """The same damage, with what to do without a backup."""
+    """The damage of a ledger, extended by the repair without a backup."""
     folder = paths.state
     names = (f"ledger.damaged{'' if number == 1 else f'-{number}'}" for number in itertools.count(1))
     aside = next(name for name in names if not os.path.lexists(folder / name))
@@ -58,10 +58,10 @@ def damaged_ledger(damage: LedgerDamaged, paths: ProjectPaths) -> LedgerDamaged:
 
 def diverged(mirror: bytes) -> LedgerDiverged:
     """The refusal of a mirror that does not agree with its ledger."""
-    conflict = first_mark(mirror)
+    conflict = first_conflict_line(mirror)
     if conflict is not None:
         return LedgerDiverged(
-            f"git left a merge conflict in docs/research/ledger.jsonl (line {conflict}). {_NO_MERGE} {_OWN_LEDGER}"
+            f"git left a merge conflict in docs/research/ledger.jsonl (line {conflict}). {_NO_MERGE} {_RESTORE_MIRROR}"
         )
     if b"\r\n" in mirror:
         return LedgerDiverged(
@@ -75,11 +75,15 @@ def diverged(mirror: bytes) -> LedgerDiverged:
 
 
 def damaged_mirror(damage: LedgerDamaged, line: bytes) -> LedgerDamaged:
-    """The same damage where the mirror was read, with the way to mend it."""
-    if is_mark(line):
+    """The damage of a mirror, with its repair.
+
+    Args:
+        line: The damaged line.
+    """
+    if is_conflict_mark(line):
         return LedgerDamaged(
             f"git left a merge conflict in docs/research/ledger.jsonl (line {damage.seq}). Nothing is decided on "
-            f"a damaged ledger. {_NO_MERGE} {_ONE_SIDE}"
+            f"a damaged ledger. {_NO_MERGE} {_KEEP_ONE_SIDE}"
         )
     look = f"Look at it with `sed -n {damage.seq}p docs/research/ledger.jsonl`, and restore it from git or a backup."
     cure = _CRLF_CURE if line.endswith(b"\r") else look
@@ -91,10 +95,10 @@ def damaged_mirror(damage: LedgerDamaged, line: bytes) -> LedgerDamaged:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """What cannot be read is refused like what cannot be trusted.
+    """Turn an OSError of reading ledger or mirror into a refusal.
 
     Raises:
-        LedgerDamaged: A folder in the file's place, no permission, a disk that fails.
+        LedgerDamaged: There is a folder in the file's place, no permission, or the disk fails.
     """
     try:
         yield

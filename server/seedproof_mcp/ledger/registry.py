@@ -1,6 +1,6 @@
-"""The registry: every project of one user and the last head of its ledger, so that a ledger cannot vanish unseen.
+"""The registry of a user's projects with the last head of each ledger: detects a deleted, truncated or copied ledger.
 
-It only discloses. Nothing waits for it, and nothing is refused because of it.
+It only discloses: nothing is refused because of it, and a failure to write it stops nothing.
 """
 
 import json
@@ -29,20 +29,20 @@ from seedproof.notices.past import disclosed_notice, restarted_notice
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, registry_entry, registry_folder
 
-__all__ = ["NOTED", "Entry", "Registry", "holds", "told_heads"]
+__all__ = ["NOTED_EVENTS", "Entry", "RecordHashes", "Registry", "disclosed_heads", "holds"]
 
-# A head is noted when a result, a verdict or a report rests on it. Requests and starts would only add writes: who
-# takes back a run that has not ended takes back nothing that was seen, and each of these comes at most once in a call.
-NOTED = (GenerationStarted, RunFinished, RunInterrupted, RunCancelled, VerdictIssued, ReportWritten)
-# A folder that was changed this short ago may change again without another time: file systems count in ticks.
+# The events after which the head is noted: a generation, the end of a run, a verdict, a report. Requests and starts
+# would only add writes: removing a run that has not ended hides no result.
+NOTED_EVENTS = (GenerationStarted, RunFinished, RunInterrupted, RunCancelled, VerdictIssued, ReportWritten)
+# File systems count time in ticks: a folder that changed this recently may change again with the same mtime.
 _TICK_NS = 100_000_000
-# Of another folder's ledger only the first record is read; none is nearly as long.
+# Only the first record of another folder's ledger is read; none is nearly as long.
 _LONGEST_RECORD = 1 << 20
 _HASH_BYTES = 32
 
 
 class RecordHashes:
-    """The hash of every record of a ledger, by its number: what a head is held against. 32 bytes for each."""
+    """The hash of every record of a ledger by number, 32 bytes each, to check heads against."""
 
     def __init__(self, hashes: Iterable[str] = ()) -> None:
         self._bytes = bytearray()
@@ -50,7 +50,7 @@ class RecordHashes:
             self.add(one)
 
     def add(self, record_hash: str) -> None:
-        """The hash of the next record."""
+        """Append the hash of the next record."""
         self._bytes += bytes.fromhex(record_hash)
 
     def __len__(self) -> int:
@@ -63,24 +63,24 @@ class RecordHashes:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of the ledger of one folder."""
+    """What the registry knows of the ledger of one folder."""
 
     root: str
     """The project folder."""
     ledger: str
-    """Its name for good: the hash of its first record."""
+    """Hash of the ledger's first record, which identifies it."""
     began: str
     """Time of that record."""
     seq: int
-    """Number of the newest record that was noted."""
+    """Number of the newest record when the entry was written."""
     head: str
     """Hash of that record."""
     records: int
-    """How many records it held then."""
+    """Number of records at that time."""
     seen: str
-    """When that was written."""
+    """When the entry was written."""
     gone: int = 0
-    """How many other ledgers this folder had before."""
+    """Number of other ledgers that this folder had before."""
 
     @property
     def label(self) -> str:
@@ -88,7 +88,11 @@ class Entry:
         return f"#{self.seq} {self.head[:12]}"
 
     def had(self, gone: int | None = None) -> PastLedger:
-        """What a ledger that does not hold this head says of it; without the folder."""
+        """The entry as a record discloses it, without the folder.
+
+        Args:
+            gone: Number of ledgers before it, where that is disclosed too.
+        """
         return PastLedger(self.began, self.records, self.label, gone)
 
     def is_in(self, hashes: RecordHashes) -> bool:
@@ -97,7 +101,7 @@ class Entry:
 
 
 class Registry:
-    """One project's place among all projects of this user."""
+    """The registry, seen from one project."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
@@ -105,29 +109,33 @@ class Registry:
         self._scanned: tuple[int, list[Entry]] | None = None
 
     def own(self) -> Entry | None:
-        """What was noted of this folder; None if nothing, or nothing that can be read."""
+        """The entry of this folder; None where there is none that can be read."""
         path = registry_entry(self._root)
         try:
-            seen = os.stat(path)
+            stat = os.stat(path)
         except OSError:
             return None
-        # Each writing makes a new file, so the file's number tells as surely as its content, and much sooner.
-        signature = (path, seen.st_ino, seen.st_mtime_ns, seen.st_size)
+        # Each write creates a new file, so the inode tells as reliably as the content, and much faster.
+        signature = (path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if self._own is None or self._own[0] != signature:
             self._own = (signature, _read(path))
         return self._own[1]
 
     def others(self, ledger: str) -> list[Entry]:
-        """The other folders that had the same ledger when they were last seen."""
-        return [one for one in self._all() if one.ledger == ledger and one.root != str(self._root)]
+        """The entries of other folders with this ledger.
+
+        Args:
+            ledger: Hash of its first record.
+        """
+        return [one for one in self._entries() if one.ledger == ledger and one.root != str(self._root)]
 
     def previous(self) -> PastLedger | None:
-        """What the first record of a new ledger says of the one that this folder had; None if it had none."""
+        """The ledger that this folder had, for the first record of a new one; None where it had none."""
         own = self.own()
         return None if own is None else own.had(own.gone)
 
     def undisclosed(self, state: State, hashes: RecordHashes) -> list[LedgerDisclosed]:
-        """What the registry knows, the ledger does not hold, and no record of it tells."""
+        """Events for what the registry knows, and neither the ledger holds nor a record discloses."""
         if not hashes:
             return []
         others = self.others(hashes.of(1))
@@ -137,7 +145,7 @@ class Registry:
         return found
 
     def notices(self, state: State, hashes: RecordHashes) -> list[Notice]:
-        """The same in words for the local reader, with the copies that there are now, by name."""
+        """Notices on what the registry knows and the ledger does not hold, with the folders of present copies."""
         if not hashes:
             previous = self.previous()
             return [] if previous is None else [restarted_notice(previous)]
@@ -147,41 +155,41 @@ class Registry:
         if copies:
             text = disclosed_notice(LedgerDisclosed(what="shared", folders=len(copies), present=None)).message
             found.append(Notice("ledger_shared", f"{text} It is also in {', '.join(copies)}."))
-        return [*found, *self._fault()]
+        return [*found, *self._unwritable()]
 
     def _lost(self, state: State, hashes: RecordHashes, others: Sequence[Entry]) -> list[LedgerDisclosed]:
-        """Heads that were seen and are not in the ledger, unless it tells of them."""
-        told = told_heads(state)
+        """Events for heads that were noted and are not in the ledger, unless a record discloses them."""
+        disclosed = disclosed_heads(state)
         return [
             LedgerDisclosed(what=what, had=entry.had(), present=state.head_label)
             for what, entry in _candidates(hashes.of(1), self.own(), others)
-            if entry.label not in told and not entry.is_in(hashes)
+            if entry.label not in disclosed and not entry.is_in(hashes)
         ]
 
     def note(self, state: State, hashes: RecordHashes, now: str) -> None:
-        """Write down where the ledger stands.
+        """Write the entry of this folder.
 
         Raises:
             OSError: It cannot be written; then `notices` says so.
         """
         ledger, own = hashes.of(1), self.own()
-        began, gone = state.began or "", _gone(own, ledger)
-        entry = Entry(str(self._root), ledger, began, state.seq, state.head, len(hashes), now, gone)
+        gone = 0 if own is None else own.gone + int(own.ledger != ledger)
+        entry = Entry(str(self._root), ledger, state.began or "", state.seq, state.head, len(hashes), now, gone)
         files.make_folder(registry_folder())
-        # The paths of all projects of a user are nobody else's business.
+        # Private: other users must not learn the paths of this user's projects.
         files.write_atomic(registry_entry(self._root), _document(entry), mode=0o600)
         if own is None:
-            self._forget_where_it_was(hashes)
+            self._remove_moved_entry(hashes)
 
-    def _forget_where_it_was(self, hashes: RecordHashes) -> None:
-        """A folder that was moved is one folder: what its old place had is in this ledger."""
+    def _remove_moved_entry(self, hashes: RecordHashes) -> None:
+        """Remove the entry of the folder's old path, where the folder was moved."""
         for one in self.others(hashes.of(1)):
             if not os.path.lexists(one.root) and one.is_in(hashes):
                 with suppress(FileNotFoundError):
                     files.remove_file(registry_entry(Path(one.root)))
 
-    def _all(self) -> list[Entry]:
-        """Every entry, read again when one was written."""
+    def _entries(self) -> list[Entry]:
+        """Every entry; read again after a change."""
         try:
             changed = os.stat(registry_folder()).st_mtime_ns
         except OSError:
@@ -192,8 +200,8 @@ class Registry:
             self._scanned = (changed if is_settled else -1, found)
         return self._scanned[1]
 
-    def _fault(self) -> Iterator[Notice]:
-        """Whether nothing can be noted; looked at without writing."""
+    def _unwritable(self) -> Iterator[Notice]:
+        """A notice where the registry cannot be written; writes nothing to find out."""
         place = registry_folder()
         while not os.path.lexists(place):
             place = place.parent
@@ -203,7 +211,11 @@ class Registry:
 
 
 def holds(root: Path, ledger: str) -> bool:
-    """Whether the ledger of a folder, or its mirror where it has none, is this one."""
+    """Whether a folder's ledger, or its mirror where it has no ledger, is this one.
+
+    Args:
+        ledger: Hash of its first record.
+    """
     paths = ProjectPaths(root)
     for path in (paths.ledger, paths.mirror):
         try:
@@ -218,14 +230,14 @@ def holds(root: Path, ledger: str) -> bool:
 
 
 def _copies(others: Sequence[Entry]) -> list[str]:
-    """The folders that hold the ledger still that they had when they were last seen."""
+    """The folders that still hold the ledger of their entry."""
     return sorted(one.root for one in others if holds(Path(one.root), one.ledger))
 
 
 def _candidates(
     ledger: str, own: Entry | None, others: Sequence[Entry]
 ) -> Iterator[tuple[Literal["rewound", "replaced", "copy"], Entry]]:
-    """The heads that should be in the ledger: its own last one, and the last ones of copies that are gone."""
+    """The entries whose head should be in the ledger: this folder's, and those of copies that are gone."""
     if own is not None:
         yield ("rewound" if own.ledger == ledger else "replaced"), own
     for one in others:
@@ -233,16 +245,10 @@ def _candidates(
             yield "copy", one
 
 
-def told_heads(state: State) -> set[str]:
-    """The heads that the ledger itself speaks of."""
+def disclosed_heads(state: State) -> set[str]:
+    """The lost heads that the ledger discloses."""
     had = [state.previous, *(one.had for one in state.disclosures)]
     return {one.head for one in had if one is not None}
-
-
-def _gone(own: Entry | None, ledger: str) -> int:
-    if own is None:
-        return 0
-    return own.gone + int(own.ledger != ledger)
 
 
 def _document(entry: Entry) -> bytes:

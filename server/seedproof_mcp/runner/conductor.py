@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from seedproof.admission.gate import still_due
+from seedproof.admission.gate import not_needed_reason
 from seedproof.admission.guards import check_room
 from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStarted
 from seedproof.ledger.state import State
@@ -109,7 +109,7 @@ class Conductor:
             if run is None:
                 return
             try:
-                unneeded = still_due(Study(writer.state, config.rules), run.run_id)
+                unneeded = not_needed_reason(Study(writer.state, config.rules), run.run_id)
             except Refusal as refusal:
                 unneeded = refusal.message
             if unneeded:

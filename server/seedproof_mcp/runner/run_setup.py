@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seedproof.admission.code import changed_seals, named
+from seedproof.admission.code import changed_seals, list_files
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.model.command import training_argv
@@ -105,10 +105,10 @@ class RunSetups:
             with suppress(OSError):  # then the large ones are read again
                 self._workspace.remember()
             if changed:
-                raise SealedChanged(f"{named(changed)} is sealed and not as it was when the baseline began")
+                raise SealedChanged(f"{list_files(changed)} is sealed and not as it was when the baseline began")
         differing = self._workspace.differing(code, state.created)
         if differing:
-            raise NotComparable(f"{named(differing)} changed since the run was requested")
+            raise NotComparable(f"{list_files(differing)} changed since the run was requested")
 
 
 def code_of(state: State, run: Run) -> Code | None:

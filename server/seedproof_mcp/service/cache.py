@@ -9,8 +9,8 @@ __all__ = ["ResultCache"]
 
 T = TypeVar("T")
 
-# An agent that pages through a campaign asks for a few pages at a time; what is forgotten is made again.
-_KEPT = 32
+# An agent reads a few pages of a campaign at a time; a dropped result is computed again.
+_MOST_RESULTS = 32
 
 
 class ResultCache:
@@ -21,14 +21,14 @@ class ResultCache:
         self._found: dict[Hashable, Any] = {}
 
     def get(self, study: Study, what: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, or gave before for the same key; a refusal is not kept.
+        """The result of `make`, cached by key; a refusal is not stored.
 
         Args:
-            what: The key: names the result with everything else that it depends on, so always of the same type.
+            what: The key: the kind of result, and everything else that it depends on.
         """
         state = study.state
         basis = (state.head, study.rules, tuple((run_id, state.runs[run_id].state) for run_id in state.active))
-        if basis != self._basis or len(self._found) >= _KEPT:
+        if basis != self._basis or len(self._found) >= _MOST_RESULTS:
             self._basis, self._found = basis, {}
         if what not in self._found:
             self._found[what] = make()

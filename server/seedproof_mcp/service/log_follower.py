@@ -1,4 +1,4 @@
-"""Follows the logs of running trainings: step, last value, time."""
+"""Reads the logs of running trainings as they grow: step, last values, elapsed time."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from seedproof_mcp.system.paths import RunPaths
 __all__ = ["LogFollower", "Progress"]
 
 CHUNK = 1 << 20
-# One look reads at most this much, so that a call answers in time beside a very chatty training.
+# One look reads at most this much, so that a call answers in time even where a training prints a lot.
 LOOK_LIMIT = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run that has not ended has come."""
+    """The progress of a run that has not ended."""
 
     reading: LogReading
     """Its log so far."""
@@ -33,7 +33,7 @@ class LogFollower:
         self._scanners: dict[str, tuple[LogScanner, int]] = {}
 
     def look(self, folder: RunPaths, rules: Rules) -> Progress:
-        """Read what a run has printed since the last look, and how long it runs.
+        """Read what a run has printed since the last look; return its progress.
 
         Raises:
             BadSettings: The run was placed by an engine that this version does not have.
@@ -48,5 +48,5 @@ class LogFollower:
         return Progress(scanner.reading(), engine.elapsed_s(key))
 
     def forget(self, folder: RunPaths) -> None:
-        """The run has ended."""
+        """Drop the scanner of a run that has ended."""
         self._scanners.pop(str(folder.folder), None)

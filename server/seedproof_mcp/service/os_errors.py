@@ -1,4 +1,4 @@
-"""What the file system refuses, as a refusal that says what to do."""
+"""Turns errors of the operating system into refusals that say what to do."""
 
 import errno
 import sys
@@ -13,17 +13,17 @@ from seedproof_mcp.system import locks
 
 __all__ = ["cure", "writing"]
 
-# No call on a file ends with these; the start of a process does.
-_NO_PROCESS = (errno.EAGAIN, errno.ENOMEM)
+# Starting a process may fail with these; a file operation does not.
+_PROCESS_ERRORS = (errno.EAGAIN, errno.ENOMEM)
 
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """What the file system refuses becomes a refusal that says what to do.
+    """Turn an OSError of writing, locking or starting a process into a refusal.
 
     Raises:
-        NotWritable: No permission, no space, no file locks, a lock not given up, a file where a folder is needed,
-            no process that could be started.
+        NotWritable: No permission, no space, no file locks, a lock held too long, a file where a folder is needed,
+            or a process that cannot be started.
     """
     try:
         yield
@@ -41,7 +41,7 @@ def writing() -> Iterator[None]:
             errno.EISDIR,
             errno.EFBIG,
             errno.ESTALE,
-            *_NO_PROCESS,
+            *_PROCESS_ERRORS,
         ) and not isinstance(error, locks.NoFileLocks | locks.LockHeld):
             raise
         raise NotWritable(
@@ -51,7 +51,7 @@ def writing() -> Iterator[None]:
 
 
 def cure(problem: OSError) -> str:
-    """What cannot be written, why, and what to do about it: one sentence for a caller."""
+    """One sentence for the caller: what cannot be written, why, and what to do."""
     name = Path(str(problem.filename)).name if problem.filename else "the project folder"
     if isinstance(problem, locks.NoFileLocks):
         return (
@@ -68,7 +68,7 @@ def cure(problem: OSError) -> str:
             f"the conductor cannot be started ({sys.executable}: {problem.strerror}): the environment that Seedproof "
             "runs in was moved or removed; install it again and restart the server. What was requested is kept."
         )
-    if problem.errno in _NO_PROCESS:
+    if problem.errno in _PROCESS_ERRORS:
         return f"no process can be started ({problem.strerror}); end some, then call again."
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{name} cannot be written: the disk is full ({problem.strerror}); free space, then call again."

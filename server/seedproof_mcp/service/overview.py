@@ -1,4 +1,4 @@
-"""What the two reading tools answer: where the baseline stands, and the pages of the campaign."""
+"""The results of the two reading tools: `check_baseline` and `list_experiments`."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from seedproof.notices.environment import place_notices
 from seedproof.notices.runs import arm_notices
 from seedproof.phases.next_call import baseline_next, campaign_next
 from seedproof.phases.study import Study
-from seedproof.verdict.campaign import adjusted_stored, campaign
+from seedproof.verdict.campaign import campaign, stored_p_values
 
 from seedproof_mcp.service.results import BaselineStatus, ExperimentList, Follow
 from seedproof_mcp.service.views import experiment_row, notice_results, running_row, seed_rows, summaries
@@ -16,11 +16,11 @@ from seedproof_mcp.service.views import experiment_row, notice_results, running_
 __all__ = ["baseline_status", "experiment_list"]
 
 
-def baseline_status(study: Study, beside: Iterable[Notice]) -> BaselineStatus:
-    """Where the baseline of the present generation stands.
+def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineStatus:
+    """The baseline of the present generation.
 
     Args:
-        beside: Notices on reports that no ledger vouches for, and on the ledger's own past.
+        more_notices: Notices that do not follow from the state: on unverified reports, and on the ledger's past.
     """
     state, rules, phase = study.state, study.rules, study.baseline_phase
     baseline, generation = phase.baseline, study.generation
@@ -40,14 +40,14 @@ def baseline_status(study: Study, beside: Iterable[Notice]) -> BaselineStatus:
         metrics=summaries(phase.arm, rules),
         report_path=report.path if report else None,
         ledger_head=state.head_label,
-        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *beside]),
+        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *more_notices]),
         next=Follow.of(baseline_next(study)),
     )
 
 
 def experiment_list(study: Study, offset: int, limit: int) -> ExperimentList:
     """A page of all experiments of the ledger, in the order of their declaration."""
-    state, adjusted = study.state, adjusted_stored(study)
+    state, adjusted = study.state, stored_p_values(study)
     active = [state.runs[run_id] for run_id in state.active]
     shown = state.experiments[offset : offset + limit]
     return ExperimentList(

@@ -1,4 +1,4 @@
-"""The project folder as the gate sees it while one request is decided."""
+"""The project folder as an admission reads it: code, surroundings, limits, output folders."""
 
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from seedproof.model.code import Change, Code
 from seedproof.model.refusals import BadSettings, ScriptMissing
 from seedproof.model.runs import RunState
 from seedproof.phases.next_call import check_call
-from seedproof.verdict.comparability import check_now
+from seedproof.verdict.comparability import require_comparable_now
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.fingerprint import Surroundings
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class ProjectFolder:
-    """Looks when it is asked, and remembers what it saw: a request is decided twice, before and under the lock."""
+    """Reads on demand and remembers each answer: a request is decided twice, before and under the lock."""
 
     def __init__(self, paths: ProjectPaths, config: Config, place: Place) -> None:
         self.workspace = Workspace(paths, config.settings)
@@ -35,10 +35,10 @@ class ProjectFolder:
         self._config = config
         self._surroundings = Surroundings(paths, config, place)
         self._state = State()
-        self._seen: dict[Hashable, Any] = {}
+        self._answers: dict[Hashable, Any] = {}
 
     def at(self, state: State) -> "ProjectFolder":
-        """The same site, asked on behalf of this state."""
+        """This folder, with answers for the given state."""
         self._state = state
         return self
 
@@ -52,19 +52,19 @@ class ProjectFolder:
         return self._once("surroundings", lambda: self._surroundings.fingerprint(self.code(), salt))
 
     def limits(self) -> Limits:
-        """What guards a night that nobody watches."""
+        """The limits for unattended runs."""
         return present_limits(self._paths, self._config.settings)
 
     def code(self) -> Code:
-        """The code as it lies in the project now.
+        """The code in the project now.
 
         Raises:
-            BadSettings: The repository has something that a snapshot cannot hold.
+            BadSettings: The repository contains something that a snapshot cannot hold.
         """
         return self._once("code", lambda: self.workspace.take(self._config.rules.sealed, self._created()))
 
     def change(self, old: Code, new: Code) -> Change | None:
-        """How one code differs from another."""
+        """How one code differs from another; None where their hashes are equal."""
         return self._once(("change", _key(old), _key(new)), lambda: self.workspace.change(old, new))
 
     def is_kept(self, code: Code) -> bool:
@@ -72,15 +72,15 @@ class ProjectFolder:
         return self._once(("is_kept", _key(code)), lambda: self.workspace.is_kept(code))
 
     def differing(self, code: Code) -> tuple[str, ...]:
-        """Files of the project that are not as in a code that is held in place."""
+        """Files of the project that differ from a code held in place; none for a snapshot."""
         return self._once(("differing", _key(code)), lambda: self.workspace.differing(code, self._created()))
 
     def sealed(self, code: Code) -> Mapping[str, str]:
-        """Content hashes of the sealed files, as a run with this code would see them."""
+        """Content hashes of the sealed files that a run with this code would see."""
         return self._once(("sealed", _key(code)), lambda: self.workspace.sealed_now(code, self._config.rules.sealed))
 
     def _created(self) -> set[str]:
-        """Files that runs in place have created; of one that trains now, what has come since its code was taken."""
+        """Files that runs in place have created, including the new files of a run that trains now."""
         created = set(self._state.created)
         for run in (self._state.runs[run_id] for run_id in self._state.active):
             code = code_of(self._state, run) if run.state is RunState.RUNNING else None
@@ -89,13 +89,13 @@ class ProjectFolder:
         return created
 
     def _once(self, what: Hashable, look: Callable[[], T]) -> T:
-        if what not in self._seen:
-            self._seen[what] = look()
-        found: T = self._seen[what]
+        if what not in self._answers:
+            self._answers[what] = look()
+        found: T = self._answers[what]
         return found
 
     def require_sealed(self, admission: Admission) -> None:
-        """Refuse to begin a baseline under a rule that seals nothing.
+        """Refuse to begin a baseline where a pattern of sealed files matches nothing.
 
         Raises:
             BadSettings: A pattern of `rules.sealed` names no file.
@@ -105,19 +105,19 @@ class ProjectFolder:
                 raise BadSettings(f"rules.sealed names {pattern!r}, and there is no such file in the project.")
 
     def require_comparable(self, admission: Admission) -> None:
-        """Refuse runs that would be carried out with other packages, or on another device, than the baseline's.
+        """Refuse runs that would have other packages, or another device, than the baseline's.
 
         Raises:
             NotComparable: These differ, and the settings do not accept it.
         """
         if admission.requests_run and not admission.starts_generation:
-            check_now(self._state, self._config.settings.accepted, self._surroundings.compared)
+            require_comparable_now(self._state, self._config.settings.accepted, self._surroundings.compared)
 
     def require_script(self) -> None:
-        """Refuse to train what is not there.
+        """Refuse a command whose script does not exist.
 
         Raises:
-            ScriptMissing: The command names a script that the project folder does not have.
+            ScriptMissing: The project folder does not have it.
         """
         script = self._config.rules.script
         if not (self._paths.root / script).is_file():
@@ -127,10 +127,10 @@ class ProjectFolder:
             )
 
     def keep(self, event: Event) -> None:
-        """Make sure that the code and the change which an event names outlive this call.
+        """Store the code and the change that an event names.
 
         Raises:
-            OSError: It cannot be stored.
+            OSError: They cannot be stored.
         """
         if isinstance(event, GenerationStarted | ExperimentDeclared | RunRequested) and event.code is not None:
             self.workspace.keep(event.code)

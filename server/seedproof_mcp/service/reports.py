@@ -1,4 +1,4 @@
-"""Reports: recorded in the ledger, rendered from it, and the clean-up that follows them."""
+"""Records reports in the ledger, renders them from it, and removes the checkpoints afterwards."""
 
 import hashlib
 import itertools
@@ -22,7 +22,7 @@ from seedproof.report.report import (
     experiment_report,
 )
 from seedproof.stats.summary import summarize
-from seedproof.verdict.campaign import campaign_since
+from seedproof.verdict.campaign import campaign_from_records
 from seedproof.verdict.comparability import written_acceptance
 from seedproof.verdict.confirmation import pairs_of, written_confirmation
 from seedproof.verdict.judge import judge
@@ -30,20 +30,20 @@ from seedproof.verdict.judge import judge
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.service.verdicts import judge_experiment
-from seedproof_mcp.service.views import disclosed, written_evidence
+from seedproof_mcp.service.views import verdict_notices, written_evidence
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = [
     "Reports",
     "render",
-    "rendered_again",
+    "render_recorded",
     "unverified_report",
 ]
 
 
 def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:
-    """A notice where a baseline report lies about whose numbers no ledger knows anything."""
+    """A notice where a baseline report exists that is not in the ledger."""
     path = paths.baseline_report(rules.label)
     relative = str(path.relative_to(paths.root))
     if relative in state.reports or not path.exists():
@@ -53,24 +53,24 @@ def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[N
 
 
 class Reports:
-    """Writes reports: first the record, then the file, which can be made again from it."""
+    """Writes reports: first the record, then the files, which can be rendered from it."""
 
     def __init__(self, paths: ProjectPaths, ledger: Ledger) -> None:
         self._paths = paths
         self._ledger = ledger
-        self._drawn: tuple[str, str, str] | None = None
-        """The hash of the record that was written last, its report's text and its figure."""
+        self._rendered: tuple[str, str, str] | None = None
+        """Hash of the newest record, text of its report, and figure."""
 
     def record_report(
         self, writer: Writer, rules: Rules, comparison: Comparison | None
     ) -> tuple[ReportWritten, list[Notice]]:
-        """The record of the report; a new one where attempts have ended since the last. And what was moved for it.
+        """Append the record of a report, unless the last one is still current; return it and notices on moved files.
 
-        The record comes before the file: a crash in between leaves a report that can be made again,
-        never one that no record vouches for.
+        The record precedes the files: after a crash in between, the report can be rendered from the record, and no
+        report exists without one.
 
         Args:
-            comparison: The experiment's, whose verdict is written down already; None for the baseline's report.
+            comparison: The experiment's, with its verdict recorded; None for the baseline's report.
         """
         writer.disclose()
         state = writer.state
@@ -83,7 +83,7 @@ class Reports:
             path = self._paths.experiment_report(name, rules.label)
         relative = str(path.relative_to(self._paths.root))
         figure = path.with_suffix(".svg")
-        # Figures have the names of their reports, so whoever wrote the one wrote the other.
+        # A figure has the name of its report, so both are foreign or neither is.
         foreign = [] if relative in state.reports else [one for one in (path, figure) if os.path.lexists(one)]
         notices = [self._move_aside(one) for one in foreign]
         text, drawing = render(state, generation, name, figure.name, comparison)
@@ -102,11 +102,11 @@ class Reports:
                 report_format=REPORT_FORMAT,
             )
         )
-        self._drawn = (written.hash, text, drawing)
+        self._rendered = (written.hash, text, drawing)
         return written, notices
 
     def _move_aside(self, path: Path) -> Notice:
-        """Keep a report or figure that no ledger vouches for, and every one that was kept before."""
+        """Rename a report or figure that is not in the ledger to the first free name."""
         names = (self._paths.unverified(path, number) for number in itertools.count(1))
         aside = next(name for name in names if not os.path.lexists(name))
         files.rename(path, aside)
@@ -114,26 +114,24 @@ class Reports:
         return Notice("report_moved", f"{old} was there and no ledger vouches for it; it is {new} now.")
 
     def restore(self, report: ReportWritten) -> None:
-        """Bring the files to what the record says; rendered from the ledger up to the record."""
+        """Write the files of a report, where they do not match the record; renders them from the ledger."""
         path = self._paths.root / report.path
         if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in report.files.items()):
             return
         files.make_folder(path.parent)
-        text, drawing = self._text_and_figure(report)
-        # The figure first: a report never shows a figure that is not there.
+        if self._rendered is not None and self._rendered[0] == report.hash:
+            _, text, drawing = self._rendered
+        else:
+            text, drawing = render_recorded(self._ledger.state_at(report.at_seq), report)
+        # The figure first, so that no report shows a missing figure.
         files.write_atomic(path.with_suffix(".svg"), drawing.encode())
         files.write_atomic(path, text.encode())
 
-    def _text_and_figure(self, report: ReportWritten) -> tuple[str, str]:
-        if self._drawn is not None and self._drawn[0] == report.hash:
-            return self._drawn[1:]
-        return rendered_again(self._ledger.state_at(report.at_seq), report)
-
     def unfinished(self, study: Study) -> NextCall | None:
-        """The call that finishes the newest report where its writing was cut short, or its file is gone; else None.
+        """The call that finishes the newest report, where a file of it or its mirrored record is missing; else None.
 
-        Whoever writes holds the ledger's lock, so no more than one can be unfinished. A file that somebody changed
-        is left to who changed it.
+        Reports are written under the ledger's lock, so at most one is unfinished. A file that somebody changed counts
+        as finished.
         """
         report = study.state.newest_report
         if report is None or report.generation != len(study.state.generations):
@@ -151,13 +149,17 @@ class Reports:
         return finish_report_call(report.experiment)
 
     def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int, list[Notice]]:
-        """Remove the checkpoint folders of the arm that this ledger owns; names, bytes, and what was left."""
+        """Remove the arm's checkpoint folders that this ledger owns.
+
+        Returns:
+            The removed folders, the freed bytes, and notices on folders that stay.
+        """
         state = writer.state
         generation = state.generations[-1]
         run_ids = generation.run_ids if name is None else generation.experiments[name].run_ids
         removed: list[str] = []
-        left: list[str] = []
-        stuck: list[str] = []
+        not_owned: list[str] = []
+        not_removable: list[str] = []
         freed = 0
         for folder, run_id in list(state.owned_folders.items()):
             if run_id in run_ids and not state.runs[run_id].state.is_active:
@@ -168,16 +170,16 @@ class Reports:
                     except OSError as error:
                         if not outputs.stays(error):
                             raise
-                        stuck.append(f"{folder} ({error.strerror})")
+                        not_removable.append(f"{folder} ({error.strerror})")
                         continue
                 if found is None:
-                    left.append(folder)
+                    not_owned.append(folder)
                     continue
                 freed += found
                 removed.append(folder)
         if removed:
             writer.append(FilesRemoved(paths=tuple(removed), freed_bytes=freed))
-        return removed, freed, [*_not_removed(left), *_not_removable(stuck)]
+        return removed, freed, [*_not_removed(not_owned), *_not_removable(not_removable)]
 
 
 def _not_removed(folders: list[str]) -> list[Notice]:
@@ -199,24 +201,24 @@ def _has_hash(path: Path, sha256: str) -> bool:
 
 
 def _is_current(report: ReportWritten, state: State, owner: Generation | Experiment) -> bool:
-    """Whether a report tells all there is to tell. One of another format could not be made again from its record."""
-    knows_the_past = not any(one.seq > report.seq for one in state.disclosures)
-    return report.report_format == REPORT_FORMAT and knows_the_past and report.runs == state.ended_runs(owner)
+    """Whether a report shows every ended run and disclosure. One of another format cannot be rendered again."""
+    has_disclosures = not any(one.seq > report.seq for one in state.disclosures)
+    return report.report_format == REPORT_FORMAT and has_disclosures and report.runs == state.ended_runs(owner)
 
 
 def render(
     state: State, generation: Generation, name: str | None, figure: str, comparison: Comparison | None = None
 ) -> tuple[str, str]:
-    """A report's text and its figure from a state; the same state gives the same bytes.
+    """The text and the figure of a report; equal states give equal bytes.
 
     Args:
         comparison: The experiment's, where it was judged on this state already.
     """
-    # Here: a twelfth of what the server's own modules take to load, and most of its answers draw nothing.
+    # Imported here: it takes a twelfth of the server's import time, and most answers draw nothing.
     from seedproof.report.figure import baseline_figure, experiment_figure
 
     study = Study(state, generation.rules)
-    facts = _facts(state, generation, name)
+    facts = _ledger_facts(state, generation, name)
     if name is None:
         baseline = study.baseline_of(generation.number)
         assert baseline is not None  # only complete baselines get reports
@@ -224,37 +226,41 @@ def render(
     experiment = generation.experiments[name]
     if comparison is None:
         standing = study.standing(experiment)
-        assert standing.baseline is not None  # likewise
+        assert standing.baseline is not None  # only judged experiments get reports
         confirmation, accepted = written_confirmation(experiment), written_acceptance(experiment)
         comparison = judge(standing.baseline, standing.arm, confirmation, accepted)
     evidence, counted = written_evidence(experiment)
-    # As of the report's own record: other experiments may have been declared since the verdict.
-    counted = None if counted is None else campaign_since(state, experiment)
-    text = experiment_report(comparison, facts, evidence, counted, figure, disclosed(study, experiment))
+    # The campaign at the report, not at the verdict: other experiments may have been declared since.
+    counted = None if counted is None else campaign_from_records(state, experiment)
+    text = experiment_report(comparison, facts, evidence, counted, figure, verdict_notices(study, experiment))
     return text, experiment_figure(comparison, pairs_of(comparison.arm, comparison.baseline.rules))
 
 
-def rendered_again(state: State, report: ReportWritten) -> tuple[str, str]:
-    """The report and the figure that a record stands for, from the records that they were made from."""
+def render_recorded(state: State, report: ReportWritten) -> tuple[str, str]:
+    """The text and the figure of a recorded report.
+
+    Args:
+        state: The state after the records that it was rendered from.
+    """
     figure = Path(report.path).with_suffix(".svg").name
     return render(state, state.generations[report.generation - 1], report.experiment, figure)
 
 
-def _facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
+def _ledger_facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
     return LedgerFacts(
         head=state.head_label,
         records=state.seq,
         began=state.began or "",
         reason=generation.reason,
-        earlier=tuple(_earlier(state, one) for one in state.generations[: generation.number - 1]),
+        earlier=tuple(_earlier_generation(state, one) for one in state.generations[: generation.number - 1]),
         adoption=generation.adoption,
         past=tuple(past_lines(state)),
-        verdicts=() if name is None else tuple(_verdicts(state, generation, name)),
+        verdicts=() if name is None else tuple(_earlier_verdicts(state, generation, name)),
         controls=tuple(run for run in state.runs.values() if run.role is Role.CONTROL),
     )
 
 
-def _verdicts(state: State, generation: Generation, name: str) -> Iterator[EarlierVerdict]:
+def _earlier_verdicts(state: State, generation: Generation, name: str) -> Iterator[EarlierVerdict]:
     for earlier in state.generations[: generation.number - 1]:
         experiment = earlier.experiments.get(name)
         if experiment is not None and experiment.verdict is not None:
@@ -262,7 +268,7 @@ def _verdicts(state: State, generation: Generation, name: str) -> Iterator[Earli
             yield EarlierVerdict(earlier.number, issued.headline, issued.seq)
 
 
-def _earlier(state: State, generation: Generation) -> EarlierGeneration:
+def _earlier_generation(state: State, generation: Generation) -> EarlierGeneration:
     values = list(state.baseline_arm(generation.number).finite(generation.rules.metric.name).values())
     mean = summarize(values).mean if values else None
     return EarlierGeneration(generation.number, generation.reason, len(values), mean)

@@ -1,36 +1,29 @@
-"""The shapes of the tools' results (docs/tools.md), and the short text beside each."""
+"""The tools' results, and the text of each. docs/tools.md describes every field."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
 from seedproof.model.refusals import NextCall
-from seedproof.model.results import Confirmation, ConfirmationState, Difference, Notice
+from seedproof.model.results import Confirmation, Difference, Notice
 from seedproof.report.summary import tried_line
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 
+from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow, Shape
+
 __all__ = [
-    "ArmSummary",
     "BaselineStatus",
     "ComparisonResult",
     "ExperimentList",
-    "ExperimentRow",
     "Follow",
-    "MetricSummary",
     "NoticeResult",
     "ReportResult",
     "Result",
     "RunResult",
-    "SeedRow",
 ]
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Follow(_Shape):
+class Follow(Shape):
     """The next allowed call."""
 
     tool: str
@@ -49,7 +42,7 @@ class Follow(_Shape):
         return str(NextCall(self.tool, self.why, self.arguments, tuple(self.you_choose)))
 
 
-class NoticeResult(_Shape):
+class NoticeResult(Shape):
     """Something to know beside the numbers."""
 
     code: str
@@ -61,7 +54,7 @@ class NoticeResult(_Shape):
         return cls(code=notice.code, message=notice.message)
 
 
-class Result(_Shape):
+class Result(Shape):
     """What every result has."""
 
     ledger_head: str
@@ -85,32 +78,6 @@ class Result(_Shape):
         return "\n".join([*lines, f"Ledger: {self.ledger_head}"])
 
 
-class MetricSummary(_Shape):
-    """One metric over the runs of an arm, in its own unit."""
-
-    n: int
-    mean: float
-    std: float | None
-    min: float
-    max: float
-
-
-class ArmSummary(MetricSummary):
-    """The same with the value of each seed."""
-
-    per_seed: dict[str, float]
-
-
-class SeedRow(_Shape):
-    """The newest attempt at one seed."""
-
-    seed: int
-    state: str
-    attempt: int
-    run_id: str
-    metrics: dict[str, float | None]
-
-
 class BaselineStatus(Result):
     """Where the baseline stands."""
 
@@ -129,19 +96,19 @@ class BaselineStatus(Result):
 
     def first_line(self) -> str:
         """Phase and, once it is known, mean and sigma."""
-        said = f"Baseline {self.phase} ({self.scale} tokens)"
+        line = f"Baseline {self.phase} ({self.scale} tokens)"
         summary = self.metrics.get(self.metric)
         if self.phase != "ready" or summary is None or summary.std is None:
-            return f"{said}: {self.reason}" if self.reason else said
-        return f"{said}: {self.metric} {summary.mean:.6g} ± {summary.std:.3g} over {summary.n} seeds"
+            return f"{line}: {self.reason}" if self.reason else line
+        return f"{line}: {self.metric} {summary.mean:.6g} ± {summary.std:.3g} over {summary.n} seeds"
 
     def details(self) -> list[str]:
         """What is missing, or what an experiment has to reach."""
         lines = [f"Missing seeds: {', '.join(map(str, self.missing_seeds))}"] if self.missing_seeds else []
         if self.winner_threshold is not None:
             side = "at most" if self.direction == "minimize" else "at least"
-            said = "A winner's mean" if self.design == "protocol" else "By the protocol's own rule, a winner's mean"
-            lines.append(f"{said} {self.metric} is {side} {self.winner_threshold:.6g}.")
+            mean = "A winner's mean" if self.design == "protocol" else "By the protocol's own rule, a winner's mean"
+            lines.append(f"{mean} {self.metric} is {side} {self.winner_threshold:.6g}.")
         return lines
 
 
@@ -275,36 +242,6 @@ class ReportResult(Result):
         if self.removed:
             lines.append(f"Removed {len(self.removed)} checkpoint folders ({self.freed_bytes} bytes).")
         return lines
-
-
-class ExperimentRow(_Shape):
-    """One experiment of the campaign."""
-
-    experiment: str
-    generation: int
-    flags: list[str]
-    code_change: bool
-    is_null: bool
-    hypothesis: str
-    state: Literal["declared", "measuring", "measured", "judged", "failed", "superseded"]
-    reason: str | None
-    seeds_done: int
-    seeds_needed: int
-    verdict: Literal["WINNER", "NEUTRAL", "LOSER"] | None
-    headline: str | None
-    report_path: str | None
-    p_better: float | None
-    p_holm: float | None
-    confirmation: ConfirmationState | None
-
-
-class RunningRow(_Shape):
-    """The run that is training now."""
-
-    run_id: str
-    experiment: str | None
-    seed: int
-    attempt: int
 
 
 class ExperimentList(Result):

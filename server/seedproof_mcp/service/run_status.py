@@ -1,4 +1,4 @@
-"""What one run looks like from outside: its state, its progress, and the end of its log."""
+"""Observes runs: state, progress, notices, and the end of the log."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.service.log_follower import LogFollower
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
-from seedproof_mcp.service.views import arm_ended, eta, notice_results, remaining
+from seedproof_mcp.service.views import arm_failure, eta_s, notice_results, remaining_seeds
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -36,12 +36,12 @@ __all__ = [
 TAIL_BYTES = 256 * 1024
 
 
-_TAILED = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
+_WITH_LOG_TAIL = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
-    """What changes while a run lasts."""
+class _Status:
+    """The fields of a result that depend on whether the run has ended."""
 
     state: RunState
     metrics: dict[str, float | None]
@@ -53,36 +53,36 @@ class _Sight:
 
 
 class Observer:
-    """Looks at the runs of one project."""
+    """Observes the runs of one project."""
 
     def __init__(self, paths: ProjectPaths, engines: Engines) -> None:
         self._paths = paths
         self._engines = engines
         self._logs = LogFollower(engines)
 
-    def as_seen(self, state: State, awaited: str | None = None) -> State:
-        """The state with runs as they are: a record says only that they were placed.
+    def with_live_states(self, state: State, awaited: str | None = None) -> State:
+        """The state with the present states of running runs; the ledger only says that they were handed to the engine.
 
-        One that waits for its slot is queued. One that had begun and has nobody who watches it, as after a restart of
-        the machine, is interrupted; the next conductor writes that down.
+        A run that waits for its slot is queued. A run that has lost its supervisor, as after a restart of the machine,
+        is interrupted; the next conductor records that.
 
         Args:
-            awaited: A run for whose end somebody waits: it lasts until the conductor has swept what it left.
+            awaited: A run whose end somebody waits for: it stays active until the conductor has cleaned up after it.
         """
-        placed = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
-        seen: dict[str, Run] = {}
-        for run in placed:
+        running = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
+        changed: dict[str, Run] = {}
+        for run in running:
             if not self._paths.run(run.run_id).started.exists():
-                seen[run.run_id] = replace(run, state=RunState.QUEUED)
+                changed[run.run_id] = replace(run, state=RunState.QUEUED)
             elif run.run_id != awaited and self._is_lost(run):
-                seen[run.run_id] = self._as_lost(state, run)
-        if not seen:
+                changed[run.run_id] = self._as_lost(state, run)
+        if not changed:
             return state
-        runs = state.runs | seen
+        runs = state.runs | changed
         return replace(state, runs=runs, active={one: None for one in state.active if runs[one].state.is_active})
 
     def _as_lost(self, state: State, run: Run) -> Run:
-        """A run as the conductor will record it: what it had shown counts, or its arm would take other code."""
+        """A lost run as the conductor will record it, with its metrics: without them its arm could change its code."""
         rules = state.rules_of(run.generation)
         shown = self._logs.look(self._paths.run(run.run_id), rules).reading
         ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules)
@@ -93,17 +93,17 @@ class Observer:
         try:
             return self._engines.of(folder).poll(str(folder.folder)) == "lost"
         except OSError:
-            return False  # nobody can tell
+            return False  # not known
 
     def run_result(self, study: Study, run: Run) -> RunResult:
-        """A run as it stands now.
+        """The present result of a run.
 
         Args:
-            study: Of the state that `as_seen` gives; the run itself is read under the rules of its generation.
+            study: A study of the state that `with_live_states` returns.
         """
         state = study.state
-        measured_under = state.rules_of(run.generation)
-        sight = self._look(state, measured_under, run) if run.state.is_active else self._ended(run)
+        rules = state.rules_of(run.generation)
+        status = self._active_status(state, rules, run) if run.state.is_active else self._ended_status(run)
         return RunResult(
             run_id=run.run_id,
             role=run.role.value,
@@ -111,50 +111,49 @@ class Observer:
             experiment=run.experiment,
             seed=run.seed,
             attempt=run.attempt,
-            state=sight.state.value,
-            metrics=sight.metrics,
-            step=sight.step,
-            elapsed_s=sight.elapsed_s,
-            eta_s=sight.eta_s,
-            queue_position=sight.queue_position,
-            remaining=remaining(study, run),
-            reason=sight.reason,
-            log_tail=self._tail(run),
+            state=status.state.value,
+            metrics=status.metrics,
+            step=status.step,
+            elapsed_s=status.elapsed_s,
+            eta_s=status.eta_s,
+            queue_position=status.queue_position,
+            remaining=remaining_seeds(study, run),
+            reason=status.reason,
+            log_tail=self._log_tail(run),
             ledger_head=state.head_label,
-            notices=notice_results(self._notices(study, measured_under, run)),
+            notices=notice_results(self._notices(study, rules, run)),
             next=Follow.of(run_next(study, run)),
         )
 
-    def _ended(self, run: Run) -> _Sight:
+    def _ended_status(self, run: Run) -> _Status:
         self._logs.forget(self._paths.run(run.run_id))
         metrics = {name: found.value for name, found in run.metrics.items()}
         if run.wall_time_s is not None:
             metrics["wall_time_s"] = run.wall_time_s
-        return _Sight(run.state, metrics, run.step, run.wall_time_s, reason=run.reason)
+        return _Status(run.state, metrics, run.step, run.wall_time_s, reason=run.reason)
 
-    def _look(self, state: State, rules: Rules, run: Run) -> _Sight:
-        folder = self._paths.run(run.run_id)
+    def _active_status(self, state: State, rules: Rules, run: Run) -> _Status:
         if run.state is RunState.QUEUED:
             position = list(state.active).index(run.run_id) + 1
-            reason = self._conductor_problem() or (self._who_holds_slot() if position == 1 else None)
-            return _Sight(RunState.QUEUED, {}, queue_position=position, reason=reason)
-        seen = self._logs.look(folder, rules)
-        return _Sight(
+            reason = self._conductor_problem() or (self._slot_problem() if position == 1 else None)
+            return _Status(RunState.QUEUED, {}, queue_position=position, reason=reason)
+        progress = self._logs.look(self._paths.run(run.run_id), rules)
+        return _Status(
             RunState.RUNNING,
-            {name: found.value for name, found in seen.reading.metrics.items()},
-            seen.reading.step,
-            seen.elapsed_s,
-            eta(state, rules, run, seen.elapsed_s),
+            {name: found.value for name, found in progress.reading.metrics.items()},
+            progress.reading.step,
+            progress.elapsed_s,
+            eta_s(state, run, progress.elapsed_s),
             reason=self._conductor_problem(),
         )
 
     def _conductor_problem(self) -> str | None:
-        """Why the conductor does not get on; nobody else could say it."""
+        """The problem that the conductor has left a message on; None where there is none."""
         problem = conductor_status.read_problem(self._paths)
         return None if problem is None else f"the conductor cannot go on: {problem}"
 
-    def _who_holds_slot(self) -> str | None:
-        """Why the run that is next has not started, where its slot is taken."""
+    def _slot_problem(self) -> str | None:
+        """Who holds the slot that the next run waits for; None where it is free."""
         try:
             settings = load_config(self._paths.settings).settings
         except Refusal:
@@ -173,7 +172,7 @@ class Observer:
             return [*_baseline_void(study, run), *found, *unverified_report(self._paths, state, rules)]
         experiment = state.generations[run.generation - 1].experiments[run.experiment]
         standing = study.standing(experiment)
-        arm, ended = standing.arm, arm_ended(standing.look)
+        arm, ended = standing.arm, arm_failure(standing.look)
         failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
         base = state.baseline_arm(run.generation)
         declared = declared_notices(study, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
@@ -181,8 +180,8 @@ class Observer:
         beside = [*probe_notices(base, arm, rules), *log_notices(state, experiment), *place_notices(base, arm)]
         return [*failed, *declared, *controls, *arm_notices(arm, rules, None), *beside]
 
-    def _tail(self, run: Run) -> str | None:
-        if run.state not in _TAILED:
+    def _log_tail(self, run: Run) -> str | None:
+        if run.state not in _WITH_LOG_TAIL:
             return None
         folder = self._paths.run(run.run_id)
         try:
@@ -193,20 +192,20 @@ class Observer:
 
 
 def _baseline_void(study: Study, run: Run) -> list[Notice]:
-    """Why the baseline of a run of the present generation can never be complete."""
+    """A notice where the run belongs to the present baseline, and that is void."""
     if study.generation is None or run.generation != study.generation.number:
         return []
-    phase = study.assessed(run.generation)
+    phase = study.phase_of(run.generation)
     return [Notice("baseline_void", phase.reason)] if phase.phase == "void" and phase.reason else []
 
 
 def with_exclusions(result: RunResult, state: State, run: Run, config: Config) -> RunResult:
-    """The result, with what the settings leave out of the code of this run beside the baseline's."""
+    """The result, with notices on what the settings exclude from the code of this run and of the baseline's."""
     counted = tuple(state.baseline_arm(run.generation).counted.values())
-    # A run that waits will be started with the settings as they are then; these are the newest that are known.
-    own = exclusions_of([run]) or [tuple(sorted(config.settings.not_code))]
-    sides = {"baseline": exclusions_of(counted), "this run": own}
+    # A queued run will use the settings at its start; the present ones are the newest known.
+    excluded = exclusions_of([run]) or [tuple(sorted(config.settings.not_code))]
+    sides = {"baseline": exclusions_of(counted), "this run": excluded}
     found = notice_results(exclusion_notices(sides, {config.rules.script, *scripts_of(counted)}))
-    told = {notice.code for notice in found}
-    kept = [notice for notice in result.notices if notice.code not in told]
-    return result.model_copy(update={"notices": [*kept, *found]}) if found else result
+    codes = {notice.code for notice in found}
+    others = [notice for notice in result.notices if notice.code not in codes]
+    return result.model_copy(update={"notices": [*others, *found]}) if found else result

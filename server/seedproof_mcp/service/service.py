@@ -1,4 +1,4 @@
-"""The use cases behind tools and command line; every surface goes through here and its gate."""
+"""The use cases behind tools and command line; every surface calls them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +9,10 @@ from typing import TypeVar
 
 from seedproof.admission.gate import admit
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import ReportWritten
 from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
-from seedproof.model.results import Comparison, Notice
-from seedproof.phases.next_call import baseline_next, experiment_next, is_after_reports, require_baseline
+from seedproof.model.results import Comparison
+from seedproof.phases.next_call import is_after_reports, require_baseline
 from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.settings import Config, load_config
@@ -38,7 +37,7 @@ from seedproof_mcp.service.results import (
 from seedproof_mcp.service.run_status import Observer, with_exclusions
 from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
 from seedproof_mcp.service.verdicts import issue_verdict, judge_experiment
-from seedproof_mcp.service.views import comparison_result, notice_results
+from seedproof_mcp.service.views import comparison_result, report_result
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -50,7 +49,7 @@ CANCEL_PATIENCE_S = 5.0
 
 
 class Service:
-    """One project, as every surface sees it. Safe to call from several threads."""
+    """The use cases of one project. Safe to call from several threads."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class Service:
 
         Args:
             engine: Takes every run; by default the one that the settings choose.
-            start_conductor: Makes sure that somebody works on the queue.
+            start_conductor: Starts a conductor for the queue, where none runs.
         """
         self.paths = ProjectPaths(project.resolve())
         self._engines = Engines(engine)
@@ -86,34 +85,34 @@ class Service:
                 return self._ledger.state.head_label
 
     def complaint(self) -> str | None:
-        """What keeps the queue from going on; None if nothing does."""
+        """Why the conductor cannot work on the queue; None where it can."""
         return conductor_status.read_problem(self.paths)
 
     def check_baseline(self) -> BaselineStatus:
-        """Where the baseline of the present generation stands."""
+        """The baseline of the present generation."""
         with self._reading() as (study, _):
-            beside = (*unverified_report(self.paths, study.state, study.rules), *self._ledger.past())
-            status = self._cache.get(study, ("check_baseline", beside), lambda: baseline_status(study, beside))
-            return self._finishing_first(study, status)
+            notices = (*unverified_report(self.paths, study.state, study.rules), *self._ledger.past())
+            status = self._cache.get(study, ("check_baseline", notices), lambda: baseline_status(study, notices))
+            return self._with_unfinished_report(study, status)
 
     def observe(self, run_id: str) -> RunResult:
-        """One run as it stands now; a dead conductor is replaced on the way.
+        """The present result of a run; starts a conductor where runs are active and none runs.
 
         Raises:
             RunUnknown: The ledger has no such run.
         """
         with self._reading(run_id) as (study, config):
             run = known_run(study.state, run_id)
-            if self._ledger.state.active:  # those that are lost included: somebody has to write that down
+            if self._ledger.state.active:  # including lost runs, which a conductor has to record
                 with writing():
                     self._start_conductor(self.paths)
-            seen = self._observer.run_result(study, run)
-            if seen.is_active:
-                return with_exclusions(seen, study.state, run, config)
-            return self._finishing_first(study, seen)
+            result = self._observer.run_result(study, run)
+            if result.is_active:
+                return with_exclusions(result, study.state, run, config)
+            return self._with_unfinished_report(study, result)
 
     def open_runs(self, run_id: str) -> list[str]:
-        """A run, and after it what is queued or training of the same arm, in that order."""
+        """Ids of a run, then of the active runs of the same arm and role, in the order of their requests."""
         with self._reading() as (study, _):
             state, first = study.state, study.state.runs[run_id]
             active = [state.runs[one] for one in state.active if one != run_id]
@@ -126,13 +125,13 @@ class Service:
             raise BadArguments("offset is at least 0 and limit is 1 to 100.")
         with self._reading() as (study, _):
             page = ("list_experiments", offset, limit)
-            shown = self._cache.get(study, page, lambda: experiment_list(study, offset, limit))
-            return self._finishing_first(study, shown)
+            result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit))
+            return self._with_unfinished_report(study, result)
 
     # --- running ------------------------------------------------------------------------------
 
     def request_run(self, request: RunRequest) -> str:
-        """Pass the gate, write the request down, see to it that somebody works; the run's id.
+        """Admit a request, record it, and start a conductor where none runs; return the run's id.
 
         Raises:
             Refusal: With its code and the next allowed call.
@@ -140,7 +139,7 @@ class Service:
         with self._lock:
             config = load_config(self.paths.settings)
             project = ProjectFolder(self.paths, config, self._engines.chosen(config.settings).place())
-            # Refused requests must leave no trace, not even an empty state folder.
+            # A refused request must leave nothing behind, not even an empty state folder.
             with writing():
                 study = self._study(self._ledger.refresh(), config)
                 first = admit(study, request, project.at(study.state))
@@ -156,7 +155,7 @@ class Service:
                 writer.append(event)
         if admission.refusal is not None:
             raise admission.refusal
-        # After the lock is given up: a conductor that retires has looked at the queue under it.
+        # Outside the file lock: a conductor checks the queue under that lock before it retires.
         with self._lock, writing():
             if self._ledger.state.active:
                 self._start_conductor(self.paths)
@@ -174,7 +173,7 @@ class Service:
         return self._await_end(run_id, grace_s)
 
     def stop_all(self, reason: str) -> Iterator[RunResult]:
-        """Cancel everything that is queued or running, the newest request first; each run as it stands then.
+        """Cancel every queued or running run, the newest request first; yield the result of each.
 
         Raises:
             BadArguments: No reason given.
@@ -186,33 +185,33 @@ class Service:
             try:
                 yield self.stop_run(run_id, reason)
             except RunEnded:
-                continue  # by itself, in this moment
+                continue  # it has just ended by itself
 
     def resume(self, reason: str) -> int:
-        """Write down that a person has looked at a row of failures; how many they were.
+        """Record that a person has looked at the failures in a row; return their number.
 
         Raises:
-            NothingDue, BadArguments: Nothing is held back, or no reason given.
+            NothingDue, BadArguments: There are none, or no reason given.
         """
         with writing():
             return self._stop_resume.resume(reason)
 
     def _await_end(self, run_id: str, grace_s: float) -> RunResult:
-        """Wait until the training is gone: as long as it is granted, and a little longer."""
+        """Wait until the run has ended, at most a little longer than its grace period; return its result."""
         deadline = time.monotonic() + grace_s + CANCEL_PATIENCE_S
         while True:
-            seen = self.observe(run_id)
-            if not seen.is_active or time.monotonic() > deadline:
-                return seen
+            result = self.observe(run_id)
+            if not result.is_active or time.monotonic() > deadline:
+                return result
             time.sleep(0.05)
 
     # --- judging ------------------------------------------------------------------------------
 
     def compare(self, name: str) -> ComparisonResult:
-        """The verdict on an experiment; written down once for each state of the arm.
+        """The verdict on an experiment; recorded once per set of runs.
 
         Raises:
-            Refusal: The baseline or the experiment is not complete, with the next call.
+            Refusal: The baseline or the experiment is incomplete; with the next call.
         """
         with self._lock:
             config = load_config(self.paths.settings)
@@ -220,13 +219,13 @@ class Service:
         with writing(), self._ledger.writing() as writer:
             comparison = self._issue(writer, judged, config, name)
             study = Study(writer.state, config.rules, self._memory.of(writer.state))
-            return self._finishing_first(study, comparison_result(study, comparison, self._ledger.past()))
+            return self._with_unfinished_report(study, comparison_result(study, comparison, self._ledger.past()))
 
     def _judge(self, study: Study, config: Config, name: str) -> "_Judged":
         return _Judged(study.state, study.state.seq, judge_experiment(study, name, config.settings.accepted))
 
     def _issue(self, writer: Writer, judged: "_Judged", config: Config, name: str) -> Comparison:
-        """Write the verdict down; judged again where records came between the decision and the lock."""
+        """Record the verdict; judge again where records were appended before the lock was taken."""
         if judged.state is not writer.state or judged.seq != writer.state.seq:
             study = Study(writer.state, config.rules, self._memory.of(writer.state))
             judged = self._judge(study, config, name)
@@ -238,10 +237,10 @@ class Service:
     def write_report(self, name: str | None = None) -> ReportResult:
         """Write the baseline's or an experiment's report, then remove its checkpoints.
 
-        A report that was written from the same runs is restored byte for byte instead.
+        A report on the same runs is restored byte for byte instead.
 
         Raises:
-            Refusal: As for `compare`; for the baseline while it is not complete.
+            Refusal: As for `compare`; for the baseline while it is incomplete.
         """
         with self._lock:
             config, judged = load_config(self.paths.settings), None
@@ -251,36 +250,17 @@ class Service:
             else:
                 judged = self._judge(study, config, name)
         with writing(), self._ledger.writing() as writer:
-            files.remove_leftovers(self.paths.research)  # only reports are written there, under this lock
+            files.remove_leftovers(self.paths.research)  # safe: only reports are written there, under this lock
             comparison = None
             if judged is not None and name is not None:
                 comparison = self._issue(writer, judged, config, name)
             report, moved = self._reports.record_report(writer, config.rules, comparison)
             self._reports.restore(report)
-            removed, freed, left = self._reports.clean_up(writer, name)
+            removed, freed_bytes, staying = self._reports.clean_up(writer, name)
             self._ledger.write_mirror()
             study = Study(writer.state, config.rules, self._memory.of(writer.state))
-            return self._report_result(study, report, removed, freed, [*moved, *left])
-
-    def _report_result(
-        self, study: Study, report: ReportWritten, removed: list[str], freed: int, notices: list[Notice]
-    ) -> ReportResult:
-        experiment = None if report.experiment is None else study.find(report.experiment)
-        written = ReportResult.model_validate(
-            {
-                "path": report.path,
-                "sha256": report.sha256,
-                "headline": report.headline,
-                "verdict": report.verdict,
-                "figures": list(report.figures),
-                "removed": removed,
-                "freed_bytes": freed,
-                "ledger_head": study.state.head_label,
-                "notices": notice_results(notices),
-                "next": Follow.of(baseline_next(study) if experiment is None else experiment_next(study, experiment)),
-            }
-        )
-        return self._finishing_first(study, written)
+            result = report_result(study, report, removed, freed_bytes, [*moved, *staying])
+            return self._with_unfinished_report(study, result)
 
     # --- shared -------------------------------------------------------------------------------
 
@@ -291,11 +271,11 @@ class Service:
             yield self._study(self._ledger.refresh(), config, awaited), config
 
     def _study(self, state: State, config: Config, awaited: str | None = None) -> Study:
-        """The study of this moment, with runs as they can be seen."""
-        return Study(self._observer.as_seen(state, awaited), config.rules, self._memory.of(state))
+        """A study of the state, with the present states of running runs."""
+        return Study(self._observer.with_live_states(state, awaited), config.rules, self._memory.of(state))
 
-    def _finishing_first(self, study: Study, result: R) -> R:
-        """The result; a report whose writing was cut short comes before anything new, and before a confirmation."""
+    def _with_unfinished_report(self, study: Study, result: R) -> R:
+        """The result; an unfinished report becomes its next call, before a new experiment or a confirmation."""
         if result.next is None or not is_after_reports(result.next.arguments, result.next.you_choose):
             return result
         unfinished = self._reports.unfinished(study)
@@ -308,5 +288,5 @@ class _Judged:
 
     state: State
     seq: int
-    """How many records the state held; more may be added to the same object."""
+    """Number of records at that time; the same object may have more now."""
     comparison: Comparison

@@ -1,4 +1,4 @@
-"""Stops a run, or lets runs go on after a row of failures; each time with a reason."""
+"""Stops a run, or resumes after failures in a row; each needs a reason."""
 
 from seedproof.ledger.events import Resumed, RunCancelled
 from seedproof.ledger.state import State
@@ -16,7 +16,7 @@ MAX_REASON = 2000
 
 
 class StopResume:
-    """Records what was asked of the queue, or asks the engine."""
+    """Cancels runs and resumes the queue of one project."""
 
     def __init__(self, paths: ProjectPaths, ledger: Ledger, engines: Engines) -> None:
         self._paths = paths
@@ -24,7 +24,7 @@ class StopResume:
         self._engines = engines
 
     def stop(self, run_id: str, reason: str) -> None:
-        """Cancel a run that waits; ask a training for its end, which takes a while.
+        """Cancel a queued run; ask the engine to end a running one, which takes a while.
 
         Raises:
             RunUnknown, RunEnded, BadArguments: Nothing to stop, or no reason given.
@@ -40,10 +40,10 @@ class StopResume:
                 self._engines.of(folder).cancel(str(folder.folder), reason)
 
     def resume(self, reason: str) -> int:
-        """Write down that a person has looked at a row of failures; how many they were.
+        """Record that a person has looked at the failures in a row; return their number.
 
         Raises:
-            NothingDue, BadArguments: Nothing is held back, or no reason given.
+            NothingDue, BadArguments: There are none, or no reason given.
         """
         require_reason(reason, "the runs failed")
         _require_failures(self._ledger.refresh())
@@ -54,7 +54,7 @@ class StopResume:
 
 
 def known_run(state: State, run_id: str) -> Run:
-    """The run of that name.
+    """The run with this id.
 
     Raises:
         RunUnknown: The ledger has no such run.
@@ -67,14 +67,18 @@ def known_run(state: State, run_id: str) -> Run:
     return run
 
 
-def require_reason(reason: str, of_what: str, again: NextCall = WHERE_WE_STAND) -> None:
-    """Let nothing through that nobody gave a reason for.
+def require_reason(reason: str, of_what: str, retry_call: NextCall = WHERE_WE_STAND) -> None:
+    """Refuse an empty or overlong reason.
+
+    Args:
+        of_what: What the reason is for, in the refusal's sentence.
+        retry_call: The call that the refusal names.
 
     Raises:
-        BadArguments: It is empty, or a whole story.
+        BadArguments: It has no character but space, or too many.
     """
     if not reason.strip() or len(reason) > MAX_REASON:
-        raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why {of_what}.", again)
+        raise BadArguments(f"reason says in 1 to {MAX_REASON} characters why {of_what}.", retry_call)
 
 
 def _require_active(state: State, run_id: str) -> Run:

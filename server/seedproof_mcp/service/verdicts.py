@@ -1,4 +1,4 @@
-"""Verdicts: judged from the study, written down once for each state of an arm, and judged again from the records."""
+"""Judges an experiment from the study, records the verdict once per set of runs, and judges recorded verdicts again."""
 
 from collections.abc import Collection
 
@@ -20,7 +20,7 @@ from seedproof.verdict.weigh import weigh
 
 from seedproof_mcp.ledger.file import Writer
 
-__all__ = ["issue_verdict", "judge_experiment", "judged_again"]
+__all__ = ["issue_verdict", "judge_experiment", "judge_recorded"]
 
 
 def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> Comparison:
@@ -30,7 +30,7 @@ def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> C
         accept: The kinds of differences besides the experiment that the settings accept.
 
     Raises:
-        Refusal: The baseline or the experiment is not complete, or they cannot be compared, with the next call.
+        Refusal: The baseline or the experiment is incomplete, or they are not comparable; with the next call.
     """
     baseline = require_baseline(study)
     check_name(name)
@@ -49,13 +49,13 @@ def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> C
 
 
 def issue_verdict(writer: Writer, comparison: Comparison) -> None:
-    """Write a verdict down, unless it was given on the same runs with the same caps."""
+    """Record a verdict, unless one on the same runs with the same caps is recorded."""
     writer.disclose()
     state, arm = writer.state, comparison.arm
     experiment = state.generations[-1].experiments[arm.experiment or ""]
     issued = experiment.verdict
     runs = runs_behind(arm, comparison.baseline.rules)
-    # A verdict from before there were caps is given anew where one applies.
+    # A verdict recorded by a version without caps is recorded again where one applies.
     if issued is not None and issued.runs == runs and issued.caps == comparison.caps:
         return
     writer.append(
@@ -79,11 +79,11 @@ def issue_verdict(writer: Writer, comparison: Comparison) -> None:
     )
 
 
-def judged_again(state: State, issued: VerdictIssued) -> Comparison:
-    """The verdict that a record gave, from the records before it.
+def judge_recorded(state: State, issued: VerdictIssued) -> Comparison:
+    """The verdict of a record, judged again from the records before it.
 
     Raises:
-        Refusal: These records allow none.
+        Refusal: These records allow no verdict.
     """
     generation = state.generations[issued.generation - 1]
     baseline = establish_baseline(state.baseline_arm(generation.number), generation.rules)

@@ -1,8 +1,9 @@
-"""What the ledger's state looks like in a result: rows, summaries, what comes next."""
+"""Builds the parts of results from state and study: rows, summaries, notices, and the result of a comparison."""
 
 from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
+from seedproof.ledger.events import ReportWritten
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm
 from seedproof.model.results import Comparison, Notice
@@ -13,36 +14,29 @@ from seedproof.notices.declarations import created_notices, declared_notices
 from seedproof.notices.environment import comparability_notices
 from seedproof.notices.runs import comparison_notices, log_notices
 from seedproof.phases.looks import Look
-from seedproof.phases.next_call import experiment_next
+from seedproof.phases.next_call import baseline_next, experiment_next
 from seedproof.phases.study import Study
 from seedproof.report.summary import paragraph
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
 
-from seedproof_mcp.service.results import (
-    ArmSummary,
-    ComparisonResult,
-    ExperimentRow,
-    Follow,
-    MetricSummary,
-    NoticeResult,
-    RunningRow,
-    SeedRow,
-)
+from seedproof_mcp.service.results import ComparisonResult, Follow, NoticeResult, ReportResult
+from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow
 
 __all__ = [
-    "arm_ended",
+    "arm_failure",
     "arm_summaries",
     "comparison_result",
-    "disclosed",
-    "eta",
+    "eta_s",
     "experiment_row",
     "notice_results",
-    "remaining",
+    "remaining_seeds",
+    "report_result",
     "running_row",
     "seed_rows",
     "summaries",
+    "verdict_notices",
     "written_evidence",
 ]
 
@@ -52,7 +46,7 @@ _CAMPAIGN = TypeAdapter(Campaign)
 
 
 def summaries(arm: Arm, rules: Rules) -> dict[str, MetricSummary]:
-    """Each metric of an arm without its seeds."""
+    """The summary of each metric of an arm, without values by seed."""
     return {
         name: MetricSummary(n=found.n, mean=found.mean, std=found.std, min=found.min, max=found.max)
         for name, found in arm_summaries(arm, rules).items()
@@ -60,7 +54,7 @@ def summaries(arm: Arm, rules: Rules) -> dict[str, MetricSummary]:
 
 
 def arm_summaries(arm: Arm, rules: Rules) -> dict[str, ArmSummary]:
-    """Each metric that has values; of a diverged arm only the wall time."""
+    """The summary of each metric that has values; of a diverged arm only the wall time."""
     found = {}
     for name in [*(metric.name for metric in rules.metrics), "wall_time_s"]:
         values = arm.finite(name)
@@ -93,22 +87,22 @@ def seed_rows(arm: Arm, rules: Rules) -> list[SeedRow]:
 
 
 def running_row(run: Run | None) -> RunningRow | None:
-    """The run that is training, as lists show it."""
+    """The row of the run that is training; None where there is none."""
     if run is None:
         return None
     return RunningRow(run_id=run.run_id, experiment=run.experiment, seed=run.seed, attempt=run.attempt)
 
 
-def arm_ended(look: Look) -> str | None:
-    """Why an experiment ends without a verdict; None while it may still get one."""
+def arm_failure(look: Look) -> str | None:
+    """Why an experiment ends without a verdict; None where it may still get one."""
     return f"seed {look.failed[0]} failed for good; the arm ends without a verdict" if look.failed else None
 
 
 def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, tuple[float, float]]) -> ExperimentRow:
-    """One experiment as lists show it.
+    """The row of an experiment.
 
     Args:
-        adjusted: (p, Holm's adjusted p) of each judged experiment as of now.
+        adjusted: p value and Holm's adjusted p value of each judged experiment.
     """
     standing, verdict = study.standing(experiment), experiment.verdict
     arm, look, stale = standing.arm, standing.look, None
@@ -116,13 +110,13 @@ def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, 
         stale = "its control does not agree with the baseline, or failed for good; it gets no verdict"
     present = study.generation is not None and experiment.generation == study.generation.number
     p_better, p_holm = adjusted.get((experiment.generation, experiment.name), (None, None))
-    word = (
+    row_state = (
         "judged" if verdict else "failed" if look.failed or stale else "measured" if look.is_complete else "measuring"
     )
     if verdict is None and not present:
-        word = "superseded"
-    elif word == "measuring" and not arm.runs:
-        word = "declared"
+        row_state = "superseded"
+    elif row_state == "measuring" and not arm.runs:
+        row_state = "declared"
     return ExperimentRow.model_validate(
         {
             "experiment": experiment.name,
@@ -131,8 +125,8 @@ def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, 
             "code_change": experiment.code_change,
             "is_null": arm.is_null,
             "hypothesis": experiment.hypothesis,
-            "state": word,
-            "reason": (stale or arm_ended(look)) if word == "failed" else None,
+            "state": row_state,
+            "reason": (stale or arm_failure(look)) if row_state == "failed" else None,
             "seeds_done": len(arm.counted),
             "seeds_needed": len(look.due) if present and not stale else 0,
             "verdict": verdict.verdict if verdict else None,
@@ -145,13 +139,13 @@ def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, 
     )
 
 
-def remaining(study: Study, run: Run) -> int:
-    """How many seeds the arm of a run still needs."""
+def remaining_seeds(study: Study, run: Run) -> int:
+    """How many seeds, or runs of a confirmation, the arm of a run still needs."""
     state = study.state
     if run.experiment is None:
-        # The newest baseline that it counts for: a larger one takes over the runs of the one before.
+        # The newest generation that it counts for: a larger baseline takes over the runs of the previous one.
         newest = next(one for one in reversed(state.generations) if run.run_id in one.run_ids)
-        return len(study.assessed(newest.number).look.due)
+        return len(study.phase_of(newest.number).look.due)
     standing = study.standing(state.generations[run.generation - 1].experiments[run.experiment])
     if run.role is Role.CONFIRM:
         return len(standing.confirmation.due)
@@ -160,8 +154,8 @@ def remaining(study: Study, run: Run) -> int:
     return len(standing.look.due)
 
 
-def eta(state: State, rules: Rules, run: Run, elapsed_s: float | None) -> float | None:
-    """Seconds to go, from the mean wall time of the baseline runs so far."""
+def eta_s(state: State, run: Run, elapsed_s: float | None) -> float | None:
+    """The remaining seconds of a run, from the mean wall time of the baseline; None where either time is unknown."""
     times = list(state.baseline_arm(run.generation).finite("wall_time_s").values())
     if elapsed_s is None or not times:
         return None
@@ -169,12 +163,12 @@ def eta(state: State, rules: Rules, run: Run, elapsed_s: float | None) -> float 
 
 
 def notice_results(notices: Iterable[Notice]) -> list[NoticeResult]:
-    """Notices as a reply shows them."""
+    """Notices in the form of results."""
     return [NoticeResult.of(notice) for notice in notices]
 
 
 def written_evidence(experiment: Experiment) -> tuple[Evidence | None, Campaign | None]:
-    """Evidence and campaign as they were written down with the newest verdict; None before there were any."""
+    """The evidence and the campaign recorded with the newest verdict; None where they were not recorded."""
     verdict = experiment.verdict
     if verdict is None:
         return None, None
@@ -184,17 +178,17 @@ def written_evidence(experiment: Experiment) -> tuple[Evidence | None, Campaign 
     )
 
 
-def disclosed(study: Study, experiment: Experiment) -> list[Notice]:
-    """What a verdict on an experiment is accompanied by, beside what its own runs show."""
+def verdict_notices(study: Study, experiment: Experiment) -> list[Notice]:
+    """Notices with a verdict that do not come from its runs: on the declaration, equal logs, and created files."""
     declared = declared_notices(study, experiment, verdicts=True)
     return [*declared, *log_notices(study.state, experiment), *created_notices(study.state)]
 
 
 def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notice] = ()) -> ComparisonResult:
-    """A verdict as a reply shows it.
+    """The result of a comparison.
 
     Args:
-        past: Notices on the ledger's own past.
+        past: Notices on the ledger's past.
     """
     baseline, arm = comparison.baseline, comparison.arm
     rules = baseline.rules
@@ -228,9 +222,35 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
             [
                 *comparison_notices(comparison),
                 *comparability_notices(baseline.arm, arm),
-                *disclosed(study, experiment),
+                *verdict_notices(study, experiment),
                 *past,
             ]
         ),
         next=Follow.of(experiment_next(study, experiment)),
+    )
+
+
+def report_result(
+    study: Study, report: ReportWritten, removed: list[str], freed_bytes: int, notices: Iterable[Notice]
+) -> ReportResult:
+    """The result of writing a report.
+
+    Args:
+        removed: The checkpoint folders that were removed.
+        freed_bytes: The bytes that this freed.
+    """
+    experiment = None if report.experiment is None else study.find(report.experiment)
+    return ReportResult.model_validate(
+        {
+            "path": report.path,
+            "sha256": report.sha256,
+            "headline": report.headline,
+            "verdict": report.verdict,
+            "figures": list(report.figures),
+            "removed": removed,
+            "freed_bytes": freed_bytes,
+            "ledger_head": study.state.head_label,
+            "notices": notice_results(notices),
+            "next": Follow.of(baseline_next(study) if experiment is None else experiment_next(study, experiment)),
+        }
     )

@@ -9,7 +9,7 @@ from seedproof.ledger.events import Record
 from seedproof.ledger.records import EMPTY_HASH, canonical, damaged, read_line
 from seedproof.model.refusals import LedgerDamaged
 
-from seedproof_mcp.ledger.damage import is_mark
+from seedproof_mcp.ledger.damage import is_conflict_mark
 
 __all__ = ["Chain", "first_difference", "read_chain", "whole_lines"]
 
@@ -98,7 +98,7 @@ def _examine(place: int, line: bytes) -> _Line:
         claimed = json.loads(line)
         seq, prev, own = claimed["seq"], claimed["prev"], claimed["hash"]
     except (ValueError, RecursionError, KeyError, TypeError):
-        if is_mark(line):
+        if is_conflict_mark(line):
             return _Line(place, None, "is the mark of a merge conflict, which git left")
         return _Line(place, None, "is not a record: it cannot be read")
     if type(seq) is not int or not isinstance(own, str):

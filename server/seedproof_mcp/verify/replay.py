@@ -11,8 +11,8 @@ from seedproof.model.refusals import LedgerDamaged, Refusal
 from seedproof.model.results import Comparison
 from seedproof.report.report import REPORT_FORMAT
 
-from seedproof_mcp.service.reports import rendered_again
-from seedproof_mcp.service.verdicts import judged_again
+from seedproof_mcp.service.reports import render_recorded
+from seedproof_mcp.service.verdicts import judge_recorded
 from seedproof_mcp.verify.checks import Check, failed, listed, noted, passed
 
 __all__ = ["Replay"]
@@ -87,7 +87,7 @@ class Replay:
         # Nearly always no record lies between a report and its basis, and the fold so far is that basis.
         basis = state if report.at_seq == state.seq else fold(self._records[: report.at_seq])
         try:
-            made = tuple(hashlib.sha256(text.encode()).hexdigest() for text in rendered_again(basis, report))
+            made = tuple(hashlib.sha256(text.encode()).hexdigest() for text in render_recorded(basis, report))
         except (Refusal, AssertionError, KeyError, IndexError, TypeError, ValueError) as error:
             self._report_faults.append(f"record #{report.seq}: {report.path} cannot be regenerated ({error!r:.120})")
             return
@@ -99,7 +99,7 @@ class Replay:
 def _verdict_fault(state: State, issued: VerdictIssued) -> str | None:
     """How a recorded verdict differs from the one that its runs give; None if it does not."""
     try:
-        comparison = judged_again(state, issued)
+        comparison = judge_recorded(state, issued)
     except (Refusal, KeyError, IndexError, TypeError) as error:
         reason = error.message if isinstance(error, Refusal) else repr(error)
         return f"{issued.headline!r:.120} was said, and the records before it allow no verdict ({reason:.120})"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seedproof.model.refusals import LedgerNewer
 
-from seedproof_mcp.ledger.damage import first_mark
+from seedproof_mcp.ledger.damage import first_conflict_line
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify.against_git import check_against
 from seedproof_mcp.verify.artifacts import check_logs, check_reports, check_unknown_reports
@@ -104,7 +104,7 @@ def _choose_source(paths: ProjectPaths) -> _Source:
 
 
 def _why_they_differ(mirror: bytes) -> str:
-    if first_mark(mirror) is not None:
+    if first_conflict_line(mirror) is not None:
         return "git left a merge conflict in it"
     if b"\r\n" in mirror:
         return "its line endings were changed"

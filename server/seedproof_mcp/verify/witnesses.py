@@ -8,7 +8,7 @@ from seedproof.ledger.events import GenerationStarted, LedgerDisclosed, Record, 
 from seedproof.ledger.state import State
 from seedproof.notices.past import disclosed_notice
 
-from seedproof_mcp.ledger.registry import RecordHashes, Registry, told_heads
+from seedproof_mcp.ledger.registry import RecordHashes, Registry, disclosed_heads
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify.chain import Chain
 from seedproof_mcp.verify.checks import Check, failed, listed, noted, passed
@@ -56,7 +56,7 @@ def check_registry(paths: ProjectPaths, chain: Chain) -> list[Check]:
     state = _read_past(chain.records)
     if chain.hashes.get(own.seq) == own.head:
         found = [passed("registry", f"the head that was seen last here, {own.label}, is in the ledger")]
-    elif own.label in told_heads(state):
+    elif own.label in disclosed_heads(state):
         found = [
             noted(
                 "registry",

@@ -193,9 +193,9 @@ def ran(value: float | None, seed: int = 42, state: RunState = RunState.SUCCEEDE
 
 
 def test_one_pair_of_equal_values_shows_that_training_repeats_itself() -> None:
-    assert not repeated().are_shown_by(ran(1.0))
-    assert not repeated(ran(1.0)).are_shown_by(ran(1.0))
-    assert repeated(ran(1.0), ran(1.0)).are_shown_by(ran(9.0))
+    assert not repeated().were_shown_for(ran(1.0))
+    assert not repeated(ran(1.0)).were_shown_for(ran(1.0))
+    assert repeated(ran(1.0), ran(1.0)).were_shown_for(ran(9.0))
 
 
 @pytest.mark.parametrize(
@@ -214,24 +214,24 @@ def test_one_pair_of_equal_values_shows_that_training_repeats_itself() -> None:
 )
 def test_runs_that_differ_in_anything_else_make_no_pair(other: dict[str, Any]) -> None:
     found = repeated(ran(1.0), ran(1.0, **other), ran(2.0, **other))
-    assert not found.are_shown_by(ran(1.0))
+    assert not found.were_shown_for(ran(1.0))
 
 
 def test_what_repeats_itself_on_one_machine_says_nothing_of_another() -> None:
     found = repeated(ran(1.0), ran(1.0))
     for elsewhere in ({"host": "there"}, {"environment_sha256": "f"}, {"env": {"CUDA_VISIBLE_DEVICES": ""}}):
-        assert not found.are_shown_by(ran(1.0, **elsewhere))
+        assert not found.were_shown_for(ran(1.0, **elsewhere))
 
 
 def test_another_command_makes_no_pair() -> None:
     found = repeated(ran(1.0))
     found.add(ran(1.0), "another command", "val_loss")
-    assert not found.are_shown_by(ran(1.0))
+    assert not found.were_shown_for(ran(1.0))
 
 
 def test_a_diverged_run_makes_no_pair() -> None:
     run = diverged(42, surroundings={**HERE, "code_sha256": "a"})
-    assert not repeated(run, run).are_shown_by(ran(1.0))
+    assert not repeated(run, run).were_shown_for(ran(1.0))
 
 
 SOME = st.lists(st.tuples(st.sampled_from((42, 137)), st.sampled_from((1.0, 2.0)), st.sampled_from(("here", "there"))))
@@ -248,7 +248,7 @@ def test_the_order_of_the_runs_does_not_matter_and_one_unequal_pair_is_enough(
         expected = any(len(values) > 1 for values in by_seed) and all(len(set(values)) < 2 for values in by_seed)
         for order in (seen, mixed):
             found = repeated(*(ran(value, seed, host=at) for seed, value, at in order))
-            assert found.are_shown_by(ran(9.0, host=host)) == expected
+            assert found.were_shown_for(ran(9.0, host=host)) == expected
 
 
 # --- in words -------------------------------------------------------------------------------------

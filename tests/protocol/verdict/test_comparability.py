@@ -16,9 +16,9 @@ from seedproof.model.runs import Run
 from seedproof.notices.environment import comparability_notices
 from seedproof.verdict.comparability import (
     accepted_differences,
-    check_now,
     differences,
     differences_now,
+    require_comparable_now,
     wall_time_withheld,
 )
 
@@ -200,7 +200,7 @@ def test_nobody_is_asked_where_nothing_would_be_compared() -> None:
     def nobody() -> tuple[dict[str, Any], dict[str, Any]]:
         raise AssertionError("was asked")
 
-    check_now(State(), (), nobody)
+    require_comparable_now(State(), (), nobody)
 
 
 # --- variables of the settings ----------------------------------------------------------------

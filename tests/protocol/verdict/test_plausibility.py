@@ -232,7 +232,7 @@ def test_a_cap_changes_a_winner_into_neutral_and_nothing_else(
     assert changed == bool(comparison.caps)
     if changed:
         assert (uncapped.verdict, comparison.verdict) == (Verdict.WINNER, Verdict.NEUTRAL)
-        assert comparison.caps == tuple(cap.word for cap in caps_on(baseline, comparison.arm))
+        assert comparison.caps == tuple(cap.name for cap in caps_on(baseline, comparison.arm))
         assert comparison.headline.startswith(f"NEUTRAL (capped: {', '.join(comparison.caps)})")
     else:
         assert (comparison.headline, comparison.reason) == (uncapped.headline, uncapped.reason)

@@ -29,7 +29,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.phases.next_call import campaign_next
 from seedproof.phases.study import Memory, Study
-from seedproof.verdict.campaign import adjusted_stored, campaign
+from seedproof.verdict.campaign import campaign, stored_p_values
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import conductor, conductor_status
 from seedproof_mcp.service.service import Service
@@ -666,7 +666,7 @@ def test_what_a_state_keeps_between_looks_is_what_a_fresh_reading_finds_after_ea
         for _ in range(2):  # the second look uses what the first has kept
             one, other = Study(kept, rules, memory.of(kept)), Study(fresh, rules)
             assert campaign_next(one) == campaign_next(other)
-            assert dict(adjusted_stored(one)) == dict(adjusted_stored(other))
+            assert dict(stored_p_values(one)) == dict(stored_p_values(other))
         assert campaign(kept) == campaign(fresh)
     everything = [one for generation in kept.generations for one in generation.experiments.values()]
     assert kept.experiments == everything

@@ -1,0 +1,105 @@
+"""The place of a run: where and with what it was trained, read from its recorded surroundings and environment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seedproof.model.results import DifferenceKind
+from seedproof.model.runs import Run
+
+__all__ = ["DEVICE_VARIABLES", "THREAD_VARIABLES", "Part", "Place", "make_place", "place_of", "value_of"]
+
+# Variables that choose a device or how it computes.
+DEVICE_VARIABLES = (
+    "CUBLAS_WORKSPACE_CONFIG",
+    "CUDA_DEVICE_ORDER",
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "NVIDIA_TF32_OVERRIDE",
+    "ROCR_VISIBLE_DEVICES",
+)
+
+
+# Variables that set the number of threads, which changes the order of sums and the wall time.
+THREAD_VARIABLES = (
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+Part = Mapping[str, str]
+"""One part of a place: values by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and with what a run was trained. A part is None where it was not recorded."""
+
+    packages: Part | None
+    """Versions by name; the interpreter's comes first."""
+    device: Part | None
+    """The GPUs with driver and CUDA, or the CPU."""
+
+    def part(self, kind: DifferenceKind) -> Part | None:
+        """The part that differences of this kind are about."""
+        return self.packages if kind == "packages" else self.device
+
+
+def place_of(run: Run) -> Place:
+    """The place of a run."""
+    return make_place(run.surroundings, run.environment)
+
+
+def make_place(surroundings: Mapping[str, Any], environment: Mapping[str, Any]) -> Place:
+    """The place that a fingerprint and an environment describe."""
+    return Place(_packages(environment), _device(surroundings, environment))
+
+
+def _packages(environment: Mapping[str, Any]) -> Part | None:
+    packages, version = environment.get("packages"), environment.get("version")
+    if packages is None or version is None:
+        return None
+    found: dict[str, str] = {str(environment.get("implementation")): version}
+    # The version in the module names the build (2.9.0+cu128); the one in the package may not.
+    torch = environment.get("torch") or packages.get("torch")
+    return {
+        **found,
+        **({"torch": torch} if torch else {}),
+        **{name: one for name, one in packages.items() if name != "torch"},
+    }
+
+
+def _device(surroundings: Mapping[str, Any], environment: Mapping[str, Any]) -> Part | None:
+    gpus = environment.get("gpus")
+    if gpus is None:
+        return None
+    visible = _visible(gpus, surroundings.get("env", {}).get("CUDA_VISIBLE_DEVICES"))
+    if not visible:
+        return None if environment.get("cpu") is None else {"CPU": environment["cpu"]}
+    parts = {"GPU": visible, "driver": environment.get("driver"), "CUDA": environment.get("cuda")}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _visible(gpus: Sequence[str], chosen: str | None) -> str:
+    """The GPUs that a training sees: CUDA ignores everything behind an invalid index in the variable."""
+    places: list[str] = []
+    for place in range(len(gpus)) if chosen is None else chosen.split(","):
+        index = str(place).strip()
+        if not index or (index.lstrip("-").isdigit() and not 0 <= int(index) < len(gpus)):
+            break
+        places.append(index)
+    if not gpus or not places:
+        return ""
+    if len(set(gpus)) == 1:
+        return gpus[0] if len(places) == 1 else f"{len(places)} x {gpus[0]}"
+    # CUDA may number GPUs by speed and the driver by slot, so the index does not tell which of several models it is.
+    return " and ".join(gpus) if chosen is None else f"{','.join(places)} of {', '.join(gpus)}"
+
+
+def value_of(run: Run, variable: str) -> str:
+    """The recorded value of an environment variable, as notices print it."""
+    value = run.surroundings.get("env", {}).get(variable)
+    return "unset" if value is None else f"{value or repr(value):.60}"
