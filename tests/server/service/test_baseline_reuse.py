@@ -198,7 +198,7 @@ async def test_nothing_is_taken_over_where_an_added_variable_has_another_value(p
 async def test_nothing_is_taken_over_where_a_variable_was_added_of_which_an_old_ledger_has_no_hash(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fingerprint, "_hashes", lambda *_: {})
+    monkeypatch.setattr(fingerprint.Surroundings, "_hashes", lambda *_: {})
     second = await with_a_variable(project, "1", "1")
     reason = "takes over nothing: the values of API_LEVEL in [settings.env] are not recorded"
     assert (second["adopted"], second["adoption"]) == ([], reason)
