@@ -1,4 +1,7 @@
-"""Makes every `NextCall` of the protocol: for the baseline, an experiment, the campaign, and each refusal."""
+"""Makes every `NextCall` of the protocol: for the baseline, an experiment, the campaign, and each refusal.
+
+Over 300 lines, because what comes next is decided in this one place.
+"""
 
 from collections.abc import Collection
 from typing import Any

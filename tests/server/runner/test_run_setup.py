@@ -156,7 +156,7 @@ async def test_in_a_clone_a_half_measured_baseline_goes_on(quick: Path) -> None:
 
 TRAINING = """
 import argparse, json, os
-from service.model import LOSS
+from lab.model import LOSS
 parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("--train_tokens")
 parser.add_argument("--seed", type=int)

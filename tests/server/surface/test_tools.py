@@ -6,7 +6,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from mcp.client.client import Client
 from mcp_types import Tool
+from seedproof_mcp.surface.tools import build_server
 
 from tests.support.callers import Caller
 from tests.support.in_process import InProcessEngine, Training, quick_tools
@@ -119,8 +121,8 @@ async def test_the_instructions_have_the_numbers_of_the_projects_rules(
     project: Path, rules: str, said: list[str]
 ) -> None:
     (project / "seedproof.toml").write_text(f"[rules]\n{rules}\n")
-    async with quick_tools(project) as call:
-        instructions = call.client.instructions or ""
+    async with Client(build_server(project)) as client:
+        instructions = client.instructions or ""
     assert [one for one in said if one not in instructions] == []
 
 
