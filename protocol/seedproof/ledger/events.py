@@ -7,7 +7,7 @@ A field that a record may lack has a default, so that ledgers of earlier version
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from seedproof.model.arms import Primary
 from seedproof.model.code import Change, Code
@@ -72,7 +72,7 @@ class Event:
 
     def fields(self) -> dict[str, Any]:
         """The fields of its record, without number, time and hashes."""
-        values = {name: getattr(self, name) for name in _field_names(type(self))}
+        values = {name: getattr(self, name) for name, _, _ in _fields(type(self))}
         return {name: _as_json(value) for name, value in values.items() if value or name not in self.OMITTED}
 
     @classmethod
@@ -82,37 +82,61 @@ class Event:
         Raises:
             KeyError, TypeError, ValueError: A field is missing or has the wrong type.
         """
-        return cls(
-            seq=record["seq"], time=record["time"], hash=record["hash"], **_field_values(cls, record, cls.READERS)
-        )
+        return cls(seq=record["seq"], time=record["time"], hash=record["hash"], **_field_values(cls, record))
 
 
-def _field_names(kind: type[Any]) -> Mapping[str, bool]:
-    """The fields of a class without number, time and hash, and whether each is required."""
+def _fields(kind: type[Any]) -> "_Fields":
+    """Name, whether it is required, and reader of each field of a class, without number, time and hash."""
     found = _FIELDS.get(kind)
     if found is None:
-        found = _FIELDS[kind] = {
-            one.name: one.default is MISSING and one.default_factory is MISSING
+        readers: Readers = getattr(kind, "READERS", {})
+        found = _FIELDS[kind] = tuple(
+            (one.name, one.default is MISSING and one.default_factory is MISSING, readers.get(one.name))
             for one in fields(kind)
             if one.name not in ("seq", "time", "hash")
-        }
+        )
     return found
 
 
+_Fields = tuple[tuple[str, bool, Callable[[Any], Any] | None], ...]
 # A cache: every record needs it, and `dataclasses.fields` takes as long as the rest of reading a record.
-_FIELDS: dict[type[Any], Mapping[str, bool]] = {}
+_FIELDS: dict[type[Any], _Fields] = {}
 
 
-def _field_values(kind: type[Any], record: Record, readers: Readers) -> dict[str, Any]:
+def _field_values(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a class's fields in a record; raises KeyError where a required one is missing."""
-    names = _field_names(kind).items()
-    return {
-        name: readers.get(name, _as_value)(record[name]) for name, is_required in names if is_required or name in record
-    }
+    values: dict[str, Any] = {}
+    for name, is_required, reader in _fields(kind):
+        if is_required or name in record:
+            value = record[name]
+            if reader is not None:
+                values[name] = reader(value)
+            else:
+                values[name] = tuple(value) if isinstance(value, list) else value
+    return values
 
 
-def _as_value(document: Any) -> Any:
-    return tuple(document) if isinstance(document, list) else document
+def _text(document: Any) -> str:
+    if not isinstance(document, str):
+        raise TypeError(f"{document!r:.40} is no text")
+    return document
+
+
+def _texts(document: Any) -> tuple[str, ...]:
+    if not isinstance(document, list):
+        raise TypeError(f"{document!r:.40} is no list")
+    return tuple(map(_text, document))
+
+
+def _mapping(document: Any) -> Mapping[str, Any]:
+    if not isinstance(document, dict):
+        raise TypeError(f"{document!r:.40} is no object")
+    return document
+
+
+def _known(kind: type[P], document: Any) -> P:
+    """A value of a class from the fields that it has: a later minor version may have added some."""
+    return kind(**_field_values(kind, _mapping(document)))
 
 
 def _as_json(value: Any) -> Any:
@@ -146,7 +170,7 @@ class PastLedger:
     @classmethod
     def from_document(cls, document: Mapping[str, Any] | None) -> "PastLedger | None":
         """Read the JSON object; None where there is none."""
-        return cls(**document) if document else None
+        return _known(cls, document) if document else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +206,7 @@ class ExperimentDeclared(Event):
 
     kind = "experiment_declared"
     READERS: ClassVar[Readers] = {
-        "prior": lambda document: PriorVariance(**document) if document else None,
+        "prior": lambda document: _known(PriorVariance, document) if document else None,
         "code": Code.from_document,
         "change": Change.from_document,
     }
@@ -254,6 +278,12 @@ class RunStarted(Event):
     """A run is handed to the engine; written before its process exists."""
 
     kind = "run_started"
+    READERS: ClassVar[Readers] = {
+        "argv": _texts,
+        "output_dir": _text,
+        "fingerprint": _mapping,
+        "environment": lambda document: None if document is None else _mapping(document),
+    }
     OMITTED = frozenset({"environment"})
     run_id: str
     """Id of the run."""
@@ -288,6 +318,7 @@ class RunStarted(Event):
 class LogRead:
     """What the log of an ended run shows besides its metrics."""
 
+    READERS: ClassVar[Readers] = {"log_sha256": lambda document: None if document is None else _text(document)}
     step: int | None = None
     """The last step."""
     start_text: str | None = None
@@ -302,6 +333,7 @@ class LogRead:
 class Measured:
     """What the supervisor of an ended run measured."""
 
+    READERS: ClassVar[Readers] = {"counts": _mapping}
     wall_time_s: float | None = None
     """Seconds from start to end."""
     exit_code: int | None = None
@@ -318,10 +350,11 @@ class Measured:
 class OutputFolder:
     """The output folder at the end of a run."""
 
-    output_id: tuple[int, ...] | None
+    READERS: ClassVar[Readers] = {"output_id": lambda document: tuple(document) if document else None}
+    output_id: tuple[int, ...] | None = None
     """Device and inode; None where there is no folder."""
-    output_bytes: int
-    """Size of everything in it."""
+    output_bytes: int = 0
+    """Size of everything in it; 0 in the oldest ledgers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,11 +398,13 @@ class RunEnded(Event):
 
     @classmethod
     def _end_values(cls, record: Record) -> dict[str, Any]:
-        metrics = record.get("metrics")
+        metrics = _mapping(record["metrics"]) if "metrics" in record else None
         return {
             **{name: record[name] for name in ("seq", "time", "hash", "run_id")},
             "reason": record.get("reason"),
-            "metrics": None if metrics is None else {name: MetricValue(**value) for name, value in metrics.items()},
+            "metrics": None
+            if metrics is None
+            else {name: _known(MetricValue, value) for name, value in metrics.items()},
             "log": _read_part(LogRead, record),
             "measured": _read_part(Measured, record),
             "slept_s": record.get("slept_s", 0.0),
@@ -380,9 +415,8 @@ class RunEnded(Event):
 
 def _read_part(part: type[P], record: Record) -> P | None:
     """A part of an event, read from the fields that the record has; None where it has none of them."""
-    names = _field_names(part)
-    found = {name: _as_value(record[name]) for name in names if name in record}
-    return part(**{**{name: None for name, is_required in names.items() if is_required}, **found}) if found else None
+    found = _field_values(part, record)
+    return part(**found) if found else None
 
 
 FinishedState = Literal[RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.TIMED_OUT]
@@ -410,6 +444,8 @@ class RunFinished(RunEnded):
     @classmethod
     def read(cls, record: Record) -> Self:
         end: Any = RunState(record["state"])
+        if end not in get_args(FinishedState):
+            raise ValueError(f"a finished run is not {end}")
         return cls(end=end, never_started=bool(record.get("never_started")), **cls._end_values(record))
 
 
@@ -456,7 +492,7 @@ def _read_confirmation(document: Mapping[str, Any] | None) -> Confirmation | Non
     if document is None:
         return None
     wall_time = document.get("wall_time")
-    return Confirmation(**{**document, "wall_time": WallTimeChange(**wall_time) if wall_time else None})
+    return _known(Confirmation, {**document, "wall_time": _known(WallTimeChange, wall_time) if wall_time else None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -466,7 +502,7 @@ class VerdictIssued(Event):
     kind = "verdict_issued"
     READERS: ClassVar[Readers] = {
         "confirmation": _read_confirmation,
-        "accepted": lambda documents: tuple(Difference(**one) for one in documents or ()),
+        "accepted": lambda documents: tuple(_known(Difference, one) for one in documents or ()),
     }
     generation: int
     """Number of the experiment's generation."""
@@ -520,6 +556,7 @@ class ReportWritten(Event):
     """A report is written; its files can be rendered again from the records before this one."""
 
     kind = "report_written"
+    READERS: ClassVar[Readers] = {"path": _text, "figures": _texts, "figure_sha256": _texts}
     path: str
     """The report's file, relative to the project."""
     sha256: str = ""
@@ -554,6 +591,7 @@ class FilesRemoved(Event):
     """Output folders were removed."""
 
     kind = "files_removed"
+    READERS: ClassVar[Readers] = {"paths": _texts}
     paths: tuple[str, ...]
     """The folders, relative to the project."""
     freed_bytes: int = 0
@@ -578,6 +616,11 @@ class LedgerDisclosed(Event):
     kind = "ledger_disclosed"
     READERS: ClassVar[Readers] = {"had": PastLedger.from_document}
     OMITTED = frozenset({"folders", "had"})
+
+    def __post_init__(self) -> None:
+        if self.had is None and self.what != "shared":
+            raise ValueError(f"{self.what!r:.40} names no ledger that was lost")
+
     what: Literal["shared", "rewound", "replaced", "copy"]
     """`shared`: other folders hold this ledger. `rewound`: a later head was seen here. `replaced`: this folder had
     another ledger. `copy`: a copy that is gone had a later head."""

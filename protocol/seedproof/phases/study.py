@@ -31,14 +31,13 @@ class Memory:
     """By an experiment's place: places of the earlier experiments with similar flags, which never change."""
     adjusted: tuple[int, Any] = (-1, None)
     """Number of the newest record about the campaign, and the adjusted p values."""
-    ledger: str | None = None
-    """Hash of the first record of the ledger that the results belong to."""
+    state: State | None = None
+    """The state that the results belong to; appended records change that object."""
 
     def of(self, state: State) -> "Memory":
-        """This memory, emptied where the state is of another ledger."""
-        if self.ledger != state.first_hash or state.seq < self.adjusted[0]:
-            self.next_calls, self.alike, self.adjusted = {}, {}, (-1, None)
-            self.ledger = state.first_hash
+        """This memory, emptied where the ledger was read again from its start, and may be another one."""
+        if self.state is not state:
+            self.next_calls, self.alike, self.adjusted, self.state = {}, {}, (-1, None), state
         return self
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST, Ending, outcome
-from seedproof.model.refusals import Refusal
+from seedproof.model.refusals import BadSettings, Refusal
 from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
@@ -92,7 +92,7 @@ class Observer:
         folder = self._paths.run(run.run_id)
         try:
             return self._engines.of(folder).poll(str(folder.folder)) == "lost"
-        except OSError:
+        except (OSError, BadSettings):
             return False  # not known
 
     def run_result(self, study: Study, run: Run) -> RunResult:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.ledger.events import Record
+from seedproof.ledger.events import PastLedger, Record
 from seedproof.ledger.fold import fold
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
 from seedproof.model.refusals import LedgerDamaged, LedgerNewer
@@ -151,6 +151,44 @@ def test_the_state_is_what_the_records_add_up_to() -> None:
 def test_records_that_contradict_those_before_are_damage(story: tuple[tuple[str, dict[str, Any]], ...]) -> None:
     with pytest.raises(LedgerDamaged, match="contradicts"):
         fold(chain(*story))
+
+
+RIGHT = dict([GENERATION, requested(42), started(42), finished(42)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        ("run_started", "argv", None),
+        ("run_started", "argv", {}),
+        ("run_started", "argv", [1]),
+        ("run_started", "environment", []),
+        ("run_started", "environment", "x"),
+        ("run_started", "fingerprint", [1]),
+        ("run_started", "output_dir", ["out"]),
+        ("run_finished", "metrics", None),
+        ("run_finished", "metrics", {"val_loss": 4.5}),
+        ("run_finished", "output_id", 5),
+        ("run_finished", "log_sha256", ["x"]),
+        ("run_finished", "counts", []),
+        ("run_finished", "state", "queued"),
+    ],
+)
+def test_a_field_of_another_type_is_damage(kind: str, field: str, value: Any) -> None:
+    story = [(name, {**fields, field: value} if name == kind else fields) for name, fields in RIGHT.items()]
+    with pytest.raises(LedgerDamaged, match="contradicts"):
+        fold(chain(*story))
+
+
+def test_the_size_of_a_folder_is_unknown_in_ledgers_that_noted_its_identity_alone() -> None:
+    state = fold(chain(*({**RIGHT, "run_finished": {**RIGHT["run_finished"], "output_id": [1, 2]}}).items()))
+    assert (state.runs["g1-baseline-s42-a1"].output_id, state.largest_output_bytes) == ((1, 2), 0)
+
+
+def test_a_field_that_a_later_version_added_to_a_part_is_passed_over() -> None:
+    past = {"began": TIME, "records": 3, "head": "#3 abc", "gone": 1, "colour": "red"}
+    state = fold(chain((GENERATION[0], {**GENERATION[1], "previous": past})))
+    assert state.previous == PastLedger(TIME, 3, "#3 abc", 1)
 
 
 _json = st.recursive(

@@ -16,8 +16,11 @@ from seedproof.model.refusals import BadSettings
 from seedproof_mcp.host import environment, place
 from seedproof_mcp.host.place import Machine, ThisMachine
 from seedproof_mcp.host.settings import ENGINES, Settings, load_config
-from seedproof_mcp.runner.engines import Engine, Engines, RunState, Slot, engine_for
+from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.runner.engines import Engine, Engines, MissingEngine, RunState, Slot, engine_for
 from seedproof_mcp.runner.engines.local import LocalEngine
+from seedproof_mcp.service.service import Service
+from seedproof_mcp.service.stop_resume import StopResume
 from seedproof_mcp.supervisor import processes
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -210,13 +213,25 @@ def test_a_run_stays_with_its_engine_when_the_setting_changes(quick_project: Pat
     assert (running.state, running.elapsed_s, stopped.state) == ("running", 1234.5, "cancelled")
 
 
-def test_a_run_of_an_engine_that_is_gone_is_refused_in_words(quick_project: Path, elsewhere: Elsewhere) -> None:
+def test_a_run_of_an_engine_that_is_gone_is_shown_and_can_be_stopped(quick_project: Path, elsewhere: Elsewhere) -> None:
     elsewhere.held = True
     in_process_service(quick_project, None).request_run(RunRequest())
     (quick_project / "seedproof.toml").unlink()
     del ENGINES["elsewhere"]
+    service = Service(quick_project, start_conductor=lambda _paths: None)
+    assert service.observe(FIRST).state == "running"
     with pytest.raises(BadSettings, match="by the engine 'elsewhere', which this Seedproof lacks; it has local"):
-        in_process_service(quick_project, None).observe(FIRST)
+        Conductor(service.paths).step()
+    StopResume(service.paths, service._ledger, service._engines).stop(FIRST, "its engine is gone")
+    folder = service.paths.run(FIRST)
+    assert json.loads(folder.cancel.read_bytes()) == {"reason": "its engine is gone"}
+
+
+@pytest.mark.parametrize("spec", ["[" * 200_000, '{"engine": null}', '{"engine": ["local"]}', "3", ""])
+def test_whatever_a_training_writes_into_its_spec_the_run_is_one_of_this_machine(tmp_path: Path, spec: str) -> None:
+    run = RunPaths(tmp_path)
+    run.spec.write_text(spec)
+    assert isinstance(Engines().of(run), LocalEngine)
 
 
 def test_a_run_of_an_earlier_seedproof_is_one_of_this_machine(tmp_path: Path) -> None:
@@ -230,7 +245,7 @@ def test_a_run_of_an_earlier_seedproof_is_one_of_this_machine(tmp_path: Path) ->
 def test_every_engine_of_the_registry_can_be_chosen(tmp_path: Path, name: str) -> None:
     path = tmp_path / "seedproof.toml"
     path.write_text(f'[settings]\nengine = "{name}"\n')
-    assert isinstance(engine_for(load_config(path).settings.engine), Engine)
+    assert not isinstance(engine_for(load_config(path).settings.engine), MissingEngine)
 
 
 @pytest.mark.parametrize("value", ['"cloud"', "3"])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested, RunStarted
 from seedproof.model.rules import Rules
 from seedproof_mcp.ledger.file import Ledger
@@ -10,6 +11,8 @@ from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.arms import run_key
+from tests.support.callers import tools
+from tests.support.in_process import InProcessEngine, in_process_service
 
 BASELINE_RUN = run_key(None, 42).run_id
 
@@ -110,3 +113,23 @@ def test_pages_differ_by_offset_and_limit(quick_project: Path) -> None:
     pages = [service.list_experiments(offset, 1).experiments[0].experiment for offset in (0, 1, 2, 0)]
     assert pages == ["idea-0", "idea-1", "idea-2", "idea-0"]
     assert len(service.list_experiments(0, 2).experiments) == 2
+
+
+@pytest.mark.anyio
+async def test_another_ledger_with_the_same_beginning_has_a_next_call_of_its_own(quick_project: Path) -> None:
+    ledger = ProjectPaths(quick_project).ledger
+    service = in_process_service(quick_project, InProcessEngine())
+    async with tools(quick_project, service=service) as call:
+        await call.measure_baseline()
+        beginning = ledger.read_bytes()
+        ledgers = {}
+        for name in ("first", "one", "two"):  # each but the first begins by disclosing the one before
+            ledger.write_bytes(beginning)
+            await call.measure(name, f"--{name}")
+            ledgers[name] = ledger.read_bytes()
+    named = {}
+    for name in ("two", "one"):
+        ledger.write_bytes(ledgers[name])
+        following = service.list_experiments().next
+        named[name] = following and following.arguments["experiment"]
+    assert named == {"one": "one", "two": "two"}

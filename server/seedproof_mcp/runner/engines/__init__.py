@@ -8,7 +8,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -22,7 +22,7 @@ from seedproof_mcp.host.settings import ENGINES, Settings
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["Engine", "Engines", "RunState", "Slot", "engine_for", "started_of"]
+__all__ = ["Engine", "Engines", "MissingEngine", "RunState", "Slot", "engine_for", "started_of"]
 
 RunState = Literal["queued", "running", "done", "lost"]
 """`done`: result.json exists. `lost`: it never will, the supervisor is gone without writing it."""
@@ -72,7 +72,11 @@ class Engine(ABC):
 
     @abstractmethod
     def poll(self, handle: str) -> RunState:
-        """Return where the run stands; a cluster asks its scheduler about the job."""
+        """Return where the run stands; a cluster asks its scheduler about the job.
+
+        Raises:
+            OSError, BadSettings: It cannot be known at present.
+        """
 
     def cancel(self, handle: str, reason: str) -> None:
         """Ask the run's supervisor to end it; `poll` tells when it has. A cluster also removes a job that waits.
@@ -125,15 +129,30 @@ def started_of(handle: str) -> dict[str, Any]:
     return started if isinstance(started, dict) else {}
 
 
-def engine_for(name: str) -> Engine:
-    """Return a new engine of that name; its module is imported only now.
+class MissingEngine(Engine):
+    """Stands for an engine that this version lacks: the run's folder still tells its log, its time and its end."""
 
-    Raises:
-        BadSettings: There is no such engine.
-    """
+    def __init__(self, name: str) -> None:
+        self._refusal = BadSettings(
+            f"a run was placed by the engine {name!r:.80}, which this Seedproof lacks; it has {', '.join(ENGINES)}."
+        )
+
+    def place(self) -> Place:
+        raise self._refusal
+
+    def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
+        raise self._refusal
+
+    def poll(self, handle: str) -> RunState:
+        if RunPaths(Path(handle)).result.exists():
+            return "done"
+        raise self._refusal
+
+
+def engine_for(name: str) -> Engine:
+    """Return a new engine of that name, whose module is imported only now; a MissingEngine if there is none."""
     if name not in ENGINES:
-        known = ", ".join(ENGINES)
-        raise BadSettings(f"a run was placed by the engine {name!r:.80}, which this Seedproof lacks; it has {known}.")
+        return MissingEngine(name)
     module, _, made_by = ENGINES[name].partition(":")
     make: Callable[[], Engine] = getattr(import_module(module), made_by)
     return make()
@@ -156,16 +175,11 @@ class Engines:
         return self._named(settings.engine)
 
     def of(self, run: RunPaths) -> Engine:
-        """Return the engine that a run was placed by: settings may have changed since.
-
-        Raises:
-            BadSettings: This version has no such engine.
-        """
-        try:
+        """Return the engine that a run was placed by: settings may have changed since."""
+        name: Any = None  # of an earlier Seedproof, or gone: then no engine knows the run
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # the training can write there
             name = json.loads(run.spec.read_bytes())["engine"]
-        except (OSError, ValueError, KeyError, TypeError):
-            name = "local"  # of an earlier Seedproof, or gone: then no engine knows the run
-        return self._named(str(name))
+        return self._named(name if isinstance(name, str) else "local")
 
     def _named(self, name: str) -> Engine:
         if self._only is not None:
