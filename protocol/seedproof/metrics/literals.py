@@ -5,10 +5,7 @@ import math
 import re
 from dataclasses import dataclass
 
-__all__ = [
-    "Literals",
-    "required_literals",
-]
+__all__ = ["Literals", "required_literals"]
 
 
 _PATTERN_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?:[*+?]|\{[0-9]*,?[0-9]*\})[*+?]?|.", re.DOTALL)

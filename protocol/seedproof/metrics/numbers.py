@@ -5,11 +5,7 @@ import re
 
 from seedproof.model.metric_patterns import NUMBER
 
-__all__ = [
-    "finite_value",
-    "parse_number",
-    "printed_resolution",
-]
+__all__ = ["finite_value", "parse_number", "printed_resolution"]
 
 
 _LARGEST = 1e150  # the square of it is still a float, so statistics of such values exist

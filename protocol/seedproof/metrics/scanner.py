@@ -24,12 +24,7 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.rules import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue
 
-__all__ = [
-    "LogReading",
-    "LogScanner",
-    "LogTotals",
-    "start_text",
-]
+__all__ = ["LogReading", "LogScanner", "LogTotals", "start_text"]
 
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the

@@ -8,13 +8,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.stats.summary import PriorVariance
 
-__all__ = [
-    "Arm",
-    "Baseline",
-    "Pair",
-    "Primary",
-    "declares_no_effect",
-]
+__all__ = ["Arm", "Baseline", "Pair", "Primary", "declares_no_effect"]
 
 
 Primary = Literal["unpaired", "paired"]

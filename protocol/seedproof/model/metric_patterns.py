@@ -5,12 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-__all__ = [
-    "DEFAULT_VAL_LOSS",
-    "NUMBER",
-    "PRESETS",
-    "check_pattern",
-]
+__all__ = ["DEFAULT_VAL_LOSS", "NUMBER", "PRESETS", "check_pattern"]
 
 
 NUMBER: Final = (

@@ -7,11 +7,7 @@ from typing import Any
 
 from seedproof.model.run_key import Role, RunKey
 
-__all__ = [
-    "MetricValue",
-    "Run",
-    "RunState",
-]
+__all__ = ["MetricValue", "Run", "RunState"]
 
 
 class RunState(StrEnum):

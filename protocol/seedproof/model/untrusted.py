@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = [
-    "escape_hidden",
-    "one_line",
-    "overwrite",
-    "safe_tail",
-]
+__all__ = ["escape_hidden", "one_line", "overwrite", "safe_tail"]
 
 
 SEGMENT = re.compile(rb"[^\r\n]+")

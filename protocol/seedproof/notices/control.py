@@ -4,10 +4,7 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.results import Notice
 from seedproof.phases.control import CONFIDENCE, Control, control_look
 
-__all__ = [
-    "control_notices",
-    "control_sentence",
-]
+__all__ = ["control_notices", "control_sentence"]
 
 
 def control_notices(baseline: Baseline | None, arm: Arm) -> list[Notice]:

@@ -12,14 +12,7 @@ from seedproof.notices.declarations import list_first
 from seedproof.verdict.comparability import KINDS, counted_runs, differences, wall_time_withheld
 from seedproof.verdict.place import place_of, value_of
 
-__all__ = [
-    "Exclusions",
-    "comparability_notices",
-    "exclusion_notices",
-    "exclusions_of",
-    "place_notices",
-    "scripts_of",
-]
+__all__ = ["Exclusions", "comparability_notices", "exclusion_notices", "exclusions_of", "place_notices", "scripts_of"]
 
 
 Exclusions = tuple[str, ...]

@@ -22,13 +22,7 @@ from seedproof.verdict.plausibility import (
     without_effect,
 )
 
-__all__ = [
-    "arm_notices",
-    "baseline_notices",
-    "comparison_notices",
-    "log_notices",
-    "probe_notices",
-]
+__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "log_notices", "probe_notices"]
 
 
 # Printed steps coarser than a fifth of sigma add visibly to the spread they are measured by:

@@ -9,10 +9,7 @@ from seedproof.model.untrusted import escape_hidden
 from seedproof.notices.control import control_sentence
 from seedproof.phases.control import CONFIDENCE, control_look, decide, half_width_sigmas, is_moved, unseen_share
 
-__all__ = [
-    "code_lines",
-    "identity",
-]
+__all__ = ["code_lines", "identity"]
 
 
 _MOST_FILES = 40

@@ -12,14 +12,7 @@ from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.report.code_section import identity
 
-__all__ = [
-    "EarlierGeneration",
-    "EarlierVerdict",
-    "LedgerFacts",
-    "command_lines",
-    "provenance_lines",
-    "shorten_path",
-]
+__all__ = ["EarlierGeneration", "EarlierVerdict", "LedgerFacts", "command_lines", "provenance_lines", "shorten_path"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,7 @@ from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.evidence import Evidence, as_document
 
-__all__ = [
-    "REPORT_FORMAT",
-    "baseline_report",
-    "experiment_report",
-]
+__all__ = ["REPORT_FORMAT", "baseline_report", "experiment_report"]
 
 REPORT_FORMAT = 4
 

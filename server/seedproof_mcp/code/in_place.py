@@ -16,13 +16,7 @@ from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 from seedproof_mcp.system.tree_walk import walk
 
-__all__ = [
-    "Sources",
-    "list_in_place",
-    "names_in_place",
-    "read_manifest",
-    "texts_between",
-]
+__all__ = ["Sources", "list_in_place", "names_in_place", "read_manifest", "texts_between"]
 
 
 _NO_CODE = frozenset({"node_modules", "__pycache__"})

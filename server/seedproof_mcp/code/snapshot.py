@@ -13,11 +13,7 @@ from seedproof_mcp.code.identity import LINK, File, is_in_tool_folder, is_result
 from seedproof_mcp.code.refusals import IN_PLACE, refuse, refuse_unreadable_folders, refusing_git_failures
 from seedproof_mcp.system import files
 
-__all__ = [
-    "ignored_names",
-    "list_files",
-    "take_snapshot",
-]
+__all__ = ["ignored_names", "list_files", "take_snapshot"]
 
 _SUBMODULE = "160000"
 # GitHub takes no larger file. What is larger is data, and would stay in the repository for good.

@@ -18,11 +18,7 @@ from seedproof_mcp.host.settings import Config, Settings
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.system.tree_walk import walk
 
-__all__ = [
-    "Surroundings",
-    "interpreter",
-    "value_sha256",
-]
+__all__ = ["Surroundings", "interpreter", "value_sha256"]
 
 _NO_CODE = frozenset({"checkpoints", "node_modules", "__pycache__"})
 # Values of these may be recorded: they change numbers or wall time and hold no secret.

@@ -12,14 +12,7 @@ from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths
 from seedproof_mcp.system.tree_walk import files_below
 
-__all__ = [
-    "identity",
-    "is_in_the_way",
-    "make_new",
-    "remove_ours",
-    "size",
-    "stays",
-]
+__all__ = ["identity", "is_in_the_way", "make_new", "remove_ours", "size", "stays"]
 
 
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own is (stat(3type))

@@ -4,15 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from seedproof.ledger.events import (
-    LogRead,
-    Measured,
-    OutputFolder,
-    RunCancelled,
-    RunEnded,
-    RunFinished,
-    RunInterrupted,
-)
+from seedproof.ledger.events import LogRead, Measured, OutputFolder, RunCancelled, RunEnded, RunFinished, RunInterrupted
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
 from seedproof.model.refusals import Refusal

@@ -16,11 +16,7 @@ from seedproof.notices.past import past_lines
 from seedproof.phases.next_call import finish_report_call, require_baseline
 from seedproof.phases.study import Study
 from seedproof.report.provenance import EarlierGeneration, EarlierVerdict, LedgerFacts
-from seedproof.report.report import (
-    REPORT_FORMAT,
-    baseline_report,
-    experiment_report,
-)
+from seedproof.report.report import REPORT_FORMAT, baseline_report, experiment_report
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import campaign_from_records
 from seedproof.verdict.comparability import written_acceptance
@@ -34,12 +30,7 @@ from seedproof_mcp.service.views import verdict_notices, written_evidence
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = [
-    "Reports",
-    "render",
-    "render_recorded",
-    "unverified_report",
-]
+__all__ = ["Reports", "render", "render_recorded", "unverified_report"]
 
 
 def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:

@@ -27,10 +27,7 @@ from seedproof_mcp.service.views import arm_failure, eta_s, notice_results, rema
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = [
-    "Observer",
-    "with_exclusions",
-]
+__all__ = ["Observer", "with_exclusions"]
 
 
 TAIL_BYTES = 256 * 1024

@@ -24,15 +24,7 @@ from seedproof_mcp.supervisor.processes import (
     send,
     sweep,
 )
-from seedproof_mcp.supervisor.run_contract import (
-    End,
-    Result,
-    Spec,
-    describe_error,
-    log_problem,
-    publish,
-    read_spec,
-)
+from seedproof_mcp.supervisor.run_contract import End, Result, Spec, describe_error, log_problem, publish, read_spec
 from seedproof_mcp.supervisor.signals import Wakeups
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
