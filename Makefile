@@ -54,6 +54,7 @@ golden: $(READY) ## Rewrite the golden files and the tables of docs/settings.md,
 check: $(READY) ## Lint, format check, types, import rules
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@cd benchmarks && ../$(BIN)/mypy --config-file ../pyproject.toml .
 	@NO_COLOR=1 $(BIN)/lint-imports --no-cache 2>&1 | sed -n '/Contracts/,$$p'; $(BIN)/lint-imports --no-cache >/dev/null
 	@if [ -d skills/experiment-runner ]; then $(BIN)/agentskills validate skills/experiment-runner; fi
 

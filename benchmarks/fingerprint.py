@@ -47,7 +47,7 @@ def measure() -> list[Figure]:
     """The first fingerprint in an environment, and the following ones."""
     with tempfile.TemporaryDirectory() as folder:
         paths = ProjectPaths(Path(folder))
-        config = Config(Rules(), Settings(python=sys.executable))
+        config = Config(rules=Rules(), settings=Settings(python=sys.executable))
 
         def first() -> float:
             environment._answers.clear()  # as in a process that has asked nobody

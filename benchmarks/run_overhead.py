@@ -20,7 +20,8 @@ import anyio
 from figures import Figure, median, show
 from mcp import StdioServerParameters
 from mcp.client.client import Client
-from seedproof_mcp.host.fingerprint import training_environment
+from seedproof_mcp.host.fingerprint import Surroundings
+from seedproof_mcp.host.place import ThisMachine
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system import locks
@@ -122,7 +123,7 @@ def shell_s(paths: ProjectPaths, run_id: str) -> float:
     """The time that the recorded command takes in a shell, its output going to a file as well."""
     argv = records_of(paths, run_id)["run_started"]["argv"]
     assert isinstance(argv, list)
-    env = training_environment(load_config(paths.settings).settings)
+    env = Surroundings(paths, load_config(paths.settings), ThisMachine()).env
     with (paths.root.parent / "shell.log").open("wb") as log:
         began = time.perf_counter()
         subprocess.run(["/bin/sh", "-c", shlex.join(argv)], cwd=paths.root, env=env, stdout=log, stderr=log, check=True)

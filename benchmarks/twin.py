@@ -1,12 +1,13 @@
 """The decisions of Seedproof, and of what people do instead, on whole arrays of campaigns at once.
 
-A campaign is a number of experiments that share one baseline. tests/test_calibration.py holds the rules of
+A campaign is a number of experiments that share one baseline. tests/benchmarks/test_calibration.py holds the rules of
 Seedproof in here equal to the product's own code, verdict by verdict.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,16 +95,20 @@ Rule = Callable[[Campaigns], Decided]
 # --- what Seedproof decides -------------------------------------------------------------------
 
 
+def _reach(distances: Floats, threshold: float) -> Bools:
+    return np.asarray(reaches(cast(float, distances), threshold))  # it only compares
+
+
 def protocol(campaigns: Campaigns, rules: Rules = RULES) -> Decided:
     """The protocol: the first seeds, and the extra ones where their mean is within the winner's distance."""
     sigma = campaigns.baseline.std(axis=-1, ddof=1)[:, None]
     improvement = _improvements(campaigns, rules)
     at_first, at_all = (each / sigma for each in improvement)
-    goes_on = ~reaches(np.abs(at_first), rules.winner_sigma)
+    goes_on = ~_reach(np.abs(at_first), rules.winner_sigma)
     distance = np.where(goes_on, at_all, at_first)
     return Decided(
-        winner=reaches(distance, rules.winner_sigma),
-        loser=reaches(-distance, rules.winner_sigma),
+        winner=_reach(distance, rules.winner_sigma),
+        loser=_reach(-distance, rules.winner_sigma),
         runs=_runs(goes_on, rules),
         baseline_runs=len(rules.baseline_seeds),
     )
