@@ -10,14 +10,14 @@ from seedproof.ledger.state import Experiment, State
 from seedproof.model.rules import Rules
 from seedproof.phases.study import Study
 
-from tests.support.arms import run_key
+from tests.support.arms import RULES, run_key
 
 
 class Story:
     """Tells records to a state, one after the other."""
 
     def __init__(self, rules: Rules | None = None) -> None:
-        self.rules = rules or Rules()
+        self.rules = rules or RULES
         self.state = State()
         self._seq = 0
 

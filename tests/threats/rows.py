@@ -22,8 +22,8 @@ Told = Answer | str | None
 Act = Callable[[Agent], Awaitable[Told]]
 
 
-# A refused verdict betrays nothing: every metric value and effect size has a decimal point.
-_OF_A_RESULT = re.compile(r"WINNER|NEUTRAL|LOSER|negligible|small|medium|large|\d\.\d")
+# A refused verdict betrays nothing: every metric value and effect size has a decimal point. A rule may have one too.
+_OF_A_RESULT = re.compile(r"WINNER|NEUTRAL|LOSER|negligible|small|medium|large|\d\.\d(?!\d* sigma\b(?! better| worse))")
 # What an agent gives where the call that it is offered leaves something to choose.
 _CHOICES = {
     "experiment": "other",
@@ -59,7 +59,8 @@ class Refused:
             is_recorded = self.code == "not_writable" and attempt.started == ["report_written"]
             assert not attempt.started or is_recorded, f"started or said something: {attempt.started}"
             if attempt.tool in ("compare", "write_report"):
-                assert not _OF_A_RESULT.search(attempt.answer.text + json.dumps(attempt.answer.data))
+                told = _OF_A_RESULT.search(attempt.answer.text + json.dumps(attempt.answer.data))
+                assert told is None, f"the refusal betrays a result: {told[0]}"
         if self.said is not None:
             await self._prove_words(agent, agent.tried[-1].answer)
 

@@ -1,5 +1,7 @@
 """Settings that cannot be read."""
 
+from seedproof.model.metric_patterns import PRESETS
+
 from tests.threats.deeds import compare, removes_settings, run, writes_settings
 from tests.threats.rows import Group
 
@@ -33,8 +35,8 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "a preset that does not exist",
-    "bad_settings: seedproof.toml: rules.metric.preset is 'mine'; allowed: llm-research-kit, makemore, nanogpt, "
-    "autoresearch, huggingface. Next: check_baseline()",
+    f"bad_settings: seedproof.toml: rules.metric.preset is 'mine'; allowed: {', '.join(PRESETS)}. "
+    "Next: check_baseline()",
     [writes_settings('[rules.metric]\npreset = "mine"\n'), ("list_experiments", {})],
     mend=removes_settings,
 )

@@ -11,7 +11,7 @@ from seedproof.stats.power import protocol_power
 from seedproof.stats.sequential import FUTILITY_P, Decision, decide, look_p, sequential_alpha, sequential_power
 from seedproof.stats.summary import PriorVariance, SampleError
 
-RULES = Rules()
+RULES = Rules(winner_sigma=2.0)  # the numbers below are of 2 sigma
 DESIGNS = [
     (RULES, 0),
     (RULES, 8),
