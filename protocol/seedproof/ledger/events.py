@@ -4,11 +4,21 @@ Over 300 lines, because all kinds of records are in this one place.
 A field that a record may lack has a default, so that ledgers of earlier versions can be read.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
+from seedproof.ledger.record_fields import (
+    Readers,
+    as_mapping,
+    as_text,
+    as_texts,
+    field_plan,
+    read_fields,
+    read_known,
+    to_json,
+)
 from seedproof.model.arms import Primary
 from seedproof.model.code import Change, Code
 from seedproof.model.results import Confirmation, Difference, WallTimeChange
@@ -49,7 +59,6 @@ Record = dict[str, Any]
 """One line of the ledger, decoded from JSON."""
 E = TypeVar("E", bound="Event")
 P = TypeVar("P")
-Readers = Mapping[str, Callable[[Any], Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +81,8 @@ class Event:
 
     def fields(self) -> dict[str, Any]:
         """The fields of its record, without number, time and hashes."""
-        values = {name: getattr(self, name) for name, _, _ in _fields(type(self))}
-        return {name: _as_json(value) for name, value in values.items() if value or name not in self.OMITTED}
+        values = {name: getattr(self, name) for name, _, _ in field_plan(type(self))}
+        return {name: to_json(value) for name, value in values.items() if value or name not in self.OMITTED}
 
     @classmethod
     def read(cls, record: Record) -> Self:
@@ -82,69 +91,7 @@ class Event:
         Raises:
             KeyError, TypeError, ValueError: A field is missing or has the wrong type.
         """
-        return cls(seq=record["seq"], time=record["time"], hash=record["hash"], **_field_values(cls, record))
-
-
-def _fields(kind: type[Any]) -> "_Fields":
-    """Name, whether it is required, and reader of each field of a class, without number, time and hash."""
-    found = _FIELDS.get(kind)
-    if found is None:
-        readers: Readers = getattr(kind, "READERS", {})
-        found = _FIELDS[kind] = tuple(
-            (one.name, one.default is MISSING and one.default_factory is MISSING, readers.get(one.name))
-            for one in fields(kind)
-            if one.name not in ("seq", "time", "hash")
-        )
-    return found
-
-
-_Fields = tuple[tuple[str, bool, Callable[[Any], Any] | None], ...]
-# A cache: every record needs it, and `dataclasses.fields` takes as long as the rest of reading a record.
-_FIELDS: dict[type[Any], _Fields] = {}
-
-
-def _field_values(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a class's fields in a record; raises KeyError where a required one is missing."""
-    values: dict[str, Any] = {}
-    for name, is_required, reader in _fields(kind):
-        if is_required or name in record:
-            value = record[name]
-            if reader is not None:
-                values[name] = reader(value)
-            else:
-                values[name] = tuple(value) if isinstance(value, list) else value
-    return values
-
-
-def _text(document: Any) -> str:
-    if not isinstance(document, str):
-        raise TypeError(f"{document!r:.40} is no text")
-    return document
-
-
-def _texts(document: Any) -> tuple[str, ...]:
-    if not isinstance(document, list):
-        raise TypeError(f"{document!r:.40} is no list")
-    return tuple(map(_text, document))
-
-
-def _mapping(document: Any) -> Mapping[str, Any]:
-    if not isinstance(document, dict):
-        raise TypeError(f"{document!r:.40} is no object")
-    return document
-
-
-def _known(kind: type[P], document: Any) -> P:
-    """A value of a class from the fields that it has: a later minor version may have added some."""
-    return kind(**_field_values(kind, _mapping(document)))
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_as_json(one) for one in value]
-    if hasattr(value, "document"):
-        return value.document()
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        return cls(seq=record["seq"], time=record["time"], hash=record["hash"], **read_fields(cls, record))
 
 
 # --- generations and experiments ---------------------------------------------------------------
@@ -170,7 +117,7 @@ class PastLedger:
     @classmethod
     def from_document(cls, document: Mapping[str, Any] | None) -> "PastLedger | None":
         """Read the JSON object; None where there is none."""
-        return _known(cls, document) if document else None
+        return read_known(cls, document) if document else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +153,7 @@ class ExperimentDeclared(Event):
 
     kind = "experiment_declared"
     READERS: ClassVar[Readers] = {
-        "prior": lambda document: _known(PriorVariance, document) if document else None,
+        "prior": lambda document: read_known(PriorVariance, document) if document else None,
         "code": Code.from_document,
         "change": Change.from_document,
     }
@@ -279,10 +226,10 @@ class RunStarted(Event):
 
     kind = "run_started"
     READERS: ClassVar[Readers] = {
-        "argv": _texts,
-        "output_dir": _text,
-        "fingerprint": _mapping,
-        "environment": lambda document: None if document is None else _mapping(document),
+        "argv": as_texts,
+        "output_dir": as_text,
+        "fingerprint": as_mapping,
+        "environment": lambda document: None if document is None else as_mapping(document),
     }
     OMITTED = frozenset({"environment"})
     run_id: str
@@ -318,7 +265,7 @@ class RunStarted(Event):
 class LogRead:
     """What the log of an ended run shows besides its metrics."""
 
-    READERS: ClassVar[Readers] = {"log_sha256": lambda document: None if document is None else _text(document)}
+    READERS: ClassVar[Readers] = {"log_sha256": lambda document: None if document is None else as_text(document)}
     step: int | None = None
     """The last step."""
     start_text: str | None = None
@@ -333,7 +280,7 @@ class LogRead:
 class Measured:
     """What the supervisor of an ended run measured."""
 
-    READERS: ClassVar[Readers] = {"counts": _mapping}
+    READERS: ClassVar[Readers] = {"counts": as_mapping}
     wall_time_s: float | None = None
     """Seconds from start to end."""
     exit_code: int | None = None
@@ -361,6 +308,8 @@ class OutputFolder:
 class RunEnded(Event):
     """A run has ended; each subclass is one kind of end. A part that is not known is None."""
 
+    ENDS_AS: ClassVar[RunState]
+    """The state that each run of this kind has from now on."""
     run_id: str
     """Id of the run."""
     reason: str | None = None
@@ -381,7 +330,7 @@ class RunEnded(Event):
     @property
     def state(self) -> RunState:
         """The state that the run has from now on."""
-        raise NotImplementedError
+        return self.ENDS_AS
 
     def fields(self) -> dict[str, Any]:
         values: dict[str, Any] = {"run_id": self.run_id, "reason": self.reason}
@@ -398,13 +347,13 @@ class RunEnded(Event):
 
     @classmethod
     def _end_values(cls, record: Record) -> dict[str, Any]:
-        metrics = _mapping(record["metrics"]) if "metrics" in record else None
+        metrics = as_mapping(record["metrics"]) if "metrics" in record else None
         return {
             **{name: record[name] for name in ("seq", "time", "hash", "run_id")},
             "reason": record.get("reason"),
             "metrics": None
             if metrics is None
-            else {name: _known(MetricValue, value) for name, value in metrics.items()},
+            else {name: read_known(MetricValue, value) for name, value in metrics.items()},
             "log": _read_part(LogRead, record),
             "measured": _read_part(Measured, record),
             "slept_s": record.get("slept_s", 0.0),
@@ -415,7 +364,7 @@ class RunEnded(Event):
 
 def _read_part(part: type[P], record: Record) -> P | None:
     """A part of an event, read from the fields that the record has; None where it has none of them."""
-    found = _field_values(part, record)
+    found = read_fields(part, record)
     return part(**found) if found else None
 
 
@@ -454,11 +403,7 @@ class RunInterrupted(RunEnded):
     """The supervisor or the machine was lost."""
 
     kind = "run_interrupted"
-
-    @property
-    def state(self) -> RunState:
-        """Interrupted."""
-        return RunState.INTERRUPTED
+    ENDS_AS = RunState.INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -466,11 +411,7 @@ class RunCancelled(RunEnded):
     """Somebody stopped the run."""
 
     kind = "run_cancelled"
-
-    @property
-    def state(self) -> RunState:
-        """Cancelled."""
-        return RunState.CANCELLED
+    ENDS_AS = RunState.CANCELLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -478,11 +419,7 @@ class RunNotNeeded(RunEnded):
     """The arm was decided before the run was started."""
 
     kind = "run_not_needed"
-
-    @property
-    def state(self) -> RunState:
-        """Not needed."""
-        return RunState.NOT_NEEDED
+    ENDS_AS = RunState.NOT_NEEDED
 
 
 # --- verdicts, reports and the rest -------------------------------------------------------------
@@ -492,7 +429,9 @@ def _read_confirmation(document: Mapping[str, Any] | None) -> Confirmation | Non
     if document is None:
         return None
     wall_time = document.get("wall_time")
-    return _known(Confirmation, {**document, "wall_time": _known(WallTimeChange, wall_time) if wall_time else None})
+    return read_known(
+        Confirmation, {**document, "wall_time": read_known(WallTimeChange, wall_time) if wall_time else None}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -502,7 +441,7 @@ class VerdictIssued(Event):
     kind = "verdict_issued"
     READERS: ClassVar[Readers] = {
         "confirmation": _read_confirmation,
-        "accepted": lambda documents: tuple(_known(Difference, one) for one in documents or ()),
+        "accepted": lambda documents: tuple(read_known(Difference, one) for one in documents or ()),
     }
     generation: int
     """Number of the experiment's generation."""
@@ -556,7 +495,7 @@ class ReportWritten(Event):
     """A report is written; its files can be rendered again from the records before this one."""
 
     kind = "report_written"
-    READERS: ClassVar[Readers] = {"path": _text, "figures": _texts, "figure_sha256": _texts}
+    READERS: ClassVar[Readers] = {"path": as_text, "figures": as_texts, "figure_sha256": as_texts}
     path: str
     """The report's file, relative to the project."""
     sha256: str = ""
@@ -591,7 +530,7 @@ class FilesRemoved(Event):
     """Output folders were removed."""
 
     kind = "files_removed"
-    READERS: ClassVar[Readers] = {"paths": _texts}
+    READERS: ClassVar[Readers] = {"paths": as_texts}
     paths: tuple[str, ...]
     """The folders, relative to the project."""
     freed_bytes: int = 0
