@@ -19,6 +19,7 @@ __all__ = [
     "FIRST_PAIRS",
     "PAIRS",
     "RULES",
+    "SPREAD_QUANTILE",
     "Bools",
     "Campaigns",
     "Confirmed",
