@@ -1,7 +1,5 @@
 """A result in a few lines: above its report, in a reply, and as a paragraph to paste."""
 
-import math
-
 from seedproof.model.arms import Baseline
 from seedproof.model.results import Comparison, Confirmation
 from seedproof.verdict.campaign import Campaign
@@ -14,7 +12,7 @@ class Digits:
     """Writes values of the deciding metric with two digits of sigma."""
 
     def __init__(self, baseline: Baseline) -> None:
-        self._decimals = min(12, max(4, 1 - math.floor(math.log10(baseline.std))))
+        self._decimals = baseline.decimals
 
     def __call__(self, value: float) -> str:
         return f"{value:.{self._decimals}f}"
@@ -102,10 +100,13 @@ def _how_sure(comparison: Comparison, evidence: Evidence) -> str:
 
 
 def fresh_effect(found: Confirmation, number: Digits) -> str:
-    """What the fresh seeds of a confirmation measured; only where all its runs have ended."""
-    assert found.difference is not None and found.low is not None and found.high is not None
-    what = "The effect" if found.state == "confirmed" else "The difference on fresh seeds"
+    """What the fresh seeds of a confirmation measured, with the one-sided bound of its own test."""
+    assert found.difference is not None  # the caller has checked
+    if found.state != "confirmed":
+        return f"The difference on fresh seeds: {number.signed(found.difference)}, experiment minus control."
+    if found.at_least is None or found.limit is None:  # recorded by an earlier version
+        return f"Use this effect: {number.signed(found.difference)}, experiment minus control on fresh seeds."
     return (
-        f"{what}: {number.signed(found.difference)}, experiment minus control "
-        f"(95 % interval {number.signed(found.low)} to {number.signed(found.high)}); the earlier means do not enter."
+        f"Use this effect: {number.signed(found.difference)}, experiment minus control on fresh seeds "
+        f"(at least {number(found.at_least)} better, one-sided {100 * (1 - found.limit):g} %)."
     )

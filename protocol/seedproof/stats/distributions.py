@@ -29,6 +29,7 @@ __all__ = [
     "sigma_upper_factor",
     "t_cdf",
     "t_quantile",
+    "t_tail",
     "width_panels",
 ]
 
@@ -48,6 +49,24 @@ def t_cdf(t: float, df: float) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(df, t))
+
+
+def t_tail(t: float, df: int) -> float:
+    """P(T >= t) of Student's t with a whole number of degrees of freedom, without scipy.
+
+    Source: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4: a finite sum for whole numbers.
+    """
+    angle = math.atan2(t, math.sqrt(df))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    is_odd = df % 2
+    term, total = (cosine, cosine) if is_odd else (1.0, 1.0)
+    if df == 1:
+        total = 0.0
+    for k in range(2 + is_odd, df - 1, 2):
+        term *= (k - 1) / k * cosine * cosine
+        total += term
+    central = 2 / math.pi * (angle + sine * total) if is_odd else sine * total
+    return min(1.0, max(0.0, (1 - central) / 2))
 
 
 def t_quantile(p: float, df: float) -> float:
