@@ -1,11 +1,13 @@
 """A result in a few lines: above its report, in a reply, and as a paragraph to paste."""
 
 from seedproof.model.arms import Baseline
-from seedproof.model.results import Comparison, Confirmation
+from seedproof.model.results import Comparison, Confirmation, Verdict
 from seedproof.verdict.campaign import Campaign
-from seedproof.verdict.evidence import Evidence
+from seedproof.verdict.evidence import Evidence, FalseWinner
 
-__all__ = ["Digits", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
+__all__ = ["Digits", "false_verdicts", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
+
+_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
 class Digits:
@@ -55,17 +57,24 @@ def _interval_line(comparison: Comparison, evidence: Evidence | None) -> str:
     about, test = "", "Welch"
     if found.test == "paired":
         about, test = f" around {number.signed(found.difference)}", f"paired over {found.n} seeds"
-    return f"{line}; 95 % interval {number.signed(found.low)} to {number.signed(found.high)}{about} ({test})."
+    line = f"{line}; 95 % interval {number.signed(found.low)} to {number.signed(found.high)}{about} ({test})."
+    if comparison.verdict is not Verdict.WINNER:
+        return line
+    return f"{line} A WINNER was selected by its size: its interval covers a small true effect less often than 95 %."
 
 
 def tried_line(campaign: Campaign) -> str:
     """How many experiments the ledger has, and what that means."""
     nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
-    line = f"Experiments declared in this ledger so far: {campaign.declared}{nulls}"
-    if campaign.false_winner_chance is None:
-        return f"{line}; false WINNERs expected among them: {campaign.false_winners_expected:.2f} ({campaign.label})."
-    chance = 100 * campaign.false_winner_chance
-    return f"{line}; chance of at least one false WINNER among them: {chance:.1f} % ({campaign.label})."
+    count = campaign.declared
+    ideas = f"{_WORDS[count] if count < len(_WORDS) else count} idea{'' if count == 1 else 's'}"
+    luck = f"{campaign.false_winners_expected:.2f} WINNERs by luck"
+    if campaign.false_winner_chance is not None:
+        luck = f"a WINNER by luck at most {100 * campaign.false_winner_chance:.1f} % of the time"
+    return (
+        f"Experiments declared in this ledger so far: {count}{nulls}; if none helped, {ideas} would show {luck} "
+        f"({campaign.label})."
+    )
 
 
 def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | None) -> str:
@@ -94,9 +103,15 @@ def _how_sure(comparison: Comparison, evidence: Evidence) -> str:
     found, wrong = evidence.smallest_detectable, evidence.false_winner
     missed = "one in five" if found.power == 0.8 else f"{100 * (1 - found.power):.0f} % of"
     return (
-        f"The rule errs in {100 * wrong.independent:.1f} % of experiments without effect ({wrong.label}) and misses "
-        f"{missed} true improvements of {found.sigma:.1f} sigma."
+        f"Where nothing differs, the rule says {false_verdicts(wrong)}; it misses {missed} true improvements of "
+        f"{found.sigma:.1f} sigma."
     )
+
+
+def false_verdicts(found: FalseWinner) -> str:
+    """How often the rule says WINNER and LOSER where nothing differs, as the end of a sentence."""
+    loser = "" if found.loser is None else f" and LOSER in {100 * found.loser:.1f} %"
+    return f"WINNER in {100 * found.independent:.1f} %{loser} of experiments ({found.label})"
 
 
 def fresh_effect(found: Confirmation, number: Digits) -> str:
