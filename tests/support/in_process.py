@@ -16,6 +16,7 @@ from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.support.callers import Caller, tools
+from tests.support.seeds import foreseen
 
 STARTED_AT = "2026-01-01T00:00:00.000Z"
 
@@ -126,7 +127,7 @@ def in_process_service(folder: Path, engine: InProcessEngine | None) -> Service:
         while conductor.step() and (now := paths.ledger.stat().st_size) != before:
             before = now
 
-    return Service(folder, engine, work_off)
+    return Service(folder, engine, work_off, foreseen())
 
 
 def quick_tools(
