@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 from twin import (
     CONFIRM_P,
     FIRST_PAIRS,
+    OTHER_SPREAD_P,
     PAIRS,
     RULES,
     Campaigns,
@@ -55,7 +56,7 @@ class IntervalFigures:
     before_holds_zero: Estimate
     """Share of those intervals that have 0 in them."""
     bound_of_confirmed: Estimate
-    """The one-sided 98 % bound beside a WINNER that is confirmed."""
+    """The one-sided bound of the test beside a WINNER that is confirmed."""
     bound_of_all: Estimate
     """The same bound of all confirmations, confirmed or not."""
 
@@ -83,7 +84,7 @@ def _covered(rng: Generator, effect: float) -> dict[str, Floats]:
     """For each study: which claims it makes, and whether the intervals beside them hold the truth."""
     drawn = draw(rng, STUDY_BLOCK, 1).improved(np.full((STUDY_BLOCK, 1), effect))
     decided = protocol(drawn)
-    judged = confirmed(drawn, decided, knows_spread=False)
+    judged = confirmed(drawn, decided)
     n_own, (squares, df_own) = decided.runs[judged.at], own_spread(drawn, decided)
 
     base = drawn.baseline[judged.at[0]]
@@ -94,10 +95,10 @@ def _covered(rng: Generator, effect: float) -> dict[str, Floats]:
 
     gain, p, error, df = confirmation_before(drawn, decided)
     half = stdtrit(df, TWO_SIDED) * error
-    bounds = []
+    bounds, limit = [], np.where(other_spread(drawn, decided), OTHER_SPREAD_P, CONFIRM_P)
     for n in (FIRST_PAIRS, PAIRS):
         mean, _, error, df = fresh_test(drawn, judged.at, n, (squares, df_own))
-        bounds.append(mean - stdtrit(df, 1 - CONFIRM_P) * error)
+        bounds.append(mean - stdtrit(df, 1 - limit) * error)
     of_winners = {
         "winner": np.ones(len(gain)),
         "welch": welch,

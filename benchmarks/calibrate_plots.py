@@ -59,7 +59,7 @@ def _power(power: Mapping[tuple[float, float], Mapping[str, PowerFigures]]) -> s
             *LOOKS[name],
         )
         for name in LOOKS
-        if name != "mad"
+        if name not in ("mad", "before")
     ]
     return lines(
         "What each rule finds",

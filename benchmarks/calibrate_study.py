@@ -8,7 +8,7 @@ from calibrate_draws import BLOCK, NOISES, NORMAL, SAME_SEED, SPREADS, STUDY_BLO
 from calibrate_today import best_over_mad, confirmed_before, mean_of_three, single_run
 from numpy.random import Generator
 from twin import (
-    RULES,
+    SCREENING,
     Campaigns,
     Confirmed,
     Decided,
@@ -77,8 +77,8 @@ def _confirmations(drawn: Campaigns, by_protocol: Decided, by_screening: Decided
         "before": confirmed_before(drawn, by_protocol),
         "plain": confirmed(drawn, by_protocol, knows_spread=False),
         "confirmed": confirmed(drawn, by_protocol),
-        "screening_plain": confirmed(drawn, by_screening, is_screened=True, knows_spread=False),
-        "screening_confirmed": confirmed(drawn, by_screening, is_screened=True),
+        "screening_plain": confirmed(drawn, by_screening, SCREENING, knows_spread=False),
+        "screening_confirmed": confirmed(drawn, by_screening, SCREENING),
     }
 
 
@@ -278,7 +278,7 @@ def same_seed_pairs(count: int, seed: int) -> dict[tuple[str, float], PairFigure
 
 
 def _paired(drawn: Campaigns) -> dict[str, Floats]:
-    decided = protocol(drawn, RULES)
+    decided = protocol(drawn)
     offered, holds = np.zeros(decided.winner.shape), np.zeros(decided.winner.shape)
     judged = pairs(drawn, decided)
     offered[judged.at], holds[judged.at] = 1.0, judged.holds

@@ -50,8 +50,7 @@ def _kept(winner: Bools, runs: int) -> Decided:
 def confirmed_before(campaigns: Campaigns, decided: Decided) -> Confirmed:
     """The confirmation before: three pairs, the spread pooled over everything, t of 90 %."""
     _, p, _, _ = confirmation_before(campaigns, decided)
-    pairs_run, has_other = np.full(len(p), BEFORE_PAIRS), np.zeros(len(p), dtype=bool)
-    return Confirmed(np.nonzero(decided.winner), p <= 1 - BEFORE_CONFIDENCE, pairs_run, has_other)
+    return Confirmed(np.nonzero(decided.winner), p <= 1 - BEFORE_CONFIDENCE, np.full(len(p), BEFORE_PAIRS))
 
 
 def confirmation_before(campaigns: Campaigns, decided: Decided) -> tuple[Floats, Floats, Floats, Counts]:

@@ -17,8 +17,10 @@ from seedproof.stats.summary import reaches
 __all__ = [
     "CONFIRM_P",
     "FIRST_PAIRS",
+    "OTHER_SPREAD_P",
     "PAIRS",
     "RULES",
+    "SCREENING",
     "SPREAD_QUANTILE",
     "Bools",
     "Campaigns",
@@ -45,6 +47,7 @@ Bools = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 
 RULES = Rules()
+SCREENING = Rules(design="screening")
 
 # --- the limits of the rules; a limit within 1e-9 counts as reached --------------------------
 
@@ -125,7 +128,7 @@ def protocol(campaigns: Campaigns, rules: Rules = RULES) -> Decided:
     )
 
 
-def screening(campaigns: Campaigns, rules: Rules = RULES) -> Decided:
+def screening(campaigns: Campaigns, rules: Rules = SCREENING) -> Decided:
     """Screening: a t test after one, two, the first and all seeds; what is not worth going on with is dropped."""
     first, last = len(rules.experiment_seeds), campaigns.experiments.shape[-1]
     shape = campaigns.experiments.shape[:2]
@@ -163,8 +166,6 @@ class Confirmed:
     """Whether it is confirmed."""
     pairs: Counts
     """Pairs of fresh seeds that were run."""
-    has_other_spread: Bools
-    """Whether the rule for another spread was in force."""
 
     def of(self, decided: Decided) -> Decided:
         """Only the WINNERs that are confirmed; each WINNER pays for its pairs."""
@@ -175,30 +176,25 @@ class Confirmed:
 
 
 def confirmed(
-    campaigns: Campaigns,
-    decided: Decided,
-    rules: Rules = RULES,
-    *,
-    is_screened: bool = False,
-    knows_spread: bool = True,
-    step: float = 0.0,
+    campaigns: Campaigns, decided: Decided, rules: Rules = RULES, *, knows_spread: bool = True, step: float = 0.0
 ) -> Confirmed:
     """Confirm every WINNER: three pairs of fresh seeds, and three more where they decide nothing.
 
     Args:
-        is_screened: Screening has looked at the experiment's spread, so only the fresh runs give one.
         knows_spread: Whether a WINNER with another spread than the baseline's has the stricter rule.
         step: Unit of the last printed digit.
     """
-    at = np.nonzero(decided.winner)
-    own = (0.0, 0) if is_screened else own_spread(campaigns, decided)
-    p_first, p_all = (fresh_test(campaigns, at, n, own, rules, step)[1] for n in (FIRST_PAIRS, PAIRS))
-    other = other_spread(campaigns, decided) if knows_spread else np.zeros(len(p_first), dtype=bool)
-    early = ~other & (p_first <= CONFIRM_P + _TIE)
-    # A p that is not a number has no spread behind it: the confirmation is unavailable.
-    goes_on = ~early & (p_first <= FUTILE_P + _TIE)
-    holds = early | (goes_on & (p_all <= np.where(other, OTHER_SPREAD_P, CONFIRM_P) + _TIE))
-    return Confirmed(at, holds, np.where(goes_on, PAIRS, FIRST_PAIRS), other)
+    at, last = np.nonzero(decided.winner), len(rules.confirm_seeds) or PAIRS
+    # Screening has looked at the spread of both arms, the protocol at the baseline's.
+    own = own_spread(campaigns, decided) if rules.design == "protocol" else (0.0, 0)
+    p_first, p_last = (fresh_test(campaigns, at, n, own, rules, step)[1] for n in (FIRST_PAIRS, last))
+    other = other_spread(campaigns, decided) & knows_spread
+    limit = np.where(other, OTHER_SPREAD_P, CONFIRM_P) + _TIE
+    early = ~other & (p_first <= limit) & (last > FIRST_PAIRS)
+    # A p that is not a number has no spread behind it, and confirms nothing.
+    goes_on = ~early & (p_first <= FUTILE_P + _TIE) & (last > FIRST_PAIRS)
+    holds = early | ((goes_on | (last == FIRST_PAIRS)) & (p_last <= limit))
+    return Confirmed(at, holds, np.where(goes_on, last, FIRST_PAIRS))
 
 
 def fresh_test(
@@ -211,17 +207,14 @@ def fresh_test(
 ) -> tuple[Floats, Floats, Floats, Counts]:
     """Mean gain on the first n fresh pairs, its one-sided p, its standard error and degrees of freedom.
 
-    Args:
-        other_arms: Sum of squares and degrees of freedom that are pooled with the fresh ones.
+    `other_arms` are the squares and degrees of freedom that are pooled with the fresh ones.
     """
     control, fresh = campaigns.control[at][:, :n], campaigns.fresh[at][:, :n]
     df = other_arms[1] + np.full(len(control), 2 * (n - 1))
     spread = np.sqrt((other_arms[0] + within(control) + within(fresh)) / df)
     error = np.maximum(spread, step / np.sqrt(12)) * np.sqrt(2 / n)
     gain = rules.metric.sign * (fresh.mean(axis=-1) - control.mean(axis=-1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(error > 0, gain / error, np.nan)
-    return gain, _p(t, df), error, df
+    return gain, _p(_ratio(gain, error), df), error, df
 
 
 def own_spread(campaigns: Campaigns, decided: Decided) -> tuple[Floats, Counts]:
@@ -245,22 +238,22 @@ def other_spread(campaigns: Campaigns, decided: Decided) -> Bools:
 # --- pairs of the same seed -------------------------------------------------------------------
 
 
-def pairs(campaigns: Campaigns, decided: Decided, rules: Rules = RULES) -> Confirmed:
+def pairs(campaigns: Campaigns, decided: Decided, rules: Rules = RULES, step: float = 0.0) -> Confirmed:
     """What six fresh pairs say of each NEUTRAL of all seeds whose pairs say more than its means."""
     neutral = ~decided.winner & ~decided.loser & (decided.runs == campaigns.baseline.shape[-1])
-    at = np.nonzero(neutral & seed_pairs_hold(campaigns, rules))
-    holds = fresh_pairs_hold(campaigns, rules)[at]
-    return Confirmed(at, holds, np.full(len(holds), PAIRS), np.zeros(len(holds), dtype=bool))
+    at = np.nonzero(neutral & seed_pairs_hold(campaigns, rules, step))
+    holds = fresh_pairs_hold(campaigns, rules, step)[at]
+    return Confirmed(at, holds, np.full(len(holds), PAIRS))
 
 
-def seed_pairs_hold(campaigns: Campaigns, rules: Rules = RULES) -> Bools:
+def seed_pairs_hold(campaigns: Campaigns, rules: Rules = RULES, step: float = 0.0) -> Bools:
     """Whether the pairs of the baseline's seeds are worth fresh pairs."""
-    return _paired_p(campaigns.baseline[:, None], campaigns.experiments, rules) <= OFFER_P + _TIE
+    return _paired_p(campaigns.baseline[:, None], campaigns.experiments, rules, step) <= OFFER_P + _TIE
 
 
-def fresh_pairs_hold(campaigns: Campaigns, rules: Rules = RULES) -> Bools:
+def fresh_pairs_hold(campaigns: Campaigns, rules: Rules = RULES, step: float = 0.0) -> Bools:
     """Whether six fresh pairs hold."""
-    return _paired_p(campaigns.control, campaigns.fresh, rules) <= PAIRS_P + _TIE
+    return _paired_p(campaigns.control, campaigns.fresh, rules, step) <= PAIRS_P + _TIE
 
 
 def every_seed_better(campaigns: Campaigns, rules: Rules = RULES) -> Bools:
@@ -269,10 +262,11 @@ def every_seed_better(campaigns: Campaigns, rules: Rules = RULES) -> Bools:
     return np.asarray((gains > 0).all(axis=-1))
 
 
-def _paired_p(without: Floats, with_flags: Floats, rules: Rules) -> Floats:
+def _paired_p(without: Floats, with_flags: Floats, rules: Rules, step: float) -> Floats:
     gains = rules.metric.sign * (with_flags - without)
     n = gains.shape[-1]
-    return _p(gains.mean(axis=-1) / (gains.std(axis=-1, ddof=1) / np.sqrt(n)), n - 1)
+    error = np.maximum(gains.std(axis=-1, ddof=1), step / np.sqrt(6)) / np.sqrt(n)
+    return _p(_ratio(gains.mean(axis=-1), error), n - 1)
 
 
 # --- arithmetic -------------------------------------------------------------------------------
@@ -289,6 +283,11 @@ def _gain(campaigns: Campaigns, n: int, rules: Rules) -> Floats:
     base = campaigns.baseline.mean(axis=-1)[:, None]
     gain: Floats = rules.metric.sign * (campaigns.experiments[..., :n].mean(axis=-1) - base)
     return gain
+
+
+def _ratio(gain: Floats, error: Floats) -> Floats:
+    """A gain in standard errors, not a number where the error is zero."""
+    return np.divide(gain, error, out=np.full_like(gain, np.nan), where=error > 0)
 
 
 def _p(t: Floats, df: Counts | int) -> Floats:
