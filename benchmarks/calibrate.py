@@ -25,7 +25,7 @@ def measure(settings: Settings) -> Findings:
     seeds = iter(range(_APART * settings.seed, _APART * (settings.seed + 1), 100))
     return Findings(
         campaigns=calibrate_study.campaigns(campaigns, next(seeds)),
-        power=calibrate_study.power(studies, next(seeds)),
+        power=calibrate_study.power(studies // 2, next(seeds)),
         portfolio=calibrate_study.portfolio(campaigns, next(seeds)),
         pairs=calibrate_study.same_seed_pairs(campaigns // 5, next(seeds)),
         intervals=calibrate_checks.intervals(studies, next(seeds)),

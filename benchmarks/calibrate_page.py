@@ -22,7 +22,7 @@ class Settings:
     campaigns: int
     """Campaigns of each kind of noise, of the portfolio and of the pairs."""
     studies: int
-    """Studies of one experiment, for each true improvement."""
+    """Studies of one experiment, for intervals and signs; half as many for what is found."""
     seed: int
     """Of all draws."""
 
@@ -267,7 +267,7 @@ def _made(settings: Settings) -> str:
     return f"""## How it was made
 
 {settings.campaigns:,} campaigns of 50 experiments for each kind of noise (100 experiments under independent normal noise), for the portfolio and for real values; a fifth as many for pairs.
-{settings.studies:,} studies of one experiment for each true improvement, for intervals and for signs; a tenth as many of ten experiments for outliers.
+{settings.studies:,} studies of one experiment for intervals and for signs, half as many for each true improvement that is to be found; a tenth as many of ten experiments for outliers.
 All rules decide the same draws.
 Standard errors are over campaigns, not over experiments, since those of one campaign share a baseline; those of shares among WINNERs, and of runs per correct decision, are of a ratio.
 The rules of Seedproof are decided by `benchmarks/twin.py`, which does on whole arrays what the product does on one study; `tests/benchmarks/test_calibration.py` holds the two equal on random studies, verdict by verdict, runs included.
