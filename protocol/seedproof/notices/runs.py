@@ -13,6 +13,8 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
+from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
+from seedproof.stats.summary import summarize
 from seedproof.verdict.plausibility import (
     cancelled_runs,
     did_not_train,
@@ -81,7 +83,22 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
         *arm_notices(arm, baseline.rules, baseline.std),
         *_attempts(arm.experiment or "", arm, baseline.rules.metric.name),
         *probe_notices(baseline.arm, arm, baseline.rules),
+        *_other_spread(comparison),
     ]
+
+
+def _other_spread(comparison: Comparison) -> list[Notice]:
+    """What the bracket of a WINNER that spreads more than the baseline means."""
+    name = comparison.baseline.rules.metric.name
+    spread = summarize(list(comparison.arm.finite(name).values())).std if comparison.brackets else None
+    if spread is None or not any(one.startswith("spread ") for one in comparison.brackets):
+        return []
+    text = (
+        f"{comparison.arm.experiment} spreads {spread / comparison.baseline.std:.1f} times as much as the baseline; the "
+        f"rule counts only the baseline's spread and says WINNER of such runs too easily, so that the confirmation "
+        f"runs six pairs, unless three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
+    )
+    return [Notice("other_spread", text)]
 
 
 def _same_values(who: str, runs: Sequence[Run], rules: Rules) -> list[Notice]:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seedproof.ledger.events import VerdictIssued
+from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
 from seedproof.model.results import Comparison, Confirmation, Difference, SeedPairs, Verdict
 from seedproof.model.rules import Rules
 from seedproof.phases.confirmation import spreads_otherwise
 from seedproof.phases.looks import Look, next_look
-from seedproof.stats.fresh_pairs import paired_gain, printed_step
+from seedproof.stats.fresh_pairs import paired_gain
 from seedproof.stats.screening import WINNER_P, look_p, screening_power, stages
 from seedproof.stats.summary import cohens_d, effect_size, percent_change, reaches, summarize
 from seedproof.verdict.comparability import runs_behind, wall_time_withheld
@@ -107,7 +108,9 @@ def _compare(
     d = cohens_d(baseline.values, exp)
     is_known = issued is not None and issued.runs == runs_behind(arm, baseline)
     ruling = _rule(baseline, arm, exp, sigma, issued)
-    pairs = _telling_pairs(baseline, arm) if ruling.verdict is Verdict.NEUTRAL and not ruling.caps else None
+    pairs = None
+    if ruling.verdict is Verdict.NEUTRAL and (issued is None or not issued.is_earlier):
+        pairs = _telling_pairs(baseline, arm)
     confirmation = None
     if ruling.verdict is Verdict.WINNER or pairs is not None:
         recorded = issued.confirmation if issued is not None and issued.is_confirmation_ended else None
