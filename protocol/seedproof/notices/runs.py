@@ -96,8 +96,8 @@ def _other_spread(comparison: Comparison) -> list[Notice]:
     times = spread / comparison.baseline.std
     text = (
         f"{comparison.arm.experiment} spreads {times:.1f} times as much as the baseline; the rule counts the "
-        "baseline's spread only and says WINNER of such runs too easily. So its confirmation runs six pairs, unless three are "
-        f"hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
+        "baseline's spread only and says WINNER of such runs too easily. So its confirmation runs six pairs, unless "
+        f"three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
     )
     return [Notice("other_spread", text)]
 
