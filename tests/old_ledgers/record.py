@@ -87,6 +87,18 @@ async def confirmations(project: Path, call: Any, table: Any) -> None:
     await call("write_report", experiment="kept")
 
 
+async def given_seeds(project: Path, call: Any, table: Any) -> None:
+    """Four seeds of the user's choice, which c3868cf allowed: a WINNER with three of eight runs on them."""
+    arm(table, "exp_half", (3.9000, 3.9100, 3.9250))
+    arm(table, "control_half", (4.0003,), (7, 8))
+    arm(table, "confirm_half", (3.9303, 3.9503), (7, 8))
+    await call.measure_baseline()
+    await judge(call, "half")
+    for _ in range(3):
+        await call("run_seed", experiment="half", role="confirm")
+    await call("write_report")
+
+
 async def sequential(project: Path, call: Any, table: Any) -> None:
     """A WINNER and a futile NEUTRAL at the first look, and one that this look leaves open (p = .042)."""
     arm(table, "exp_winner", (3.9600, 3.9700, 3.9550))
@@ -143,6 +155,7 @@ async def larger_baseline(project: Path, call: Any, table: Any) -> None:
 STUDIES: dict[str, tuple[Study, str]] = {
     "protocol": (protocol, ""),
     "confirmations": (confirmations, ""),
+    "given_seeds": (given_seeds, "[rules]\nconfirm_seeds = [7, 8, 9, 10]\n\n"),
     "sequential": (sequential, '[rules]\ndesign = "sequential"\n\n'),
     "sequential_ledger": (
         sequential_ledger,
@@ -154,20 +167,25 @@ STUDIES: dict[str, tuple[Study, str]] = {
 """By folder: what happens, and the rules."""
 
 
-def describe_no_machine() -> None:
-    """Let records name a machine that is nobody's, and times that each recording gives again."""
-    ticks = itertools.count()
-    began = datetime(2026, 11, 28, 18, tzinfo=UTC)
-    ledger, outputs = (importlib.import_module(f"seedproof_mcp.{name}") for name in ("ledger", "outputs"))
-    fingerprint, see = importlib.import_module("seedproof_mcp.fingerprint"), outputs.identity
+def start_clock() -> None:
+    """Let a second pass from record to record, so that each recording has the same times."""
+    seconds, began = itertools.count(), datetime(2026, 11, 28, 18, tzinfo=UTC)
 
     def now() -> str:
-        return f"{began + timedelta(seconds=next(ticks)):%Y-%m-%dT%H:%M:%S.000Z}"
+        return f"{began + timedelta(seconds=next(seconds)):%Y-%m-%dT%H:%M:%S.000Z}"
+
+    vars(importlib.import_module("seedproof_mcp.ledger"))["_now"] = now
+
+
+def name_no_machine() -> None:
+    """Let records name a machine that is nobody's."""
+    outputs, fingerprint = (importlib.import_module(f"seedproof_mcp.{one}") for one in ("outputs", "fingerprint"))
+    see = outputs.identity
 
     def identity(folder: Path) -> list[int] | None:
         return None if see(folder) is None else [0, zlib.crc32(folder.name.encode())]
 
-    vars(ledger)["_now"], vars(outputs)["identity"] = now, identity
+    vars(outputs)["identity"] = identity
     vars(fingerprint).update(environment=lambda *_: ENVIRONMENT, RECORDED_VALUES=())
     vars(socket)["gethostname"], vars(platform)["platform"] = lambda: "host", lambda: "Linux"
     vars(os).update(cpu_count=lambda: 4, getloadavg=lambda: (0.5, 0.5, 0.5))
@@ -177,6 +195,7 @@ def record(name: str, out: Path) -> None:
     """Take one study through, and copy what a clone of its project would have."""
     in_process, tables = (importlib.import_module(f"tests.{one}") for one in ("in_process", "tables"))
     happens, rules = STUDIES[name]
+    start_clock()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / name
         os.environ["XDG_STATE_HOME"] = f"{folder}/state"
@@ -199,6 +218,6 @@ def record(name: str, out: Path) -> None:
 if __name__ == "__main__":
     old, out = (Path(word).resolve() for word in sys.argv[1:])
     sys.path[:0] = [str(old), str(old / "protocol"), str(old / "server")]
-    describe_no_machine()
+    name_no_machine()
     for each in STUDIES:
         record(each, out)
