@@ -167,9 +167,9 @@ STUDIES: dict[str, tuple[Study, str]] = {
 """By folder: what happens, and the rules."""
 
 
-def start_clock() -> None:
-    """Let a second pass from record to record, so that each recording has the same times."""
-    seconds, began = itertools.count(), datetime(2026, 11, 28, 18, tzinfo=UTC)
+def start_clock(name: str) -> None:
+    """Let a second pass from record to record: the same times in each recording, and others in each study."""
+    seconds, began = itertools.count(), datetime(2026, 11, 28, 8 + list(STUDIES).index(name), tzinfo=UTC)
 
     def now() -> str:
         return f"{began + timedelta(seconds=next(seconds)):%Y-%m-%dT%H:%M:%S.000Z}"
@@ -195,7 +195,7 @@ def record(name: str, out: Path) -> None:
     """Take one study through, and copy what a clone of its project would have."""
     in_process, tables = (importlib.import_module(f"tests.{one}") for one in ("in_process", "tables"))
     happens, rules = STUDIES[name]
-    start_clock()
+    start_clock(name)
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / name
         os.environ["XDG_STATE_HOME"] = f"{folder}/state"

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from seedproof_mcp.host.fingerprint import RECORDED_VALUES
 from seedproof_mcp.host.place import Machine
 from seedproof_mcp.surface import cli
 
@@ -23,7 +24,9 @@ from tests.support.tables import Table
 pytestmark = pytest.mark.anyio
 
 RECORDED = ROOT / "tests/old_ledgers/record_format_1"
-STUDIES = sorted(path.name for path in RECORDED.iterdir())
+RECORDED_STUDIES = sorted(path.name for path in RECORDED.iterdir())
+# The settings of this one are refused by now; it has a test of its own.
+STUDIES = [name for name in RECORDED_STUDIES if name != "given_seeds"]
 WITH_DEFAULT_RULES = ["protocol", "confirmations", "in_place"]
 LEDGER = ".seedproof/ledger.jsonl"
 MIRROR = "docs/research/ledger.jsonl"
@@ -89,8 +92,10 @@ Open = Callable[[str], Study]
 
 
 @pytest.fixture
-def study() -> Iterator[Open]:
-    """Opens copies of recorded studies."""
+def study(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Opens copies of recorded studies, where no variable is set whose value would be recorded, as then."""
+    for name in RECORDED_VALUES:
+        monkeypatch.delenv(name, raising=False)
     with tempfile.TemporaryDirectory(prefix="seedproof-", dir=MEMORY) as folder:
         yield lambda name: Study(Path(tempfile.mkdtemp(dir=folder)), name)
 
@@ -179,6 +184,15 @@ async def test_each_verdict_is_shown_as_issued_and_none_is_issued_again(study: O
     assert here.added("verdict_issued") == []
 
 
+async def test_a_sequential_winner_above_the_level_of_today_is_not_explained_by_that_level(study: Open) -> None:
+    here = study("sequential_ledger")
+    async with here.tools() as call:
+        said = await call("compare", experiment="winner")
+    # Its p was .021 with the earlier arms and is .029 without, its level was .044.
+    assert said.data["verdict"] == "WINNER"
+    assert "at most 0.02 is a WINNER" not in said.text
+
+
 @pytest.mark.parametrize("name", ["sequential_ledger", "protocol"])
 async def test_a_key_that_went_is_told_and_ignored(study: Open, name: str) -> None:
     here = study(name)
@@ -195,7 +209,7 @@ async def test_a_key_that_went_is_told_and_ignored(study: Open, name: str) -> No
 # --- verified -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", RECORDED_STUDIES)
 def test_verify_passes_and_says_what_it_did_not_recompute(
     study: Open, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,13 +280,19 @@ async def test_a_confirmation_that_had_begun_ends_at_its_seeds_and_under_its_rul
     verify(here, capsys)
 
 
-async def test_a_confirmation_on_given_seeds_whose_number_is_refused_by_now_ends_on_them(
+async def test_a_confirmation_on_four_given_seeds_ends_on_them_once_the_refused_rule_is_removed(
     study: Open, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = study("given_seeds")
     trained = Table().arm("control_half", ("4.0103", "3.9993", "4.0013"), (8, 9, 10))
     trained.arm("confirm_half", ("3.9403", "3.9353"), (9, 10))
     async with here.tools(trained) as call:
+        refused = await call("check_baseline")
+        assert refused.code == "bad_settings"
+        assert "confirm_seeds" in refused.text
+        here.write_settings(PYTHON)
+        assert (await call("check_baseline")).data["phase"] == "ready"
+        assert listed(await call("list_experiments")) == here.issued()
         for done in range(4, 9):
             ran = await call("run_seed", experiment="half", role="confirm")
             assert (ran.data["state"], ran.data["remaining"]) == ("succeeded", 8 - done), ran.text
@@ -411,19 +431,15 @@ async def test_a_report_of_an_old_verdict_that_is_written_anew_has_the_next_form
     verify(here, capsys)
 
 
-# One-sided p of the means with the variance pooled over both arms, and with the earlier arms' of c3868cf's record:
-# both lie on the same side of .02, whichever of them a continued arm uses.
+# One-sided p with the variance pooled over both arms, and over the earlier arms that c3868cf recorded as well: both lie
+# on the same side of .02, whichever of them a continued arm uses.
 LOOKS = {
-    # p = .042 after three seeds, .010 after five.
-    "a sequential WINNER": ("sequential", (3.9751, 3.9801), "WINNER (sequential design; protocol rule: NEUTRAL)"),
+    # p = .042 after three seeds, .011 after five.
+    "WINNER": ("sequential", (3.9751, 3.9801), "WINNER"),
     # p = .20 after five.
-    "a sequential NEUTRAL": ("sequential", (4.0101, 4.0051), "NEUTRAL (sequential design; protocol rule: NEUTRAL)"),
+    "NEUTRAL": ("sequential", (4.0101, 4.0051), "NEUTRAL"),
     # p = .043 and .031 after five: the level was .044.
-    "above the level of today": (
-        "sequential_ledger",
-        (3.9852, 3.9902),
-        "NEUTRAL (sequential design; protocol rule: NEUTRAL)",
-    ),
+    "above the level of today": ("sequential_ledger", (3.9852, 3.9902), "NEUTRAL"),
 }
 
 
@@ -431,7 +447,7 @@ LOOKS = {
 async def test_an_open_sequential_experiment_is_continued_at_the_level_of_today(
     study: Open, case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name, values, headline = LOOKS[case]
+    name, values, verdict = LOOKS[case]
     here = study(name)
     async with here.tools(table(exp_open=(0, 0, 0, *values))) as call:
         refused = await call("compare", experiment="open")
@@ -440,8 +456,9 @@ async def test_an_open_sequential_experiment_is_continued_at_the_level_of_today(
             ran = await call("run_seed", experiment="open", seed=seed)
             assert ran.data["state"] == "succeeded", ran.text
         said = await call("compare", experiment="open")
-        assert said.data["headline"].startswith(headline)
         assert listed(await call("list_experiments")).items() >= here.issued().items()
+    assert said.data["verdict"] == verdict
+    assert "sequential design" in said.data["headline"]
     (issued,) = here.added("verdict_issued")
     assert (issued["experiment"], issued["headline"]) == ("open", said.data["headline"])
     verify(here, capsys)
