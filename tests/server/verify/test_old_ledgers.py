@@ -2,6 +2,7 @@
 
 import json
 import random
+import secrets
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -69,7 +70,7 @@ class Study:
     def tools(self, trains: Callable[[Sequence[str]], Training] | None = None) -> Any:
         """A client on a server of the present version; without `trains`, a run that starts is an error."""
         place = RecordedPlace(self.before)
-        return quick_tools(self.project, InProcessEngine(trains or Table(), place))
+        return quick_tools(self.project, InProcessEngine(trains or Table(), place), randbelow=secrets.randbelow)
 
     def write_settings(self, text: str) -> None:
         (self.project / "seedproof.toml").write_text(text)
