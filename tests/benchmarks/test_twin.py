@@ -86,10 +86,10 @@ def studies(count: int, seed: int, rules: Rules, step: float = 0.0) -> twin.Camp
         spread * values(1, n) + of_seed[..., :n],
         values(1, twin.PAIRS) + of_fresh,
         spread * values(1, twin.PAIRS) + of_fresh,
-    ).improved(-rules.metric.sign * effects * base.std(axis=-1, ddof=1)[:, None])
+    ).improved(-rules.metric.sign * effects)
     scale, level = 10.0 ** rng.uniform(-4, 2, (count, 1, 1)), rng.uniform(-5, 5, (count, 1, 1))
     if step:
-        scale, level = np.full_like(scale, 2 * step), np.zeros_like(level)
+        scale, level = step * rng.choice([0.2, 0.5, 2.0], (count, 1, 1)), np.zeros_like(level)
 
     def placed(each: np.ndarray) -> np.ndarray:
         found = each * scale + level
