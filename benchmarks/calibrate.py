@@ -27,7 +27,7 @@ def measure(settings: Settings) -> Findings:
         campaigns=calibrate_study.campaigns(campaigns, next(seeds)),
         power=calibrate_study.power(studies // 2, next(seeds)),
         portfolio=calibrate_study.portfolio(campaigns, next(seeds)),
-        pairs=calibrate_study.same_seed_pairs(campaigns // 5, next(seeds)),
+        pairs=calibrate_study.same_seed_pairs(campaigns // 2, next(seeds)),
         intervals=calibrate_checks.intervals(studies, next(seeds)),
         signs=calibrate_checks.signs(studies, next(seeds)),
         real=calibrate_checks.real_values(campaigns, next(seeds)),

@@ -227,9 +227,9 @@ Independent normal noise and equal spreads.
 {tables.interval_table(found.intervals)}
 An interval beside a WINNER is selected with it: with no effect at all, Welch's 95 % interval holds the truth in {_share(null.welch_of_winner.value, 0)} of WINNERs.
 Confirmation selects once more, so a two-sided interval of a confirmed effect does not cover 95 % either, and has 0 inside it in many cases.
-The one-sided bound is the test itself, turned round: it is above 0 wherever the effect is confirmed.
+The one-sided bound is the test itself, turned round, with 98 % confidence (99.8 % where the spreads differ): it is above 0 wherever the effect is confirmed.
 So it is wrong of every false WINNER that is confirmed; read it as "if this is an improvement, it is at least this much".
-Over all confirmations, confirmed or not, it holds nearly as often as it says; the second look costs the rest.
+Over all confirmations, confirmed or not, it holds nearly as often as it says; looking twice costs the rest.
 """
 
 
@@ -266,7 +266,7 @@ In the real logs the same seed moves both sides alike (correlation .84 to .99), 
 def _made(settings: Settings) -> str:
     return f"""## How it was made
 
-{settings.campaigns:,} campaigns of 50 experiments for each kind of noise (100 experiments under independent normal noise), for the portfolio and for real values; a fifth as many for pairs.
+{settings.campaigns:,} campaigns of 50 experiments for each kind of noise (100 experiments under independent normal noise), for the portfolio and for real values; half as many for pairs.
 {settings.studies:,} studies of one experiment for intervals and for signs, half as many for each true improvement that is to be found; a tenth as many of ten experiments for outliers.
 All rules decide the same draws.
 Standard errors are over campaigns, not over experiments, since those of one campaign share a baseline; those of shares among WINNERs, and of runs per correct decision, are of a ratio.

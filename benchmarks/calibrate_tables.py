@@ -202,8 +202,8 @@ def interval_table(found: Mapping[float, IntervalFigures]) -> str:
         "Welch's 95 %, WINNER",
         "before: two-sided 95 %, confirmed",
         "before: 0 inside, confirmed",
-        "one-sided 98 % bound, confirmed",
-        "the bound, every confirmation",
+        "one-sided bound, confirmed",
+        "one-sided bound, every confirmation",
     )
     return table(
         "True improvement",
