@@ -127,8 +127,8 @@ def comparisons(found: Findings) -> Iterator[tuple[str, Estimate, str]]:
         given = null[rule].given_winner
         assert given is not None
         yield f"{rule}, given a false WINNER", given, printed
-    covered = {"welch_of_winner": {0.0: "62", 1.0: "89.5"}, "before_of_confirmed": {0.0: "66", 0.5: "86", 1.0: "93", 2.0: "96"}}
-    covered |= {"before_holds_zero": {2.0: "26"}}
+    covered = {"welch_of_winner": {0.0: "62", 1.0: "89.5"}, "before_holds_zero": {2.0: "26"}}
+    covered |= {"before_of_confirmed": {0.0: "66", 0.5: "86", 1.0: "93", 2.0: "96"}}
     for kind, by_effect in covered.items():
         for effect, printed in by_effect.items():
             yield f"{kind} at {effect}", getattr(found.intervals[effect], kind), printed
