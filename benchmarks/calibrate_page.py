@@ -270,7 +270,7 @@ def _made(settings: Settings) -> str:
 {settings.studies:,} studies of one experiment for intervals and for signs, half as many for each true improvement that is to be found; a tenth as many of ten experiments for outliers.
 All rules decide the same draws.
 Standard errors are over campaigns, not over experiments, since those of one campaign share a baseline; those of shares among WINNERs, and of runs per correct decision, are of a ratio.
-The rules of Seedproof are decided by `benchmarks/twin.py`, which does on whole arrays what the product does on one study; `tests/benchmarks/test_calibration.py` holds the two equal on random studies, verdict by verdict, runs included.
+The rules of Seedproof are decided by `benchmarks/twin.py`, which does on whole arrays what the product does on one study; `tests/benchmarks/test_twin.py` holds the two equal on random studies, verdict by verdict, runs included.
 `tests/journeys/test_null_study.py` takes studies without effect, and the confirmations of their WINNERs, through the whole product.
 Diverged and failed runs are not simulated.
 """

@@ -1,6 +1,6 @@
 """The decisions of Seedproof on whole arrays of campaigns at once.
 
-A campaign is a number of experiments that share one baseline. tests/benchmarks/test_calibration.py holds these
+A campaign is a number of experiments that share one baseline. tests/benchmarks/test_twin.py holds these
 rules equal to the product's own code, verdict by verdict.
 """
 
