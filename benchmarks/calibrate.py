@@ -13,7 +13,7 @@ from calibrate_plots import figures
 __all__ = ["main", "measure", "write"]
 
 DOCS = Path(__file__).parents[1] / "docs"
-# As many as take about a minute on two cores.
+# As many as take one to two minutes on two cores.
 DEFAULTS = Settings(campaigns=40_000, studies=400_000, seed=42)
 # Each part draws from streams of its own, a thousand apart.
 _APART = 1_000

@@ -46,7 +46,7 @@ def _head(settings: Settings) -> str:
     return f"""# Calibration
 
 How often each rule errs, what it finds and what it costs, in simulated studies where the truth is known.
-`make calibrate` draws the studies, decides them, and writes this page and its figures in about a minute.
+`make calibrate` draws the studies, decides them, and writes this page and its figures in one to two minutes on two cores.
 The draws are seeded, so it writes the same page again.
 `python benchmarks/calibrate.py --campaigns {settings.campaigns} --studies {settings.studies} --seed {settings.seed}` is the same in full, and other numbers may be given.
 
@@ -266,7 +266,7 @@ In the real logs the same seed moves both sides alike (correlation .84 to .99), 
 def _made(settings: Settings) -> str:
     return f"""## How it was made
 
-{settings.campaigns:,} campaigns of 50 experiments for each kind of noise (100 experiments under independent normal noise), for the portfolio and for real values; half as many for pairs.
+{settings.campaigns:,} campaigns of 50 experiments for each kind of noise (100 under independent normal noise) and for real values, and as many of the portfolio; half as many for pairs.
 {settings.studies:,} studies of one experiment for intervals and for signs, half as many for each true improvement that is to be found; a tenth as many of ten experiments for outliers.
 All rules decide the same draws.
 Standard errors are over campaigns, not over experiments, since those of one campaign share a baseline; those of shares among WINNERs, and of runs per correct decision, are of a ratio.
