@@ -94,8 +94,8 @@ def _other_spread(comparison: Comparison) -> list[Notice]:
     if spread is None or not any(one.startswith("spread ") for one in comparison.brackets):
         return []
     text = (
-        f"{comparison.arm.experiment} spreads {spread / comparison.baseline.std:.1f} times as much as the baseline; the "
-        f"rule counts only the baseline's spread and says WINNER of such runs too easily, so that the confirmation "
+        f"{comparison.arm.experiment} spreads {spread / comparison.baseline.std:.1f} times as much as the baseline; "
+        f"the rule counts only the baseline's spread and says WINNER of such runs too easily, so that the confirmation "
         f"runs six pairs, unless three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
     )
     return [Notice("other_spread", text)]
