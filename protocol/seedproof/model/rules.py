@@ -201,7 +201,7 @@ class Rules(BaseModel):
     design: Literal["protocol", "screening", "sequential"] = Field(
         default="protocol",
         description="How looks and decisions follow each other. `screening` drops an idea as soon as it looks "
-        "unpromising: half the runs, and it misses more, see [evidence.md](evidence.md#screening). `sequential` is "
+        "unpromising, without a verdict: half the runs, see [evidence.md](evidence.md#screening). `sequential` is "
         "the name of an earlier design and stays only with a baseline that was begun under it.",
         json_schema_extra={"allowed": '"protocol" or "screening"'},
     )

@@ -93,10 +93,11 @@ def _other_spread(comparison: Comparison) -> list[Notice]:
     spread = summarize(list(comparison.arm.finite(name).values())).std if comparison.brackets else None
     if spread is None or not any(one.startswith("spread ") for one in comparison.brackets):
         return []
+    times = spread / comparison.baseline.std
     text = (
-        f"{comparison.arm.experiment} spreads {spread / comparison.baseline.std:.1f} times as much as the baseline; "
-        f"the rule counts only the baseline's spread and says WINNER of such runs too easily, so that the confirmation "
-        f"runs six pairs, unless three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
+        f"{comparison.arm.experiment} spreads {times:.1f} times as much as the baseline; the rule counts the "
+        "baseline's spread only and says WINNER of such runs too easily. So its confirmation runs six pairs, unless "
+        f"three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
     )
     return [Notice("other_spread", text)]
 

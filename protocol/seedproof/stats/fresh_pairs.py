@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from seedproof.stats.distributions import t_quantile, t_tail
-from seedproof.stats.summary import Summary, ratio, reaches, summarize
+from seedproof.stats.summary import Summary, reaches, summarize
 
 __all__ = [
     "CONFIRM_P",
@@ -99,7 +99,7 @@ def paired_gain(control: Sequence[float], experiment: Sequence[float], sign: int
 def _test(pairs: int, gain: float, std: float, df: int, error: float) -> PairTest | None:
     if not error > 0 or df < 1:
         return None
-    return PairTest(pairs, gain, std, df, error, t_tail(ratio(gain, error), df))
+    return PairTest(pairs, gain, std, df, error, t_tail(gain / error, df))
 
 
 def decide_stage(p: float, limit: float, *, may_confirm: bool, is_last: bool) -> Stage:

@@ -163,8 +163,15 @@ def _rule(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float, issu
     is_protocol = baseline.rules.design == "protocol"
     ruling = _protocol_ruling(sigma, baseline.rules) if is_protocol else _staged_ruling(baseline, exp)
     if issued is not None and issued.is_earlier:
-        return replace(ruling, verdict=Verdict(issued.verdict), caps=issued.caps)
+        return _as_issued(ruling, issued, is_protocol=is_protocol)
     return _apply_caps(ruling, caps_on(baseline, arm)) if ruling.verdict is Verdict.WINNER else ruling
+
+
+def _as_issued(ruling: _Ruling, issued: VerdictIssued, *, is_protocol: bool) -> _Ruling:
+    """The verdict of an earlier version as it was given, whatever the rules say of its runs today."""
+    reason = ruling.reason if is_protocol else "The sequential design of an earlier version decided."
+    capped = f" Capped at NEUTRAL: {', '.join(issued.caps)}." if issued.caps else ""
+    return _Ruling(Verdict(issued.verdict), f"{reason}{capped}", issued.caps)
 
 
 def _apply_caps(ruling: _Ruling, caps: tuple[Cap, ...]) -> _Ruling:
