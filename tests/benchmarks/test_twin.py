@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from seedproof.model.arms import Arm, Baseline, FreshPlan
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.results import Comparison, Verdict
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.baseline import establish_baseline
