@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from seedproof.ledger.events import EVENTS
 from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import Refusal
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
 from seedproof.stats.distributions import t_quantile
 from seedproof.stats.fresh_pairs import CONFIRM_P

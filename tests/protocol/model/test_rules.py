@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from seedproof.model.rules import RETIRED_RULES, EarlierRules, JsonFile, LogPattern, MetricRule, Rules
+from seedproof.model.metric_rule import JsonFile, LogPattern, MetricRule
+from seedproof.model.rules import RETIRED_RULES, EarlierRules, Rules
 
 
 def test_the_defaults_are_the_protocol() -> None:
