@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter
-from seedproof.model.arms import Arm, Baseline
+from seedproof.model.arms import Arm, Baseline, FreshPlan
 from seedproof.model.code import Change, ChangedFile, Code
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.results import Comparison, Notice
@@ -35,6 +35,7 @@ from tests.support.arms import (
     measured,
 )
 from tests.support.places import GOLDEN
+from tests.support.seeds import FRESH_SIX
 
 FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", records=41, began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
 LATER = LedgerFacts(
@@ -87,15 +88,15 @@ def retried() -> Arm:
 
 
 def confirmed(*losses: float, slower: float = 0.0) -> Arm:
-    """A WINNER with its fresh runs: three controls, then three with flags."""
+    """A WINNER with the fresh runs of its first three pairs: three controls, then three with flags."""
     winner, fresh = arm(4.01, 4.02, 4.0), []
     for place, loss in enumerate(losses):
-        seed, is_control = RULES.confirm_seeds[place % 3], place < 3
+        seed, is_control = FRESH_SIX[place % 3], place < 3
         wall_time_s = 8.0 + place % 3 / 10 + (0.0 if is_control else slower)
         here = {"host": "lab-1"}
         more = {"role": Role.CONFIRM, "is_control": is_control, "surroundings": here, "wall_time_s": wall_time_s}
         fresh.append(make_run(seed, loss, **more))
-    return replace(winner, fresh=tuple(fresh))
+    return replace(winner, fresh_plan=FreshPlan(FRESH_SIX, "winner"), fresh=tuple(fresh))
 
 
 def on(run: Run, gpu: str, torch: str, load: float = 0.5, **more: object) -> Run:
@@ -182,7 +183,6 @@ OTHER = Rules(
     baseline_seeds=(42, 137, 256, 512),
     experiment_seeds=(42, 137, 256, 512),
     extra_seeds=(),
-    confirm_seeds=(100_003, 100_019),
 )
 
 
