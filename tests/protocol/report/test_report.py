@@ -53,6 +53,9 @@ TUNED = Rules(
 )
 
 
+SCREENING = Rules(winner_sigma=2.0, design="screening")
+
+
 def baseline(rules: Rules = RULES) -> Baseline:
     return make_baseline(LOSSES, rules)
 
@@ -155,6 +158,7 @@ REPORTS = {
     "loser_diverged": lambda: report_of(
         judge(baseline(), experiment_arm(diverged(42, reason="the last val_loss is nan"), flags=("--lr", "9")))
     ),
+    "dropped_by_screening": lambda: report_of(judge(baseline(SCREENING), arm(4.1231, 4.1238))),
     "before_there_was_evidence": lambda: experiment_report(
         judge(baseline(), arm(4.01, 4.02, 4.0)), FACTS, None, None, "figure.svg"
     ),
@@ -204,6 +208,15 @@ def test_a_report_under_other_rules_has_the_numbers_of_these_rules() -> None:
         assert (
             re.findall(r"(?i)\b2(?:\.0)?[- ](?:true )?sigma|\b(?:five|5) (?:\w+ )?(?:seeds?|runs?)|five|six", own) == []
         )
+
+
+def test_the_report_of_a_dropped_idea_stands_under_neutral_and_says_that_it_is_no_verdict() -> None:
+    text = REPORTS["dropped_by_screening"]()
+    assert "- DROPPED after 2 seeds (screening; no verdict)" in text
+    assert re.findall(r"(?m)^## Verdict: .*$", text) == ["## Verdict: NEUTRAL"]
+    assert "That is no verdict: screening saves runs and misses 23 % of 2-sigma improvements." in text
+    assert '"verdict": "DROPPED"' in text
+    assert "The verdict DROPPED" not in text and "noise" not in text.replace("normal noise", "")
 
 
 def test_no_golden_report_is_left_over() -> None:
