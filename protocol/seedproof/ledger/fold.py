@@ -155,6 +155,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         output_id=None if event.output is None else event.output.output_id,
         step=None if log is None else log.step,
         start_text=None if log is None else log.start_text,
+        early=() if log is None else log.early,
         log_sha256=None if log is None else log.log_sha256,
         wall_time_s=None if measured is None else measured.wall_time_s,
         exit_code=None if measured is None else measured.exit_code,

@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Readers", "as_mapping", "as_text", "as_texts", "field_plan", "read_fields", "read_known", "to_json"]
+__all__ = [
+    "Readers",
+    "as_mapping",
+    "as_step",
+    "as_text",
+    "as_texts",
+    "field_plan",
+    "read_fields",
+    "read_known",
+    "to_json",
+]
 
 P = TypeVar("P")
 Readers = Mapping[str, Callable[[Any], Any]]
@@ -54,6 +64,13 @@ def as_texts(document: Any) -> tuple[str, ...]:
     if not isinstance(document, list):
         raise TypeError(f"{document!r:.40} is no list")
     return tuple(map(as_text, document))
+
+
+def as_step(document: Any) -> int | None:
+    """The value, if it is a whole number or null; else TypeError."""
+    if document is not None and type(document) is not int:
+        raise TypeError(f"{document!r:.40} is no step")
+    return document
 
 
 def as_mapping(document: Any) -> Mapping[str, Any]:
