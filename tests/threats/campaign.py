@@ -42,7 +42,7 @@ async def look_alike(agent: Agent) -> None:
 
 @GROUP.row(
     "Tries twenty ideas and shows the best of them.",
-    Disclosed("Experiments declared in this ledger so far: 20; chance of at least one false WINNER among them: "),
+    Disclosed("Experiments declared in this ledger so far: 20; if none helped, 20 ideas would show a WINNER by luck"),
 )
 async def twenty(agent: Agent) -> str:
     agent.write("seedproof.toml", "[settings]\nrunaway_after = 100\n")

@@ -7,10 +7,10 @@ from seedproof.admission.request import Admission, RunRequest
 from seedproof.admission.seeds import admit_seeds, is_any_new, is_recorded, requested_keys
 from seedproof.ledger.events import GenerationStarted
 from seedproof.model.arms import Arm
-from seedproof.model.refusals import BaselineVoid
+from seedproof.model.refusals import BadSettings, BaselineVoid
 from seedproof.model.runs import RunState
 from seedproof.phases.looks import next_look
-from seedproof.phases.next_call import baseline_next, first_baseline_call, new_baseline_call
+from seedproof.phases.next_call import baseline_next, check_call, first_baseline_call, new_baseline_call
 from seedproof.phases.study import Study
 
 __all__ = ["admit_baseline"]
@@ -25,6 +25,7 @@ def admit_baseline(study: Study, request: RunRequest, project: ProjectView) -> A
 
     Raises:
         BaselineVoid: This generation can never become a baseline.
+        BadSettings: A new generation is to have a design of the past.
         SeedUnknown, SeedNotDue, AttemptNotAllowed, NothingDue: The requested run is not due.
         OutputExists, SealedChanged, SnapshotMissing, NotComparable: The run could not be started.
     """
@@ -48,6 +49,12 @@ def admit_baseline(study: Study, request: RunRequest, project: ProjectView) -> A
 def _begin_generation(study: Study, request: RunRequest, project: ProjectView) -> Admission:
     """Begin the next generation and request its first runs."""
     rules = study.rules
+    if rules.design == "sequential":
+        raise BadSettings(
+            'rules.design = "sequential" in seedproof.toml stays only with a baseline that was begun under it; a new '
+            'one takes design = "screening", or no design for the protocol.',
+            check_call("Reads the settings again once they are mended."),
+        )
     number = 1 if study.generation is None else study.generation.number + 1
     # The first generation has no runs to reuse, so the fingerprint, which starts the interpreter, is not needed.
     reuse = Reuse() if study.generation is None else reused_runs(study, project.surroundings())
@@ -68,7 +75,7 @@ def _begin_generation(study: Study, request: RunRequest, project: ProjectView) -
 def _repeats_new_baseline(study: Study, request: RunRequest) -> bool:
     """Whether `new_baseline` repeats the reason of the newest generation, which has no result and no failure yet."""
     generation = study.generation
-    if generation is None or generation.reason != request.new_baseline or generation.rules != study.rules:
+    if generation is None or generation.reason != request.new_baseline or generation.rules.differing(study.rules):
         return False
     run_ids = (run_id for run_id in generation.run_ids if run_id not in generation.adopted)
     is_void = study.baseline_phase.phase == "void"  # by two stopped runs that had shown a value

@@ -1,15 +1,18 @@
-"""Admits runs on fresh seeds that confirm a WINNER; the server chooses seed and side."""
+"""Admits runs on fresh seeds that confirm a verdict; the server chooses seed and side."""
+
+from dataclasses import replace
 
 from seedproof.admission.code import require_code, require_sealed
 from seedproof.admission.declaration import check_unchanged, require_declared
 from seedproof.admission.project_view import ProjectView, require_free
 from seedproof.admission.request import Admission, RunRequest
-from seedproof.ledger.events import RunRequested
-from seedproof.model.arms import Arm, Baseline
+from seedproof.ledger.events import Event, FreshSeedsDrawn, RunRequested
+from seedproof.model.arms import Arm, Baseline, FreshPlan
 from seedproof.model.refusals import AttemptNotAllowed, ConfirmNotDue
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.looks import Step, cannot_be_confirmed, may_retry, step_attempts
+from seedproof.phases.confirmation import Step, cannot_be_confirmed, step_attempts
+from seedproof.phases.looks import may_retry
 from seedproof.phases.next_call import confirm_call, experiment_next, new_baseline_call, require_baseline
 from seedproof.phases.study import Standing, Study
 
@@ -22,7 +25,8 @@ def admit_confirmation(study: Study, request: RunRequest, project: ProjectView) 
     Raises:
         BaselineRefusal: There is no complete baseline.
         ExperimentUnknown: The present generation has no such experiment.
-        ConfirmNotDue: Its verdict is not WINNER, or the confirmation has ended.
+        ConfirmNotDue: Its verdict has no confirmation, or that has ended.
+        NoRandomSource: Its seeds have to be drawn first, and the system has no random source.
         AttemptNotAllowed: The requested attempt is not due.
         OutputExists: The output folder exists, and the ledger does not own it.
         SnapshotMissing, NotComparable, SealedChanged: The code of one side is missing or has changed.
@@ -34,6 +38,12 @@ def admit_confirmation(study: Study, request: RunRequest, project: ProjectView) 
     if obstacle is not None:
         raise ConfirmNotDue(obstacle, next_call)
     check_unchanged(experiment, request, next_call)
+    events: list[Event] = []
+    if standing.arm.fresh_plan is None:  # a WINNER of an earlier version, whose verdict has no seeds
+        seeds = project.fresh_seeds(experiment)
+        events.append(FreshSeedsDrawn(generation=experiment.generation, experiment=experiment.name, seeds=seeds))
+        plan = FreshPlan(seeds, "winner", is_given=seeds == baseline.rules.confirm_seeds)
+        standing = replace(standing, arm=replace(standing.arm, fresh_plan=plan))
     if not standing.confirmation.due:
         message = f"the confirmation of {experiment.name} has ended; there is one per experiment."
         raise ConfirmNotDue(message, next_call)
@@ -47,7 +57,8 @@ def admit_confirmation(study: Study, request: RunRequest, project: ProjectView) 
         trained = baseline.arm if key.is_control and has_snapshot else arm
         require_sealed(baseline.arm.code, trained.code, study.rules, project, next_call)
         require_code(trained, [key.seed], project, new_baseline_call())
-    return Admission(tuple(RunRequested(key=key) for key in new), _answering_run_id(standing, new, active))
+    requested = (RunRequested(key=key) for key in new)
+    return Admission((*events, *requested), _answering_run_id(standing, new, active))
 
 
 def _obstacle(standing: Standing, baseline: Baseline) -> str | None:
@@ -55,8 +66,8 @@ def _obstacle(standing: Standing, baseline: Baseline) -> str | None:
     name, verdict = standing.experiment.name, standing.experiment.verdict
     if verdict is None:
         return f"{name} has no verdict yet; only a WINNER is confirmed."
-    if not verdict.is_winner:
-        return f"{name} is {verdict.verdict}; only a WINNER is confirmed."
+    if not verdict.is_winner and standing.arm.fresh_plan is None:
+        return f"{name} is {verdict.verdict}; only a WINNER is confirmed, and a NEUTRAL whose same-seed pairs say more."
     return cannot_be_confirmed(standing.arm, baseline.arm.code)
 
 

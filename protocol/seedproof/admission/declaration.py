@@ -31,7 +31,7 @@ from seedproof.phases.next_call import (
 )
 from seedproof.phases.study import Study
 from seedproof.phases.twins import tried_twins
-from seedproof.verdict.campaign import choose_primary, pooled_variance
+from seedproof.verdict.campaign import choose_primary
 
 __all__ = [
     "check_declaration",
@@ -64,7 +64,7 @@ def check_name(name: str) -> None:
 def make_declaration(
     study: Study, request: RunRequest, code: Code | None = None, change: Change | None = None
 ) -> ExperimentDeclared:
-    """The declaration of an experiment, with the primary test and the prior chosen before any result.
+    """The declaration of an experiment, with the primary test chosen before any result.
 
     Args:
         code: The code of its runs; None where it is not recorded.
@@ -80,7 +80,6 @@ def make_declaration(
         code_change=request.code_change,
         primary=primary,
         primary_reason=primary_reason,
-        prior=pooled_variance(study.state, study.rules),
         code=code,
         change=change,
     )

@@ -10,7 +10,7 @@ from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
 from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue
 from seedproof.model.run_key import Role
-from seedproof.phases.looks import Step
+from seedproof.phases.confirmation import Step
 from seedproof.phases.next_call import require_baseline
 from seedproof.phases.study import Study
 
@@ -57,7 +57,7 @@ def not_needed_reason(study: Study, run_id: str) -> str | None:
     run, generation = study.state.runs[run_id], study.generation
     if generation is None or run.generation != generation.number:
         return "a newer baseline generation has begun"
-    if generation.rules != study.rules:
+    if generation.rules.differing(study.rules):
         return "the rules have changed since the baseline began"
     if run.experiment is None:
         return None if run.seed in study.baseline_phase.look.due else "the arm is decided without it"
@@ -76,7 +76,7 @@ def _check_shape(request: RunRequest) -> None:
     if request.role is Role.CONTROL and request.experiment is None:
         raise ControlNotDue("a control belongs to an experiment whose code differs from the baseline's; name it.")
     if request.role is Role.CONFIRM and request.experiment is None:
-        raise ConfirmNotDue("only an experiment that is a WINNER is confirmed; name it.")
+        raise ConfirmNotDue("only an experiment is confirmed; name it.")
     for name, text in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
         if text is not None and len(text) > MAX_TEXT_LENGTH:
             raise BadArguments(f"{name} is longer than {MAX_TEXT_LENGTH} characters.")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from seedproof.admission.guards import Limits
+from seedproof.ledger.state import Experiment
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import NextCall, OutputExists
 from seedproof.model.rules import Rules
@@ -35,6 +36,9 @@ class ProjectView(Protocol):
 
     def differing(self, code: Code) -> tuple[str, ...]:
         """Files of the project that differ from a code held in place; none for a snapshot."""
+
+    def fresh_seeds(self, experiment: Experiment) -> tuple[int, ...]:
+        """Fresh seeds for an experiment whose verdict has none."""
 
     def sealed(self, code: Code) -> Mapping[str, str]:
         """Content hashes of the sealed files that a run with this code would see."""

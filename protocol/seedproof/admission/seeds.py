@@ -109,8 +109,8 @@ def _why_not_due(look: Look, rules: Rules, seed: int) -> str:
         return f"seed {look.diverged[0]} diverged, which decides the arm"
     if seed in rules.extra_seeds:
         first = len(rules.experiment_seeds)
-        if rules.design == "sequential":
-            return f"it is run only when the look after {first} seeds leaves the question open"
+        if rules.design != "protocol":
+            return "it is run only when the look before it leaves the question open"
         return f"it is run only when the first {first} seeds end within {rules.winner_sigma:g} sigma"
     return "the rules do not ask for it here"
 

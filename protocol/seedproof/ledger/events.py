@@ -22,11 +22,10 @@ from seedproof.ledger.record_fields import (
 )
 from seedproof.model.arms import Primary
 from seedproof.model.code import Change, Code
-from seedproof.model.results import Confirmation, Difference, WallTimeChange
+from seedproof.model.results import REPORT_FORMAT, Confirmation, Difference, WallTimeChange
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import MetricValue, RunState
-from seedproof.stats.summary import PriorVariance
 
 __all__ = [
     "EVENTS",
@@ -34,6 +33,7 @@ __all__ = [
     "ExperimentDeclared",
     "FinishedState",
     "FilesRemoved",
+    "FreshSeedsDrawn",
     "GenerationStarted",
     "LedgerDisclosed",
     "LogRead",
@@ -154,7 +154,6 @@ class ExperimentDeclared(Event):
 
     kind = "experiment_declared"
     READERS: ClassVar[Readers] = {
-        "prior": lambda document: read_known(PriorVariance, document) if document else None,
         "code": Code.from_document,
         "change": Change.from_document,
     }
@@ -173,8 +172,6 @@ class ExperimentDeclared(Event):
     """The primary interval."""
     primary_reason: str = "by default"
     """Why that one."""
-    prior: PriorVariance | None = None
-    """The variance of earlier arms that a sequential look pools; None where it pools none."""
     code: Code | None = None
     """The code of its runs; None where it is not known."""
     change: Change | None = None
@@ -451,6 +448,7 @@ class VerdictIssued(Event):
         "confirmation": _read_confirmation,
         "accepted": lambda documents: tuple(read_known(Difference, one) for one in documents or ()),
     }
+    OMITTED = frozenset({"fresh_seeds", "brackets"})
     generation: int
     """Number of the experiment's generation."""
     experiment: str
@@ -458,7 +456,7 @@ class VerdictIssued(Event):
     runs: tuple[str, ...] = ()
     """Ids of the runs that it rests on."""
     verdict: str
-    """WINNER, NEUTRAL or LOSER."""
+    """WINNER, NEUTRAL, LOSER, or DROPPED by the screening design."""
     headline: str = ""
     """Verdict and reason in one line."""
     caps: tuple[str, ...] = ()
@@ -474,13 +472,22 @@ class VerdictIssued(Event):
     campaign: Mapping[str, Any] | None = None
     """Likewise, of the campaign."""
     confirmation: Confirmation | None = None
-    """What fresh seeds show; None for other verdicts than WINNER."""
+    """What fresh seeds show; None where none are due."""
     accepted: tuple[Difference, ...] = ()
     """Differences besides the experiment that the settings accepted."""
     on_head: str | None = None
     """The ledger head that it was given on."""
     report_format: int | None = None
     """Version of the report format."""
+    fresh_seeds: tuple[int, ...] = ()
+    """The fresh seeds of its confirmation, drawn for this record; empty where it has none, or has them already."""
+    brackets: tuple[str, ...] = ()
+    """What the headline says in brackets of the runs themselves, such as `spread 3.1x the baseline's`."""
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether it was given by an earlier version: then it is shown as it was given."""
+        return self.report_format is None or self.report_format < REPORT_FORMAT
 
     @property
     def is_winner(self) -> bool:
@@ -496,6 +503,19 @@ class VerdictIssued(Event):
     def is_confirmation_ended(self) -> bool:
         """Whether every run of the confirmation had ended by then."""
         return self.confirmation is not None and self.confirmation.state != "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshSeedsDrawn(Event):
+    """Fresh seeds are drawn for a WINNER of an earlier version, whose verdict has none."""
+
+    kind = "fresh_seeds_drawn"
+    generation: int
+    """Number of the experiment's generation."""
+    experiment: str
+    """Name of the experiment."""
+    seeds: tuple[int, ...]
+    """One for each pair of runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -584,7 +604,7 @@ EVENTS: Mapping[str, type[Event]] = {
     event.kind: event
     for event in (
         *(GenerationStarted, ExperimentDeclared, RunRequested, RunStarted, *RUN_ENDS),
-        *(VerdictIssued, ReportWritten, FilesRemoved, Resumed, LedgerDisclosed),
+        *(VerdictIssued, FreshSeedsDrawn, ReportWritten, FilesRemoved, Resumed, LedgerDisclosed),
     )
 }
 """The class of each kind of record."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from seedproof.ledger.events import (
     RUN_ENDS,
     Event,
     ExperimentDeclared,
     FilesRemoved,
+    FreshSeedsDrawn,
     GenerationStarted,
     LedgerDisclosed,
     Record,
@@ -23,6 +24,7 @@ from seedproof.ledger.events import (
 )
 from seedproof.ledger.records import damaged
 from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.model.arms import FreshPlan
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 
@@ -86,9 +88,9 @@ def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
         code_change=event.code_change,
         primary=event.primary,
         primary_reason=event.primary_reason,
-        prior=event.prior,
         place=len(state.experiments),
         declared_at=event.seq,
+        set_at=event.seq,
         changed_at=event.seq,
         code=event.code,
         change=event.change,
@@ -107,10 +109,13 @@ def _run_requested(state: State, event: RunRequested) -> None:
     if event.code is not None:  # an arm that has not shown its metric may change its code
         owner.code = event.code
         if isinstance(owner, Experiment):
-            owner.change = event.change
+            owner.change, owner.set_at = event.change, event.seq
     owner.run_ids.append(event.run_id)
     if key.role is Role.CONTROL and isinstance(owner, Experiment) and owner.code is not None:
         generation.controls.setdefault(owner.code.sha256, []).append(event.run_id)
+    earlier = generation.rules.earlier
+    if key.role is Role.CONFIRM and isinstance(owner, Experiment) and owner.fresh_plan is None and earlier is not None:
+        owner.fresh_plan, owner.fresh_plan_at = FreshPlan(earlier.confirm_seeds, "earlier"), event.seq
     run = state.runs[event.run_id] = Run(run_id=event.run_id, key=key, state=RunState.QUEUED)
     state.active[event.run_id] = None
     _mark_changed(state, run, event)
@@ -185,6 +190,8 @@ def _verdict_issued(state: State, event: VerdictIssued) -> None:
     judged = state.generations[event.generation - 1].experiments[event.experiment]
     before = judged.verdict
     judged.verdict, judged.changed_at = event, event.seq
+    if event.fresh_seeds:
+        _set_fresh_seeds(state, judged, event.fresh_seeds, "winner" if event.is_winner else "pairs", event)
     state.judged += before is None
     state.winners += event.is_winner - (before is not None and before.is_winner)
     key = (judged.generation, judged.name)
@@ -192,6 +199,21 @@ def _verdict_issued(state: State, event: VerdictIssued) -> None:
     if event.p_better is not None:
         state.p_values[key] = float(event.p_better)
     state.campaign_seq = event.seq
+
+
+def _fresh_seeds_drawn(state: State, event: FreshSeedsDrawn) -> None:
+    judged = state.generations[event.generation - 1].experiments[event.experiment]
+    judged.changed_at = event.seq
+    _set_fresh_seeds(state, judged, event.seeds, "winner", event)
+
+
+def _set_fresh_seeds(
+    state: State, experiment: Experiment, seeds: tuple[int, ...], kind: Literal["winner", "pairs"], event: Event
+) -> None:
+    if experiment.fresh_plan is not None:
+        raise ValueError("fresh seeds drawn twice")
+    given = state.rules_of(experiment.generation).confirm_seeds
+    experiment.fresh_plan, experiment.fresh_plan_at = FreshPlan(seeds, kind, is_given=seeds == given), event.seq
 
 
 def _report_written(state: State, event: ReportWritten) -> None:
@@ -245,6 +267,7 @@ _APPLY: Mapping[type[Event], Callable[[State, Any], None]] = {
     RunStarted: _run_started,
     **dict.fromkeys(RUN_ENDS, _run_ended),
     VerdictIssued: _verdict_issued,
+    FreshSeedsDrawn: _fresh_seeds_drawn,
     ReportWritten: _report_written,
     FilesRemoved: _files_removed,
     Resumed: _resumed,

@@ -21,7 +21,8 @@ def _parse_finite(text: str) -> float:
     return number if math.isfinite(number) else _reject(text)
 
 
-FORMAT = 1
+FORMAT = 2
+"""Of new records. 2: fresh seeds are drawn and recorded; a generation names what version 1 took for granted."""
 EMPTY_HASH = "0" * 64
 # Module constants, because json.dumps creates an encoder per call, which is slow for thousands of records.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

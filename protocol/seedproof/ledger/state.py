@@ -1,18 +1,17 @@
 """The state of a ledger: generations, experiments and runs after its records were applied."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seedproof.ledger.determinism import Repeats
 from seedproof.ledger.events import LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
 from seedproof.ledger.records import EMPTY_HASH
-from seedproof.model.arms import Arm, Primary, declares_no_effect
+from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
-from seedproof.stats.summary import PriorVariance
 
 __all__ = ["Experiment", "Generation", "State"]
 
@@ -35,10 +34,14 @@ class Experiment:
     """The primary interval, chosen at the declaration."""
     primary_reason: str = "by default"
     """Why that one."""
-    prior: PriorVariance | None = None
-    """The variance of earlier arms that a sequential look pools; None where it pools none."""
     run_ids: list[str] = field(default_factory=list)
     """Ids of its runs of every role, in the order of their requests."""
+    fresh_plan: FreshPlan | None = None
+    """The fresh seeds of its confirmation; None while it has none."""
+    fresh_plan_at: int = 0
+    """Number of the record that has them; 0 while there is none."""
+    set_at: int = 0
+    """Number of the newest record that set its flags or its code."""
     verdict: VerdictIssued | None = None
     """The newest verdict; None before the first."""
     report: ReportWritten | None = None
@@ -180,13 +183,25 @@ class State:
             hypothesis=experiment.hypothesis,
             primary=experiment.primary,
             primary_reason=experiment.primary_reason,
-            prior=experiment.prior,
+            is_judged=experiment.verdict is not None,
+            fresh_plan=experiment.fresh_plan,
             fresh=tuple(run for run in runs if run.role is Role.CONFIRM),
+            shared_controls=tuple(self._shared_controls(experiment)),
             controls=self.controls_of(experiment.generation, experiment.code),
             code=experiment.code,
             change=experiment.change,
             code_change=experiment.code_change,
         )
+
+    def _shared_controls(self, experiment: Experiment) -> Iterator[Run]:
+        """The fresh runs without any change of the experiments that were given the same drawn seeds."""
+        plan = experiment.fresh_plan
+        if plan is None or plan.is_given or plan.kind == "earlier":
+            return
+        for other in self.generations[experiment.generation - 1].experiments.values():
+            if other is not experiment and other.fresh_plan is not None and other.fresh_plan.seeds == plan.seeds:
+                runs = (self.runs[run_id] for run_id in other.run_ids)
+                yield from (run for run in runs if run.role is Role.CONFIRM and run.is_control and run.state.is_counted)
 
     def controls_of(self, number: int, code: Code | None) -> tuple[Run, ...]:
         """The control runs of a code in a generation, in the order of their requests."""

@@ -1,14 +1,14 @@
 """Runs that belong together: arms, pairs, and the baseline."""
 
+import math
 from dataclasses import InitVar, dataclass
 from typing import Literal
 
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
-from seedproof.stats.summary import PriorVariance
 
-__all__ = ["Arm", "Baseline", "Pair", "Primary", "declares_no_effect"]
+__all__ = ["Arm", "Baseline", "FreshKind", "FreshPlan", "Pair", "Primary", "declares_no_effect"]
 
 
 Primary = Literal["unpaired", "paired"]
@@ -17,6 +17,22 @@ Primary = Literal["unpaired", "paired"]
 def declares_no_effect(hypothesis: str) -> bool:
     """Whether a hypothesis declares that nothing should change."""
     return hypothesis.lower().startswith("null:")
+
+
+FreshKind = Literal["winner", "pairs", "earlier"]
+
+
+@dataclass(frozen=True, slots=True)
+class FreshPlan:
+    """The fresh seeds of a confirmation, and what it is to show."""
+
+    seeds: tuple[int, ...]
+    """One for each pair of runs, in their order."""
+    kind: FreshKind
+    """`winner`: whether a WINNER holds. `pairs`: whether the same-seed pairs of a NEUTRAL do. `earlier`: a WINNER under
+    the rule of records before format 2."""
+    is_given: bool = False
+    """Whether the rules gave the seeds; else they were drawn after the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +53,14 @@ class Arm:
     """The interval that was declared the primary one before the first run."""
     primary_reason: str = "by default"
     """Why that one."""
-    prior: PriorVariance | None = None
-    """The variance of earlier arms that a sequential look pools, fixed at the declaration; None where it pools none."""
+    is_judged: bool = False
+    """Whether a verdict was recorded: then no further measuring run is due."""
+    fresh_plan: FreshPlan | None = None
+    """The fresh seeds of its confirmation; None while it has none."""
     fresh: tuple[Run, ...] = ()
     """Every attempt with role `confirm`, of both sides, in the order of their requests."""
+    shared_controls: tuple[Run, ...] = ()
+    """Results without any change at these seeds that belong to the confirmations of other experiments."""
     controls: tuple[Run, ...] = ()
     """Every attempt with role `control`: the experiment's code without its flags."""
     code: Code | None = None
@@ -116,6 +136,11 @@ class Baseline:
         """The values of the deciding metric, in the order of the rules' seeds."""
         found = self.arm.finite(self.rules.metric.name)
         return [found[seed] for seed in self.rules.baseline_seeds]
+
+    @property
+    def decimals(self) -> int:
+        """Decimals that show two digits of sigma, at least four."""
+        return min(12, max(4, 1 - math.floor(math.log10(self.std))))
 
     @property
     def winner_threshold(self) -> float:

@@ -2,7 +2,7 @@
 
 Refusal
 ├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended,
-│                       disk_low, runaway
+│                       disk_low, runaway, no_random_source
 ├── BaselineRefusal     baseline_missing, baseline_incomplete, baseline_void, baseline_stale
 ├── ExperimentRefusal   experiment_unknown, experiment_incomplete, more_seeds_needed, arm_failed,
 │                       not_comparable
@@ -53,6 +53,7 @@ __all__ = [
     "MoreSeedsNeeded",
     "NameInvalid",
     "NextCall",
+    "NoRandomSource",
     "NotComparable",
     "NotWritable",
     "NothingDue",
@@ -140,6 +141,9 @@ class DiskLow(RequestRefusal): ...
 
 
 class Runaway(RequestRefusal): ...
+
+
+class NoRandomSource(RequestRefusal): ...
 
 
 class BaselineRefusal(Refusal):

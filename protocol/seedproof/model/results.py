@@ -4,27 +4,40 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from seedproof.model.arms import Arm, Baseline
+from seedproof.model.arms import Arm, Baseline, FreshKind
 from seedproof.stats.summary import EffectSize
 
 __all__ = [
+    "REPORT_FORMAT",
     "Comparison",
     "Confirmation",
     "ConfirmationState",
     "Difference",
     "DifferenceKind",
     "Notice",
+    "SeedPairs",
     "Verdict",
     "WallTimeChange",
 ]
 
 
+REPORT_FORMAT = 5
+"""Version of the words and numbers of verdicts and reports. 5: fresh seeds are drawn, and screening drops ideas."""
+
+
 class Verdict(StrEnum):
-    """The verdicts of the protocol."""
+    """The verdicts of the protocol, and the end of an idea without one."""
 
     WINNER = "WINNER"
     NEUTRAL = "NEUTRAL"
     LOSER = "LOSER"
+    DROPPED = "DROPPED"
+    """The screening design ended it early: no verdict."""
+
+    @property
+    def heading(self) -> str:
+        """The word of the report's heading; a dropped idea stands under NEUTRAL, the protocol's word for no claim."""
+        return str(Verdict.NEUTRAL if self is Verdict.DROPPED else self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +83,51 @@ class WallTimeChange:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What pairs of fresh seeds say of a WINNER. Every number is None until all runs have ended."""
+    """What pairs of runs on fresh seeds say of an improvement. Every number is None until it has ended."""
 
     state: ConfirmationState
-    """`open` until all runs have ended; `unavailable` where there can be none."""
+    """`open` until it has ended; `unavailable` where there can be none."""
     done: int
     """Runs that have ended."""
     needed: int
-    """Runs in all: two for each fresh seed, or none."""
+    """Runs that it is known to need: two for each fresh seed; three pairs may be followed by three more."""
     reason: str
     """The rule that decided, or what is missing; one sentence."""
+    kind: FreshKind = "earlier"
+    """`winner`: whether a WINNER holds. `pairs`: whether the same-seed pairs of a NEUTRAL hold. `earlier`: a WINNER
+    under the rule of records before format 2."""
+    pairs: int | None = None
+    """Pairs behind the numbers."""
     difference: float | None = None
     """Mean of experiment minus control over the pairs, in the metric's unit."""
-    low: float | None = None
-    """Lower limit of its 95 % interval."""
-    high: float | None = None
-    """Upper limit."""
     improvement: float | None = None
     """The difference, positive where the experiment is better."""
+    p_better: float | None = None
+    """One-sided p that the experiment is better."""
+    limit: float | None = None
+    """The p that confirms."""
     threshold: float | None = None
-    """The least improvement that confirms: t(.90, df) x std x sqrt(2 / pairs)."""
+    """The least improvement that confirms: the gain at which p is the limit."""
+    at_least: float | None = None
+    """One-sided lower bound of the improvement, which belongs to the test: improvement minus threshold."""
     std: float | None = None
-    """Standard deviation pooled over baseline, experiment and both fresh arms."""
+    """Standard deviation behind the error: of a run, or for `pairs` of a pair's difference."""
     df: int | None = None
     """Its degrees of freedom."""
     wall_time: WallTimeChange | None = None
     """The change of wall time; None where the runs are not comparable, or one has no time or no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPairs:
+    """Experiment against baseline over the seeds that both have, where that says more than the means."""
+
+    n: int
+    """Seeds that both arms have."""
+    difference: float
+    """Mean of experiment minus baseline over them, in the metric's unit."""
+    p_better: float
+    """One-sided p of the paired t test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +139,7 @@ class Comparison:
     arm: Arm
     """The experiment."""
     verdict: Verdict
-    """WINNER, NEUTRAL or LOSER."""
+    """WINNER, NEUTRAL or LOSER; DROPPED where screening ended it without a verdict."""
     headline: str
     """Verdict and reason in one line."""
     reason: str
@@ -127,8 +159,12 @@ class Comparison:
     wall_time_change_percent: float | None
     """Change of the mean wall time, from separate blocks of runs, not tested; None where they are not comparable."""
     confirmation: Confirmation | None = None
-    """The confirmation of a WINNER on fresh seeds; None for the other verdicts."""
+    """The confirmation on fresh seeds, of a WINNER or of the pairs of a NEUTRAL; None for the rest."""
     accepted: tuple[Difference, ...] = ()
     """Differences besides the experiment that the settings accepted at the verdict."""
     caps: tuple[str, ...] = ()
     """Names of the caps that turned a WINNER into NEUTRAL, such as `stopped early`; empty where none did."""
+    brackets: tuple[str, ...] = ()
+    """What the headline says in brackets of the runs themselves, such as `spread 3.1x the baseline's`."""
+    pairs: SeedPairs | None = None
+    """The same-seed pairs of a NEUTRAL, where they say more than the means; None else."""

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, check_pattern
 from seedproof.stats.power import Sizes
 
-__all__ = ["JsonFile", "LogPattern", "MetricRule", "Rules"]
+__all__ = ["RETIRED_RULES", "EarlierRules", "JsonFile", "LogPattern", "MetricRule", "Rules"]
 
 METRIC_NAME = r"^[a-z][a-z0-9_]{0,63}$"
 _SEEDS = "whole numbers from 0 to 4294967295, each once"
@@ -101,10 +101,32 @@ class MetricRule(BaseModel):
         return 1 if self.direction == "maximize" else -1
 
 
+# Three pairs are one stage of a confirmation, six are two.
+_CONFIRM_COUNTS = (0, 3, 6)
+
+RETIRED_RULES = {"sequential_variance": "each look pools the variance of both arms"}
+"""Rules that a `seedproof.toml` of an earlier version may have, and what holds now; they are told and ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRules:
+    """What held in a generation that was begun before records of format 2, and holds for what it has begun."""
+
+    confirm_seeds: tuple[int, ...]
+    """The fresh seeds of every confirmation; three pairs, confirmed at t(.90) of the spread of all four arms."""
+
+
+# The fresh seeds of every ledger whose settings named no others.
+_EARLIER_CONFIRM_SEEDS = (100_003, 100_019, 100_043)
+# What a generation of before cannot have, and so cannot differ in.
+_NEWER_RULES = frozenset({"confirm_seeds", "repeat_probe"})
+
+
 class Rules(BaseModel):
     """The protocol's numbers. Defaults: the experiment-runner protocol (docs/protocol.md)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    _earlier: EarlierRules | None = PrivateAttr(default=None)
 
     command: tuple[str, ...] = Field(
         default=(
@@ -176,15 +198,12 @@ class Rules(BaseModel):
         description="Sigmas from which an improvement is called suggestive; at most `winner_sigma`.",
         json_schema_extra={"allowed": "a number above 0"},
     )
-    design: Literal["protocol", "sequential"] = Field(
+    design: Literal["protocol", "screening", "sequential"] = Field(
         default="protocol",
-        description="How looks and decisions follow each other. `sequential` tests at each look instead of counting "
-        "sigmas: fewer runs for the same error, see [evidence.md](evidence.md#the-sequential-design).",
-    )
-    sequential_variance: Literal["arms", "ledger"] = Field(
-        default="arms",
-        description="Whose variance a sequential look pools: both arms', or also that of the generation's earlier "
-        "arms.",
+        description="How looks and decisions follow each other. `screening` drops an idea as soon as it looks "
+        "unpromising: half the runs, and it misses more, see [evidence.md](evidence.md#screening). `sequential` is "
+        "the name of an earlier design and stays only with a baseline that was begun under it.",
+        json_schema_extra={"allowed": '"protocol" or "screening"'},
     )
     pairing: Literal["auto", "paired", "unpaired"] = Field(
         default="auto",
@@ -197,13 +216,18 @@ class Rules(BaseModel):
         description="The smallest improvement worth finding, for advice on the number of seeds. It decides nothing.",
         json_schema_extra={"allowed": "a number above 0"},
     )
-    # The first primes above 100,000, which nobody else picks.
     confirm_seeds: tuple[int, ...] = Field(
-        default=(100_003, 100_019, 100_043),
-        min_length=2,
-        description="Fresh seeds of a confirmation, one pair of runs each; none of them is a seed of baseline or "
-        "experiment.",
-        json_schema_extra={"allowed": f"a list of 2 or more: {_SEEDS}"},
+        default=(),
+        description="Fresh seeds of every confirmation, one pair of runs each. Leave it empty: then six are drawn at "
+        "random for each experiment once its verdict is recorded, so that nobody can try them beforehand. Verdicts "
+        "name seeds that are given here.",
+        json_schema_extra={"allowed": f"an empty list, or one of 3 or 6: {_SEEDS}"},
+    )
+    repeat_probe: bool = Field(
+        default=True,
+        description="Whether the first baseline seed is started once more behind the last one, for a short while, to "
+        "see whether the seed varies the run at all.",
+        json_schema_extra={"allowed": "true or false"},
     )
     sealed: tuple[str, ...] = Field(
         default=(),
@@ -217,6 +241,13 @@ class Rules(BaseModel):
     def _distinct_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) != len(seeds) or any(not 0 <= seed < 2**32 for seed in seeds):
             raise ValueError("seeds are distinct integers from 0 to 4294967295")
+        return seeds
+
+    @field_validator("confirm_seeds")
+    @classmethod
+    def _whole_stages(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(seeds) not in _CONFIRM_COUNTS:
+            raise ValueError(f"confirm_seeds has {len(seeds)} seeds; give 3 or 6, or none: then six are drawn")
         return seeds
 
     @field_validator("sealed")
@@ -283,16 +314,40 @@ class Rules(BaseModel):
         """The rules as they stand in the ledger."""
         return self.model_dump(mode="json")
 
+    @property
+    def earlier(self) -> EarlierRules | None:
+        """What held before records of format 2; None for rules that were written since."""
+        return self._earlier
+
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Rules":
-        """Read rules back from the ledger.
+        """Read rules back from the ledger; a rule that the document lacks means what held when it was written.
 
         Raises:
             pydantic.ValidationError: The document is not one that `document` wrote.
         """
-        return cls.model_validate_json(json.dumps(dict(document)))
+        if "repeat_probe" in document:
+            return cls.model_validate_json(json.dumps(dict(document)))
+        given = tuple(document.get("confirm_seeds", _EARLIER_CONFIRM_SEEDS))
+        # Seeds that everybody knew confirm nothing that begins now; those of the user's choice stay.
+        stay = given != _EARLIER_CONFIRM_SEEDS and len(given) in _CONFIRM_COUNTS
+        known = {name: value for name, value in document.items() if name not in RETIRED_RULES}
+        rules = cls.model_validate_json(
+            json.dumps({**known, "confirm_seeds": given if stay else (), "repeat_probe": False})
+        )
+        rules._earlier = EarlierRules(given)
+        return rules
+
+    def differing(self, present: "Rules") -> list[str]:
+        """Names of the rules in which present ones differ from these, under which a baseline was begun."""
+        begun, now = self.document(), present.document()
+        return sorted(name for name in now if now[name] != begun[name] and not self._is_newer(name))
 
     def differences(self) -> list[tuple[str, Any, Any]]:
         """(name, default, present value) of each rule that differs from the protocol's default."""
         default, present = Rules().document(), self.document()
-        return [(name, default[name], present[name]) for name in present if present[name] != default[name]]
+        names = [name for name in present if present[name] != default[name] and not self._is_newer(name)]
+        return [(name, default[name], present[name]) for name in names]
+
+    def _is_newer(self, name: str) -> bool:
+        return self._earlier is not None and name in _NEWER_RULES

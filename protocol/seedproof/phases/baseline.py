@@ -104,12 +104,11 @@ def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
     if generation is None:
         return assess_baseline(Arm(generation=1, experiment=None, runs=()), rules)
     arm = state.baseline_arm(generation.number)
-    if generation.rules != rules:
-        present, begun = rules.document(), generation.rules.document()
-        changed = ", ".join(sorted(name for name in present if present[name] != begun[name]))
+    changed = ", ".join(generation.rules.differing(rules))
+    if changed:
         reason = f"the rules in seedproof.toml differ from those the baseline was measured under ({changed})."
         return BaselinePhase("void", reason, next_look(arm, None, rules), arm)
-    phase = assess_baseline(arm, rules)
+    phase = assess_baseline(arm, generation.rules)
     stale = None if phase.baseline is None else _find_stale_reason(state, generation, phase.baseline)
     return phase if stale is None else replace(phase, phase="stale", reason=stale)
 

@@ -13,8 +13,9 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import no_baseline_refusal
+from seedproof.phases.confirmation import cannot_be_confirmed, step_attempts
 from seedproof.phases.control import Control
-from seedproof.phases.looks import Look, cannot_be_confirmed, may_retry, step_attempts
+from seedproof.phases.looks import Look, may_retry
 from seedproof.phases.study import Standing, Study
 from seedproof.phases.twins import barring_twin
 
@@ -106,14 +107,15 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
 
 
 def _confirm_next(standing: Standing, baseline: Baseline) -> NextCall | None:
-    """The next call of a WINNER's confirmation, even after a report that calls it unconfirmed; None if none is due."""
+    """The next call of a confirmation, even after a report that calls it unconfirmed; None if none is due."""
     experiment, verdict = standing.experiment, standing.experiment.verdict
-    if verdict is None or not verdict.is_winner or cannot_be_confirmed(standing.arm, baseline.arm.code):
+    if verdict is None or verdict.is_confirmation_ended or cannot_be_confirmed(standing.arm, baseline.arm.code):
+        return None
+    # A NEUTRAL has seeds where its same-seed pairs say more than its means.
+    if not verdict.is_winner and standing.arm.fresh_plan is None:
         return None
     if not standing.confirmation.is_complete:
         return confirm_call(standing)
-    if verdict.is_confirmation_ended:
-        return None
     return NextCall("compare", "Says whether it holds.", {"experiment": experiment.name})
 
 
@@ -147,14 +149,17 @@ def _depends_only_on_own_records(standing: Standing) -> bool:
     """Whether only a record about this experiment can change its next call.
 
     Not while a run is active: it may be seen as queued or running without a record. Not before it has shown its
-    metric: a twin may bar it. Not while its control is due or open: another experiment may run that.
+    metric: a twin may bar it. Not while its control is due or open, or its confirmation: another experiment may run
+    their controls.
     """
     arm = standing.arm
     runs = (*arm.runs, *arm.fresh, *(run for run in arm.controls if run.experiment == arm.experiment))
     metric = standing.rules.metric.name
     has_shown = arm.is_null or any(metric in run.metrics for run in runs)
     is_open = standing.control.state in ("due", "open") or any(run.state.is_active for run in runs)
-    return has_shown and not is_open
+    verdict = standing.experiment.verdict
+    is_confirming = arm.fresh_plan is not None and not (verdict is not None and verdict.is_confirmation_ended)
+    return has_shown and not is_open and not is_confirming
 
 
 def run_next(study: Study, run: Run) -> NextCall | None:
@@ -313,8 +318,11 @@ def confirm_call(standing: Standing) -> NextCall:
     for run in arm.fresh:
         if run.state.is_active:
             return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
-    attempts = step_attempts(arm, look.due[0])
+    attempts = step_attempts(arm, look.due[0]) if look.due else ()
     if attempts and may_retry(attempts, standing.rules.metric.name) and attempts[-1].state is not RunState.NOT_NEEDED:
         arguments["attempt"] = attempts[-1].attempt + 1
         return NextCall("run_seed", f"Tries the run again; the last attempt {attempts[-1].state}.", arguments)
-    return NextCall("run_seed", f"Confirms the WINNER on fresh seeds: {look.done} of {look.needed} runs.", arguments)
+    is_pairs = arm.fresh_plan is not None and arm.fresh_plan.kind == "pairs"
+    what = "Tests what the same-seed pairs show" if is_pairs else "Confirms the WINNER"
+    done = f": {look.done} of {look.needed} runs" if look.needed else ""
+    return NextCall("run_seed", f"{what} on fresh seeds{done}.", arguments)

@@ -10,8 +10,9 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import NextCall
 from seedproof.model.rules import Rules
 from seedproof.phases.baseline import BaselinePhase, assess_baseline, baseline_phase
+from seedproof.phases.confirmation import ConfirmLook, confirm_look
 from seedproof.phases.control import Control, control_look
-from seedproof.phases.looks import ConfirmLook, Look, confirm_look, next_look
+from seedproof.phases.looks import Look, next_look
 
 __all__ = ["Memory", "Standing", "Study"]
 
@@ -66,8 +67,8 @@ class Standing:
 
     @cached_property
     def confirmation(self) -> ConfirmLook:
-        """The runs on fresh seeds that it still needs."""
-        return confirm_look(self.arm, self.rules)
+        """The runs on fresh seeds that it still needs; none while there is no baseline to compare it with."""
+        return ConfirmLook() if self.baseline is None else confirm_look(self.arm, self.baseline)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Study:
     def phase_of(self, number: int) -> BaselinePhase:
         """The phase of a generation under its own rules."""
         generation = self.state.generations[number - 1]
-        if generation is self.generation and generation.rules == self.rules:
+        if generation is self.generation and not generation.rules.differing(self.rules):
             return self.baseline_phase
         arm = self.state.baseline_arm(number)
         return self.compute_once(("baseline", number), lambda: assess_baseline(arm, generation.rules))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.results import Comparison, Notice
+from seedproof.model.results import REPORT_FORMAT, Comparison, Notice
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import escape_hidden, one_line
@@ -21,9 +21,7 @@ from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.evidence import Evidence, as_document
 
-__all__ = ["REPORT_FORMAT", "baseline_report", "experiment_report"]
-
-REPORT_FORMAT = 4
+__all__ = ["baseline_report", "experiment_report"]
 
 
 def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
@@ -36,8 +34,8 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
     name = rules.metric.name
     side = "at most" if rules.metric.direction == "minimize" else "at least"
     needed = "A WINNER needs a mean of"
-    if rules.design == "sequential":
-        needed = "Experiments are judged by the sequential design; the protocol's own rule would ask for a mean of"
+    if rules.design != "protocol":
+        needed = f"Experiments are judged by the {rules.design} design; the protocol's own rule would ask for a mean of"
     n = len(rules.baseline_seeds)
     number = Digits(baseline)
     lines = [
@@ -91,7 +89,7 @@ def experiment_report(
         *_section(f"Experiment Statistics (N={len(arm.counted)} runs)", statistics_table(arm, rules, number)),
         *_section("Statistical Test", test_table(comparison)),
         *_section("Wall Clock", wall_clock_table(comparison)),
-        *_section(f"Verdict: {comparison.verdict}", [comparison.reason, *_large_beside_neutral(comparison)]),
+        *_section(f"Verdict: {comparison.verdict.heading}", [comparison.reason, *_large_beside_neutral(comparison)]),
         *_section("Confirmation", confirmation_lines(comparison)),
         *_section("Evidence", [] if evidence is None else evidence_lines(comparison, evidence, campaign)),
         *_section("Hypothesis", [f"> {escape_hidden(line)}".rstrip() for line in arm.hypothesis.splitlines() or [""]]),
@@ -177,7 +175,7 @@ def _comparison_document(
         "confirmation": None if comparison.confirmation is None else asdict(comparison.confirmation),
         "fresh_per_seed": [
             {"seed": pair.seed, "control": _fresh(pair.control, rules), "experiment": _fresh(pair.experiment, rules)}
-            for pair in pairs_of(comparison.arm, rules)
+            for pair in pairs_of(comparison.arm)
         ],
     }
 

@@ -1,8 +1,7 @@
 """The sections `Evidence` and `Confirmation` of a report."""
 
 from seedproof.model.results import Comparison, Verdict, WallTimeChange
-from seedproof.report.summary import Digits, fresh_effect, paragraph
-from seedproof.stats.summary import EFFECT_SIZES
+from seedproof.report.summary import Digits, false_verdicts, fresh_effect, paragraph
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 
@@ -44,11 +43,9 @@ def _points(comparison: Comparison, evidence: Evidence, campaign: Campaign | Non
     return [
         f"The primary interval is the {evidence.primary} one {evidence.primary_reason}; chosen before the results.",
         *(_not_trusted(comparison) or _disagreement(comparison, evidence)),
-        *_effect(evidence),
         *_seed_by_seed(evidence, number),
         _errors(evidence),
         *_reach(evidence, number),
-        *_shrunk(evidence, number),
         *([evidence.seed_varies] if evidence.seed_varies else []),
         *_among_many(campaign),
         *(f"Not available: {part.replace('_', ' ')} ({why})." for part, why in evidence.unavailable.items()),
@@ -90,18 +87,6 @@ def _disagreement(comparison: Comparison, evidence: Evidence) -> list[str]:
     return []
 
 
-def _effect(evidence: Evidence) -> list[str]:
-    points = []
-    if evidence.hedges_g is not None:
-        g = evidence.hedges_g
-        points.append(f"Hedges' g: {g.g:.2f} (95 % interval {g.low:.2f} to {g.high:.2f}).")
-    share = evidence.class_share_under_no_effect
-    if share is not None:
-        classes = ", ".join(f"{name} {100 * share[name]:.0f} %" for name in EFFECT_SIZES)
-        points.append(f"Classes of |d| at these numbers of seeds where nothing differs: {classes}.")
-    return points
-
-
 def _seed_by_seed(evidence: Evidence, number: Digits) -> list[str]:
     found = evidence.per_seed
     if found is None:
@@ -122,10 +107,12 @@ def _seed_by_seed(evidence: Evidence, number: Digits) -> list[str]:
 
 def _errors(evidence: Evidence) -> str:
     found = evidence.false_winner
-    rates = [100 * rate for rate in (found.independent, found.correlation_06, found.correlation_09)]
+    text = f"Where nothing differs, the rule says {false_verdicts(found)}"
+    if found.correlation_06 is None or found.correlation_09 is None:
+        return f"{text}."
     return (
-        f"Where nothing differs, the protocol's rule says WINNER in {rates[0]:.1f} % ({found.label}); "
-        f"{rates[1]:.1f} % and {rates[2]:.1f} % where the same seed moves both arms with correlation .6 and .9."
+        f"{text}; WINNER in {100 * found.correlation_06:.1f} % and in {100 * found.correlation_09:.1f} % where the same "
+        "seed moves both arms with correlation .6 and .9."
     )
 
 
@@ -142,23 +129,13 @@ def _reach(evidence: Evidence, number: Digits) -> list[str]:
     ]
 
 
-def _shrunk(evidence: Evidence, number: Digits) -> list[str]:
-    claim = evidence.claim
-    if claim is None:
-        return []
-    return [
-        f"Freed from the luck of having been selected, the improvement of {claim.observed_sigma:.2f} sigma is "
-        f"{claim.shrunk_sigma:.2f} sigma ({number.signed(claim.shrunk_difference)}): {claim.method}."
-    ]
-
-
 def _among_many(campaign: Campaign | None) -> list[str]:
     if campaign is None:
         return []
     k, here = campaign.declared, campaign.declared_in_generation
     points = [
         f"Campaign: {k} experiment{'' if k == 1 else 's'} declared, {here} of them on this baseline; "
-        f"{campaign.false_winners_expected:.2f} false WINNERs expected if none had an effect."
+        f"if none had an effect, {campaign.false_winners_expected:.2f} WINNERs would be expected by luck."
     ]
     if campaign.p_better is not None and campaign.p_holm is not None:
         points.append(
@@ -172,7 +149,7 @@ def _among_many(campaign: Campaign | None) -> list[str]:
 
 
 def confirmation_lines(comparison: Comparison) -> list[str]:
-    """The section `Confirmation` of a report; empty for anything but a WINNER."""
+    """The section `Confirmation` of a report; empty where nothing is confirmed."""
     found = comparison.confirmation
     if found is None:
         return []

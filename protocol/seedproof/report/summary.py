@@ -1,20 +1,20 @@
 """A result in a few lines: above its report, in a reply, and as a paragraph to paste."""
 
-import math
-
 from seedproof.model.arms import Baseline
-from seedproof.model.results import Comparison, Confirmation
+from seedproof.model.results import Comparison, Confirmation, Verdict
 from seedproof.verdict.campaign import Campaign
-from seedproof.verdict.evidence import Evidence
+from seedproof.verdict.evidence import Evidence, FalseWinner
 
-__all__ = ["Digits", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
+__all__ = ["Digits", "false_verdicts", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
+
+_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
 class Digits:
     """Writes values of the deciding metric with two digits of sigma."""
 
     def __init__(self, baseline: Baseline) -> None:
-        self._decimals = min(12, max(4, 1 - math.floor(math.log10(baseline.std))))
+        self._decimals = baseline.decimals
 
     def __call__(self, value: float) -> str:
         return f"{value:.{self._decimals}f}"
@@ -57,17 +57,24 @@ def _interval_line(comparison: Comparison, evidence: Evidence | None) -> str:
     about, test = "", "Welch"
     if found.test == "paired":
         about, test = f" around {number.signed(found.difference)}", f"paired over {found.n} seeds"
-    return f"{line}; 95 % interval {number.signed(found.low)} to {number.signed(found.high)}{about} ({test})."
+    line = f"{line}; 95 % interval {number.signed(found.low)} to {number.signed(found.high)}{about} ({test})."
+    if comparison.verdict is not Verdict.WINNER:
+        return line
+    return f"{line} A WINNER was selected by its size: its interval covers a small true effect less often than 95 %."
 
 
 def tried_line(campaign: Campaign) -> str:
     """How many experiments the ledger has, and what that means."""
     nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
-    line = f"Experiments declared in this ledger so far: {campaign.declared}{nulls}"
-    if campaign.false_winner_chance is None:
-        return f"{line}; false WINNERs expected among them: {campaign.false_winners_expected:.2f} ({campaign.label})."
-    chance = 100 * campaign.false_winner_chance
-    return f"{line}; chance of at least one false WINNER among them: {chance:.1f} % ({campaign.label})."
+    count = campaign.declared
+    ideas = f"{_WORDS[count] if count < len(_WORDS) else count} idea{'' if count == 1 else 's'}"
+    luck = f"{campaign.false_winners_expected:.2f} WINNERs by luck"
+    if campaign.false_winner_chance is not None:
+        luck = f"a WINNER by luck at most {100 * campaign.false_winner_chance:.1f} % of the time"
+    return (
+        f"Experiments declared in this ledger so far: {count}{nulls}; if none helped, {ideas} would show {luck} "
+        f"({campaign.label})."
+    )
 
 
 def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | None) -> str:
@@ -96,16 +103,25 @@ def _how_sure(comparison: Comparison, evidence: Evidence) -> str:
     found, wrong = evidence.smallest_detectable, evidence.false_winner
     missed = "one in five" if found.power == 0.8 else f"{100 * (1 - found.power):.0f} % of"
     return (
-        f"The rule errs in {100 * wrong.independent:.1f} % of experiments without effect ({wrong.label}) and misses "
-        f"{missed} true improvements of {found.sigma:.1f} sigma."
+        f"Where nothing differs, the rule says {false_verdicts(wrong)}; it misses {missed} true improvements of "
+        f"{found.sigma:.1f} sigma."
     )
 
 
+def false_verdicts(found: FalseWinner) -> str:
+    """How often the rule says WINNER and LOSER where nothing differs, as the end of a sentence."""
+    loser = "" if found.loser is None else f" and LOSER in {100 * found.loser:.1f} %"
+    return f"WINNER in {100 * found.independent:.1f} %{loser} of experiments ({found.label})"
+
+
 def fresh_effect(found: Confirmation, number: Digits) -> str:
-    """What the fresh seeds of a confirmation measured; only where all its runs have ended."""
-    assert found.difference is not None and found.low is not None and found.high is not None
-    what = "The effect" if found.state == "confirmed" else "The difference on fresh seeds"
+    """What the fresh seeds of a confirmation measured, with the one-sided bound of its own test."""
+    assert found.difference is not None  # the caller has checked
+    if found.state != "confirmed":
+        return f"The difference on fresh seeds: {number.signed(found.difference)}, experiment minus control."
+    if found.at_least is None or found.limit is None:  # recorded by an earlier version
+        return f"Use this effect: {number.signed(found.difference)}, experiment minus control on fresh seeds."
     return (
-        f"{what}: {number.signed(found.difference)}, experiment minus control "
-        f"(95 % interval {number.signed(found.low)} to {number.signed(found.high)}); the earlier means do not enter."
+        f"Use this effect: {number.signed(found.difference)}, experiment minus control on fresh seeds "
+        f"(at least {number(found.at_least)} better, one-sided {100 * (1 - found.limit):g} %)."
     )

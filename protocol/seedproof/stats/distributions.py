@@ -5,7 +5,7 @@ so that listing experiments never pays for its import.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "angle_nodes",
-    "bisect",
-    "cos_sin_density",
     "noncentral_t_cdf",
-    "noncentral_t_cdfs",
     "normal_band",
     "normal_cdf",
     "panels",
@@ -29,6 +25,7 @@ __all__ = [
     "sigma_upper_factor",
     "t_cdf",
     "t_quantile",
+    "t_tail",
     "width_panels",
 ]
 
@@ -37,8 +34,6 @@ _LOG_TAIL = -24 * math.log(10)
 _NODES = 96
 # Half-width of the step of Phi(t s - delta), in its own standard deviations: Phi(-9) is 1e-19.
 _STEP = 9.0
-# Phi(-10.5) is 4e-26.
-_NORMAL_REACH = 10.5
 # Beyond each limit of a 95 % interval.
 _TAIL = (1 - 0.95) / 2
 
@@ -48,6 +43,24 @@ def t_cdf(t: float, df: float) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(df, t))
+
+
+def t_tail(t: float, df: int) -> float:
+    """P(T >= t) of Student's t with a whole number of degrees of freedom, without scipy.
+
+    Source: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4: a finite sum for whole numbers.
+    """
+    angle = math.atan2(t, math.sqrt(df))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    is_odd = df % 2
+    term, total = (cosine, cosine) if is_odd else (1.0, 1.0)
+    if df == 1:
+        total = 0.0
+    for k in range(2 + is_odd, df - 1, 2):
+        term *= (k - 1) / k * cosine * cosine
+        total += term
+    central = 2 / math.pi * (angle + sine * total) if is_odd else sine * total
+    return min(1.0, max(0.0, (1 - central) / 2))
 
 
 def t_quantile(p: float, df: float) -> float:
@@ -138,18 +151,15 @@ def width_panels(low: float, high: float, width: float, n: int = 32) -> tuple["F
     return panels(np.linspace(low, high, count + 1), n)
 
 
-@lru_cache(maxsize=64)
 def _sigma_range(df: float) -> tuple[float, float]:
     """Where sqrt(chi2_df / df) lies but for a share of 1e-24 on either side.
 
-    Source: Chernoff's bound exp(-df (x^2 - 1 - 2 log x) / 2) (Dasgupta and Gupta 2003, lemma 2.2).
+    Source: Chernoff's bound exp(-df (x^2 - 1 - 2 log x) / 2) (Dasgupta and Gupta 2003, lemma 2.2). The bracket is
+    at least (x - 1)^2 above 1; below 1 it is at least 2 (x - 1)^2 and at least -1 - 2 log x.
     """
-
-    def log_bound(x: float) -> float:
-        return -df / 2 * (x * x - 1 - 2 * math.log(x))
-
-    low = math.exp(bisect(lambda y: log_bound(math.exp(y)) - _LOG_TAIL, _LOG_TAIL / df - 1, 0.0))
-    return low, bisect(lambda x: _LOG_TAIL - log_bound(x), 1.0, 1 + math.sqrt(-4 * _LOG_TAIL / df))
+    decay = -_LOG_TAIL / df
+    low = max(math.exp(-decay - 1 / 2), 1 - math.sqrt(decay))
+    return low, 1 + math.sqrt(2 * decay)
 
 
 def _sigma_density(s: Any, df: float) -> Any:
@@ -174,27 +184,6 @@ def sigma_nodes(df: float, width: float = 1.0, n: int = _NODES) -> tuple["Floats
     return s, weights * _sigma_density(s, df)
 
 
-def cos_sin_density(angle: Any, p: float, q: float) -> Any:
-    """Density of an angle in (0, pi/2) that is proportional to cos^p sin^q: sin^2 is beta distributed."""
-    import numpy as np
-
-    constant = math.log(2) + math.lgamma((p + q) / 2 + 1) - math.lgamma((p + 1) / 2) - math.lgamma((q + 1) / 2)
-    return math.exp(constant) * np.cos(angle) ** p * np.sin(angle) ** q
-
-
-def angle_nodes(p: float, q: float, breaks: Sequence[float] = (), n: int = _NODES) -> tuple["Floats", "Floats"]:
-    """Nodes and weights of an angle in (0, pi/2) whose density is proportional to cos^p sin^q.
-
-    -log of the density is convex with a second derivative of at least p + q, which bounds the range.
-    """
-    mode = math.atan2(math.sqrt(q), math.sqrt(p))
-    reach = _NORMAL_REACH / math.sqrt(p + q) if p + q > 0 else math.pi
-    low, high = max(0.0, mode - reach), min(math.pi / 2, mode + reach)
-    inside = {low, high, (low + high) / 2, *(point for point in breaks if low < point < high)}
-    angle, weights = panels(sorted(inside), n)
-    return angle, weights * cos_sin_density(angle, p, q)
-
-
 def noncentral_t_cdf(t: float, df: float, delta: float) -> float:
     """P(T <= t) of the noncentral t: the mean of Phi(t s - delta) over s = sqrt(chi2_df / df).
 
@@ -211,17 +200,6 @@ def noncentral_t_cdf(t: float, df: float, delta: float) -> float:
     inside = sorted({min(max(point, low), high) for point in breaks})
     s, weights = panels(inside)
     return min(1.0, max(0.0, float((weights * _sigma_density(s, df) * ndtr(t * s - delta)).sum())))
-
-
-def noncentral_t_cdfs(t: "Floats", df: float, delta: float) -> "Floats":
-    """`noncentral_t_cdf` of many moderate t at once, to 12 digits."""
-    import numpy as np
-    from scipy.special import ndtr, stdtr
-
-    if delta == 0:
-        return np.asarray(stdtr(df, t))
-    s, weights = sigma_nodes(df, 0.2, 32)
-    return np.asarray(ndtr(t[..., None] * s - delta) @ weights)
 
 
 def sigma_factors(n: int) -> tuple[float, float]:
@@ -243,16 +221,3 @@ def sigma_upper_factor(n: int, confidence: float = 0.8) -> float:
         raise ValueError("sigma's limits need two values and a confidence between 0 and 1")
     # chdtri takes the share above: few sigmas are estimated far too small.
     return math.sqrt((n - 1) / float(chdtri(n - 1, confidence)))
-
-
-def bisect(rises: Callable[[float], float], low: float, high: float, tolerance: float = 0.0) -> float:
-    """Where a rising function of one number crosses zero: to `tolerance`, or to the last bits of a float."""
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high) or high - low <= tolerance:
-            break
-        if rises(middle) < 0:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2

@@ -12,8 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from seedproof.stats.distributions import (
-    angle_nodes,
-    bisect,
     noncentral_t_cdf,
     normal_band,
     normal_cdf,
@@ -21,7 +19,6 @@ from seedproof.stats.distributions import (
     t_quantile,
     width_panels,
 )
-from seedproof.stats.summary import EFFECT_SIZES, reaches
 
 if TYPE_CHECKING:
     from seedproof.stats.distributions import Floats
@@ -30,10 +27,8 @@ __all__ = [
     "OperatingPoint",
     "Sizes",
     "at_least_one_winner",
-    "class_share_under_no_effect",
     "protocol_power",
     "seeds_for_power",
-    "shrunk_claim",
     "smallest_detectable_effect",
 ]
 
@@ -83,31 +78,29 @@ class Sizes:
         width = math.sqrt(1 / self.all + 1 / self.baseline) / self.threshold
         return sigma_nodes(self.baseline - 1, width)
 
-    def winners(self, effect: Any, s: "Floats", least: float, extra_variance: float) -> tuple["Floats", "Floats"]:
-        """P(WINNER with a distance of at least `least` x s) at the first and at the second look.
+    def winners(self, effect: Any, s: "Floats", extra_variance: float) -> tuple["Floats", "Floats"]:
+        """P(WINNER) at the first and at the second look.
 
         Args:
             effect: True effect in sigmas; an array broadcasts against `s`.
             s: The baseline's estimated sigma in true sigmas.
-            least: At least the threshold.
             extra_variance: Variance that both looks share: 1 / n of the baseline, or 0 given its mean.
         """
         import numpy as np
 
-        first_sd = math.sqrt(1 / self.first + extra_variance)
-        at_first = normal_cdf((effect - least * s) / first_sd)
+        first_sd, limit = math.sqrt(1 / self.first + extra_variance), self.threshold * s
+        at_first = normal_cdf((effect - limit) / first_sd)
         if self.all == self.first:
             return at_first, np.zeros_like(at_first)
         # The mean of all seeds and its part have the covariance that the whole has with itself.
         all_sd = math.sqrt(1 / self.all + extra_variance)
-        limit = self.threshold * s
         low, high = (-limit - effect) / first_sd, (limit - effect) / first_sd
-        return at_first, normal_band(low, high, (least * s - effect) / all_sd, all_sd / first_sd)
+        return at_first, normal_band(low, high, (limit - effect) / all_sd, all_sd / first_sd)
 
     def p_winner(self, effect: float) -> float:
         """P(WINNER) for this true effect."""
         s, weights = self.sigma_nodes
-        return float(weights @ sum(self.winners(effect, s, self.threshold, 1 / self.baseline)))
+        return float(weights @ sum(self.winners(effect, s, 1 / self.baseline)))
 
     def p_second_look(self, effect: float) -> float:
         """P(the first look's distance is below the threshold)."""
@@ -144,10 +137,13 @@ def smallest_detectable_effect(power: float, sizes: Sizes) -> float:
     """
     if not sizes.p_winner(0.0) < power < 1:
         raise ValueError("the power lies between the probability of a false WINNER and 1")
-    high = sizes.threshold
+    low, high = 0.0, sizes.threshold
     while sizes.p_winner(high) < power:
-        high *= 2
-    return bisect(lambda effect: sizes.p_winner(effect) - power, 0.0, high)
+        low, high = high, 2 * high
+    # Halved to the last bits here, because scipy's root finder would have a list of experiments import scipy.
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if sizes.p_winner(middle) < power else (low, middle)
+    return high
 
 
 @lru_cache(maxsize=256)
@@ -176,49 +172,13 @@ def _null_grid(sizes: Sizes) -> tuple["Floats", "Floats", "Floats"]:
     m, m_weights = width_panels(-_REACH, _REACH, min(0.75, width * math.sqrt(sizes.baseline)), 48)
     m_weights = m_weights * np.exp(-m * m / 2) / math.sqrt(2 * math.pi)
     effect = -m[None, :] / math.sqrt(sizes.baseline)
-    first, second = sizes.winners(effect, s[:, None], sizes.threshold, 0.0)
+    first, second = sizes.winners(effect, s[:, None], 0.0)
     return np.log1p(-np.minimum(first + second, 1 - 2**-53)), s_weights, m_weights
 
 
 _MAX_SEEDS = 1000
 # Two-sided level of the t test that `seeds_for_power` plans.
 _ALPHA = 0.05
-
-
-@lru_cache(maxsize=256)
-def shrunk_claim(improvement_sigma: float, sizes: Sizes) -> float:
-    """The effect of a WINNER, in sigmas, corrected for having been selected by its result.
-
-    The median-unbiased estimate given WINNER: the effect under which half of all winners, of either look, end
-    with a larger improvement. Floored at 0, never above what was seen. The look is not conditioned on: at the
-    second one a larger effect makes a larger improvement *less* likely, because it would have ended the first.
-    Source: conditional median-unbiased estimation after selection, Andrews, Kitagawa and McCloskey 2024
-    (Inference on Winners, Quarterly Journal of Economics 139); the statistic is the distance in estimated sigmas.
-
-    Args:
-        improvement_sigma: Observed distance in estimated sigmas, at least `winner_sigma`.
-        sizes: Numbers of seeds and `winner_sigma`.
-
-    Raises:
-        ValueError: The distance is not one of a WINNER.
-    """
-    if not reaches(improvement_sigma, sizes.threshold) or math.isinf(improvement_sigma):
-        raise ValueError("a claim is shrunk only after a WINNER")
-    seen = max(improvement_sigma, sizes.threshold)
-    s, weights = sizes.sigma_nodes
-
-    def share_above(effect: float) -> float:
-        larger, winners = (
-            float(weights @ sum(sizes.winners(effect, s, least, 1 / sizes.baseline)))
-            for least in (seen, sizes.threshold)
-        )
-        return larger / winners - 0.5
-
-    if share_above(0.0) >= 0:
-        return 0.0
-    if share_above(improvement_sigma) <= 0:
-        return improvement_sigma
-    return bisect(share_above, 0.0, improvement_sigma, 1e-12)
 
 
 @lru_cache(maxsize=256)
@@ -245,31 +205,3 @@ def seeds_for_power(effect_sigma: float, power: float = 0.8) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if found(middle) else (middle, high)
     return high
-
-
-@lru_cache(maxsize=64)
-def class_share_under_no_effect(n_baseline: int, n_experiment: int) -> dict[str, float]:
-    """How often each class of the protocol's Cohen's d appears when nothing differs and noise is normal.
-
-    With equal true sigmas the sum of squares of both arms is chi-squared and independent of the share B of
-    the baseline in it, which is Beta(df_b / 2, df_e / 2); given B, d is a multiple of Student's t.
-    Source: Cochran 1934; the class limits are Cohen's 1988.
-
-    Raises:
-        ValueError: An arm has fewer than two runs, so that it has no standard deviation.
-    """
-    import numpy as np
-    from scipy.special import stdtr
-
-    df_b, df_e = n_baseline - 1, n_experiment - 1
-    if min(df_b, df_e) < 1:
-        raise ValueError("d needs two runs in each arm")
-    angle, weights = angle_nodes(df_e - 1, df_b - 1)
-    df = df_b + df_e
-    share = np.sin(angle) ** 2
-    # d = t x unit / sqrt(mean of the two variances over their pooled one).
-    ratio = (df * (share / df_b + (1 - share) / df_e) / 2) ** 0.5
-    unit = math.sqrt(1 / n_baseline + 1 / n_experiment)
-    above = [min(1.0, float(weights @ (2 * stdtr(df, -limit * ratio / unit)))) for limit in EFFECT_SIZES.values()]
-    above[0] = 1.0
-    return {name: here - beyond for name, here, beyond in zip(EFFECT_SIZES, above, [*above[1:], 0.0], strict=True)}

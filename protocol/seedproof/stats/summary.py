@@ -8,7 +8,6 @@ from typing import Literal
 __all__ = [
     "EFFECT_SIZES",
     "EffectSize",
-    "PriorVariance",
     "SampleError",
     "Summary",
     "cohens_d",
@@ -53,25 +52,6 @@ class Summary:
     """Largest value."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriorVariance:
-    """The spread of earlier arms, each about its own mean, which a look may pool with its own."""
-
-    sum_of_squares: float
-    """Sum of the squared deviations, in the metric's unit squared."""
-    df: int
-    """Degrees of freedom: the runs less one for each arm."""
-
-    def __post_init__(self) -> None:
-        """Refuse what no arm can have.
-
-        Raises:
-            SampleError: Negative, not finite, or a sum of squares without degrees of freedom.
-        """
-        if not 0 <= self.sum_of_squares < math.inf or self.df < 0 or (self.df == 0 and self.sum_of_squares > 0):
-            raise SampleError("a prior variance has a sum of squares and degrees of freedom, neither negative")
-
-
 def summarize(values: Sequence[float]) -> Summary:
     """Mean, sample standard deviation (ddof = 1), minimum and maximum.
 
@@ -94,23 +74,18 @@ def summarize(values: Sequence[float]) -> Summary:
     return Summary(len(values), mean, 0.0 if low == high else std, low, high)
 
 
-def pooled_std(arms: Sequence[Summary], prior: PriorVariance | None = None) -> tuple[float, int]:
+def pooled_std(arms: Sequence[Summary]) -> tuple[float, int]:
     """Standard deviation within arms, pooled by degrees of freedom, and those.
 
     Source: Fisher 1925.
 
-    Args:
-        prior: Spread of earlier arms, which is pooled as well.
-
     Raises:
         SampleError: No arm has two values, or none has any spread.
     """
-    earlier = prior or PriorVariance(0.0, 0)
-    df = sum(arm.n - 1 for arm in arms) + earlier.df
+    df = sum(arm.n - 1 for arm in arms)
     if df < 1:
         raise SampleError("no arm has two values, so the spread is unknown")
-    parts = [(arm.std or 0.0) * math.sqrt(arm.n - 1) for arm in arms]
-    pooled = math.hypot(*parts, math.sqrt(earlier.sum_of_squares)) / math.sqrt(df)
+    pooled = math.hypot(*((arm.std or 0.0) * math.sqrt(arm.n - 1) for arm in arms)) / math.sqrt(df)
     if not pooled > 0:
         raise SampleError("the values do not vary, so a test would divide by zero")
     return pooled, df

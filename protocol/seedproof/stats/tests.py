@@ -5,10 +5,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from seedproof.stats.distributions import bisect, noncentral_t_cdf, t_cdf, t_quantile
-from seedproof.stats.summary import SampleError, pooled_std, ratio, summarize
+from seedproof.stats.distributions import t_cdf, t_quantile
+from seedproof.stats.summary import SampleError, ratio, summarize
 
-__all__ = ["PairedTest", "TTest", "correlation", "hedges_g", "holm", "paired", "welch"]
+__all__ = ["PairedTest", "TTest", "correlation", "holm", "paired", "welch"]
 
 # Of every interval here.
 _CONFIDENCE = 0.95
@@ -81,27 +81,6 @@ def paired(baseline_by_seed: Mapping[int, float], experiment_by_seed: Mapping[in
     return PairedTest(*test, n=found.n, correlation=correlation(base, exp))
 
 
-def hedges_g(baseline: Sequence[float], experiment: Sequence[float]) -> tuple[float, float, float]:
-    """Hedges' g of experiment minus baseline and its 95 % confidence limits: (g, low, high).
-
-    The variance is pooled by degrees of freedom; the correction is Hedges' exact one,
-    J = gamma(df/2) / (sqrt(df/2) gamma((df-1)/2)); the limits invert the noncentral t.
-    Source: Hedges 1981, eq. 6e; Steiger and Fouladi 1997 for the interval, times the same J.
-
-    Raises:
-        SampleError: As for `welch`.
-    """
-    base, exp = _two(baseline), _two(experiment)
-    pooled, df = pooled_std((summarize(baseline), summarize(experiment)))
-    unit = math.sqrt(1 / base.n + 1 / exp.n)
-    t = ratio(exp.mean - base.mean, pooled * unit)
-    correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = (_noncentrality(t, df, p) for p in (1 - tail, tail))
-    scale = correction * unit
-    return scale * t, scale * low, scale * high
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values that keep the chance of any false claim; in the order given.
 
@@ -163,9 +142,3 @@ def correlation(first: Sequence[float], second: Sequence[float]) -> float | None
         return None
     products = ((a - one.mean) / one.std * ((b - other.mean) / other.std) for a, b in zip(first, second, strict=True))
     return min(1.0, max(-1.0, math.fsum(products) / (one.n - 1)))
-
-
-def _noncentrality(t: float, df: float, p: float) -> float:
-    """The noncentrality under which a share `p` lies below `t`."""
-    reach = 10.0 + 10.0 * abs(t)
-    return bisect(lambda delta: p - noncentral_t_cdf(t, df, delta), t - reach, t + reach)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.arms import Arm, Primary
 from seedproof.model.rules import Rules
+from seedproof.phases.looks import operating_point
 from seedproof.phases.study import Study
 from seedproof.stats.power import at_least_one_winner, protocol_power, smallest_detectable_effect
-from seedproof.stats.summary import PriorVariance, summarize
 from seedproof.stats.tests import correlation, holm
 from seedproof.verdict.weigh import p_better
 
@@ -22,7 +22,6 @@ __all__ = [
     "campaign_at_verdict",
     "campaign_from_records",
     "choose_primary",
-    "pooled_variance",
 ]
 
 # Pairing shortens the 95 % interval where r is above .31 with five common seeds, and above .67 with three
@@ -50,7 +49,7 @@ class Campaign:
     false_winners_expected: float
     """The mean number of false WINNERs if no experiment had an effect."""
     false_winner_chance: float | None
-    """The chance of at least one; None where a generation has the sequential design."""
+    """The chance of at least one, at most; None where a generation has the sequential design."""
     label: str
     """What the last two assume."""
     p_better: float | None = None
@@ -141,15 +140,14 @@ def _false_winners(state: State) -> tuple[float, float | None, str]:
         rules, k = state.rules_of(generation.number), len(generation.experiments)
         if k == 0:  # the power needs numpy, whose import takes most of a server's first answer
             continue
-        expected += k * protocol_power(0.0, rules.sizes).p_winner  # to which the sequential design is calibrated
+        expected += k * operating_point(0.0, rules).p_winner
         none *= 1 - at_least_one_winner(k, rules.sizes)
         designs.add(rules.design)
-    assumed = "under normal, independent noise with all ideas null"
-    if "sequential" in designs:
+    assumed = "independent seeds, normal noise"
+    if designs - {"protocol"}:
         return expected, None, f"about, {assumed}; docs/calibration.md has the chance of at least one"
-    # A generation shares the runs that it took over, so its errors are not independent: the chance is an upper bound.
-    shared = any(one.adopted and one.experiments for one in state.generations)
-    return expected, 1 - none, f"at most, {assumed}" if shared else f"exact {assumed}"
+    # Less where the same seed moves both arms, and where a generation took over runs from the one before.
+    return expected, 1 - none, assumed
 
 
 def _advice(generation: Generation) -> str | None:
@@ -212,18 +210,3 @@ def _common_values(base: Arm, exp: Arm, name: str) -> tuple[list[float], list[fl
     one, other = base.finite(name), exp.finite(name)
     seeds = [] if exp.diverged_seeds else [seed for seed in one if seed in other]
     return [one[seed] for seed in seeds], [other[seed] for seed in seeds]
-
-
-def pooled_variance(state: State, rules: Rules) -> PriorVariance | None:
-    """The pooled variance of the generation's earlier arms; None where no sequential look uses it."""
-    if rules.design != "sequential" or rules.sequential_variance != "ledger" or state.generation is None:
-        return None
-    squares, df = 0.0, 0
-    for one in state.generation.experiments.values():
-        arm = state.experiment_arm(one)
-        values = [] if arm.diverged_seeds else list(arm.finite(rules.metric.name).values())
-        if len(values) > 1:
-            found = summarize(values)
-            assert found.std is not None  # two values or more
-            squares, df = squares + found.std**2 * (found.n - 1), df + found.n - 1
-    return PriorVariance(squares, df) if df else None

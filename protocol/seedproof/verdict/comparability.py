@@ -8,9 +8,8 @@ from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import NotComparable
 from seedproof.model.results import Difference, DifferenceKind
-from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
-from seedproof.phases.looks import confirm_look
+from seedproof.phases.confirmation import confirm_look, step_attempts
 from seedproof.phases.next_call import new_baseline_call
 from seedproof.verdict.place import THREAD_VARIABLES, Part, make_place, place_of, value_of
 
@@ -53,7 +52,7 @@ def differences(baseline: Arm, experiment: Arm | None = None, *, with_fresh: boo
     if experiment is not None:
         sides.append((experiment.experiment or "", tuple(experiment.counted.values())))
     if experiment is not None and with_fresh:
-        sides.append(("the confirmation", counted_runs(experiment.fresh)))
+        sides.append(("the confirmation", counted_runs((*experiment.fresh, *experiment.shared_controls))))
     return tuple(found for kind in KINDS for found in _differences(kind, sides))
 
 
@@ -155,9 +154,9 @@ def accepted_differences(
         NotComparable: There is a difference of another kind.
     """
     issued = experiment.verdict
-    if issued is not None and issued.runs == runs_behind(arm, baseline.rules):
+    if issued is not None and issued.runs == runs_behind(arm, baseline):
         return written_acceptance(experiment)
-    found = differences(baseline.arm, arm, with_fresh=confirm_look(arm, baseline.rules).is_complete)
+    found = differences(baseline.arm, arm, with_fresh=confirm_look(arm, baseline).is_complete)
     _require_accepted(f"the runs of {experiment.name} and its baseline differ in", found, kinds)
     return found
 
@@ -198,11 +197,12 @@ def _require_accepted(message: str, found: Sequence[Difference], kinds: Collecti
     )
 
 
-def runs_behind(arm: Arm, rules: Rules) -> tuple[str, ...]:
-    """Ids of the runs that a verdict on an experiment rests on; a confirmation counts once all its runs have ended."""
+def runs_behind(arm: Arm, baseline: Baseline) -> tuple[str, ...]:
+    """Ids of the runs that a verdict on an experiment rests on; a confirmation counts once it has ended."""
     runs = [run.run_id for run in arm.counted.values()]
-    if arm.fresh and confirm_look(arm, rules).is_complete:
-        runs += [run.run_id for run in arm.fresh]
+    look = confirm_look(arm, baseline) if arm.fresh else None
+    if look is not None and look.is_complete:
+        runs += [run.run_id for step in look.steps for run in step_attempts(arm, step)]
     return tuple(sorted(runs))
 
 

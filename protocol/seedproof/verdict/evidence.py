@@ -10,11 +10,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = [
-    "Claim",
     "Detectable",
     "Evidence",
     "FalseWinner",
-    "HedgesG",
     "Interval",
     "PerSeed",
     "SeedsNeeded",
@@ -55,18 +53,6 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class HedgesG:
-    """Hedges' g, experiment minus baseline, with its 95 % interval."""
-
-    g: float
-    """The bias-corrected standardised difference."""
-    low: float
-    """Lower limit."""
-    high: float
-    """Upper limit."""
-
-
-@dataclass(frozen=True, slots=True)
 class PerSeed:
     """Experiment minus baseline, seed by seed."""
 
@@ -86,16 +72,19 @@ class PerSeed:
 
 @dataclass(frozen=True, slots=True)
 class FalseWinner:
-    """The probability of WINNER where nothing differs."""
+    """The probabilities of WINNER, and of LOSER, where nothing differs."""
 
     label: str
     """What is assumed."""
     independent: float
     """Where the seeds of the two arms are independent."""
-    correlation_06: float
-    """Where equal seeds correlate by .6 between the arms."""
-    correlation_09: float
-    """Where they correlate by .9."""
+    correlation_06: float | None
+    """Where equal seeds correlate by .6 between the arms; None under the screening design."""
+    correlation_09: float | None
+    """Where they correlate by .9; likewise."""
+    loser: float | None = None
+    """Of LOSER, where the seeds are independent; None in a record of a version that did not state it, and
+    under the screening design, which has no LOSER but a diverged seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +108,6 @@ class Detectable:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A WINNER's improvement, freed from the luck of having been selected."""
-
-    observed_sigma: float
-    """As measured."""
-    shrunk_sigma: float
-    """Median-unbiased given WINNER, at least 0."""
-    shrunk_difference: float
-    """The same as experiment minus baseline in the metric's unit."""
-    method: str
-    """Where the estimate comes from."""
-
-
-@dataclass(frozen=True, slots=True)
 class SeedsNeeded:
     """Seeds in each arm with which a t test finds a worthwhile improvement with 80 % power."""
 
@@ -153,7 +128,7 @@ class Evidence:
     primary_reason: str
     """Why that one."""
     false_winner: FalseWinner
-    """How often the protocol's rule says WINNER where nothing differs."""
+    """How often the protocol's rule says WINNER or LOSER where nothing differs."""
     smallest_detectable: Detectable
     """The smallest improvement that the rules in force detect."""
     seeds_needed: SeedsNeeded
@@ -162,14 +137,8 @@ class Evidence:
     """Welch's interval."""
     paired: Interval | None = None
     """The paired interval over common seeds."""
-    hedges_g: HedgesG | None = None
-    """The bias-corrected effect size, besides the protocol's d."""
-    class_share_under_no_effect: Mapping[str, float] | None = None
-    """How often each class of |d| appears at these numbers of seeds where nothing differs."""
     per_seed: PerSeed | None = None
     """Seed by seed."""
-    claim: Claim | None = None
-    """The improvement of a WINNER, corrected for selection; None for other verdicts."""
     seed_varies: str | None = None
     """A source of noise that sigma does not cover, where the runs show one."""
     hours_between: float | None = None

@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from seedproof.model.arms import Arm, Baseline, Primary
-from seedproof.model.results import Comparison, Verdict
+from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
-from seedproof.phases.looks import detectable_effect
+from seedproof.phases.looks import detectable_effect, operating_point
 from seedproof.stats.distributions import sigma_factors, sigma_upper_factor, t_cdf
 from seedproof.stats.outliers import find_outlier
-from seedproof.stats.power import class_share_under_no_effect, protocol_power, seeds_for_power, shrunk_claim
+from seedproof.stats.power import seeds_for_power
 from seedproof.stats.seed_correlation import false_winner
 from seedproof.stats.summary import SampleError, percent_change
-from seedproof.stats.tests import TTest, hedges_g, paired, welch
-from seedproof.verdict.evidence import Claim, Detectable, Evidence, FalseWinner, HedgesG, Interval, PerSeed, SeedsNeeded
+from seedproof.stats.tests import TTest, paired, welch
+from seedproof.verdict.evidence import Detectable, Evidence, FalseWinner, Interval, PerSeed, SeedsNeeded
 
 __all__ = ["p_better", "weigh"]
 
@@ -45,10 +45,7 @@ def weigh(comparison: Comparison) -> Evidence:
         seeds_needed=_seeds_needed(rules),
         unpaired=unpaired,
         paired=by_seed,
-        hedges_g=parts.get("hedges_g", lambda: HedgesG(*hedges_g(one, other))),
-        class_share_under_no_effect=class_share_under_no_effect(len(one), len(other)) if len(other) > 1 else None,
         per_seed=_per_seed(base, exp, rules),
-        claim=_claim(comparison),
         seed_varies=_seed_varies(baseline),
         hours_between=_hours_between(baseline.arm, arm),
         same_machine=_same_machine(baseline.arm, arm),
@@ -115,12 +112,11 @@ def _primary_reason(arm: Arm, by_seed: Interval | None) -> str:
 
 
 def _false_winner(rules: Rules) -> FalseWinner:
-    return FalseWinner(
-        "independent seeds, normal noise",
-        protocol_power(0.0, rules.sizes).p_winner,
-        false_winner(0.6, rules.sizes),
-        false_winner(0.9, rules.sizes),
-    )
+    sizes, label = rules.sizes, "independent seeds, normal noise"
+    null = operating_point(0.0, rules)
+    if rules.design != "protocol":
+        return FalseWinner(label, null.p_winner, None, None)
+    return FalseWinner(label, null.p_winner, false_winner(0.6, sizes), false_winner(0.9, sizes), null.p_loser)
 
 
 def _detectable(baseline: Baseline) -> Detectable:
@@ -153,15 +149,6 @@ def _per_seed(base: Mapping[int, float], exp: Mapping[int, float], rules: Rules)
         outlier_seed=outlier,
         smallest_sign_p=2.0 ** (1 - len(differences)),
     )
-
-
-def _claim(comparison: Comparison) -> Claim | None:
-    sigma, rules = comparison.improvement_sigma, comparison.baseline.rules
-    if comparison.verdict is not Verdict.WINNER or sigma is None or rules.design != "protocol":
-        return None
-    shrunk = shrunk_claim(sigma, rules.sizes)
-    method = "median-unbiased given WINNER (Andrews, Kitagawa and McCloskey 2024), floored at 0"
-    return Claim(sigma, shrunk, rules.metric.sign * shrunk * comparison.baseline.std, method)
 
 
 def _seed_varies(baseline: Baseline) -> str | None:

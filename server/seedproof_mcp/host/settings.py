@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from seedproof.admission.guards import GIGABYTE, Limits
 from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import BadSettings
-from seedproof.model.results import DifferenceKind
-from seedproof.model.rules import Rules
+from seedproof.model.results import DifferenceKind, Notice
+from seedproof.model.rules import RETIRED_RULES, Rules
 from seedproof.phases.next_call import check_call
 
 from seedproof_mcp.system import files
@@ -149,6 +149,12 @@ class Config(BaseModel):
 
     rules: Rules = Field(default=Rules(), json_schema_extra={"allowed": "a table, written [rules]"})
     settings: Settings = Field(default=Settings(), json_schema_extra={"allowed": "a table, written [settings]"})
+    _retired: tuple[str, ...] = PrivateAttr(default=())
+
+    def notices(self) -> list[Notice]:
+        """A notice for each key that an earlier version knew; such a key decides nothing any more."""
+        text = "rules.{} in seedproof.toml is a rule of an earlier version and is ignored: {}. Remove the line."
+        return [Notice("rule_ignored", text.format(name, RETIRED_RULES[name])) for name in self._retired]
 
 
 _DEFAULT = Config()  # frozen, so every call of a project without a file can share it
@@ -171,11 +177,15 @@ def load_config(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _bad(f"seedproof.toml is not valid TOML: {error}") from None
     _expand_presets(document)
+    rules = document.get("rules")
+    retired = tuple(name for name in RETIRED_RULES if isinstance(rules, dict) and rules.pop(name, None) is not None)
     try:
         # Through JSON, so that lists become tuples while every other type stays strict.
-        return Config.model_validate_json(json.dumps(document, default=str))
+        config = Config.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         raise _bad(_explain(error, text)) from None
+    config._retired = retired
+    return config
 
 
 def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
@@ -237,7 +247,7 @@ def _find_field(parts: Sequence[str]) -> tuple[type[BaseModel], FieldInfo | None
 
 def allowed_words(field: FieldInfo) -> str:
     """What a person may write for a rule or setting."""
-    if get_origin(field.annotation) is Literal:
+    if field.json_schema_extra is None and get_origin(field.annotation) is Literal:
         *others, last = [f'"{one}"' for one in get_args(field.annotation)]
         return f"{', '.join(others)} or {last}" if others else last
     assert isinstance(field.json_schema_extra, dict)

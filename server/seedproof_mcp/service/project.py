@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from seedproof.admission.guards import Limits
 from seedproof.admission.request import Admission
 from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, State
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import BadSettings, ScriptMissing
 from seedproof.model.runs import RunState
@@ -19,6 +19,7 @@ from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config, present_limits
 from seedproof_mcp.runner.outputs import is_in_the_way
 from seedproof_mcp.runner.run_setup import code_of
+from seedproof_mcp.service.verdicts import RandBelow, fresh_seeds_for
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["ProjectFolder"]
@@ -29,10 +30,11 @@ T = TypeVar("T")
 class ProjectFolder:
     """Reads on demand and remembers each answer: a request is decided twice, before and under the lock."""
 
-    def __init__(self, paths: ProjectPaths, config: Config, place: Place) -> None:
+    def __init__(self, paths: ProjectPaths, config: Config, place: Place, randbelow: RandBelow) -> None:
         self.workspace = Workspace(paths, config.settings)
         self._paths = paths
         self._config = config
+        self._randbelow = randbelow
         self._surroundings = Surroundings(paths, config, place)
         self._state = State()
         self._answers: dict[Hashable, Any] = {}
@@ -74,6 +76,14 @@ class ProjectFolder:
     def differing(self, code: Code) -> tuple[str, ...]:
         """Files of the project that differ from a code held in place; none for a snapshot."""
         return self._once(("differing", _key(code)), lambda: self.workspace.differing(code, self._created()))
+
+    def fresh_seeds(self, experiment: Experiment) -> tuple[int, ...]:
+        """Fresh seeds for an experiment whose verdict has none; new ones for each state of the ledger.
+
+        Raises:
+            NoRandomSource: They have to be drawn, and the system has no random source.
+        """
+        return fresh_seeds_for(self._state, experiment, self._randbelow)
 
     def sealed(self, code: Code) -> Mapping[str, str]:
         """Content hashes of the sealed files that a run with this code would see."""

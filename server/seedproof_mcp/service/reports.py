@@ -9,18 +9,18 @@ from pathlib import Path
 from seedproof.ledger.events import FilesRemoved, ReportWritten
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.refusals import NextCall, Refusal
-from seedproof.model.results import Comparison, Notice
+from seedproof.model.results import REPORT_FORMAT, Comparison, Notice
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.notices.past import past_lines
 from seedproof.phases.next_call import finish_report_call, require_baseline
 from seedproof.phases.study import Study
 from seedproof.report.provenance import EarlierGeneration, EarlierVerdict, LedgerFacts
-from seedproof.report.report import REPORT_FORMAT, baseline_report, experiment_report
+from seedproof.report.report import baseline_report, experiment_report
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import campaign_from_records
 from seedproof.verdict.comparability import written_acceptance
-from seedproof.verdict.confirmation import pairs_of, written_confirmation
+from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.judge import judge
 
 from seedproof_mcp.ledger.file import Ledger, Writer
@@ -85,7 +85,7 @@ class Reports:
                 generation=generation.number,
                 experiment=name,
                 headline="baseline measured" if comparison is None else comparison.headline,
-                verdict=None if comparison is None else str(comparison.verdict),
+                verdict=None if comparison is None else comparison.verdict.heading,
                 runs=state.ended_runs(owner),
                 at_seq=state.seq,
                 figures=(str(figure.relative_to(self._paths.root)),),
@@ -218,13 +218,12 @@ def render(
     if comparison is None:
         standing = study.standing(experiment)
         assert standing.baseline is not None  # only judged experiments get reports
-        confirmation, accepted = written_confirmation(experiment), written_acceptance(experiment)
-        comparison = judge(standing.baseline, standing.arm, confirmation, accepted)
+        comparison = judge(standing.baseline, standing.arm, experiment.verdict, written_acceptance(experiment))
     evidence, counted = written_evidence(experiment)
     # The campaign at the report, not at the verdict: other experiments may have been declared since.
     counted = None if counted is None else campaign_from_records(state, experiment)
     text = experiment_report(comparison, facts, evidence, counted, figure, verdict_notices(study, experiment))
-    return text, experiment_figure(comparison, pairs_of(comparison.arm, comparison.baseline.rules))
+    return text, experiment_figure(comparison, pairs_of(comparison.arm))
 
 
 def render_recorded(state: State, report: ReportWritten) -> tuple[str, str]:

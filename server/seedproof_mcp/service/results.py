@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from seedproof.model.refusals import NextCall
-from seedproof.model.results import Confirmation, Difference, Notice
+from seedproof.model.results import Confirmation, Difference, Notice, Verdict
 from seedproof.report.summary import tried_line
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
@@ -87,7 +87,7 @@ class BaselineStatus(Result):
     scale: str
     metric: str
     direction: Literal["minimize", "maximize"]
-    design: Literal["protocol", "sequential"]
+    design: Literal["protocol", "screening", "sequential"]
     winner_threshold: float | None
     missing_seeds: list[int]
     seeds: list[SeedRow]
@@ -178,7 +178,7 @@ class ComparisonResult(Result):
     """The protocol's verdict on one experiment."""
 
     experiment: str
-    verdict: Literal["WINNER", "NEUTRAL", "LOSER"]
+    verdict: Literal[Verdict.WINNER, Verdict.NEUTRAL, Verdict.LOSER] | None
     caps: list[str]
     reason: str
     metric: str

@@ -49,7 +49,7 @@ class ExperimentRow(Shape):
     code_change: bool
     is_null: bool
     hypothesis: str
-    state: Literal["declared", "measuring", "measured", "judged", "failed", "superseded"]
+    state: Literal["declared", "measuring", "measured", "judged", "dropped", "failed", "superseded"]
     reason: str | None
     seeds_done: int
     seeds_needed: int

@@ -1,5 +1,6 @@
 """The use cases behind tools and command line; every surface calls them."""
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from seedproof_mcp.service.results import (
 )
 from seedproof_mcp.service.run_status import Observer, with_exclusions
 from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
-from seedproof_mcp.service.verdicts import issue_verdict, judge_experiment
+from seedproof_mcp.service.verdicts import RandBelow, issue_verdict, judge_experiment
 from seedproof_mcp.service.views import comparison_result, report_result
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
@@ -56,16 +57,19 @@ class Service:
         project: Path,
         engine: Engine | None = None,
         start_conductor: Callable[[ProjectPaths], None] = ensure_conductor,
+        randbelow: RandBelow = secrets.randbelow,
     ) -> None:
         """Open a project; nothing is created before the first run is requested.
 
         Args:
             engine: Takes every run; by default the one that the settings choose.
             start_conductor: Starts a conductor for the queue, where none runs.
+            randbelow: Random source of the fresh seeds; by default the operating system's.
         """
         self.paths = ProjectPaths(project.resolve())
         self._engines = Engines(engine)
         self._start_conductor = start_conductor
+        self._randbelow = randbelow
         self._ledger = Ledger(self.paths)
         self._observer = Observer(self.paths, self._engines)
         self._stop_resume = StopResume(self.paths, self._ledger, self._engines)
@@ -90,8 +94,9 @@ class Service:
 
     def check_baseline(self) -> BaselineStatus:
         """The baseline of the present generation."""
-        with self._reading() as (study, _):
-            notices = (*unverified_report(self.paths, study.state, study.rules), *self._ledger.past())
+        with self._reading() as (study, config):
+            unverified = unverified_report(self.paths, study.state, study.rules)
+            notices = (*unverified, *config.notices(), *self._ledger.past())
             status = self._cache.get(study, ("check_baseline", notices), lambda: baseline_status(study, notices))
             return self._with_unfinished_report(study, status)
 
@@ -138,7 +143,8 @@ class Service:
         """
         with self._lock:
             config = load_config(self.paths.settings)
-            project = ProjectFolder(self.paths, config, self._engines.chosen(config.settings).place())
+            place = self._engines.chosen(config.settings).place()
+            project = ProjectFolder(self.paths, config, place, self._randbelow)
             # A refused request must leave nothing behind, not even an empty state folder.
             with writing():
                 study = self._study(self._ledger.refresh(), config)
@@ -229,7 +235,7 @@ class Service:
         if judged.state is not writer.state or judged.seq != writer.state.seq:
             study = Study(writer.state, config.rules, self._memory.of(writer.state))
             judged = self._judge(study, config, name)
-        issue_verdict(writer, judged.comparison)
+        issue_verdict(writer, judged.comparison, self._randbelow)
         return judged.comparison
 
     # --- reporting ----------------------------------------------------------------------------

@@ -1,26 +1,29 @@
 """Judges an experiment from the study, records the verdict once per set of runs, and judges recorded verdicts again."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from seedproof.admission.declaration import check_name
 from seedproof.ledger.events import VerdictIssued
-from seedproof.ledger.state import State
-from seedproof.model.refusals import BaselineStale, ExperimentUnknown, Refusal
-from seedproof.model.results import Comparison
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NoRandomSource, Refusal
+from seedproof.model.results import REPORT_FORMAT, Comparison
 from seedproof.phases.baseline import establish_baseline, stale_reason
+from seedproof.phases.confirmation import draw_fresh_seeds, seeds_to_share
 from seedproof.phases.next_call import declare_unknown_call, experiment_next, new_baseline_call, require_baseline
 from seedproof.phases.study import Study
-from seedproof.report.report import REPORT_FORMAT
 from seedproof.verdict.campaign import campaign_at_verdict
 from seedproof.verdict.comparability import accepted_differences, runs_behind
-from seedproof.verdict.confirmation import written_confirmation
 from seedproof.verdict.evidence import as_document
 from seedproof.verdict.judge import judge
 from seedproof.verdict.weigh import weigh
 
 from seedproof_mcp.ledger.file import Writer
 
-__all__ = ["issue_verdict", "judge_experiment", "judge_recorded"]
+__all__ = ["RandBelow", "fresh_seeds_for", "issue_verdict", "judge_experiment", "judge_recorded"]
+
+
+RandBelow = Callable[[int], int]
+"""Returns a random whole number from 0 to below its argument, as `secrets.randbelow` does."""
 
 
 def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> Comparison:
@@ -42,22 +45,32 @@ def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> C
         raise BaselineStale(stale_reason(standing.arm, baseline, standing.control), new_baseline_call())
     accepted = accepted_differences(baseline, experiment, standing.arm, accept)
     try:
-        return judge(baseline, standing.arm, written_confirmation(experiment), accepted)
+        return judge(baseline, standing.arm, experiment.verdict, accepted)
     except Refusal as refusal:
         refusal.next_call = experiment_next(study, experiment)
         raise
 
 
-def issue_verdict(writer: Writer, comparison: Comparison) -> None:
-    """Record a verdict, unless one on the same runs with the same caps is recorded."""
+def issue_verdict(writer: Writer, comparison: Comparison, randbelow: RandBelow) -> None:
+    """Record a verdict, with the fresh seeds of its confirmation, unless one on the same runs is recorded.
+
+    Args:
+        randbelow: The system's random source.
+
+    Raises:
+        NoRandomSource: Seeds have to be drawn, and the system has none.
+    """
     writer.disclose()
     state, arm = writer.state, comparison.arm
     experiment = state.generations[-1].experiments[arm.experiment or ""]
     issued = experiment.verdict
-    runs = runs_behind(arm, comparison.baseline.rules)
-    # A verdict recorded by a version without caps is recorded again where one applies.
-    if issued is not None and issued.runs == runs and issued.caps == comparison.caps:
+    runs = runs_behind(arm, comparison.baseline)
+    if issued is not None and issued.runs == runs:
         return
+    confirmation = comparison.confirmation
+    fresh_seeds: tuple[int, ...] = ()
+    if confirmation is not None and confirmation.state == "open" and experiment.fresh_plan is None:
+        fresh_seeds = fresh_seeds_for(state, experiment, randbelow)
     writer.append(
         VerdictIssued(
             generation=comparison.baseline.generation,
@@ -75,8 +88,28 @@ def issue_verdict(writer: Writer, comparison: Comparison) -> None:
             accepted=comparison.accepted,
             on_head=state.head_label,
             report_format=REPORT_FORMAT,
+            fresh_seeds=fresh_seeds,
+            brackets=comparison.brackets,
         )
     )
+
+
+def fresh_seeds_for(state: State, experiment: Experiment, randbelow: RandBelow) -> tuple[int, ...]:
+    """The fresh seeds of an experiment: those of the rules, those of controls that it may share, or new ones.
+
+    Raises:
+        NoRandomSource: They have to be drawn, and the system has no random source.
+    """
+    known = state.rules_of(experiment.generation).confirm_seeds or seeds_to_share(state, experiment)
+    if known:
+        return known
+    try:
+        return draw_fresh_seeds(state, randbelow)
+    except (NotImplementedError, OSError) as error:
+        raise NoRandomSource(
+            f"the fresh seeds of a confirmation are drawn at random, and this system has no random source ({error}); "
+            "nothing was recorded. Give the system one (/dev/urandom), then repeat the call."
+        ) from None
 
 
 def judge_recorded(state: State, issued: VerdictIssued) -> Comparison:
@@ -88,7 +121,7 @@ def judge_recorded(state: State, issued: VerdictIssued) -> Comparison:
     generation = state.generations[issued.generation - 1]
     baseline = establish_baseline(state.baseline_arm(generation.number), generation.rules)
     experiment = generation.experiments[issued.experiment]
-    return judge(baseline, state.experiment_arm(experiment), written_confirmation(experiment), issued.accepted)
+    return judge(baseline, state.experiment_arm(experiment), experiment.verdict, issued.accepted)
 
 
 def _unknown_experiment(study: Study, name: str) -> ExperimentUnknown:

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 from seedproof.ledger.events import ReportWritten
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm
-from seedproof.model.results import Comparison, Notice
+from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
@@ -110,9 +110,9 @@ def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, 
         stale = "its control does not agree with the baseline, or failed for good; it gets no verdict"
     present = study.generation is not None and experiment.generation == study.generation.number
     p_better, p_holm = adjusted.get((experiment.generation, experiment.name), (None, None))
-    row_state = (
-        "judged" if verdict else "failed" if look.failed or stale else "measured" if look.is_complete else "measuring"
-    )
+    row_state = "failed" if look.failed or stale else "measured" if look.is_complete else "measuring"
+    if verdict is not None:
+        row_state = "dropped" if verdict.verdict == Verdict.DROPPED else "judged"
     if verdict is None and not present:
         row_state = "superseded"
     elif row_state == "measuring" and not arm.runs:
@@ -129,7 +129,7 @@ def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, 
             "reason": (stale or arm_failure(look)) if row_state == "failed" else None,
             "seeds_done": len(arm.counted),
             "seeds_needed": len(look.due) if present and not stale else 0,
-            "verdict": verdict.verdict if verdict else None,
+            "verdict": verdict.verdict if verdict and row_state != "dropped" else None,
             "headline": verdict.headline if verdict else None,
             "report_path": experiment.report.path if experiment.report else None,
             "p_better": p_better,
@@ -198,7 +198,7 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
     return ComparisonResult(
         experiment=experiment.name,
         headline=comparison.headline,
-        verdict=comparison.verdict.value,
+        verdict=None if comparison.verdict is Verdict.DROPPED else comparison.verdict,
         caps=list(comparison.caps),
         reason=comparison.reason,
         metric=rules.metric.name,

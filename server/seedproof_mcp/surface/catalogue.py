@@ -19,7 +19,7 @@ reads the metrics and keeps the ledger.
 2. run_seed(experiment, flags, hypothesis) declares an experiment and runs its first seed; \
 run_seed(experiment) goes on. {_seeds_of_an_experiment(rules)}
 3. compare(experiment) gives WINNER, NEUTRAL or LOSER. A WINNER can be confirmed on fresh seeds: \
-run_seed(experiment, role="confirm"), {_in_words(2 * len(rules.confirm_seeds))} runs, then compare again. \
+run_seed(experiment, role="confirm"), six runs and often six more, then compare again. \
 Edited code is an experiment with \
 code_change=true; after other edits one control run is asked for: run_seed(experiment, role="control").
 4. write_report(experiment) writes the report.
@@ -32,6 +32,8 @@ def _seeds_of_an_experiment(rules: Rules) -> str:
     if not rules.extra_seeds:
         return f"{first}."
     more = _in_words(len(rules.extra_seeds))
+    if rules.design == "screening":
+        return f"{first}, and {more} more if these do not decide; an idea that looks unpromising is dropped earlier."
     if rules.design == "sequential":
         return f"{first}, and {more} more if these do not decide."
     return f"{first}, and {more} more if the result is within {rules.winner_sigma:g} sigma."

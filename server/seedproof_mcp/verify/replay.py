@@ -8,8 +8,7 @@ from seedproof.ledger.events import Record, ReportWritten, VerdictIssued, read_e
 from seedproof.ledger.fold import apply, fold
 from seedproof.ledger.state import State
 from seedproof.model.refusals import LedgerDamaged, Refusal
-from seedproof.model.results import Comparison
-from seedproof.report.report import REPORT_FORMAT
+from seedproof.model.results import REPORT_FORMAT, Comparison
 
 from seedproof_mcp.service.reports import render_recorded
 from seedproof_mcp.service.verdicts import judge_recorded

@@ -58,7 +58,7 @@ def test_the_nodes_of_an_angle_carry_the_beta_distribution(p: int, q: int) -> No
 def test_the_noncentral_t_agrees_with_scipy_where_that_is_sound(t: float, df: int, delta: float) -> None:
     expected = stats.nct.cdf(t, df, delta) if delta else special.stdtr(df, t)
     assert noncentral_t_cdf(t, df, delta) == pytest.approx(float(expected), abs=2e-11)
-    assert noncentral_t_cdfs(np.array([t]), df, delta)[0] == pytest.approx(noncentral_t_cdf(t, df, delta), abs=1e-12)
+    assert noncentral_t_cdfs(np.array([t]), df, delta)[0] == pytest.approx(noncentral_t_cdf(t, df, delta), abs=1e-11)
 
 
 @pytest.mark.parametrize("t", [0.0, 1e-320, -1e-12, 50.0, 1e6, -1e100, 1e149])

@@ -176,7 +176,6 @@ def test_under_the_sequential_design_a_cap_stands_before_the_protocols_word() ->
 def test_nothing_beside_a_capped_verdict_calls_it_inconclusive_or_a_claim() -> None:
     comparison = judge(base_of(), arm_of(step=50))
     evidence = weigh(comparison)
-    assert evidence.claim is None
     lines = [*summary_lines(comparison, evidence, None), *evidence_lines(comparison, evidence, None)]
     text = "\n".join([*lines, paragraph(comparison, evidence, None), *significance_table(comparison)])
     assert "The difference is not trusted (stopped early)" in text

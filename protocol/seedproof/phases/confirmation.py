@@ -1,0 +1,249 @@
+"""Decides which runs on fresh seeds a confirmation still needs, and when it has ended."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from seedproof.ledger.state import Experiment, State
+from seedproof.model.arms import Arm, Baseline
+from seedproof.model.code import Code
+from seedproof.model.runs import Run, RunState
+from seedproof.phases.looks import has_failed_for_good
+from seedproof.stats.fresh_pairs import (
+    CONFIRM_P,
+    EARLIER_P,
+    OTHER_SPREAD_P,
+    PairTest,
+    decide_stage,
+    has_other_spread,
+    paired_gain,
+    pooled_gain,
+    printed_step,
+)
+from seedproof.stats.summary import Summary, summarize
+
+__all__ = [
+    "FIRST_STAGE",
+    "FRESH_SEEDS",
+    "ConfirmEnd",
+    "ConfirmLook",
+    "Step",
+    "cannot_be_confirmed",
+    "confirm_look",
+    "draw_fresh_seeds",
+    "seeds_to_share",
+    "spreads_otherwise",
+    "step_attempts",
+]
+
+FRESH_SEEDS = 6
+"""How many seeds are drawn: three pairs, and three more where these leave it open."""
+FIRST_STAGE = 3
+"""Pairs after which the confirmation of a WINNER may end."""
+
+ConfirmEnd = Literal["confirmed", "not_confirmed", "incomplete", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run of a confirmation."""
+
+    seed: int
+    """Its fresh seed."""
+    is_control: bool
+    """Whether it is the run without the experiment's change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmLook:
+    """Which runs of a confirmation are due, and how it has ended."""
+
+    steps: tuple[Step, ...] = ()
+    """The runs that it is known to need, in the order to run them; more may follow after three pairs."""
+    due: tuple[Step, ...] = ()
+    """Those without a result."""
+    end: ConfirmEnd | None = None
+    """How it has ended; None while it has not."""
+    decided_by: Step | None = None
+    """The run that ended it by diverging or by failing for good; None where the values did."""
+    test: PairTest | None = None
+    """The test that ended it; None where a run did."""
+    limit: float = CONFIRM_P
+    """The one-sided p that confirms at its last stage."""
+
+    @property
+    def needed(self) -> int:
+        """Number of the runs that it is known to need."""
+        return len(self.steps)
+
+    @property
+    def done(self) -> int:
+        """Number of those with a result or failed for good."""
+        return self.needed - len(self.due)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has ended."""
+        return self.end is not None
+
+
+def confirm_look(arm: Arm, baseline: Baseline) -> ConfirmLook:
+    """What the confirmation of an arm needs next; empty while it has no seeds.
+
+    Three pairs and, where these leave it open, three more; six at once for the pairs of a NEUTRAL.
+    """
+    plan = arm.fresh_plan
+    if plan is None:
+        return ConfirmLook()
+    metric = baseline.rules.metric.name
+    counts = (FIRST_STAGE, len(plan.seeds)) if plan.kind == "winner" else (len(plan.seeds),)
+    for count in dict.fromkeys(counts):
+        steps = tuple(_steps(plan.seeds[:count]))
+        attempts = {step: step_attempts(arm, step) for step in steps}
+        failed = [step for step in steps if has_failed_for_good(attempts[step], metric)]
+        due = tuple(step for step in steps if step not in failed and _counted(attempts[step]) is None)
+        look = ConfirmLook(steps, due)
+        if not due or plan.kind != "earlier":
+            ended = _ended_by_run(look, attempts, failed)
+            if ended is not None:
+                return ended
+        if due:
+            return look
+        ended = _ended_by_values(arm, baseline, look, is_last=count == counts[-1])
+        if ended is not None:
+            return ended
+    raise AssertionError("the last stage ends a confirmation")
+
+
+def _steps(seeds: Sequence[int]) -> Iterator[Step]:
+    """The runs of pairs in their order; the side that goes first alternates from pair to pair.
+
+    So a drift with time (a warming machine, another user's load) affects both sides alike.
+    """
+    for place, seed in enumerate(seeds):
+        for is_control in (True, False) if place % 2 == 0 else (False, True):
+            yield Step(seed, is_control)
+
+
+def step_attempts(arm: Arm, step: Step) -> tuple[Run, ...]:
+    """The attempts at one run of a confirmation, first to last; a control may be shared with another experiment's."""
+    own = tuple(run for run in arm.fresh if run.seed == step.seed and run.is_control == step.is_control)
+    shared = [run for run in arm.shared_controls if run.seed == step.seed and step.is_control]
+    return own or tuple(shared[:1])
+
+
+def _counted(attempts: Sequence[Run]) -> Run | None:
+    return next((run for run in attempts if run.state.is_counted), None)
+
+
+def _ended_by_run(
+    look: ConfirmLook, attempts: dict[Step, tuple[Run, ...]], failed: Sequence[Step]
+) -> ConfirmLook | None:
+    """The end by a diverged or lost run, a diverged experiment first; None where there is none."""
+    diverged = [step for step, runs in attempts.items() if (one := _counted(runs)) and one.state is RunState.DIVERGED]
+    against = [step for step in diverged if not step.is_control]
+    lost = [*failed, *(step for step in diverged if step.is_control)]
+    if not against and not lost:
+        return None
+    ran = tuple(step for step in look.steps if step not in look.due)
+    end: ConfirmEnd = "not_confirmed" if against else "incomplete"
+    return ConfirmLook(ran, (), end, (against or lost)[0])
+
+
+def _ended_by_values(arm: Arm, baseline: Baseline, look: ConfirmLook, *, is_last: bool) -> ConfirmLook | None:
+    """The end by the values of a stage whose runs all have one; None where it goes on."""
+    plan, rules = arm.fresh_plan, baseline.rules
+    assert plan is not None  # the caller has checked
+    metric = rules.metric
+    runs = {step: _counted(step_attempts(arm, step)) for step in look.steps}
+    values = {step: run.value(metric.name) for step, run in runs.items() if run is not None}
+    control, experiment = (
+        [value for step, value in values.items() if step.is_control is side and value is not None]
+        for side in (True, False)
+    )
+    texts = [run.metrics[metric.name].text for run in runs.values() if run is not None]
+    step = printed_step(texts)
+    if plan.kind == "pairs":
+        test, limit, may_confirm = paired_gain(control, experiment, metric.sign, step), CONFIRM_P, True
+    elif plan.kind == "earlier":
+        earlier = [summarize(baseline.values), summarize(list(arm.finite(metric.name).values()))]
+        test, limit, may_confirm = pooled_gain(control, experiment, metric.sign, earlier), EARLIER_P, True
+    else:
+        # The spread that selected the WINNER stays out: the baseline's, and under the other designs both.
+        own = [summarize(list(arm.finite(metric.name).values()))] if rules.design == "protocol" else []
+        test = pooled_gain(control, experiment, metric.sign, own, step)
+        is_other = spreads_otherwise(baseline, arm)
+        limit, may_confirm = (OTHER_SPREAD_P if is_other else CONFIRM_P), is_last or not is_other
+    if test is None:
+        return ConfirmLook(look.steps, (), "unavailable")
+    decided = decide_stage(test.p, limit, may_confirm=may_confirm, is_last=is_last)
+    return None if decided == "continue" else ConfirmLook(look.steps, (), decided, None, test, limit)
+
+
+def spreads_otherwise(baseline: Baseline, arm: Arm) -> bool:
+    """Whether the experiment's values spread more than the baseline's, beyond what equal spreads show by chance."""
+    return has_other_spread(_summary(baseline.arm, baseline), _summary(arm, baseline))
+
+
+def _summary(arm: Arm, baseline: Baseline) -> Summary:
+    return summarize(list(arm.finite(baseline.rules.metric.name).values()))
+
+
+def cannot_be_confirmed(arm: Arm, reference: Code | None) -> str | None:
+    """Why an experiment cannot be run without its change on fresh seeds; None where it can.
+
+    Args:
+        reference: The baseline's code.
+    """
+    codes = (arm.code, reference)
+    if not arm.code_change or all(code is None or code.held == "snapshot" for code in codes):
+        return None
+    return (
+        f"{arm.experiment} cannot be confirmed: it is a change of code, and it or its baseline was measured in place, "
+        'so no control run can have the baseline\'s files; in a git repository, with settings.code = "snapshot", '
+        "one could."
+    )
+
+
+# --- the seeds --------------------------------------------------------------------------------
+
+_LEAST, _BEYOND = 100_000, 1_000_000
+
+
+def draw_fresh_seeds(state: State, randbelow: Callable[[int], int]) -> tuple[int, ...]:
+    """Six distinct seeds from 100,000 to 999,999 that this ledger has not used.
+
+    Args:
+        randbelow: Returns a random whole number from 0 to below its argument.
+    """
+    used = {run.seed for run in state.runs.values()}
+    for generation in state.generations:
+        used.update(generation.rules.all_seeds, generation.rules.confirm_seeds)
+    for experiment in state.experiments:
+        used.update(() if experiment.fresh_plan is None else experiment.fresh_plan.seeds)
+    seeds: list[int] = []
+    while len(seeds) < FRESH_SEEDS:
+        seed = _LEAST + randbelow(_BEYOND - _LEAST)
+        if seed not in used:
+            seeds.append(seed)
+            used.add(seed)
+    return tuple(seeds)
+
+
+def seeds_to_share(state: State, experiment: Experiment) -> tuple[int, ...] | None:
+    """The drawn seeds of another experiment whose control runs this one may share; None where there are none.
+
+    Nobody knew these seeds when this experiment's flags and code were set, so they are as fresh for it.
+    """
+    generation = state.generations[experiment.generation - 1]
+    reference = generation.code
+    for other in generation.experiments.values():
+        plan = other.fresh_plan
+        if other is experiment or plan is None or plan.is_given or plan.kind == "earlier":
+            continue
+        was_unknown = experiment.set_at < other.fresh_plan_at
+        # In place a control has the files of the experiment that asked for it.
+        is_same_code = experiment.code == other.code or (reference is not None and reference.held == "snapshot")
+        if was_unknown and is_same_code:
+            return plan.seeds
+    return None
