@@ -79,8 +79,9 @@ def _distances(repeat: Repeat) -> str:
     return f"at {repeat.place} the seeds lie {repeat.ratio:.3g} times as far apart as the two runs of it"
 
 
-# Values that honest seeds would print alike more rarely than this are not alike by chance.
-_CHANCE = 1e-3
+# Values that honest seeds would print alike more rarely than this are not alike by chance: three seeds where sigma is
+# 14 printed steps or more.
+_CHANCE = 5e-4
 
 
 def equal_seeds(baseline: Baseline, arm: Arm) -> str | None:
