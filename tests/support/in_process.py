@@ -16,6 +16,7 @@ from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.support.callers import Caller, tools
+from tests.support.seeds import foreseen
 
 STARTED_AT = "2026-01-01T00:00:00.000Z"
 
@@ -112,12 +113,15 @@ class InProcessEngine(Engine):
         self._publish(run, "cancelled", None, 1.0)
 
 
-def in_process_service(folder: Path, engine: InProcessEngine | None) -> Service:
+def in_process_service(
+    folder: Path, engine: InProcessEngine | None, randbelow: Callable[[int], int] | None = None
+) -> Service:
     """A service whose queue is worked off whenever a conductor is asked for.
 
     Args:
         folder: The project.
         engine: Takes every run; None: the engine that the project's settings choose.
+        randbelow: Random source of fresh seeds; None: one that tests can foresee.
     """
 
     def work_off(paths: ProjectPaths) -> None:
@@ -126,11 +130,14 @@ def in_process_service(folder: Path, engine: InProcessEngine | None) -> Service:
         while conductor.step() and (now := paths.ledger.stat().st_size) != before:
             before = now
 
-    return Service(folder, engine, work_off)
+    return Service(folder, engine, work_off, randbelow or foreseen())
 
 
 def quick_tools(
-    folder: Path, engine: InProcessEngine | None = None, mode: str = "auto"
+    folder: Path,
+    engine: InProcessEngine | None = None,
+    mode: str = "auto",
+    randbelow: Callable[[int], int] | None = None,
 ) -> AbstractAsyncContextManager[Caller]:
     """A client on a server of the project whose runs take no time."""
-    return tools(folder, mode, in_process_service(folder, engine or InProcessEngine()))
+    return tools(folder, mode, in_process_service(folder, engine or InProcessEngine(), randbelow))

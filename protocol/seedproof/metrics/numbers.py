@@ -2,10 +2,11 @@
 
 import math
 import re
+from collections.abc import Iterable
 
 from seedproof.model.metric_patterns import NUMBER
 
-__all__ = ["finite_value", "parse_number", "printed_resolution"]
+__all__ = ["finite_value", "parse_number", "printed_resolution", "printed_step"]
 
 
 _LARGEST = 1e150  # the square of it is still a float, so statistics of such values exist
@@ -37,6 +38,11 @@ def printed_resolution(text: str) -> float | None:
         return None
     power = int(digits["exponent"] or 0) - len(digits["decimals"])
     return float(f"1e{power}")
+
+
+def printed_step(texts: Iterable[str]) -> float:
+    """The smallest unit of the last printed digits; 0 where none of them is a finite number."""
+    return min((step for text in texts if (step := printed_resolution(text)) is not None), default=0.0)
 
 
 def finite_value(text: str) -> float | None:

@@ -14,6 +14,8 @@ from seedproof.model.runs import Run, RunState
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
 from seedproof.stats.coincidence import FINE_SHARE
+from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
+from seedproof.stats.summary import summarize
 from seedproof.verdict.plausibility import (
     cancelled_runs,
     did_not_train,
@@ -92,7 +94,23 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
         *_attempts(arm.experiment or "", arm, baseline.rules.metric.name),
         *probe_notices(baseline.arm, arm, baseline.rules),
         *([Notice("warm_start", warm)] if warm else ()),
+        *_other_spread(comparison),
     ]
+
+
+def _other_spread(comparison: Comparison) -> list[Notice]:
+    """What the bracket of a WINNER that spreads more than the baseline means."""
+    name = comparison.baseline.rules.metric.name
+    spread = summarize(list(comparison.arm.finite(name).values())).std if comparison.brackets else None
+    if spread is None or not any(one.startswith("spread ") for one in comparison.brackets):
+        return []
+    times = spread / comparison.baseline.std
+    text = (
+        f"{comparison.arm.experiment} spreads {times:.1f} times as much as the baseline; the rule counts the "
+        "baseline's spread only and says WINNER of such runs too easily. So its confirmation runs six pairs, unless "
+        f"three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
+    )
+    return [Notice("other_spread", text)]
 
 
 def _same_values(who: str, runs: Sequence[Run], rules: Rules) -> list[Notice]:

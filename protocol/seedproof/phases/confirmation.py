@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seedproof.ledger.state import Experiment, State
+from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Code
 from seedproof.model.runs import Run, RunState
@@ -18,7 +19,6 @@ from seedproof.stats.fresh_pairs import (
     has_other_spread,
     paired_gain,
     pooled_gain,
-    printed_step,
 )
 from seedproof.stats.summary import Summary, summarize
 

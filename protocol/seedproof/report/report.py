@@ -164,6 +164,8 @@ def _comparison_document(
         "verdict": str(comparison.verdict),
         "headline": comparison.headline,
         "caps": list(comparison.caps),
+        "brackets": list(comparison.brackets),
+        "pairs": None if comparison.pairs is None else asdict(comparison.pairs),
         "delta": comparison.delta,
         "improvement_sigma": comparison.improvement_sigma,
         "cohens_d": comparison.cohens_d,

@@ -110,10 +110,8 @@ def _errors(evidence: Evidence) -> str:
     text = f"Where nothing differs, the rule says {false_verdicts(found)}"
     if found.correlation_06 is None or found.correlation_09 is None:
         return f"{text}."
-    return (
-        f"{text}; WINNER in {100 * found.correlation_06:.1f} % and in {100 * found.correlation_09:.1f} % where the same "
-        "seed moves both arms with correlation .6 and .9."
-    )
+    rates = [f"{100 * rate:.1f} %" for rate in (found.correlation_06, found.correlation_09)]
+    return f"{text}; WINNER in {' and in '.join(rates)} where the same seed moves both arms with correlation .6 and .9."
 
 
 def _reach(evidence: Evidence, number: Digits) -> list[str]:

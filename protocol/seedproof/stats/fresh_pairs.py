@@ -1,14 +1,13 @@
 """Tests on pairs of fresh seeds, and the limits at which a confirmation goes on or ends."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Literal
 
 from seedproof.stats.distributions import t_quantile, t_tail
-from seedproof.stats.summary import Summary, ratio, reaches, summarize
+from seedproof.stats.summary import Summary, reaches, summarize
 
 __all__ = [
     "CONFIRM_P",
@@ -19,7 +18,6 @@ __all__ = [
     "has_other_spread",
     "paired_gain",
     "pooled_gain",
-    "printed_step",
 ]
 
 CONFIRM_P = 0.02
@@ -101,7 +99,7 @@ def paired_gain(control: Sequence[float], experiment: Sequence[float], sign: int
 def _test(pairs: int, gain: float, std: float, df: int, error: float) -> PairTest | None:
     if not error > 0 or df < 1:
         return None
-    return PairTest(pairs, gain, std, df, error, t_tail(ratio(gain, error), df))
+    return PairTest(pairs, gain, std, df, error, t_tail(gain / error, df))
 
 
 def decide_stage(p: float, limit: float, *, may_confirm: bool, is_last: bool) -> Stage:
@@ -133,16 +131,3 @@ def _spread_limit(df_experiment: int, df_baseline: int) -> float:
     from scipy.special import fdtri
 
     return math.sqrt(float(fdtri(df_experiment, df_baseline, 1 - _SPREAD_SHARE)))
-
-
-def printed_step(texts: Iterable[str]) -> float:
-    """The smallest step in which values are printed, from their texts; 0 where none is a decimal number."""
-    exponents = []
-    for text in texts:
-        try:
-            exponent = Decimal(text).as_tuple().exponent
-        except InvalidOperation:
-            continue
-        if isinstance(exponent, int):
-            exponents.append(exponent)
-    return 10.0 ** min(exponents) if exponents else 0.0

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seedproof.ledger.events import VerdictIssued
+from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
 from seedproof.model.results import Comparison, Confirmation, Difference, SeedPairs, Verdict
 from seedproof.model.rules import Rules
 from seedproof.phases.confirmation import spreads_otherwise
 from seedproof.phases.looks import Look, next_look
-from seedproof.stats.fresh_pairs import paired_gain, printed_step
+from seedproof.stats.fresh_pairs import paired_gain
 from seedproof.stats.screening import WINNER_P, look_p, screening_power, stages
 from seedproof.stats.summary import cohens_d, effect_size, percent_change, reaches, summarize
 from seedproof.verdict.comparability import runs_behind, wall_time_withheld
@@ -108,7 +109,9 @@ def _compare(
     d = cohens_d(baseline.values, exp)
     is_known = issued is not None and issued.runs == runs_behind(arm, baseline)
     ruling = _rule(baseline, arm, exp, sigma, issued)
-    pairs = _telling_pairs(baseline, arm) if ruling.verdict is Verdict.NEUTRAL and not ruling.caps else None
+    pairs = None
+    if ruling.verdict is Verdict.NEUTRAL and (issued is None or not issued.is_earlier):
+        pairs = _telling_pairs(baseline, arm)
     confirmation = None
     if ruling.verdict is Verdict.WINNER or pairs is not None:
         recorded = issued.confirmation if issued is not None and issued.is_confirmation_ended else None
@@ -155,8 +158,15 @@ def _rule(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float, issu
     is_protocol = baseline.rules.design == "protocol"
     ruling = _protocol_ruling(sigma, baseline.rules) if is_protocol else _staged_ruling(baseline, exp)
     if issued is not None and issued.is_earlier:
-        return replace(ruling, verdict=Verdict(issued.verdict), caps=issued.caps)
+        return _as_issued(ruling, issued, is_protocol=is_protocol)
     return _apply_caps(ruling, caps_on(baseline, arm)) if ruling.verdict is Verdict.WINNER else ruling
+
+
+def _as_issued(ruling: _Ruling, issued: VerdictIssued, *, is_protocol: bool) -> _Ruling:
+    """The verdict of an earlier version as it was given, whatever the rules say of its runs today."""
+    reason = ruling.reason if is_protocol else "The sequential design of an earlier version decided."
+    capped = f" Capped at NEUTRAL: {', '.join(issued.caps)}." if issued.caps else ""
+    return _Ruling(Verdict(issued.verdict), f"{reason}{capped}", issued.caps)
 
 
 def _apply_caps(ruling: _Ruling, caps: tuple[Cap, ...]) -> _Ruling:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from seedproof.model.refusals import NextCall
-from seedproof.model.results import Confirmation, Difference, Notice, Verdict
+from seedproof.model.results import Confirmation, Difference, Notice, SeedPairs, Verdict
 from seedproof.report.summary import tried_line
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
@@ -197,6 +197,8 @@ class ComparisonResult(Result):
     evidence: Evidence | None
     campaign: Campaign | None
     confirmation: Confirmation | None
+    brackets: list[str]
+    pairs: SeedPairs | None
     accepted: list[Difference]
     paragraph: str | None
     headline: str

@@ -217,6 +217,8 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
         evidence=evidence,
         campaign=counted,
         confirmation=comparison.confirmation,
+        brackets=list(comparison.brackets),
+        pairs=comparison.pairs,
         accepted=list(comparison.accepted),
         paragraph=None if evidence is None else paragraph(comparison, evidence, counted),
         ledger_head=study.state.head_label,
