@@ -24,11 +24,11 @@ from seedproof.ledger.events import (
 )
 from seedproof.ledger.records import damaged
 from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import FreshPlan
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.stats.coincidence import FINE_SHARE
-from seedproof.stats.fresh_pairs import printed_step
 from seedproof.stats.summary import summarize
 
 __all__ = ["apply", "fold"]

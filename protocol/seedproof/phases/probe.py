@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seedproof.ledger.determinism import conditions
-from seedproof.metrics.numbers import finite_value
+from seedproof.metrics.numbers import finite_value, printed_step
 from seedproof.metrics.scanner import EARLY_VALUES
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 from seedproof.stats.coincidence import agreement_chance
-from seedproof.stats.fresh_pairs import printed_step
 from seedproof.stats.summary import summarize
 
 __all__ = [

@@ -17,9 +17,9 @@ def agreement_chance(step: float, spread: float, n: int) -> float:
     """The chance that n independent normal values of this spread are printed as the same number.
 
     The density of n equal values, (2 pi spread^2)^(-(n - 1) / 2) n^(-1/2), times step^(n - 1): right for steps that are
-    small against the spread, and at most 1.
+    small against the spread, and at most 1; 1 where step or spread is not known.
     """
-    if spread <= 0:
+    if step <= 0 or spread <= 0:
         return 1.0
     return min(1.0, (step / spread / math.sqrt(2 * math.pi)) ** (n - 1) / math.sqrt(n))
 

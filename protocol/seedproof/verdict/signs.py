@@ -7,12 +7,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.rules import LogPattern, Rules
 from seedproof.model.runs import Run
 from seedproof.phases.probe import LEAST_RATIO, Repeat, early_columns, repeat_of, seeds_agree
 from seedproof.stats.coincidence import agreement_chance, share_step
-from seedproof.stats.fresh_pairs import printed_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
 
