@@ -25,16 +25,20 @@ def agreement_chance(step: float, spread: float, n: int) -> float:
 
 
 def share_step(values: Sequence[float], printed: float) -> float:
-    """The step between values that may be shares of a number of cases, such as accuracies; else the printed step.
+    """The step that values have, if they are multiples of one or shares of a number of cases; else the printed one.
 
-    146 right ones of 150 are printed as 0.9733, though nothing lies between that and 0.9667.
+    An accuracy over 200 samples is printed as 0.915, and 146 right ones of 150 as 0.9733, though nothing lies between
+    that and 0.9667.
 
     Args:
         values: From 0 to 1, or from 0 to 100 if they are percentages; others are no shares.
         printed: The step in which they are printed.
     """
     top = 1.0 if all(0 <= value <= 1 for value in values) else 100.0
-    if printed <= 0 or not all(0 <= value <= top for value in values):
+    if printed <= 0 or not all(math.isfinite(value) for value in values):
+        return printed
+    printed *= math.gcd(*(round(value / printed) for value in values)) or 1
+    if not all(0 <= value <= top for value in values):
         return printed
     step, shares = printed / top, [value / top for value in values]
     for cases in range(2, min(_MOST_CASES, int(_CLEAR_SHARE / step)) + 1):

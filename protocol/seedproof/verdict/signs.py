@@ -175,7 +175,8 @@ def outlier(arm: Arm, rules: Rules) -> str | None:
     name = rules.metric.name
     values = arm.finite(name)
     texts = [run.metrics[name].text for run in arm.counted.values() if name in run.metrics]
-    found = find_outlier(values, share_step(list(values.values()), printed_step(texts)))
+    # The coarser step, which takes longer to find, only where it matters.
+    found = find_outlier(values) and find_outlier(values, share_step(list(values.values()), printed_step(texts)))
     if found is None:
         return None
     return (
