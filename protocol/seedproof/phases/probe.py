@@ -69,10 +69,11 @@ def next_probe(study: Study) -> RunKey | None:
 
 def _can_tell(baseline: Baseline) -> bool:
     """Whether a probe would tell what the baseline's own first values leave open."""
-    runs = list(baseline.arm.counted.values())
-    if _mean_wall_s(baseline) is None or seeds_agree(runs, baseline.rules.metric.name):
+    runs, name = list(baseline.arm.counted.values()), baseline.rules.metric.name
+    if _mean_wall_s(baseline) is None or seeds_agree(runs, name):
         return False
-    return is_whole(baseline) or bool(early_columns(runs))
+    last = tuple(run.metrics[name].text for run in runs)
+    return is_whole(baseline) or any(column.texts != last for column in early_columns(runs))
 
 
 def is_whole(baseline: Baseline) -> bool:
