@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 from seedproof.ledger.record_fields import (
     Readers,
     as_mapping,
+    as_seeds,
     as_step,
     as_text,
     as_texts,
@@ -445,6 +446,7 @@ class VerdictIssued(Event):
 
     kind = "verdict_issued"
     READERS: ClassVar[Readers] = {
+        "fresh_seeds": as_seeds,
         "confirmation": _read_confirmation,
         "accepted": lambda documents: tuple(read_known(Difference, one) for one in documents or ()),
     }
@@ -510,6 +512,7 @@ class FreshSeedsDrawn(Event):
     """Fresh seeds are drawn for a WINNER of an earlier version, whose verdict has none."""
 
     kind = "fresh_seeds_drawn"
+    READERS: ClassVar[Readers] = {"seeds": as_seeds}
     generation: int
     """Number of the experiment's generation."""
     experiment: str

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 __all__ = [
     "Readers",
     "as_mapping",
+    "as_seeds",
     "as_step",
     "as_text",
     "as_texts",
@@ -71,6 +72,15 @@ def as_step(document: Any) -> int | None:
     if document is not None and type(document) is not int:
         raise TypeError(f"{document!r:.40} is no step")
     return document
+
+
+def as_seeds(document: Any) -> tuple[int, ...]:
+    """The seeds of a list of distinct ones, at least one; TypeError or ValueError for anything else."""
+    if not isinstance(document, list) or not all(type(seed) is int for seed in document):
+        raise TypeError(f"{document!r:.40} is no list of seeds")
+    if not document or len(set(document)) < len(document):
+        raise ValueError(f"{document!r:.40} are no distinct seeds")
+    return tuple(document)
 
 
 def as_mapping(document: Any) -> Mapping[str, Any]:

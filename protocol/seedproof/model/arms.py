@@ -77,6 +77,15 @@ class Arm:
         """Whether the experiment was declared to have no effect."""
         return declares_no_effect(self.hypothesis)
 
+    @property
+    def all_fresh(self) -> tuple[Run, ...]:
+        """Its runs on fresh seeds, and the results of other experiments that stand for its own runs without change."""
+        pairs = {run.seed for run in self.fresh if not run.is_control} - {
+            run.seed for run in self.fresh if run.is_control
+        }
+        shared = {run.seed: run for run in reversed(self.shared_controls) if run.seed in pairs}
+        return (*self.fresh, *shared.values())
+
     def attempts(self, seed: int) -> tuple[Run, ...]:
         """The attempts at one seed, first to last."""
         return tuple(run for run in self.runs if run.seed == seed)

@@ -146,7 +146,7 @@ def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
     every = dict(sides)
     if experiment is not None:  # a verdict depends on these runs as well
         every["the control"] = counted_runs(experiment.controls)
-        every["the confirmation"] = counted_runs(experiment.fresh)
+        every["the confirmation"] = counted_runs(experiment.all_fresh)
     scripts = scripts_of(run for runs in every.values() for run in runs)
     return [
         *notices,
@@ -159,7 +159,7 @@ def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
 
 
 def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
-    fresh = counted_runs(experiment.fresh)
+    fresh = counted_runs(experiment.all_fresh)
     groups = {
         "wall time": wall_time_withheld(baseline.counted.values(), experiment.counted.values()),
         "the confirmation's wall time": wall_time_withheld(

@@ -104,9 +104,9 @@ def run_table(arms: Sequence[tuple[str, Arm]], rules: Rules) -> list[str]:
     for name, arm in arms:
         lines.extend(_run_row(name, run, rules, extra) for run in arm.runs)
         lines.extend(_run_row(f"{name}, control", run, rules, extra) for run in arm.controls)
-        for run in arm.fresh:
+        for run in arm.all_fresh:
             side = f"{name}, fresh, {'control' if run.is_control else 'experiment'}"
-            lines.append(_run_row(side, run, rules, extra))
+            lines.append(_run_row(side if run.experiment == name else f"{side} of {run.experiment}", run, rules, extra))
     return lines
 
 

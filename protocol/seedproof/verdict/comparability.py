@@ -52,7 +52,7 @@ def differences(baseline: Arm, experiment: Arm | None = None, *, with_fresh: boo
     if experiment is not None:
         sides.append((experiment.experiment or "", tuple(experiment.counted.values())))
     if experiment is not None and with_fresh:
-        sides.append(("the confirmation", counted_runs((*experiment.fresh, *experiment.shared_controls))))
+        sides.append(("the confirmation", counted_runs(experiment.all_fresh)))
     return tuple(found for kind in KINDS for found in _differences(kind, sides))
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.rules import LogPattern, Rules
+from seedproof.model.metric_rule import LogPattern
+from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.phases.probe import LEAST_RATIO, Repeat, early_columns, repeat_of, seeds_agree
 from seedproof.stats.coincidence import agreement_chance, share_step

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from seedproof.model.arms import Arm
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.results import Confirmation
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.looks import Step, confirm_look, confirm_steps
