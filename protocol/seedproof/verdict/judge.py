@@ -212,7 +212,7 @@ def _staged_ruling(baseline: Baseline, exp: Sequence[float]) -> Ruling:
 def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     """The same-seed pairs of a NEUTRAL by the protocol's rule, where five or more show what the means do not.
 
-    Fewer are better at every seed in 44 % of campaigns of 50 ideas without effect, so only their p tells
+    In nearly half of campaigns of 50 ideas without effect one is better at all five, so only their p tells
     (docs/calibration.md).
     """
     rules = baseline.rules
