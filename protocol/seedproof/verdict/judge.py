@@ -126,7 +126,7 @@ def _compare(
         arm=arm,
         verdict=ruling.verdict,
         headline=issued.headline if issued is not None and issued.is_earlier and is_known else headline,
-        reason=ruling.reason,
+        reason=ruling.reason if pairs is None else _pairs_reason(baseline, sigma, pairs),
         delta=delta,
         improvement_sigma=sigma,
         change_percent=percent_change(baseline.mean, baseline.mean + delta),
@@ -224,6 +224,16 @@ def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     if test is None or not reaches(_TELLING_P, test.p):
         return None
     return SeedPairs(test.pairs, rules.metric.sign * test.gain, test.p)
+
+
+def _pairs_reason(baseline: Baseline, sigma: float, pairs: SeedPairs) -> str:
+    shown = "below 0.0001" if pairs.p_better < 1e-4 else f"{pairs.p_better:.4f}"
+    return (
+        f"The mean is {_format_distance(sigma, baseline.rules)} sigma {'better' if sigma >= 0 else 'worse'} than the "
+        f"baseline's, less than {baseline.rules.winner_sigma:g} sigma; over the {pairs.n} seeds that both have, "
+        f"experiment minus baseline is {pairs.difference:+.{baseline.decimals}f} (one-sided paired p {shown}), and "
+        "pairs on fresh seeds say whether that holds."
+    )
 
 
 def _brackets_on(baseline: Baseline, arm: Arm, confirmation: Confirmation) -> tuple[str, ...]:
