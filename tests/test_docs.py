@@ -5,14 +5,20 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from seedproof.ledger.events import EVENTS
 from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import Refusal
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
+from seedproof.stats.distributions import t_quantile
+from seedproof.stats.fresh_pairs import CONFIRM_P
+from seedproof.stats.screening import WINNER_P, stages
 from seedproof_mcp.host.settings import Settings, load_config
 from seedproof_mcp.host.settings_template import settings_template
 from seedproof_mcp.surface import arguments
@@ -144,6 +150,40 @@ def test_every_command_in_a_snippet_exists_with_its_options() -> None:
     for path, line in found:
         assert arguments.parse(shlex.split(line)).command, path
     assert (ROOT / "docs/verify.md", "verify --against origin/main") in found
+
+
+def test_every_one_liner_runs_and_prints_numbers_of_its_page() -> None:
+    found = [(path, code) for path in PAGES for code in re.findall(r'`python -c "([^"`]+)"`', path.read_text())]
+    assert {path.name for path, _ in found} == {"controls.md", "evidence.md"}
+    for path, code in found:
+        with redirect_stdout(StringIO()) as printed:
+            exec(code, {})
+        for number in map(float, printed.getvalue().split()):
+            assert any(f" {number:.{digits}f}" in path.read_text() for digits in (2, 3)), (path, number)
+
+
+def test_the_values_of_t_belong_to_the_limits_of_p() -> None:
+    rows_of_t = re.findall(r"^\| .+ \| (\d+) and (\d+) \| ([\d. |]+) \|$", page("docs/evidence.md"), flags=re.MULTILINE)
+    assert len(rows_of_t) == 3
+    for first, second, values in rows_of_t:
+        limits = [(1 - CONFIRM_P, first), (0.7, first), (1 - CONFIRM_P, second)]
+        assert values.split(" | ") == [f"{t_quantile(level, int(df)):.3f}" for level, df in limits]
+
+
+def test_the_looks_of_screening_stand_with_their_limits() -> None:
+    table = re.findall(r"^\| (\d) seeds?,? .*$", page("docs/evidence.md"), flags=re.MULTILINE)
+    sizes = Rules().sizes
+    looks = stages("screening", sizes.first, sizes.all)
+    assert [int(seeds) for seeds in table] == [look.seeds for look in looks]
+    for look in looks:
+        (row,) = re.findall(rf"^\| {look.seeds} seeds?,? .*$", page("docs/evidence.md"), flags=re.MULTILINE)
+        df = sizes.baseline + look.seeds - 2
+        if look.seeds < sizes.all:
+            assert f"p above {look.dropped_above:.2f}".replace("0.", ".") in row
+        wins = f"p at most {WINNER_P:g} (t at least {t_quantile(1 - WINNER_P, df):.3f})".replace(" 0.", " .")
+        assert wins in row if look.seeds >= sizes.first else "| never |" in row
+        below = re.search(r"t below ([\d.]+)", row)
+        assert below is None or below[1] == f"{t_quantile(1 - look.dropped_above, df):.3f}"
 
 
 def test_every_line_of_a_verification_is_explained_with_no_other() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import MoreSeedsNeeded
 from seedproof.model.results import Verdict
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.baseline import establish_baseline

@@ -6,7 +6,8 @@ from typing import Any
 
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.metric_rule import MetricRule
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.baseline import establish_baseline

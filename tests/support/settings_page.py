@@ -5,7 +5,8 @@ import re
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.metric_rule import MetricRule
+from seedproof.model.rules import Rules
 from seedproof_mcp.host.settings import Settings, allowed_words
 
 __all__ = ["with_tables"]

@@ -107,10 +107,10 @@ def _check_seed(arm: Arm, look: Look, rules: Rules, seed: int, next_call: NextCa
 def _why_not_due(look: Look, rules: Rules, seed: int) -> str:
     if look.diverged:
         return f"seed {look.diverged[0]} diverged, which decides the arm"
+    if rules.design != "protocol" and seed in rules.experiment_seeds + rules.extra_seeds:
+        return "it is run only when the look before it leaves the question open"
     if seed in rules.extra_seeds:
         first = len(rules.experiment_seeds)
-        if rules.design != "protocol":
-            return "it is run only when the look before it leaves the question open"
         return f"it is run only when the first {first} seeds end within {rules.winner_sigma:g} sigma"
     return "the rules do not ask for it here"
 

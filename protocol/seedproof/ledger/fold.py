@@ -25,6 +25,7 @@ from seedproof.ledger.events import (
 from seedproof.ledger.records import damaged
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.arms import FreshPlan
+from seedproof.model.results import Verdict
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 
@@ -191,7 +192,7 @@ def _verdict_issued(state: State, event: VerdictIssued) -> None:
     judged.verdict, judged.changed_at = event, event.seq
     if event.fresh_seeds:
         _set_fresh_seeds(state, judged, event.fresh_seeds, "winner" if event.is_winner else "pairs", event)
-    state.judged += before is None
+    state.judged += before is None and event.verdict != Verdict.DROPPED
     state.winners += event.is_winner - (before is not None and before.is_winner)
     key = (judged.generation, judged.name)
     state.p_values.pop(key, None)

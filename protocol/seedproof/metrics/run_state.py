@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from seedproof.model.rules import JsonFile, Rules
+from seedproof.model.metric_rule import JsonFile
+from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, RunState
 
 __all__ = ["LOST", "Ending", "Outcome", "outcome"]

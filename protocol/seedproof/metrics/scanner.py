@@ -21,7 +21,7 @@ from seedproof.metrics.lines import (
 from seedproof.metrics.literals import Literals, required_literals
 from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
-from seedproof.model.rules import LogPattern, MetricRule
+from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue
 
 __all__ = ["LogReading", "LogScanner", "LogTotals", "start_text"]

@@ -9,7 +9,7 @@ from typing import Literal
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.code import SOURCE_ENDINGS, Change, ChangedFile
 from seedproof.model.command import normalise_flags
-from seedproof.model.results import Notice
+from seedproof.model.results import Notice, Verdict
 from seedproof.model.untrusted import one_line
 from seedproof.phases.study import Study
 from seedproof.stats.summary import reaches
@@ -178,7 +178,8 @@ def _describe(state: State, experiment: Experiment, earlier: Experiment, verdict
 
 def _result(state: State, earlier: Experiment, verdicts: bool) -> str:
     if earlier.verdict is not None:
-        return earlier.verdict.headline if verdicts else "judged"
+        ended = "dropped" if earlier.verdict.verdict == Verdict.DROPPED else "judged"
+        return earlier.verdict.headline if verdicts else ended
     arm, name = state.experiment_arm(earlier), state.rules_of(earlier.generation).metric.name
     shown = sum(name in run.metrics for run in arm.runs)
     if not shown:

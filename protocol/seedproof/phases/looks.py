@@ -107,7 +107,7 @@ def _allowed(arm: Arm, baseline: Baseline | None, rules: Rules) -> tuple[int, ..
         if baseline is None or arm.diverged_seeds or not all(seed in values for seed in first):
             return first
         return every if _is_near([values[seed] for seed in first], baseline) else first
-    for stage in stages(rules.design, len(first), len(every)):
+    for stage in stages(rules.design, rules.sizes.first, rules.sizes.all):
         seeds = every[: stage.seeds]
         if baseline is None or not all(seed in values for seed in seeds):
             return seeds

@@ -67,11 +67,15 @@ def _disagreement(comparison: Comparison, evidence: Evidence) -> list[str]:
     unpaired, paired = evidence.unpaired, evidence.paired
     if unpaired is None or paired is None or comparison.improvement_sigma is None:
         return []
-    decided = f"The verdict {comparison.verdict} is the protocol's."
+    rules = comparison.baseline.rules
+    rule = f"{rules.winner_sigma:g}-sigma rule" if rules.design == "protocol" else f"{rules.design} design"
+    decided = f"The verdict {comparison.verdict} is the {'protocol' if rules.design == 'protocol' else rule}'s."
+    if comparison.verdict is Verdict.DROPPED:
+        decided = f"That the idea was dropped is the {rule}'s decision, and no verdict."
     if paired.correlation is not None and paired.correlation > 0:
         decided = (
             f"The same seed moves both arms together (correlation {paired.correlation:.2f}): the paired view takes "
-            f"that common part away, the {comparison.baseline.rules.winner_sigma:g}-sigma rule does not. {decided}"
+            f"that common part away, the {rule} does not. {decided}"
         )
     unpaired_holds_zero, paired_holds_zero = (found.low <= 0 <= found.high for found in (unpaired, paired))
     if unpaired_holds_zero != paired_holds_zero:

@@ -49,7 +49,7 @@ class Campaign:
     false_winners_expected: float
     """The mean number of false WINNERs if no experiment had an effect."""
     false_winner_chance: float | None
-    """The chance of at least one, at most; None where a generation has the sequential design."""
+    """The chance of at least one, at most; None where a generation has another design than the protocol's."""
     label: str
     """What the last two assume."""
     p_better: float | None = None

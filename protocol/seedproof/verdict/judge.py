@@ -12,7 +12,7 @@ from seedproof.model.rules import Rules
 from seedproof.phases.confirmation import spreads_otherwise
 from seedproof.phases.looks import Look, next_look
 from seedproof.stats.fresh_pairs import paired_gain
-from seedproof.stats.screening import WINNER_P, look_p, screening_power, stages
+from seedproof.stats.screening import WINNER_P, Stage, look_p, screening_power, stages
 from seedproof.stats.summary import cohens_d, effect_size, percent_change, reaches, summarize
 from seedproof.verdict.comparability import runs_behind, wall_time_withheld
 from seedproof.verdict.confirmation import confirm
@@ -67,11 +67,17 @@ def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
             f"after {done} seeds the mean of {name} is less than {rules.winner_sigma:g} sigma from the "
             f"baseline's; seeds {_join(look.due)} are needed as well."
         )
-    if rules.design != "protocol" and done and not any(arm.attempts(seed) for seed in look.due):
-        seeds = "seed" if done == 1 else "seeds"
-        raise MoreSeedsNeeded(f"the look after {done} {seeds} of {name} is open; next: seed {_join(look.due)}.")
-    needed = len(rules.experiment_seeds)
-    raise ExperimentIncomplete(f"{name} has {done} of {needed} seeds; missing: {_join(look.due)}.")
+    is_at_look = rules.design != "protocol" and any(one.seeds == done for one in _stages(rules))
+    if is_at_look and not any(arm.attempts(seed) for seed in look.due):
+        after, due = (f"{n} seed{'' if n == 1 else 's'}" for n in (done, len(look.due)))
+        raise MoreSeedsNeeded(f"the look after {after} of {name} is open; next: {due}, {_join(look.due)}.")
+    raise ExperimentIncomplete(f"{name} has {done} of {len(look.allowed)} seeds; missing: {_join(look.due)}.")
+
+
+def _stages(rules: Rules) -> tuple[Stage, ...]:
+    """The looks of the screening design, or of the sequential one that earlier ledgers have."""
+    assert rules.design != "protocol"  # the caller has checked
+    return stages(rules.design, rules.sizes.first, rules.sizes.all)
 
 
 def _join(seeds: tuple[int, ...]) -> str:
@@ -126,7 +132,7 @@ def _compare(
         arm=arm,
         verdict=ruling.verdict,
         headline=issued.headline if issued is not None and issued.is_earlier and is_known else headline,
-        reason=ruling.reason if pairs is None else _pairs_reason(baseline, sigma, pairs),
+        reason=ruling.reason if pairs is None else _pairs_reason(sigma, pairs, rules),
         delta=delta,
         improvement_sigma=sigma,
         change_percent=percent_change(baseline.mean, baseline.mean + delta),
@@ -183,10 +189,9 @@ def _protocol_ruling(sigma: float, rules: Rules) -> _Ruling:
 
 
 def _staged_ruling(baseline: Baseline, exp: Sequence[float]) -> _Ruling:
-    """The ruling of the screening design, or of the sequential one that earlier ledgers have."""
+    """The ruling of a design with more looks than the protocol's."""
     rules, n = baseline.rules, len(exp)
-    assert rules.design != "protocol"  # the caller has checked
-    looks = stages(rules.design, len(rules.experiment_seeds), len(rules.experiment_seeds) + len(rules.extra_seeds))
+    looks = _stages(rules)
     stage = next(one for one in looks if one.seeds >= n)
     p_better = look_p(baseline.values, exp, rules.metric.sign)
     decided = stage.decide(p_better)
@@ -224,16 +229,6 @@ def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     if test is None or not reaches(_TELLING_P, test.p):
         return None
     return SeedPairs(test.pairs, rules.metric.sign * test.gain, test.p)
-
-
-def _pairs_reason(baseline: Baseline, sigma: float, pairs: SeedPairs) -> str:
-    shown = "below 0.0001" if pairs.p_better < 1e-4 else f"{pairs.p_better:.4f}"
-    return (
-        f"The mean is {_format_distance(sigma, baseline.rules)} sigma {'better' if sigma >= 0 else 'worse'} than the "
-        f"baseline's, less than {baseline.rules.winner_sigma:g} sigma; over the {pairs.n} seeds that both have, "
-        f"experiment minus baseline is {pairs.difference:+.{baseline.decimals}f} (one-sided paired p {shown}), and "
-        "pairs on fresh seeds say whether that holds."
-    )
 
 
 def _brackets_on(baseline: Baseline, arm: Arm, confirmation: Confirmation) -> tuple[str, ...]:
@@ -347,15 +342,29 @@ def _format_distance(sigma: float, rules: Rules) -> str:
 
 def _reason(verdict: Verdict, sigma: float, suggestive: bool, rules: Rules) -> str:
     winner, least = f"{rules.winner_sigma:g}", f"{rules.suggestive_sigma:g}"
-    side = "better" if sigma >= 0 else "worse"
-    means = "The means are equal"
-    if sigma:
-        means = f"The mean is {_format_distance(sigma, rules)} sigma {side} than the baseline's"
+    means = _means(sigma, rules)
     if verdict is not Verdict.NEUTRAL:
         return f"{means}; {winner} sigma decide."
     if suggestive:
         return f"{means}: at least {least} but less than {winner} sigma is suggestive, not conclusive."
     return f"{means}; an improvement of less than {least} sigma is noise, a loss of less than {winner} too."
+
+
+def _pairs_reason(sigma: float, pairs: SeedPairs, rules: Rules) -> str:
+    """The reason of a NEUTRAL whose same-seed pairs tell: the rule does not see it, so it is not called noise."""
+    p = "below 0.0001" if pairs.p_better < 1e-4 else f"{pairs.p_better:.4f}"
+    return (
+        f"{_means(sigma, rules)}; {rules.winner_sigma:g} sigma decide. The same-seed pairs, which that rule does not "
+        f"see, are better: one-sided paired p {p} over {pairs.n} seeds."
+    )
+
+
+def _means(sigma: float, rules: Rules) -> str:
+    if not sigma:
+        return "The means are equal"
+    return (
+        f"The mean is {_format_distance(sigma, rules)} sigma {'better' if sigma > 0 else 'worse'} than the baseline's"
+    )
 
 
 def _wall_time_change(baseline: Baseline, arm: Arm) -> float | None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from seedproof.model.metric_patterns import PRESETS
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.metric_rule import MetricRule
+from seedproof.model.rules import Rules
 
 from seedproof_mcp.host.settings import Settings, allowed_words
 

@@ -7,8 +7,9 @@ from typing import Any
 from seedproof.ledger.events import LogRead, Measured, OutputFolder, RunCancelled, RunEnded, RunFinished, RunInterrupted
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
+from seedproof.model.metric_rule import JsonFile
 from seedproof.model.refusals import Refusal
-from seedproof.model.rules import JsonFile, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, RunState
 
 from seedproof_mcp.code.workspace import Workspace

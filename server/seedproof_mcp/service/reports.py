@@ -85,7 +85,7 @@ class Reports:
                 generation=generation.number,
                 experiment=name,
                 headline="baseline measured" if comparison is None else comparison.headline,
-                verdict=None if comparison is None else comparison.verdict.heading,
+                verdict=None if comparison is None else str(comparison.verdict),
                 runs=state.ended_runs(owner),
                 at_seq=state.seq,
                 figures=(str(figure.relative_to(self._paths.root)),),

@@ -247,7 +247,7 @@ def report_result(
             "path": report.path,
             "sha256": report.sha256,
             "headline": report.headline,
-            "verdict": report.verdict,
+            "verdict": None if report.verdict == Verdict.DROPPED else report.verdict,
             "figures": list(report.figures),
             "removed": removed,
             "freed_bytes": freed_bytes,

@@ -83,7 +83,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--code-change", action="store_true", help="declare the edited code as the experiment")
     side = command.add_mutually_exclusive_group()
     side.add_argument("--control", action="store_true", help="run changed code once without the experiment's flags")
-    side.add_argument("--confirm", action="store_true", help="run the next fresh pair of a WINNER")
+    side.add_argument("--confirm", action="store_true", help="run the next fresh seed of a confirmation")
     command.add_argument("--all", action="store_true", help="run every seed that the arm is sure to need")
 
 

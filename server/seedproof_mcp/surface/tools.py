@@ -142,7 +142,7 @@ class _Tools:
             Literal["measure", "control", "confirm"],
             Field(
                 description="`control`: one run of changed code without flags, when `next` asks for it; "
-                "`confirm`: the next run on fresh seeds of a WINNER; else `measure`."
+                "`confirm`: the next run on a fresh seed, where `next` asks for it; else `measure`."
             ),
         ] = "measure",
         code_change: Annotated[

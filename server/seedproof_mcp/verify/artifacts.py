@@ -8,7 +8,8 @@ from pathlib import Path
 from seedproof.ledger.events import RUN_ENDS, LogRead, Record, ReportWritten, RunEnded, read_events
 from seedproof.ledger.state import State
 from seedproof.metrics.scanner import LogReading
-from seedproof.model.rules import JsonFile, Rules
+from seedproof.model.metric_rule import JsonFile
+from seedproof.model.rules import Rules
 
 from seedproof_mcp.runner.log_reader import read_log
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths

@@ -2,7 +2,8 @@
 
 import pytest
 from seedproof.metrics.run_state import Ending, outcome
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.metric_rule import MetricRule
+from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, RunState
 
 from tests.support.arms import RULES

@@ -18,7 +18,7 @@ from seedproof.metrics.literals import required_literals
 from seedproof.metrics.numbers import parse_number, printed_resolution
 from seedproof.metrics.scanner import LogReading, LogScanner
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, PRESETS, check_pattern
-from seedproof.model.rules import MetricRule
+from seedproof.model.metric_rule import MetricRule
 
 from tests.support.places import REAL_LOGS as REAL
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from seedproof.model.rules import JsonFile, LogPattern, MetricRule, Rules
+from seedproof.model.metric_rule import JsonFile, LogPattern, MetricRule
+from seedproof.model.rules import RETIRED_RULES, EarlierRules, Rules
 
 
 def test_the_defaults_are_the_protocol() -> None:
@@ -75,3 +76,112 @@ def test_rules_come_back_from_the_ledger_as_they_went_in() -> None:
     rules = Rules(winner_sigma=2.5, metric=MetricRule(name="acc", direction="maximize", file="m.json", path="a.b"))
     assert Rules.from_document(rules.document()) == rules
     assert [name for name, _, _ in rules.differences()] == ["metric", "winner_sigma"]
+
+
+# --- confirmation seeds -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 2, 3), (1, 2, 3, 4, 5, 6)])
+def test_a_confirmation_draws_its_seeds_or_has_three_or_six_given_ones(seeds: tuple[int, ...]) -> None:
+    assert Rules(confirm_seeds=seeds).confirm_seeds == seeds
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 5, 7])
+def test_another_number_of_given_seeds_is_refused_with_those_that_are_allowed(number: int) -> None:
+    says = f"confirm_seeds has {number} seeds; give 3 or 6, or none: then six are drawn"
+    with pytest.raises(ValidationError, match=says):
+        Rules(confirm_seeds=tuple(range(1, number + 1)))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "says"), [((1, 2, 42), "fresh"), ((1, 2, 1024), "fresh"), ((1, 1, 2), "distinct"), ((1, 2, -1), "from 0")]
+)
+def test_given_seeds_are_fresh_and_distinct(seeds: tuple[int, ...], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Rules(confirm_seeds=seeds)
+
+
+# --- documents of versions before records of format 2 -------------------------------------------------
+
+KNOWN_TO_ALL = (100_003, 100_019, 100_043)
+
+
+def earlier_document(**more: Any) -> dict[str, Any]:
+    """A document as the version before wrote it."""
+    document = Rules().document()
+    del document["repeat_probe"]
+    return {**document, "confirm_seeds": list(KNOWN_TO_ALL), "sequential_variance": "arms", **more}
+
+
+def test_rules_of_a_version_before_mean_what_held_then() -> None:
+    rules = Rules.from_document(earlier_document(design="sequential", winner_sigma=2.5))
+    assert (rules.design, rules.winner_sigma) == ("sequential", 2.5)
+    assert rules.repeat_probe is False
+    assert rules.confirm_seeds == ()
+    assert rules.earlier == EarlierRules(KNOWN_TO_ALL)
+
+
+def test_a_rule_that_the_oldest_documents_lack_has_what_held_then() -> None:
+    document = earlier_document()
+    for name in ("confirm_seeds", "sequential_variance", "design", "sealed", "pairing", "worthwhile_sigma"):
+        del document[name]
+    rules = Rules.from_document(document)
+    assert (rules.design, rules.sealed, rules.pairing) == ("protocol", (), "auto")
+    assert rules.earlier == EarlierRules(KNOWN_TO_ALL)
+
+
+@pytest.mark.parametrize(
+    ("given", "stays"),
+    [
+        (KNOWN_TO_ALL, ()),
+        ((7, 8, 9), (7, 8, 9)),
+        ((7, 8, 9, 10, 11, 12), (7, 8, 9, 10, 11, 12)),
+        ((7, 8), ()),
+        ((7, 8, 9, 10), ()),
+    ],
+)
+def test_fresh_seeds_of_the_users_choice_stay_and_those_known_to_all_confirm_nothing_new(
+    given: tuple[int, ...], stays: tuple[int, ...]
+) -> None:
+    rules = Rules.from_document(earlier_document(confirm_seeds=list(given)))
+    assert rules.confirm_seeds == stays
+    assert rules.earlier == EarlierRules(given)
+
+
+def test_rules_that_were_written_since_have_nothing_earlier() -> None:
+    assert Rules().earlier is None
+    assert Rules.from_document(Rules().document()).earlier is None
+
+
+def test_an_update_alone_makes_no_rule_differ() -> None:
+    begun = Rules.from_document(earlier_document())
+    assert begun.differing(Rules()) == []
+    assert begun.differing(Rules(confirm_seeds=(1, 2, 3), repeat_probe=False)) == []
+    assert begun.differences() == []
+    assert begun.differing(Rules(winner_sigma=2.5, design="screening")) == ["design", "winner_sigma"]
+    changed = Rules.from_document(earlier_document(winner_sigma=2.5, confirm_seeds=[7, 8, 9]))
+    assert changed.differences() == [("winner_sigma", 2.0, 2.5)]
+
+
+def test_rules_of_today_differ_in_their_newer_rules_too() -> None:
+    assert Rules().differing(Rules(confirm_seeds=(1, 2, 3), repeat_probe=False)) == ["confirm_seeds", "repeat_probe"]
+    names = [name for name, _, _ in Rules(confirm_seeds=(1, 2, 3)).differences()]
+    assert names == ["confirm_seeds"]
+
+
+@pytest.mark.parametrize("name", RETIRED_RULES)
+def test_a_rule_that_went_is_read_past_in_a_document_of_before_and_is_unknown_today(name: str) -> None:
+    assert Rules.from_document(earlier_document(**{name: "ledger"})).differing(Rules()) == []
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        Rules(**{name: "ledger"})
+
+
+def test_a_rule_of_a_version_to_come_is_refused() -> None:
+    for document in (earlier_document(colour="red"), {**Rules().document(), "colour": "red"}):
+        with pytest.raises(ValidationError, match="Extra inputs"):
+            Rules.from_document(document)
+
+
+def test_a_document_that_is_read_and_written_again_is_one_of_today() -> None:
+    again = Rules.from_document(earlier_document()).document()
+    assert again == {**Rules().document(), "repeat_probe": False}

@@ -9,6 +9,7 @@ from seedproof.model.arms import Arm
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.looks import Look, may_retry, next_look
+from seedproof.stats.screening import stages
 
 from tests.support.arms import (
     MAXIMIZE,
@@ -161,6 +162,111 @@ def test_rules_without_extra_seeds_never_ask_for_more() -> None:
     rules = Rules(extra_seeds=())
     look = next_look(experiment_arm(*measured([4.0] * 3)), make_baseline(rules=rules), rules)
     assert (look.due, look.is_complete) == ((), True)
+
+
+# --- the screening design ---------------------------------------------------------------------------
+
+SCREENING = Rules(design="screening")
+SEQUENTIAL = Rules(design="sequential")
+
+
+def look_under(rules: Rules, *runs: Run, **more: object) -> Look:
+    """What the experiment needs under a design with more looks."""
+    return next_look(experiment_arm(*runs, **more), make_baseline(rules=rules), rules)
+
+
+# The baseline has mean 4 and sigma 1; lower is better. t of one seed x is (4 - x) / sqrt(1.2), of two equal ones
+# (4 - x) / sqrt(.56): sums of squares 4 and 0 over five degrees of freedom.
+@pytest.mark.parametrize(
+    ("values", "due", "allowed"),
+    [
+        pytest.param([], (42,), (42,), id="nothing yet"),
+        pytest.param([3.9], (137,), (42, 137), id="one seed is better"),
+        pytest.param([4.0], (137,), (42, 137), id="a tie with the mean goes on"),
+        pytest.param([4.0 + 2e-8], (), (42,), id="one seed is worse"),
+        pytest.param([-100.0], (137,), (42, 137), id="however good one seed is"),
+        pytest.param([3.9, 3.9], (), (42, 137), id="two seeds are hardly better"),
+        pytest.param([3.5, 3.5], (256,), (42, 137, 256), id="two seeds are better"),
+        pytest.param([-100.0, -100.1], (256,), (42, 137, 256), id="however good two seeds are"),
+        pytest.param([3.5, 3.5, 3.5], (), FIRST, id="three seeds are hardly better"),
+        pytest.param([3.0, 3.0, 3.0], (512, 1024), ALL, id="three seeds leave it open"),
+        pytest.param([1.0, 1.0, 1.0], (), FIRST, id="three seeds win"),
+        pytest.param([3.0, 3.0, 3.0, 3.0], (1024,), ALL, id="four seeds"),
+        pytest.param([3.0, 3.0, 3.0, 9.0, 9.0], (), ALL, id="five seeds decide"),
+    ],
+)
+def test_under_screening_an_experiment_needs_the_seeds_of_the_look_that_is_open(
+    values: list[float], due: tuple[int, ...], allowed: tuple[int, ...]
+) -> None:
+    look = look_under(SCREENING, *measured(values))
+    assert (look.due, look.allowed) == (due, allowed)
+    assert look.is_complete is (not due)
+    assert look.first_look_done is (len(values) >= 3)
+
+
+def test_under_screening_a_diverged_or_lost_seed_stops_the_arm_at_any_look() -> None:
+    for runs in ((diverged(42),), (make_run(42, 3.0), diverged(137)), (*measured([3.0] * 4), diverged(1024))):
+        look = look_under(SCREENING, *runs)
+        assert (look.due, look.diverged, look.is_complete) == ((), (runs[-1].seed,), True)
+    look = look_under(SCREENING, make_run(42, 3.0), *spent(137))
+    assert (look.due, look.failed, look.is_complete) == ((), (137,), False)
+
+
+def test_under_screening_a_baseline_needs_all_its_seeds_at_once() -> None:
+    assert next_look(baseline_arm(), None, SCREENING).due == ALL
+
+
+@pytest.mark.parametrize(
+    ("rules", "values", "due"),
+    [
+        pytest.param(Rules(design="screening", extra_seeds=()), [3.0, 3.0], (256,), id="the third"),
+        pytest.param(Rules(design="screening", extra_seeds=()), [3.0] * 3, (), id="three end it"),
+        pytest.param(Rules(design="screening", experiment_seeds=(1, 2, 3, 4)), [3.0, 3.0], (3, 4), id="two at once"),
+        pytest.param(Rules(design="screening", experiment_seeds=(1, 2, 3, 4)), [2.8] * 4, (512, 1024), id="the extra"),
+        pytest.param(Rules(design="screening", extra_seeds=(5, 6, 7)), [3.0] * 3, (5, 6, 7), id="three extra ones"),
+    ],
+)
+def test_screening_has_its_looks_with_other_numbers_of_seeds(
+    rules: Rules, values: list[float], due: tuple[int, ...]
+) -> None:
+    seeds = rules.experiment_seeds + rules.extra_seeds
+    assert look_under(rules, *measured(values, seeds=seeds)).due == due
+
+
+def test_with_maximize_screening_drops_what_is_lower() -> None:
+    rules = SCREENING.model_copy(update={"metric": MAXIMIZE.metric})
+    assert look_under(rules, *measured([3.9])).due == ()
+    assert look_under(rules, *measured([4.1])).due == (137,)
+
+
+def test_an_open_arm_of_the_sequential_design_goes_on_with_its_own_looks() -> None:
+    dues = [look_under(SEQUENTIAL, *measured(values)).due for values in ([], [9.0], [3.0] * 3, [4.1] * 3, [1.0] * 3)]
+    assert dues == [FIRST, (137, 256), EXTRA, (), ()]
+
+
+@pytest.mark.parametrize("rules", [RULES, SCREENING, SEQUENTIAL])
+@pytest.mark.parametrize("values", [[3.0], [3.0, 3.0], [3.0] * 3, [4.0] * 4, [9.0] * 5])
+def test_a_judged_arm_needs_nothing(rules: Rules, values: list[float]) -> None:
+    look = look_under(rules, *measured(values), is_judged=True)
+    assert (look.due, look.failed, look.is_complete) == ((), (), True)
+    assert look.allowed == ALL[: len(values)]
+
+
+def test_what_failed_after_the_verdict_does_not_take_it_back() -> None:
+    look = look_under(RULES, *measured([1.0] * 3), *spent(512), is_judged=True)
+    assert (look.due, look.failed, look.is_complete) == ((), (), True)
+
+
+@given(st.lists(st.floats(-10, 20), min_size=5, max_size=5), st.sampled_from([SCREENING, SEQUENTIAL]))
+def test_seed_by_seed_every_arm_ends_at_a_look_of_its_design(values: list[float], rules: Rules) -> None:
+    sizes = [stage.seeds for stage in stages(rules.design, 3, 5)]
+    done: list[float] = []
+    while due := look_under(rules, *measured(done)).due:
+        assert due == ALL[len(done) : len(done) + len(due)]
+        done += values[len(done) : len(done) + len(due)]
+        assert len(done) in sizes
+    event(f"ended after {len(done)}")
+    assert done
 
 
 # --- another attempt --------------------------------------------------------------------------------

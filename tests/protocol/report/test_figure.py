@@ -14,9 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from seedproof.model.arms import Arm, Baseline, Pair
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import BaselineVoid
 from seedproof.model.results import Comparison, Verdict
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run
 from seedproof.phases.baseline import establish_baseline

@@ -9,8 +9,9 @@ import pytest
 from pydantic import TypeAdapter
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Change, ChangedFile, Code
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.results import Comparison, Notice
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import establish_baseline

@@ -5,16 +5,18 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import integrate, special, stats
 from seedproof.stats.distributions import (
-    angle_nodes,
     noncentral_t_cdf,
-    noncentral_t_cdfs,
     normal_band,
     normal_cdf,
     sigma_factors,
     sigma_nodes,
     sigma_upper_factor,
+    t_quantile,
+    t_tail,
 )
 
 
@@ -45,11 +47,39 @@ def test_the_nodes_of_sigma_carry_its_moments(df: int) -> None:
     assert (weights.sum(), (weights * s * s).sum(), (weights * s).sum()) == pytest.approx((1, 1, mean), rel=1e-11)
 
 
-@pytest.mark.parametrize(("p", "q"), [(0, 0), (3, 0), (0, 1), (4, 6), (300, 2), (998, 4)])
-def test_the_nodes_of_an_angle_carry_the_beta_distribution(p: int, q: int) -> None:
-    angle, weights = angle_nodes(p, q)
-    assert weights.sum() == pytest.approx(1, rel=1e-11)
-    assert (weights * np.sin(angle) ** 2).sum() == pytest.approx((q + 1) / (p + q + 2), rel=1e-11)
+# One-sided critical values of Student's t: Pearson and Hartley 1966, table 12.
+@pytest.mark.parametrize(
+    ("df", "p", "t"),
+    [
+        (1, 0.25, 1.0),
+        (1, 0.05, 6.3138),
+        (2, 0.10, 1.8856),
+        (3, 0.025, 3.1824),
+        (4, 0.01, 3.7469),
+        (4, 0.05, 2.1318),
+        (5, 0.005, 4.0321),
+        (6, 0.25, 0.7176),
+        (8, 0.025, 2.3060),
+        (10, 0.05, 1.8125),
+        (30, 0.01, 2.4573),
+        (120, 0.05, 1.6577),
+    ],
+)
+def test_the_tail_of_students_t_is_that_of_the_printed_tables(df: int, p: float, t: float) -> None:
+    assert t_tail(t, df) == pytest.approx(p, abs=2e-5)
+    assert t_tail(-t, df) == pytest.approx(1 - p, abs=2e-5)
+
+
+@given(st.floats(-1e9, 1e9), st.integers(1, 400))
+def test_the_tail_of_students_t_agrees_with_scipy(t: float, df: int) -> None:
+    assert t_tail(t, df) == pytest.approx(float(special.stdtr(df, -t)), abs=1e-13)
+
+
+@pytest.mark.parametrize("df", [1, 2, 7, 8])
+def test_the_tail_of_students_t_has_its_limits_and_its_symmetry(df: int) -> None:
+    assert (t_tail(0.0, df), t_tail(math.inf, df), t_tail(-math.inf, df)) == (0.5, 0.0, 1.0)
+    assert t_tail(1.3, df) + t_tail(-1.3, df) == pytest.approx(1, abs=1e-15)
+    assert t_tail(t_quantile(0.98, df), df) == pytest.approx(0.02, abs=1e-12)
 
 
 @pytest.mark.parametrize("df", [2, 6, 40])
@@ -58,7 +88,6 @@ def test_the_nodes_of_an_angle_carry_the_beta_distribution(p: int, q: int) -> No
 def test_the_noncentral_t_agrees_with_scipy_where_that_is_sound(t: float, df: int, delta: float) -> None:
     expected = stats.nct.cdf(t, df, delta) if delta else special.stdtr(df, t)
     assert noncentral_t_cdf(t, df, delta) == pytest.approx(float(expected), abs=2e-11)
-    assert noncentral_t_cdfs(np.array([t]), df, delta)[0] == pytest.approx(noncentral_t_cdf(t, df, delta), abs=1e-11)
 
 
 @pytest.mark.parametrize("t", [0.0, 1e-320, -1e-12, 50.0, 1e6, -1e100, 1e149])

@@ -7,9 +7,10 @@ from typing import Literal
 import pytest
 from seedproof.model.rules import Rules
 from seedproof.stats.power import protocol_power
-from seedproof.stats.summary import PriorVariance, SampleError
+from seedproof.stats.screening import screening_power
+from seedproof.stats.summary import SampleError
 from seedproof.stats.tests import welch
-from seedproof.verdict.campaign import adjusted_p, campaign, campaign_at_verdict, choose_primary, pooled_variance
+from seedproof.verdict.campaign import adjusted_p, campaign, campaign_at_verdict, choose_primary
 
 from tests.support.stories import Story
 
@@ -58,10 +59,36 @@ def test_experiments_of_one_baseline_err_together_and_those_of_two_baselines_apa
     assert two.false_winner_chance == pytest.approx(1 - (1 - one.false_winner_chance) ** 2)
 
 
-def test_under_the_sequential_design_the_expected_number_is_given_and_no_chance() -> None:
-    found = campaign(story(Rules(design="sequential")).declare("a").declare("b").state)
-    assert found.label.startswith("about, independent seeds, normal noise; docs/calibration.md ")
-    assert (found.false_winner_chance, found.false_winners_expected) == (None, pytest.approx(2 * SINGLE, rel=1e-2))
+@pytest.mark.parametrize("design", ["screening", "sequential"])
+def test_under_another_design_the_expected_number_is_given_and_no_chance(design: str) -> None:
+    rules = Rules(design=design)
+    found = campaign(story(rules).declare("a").declare("b").state)
+    assert found.label == "about, independent seeds, normal noise; docs/calibration.md has the chance of at least one"
+    assert found.false_winner_chance is None
+    assert found.false_winners_expected == 2 * screening_power(0.0, rules.sizes, rules.design).p_winner
+
+
+def test_one_generation_of_another_design_leaves_the_chance_of_the_whole_ledger_unsaid() -> None:
+    mixed = story().declare("a").baseline(BASE, Rules(design="screening")).declare("b")
+    found = campaign(mixed.state)
+    assert found.false_winner_chance is None
+    assert found.false_winners_expected == pytest.approx(2 * SINGLE, rel=2e-2)
+
+
+def test_a_dropped_idea_is_declared_and_no_winner_and_enters_holm() -> None:
+    told = story(Rules(design="screening")).experiment("a", (4.01,)).verdict("a", "DROPPED")
+    told.experiment("b", (3.9, 3.91, 3.92))
+    found = campaign_at_verdict(told.state, told.of("b"), "WINNER")
+    assert (found.declared, found.winners, told.state.judged) == (2, 1, 0)
+    assert found.p_better is not None
+    assert found.p_holm == pytest.approx(2 * found.p_better)
+
+
+def test_no_larger_baseline_is_advised_under_another_design() -> None:
+    told = story(Rules(design="screening"))
+    for number in range(30):
+        told.declare(f"e{number}")
+    assert campaign(told.state).advice is None
 
 
 def test_the_verdict_being_given_counts_once_and_replaces_an_earlier_one_of_the_same_experiment() -> None:
@@ -238,30 +265,6 @@ def test_the_rules_choose_the_primary_interval_where_they_say_so(pairing: str) -
     for name in ("a", "b", "c"):
         told.experiment(name, apart(BASE, 0))
     assert choose_primary(told.state, rules) == (pairing, "by rules.pairing")
-
-
-def test_the_spread_of_earlier_arms_is_pooled_by_hand_and_only_where_the_rules_ask_for_it() -> None:
-    rules = Rules(design="sequential", sequential_variance="ledger")
-    told = story(rules)
-    assert pooled_variance(told.state, rules) is None
-    told.experiment("a", (1.0, 2.0, 3.0)).experiment("b", (5.0, 5.0, 8.0)).experiment("lost", (1.0, 9.0, None))
-    told.experiment("one", (7.0,))
-    # 1 + 0 + 1, and with a mean of 6: 1 + 1 + 4; two degrees of freedom each.
-    found = pooled_variance(told.state, rules)
-    assert found is not None
-    assert (found.sum_of_squares, found.df) == (pytest.approx(8.0), 4)
-    assert pooled_variance(told.state, Rules(design="sequential")) is None
-    assert pooled_variance(told.state, Rules()) is None
-    assert pooled_variance(told.baseline(BASE).state, rules) is None  # a new generation, no earlier arm
-
-
-def test_what_was_pooled_is_written_with_the_declaration_and_a_later_arm_does_not_change_it() -> None:
-    rules = Rules(design="sequential", sequential_variance="ledger")
-    told = story(rules).experiment("a", (1.0, 2.0, 3.0)).declare("b").experiment("c", (1.0, 5.0, 9.0))
-    assert told.of("a").prior is None
-    prior = told.of("b").prior
-    assert prior == PriorVariance(2.0, 2)
-    assert told.state.experiment_arm(told.of("b")).prior is prior
 
 
 def test_numbers_that_no_test_can_be_made_of_are_not_nan() -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 from seedproof.model.arms import Arm, FreshKind, FreshPlan
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.results import Confirmation
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.confirmation import ConfirmLook, Step, confirm_look

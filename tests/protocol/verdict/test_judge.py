@@ -1,17 +1,22 @@
 """The verdict: cases worked by hand and real ones first, then what must hold for any numbers."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from seedproof.ledger.events import VerdictIssued
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
-from seedproof.model.results import Comparison, Verdict
+from seedproof.model.results import REPORT_FORMAT, Comparison, Verdict
 from seedproof.model.rules import Rules
-from seedproof.model.runs import RunState
+from seedproof.model.runs import Run, RunState
+from seedproof.stats.screening import screening_power
+from seedproof.verdict.comparability import runs_behind
 from seedproof.verdict.judge import judge
 
 from tests.support.arms import (
@@ -25,6 +30,7 @@ from tests.support.arms import (
     make_run,
     measured,
 )
+from tests.support.seeds import SEEDS
 
 WINNER, NEUTRAL, LOSER = Verdict.WINNER, Verdict.NEUTRAL, Verdict.LOSER
 
@@ -50,6 +56,11 @@ def five(value: float) -> tuple[float, ...]:
     return (value - 0.25, value + 0.25, value, value - 0.25, value + 0.25)
 
 
+def unlike(value: float) -> tuple[float, ...]:
+    """Five seeds with this mean that go their own ways, so that pairs with the baseline say nothing."""
+    return (value + 1.0, value + 1.0, value - 2.0, value - 1.5, value + 1.5)
+
+
 # --- real cases -----------------------------------------------------------------------------------
 
 
@@ -62,9 +73,12 @@ def test_the_real_experiment_is_1_66_sigma_better_after_three_seeds_and_needs_tw
         judge(baseline, experiment_arm(*measured(KIT_MUON_LR_0012[:3])))
 
 
-def test_the_real_experiment_is_neutral_and_suggestive_after_five_seeds_beside_a_large_d() -> None:
+def test_the_real_experiment_is_neutral_after_five_seeds_beside_a_large_d_and_pairs_that_tell_more() -> None:
     comparison = judged(make_baseline(KIT_BASELINE), KIT_MUON_LR_0012)
-    assert comparison.headline == "NEUTRAL: 1.60 sigma better, suggestive but inconclusive"
+    # The five differences: mean -0.049875, standard deviation 0.0142; t = -7.84 with four degrees of freedom.
+    assert comparison.headline == "NEUTRAL: 1.60 sigma better, below the 2-sigma rule; same-seed pairs -0.0499"
+    assert comparison.pairs is not None
+    assert (comparison.pairs.n, comparison.pairs.p_better) == (5, pytest.approx(0.00072, abs=2e-5))
     # mean 18.5965625 / 5 = 3.7193125, minus 3.7691875
     assert comparison.delta == pytest.approx(-0.049875)
     # -0.049875 / sqrt((0.0312075^2 + 0.0218140^2) / 2) = -0.049875 / 0.0269236
@@ -80,13 +94,18 @@ def test_the_real_better_learning_rate_of_makemore_wins_by_2_62_sigma_after_thre
     assert comparison.significant
 
 
-def test_the_real_tiny_change_of_makemore_is_noise_after_five_seeds() -> None:
+def test_the_real_tiny_change_of_makemore_is_below_the_rule_and_its_pairs_are_told_and_it_is_not_called_noise() -> None:
     baseline = make_baseline(MAKEMORE_BASELINE)
     # after three seeds (2.2216197 - 2.2145215) / 0.0090239 = 0.787
     with pytest.raises(MoreSeedsNeeded):
         judge(baseline, experiment_arm(*measured(MAKEMORE_LR_000055[:3])))
     # after five (2.2216197 - 2.2186440) / 0.0090239 = 0.330
-    assert judged(baseline, MAKEMORE_LR_000055).headline == "NEUTRAL: 0.33 sigma better, noise"
+    comparison = judged(baseline, MAKEMORE_LR_000055)
+    assert comparison.headline == "NEUTRAL: 0.33 sigma better, below the 2-sigma rule; same-seed pairs -0.0030"
+    assert comparison.reason == (
+        "The mean is 0.33 sigma better than the baseline's; 2 sigma decide. The same-seed pairs, which that rule does "
+        "not see, are better: one-sided paired p 0.0052 over 5 seeds."
+    )
 
 
 # --- by hand, on a baseline of mean 4 and sigma 1 ---------------------------------------------------
@@ -127,7 +146,7 @@ def test_two_billionths_of_a_sigma_short_of_a_tie_is_neutral(mean: float) -> Non
 @pytest.mark.parametrize(("mean", "word"), [(2.004, "suggestive"), (3.004, "noise")])
 def test_a_headline_does_not_round_a_missed_threshold_up_to_the_threshold(mean: float, word: str) -> None:
     # 1.996 sigma written as 2.00 beside NEUTRAL reads as a mistake of the judge.
-    headline = judged(make_baseline(), [mean] * 5).headline
+    headline = judged(make_baseline(), unlike(mean)).headline
     assert word in headline
     assert "2.00 sigma" not in headline and "1.00 sigma" not in headline
 
@@ -177,7 +196,7 @@ def test_with_maximize_a_higher_mean_wins_and_a_lower_one_loses() -> None:
 
 def test_thresholds_of_the_rules_replace_the_protocols() -> None:
     rules = Rules(winner_sigma=3.0, suggestive_sigma=2.5)
-    headlines = [judged(make_baseline(rules=rules), [mean] * 5).headline for mean in (1.0, 1.25, 1.75)]
+    headlines = [judged(make_baseline(rules=rules), unlike(mean)).headline for mean in (1.0, 1.25, 1.75)]
     assert headlines == [
         "WINNER (unconfirmed): 3.00 sigma better",
         "NEUTRAL: 2.75 sigma better, suggestive but inconclusive",
@@ -272,6 +291,165 @@ def test_the_values_of_failed_attempts_do_not_count() -> None:
     assert judge(make_baseline(), experiment_arm(*runs)).delta == pytest.approx(-3.0)
 
 
+# --- the screening design ---------------------------------------------------------------------------
+
+SCREENING = Rules(design="screening")
+SEQUENTIAL = Rules(design="sequential")
+MISSED = "That is no verdict: screening saves runs and misses 23 % of 2-sigma improvements."
+
+
+def judged_under(rules: Rules, values: Sequence[float]) -> Comparison:
+    """Judge after each seed until there is an end."""
+    baseline = make_baseline(rules=rules)
+    for n in range(1, len(values)):
+        try:
+            return judge(baseline, experiment_arm(*measured(values[:n])))
+        except (MoreSeedsNeeded, ExperimentIncomplete):
+            continue
+    return judge(baseline, experiment_arm(*measured(values)))
+
+
+@pytest.mark.parametrize(
+    ("values", "headline", "reason"),
+    [
+        # t = -.1 / sqrt(1.2) with four degrees of freedom.
+        ([4.1], "DROPPED after 1 seed (screening; no verdict)", "0.5342 after 1 seed; more than 0.5 drops it."),
+        # t = .1 / sqrt(.8 x .7) with five.
+        ([3.9, 3.9], "DROPPED after 2 seeds (screening; no verdict)", "0.4495 after 2 seeds; more than 0.3 drops it."),
+        # t = .5 / sqrt(4/6 x 8/15) with six.
+        ([3.5] * 3, "DROPPED after 3 seeds (screening; no verdict)", "0.2169 after 3 seeds; more than 0.2 drops it."),
+        # t = .8 / sqrt(.5 x .4) with eight.
+        (
+            [3.2] * 5,
+            "DROPPED after 5 seeds (screening; no verdict)",
+            "0.0557 after 5 seeds; at most 0.02 is a WINNER.",
+        ),
+    ],
+)
+def test_screening_drops_an_idea_at_each_look_without_a_verdict_and_says_what_it_misses(
+    values: list[float], headline: str, reason: str
+) -> None:
+    comparison = judged_under(SCREENING, values)
+    assert (comparison.verdict, comparison.headline) == (Verdict.DROPPED, headline)
+    assert comparison.reason == f"One-sided p that the experiment is better: {reason} {MISSED}"
+    assert comparison.verdict.heading == "NEUTRAL"
+    assert (comparison.confirmation, comparison.caps, comparison.pairs) == (None, (), None)
+    assert len(comparison.arm.counted) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "headline", "reason"),
+    [
+        # t = 2 / sqrt(4/6 x 8/15) with six degrees of freedom, and 1.2 / sqrt(.5 x .4) with eight.
+        ([2.0] * 3, "WINNER (unconfirmed; screening design): 2.00 sigma better", "0.0077 after 3 seeds"),
+        ([2.8] * 5, "WINNER (unconfirmed; screening design): 1.20 sigma better", "0.0139 after 5 seeds"),
+    ],
+)
+def test_screening_finds_a_winner_after_three_and_after_five_seeds(
+    values: list[float], headline: str, reason: str
+) -> None:
+    comparison = judged_under(SCREENING, values)
+    assert (comparison.verdict, comparison.headline) == (WINNER, headline)
+    assert comparison.reason == f"One-sided p that the experiment is better: {reason}; at most 0.02 is a WINNER."
+    assert comparison.confirmation is not None and comparison.confirmation.state == "open"
+
+
+def test_screening_says_no_winner_below_three_seeds_however_clear_they_are() -> None:
+    for n, after, due in ((1, "1 seed", 137), (2, "2 seeds", 256)):
+        with pytest.raises(MoreSeedsNeeded) as refusal:
+            judge(make_baseline(rules=SCREENING), experiment_arm(*measured([-100.0] * n)))
+        assert refusal.value.message == f"the look after {after} of muon is open; next: 1 seed, {due}."
+    assert judged_under(SCREENING, [-100.0] * 3).verdict is WINNER
+
+
+@pytest.mark.parametrize(
+    ("runs", "says"),
+    [
+        ((), "muon has 0 of 1 seeds; missing: 42."),
+        (measured([3.0, 3.0, 3.0, 3.0]), "muon has 4 of 5 seeds; missing: 1024."),
+        ((make_run(42, 3.0), make_run(137, state=RunState.RUNNING)), "muon has 1 of 2 seeds; missing: 137."),
+        ((make_run(42, 3.0), failed(137, shown=True)), "muon has 1 of 2 seeds; missing: 137."),
+    ],
+)
+def test_screening_names_what_its_next_look_misses(runs: Sequence[Run], says: str) -> None:
+    with pytest.raises(ExperimentIncomplete) as refusal:
+        judge(make_baseline(rules=SCREENING), experiment_arm(*runs))
+    assert refusal.value.message == says
+
+
+def test_screening_asks_for_both_extra_seeds_where_three_leave_it_open() -> None:
+    with pytest.raises(MoreSeedsNeeded) as refusal:
+        judge(make_baseline(rules=SCREENING), experiment_arm(*measured([3.0] * 3)))
+    assert refusal.value.message == "the look after 3 seeds of muon is open; next: 2 seeds, 512, 1024."
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+def test_under_screening_a_diverged_seed_stays_a_loser_at_every_look(seeds: int) -> None:
+    runs = (*measured([2.5] * (seeds - 1)), diverged(SEEDS[seeds - 1]))
+    comparison = judge(make_baseline(rules=SCREENING), experiment_arm(*runs))
+    assert (comparison.verdict, comparison.headline) == (LOSER, f"LOSER (diverged: 1 of {seeds} seeds)")
+
+
+def test_under_screening_a_worse_idea_is_dropped_and_no_loser_however_bad_it_is() -> None:
+    assert judged_under(SCREENING, [1000.0]).headline == "DROPPED after 1 seed (screening; no verdict)"
+
+
+def test_screening_with_more_seeds_names_its_own_numbers() -> None:
+    rules = Rules(design="screening", experiment_seeds=(42, 137, 256, 512), extra_seeds=())
+    dropped = judged_under(rules, [3.2] * 4)
+    assert dropped.headline == "DROPPED after 4 seeds (screening; no verdict)"
+    assert "after 4 seeds; at most 0.02 is a WINNER" in dropped.reason
+    missed = 100 * (1 - screening_power(2.0, rules.sizes).p_winner)
+    assert f"misses {missed:.0f} % of 2-sigma improvements" in dropped.reason
+
+
+def test_an_open_arm_of_the_sequential_design_is_judged_with_p_point_02_at_each_look() -> None:
+    baseline = make_baseline(rules=SEQUENTIAL)
+    said = [judged_under(SEQUENTIAL, values).headline for values in ([2.0] * 3, [4.1] * 3, [6.0] * 3, [3.2] * 5)]
+    assert said == [
+        "WINNER (unconfirmed; sequential design): 2.00 sigma better",
+        "NEUTRAL (sequential design): 0.10 sigma worse",
+        "LOSER (sequential design): 2.00 sigma worse",
+        "NEUTRAL (sequential design): 0.80 sigma better",
+    ]
+    with pytest.raises(ExperimentIncomplete, match="muon has 1 of 3 seeds; missing: 137, 256"):
+        judge(baseline, experiment_arm(make_run(42, 9.0)))
+
+
+# --- verdicts that were given ------------------------------------------------------------------------
+
+
+def test_a_verdict_of_an_earlier_version_stays_as_it_was_given_whatever_the_rules_of_today_say() -> None:
+    arm = replace(experiment_arm(*measured([2.0] * 3)), is_judged=True)
+    for rules in (RULES, SEQUENTIAL):
+        baseline = make_baseline(rules=rules)
+        given = VerdictIssued(
+            generation=1,
+            experiment="muon",
+            runs=runs_behind(arm, baseline),
+            verdict="NEUTRAL",
+            headline="NEUTRAL (as it was): said",
+            report_format=REPORT_FORMAT - 1,
+        )
+        comparison = judge(baseline, arm, given)
+        assert (comparison.verdict, comparison.headline) == (NEUTRAL, "NEUTRAL (as it was): said")
+        assert comparison.confirmation is None
+
+
+def test_a_verdict_of_this_version_is_judged_from_its_runs() -> None:
+    baseline = make_baseline(rules=SCREENING)
+    arm = replace(experiment_arm(make_run(42, 4.1)), is_judged=True)
+    given = VerdictIssued(
+        generation=1,
+        experiment="muon",
+        runs=runs_behind(arm, baseline),
+        verdict="WINNER",
+        headline="forged",
+        report_format=REPORT_FORMAT,
+    )
+    assert judge(baseline, arm, given).headline == "DROPPED after 1 seed (screening; no verdict)"
+
+
 # --- for any numbers --------------------------------------------------------------------------------
 
 numbers = st.integers(-2000, 2000)
@@ -348,7 +526,10 @@ def test_negating_every_value_and_turning_the_direction_mirrors_the_verdict(
 ) -> None:
     minimized = judged(make_baseline(moved(base)), moved(exp))
     maximized = judged(make_baseline(moved(base, -1.0), MAXIMIZE), moved(exp, -1.0))
-    assert (maximized.verdict, maximized.headline) == (minimized.verdict, minimized.headline)
+    assert maximized.verdict is minimized.verdict
+    # The mean difference of pairs is printed in the metric's unit, so its sign turns too.
+    one, other = (re.sub(r"pairs [+-]", "pairs ", each.headline) for each in (minimized, maximized))
+    assert one == other
     assert maximized.delta == -minimized.delta
     assert maximized.cohens_d == (None if minimized.cohens_d is None else -minimized.cohens_d)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import BadSettings
-from seedproof.model.rules import MetricRule, Rules
+from seedproof.model.rules import Rules
 from seedproof_mcp.host.settings import Settings, allowed_words, load_config
 from seedproof_mcp.host.settings_template import settings_template
 
