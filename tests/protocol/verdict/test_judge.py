@@ -274,7 +274,7 @@ def test_fewer_than_three_seeds_are_refused_with_their_number(seeds: Sequence[in
 
 
 def test_one_extra_seed_is_not_enough() -> None:
-    with pytest.raises(MoreSeedsNeeded, match="seeds 1024 are needed as well"):
+    with pytest.raises(MoreSeedsNeeded, match="seed 1024 is needed as well"):
         judge(make_baseline(), experiment_arm(*measured([3.0] * 4)))
 
 
