@@ -274,7 +274,7 @@ async def test_queued_runs_wait_while_git_may_not_be_started_and_none_is_spent(m
         while conductor.step():
             pass
         runs = [str(run.state) for run in Ledger(paths).refresh().runs.values()]
-    assert runs == ["succeeded"] * 5
+    assert runs == ["succeeded"] * 6, "five seeds and the probe behind them"
 
 
 async def test_a_rule_that_seals_no_file_begins_no_baseline(project: Path) -> None:
