@@ -72,9 +72,10 @@ def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
         return
     done = sum(seed in arm.counted for seed in look.allowed)
     if rules.design == "protocol" and look.first_look_done:
+        needs = f"seed {look.due[0]} is" if len(look.due) == 1 else f"seeds {_join(look.due)} are"
         raise MoreSeedsNeeded(
-            f"after {done} seeds the mean of {name} is less than {rules.winner_sigma:g} sigma from the "
-            f"baseline's; seeds {_join(look.due)} are needed as well."
+            f"after {len(rules.experiment_seeds)} seeds the mean of {name} is less than {rules.winner_sigma:g} sigma "
+            f"from the baseline's; {needs} needed as well."
         )
     is_at_look = rules.design != "protocol" and any(one.seeds == done for one in _stages(rules))
     if is_at_look and not any(arm.attempts(seed) for seed in look.due):
