@@ -1,6 +1,6 @@
 """The state of a ledger: generations, experiments and runs after its records were applied."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -196,19 +196,23 @@ class State:
             code_change=experiment.code_change,
         )
 
-    def _shared_controls(self, experiment: Experiment) -> Iterator[Run]:
+    def _shared_controls(self, experiment: Experiment) -> list[Run]:
         """The fresh runs without any change of the experiments that were given the same drawn seeds.
 
-        Each experiment meets a diverged control itself: its confirmation does not end before a run of its own.
+        Each experiment meets a diverged control itself: its confirmation does not end before a run of its own. The one
+        that ended first stands first, so that a later one changes no pair.
         """
         plan = experiment.fresh_plan
         if plan is None or plan.is_given or plan.kind == "earlier":
-            return
-        for other in self.generations[experiment.generation - 1].experiments.values():
-            if other is not experiment and other.fresh_plan is not None and other.fresh_plan.seeds == plan.seeds:
-                runs = (self.runs[run_id] for run_id in other.run_ids)
-                controls = (run for run in runs if run.role is Role.CONFIRM and run.is_control)
-                yield from (run for run in controls if run.state is RunState.SUCCEEDED)
+            return []
+        others = (
+            one
+            for one in self.generations[experiment.generation - 1].experiments.values()
+            if one is not experiment and one.fresh_plan is not None and one.fresh_plan.seeds == plan.seeds
+        )
+        runs = (self.runs[run_id] for one in others for run_id in one.run_ids)
+        found = [run for run in runs if run.role is Role.CONFIRM and run.is_control]
+        return sorted((run for run in found if run.state is RunState.SUCCEEDED), key=lambda run: run.ended or "")
 
     def controls_of(self, number: int, code: Code | None) -> tuple[Run, ...]:
         """The control runs of a code in a generation, in the order of their requests."""
