@@ -13,6 +13,7 @@ from seedproof.ledger.record_fields import (
     Readers,
     as_mapping,
     as_seeds,
+    as_step,
     as_text,
     as_texts,
     field_plan,
@@ -263,11 +264,16 @@ class RunStarted(Event):
 class LogRead:
     """What the log of an ended run shows besides its metrics."""
 
-    READERS: ClassVar[Readers] = {"log_sha256": lambda document: None if document is None else as_text(document)}
+    READERS: ClassVar[Readers] = {
+        "log_sha256": lambda document: None if document is None else as_text(document),
+        "early": lambda document: tuple((as_step(step), as_text(text)) for step, text in document),
+    }
     step: int | None = None
     """The last step."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed."""
+    early: tuple[tuple[int | None, str], ...] = ()
+    """Its first three values after step 0 as printed, each with its step; a record leaves out an empty one."""
     log_sha256: str | None = None
     """Hash of the log."""
     log_bytes: int | None = None
@@ -336,6 +342,8 @@ class RunEnded(Event):
             values["metrics"] = {name: asdict(value) for name, value in self.metrics.items()}
         for part in (self.log, self.measured, self.output):
             values |= {} if part is None else asdict(part)
+        if not values.get("early"):
+            values.pop("early", None)
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
         return values | ({"created": list(self.created)} if self.created else {})
 

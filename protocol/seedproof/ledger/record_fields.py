@@ -8,6 +8,7 @@ __all__ = [
     "Readers",
     "as_mapping",
     "as_seeds",
+    "as_step",
     "as_text",
     "as_texts",
     "field_plan",
@@ -64,6 +65,13 @@ def as_texts(document: Any) -> tuple[str, ...]:
     if not isinstance(document, list):
         raise TypeError(f"{document!r:.40} is no list")
     return tuple(map(as_text, document))
+
+
+def as_step(document: Any) -> int | None:
+    """The value, if it is a whole number or null; else TypeError."""
+    if document is not None and type(document) is not int:
+        raise TypeError(f"{document!r:.40} is no step")
+    return document
 
 
 def as_seeds(document: Any) -> tuple[int, ...]:

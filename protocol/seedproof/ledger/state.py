@@ -89,6 +89,8 @@ class Generation:
     """The code of the baseline's runs; None in a ledger from before code was recorded."""
     controls: dict[str, list[str]] = field(default_factory=dict)
     """Ids of the control runs by the hash of their code, whichever experiment requested them."""
+    probe_ids: list[str] = field(default_factory=list)
+    """Ids of the attempts at its probe, in the order of their requests."""
 
 
 _HASH_LENGTH = 12
@@ -170,7 +172,8 @@ class State:
         """The baseline of a generation, with all its runs."""
         generation = self.generations[number - 1]
         runs = tuple(self.runs[run_id] for run_id in generation.run_ids)
-        return Arm(generation=number, experiment=None, runs=runs, code=generation.code)
+        probes = tuple(self.runs[run_id] for run_id in generation.probe_ids)
+        return Arm(generation=number, experiment=None, runs=runs, code=generation.code, probes=probes)
 
     def experiment_arm(self, experiment: Experiment) -> Arm:
         """The arm of an experiment, with all its runs and the controls of its code."""
@@ -194,14 +197,18 @@ class State:
         )
 
     def _shared_controls(self, experiment: Experiment) -> Iterator[Run]:
-        """The fresh runs without any change of the experiments that were given the same drawn seeds."""
+        """The fresh runs without any change of the experiments that were given the same drawn seeds.
+
+        Each experiment meets a diverged control itself: its confirmation does not end before a run of its own.
+        """
         plan = experiment.fresh_plan
         if plan is None or plan.is_given or plan.kind == "earlier":
             return
         for other in self.generations[experiment.generation - 1].experiments.values():
             if other is not experiment and other.fresh_plan is not None and other.fresh_plan.seeds == plan.seeds:
                 runs = (self.runs[run_id] for run_id in other.run_ids)
-                yield from (run for run in runs if run.role is Role.CONFIRM and run.is_control and run.state.is_counted)
+                controls = (run for run in runs if run.role is Role.CONFIRM and run.is_control)
+                yield from (run for run in controls if run.state is RunState.SUCCEEDED)
 
     def controls_of(self, number: int, code: Code | None) -> tuple[Run, ...]:
         """The control runs of a code in a generation, in the order of their requests."""
@@ -209,8 +216,9 @@ class State:
         return tuple(self.runs[run_id] for run_id in found)
 
     def ended_runs(self, owner: Generation | Experiment) -> tuple[str, ...]:
-        """Ids of the ended runs of an arm, in the order of their requests."""
-        return tuple(run_id for run_id in owner.run_ids if run_id not in self.active)
+        """Ids of the ended runs of an arm, in the order of their requests; those of a baseline's probe come last."""
+        run_ids = [*owner.run_ids, *(owner.probe_ids if isinstance(owner, Generation) else ())]
+        return tuple(run_id for run_id in run_ids if run_id not in self.active)
 
     def find_experiment(self, name: str) -> Experiment | None:
         """The newest experiment with this name; None where it was never declared."""

@@ -25,6 +25,7 @@ from seedproof.verdict.headline import (
     write_headline,
 )
 from seedproof.verdict.plausibility import Cap, caps_on
+from seedproof.verdict.signs import brackets_on
 
 __all__ = ["judge"]
 
@@ -231,11 +232,12 @@ def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
 
 def _brackets_on(baseline: Baseline, arm: Arm, confirmation: Confirmation) -> tuple[str, ...]:
     """What the headline of a WINNER says of its runs; another spread no longer matters once it is confirmed."""
+    signs = tuple(one.name for one in brackets_on(baseline, arm))
     if confirmation.state == "confirmed" or not spreads_otherwise(baseline, arm):
-        return ()
+        return signs
     spread = summarize(list(arm.finite(baseline.rules.metric.name).values())).std
     assert spread is not None  # three seeds or more
-    return (f"spread {spread / baseline.std:.1f}x the baseline's",)
+    return (*signs, f"spread {spread / baseline.std:.1f}x the baseline's")
 
 
 def _verdict_for(sigma: float, threshold: float) -> Verdict:
