@@ -21,6 +21,7 @@ from seedproof.stats.summary import summarize
 
 __all__ = [
     "LEAST_RATIO",
+    "Column",
     "Repeat",
     "early_columns",
     "is_whole",

@@ -72,9 +72,10 @@ def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
         return
     done = sum(seed in arm.counted for seed in look.allowed)
     if rules.design == "protocol" and look.first_look_done:
+        needs = f"seed {look.due[0]} is" if len(look.due) == 1 else f"seeds {_join(look.due)} are"
         raise MoreSeedsNeeded(
-            f"after {done} seeds the mean of {name} is less than {rules.winner_sigma:g} sigma from the "
-            f"baseline's; seeds {_join(look.due)} are needed as well."
+            f"after {len(rules.experiment_seeds)} seeds the mean of {name} is less than {rules.winner_sigma:g} sigma "
+            f"from the baseline's; {needs} needed as well."
         )
     is_at_look = rules.design != "protocol" and any(one.seeds == done for one in _stages(rules))
     if is_at_look and not any(arm.attempts(seed) for seed in look.due):
@@ -130,11 +131,11 @@ def _compare(
     if ruling.verdict is Verdict.WINNER or pairs is not None:
         recorded = issued.confirmation if issued is not None and issued.is_confirmation_ended else None
         confirmation = recorded or confirm(baseline, arm, "winner" if pairs is None else "pairs")
-    brackets: tuple[str, ...] = ()
-    if ruling.verdict is Verdict.WINNER and issued is not None and is_known:
-        brackets = issued.brackets
-    elif ruling.verdict is Verdict.WINNER and confirmation is not None:
-        brackets = _brackets_on(baseline, arm, confirmation)
+    brackets = (
+        issued.brackets
+        if issued is not None and is_known
+        else _brackets_on(baseline, arm, ruling.verdict, confirmation)
+    )
     headline = write_headline(ruling, baseline, arm, sigma, pairs, confirmation, (*brackets, *accepted_kinds(accepted)))
     return Comparison(
         baseline=baseline,
@@ -230,10 +231,11 @@ def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     return SeedPairs(test.pairs, rules.metric.sign * test.gain, test.p)
 
 
-def _brackets_on(baseline: Baseline, arm: Arm, confirmation: Confirmation) -> tuple[str, ...]:
-    """What the headline of a WINNER says of its runs; another spread no longer matters once it is confirmed."""
+def _brackets_on(baseline: Baseline, arm: Arm, verdict: Verdict, confirmation: Confirmation | None) -> tuple[str, ...]:
+    """What the headline says of the runs; another spread no longer matters once a WINNER is confirmed."""
     signs = tuple(one.name for one in brackets_on(baseline, arm))
-    if confirmation.state == "confirmed" or not spreads_otherwise(baseline, arm):
+    is_confirmed = confirmation is not None and confirmation.state == "confirmed"
+    if verdict is not Verdict.WINNER or is_confirmed or not spreads_otherwise(baseline, arm):
         return signs
     spread = summarize(list(arm.finite(baseline.rules.metric.name).values())).std
     assert spread is not None  # three seeds or more
