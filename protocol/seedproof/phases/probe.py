@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seedproof.ledger.determinism import conditions
+from seedproof.ledger.state import State
 from seedproof.metrics.numbers import finite_value, printed_step
 from seedproof.metrics.scanner import EARLY_VALUES
 from seedproof.model.arms import Arm, Baseline
@@ -21,11 +22,13 @@ from seedproof.stats.summary import summarize
 
 __all__ = [
     "LEAST_RATIO",
+    "Column",
     "Repeat",
     "early_columns",
     "is_whole",
     "limit_s",
     "next_probe",
+    "next_queued",
     "repeat_of",
     "seeds_agree",
 ]
@@ -65,6 +68,15 @@ def next_probe(study: Study) -> RunKey | None:
         return None
     seed = phase.baseline.rules.baseline_seeds[0]
     return RunKey(generation.number, Role.PROBE, Side.BASELINE, None, seed, len(attempts) + 1)
+
+
+def next_queued(state: State) -> Run | None:
+    """The queued run that is started next; None where none is queued.
+
+    A probe comes first: the verdicts on what was requested before it rest on it as well.
+    """
+    queued = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.QUEUED]
+    return min(queued, key=lambda run: run.role is not Role.PROBE, default=None)
 
 
 def _can_tell(baseline: Baseline) -> bool:

@@ -13,11 +13,10 @@ from pathlib import Path
 from seedproof.admission.gate import not_needed_reason
 from seedproof.admission.guards import check_room
 from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStarted
-from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
-from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
+from seedproof.phases.probe import next_queued
 from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
@@ -110,7 +109,7 @@ class Conductor:
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(setups)
         with self._ledger.writing() as writer:
-            run = self._first_queued(writer.state)
+            run = next_queued(writer.state)
             if run is None:
                 return
             try:
@@ -124,15 +123,10 @@ class Conductor:
                 return
         engine.submit(self._paths.run(run.run_id).folder, slot)
 
-    def _first_queued(self, state: State) -> Run | None:
-        queued = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.QUEUED]
-        # A probe first: the verdicts on what is queued before it rest on it as well.
-        return min(queued, key=lambda run: run.role is not Role.PROBE, default=None)
-
     def _prepare(self, setups: RunSetups) -> None:
         """Check out the code of the next run, and ask the interpreter that it is trained with."""
         state = self._ledger.state
-        run = self._first_queued(state)
+        run = next_queued(state)
         if run is not None:
             setups.surroundings.preload(state.first_hash)
             with suppress(Refusal):  # said when the run is started
