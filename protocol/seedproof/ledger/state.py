@@ -197,14 +197,18 @@ class State:
         )
 
     def _shared_controls(self, experiment: Experiment) -> Iterator[Run]:
-        """The fresh runs without any change of the experiments that were given the same drawn seeds."""
+        """The fresh runs without any change of the experiments that were given the same drawn seeds.
+
+        Each experiment meets a diverged control itself: its confirmation does not end before a run of its own.
+        """
         plan = experiment.fresh_plan
         if plan is None or plan.is_given or plan.kind == "earlier":
             return
         for other in self.generations[experiment.generation - 1].experiments.values():
             if other is not experiment and other.fresh_plan is not None and other.fresh_plan.seeds == plan.seeds:
                 runs = (self.runs[run_id] for run_id in other.run_ids)
-                yield from (run for run in runs if run.role is Role.CONFIRM and run.is_control and run.state.is_counted)
+                controls = (run for run in runs if run.role is Role.CONFIRM and run.is_control)
+                yield from (run for run in controls if run.state is RunState.SUCCEEDED)
 
     def controls_of(self, number: int, code: Code | None) -> tuple[Run, ...]:
         """The control runs of a code in a generation, in the order of their requests."""

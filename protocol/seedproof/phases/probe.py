@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seedproof.ledger.determinism import conditions
-from seedproof.ledger.state import State
 from seedproof.metrics.numbers import finite_value, printed_step
 from seedproof.metrics.scanner import EARLY_VALUES
 from seedproof.model.arms import Arm, Baseline
@@ -28,7 +27,6 @@ __all__ = [
     "is_whole",
     "limit_s",
     "next_probe",
-    "next_queued",
     "repeat_of",
     "seeds_agree",
 ]
@@ -68,15 +66,6 @@ def next_probe(study: Study) -> RunKey | None:
         return None
     seed = phase.baseline.rules.baseline_seeds[0]
     return RunKey(generation.number, Role.PROBE, Side.BASELINE, None, seed, len(attempts) + 1)
-
-
-def next_queued(state: State) -> Run | None:
-    """The queued run that is started next; None where none is queued.
-
-    A probe comes first: the verdicts on what was requested before it rest on it as well.
-    """
-    queued = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.QUEUED]
-    return min(queued, key=lambda run: run.role is not Role.PROBE, default=None)
 
 
 def _can_tell(baseline: Baseline) -> bool:

@@ -130,11 +130,11 @@ def _compare(
     if ruling.verdict is Verdict.WINNER or pairs is not None:
         recorded = issued.confirmation if issued is not None and issued.is_confirmation_ended else None
         confirmation = recorded or confirm(baseline, arm, "winner" if pairs is None else "pairs")
-    brackets: tuple[str, ...] = ()
-    if ruling.verdict is Verdict.WINNER and issued is not None and is_known:
-        brackets = issued.brackets
-    elif ruling.verdict is Verdict.WINNER and confirmation is not None:
-        brackets = _brackets_on(baseline, arm, confirmation)
+    brackets = (
+        issued.brackets
+        if issued is not None and is_known
+        else _brackets_on(baseline, arm, ruling.verdict, confirmation)
+    )
     headline = write_headline(ruling, baseline, arm, sigma, pairs, confirmation, (*brackets, *accepted_kinds(accepted)))
     return Comparison(
         baseline=baseline,
@@ -213,7 +213,7 @@ def _staged_ruling(baseline: Baseline, exp: Sequence[float]) -> Ruling:
 def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     """The same-seed pairs of a NEUTRAL by the protocol's rule, where five or more show what the means do not.
 
-    Fewer are better at every seed in 44 % of campaigns of 50 ideas without effect, so only their p tells
+    In nearly half of campaigns of 50 ideas without effect one is better at all five, so only their p tells
     (docs/calibration.md).
     """
     rules = baseline.rules
@@ -230,10 +230,11 @@ def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     return SeedPairs(test.pairs, rules.metric.sign * test.gain, test.p)
 
 
-def _brackets_on(baseline: Baseline, arm: Arm, confirmation: Confirmation) -> tuple[str, ...]:
-    """What the headline of a WINNER says of its runs; another spread no longer matters once it is confirmed."""
+def _brackets_on(baseline: Baseline, arm: Arm, verdict: Verdict, confirmation: Confirmation | None) -> tuple[str, ...]:
+    """What the headline says of the runs; another spread no longer matters once a WINNER is confirmed."""
     signs = tuple(one.name for one in brackets_on(baseline, arm))
-    if confirmation.state == "confirmed" or not spreads_otherwise(baseline, arm):
+    is_confirmed = confirmation is not None and confirmation.state == "confirmed"
+    if verdict is not Verdict.WINNER or is_confirmed or not spreads_otherwise(baseline, arm):
         return signs
     spread = summarize(list(arm.finite(baseline.rules.metric.name).values())).std
     assert spread is not None  # three seeds or more

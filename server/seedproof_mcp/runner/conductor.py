@@ -16,7 +16,6 @@ from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStar
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.probe import next_queued
 from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
@@ -24,7 +23,7 @@ from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status, outputs
 from seedproof_mcp.runner.engines import Engine, Engines, Slot
-from seedproof_mcp.runner.probes import Probes
+from seedproof_mcp.runner.probes import Probes, first_queued
 from seedproof_mcp.runner.run_record import lost_end, published_end
 from seedproof_mcp.runner.run_setup import RunSetups
 from seedproof_mcp.supervisor.run_contract import read_spec
@@ -109,7 +108,7 @@ class Conductor:
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(setups)
         with self._ledger.writing() as writer:
-            run = next_queued(writer.state)
+            run = first_queued(writer.state)
             if run is None:
                 return
             try:
@@ -126,7 +125,7 @@ class Conductor:
     def _prepare(self, setups: RunSetups) -> None:
         """Check out the code of the next run, and ask the interpreter that it is trained with."""
         state = self._ledger.state
-        run = next_queued(state)
+        run = first_queued(state)
         if run is not None:
             setups.surroundings.preload(state.first_hash)
             with suppress(Refusal):  # said when the run is started

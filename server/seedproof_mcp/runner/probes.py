@@ -14,7 +14,7 @@ from seedproof.ledger.state import State
 from seedproof.metrics.scanner import EARLY_VALUES, first_values
 from seedproof.model.refusals import Refusal
 from seedproof.model.run_key import Role, RunKey
-from seedproof.model.runs import Run
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.probe import is_whole, next_probe
 from seedproof.phases.study import Study
 
@@ -25,10 +25,17 @@ from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.runner.log_reader import START_BYTES
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Probes"]
+__all__ = ["Probes", "first_queued"]
 
 # How often the log of a probe is read. Each look at a remote engine may cost a connection.
 _LOOK_S = 0.5
+
+
+def first_queued(state: State) -> Run | None:
+    """The run to start next; None where none is queued."""
+    queued = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.QUEUED]
+    # A probe first: the verdicts on what is queued before it rest on it as well.
+    return min(queued, key=lambda run: run.role is not Role.PROBE, default=None)
 
 
 class Probes:

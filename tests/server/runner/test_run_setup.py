@@ -18,13 +18,12 @@ from seedproof_mcp.system.paths import ProjectPaths
 from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.repositories import git, make_repository, state_of
-from tests.support.seeds import SEEDS
+from tests.support.seeds import FRESH, SEEDS
 from tests.support.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table, write_settings
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
-FRESH = (100_003, 100_019, 100_043)
 CHANGED: dict[str, Any] = {"flags": None, "code_change": True}
 
 
