@@ -334,3 +334,47 @@ def test_a_hash_that_stands_also_inside_the_record_is_held_to_the_whole_record(c
     assert read_line(canonical(record), 1, EMPTY_HASH) == record
     with pytest.raises(LedgerDamaged, match="does not match its hash"):
         read_line(canonical({**record, "hash": claimed}), 1, EMPTY_HASH)
+
+
+# --- first values -----------------------------------------------------------------------------------
+
+
+def test_first_values_are_read_back_and_a_record_without_any_lacks_them() -> None:
+    kind, fields = finished(42)
+    (*_, record) = chain(
+        GENERATION, requested(42), started(42), (kind, {**fields, "early": [[100, "8.5"], [None, "8"]]})
+    )
+    state = fold(
+        chain(GENERATION, requested(42), started(42), (kind, {**fields, "early": [[100, "8.5"], [None, "8"]]}))
+    )
+    assert state.runs["g1-baseline-s42-a1"].early == ((100, "8.5"), (None, "8"))
+    assert read_event(record).fields()["early"] == ((100, "8.5"), (None, "8"))
+    (*_, before) = chain(GENERATION, requested(42), started(42), (kind, {**fields, "step": 100}))
+    assert "early" not in read_event(before).fields()
+
+
+@pytest.mark.parametrize("early", [[["100", "8.5"]], [[100, 8.5]], [[100]], [[True, "8.5"]], 7])
+def test_first_values_of_another_shape_are_damage(early: Any) -> None:
+    kind, fields = finished(42)
+    with pytest.raises(LedgerDamaged):
+        fold(chain(GENERATION, requested(42), started(42), (kind, {**fields, "early": early})))
+
+
+def test_a_probe_stands_beside_the_runs_of_its_baseline() -> None:
+    probe = {
+        "run_id": "g1-probe-s42-a1",
+        "generation": 1,
+        "role": "probe",
+        "experiment": None,
+        "seed": 42,
+        "attempt": 1,
+    }
+    end = {"run_id": "g1-probe-s42-a1", "state": "failed", "metrics": {}}
+    start = {"run_id": "g1-probe-s42-a1", "argv": ["python"], "output_dir": "probe"}
+    story = (GENERATION, requested(42), started(42), finished(42))
+    state = fold(chain(*story, ("run_requested", probe), ("run_started", start), ("run_finished", end)))
+    arm = state.baseline_arm(1)
+    assert [run.run_id for run in arm.runs] == ["g1-baseline-s42-a1"]
+    assert [(run.run_id, run.state) for run in arm.probes] == [("g1-probe-s42-a1", RunState.FAILED)]
+    assert state.failures_in_row == 0
+    assert state.ended_runs(state.generations[0]) == ("g1-baseline-s42-a1", "g1-probe-s42-a1")
