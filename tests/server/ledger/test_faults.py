@@ -21,7 +21,7 @@ import pytest
 from seedproof.admission.request import RunRequest
 from seedproof.ledger.events import Resumed
 from seedproof.ledger.fold import apply, fold
-from seedproof.ledger.records import EMPTY_HASH, canonical, read_line
+from seedproof.ledger.records import EMPTY_HASH, FORMAT, canonical, read_line
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import LedgerDamaged, LedgerRefusal, NotWritable, Refusal
@@ -536,7 +536,7 @@ async def test_without_its_state_folder_a_study_goes_on_from_the_mirror_and_coun
 
 # --- upgrade --------------------------------------------------------------------------------------
 
-NEWER_FIELDS = ("adopted", "adoption", "primary", "primary_reason", "prior", "arm", "evidence", "campaign")
+NEWER_FIELDS = ("adopted", "adoption", "primary", "primary_reason", "arm", "evidence", "campaign", "fresh_seeds")
 NEWER_FIELDS += ("confirmation", "report_format", "figure_sha256", "start_text", "output_id", "output_bytes")
 
 
@@ -568,7 +568,7 @@ async def test_a_study_of_an_older_format_goes_on_where_it_stood(cut: ProjectPat
         await call.measure("flat", "--shift", "0.3")
         assert (await call("compare", experiment="flat")).data["verdict"] == "LOSER"
     records = [json.loads(line) for line in lines_of(cut.root)]
-    assert [record["format"] for record in records] == [0] * before + [1] * (len(records) - before)
+    assert [record["format"] for record in records] == [0] * before + [FORMAT] * (len(records) - before)
     assert fold(records) == Ledger(cut).refresh()
 
 
@@ -597,7 +597,7 @@ async def test_a_ledger_of_a_newer_format_is_refused_by_name_everywhere_and_stay
     head = json.loads(lines[-1])["hash"]
     record = {
         "kind": "of a later day",
-        "format": 2,
+        "format": FORMAT + 1,
         "seq": len(lines) + 1,
         "prev": head,
         "time": "2030-01-01T00:00:00Z",
@@ -610,7 +610,7 @@ async def test_a_ledger_of_a_newer_format_is_refused_by_name_everywhere_and_stay
         for tool in ("check_baseline", "run_seed", "compare", "write_report", "list_experiments", "stop_run"):
             answer = await call(tool, **arguments.get(tool, {}))
             assert answer.code == "ledger_newer"
-            assert "format 2" in answer.text and "Update Seedproof" in answer.text
+            assert f"format {FORMAT + 1}" in answer.text and "Update Seedproof" in answer.text
     assert main(["status", "--project", str(cut.root)]) == 3
     assert "ledger_newer" in capsys.readouterr().err
     assert cut.ledger.read_bytes() == newer
