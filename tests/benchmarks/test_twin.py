@@ -235,6 +235,9 @@ def test_real_values_without_any_difference_are_judged_alike(program: str) -> No
     winners = 0
     for place in range(int(some.sum())):
         base, judged, said = product_says(drawn, place, rules)
+        if said.caps:  # a value that is drawn for all seeds is capped, and real seeds do not repeat one
+            assert len(set(judged.finite(rules.metric.name).values())) == 1
+            continue
         assert word(decided, place, rules) == (said.verdict, len(judged.runs))
         if said.verdict is Verdict.WINNER:
             winners += 1
