@@ -52,10 +52,10 @@ The draws are seeded, so it writes the same page again.
 
 Words that this page uses:
 
-- A *sigma* is the true standard deviation of a baseline run. The rules do not know it: they estimate it from five runs.
+- Lengths are in *true sigmas*: a true sigma is the true standard deviation of a baseline run. The rules do not know it; their sigma is the estimate from five runs.
 - A *campaign* is a number of experiments that share one baseline.
 - A *false WINNER* is an experiment that changes nothing and is called WINNER.
-- *Confirmed* is a WINNER that holds on pairs of fresh runs: a control and an experiment run on each seed that nothing has used before.
+- *Confirmed* is a WINNER that holds on pairs of fresh runs: one run without and one with the change at each seed, which nothing has used before.
 - *Independent normal noise*: runs differ by chance alone, their values are normally distributed, and no run knows of another.
 """
 
@@ -211,7 +211,7 @@ No experiment changes anything, and one assumption is broken at a time.
 {tables.noise_table(found.campaigns)}
 "Confirmed" is the rule in use.
 Experiments that all spread twice as much have {_share(some[DOUBLED])} instead of {_share(some[NORMAL.name])}, a drift of half a sigma {_share(some[DRIFT])}.
-The drift comes between the baseline and everything after it; control and experiment run in turn in a confirmation, so it makes false WINNERs and does not confirm them.
+The drift comes between the baseline and everything after it; a confirmation runs both sides in turn, so drift makes more false WINNERs, and each of them is confirmed no more easily than another.
 Screening suffers more from drift than the protocol, because it finds smaller gains.
 With the same seed on both sides, {_share(alike.value)} of campaigns of 50 have any WINNER of the protocol, confirmed or not, against {_share(apart.value)} with independent noise.
 """

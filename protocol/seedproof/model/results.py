@@ -127,7 +127,9 @@ class SeedPairs:
     difference: float
     """Mean of experiment minus baseline over them, in the metric's unit."""
     p_better: float
-    """One-sided p of the paired t test."""
+    """One-sided p of the paired t test that the experiment is better; near 1 where the pairs are worse."""
+    is_offered: bool = False
+    """Whether they are five or more and better, so that six fresh pairs are offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +169,4 @@ class Comparison:
     brackets: tuple[str, ...] = ()
     """What the headline says in brackets of the runs themselves, such as `spread 3.1x the baseline's`."""
     pairs: SeedPairs | None = None
-    """The same-seed pairs of a NEUTRAL, where they say more than the means; None else."""
+    """The same-seed pairs of a NEUTRAL, where they say more than the means, better or worse; None else."""

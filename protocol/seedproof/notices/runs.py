@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from seedproof.ledger.state import Experiment, State
 from seedproof.metrics.numbers import printed_resolution
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.results import Comparison, Notice
+from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
+from seedproof.phases.confirmation import spreads_otherwise
 from seedproof.stats.coincidence import FINE_SHARE
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
 from seedproof.stats.summary import summarize
@@ -99,16 +100,17 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
 
 
 def _other_spread(comparison: Comparison) -> list[Notice]:
-    """What the bracket of a WINNER that spreads more than the baseline means."""
-    name = comparison.baseline.rules.metric.name
-    spread = summarize(list(comparison.arm.finite(name).values())).std if comparison.brackets else None
-    if spread is None or not any(one.startswith("spread ") for one in comparison.brackets):
+    """What it means that a WINNER spreads more than the baseline, until it is confirmed."""
+    baseline, arm, confirmation = comparison.baseline, comparison.arm, comparison.confirmation
+    if comparison.verdict is not Verdict.WINNER or confirmation is None or confirmation.kind != "winner":
         return []
-    times = spread / comparison.baseline.std
+    spread = summarize(list(arm.finite(baseline.rules.metric.name).values())).std
+    if spread is None or confirmation.state == "confirmed" or not spreads_otherwise(baseline, arm):
+        return []
     text = (
-        f"{comparison.arm.experiment} spreads {times:.1f} times as much as the baseline; the rule counts the "
-        "baseline's spread only and says WINNER of such runs too easily. So its confirmation runs six pairs, unless "
-        f"three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
+        f"{arm.experiment} spreads {spread / baseline.std:.1f} times as much as the baseline; the rule counts the "
+        "baseline's spread only and says WINNER of such runs too easily. So its confirmation takes all its pairs, "
+        f"unless the first three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
     )
     return [Notice("other_spread", text)]
 
@@ -196,7 +198,7 @@ def _attempts(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
 
 def _kind(run: Run) -> str:
     if run.role is Role.CONFIRM:
-        return "fresh control " if run.is_control else "fresh "
+        return "fresh (without the change) " if run.is_control else "fresh "
     return "control " if run.role is Role.CONTROL else ""
 
 

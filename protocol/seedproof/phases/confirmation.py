@@ -100,7 +100,7 @@ def confirm_look(arm: Arm, baseline: Baseline) -> ConfirmLook:
     for count in dict.fromkeys(counts):
         steps = tuple(_steps(plan.seeds[:count]))
         attempts = {step: step_attempts(arm, step) for step in steps}
-        failed = [step for step in steps if has_failed_for_good(attempts[step], metric)]
+        failed = [step for step in steps if _is_lost(attempts[step], metric, is_earlier=plan.kind == "earlier")]
         due = tuple(step for step in steps if step not in failed and _counted(attempts[step]) is None)
         look = ConfirmLook(steps, due)
         if not due or plan.kind != "earlier":
@@ -130,6 +130,12 @@ def step_attempts(arm: Arm, step: Step) -> tuple[Run, ...]:
     own = tuple(run for run in arm.fresh if run.seed == step.seed and run.is_control == step.is_control)
     shared = [run for run in arm.shared_controls if run.seed == step.seed and step.is_control]
     return own or tuple(shared[:1])
+
+
+def _is_lost(attempts: Sequence[Run], metric: str, *, is_earlier: bool) -> bool:
+    """Whether a run is lost for good; whoever stops one after its value was seen would choose a second draw."""
+    stopped = any(run.state is RunState.CANCELLED and metric in run.metrics for run in attempts)
+    return (stopped and not is_earlier) or has_failed_for_good(attempts, metric)
 
 
 def _counted(attempts: Sequence[Run]) -> Run | None:

@@ -1,6 +1,7 @@
 """The probe: a short repeat of the first baseline seed, beside which the distances between seeds can be judged.
 
-The conductor starts it behind the last baseline seed. It is no run of the protocol, and no call waits for it.
+The conductor starts it behind the last baseline seed. It is no run of the protocol, and no call asks for it; runs
+that are requested meanwhile start after it.
 """
 
 import itertools

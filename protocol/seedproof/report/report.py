@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.results import REPORT_FORMAT, Comparison, Notice
+from seedproof.model.results import REPORT_FORMAT, Comparison, Notice, Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import escape_hidden, one_line
@@ -161,7 +161,7 @@ def _comparison_document(
         "code_change": comparison.arm.code_change,
         "change": None if comparison.arm.change is None else comparison.arm.change.document(),
         "flags": [shorten_path(flag) for flag in comparison.arm.flags],
-        "verdict": str(comparison.verdict),
+        "verdict": None if comparison.verdict is Verdict.DROPPED else str(comparison.verdict),
         "headline": comparison.headline,
         "caps": list(comparison.caps),
         "brackets": list(comparison.brackets),

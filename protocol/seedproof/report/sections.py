@@ -168,7 +168,9 @@ def confirmation_lines(comparison: Comparison) -> list[str]:
 def _alternated(time: WallTimeChange) -> str:
     claim = {"speedup": "a speedup", "slowdown": "a slowdown", "none": "no change that could be claimed"}[time.claim]
     if time.claim == "none" and not time.low_percent <= 0 <= time.high_percent:
-        claim += ", as the controls last less than a second: start-up and the load of the machine make that"
+        claim += (
+            ", as the runs without the change last less than a second: start-up and the load of the machine make that"
+        )
     return (
         f"Wall time in alternated runs on one machine: {time.change_percent:+.1f} % "
         f"(95 % interval {time.low_percent:+.1f} to {time.high_percent:+.1f} %): {claim}."

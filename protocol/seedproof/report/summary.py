@@ -34,7 +34,7 @@ def summary_lines(comparison: Comparison, evidence: Evidence | None, campaign: C
     elif campaign is not None and comparison.caps:
         lines.append(f"Confirmation: none; the difference is not trusted ({', '.join(comparison.caps)}).")
     elif campaign is not None:
-        lines.append("Confirmation: only a WINNER is confirmed.")
+        lines.append("Confirmation: none is due.")
     if evidence is not None:
         hours = "an unknown time" if evidence.hours_between is None else f"{evidence.hours_between:.1f} hours"
         where = {True: "the same machine", False: "different machines", None: "machines that are not known"}
@@ -100,6 +100,8 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
 def _how_sure(comparison: Comparison, evidence: Evidence) -> str:
     if comparison.caps:
         return f"The difference is not trusted ({', '.join(comparison.caps)}) and supports no claim."
+    if any(one.startswith("spread ") for one in comparison.brackets):
+        return "The rule counts the baseline's spread only and says WINNER too easily of runs that spread more."
     found, wrong = evidence.smallest_detectable, evidence.false_winner
     missed = "one in five" if found.power == 0.8 else f"{100 * (1 - found.power):.0f} % of"
     return (
@@ -118,10 +120,10 @@ def fresh_effect(found: Confirmation, number: Digits) -> str:
     """What the fresh seeds of a confirmation measured, with the one-sided bound of its own test."""
     assert found.difference is not None  # the caller has checked
     if found.state != "confirmed":
-        return f"The difference on fresh seeds: {number.signed(found.difference)}, experiment minus control."
+        return f"The difference on fresh seeds: {number.signed(found.difference)}, with minus without the change."
     if found.at_least is None or found.limit is None:  # recorded by an earlier version
-        return f"Use this effect: {number.signed(found.difference)}, experiment minus control on fresh seeds."
+        return f"Use this effect: {number.signed(found.difference)}, with minus without the change on fresh seeds."
     return (
-        f"Use this effect: {number.signed(found.difference)}, experiment minus control on fresh seeds "
+        f"Use this effect: {number.signed(found.difference)}, with minus without the change on fresh seeds "
         f"(at least {number(found.at_least)} better, one-sided {100 * (1 - found.limit):g} %)."
     )

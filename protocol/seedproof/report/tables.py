@@ -105,7 +105,7 @@ def run_table(arms: Sequence[tuple[str, Arm]], rules: Rules) -> list[str]:
         lines.extend(_run_row(name, run, rules, extra) for run in arm.runs)
         lines.extend(_run_row(f"{name}, control", run, rules, extra) for run in arm.controls)
         for run in arm.all_fresh:
-            side = f"{name}, fresh, {'control' if run.is_control else 'experiment'}"
+            side = f"{name}, fresh, {'without' if run.is_control else 'with'} the change"
             lines.append(_run_row(side if run.experiment == name else f"{side} of {run.experiment}", run, rules, extra))
     return lines
 

@@ -30,7 +30,7 @@ _STOP_P = 0.30
 # The share of experiments with the baseline's own spread that nevertheless show another one.
 _SPREAD_SHARE = 0.05
 
-Stage = Literal["confirmed", "not_confirmed", "continue"]
+StageEnd = Literal["confirmed", "not_confirmed", "continue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _test(pairs: int, gain: float, std: float, df: int, error: float) -> PairTes
     return PairTest(pairs, gain, std, df, error, t_tail(gain / error, df))
 
 
-def decide_stage(p: float, limit: float, *, may_confirm: bool, is_last: bool) -> Stage:
+def decide_stage(p: float, limit: float, *, may_confirm: bool, is_last: bool) -> StageEnd:
     """What the one-sided p of a stage says; a limit within 1e-9 counts as reached.
 
     Args:

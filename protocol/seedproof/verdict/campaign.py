@@ -143,7 +143,7 @@ def _false_winners(state: State) -> tuple[float, float | None, str]:
         expected += k * operating_point(0.0, rules).p_winner
         none *= 1 - at_least_one_winner(k, rules.sizes)
         designs.add(rules.design)
-    assumed = "independent seeds, normal noise"
+    assumed = "independent seeds, normal noise, equal spread"
     if designs - {"protocol"}:
         return expected, None, f"about, {assumed}; docs/calibration.md has the chance of at least one"
     # Less where the same seed moves both arms, and where a generation took over runs from the one before.

@@ -1,4 +1,4 @@
-"""Evaluates a confirmation: pairs of a control and an experiment run on fresh seeds."""
+"""Evaluates a confirmation: pairs of runs without and with the change, on fresh seeds."""
 
 import math
 from collections.abc import Sequence
@@ -74,11 +74,13 @@ def confirm(baseline: Baseline, arm: Arm, of: FreshKind = "winner") -> Confirmat
 def _run_reason(arm: Arm, step: Step, metric: str) -> str:
     """Why a diverged or lost run ended the confirmation."""
     run = next(reversed(step_attempts(arm, step)))
-    side = "control" if step.is_control else "experiment"
+    which = f"The run {'without' if step.is_control else 'with'} the change at fresh seed {step.seed}"
+    if run.state is RunState.CANCELLED:
+        return f"{which} was stopped after it had shown its {metric}, so nothing can be said."
     if run.state is not RunState.DIVERGED:
-        return f"The {side} run at fresh seed {step.seed} failed for good."
+        return f"{which} failed for good."
     if step.is_control:
-        return f"The control run at fresh seed {step.seed} diverged, so nothing can be said."
+        return f"{which} diverged, so nothing can be said."
     return f"The last {metric} of the experiment at fresh seed {step.seed} is not finite."
 
 

@@ -60,11 +60,11 @@ def write_headline(
         return f"DROPPED after {n} seed{'' if n == 1 else 's'} (screening; no verdict)"
     side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
     distance = f"{_format_distance(sigma, rules)} sigma{side}"
-    if pairs is not None:
+    if pairs is not None and pairs.is_offered:
         return _pairs_headline(baseline, arm, distance, pairs, confirmation, remarks)
     tail = ""
     is_protocol = rules.design == "protocol"
-    if ruling.verdict is Verdict.NEUTRAL and is_protocol and not ruling.caps and sigma:
+    if ruling.verdict is Verdict.NEUTRAL and is_protocol and not ruling.caps and sigma and pairs is None:
         tail = ", suggestive but inconclusive" if reaches(sigma, rules.suggestive_sigma) else ", noise"
     if confirmation is not None:
         remarks = (_CONFIRMED[confirmation.state].format(seeds=_fresh_seeds(arm, confirmation)), *remarks)
@@ -136,10 +136,11 @@ def protocol_reason(verdict: Verdict, sigma: float, rules: Rules) -> str:
 
 def pairs_reason(sigma: float, pairs: SeedPairs, rules: Rules) -> str:
     """The reason of a NEUTRAL whose same-seed pairs tell: the rule does not see it, so it is not called noise."""
-    p = "below 0.0001" if pairs.p_better < 1e-4 else f"{pairs.p_better:.4f}"
+    p, side = min((pairs.p_better, "better"), (1 - pairs.p_better, "worse"))
+    shown = "below 0.0001" if p < 1e-4 else f"{p:.4f}"
     return (
         f"{_means(sigma, rules)}; {rules.winner_sigma:g} sigma decide. The same-seed pairs, which that rule does not "
-        f"see, are better: one-sided paired p {p} over {pairs.n} seeds."
+        f"see, are {side}: one-sided paired p {shown} over {pairs.n} seeds."
     )
 
 

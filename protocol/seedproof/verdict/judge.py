@@ -31,9 +31,10 @@ __all__ = ["judge"]
 
 # The improvement at which the share that screening misses is told.
 _MISSED_SIGMA = 2.0
-# Pairs of common seeds, and their one-sided p, from which a NEUTRAL's headline says them.
-_TELLING_PAIRS = 5
+# From this one-sided p on, same-seed pairs are not called noise; five better ones are said in the headline.
 _TELLING_P = 0.01
+_LEAST_PAIRS = 3
+_OFFERED_PAIRS = 5
 
 
 def judge(
@@ -41,6 +42,7 @@ def judge(
     arm: Arm,
     issued: VerdictIssued | None = None,
     accepted: tuple[Difference, ...] = (),
+    remarks: tuple[str, ...] = (),
 ) -> Comparison:
     """The protocol's verdict; a pure function of the runs and of what was recorded about them.
 
@@ -51,6 +53,7 @@ def judge(
         arm: The experiment.
         issued: Its newest recorded verdict; None before the first.
         accepted: Accepted differences besides the experiment; the headline names them.
+        remarks: What the rest of the ledger adds to the headline's brackets.
 
     Raises:
         ArmFailed: A seed failed for good.
@@ -61,7 +64,7 @@ def judge(
     if look.diverged:
         return _diverged_comparison(baseline, arm, look, accepted)
     _require_complete(baseline, arm, look)
-    return _compare(baseline, arm, issued, accepted)
+    return _compare(baseline, arm, issued, accepted, remarks)
 
 
 def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
@@ -115,7 +118,11 @@ def _diverged_comparison(baseline: Baseline, arm: Arm, look: Look, accepted: tup
 
 
 def _compare(
-    baseline: Baseline, arm: Arm, issued: VerdictIssued | None, accepted: tuple[Difference, ...]
+    baseline: Baseline,
+    arm: Arm,
+    issued: VerdictIssued | None,
+    accepted: tuple[Difference, ...],
+    remarks: tuple[str, ...],
 ) -> Comparison:
     rules = baseline.rules
     exp = list(arm.finite(rules.metric.name).values())
@@ -128,14 +135,13 @@ def _compare(
     if ruling.verdict is Verdict.NEUTRAL and (issued is None or not issued.is_earlier):
         pairs = _telling_pairs(baseline, arm)
     confirmation = None
-    if ruling.verdict is Verdict.WINNER or pairs is not None:
+    is_offered = pairs is not None and pairs.is_offered
+    if ruling.verdict is Verdict.WINNER or is_offered:
         recorded = issued.confirmation if issued is not None and issued.is_confirmation_ended else None
-        confirmation = recorded or confirm(baseline, arm, "winner" if pairs is None else "pairs")
-    brackets = (
-        issued.brackets
-        if issued is not None and is_known
-        else _brackets_on(baseline, arm, ruling.verdict, confirmation)
-    )
+        confirmation = recorded or confirm(baseline, arm, "pairs" if is_offered else "winner")
+    brackets = (*_brackets_on(baseline, arm, ruling.verdict, confirmation), *remarks)
+    if issued is not None and is_known:
+        brackets = issued.brackets
     headline = write_headline(ruling, baseline, arm, sigma, pairs, confirmation, (*brackets, *accepted_kinds(accepted)))
     return Comparison(
         baseline=baseline,
@@ -212,7 +218,7 @@ def _staged_ruling(baseline: Baseline, exp: Sequence[float]) -> Ruling:
 
 
 def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
-    """The same-seed pairs of a NEUTRAL by the protocol's rule, where five or more show what the means do not.
+    """The same-seed pairs of a NEUTRAL by the protocol's rule, where they show what the means do not.
 
     In nearly half of campaigns of 50 ideas without effect one is better at all five, so only their p tells
     (docs/calibration.md).
@@ -220,15 +226,16 @@ def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     rules = baseline.rules
     base, exp = baseline.arm.finite(rules.metric.name), arm.finite(rules.metric.name)
     seeds = [seed for seed in base if seed in exp]
-    if rules.design != "protocol" or len(seeds) < _TELLING_PAIRS or caps_on(baseline, arm):
+    if rules.design != "protocol" or len(seeds) < _LEAST_PAIRS or caps_on(baseline, arm):
         return None
     step = printed_step(
         one.counted[seed].metrics[rules.metric.name].text for one in (baseline.arm, arm) for seed in seeds
     )
     test = paired_gain([base[one] for one in seeds], [exp[one] for one in seeds], rules.metric.sign, step)
-    if test is None or not reaches(_TELLING_P, test.p):
+    if test is None or not (reaches(_TELLING_P, test.p) or reaches(_TELLING_P, 1 - test.p)):
         return None
-    return SeedPairs(test.pairs, rules.metric.sign * test.gain, test.p)
+    is_offered = len(seeds) >= _OFFERED_PAIRS and reaches(_TELLING_P, test.p)
+    return SeedPairs(test.pairs, rules.metric.sign * test.gain, test.p, is_offered)
 
 
 def _brackets_on(baseline: Baseline, arm: Arm, verdict: Verdict, confirmation: Confirmation | None) -> tuple[str, ...]:

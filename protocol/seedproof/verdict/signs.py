@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seedproof.ledger.state import Experiment, State
 from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.metric_rule import LogPattern
@@ -17,7 +18,16 @@ from seedproof.stats.coincidence import agreement_chance, share_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
 
-__all__ = ["Bracket", "brackets_on", "equal_seeds", "outlier", "probe_line", "seed_not_seen", "warm_start"]
+__all__ = [
+    "Bracket",
+    "brackets_on",
+    "equal_seeds",
+    "outlier",
+    "probe_line",
+    "refuted_twin",
+    "seed_not_seen",
+    "warm_start",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +131,42 @@ def _early_chance(base: Sequence[Run], runs: Sequence[Run]) -> float:
         if spread and len(set(first)) > 1:
             chance *= agreement_chance(printed_step(column.texts), spread, len(runs))
     return chance
+
+
+def refuted_twin(state: State, experiment: Experiment) -> str | None:
+    """Says that an experiment gave the values of an earlier one that was NOT confirmed; None where it did not.
+
+    Another name, or a flag that changes nothing, is no new chance: what trains the same holds as little.
+    """
+    arm, rules = state.experiment_arm(experiment), state.rules_of(experiment.generation)
+    base = list(state.baseline_arm(experiment.generation).finite(rules.metric.name).values())
+    spread = summarize(base).std if len(base) > 1 else None
+    for other in reversed(state.experiments[: experiment.place]):
+        ended = None if other.verdict is None else other.verdict.confirmation
+        if ended is None or ended.state != "not_confirmed":
+            continue
+        pairs = _common_values(arm, state.experiment_arm(other), rules.metric.name)
+        step = printed_step(text for pair in pairs for _, text in pair)
+        chance = agreement_chance(step, spread or 0.0, 2) ** len(pairs)
+        if len(pairs) >= _LEAST_COMMON and chance < _CHANCE and all(one[0] == two[0] for one, two in pairs):
+            where = "" if other.generation == experiment.generation else f" of generation {other.generation}"
+            return f"same values as {other.name}{where}, which was NOT confirmed"
+    return None
+
+
+_LEAST_COMMON = 3
+
+
+def _common_values(arm: Arm, other: Arm, metric: str) -> list[tuple[tuple[float, str], tuple[float, str]]]:
+    """Value and text of both arms at each seed that both have."""
+
+    def shown(run: Run) -> tuple[float, str] | None:
+        found = run.metrics.get(metric)
+        return None if found is None or found.value is None else (found.value, found.text)
+
+    seeds = [seed for seed in arm.counted if seed in other.counted]
+    pairs = [(shown(arm.counted[seed]), shown(other.counted[seed])) for seed in seeds]
+    return [(one, two) for one, two in pairs if one is not None and two is not None]
 
 
 # --- starts and single values ---------------------------------------------------------------------

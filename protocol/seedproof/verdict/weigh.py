@@ -112,7 +112,7 @@ def _primary_reason(arm: Arm, by_seed: Interval | None) -> str:
 
 
 def _false_winner(rules: Rules) -> FalseWinner:
-    sizes, label = rules.sizes, "independent seeds, normal noise"
+    sizes, label = rules.sizes, "independent seeds, normal noise, equal spread"
     null = operating_point(0.0, rules)
     if rules.design != "protocol":
         return FalseWinner(label, null.p_winner, None, None)

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from seedproof.admission.guards import GIGABYTE, Limits
+from seedproof.ledger.state import Generation
 from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.results import DifferenceKind, Notice
@@ -151,10 +152,15 @@ class Config(BaseModel):
     settings: Settings = Field(default=Settings(), json_schema_extra={"allowed": "a table, written [settings]"})
     _retired: tuple[str, ...] = PrivateAttr(default=())
 
-    def notices(self) -> list[Notice]:
-        """A notice for each key that an earlier version knew; such a key decides nothing any more."""
+    def notices(self, generation: Generation | None) -> list[Notice]:
+        """A notice for each key that an earlier version knew, and for seeds that the present baseline cannot have."""
         text = "rules.{} in seedproof.toml is a rule of an earlier version and is ignored: {}. Remove the line."
-        return [Notice("rule_ignored", text.format(name, RETIRED_RULES[name])) for name in self._retired]
+        found = [Notice("rule_ignored", text.format(name, RETIRED_RULES[name])) for name in self._retired]
+        seeds = self.rules.confirm_seeds
+        if seeds and generation is not None and generation.rules.earlier and seeds != generation.rules.confirm_seeds:
+            why = "rules.confirm_seeds in seedproof.toml holds from the next baseline on; this one began without it."
+            found.append(Notice("rule_ignored", why))
+        return found
 
 
 _DEFAULT = Config()  # frozen, so every call of a project without a file can share it

@@ -96,7 +96,7 @@ class Service:
         """The baseline of the present generation."""
         with self._reading() as (study, config):
             unverified = unverified_report(self.paths, study.state, study.rules)
-            notices = (*unverified, *config.notices(), *self._ledger.past())
+            notices = (*unverified, *config.notices(study.generation), *self._ledger.past())
             status = self._cache.get(study, ("check_baseline", notices), lambda: baseline_status(study, notices))
             return self._with_unfinished_report(study, status)
 

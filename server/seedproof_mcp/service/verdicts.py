@@ -15,6 +15,7 @@ from seedproof.verdict.campaign import campaign_at_verdict
 from seedproof.verdict.comparability import accepted_differences, runs_behind
 from seedproof.verdict.evidence import as_document
 from seedproof.verdict.judge import judge
+from seedproof.verdict.signs import refuted_twin
 from seedproof.verdict.weigh import weigh
 
 from seedproof_mcp.ledger.file import Writer
@@ -45,7 +46,7 @@ def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> C
         raise BaselineStale(stale_reason(standing.arm, baseline, standing.control), new_baseline_call())
     accepted = accepted_differences(baseline, experiment, standing.arm, accept)
     try:
-        return judge(baseline, standing.arm, experiment.verdict, accepted)
+        return judge(baseline, standing.arm, experiment.verdict, accepted, _remarks(study.state, experiment))
     except Refusal as refusal:
         refusal.next_call = experiment_next(study, experiment)
         raise
@@ -121,7 +122,14 @@ def judge_recorded(state: State, issued: VerdictIssued) -> Comparison:
     generation = state.generations[issued.generation - 1]
     baseline = establish_baseline(state.baseline_arm(generation.number), generation.rules)
     experiment = generation.experiments[issued.experiment]
-    return judge(baseline, state.experiment_arm(experiment), experiment.verdict, issued.accepted)
+    arm, remarks = state.experiment_arm(experiment), _remarks(state, experiment)
+    return judge(baseline, arm, experiment.verdict, issued.accepted, remarks)
+
+
+def _remarks(state: State, experiment: Experiment) -> tuple[str, ...]:
+    """What the rest of the ledger adds to the headline of a verdict."""
+    twin = refuted_twin(state, experiment)
+    return () if twin is None else (twin,)
 
 
 def _unknown_experiment(study: Study, name: str) -> ExperimentUnknown:

@@ -158,7 +158,7 @@ def test_every_attempt_without_a_result_is_told_beside_a_verdict() -> None:
     assert told == [
         "muon: attempt 1 at seed 42 failed after it had shown val_loss 4: exit code 1.",
         "muon: attempt 1 at seed 137 cancelled without any val_loss (step 50): it looked # bad.",
-        "muon: attempt 1 at fresh control seed 100003 timed out after it had shown val_loss 4: too long.",
+        "muon: attempt 1 at fresh (without the change) seed 100003 timed out after it had shown val_loss 4: too long.",
         "muon: attempt 1 at control seed 42 interrupted without any val_loss.",
     ]
 

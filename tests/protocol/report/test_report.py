@@ -71,7 +71,7 @@ CAMPAIGN = Campaign(
     winners=1,
     false_winners_expected=0.365,
     false_winner_chance=0.1875,
-    label="independent seeds, normal noise",
+    label="independent seeds, normal noise, equal spread",
     p_better=0.0123,
     p_holm=0.1476,
     advice="A larger baseline would pay.",
@@ -215,7 +215,7 @@ def test_the_report_of_a_dropped_idea_stands_under_neutral_and_says_that_it_is_n
     assert "- DROPPED after 2 seeds (screening; no verdict)" in text
     assert re.findall(r"(?m)^## Verdict: .*$", text) == ["## Verdict: NEUTRAL"]
     assert "That is no verdict: screening saves runs and misses 23 % of 2-sigma improvements." in text
-    assert '"verdict": "DROPPED"' in text
+    assert '"verdict": null' in text
     assert "The verdict DROPPED" not in text and "noise" not in text.replace("normal noise", "")
 
 

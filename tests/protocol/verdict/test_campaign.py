@@ -37,7 +37,7 @@ def test_abandoned_failed_diverged_and_null_experiments_of_every_generation_are_
     found = campaign(told.state)
     assert (found.declared, found.declared_in_generation, found.nulls, found.winners) == (4, 3, 1, 1)
     assert found.false_winners_expected == pytest.approx(4 * SINGLE, rel=1e-2)
-    assert found.label == "independent seeds, normal noise"
+    assert found.label == "independent seeds, normal noise, equal spread"
 
 
 def test_an_empty_ledger_has_a_campaign_of_nothing() -> None:
@@ -63,7 +63,10 @@ def test_experiments_of_one_baseline_err_together_and_those_of_two_baselines_apa
 def test_under_another_design_the_expected_number_is_given_and_no_chance(design: str) -> None:
     rules = Rules(design=design)
     found = campaign(story(rules).declare("a").declare("b").state)
-    assert found.label == "about, independent seeds, normal noise; docs/calibration.md has the chance of at least one"
+    assert (
+        found.label
+        == "about, independent seeds, normal noise, equal spread; docs/calibration.md has the chance of at least one"
+    )
     assert found.false_winner_chance is None
     assert found.false_winners_expected == 2 * screening_power(0.0, rules.sizes, rules.design).p_winner
 

@@ -319,7 +319,10 @@ def test_a_diverged_control_leaves_it_incomplete_at_once(place: int) -> None:
     arm = up_to(place, DIVERGED)
     found = confirm(make_baseline(BASE), arm)
     assert (found.state, found.done, found.needed, found.difference) == ("incomplete", place + 1, place + 1, None)
-    assert found.reason == f"The control run at fresh seed {arm.fresh[-1].seed} diverged, so nothing can be said."
+    assert (
+        found.reason
+        == f"The run without the change at fresh seed {arm.fresh[-1].seed} diverged, so nothing can be said."
+    )
     assert headline(arm) == f"WINNER (confirmation incomplete): {SIGMA}"
 
 
@@ -329,15 +332,18 @@ def test_a_diverged_experiment_run_decides_even_beside_a_diverged_control() -> N
     assert confirm(make_baseline(BASE), arm).state == "not_confirmed"
 
 
-@pytest.mark.parametrize(("place", "side"), [(2, "experiment"), (3, "control")])
+@pytest.mark.parametrize(("place", "side"), [(2, "with"), (3, "without")])
 def test_a_run_that_failed_for_good_leaves_it_incomplete_at_once(place: int, side: str) -> None:
     once = up_to(place, {"state": RunState.FAILED})
     seed = once.fresh[-1].seed
-    assert look(once).due[0] == Step(seed, side == "control")
+    assert look(once).due[0] == Step(seed, side == "without")
     assert confirm(make_baseline(BASE), once).state == "open"
     arm = winner(*once.fresh, as_attempt(once.fresh[-1], 2, run_id="again"))
     found = confirm(make_baseline(BASE), arm)
-    assert (found.state, found.reason) == ("incomplete", f"The {side} run at fresh seed {seed} failed for good.")
+    assert (found.state, found.reason) == (
+        "incomplete",
+        f"The run {side} the change at fresh seed {seed} failed for good.",
+    )
     assert look(arm).due == ()
 
 
@@ -536,16 +542,29 @@ def test_five_pairs_tell_from_a_one_sided_p_of_a_hundredth_on(t: float, is_told:
     assert told(gains) == (TOLD if is_told else "NEUTRAL: 0.87 sigma better, noise")
 
 
-def test_pairs_that_are_worse_tell_nothing() -> None:
-    assert told([-gain for gain in GAINS]) == "NEUTRAL: 0.87 sigma worse, noise"
+def test_a_run_that_was_stopped_after_its_value_is_lost_for_good_and_one_stopped_before_is_not() -> None:
+    seen = up_to(2, {"state": RunState.CANCELLED})
+    found = confirm(make_baseline(BASE), seen)
+    seed = seen.fresh[-1].seed
+    assert (found.state, found.reason) == (
+        "incomplete",
+        f"The run with the change at fresh seed {seed} was stopped after it had shown its val_loss, so nothing can be "
+        "said.",
+    )
+    unseen = up_to(2, {"state": RunState.CANCELLED, "metrics": {}})
+    assert confirm(make_baseline(BASE), unseen).state == "open"
 
 
-def test_fewer_than_five_pairs_tell_nothing() -> None:
+def test_pairs_that_are_worse_are_not_called_noise_and_offer_nothing() -> None:
+    assert told([-gain for gain in GAINS]) == "NEUTRAL: 0.87 sigma worse"
+
+
+def test_fewer_than_five_pairs_are_not_called_noise_and_offer_nothing() -> None:
     four = Rules(winner_sigma=2.0, extra_seeds=(512,))
-    assert told(GAINS[:4], four).endswith(" sigma better, noise")
+    assert told(GAINS[:4], four).endswith(" sigma better")
     other = Rules(winner_sigma=2.0, extra_seeds=(512, 7))
     arm = experiment_arm(*measured([v - g for v, g in zip(EVEN, GAINS, strict=True)], seeds=(*SEEDS[:4], 7)))
-    assert judge(make_baseline(EVEN, other), arm).headline == "NEUTRAL: 0.87 sigma better, noise"
+    assert judge(make_baseline(EVEN, other), arm).headline == "NEUTRAL: 0.87 sigma better"
 
 
 def test_pairs_of_runs_that_would_cap_a_winner_tell_nothing() -> None:

@@ -162,8 +162,8 @@ def test_the_paragraph_is_one_that_a_researcher_can_paste() -> None:
         "muon was compared with its baseline over 5 baseline and 5 experiment seeds at 1M tokens: NEUTRAL: 1.60 sigma "
         "better, below the 2-sigma rule; same-seed pairs -0.0499. Difference in val_loss: -0.0499 (-1.32 %), "
         "experiment minus baseline: better; 95 % interval -0.0900 to -0.0098 (Welch). Where nothing differs, the rule "
-        "says WINNER in 3.0 % and LOSER in 3.0 % of experiments (independent seeds, normal noise); it misses one in "
-        "five true improvements of 2.5 sigma. Confirmation: 0 of 12 runs on fresh seeds."
+        "says WINNER in 3.0 % and LOSER in 3.0 % of experiments (independent seeds, normal noise, equal spread); it "
+        "misses one in five true improvements of 2.5 sigma. Confirmation: 0 of 12 runs on fresh seeds."
     )
 
 
@@ -184,8 +184,8 @@ def test_the_section_says_how_often_the_rule_errs_to_either_side() -> None:
     assert found.false_winner.loser == found.false_winner.independent
     assert (
         "- Where nothing differs, the rule says WINNER in 3.0 % and LOSER in 3.0 % of experiments "
-        "(independent seeds, normal noise); WINNER in 1.0 % and in 0.1 % where the same seed moves both arms with "
-        "correlation .6 and .9."
+        "(independent seeds, normal noise, equal spread); WINNER in 1.0 % and in 0.1 % where the same seed moves both "
+        "arms with correlation .6 and .9."
     ) in evidence_lines(comparison, found, None)
 
 
@@ -197,7 +197,10 @@ def test_evidence_that_a_version_before_recorded_is_read_without_what_went_and_s
     back = TypeAdapter(Evidence).validate_python(old)
     assert back.false_winner.loser is None
     said = paragraph(comparison, back, None)
-    assert "the rule says WINNER in 3.0 % of experiments (independent seeds, normal noise); it misses" in said
+    assert (
+        "the rule says WINNER in 3.0 % of experiments (independent seeds, normal noise, equal spread); it misses"
+        in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,7 @@ def test_evidence_that_a_version_before_recorded_is_read_without_what_went_and_s
 def test_the_number_of_ideas_is_said_with_what_luck_alone_makes_of_them(
     declared: int, chance: float | None, said: str
 ) -> None:
-    label = "independent seeds, normal noise"
+    label = "independent seeds, normal noise, equal spread"
     counted = Campaign(declared, declared, 0, 0, 0.0609, chance, label)
     assert tried_line(counted) == f"Experiments declared in this ledger so far: {said} ({label})."
     section = evidence_lines(comparison := compared(FIVE), weigh(comparison), counted)

@@ -71,7 +71,7 @@ async def test_every_declaration_counts_and_each_verdict_keeps_the_campaign_of_i
     said = (project / written.data["path"]).read_text().splitlines()[4]
     assert said == (
         "- Experiments declared in this ledger so far: 5, 1 of them declared without effect; if none helped, five "
-        "ideas would show a WINNER by luck at most 9.4 % of the time (independent seeds, normal noise)."
+        "ideas would show a WINNER by luck at most 9.4 % of the time (independent seeds, normal noise, equal spread)."
     )
     campaign = listed["campaign"]
     assert [campaign[name] for name in ("declared", "declared_in_generation", "nulls", "winners")] == [5, 5, 1, 1]

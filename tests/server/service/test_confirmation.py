@@ -272,10 +272,10 @@ async def test_the_headline_of_reply_list_and_report_names_the_state(project: Pa
     assert text.splitlines()[2] == f"- {headline}"
     assert said.data["confirmation"]["reason"] in text
     for place, (name, seed) in enumerate(PLACES[:6]):
-        side, shown = "control" if name.startswith("control") else "experiment", trained.losses[name, seed]
+        side, shown = "without" if name.startswith("control") else "with", trained.losses[name, seed]
         end = "diverged" if shown in ("nan", "inf") else "succeeded"
         row = f"{end} | {shown} " if place < runs else "not_needed |"
-        assert f"| a, fresh, {side} | {seed} | 1 | {row}" in text
+        assert f"| a, fresh, {side} the change | {seed} | 1 | {row}" in text
 
 
 async def test_queued_runs_are_not_needed_once_a_run_has_ended_the_confirmation(project: Path) -> None:
@@ -373,8 +373,8 @@ async def test_of_trainings_of_a_fraction_of_a_second_no_slowdown_is_claimed(pro
     assert said.data["headline"].endswith(f"{SIGMA} sigma better")
     assert said.data["confirmation"]["wall_time"]["claim"] == "none"
     assert (
-        "+21.0 % (95 % interval +18.5 to +23.5 %): no change that could be claimed, as the controls last less than a "
-        "second: start-up and the load of the machine make that."
+        "+21.0 % (95 % interval +18.5 to +23.5 %): no change that could be claimed, as the runs without the change "
+        "last less than a second: start-up and the load of the machine make that."
     ) in (project / written.data["path"]).read_text()
 
 
@@ -397,8 +397,8 @@ async def test_a_failed_run_is_offered_again_by_its_attempt_and_the_rest_goes_on
         assert (await confirm_all(call)).data["confirmation"]["state"] == "confirmed"
         written = await call("write_report", experiment="a")
     text = (project / written.data["path"]).read_text()
-    assert f"| a, fresh, experiment | {FRESH[0]} | 1 | failed |" in text
-    assert f"| a, fresh, experiment | {FRESH[0]} | 2 | succeeded |" in text
+    assert f"| a, fresh, with the change | {FRESH[0]} | 1 | failed |" in text
+    assert f"| a, fresh, with the change | {FRESH[0]} | 2 | succeeded |" in text
 
 
 async def test_a_run_that_shows_its_metric_and_fails_twice_leaves_the_confirmation_incomplete(project: Path) -> None:
@@ -411,11 +411,14 @@ async def test_a_run_that_shows_its_metric_and_fails_twice_leaves_the_confirmati
         said = await call("compare", experiment="a")
         refused = await call("run_seed", **CONFIRM, attempt=3)
     assert said.data["headline"] == f"WINNER (confirmation incomplete): {SIGMA} sigma better"
-    assert said.data["confirmation"]["reason"] == f"The control run at fresh seed {FRESH[2]} failed for good."
+    assert (
+        said.data["confirmation"]["reason"] == f"The run without the change at fresh seed {FRESH[2]} failed for good."
+    )
     assert refused.code == "confirm_not_due"
 
 
-async def test_a_stopped_run_is_offered_again_by_its_attempt(project: Path) -> None:
+async def test_a_run_that_is_stopped_after_its_value_ends_the_confirmation(project: Path) -> None:
+    """A second draw would be a choice: the stopped one was seen."""
     engine = InProcessEngine(table())
     async with quick_tools(project, engine) as call:
         await to_winner(call)
@@ -423,10 +426,30 @@ async def test_a_stopped_run_is_offered_again_by_its_attempt(project: Path) -> N
         running = await call("run_seed", **CONFIRM, wait_s=0)
         stopped = await call("stop_run", run_id=running.data["run_id"], reason="the machine is needed")
         assert (stopped.data["state"], stopped.data["role"]) == ("cancelled", "confirm")
-        assert stopped.next == "run_seed(experiment='a', role='confirm', attempt=2)"
+        assert stopped.next == "compare(experiment='a')"
         engine.held = False
-        await call("run_seed", **CONFIRM, attempt=2)
-        assert (await confirm_all(call)).data["confirmation"]["state"] == "confirmed"
+        refused = await call("run_seed", **CONFIRM, attempt=2)
+        said = await call("compare", experiment="a")
+    assert refused.code == "confirm_not_due"
+    assert said.data["headline"].startswith("WINNER (confirmation incomplete): ")
+    assert "was stopped after it had shown its val_loss" in said.data["confirmation"]["reason"]
+
+
+async def test_a_queued_run_that_is_stopped_is_offered_again_by_its_attempt(project: Path) -> None:
+    engine = InProcessEngine(table())
+    async with quick_tools(project, engine) as call:
+        await to_winner(call)
+        engine.held = True
+        await call("run_seed", **CONFIRM, queue_all=True, wait_s=0)
+        queued = [one["run_id"] for one in records(project, "run_requested") if one["role"] == "confirm"][-1]
+        assert (await call("stop_run", run_id=queued, reason="the machine is needed")).data["state"] == "cancelled"
+        engine.held = False
+        engine.release()
+        await call("run_seed", **CONFIRM)
+        again = await call("run_seed", **CONFIRM, attempt=2)
+        said = await call("compare", experiment="a")
+    assert again.data["state"] == "succeeded"
+    assert said.data["confirmation"]["state"] == "confirmed"
 
 
 async def test_a_confirmation_outlives_the_restart_of_its_server(project: Path) -> None:

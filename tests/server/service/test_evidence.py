@@ -110,7 +110,7 @@ async def test_the_other_fields_of_the_evidence_are_the_ones_the_issue_gives(pro
         await call.measure_baseline()
         evidence = (await follow(call, "muon")).data["evidence"]
     rates = evidence["false_winner"]
-    assert rates["label"] == "independent seeds, normal noise"
+    assert rates["label"] == "independent seeds, normal noise, equal spread"
     assert [rates[name] for name in ("independent", "loser", "correlation_06", "correlation_09")] == [
         pytest.approx(0.0305, abs=5e-5),
         pytest.approx(0.0305, abs=5e-5),
@@ -156,7 +156,7 @@ async def test_the_first_five_lines_of_a_winners_report_say_what_matters(
     )
     assert lines[2] == (
         "- Experiments declared in this ledger so far: 1; if none helped, one idea would show a WINNER by luck at most "
-        "3.0 % of the time (independent seeds, normal noise)."
+        "3.0 % of the time (independent seeds, normal noise, equal spread)."
     )
     assert lines[3] == "- Confirmation: 0 of 6 runs on fresh seeds."
     assert lines[4] == "- Between baseline and experiment: 0.0 hours, on the same machine."

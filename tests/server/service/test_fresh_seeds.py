@@ -13,13 +13,14 @@ from seedproof.model.refusals import NotWritable
 from seedproof.model.run_key import Role
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.service.service import Service
+from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.confirmations import BASE, FLAGS_OF, SIGMA, confirm_all, judge, table
 from tests.support.faults import Faults, Killed, kinds_at
 from tests.support.in_process import InProcessEngine, in_process_service, quick_tools
 from tests.support.real_runs import records
-from tests.support.seeds import FRESH, FRESH_SIX
+from tests.support.seeds import FRESH, FRESH_SIX, SEEDS
 from tests.support.tables import Table
 from tests.support.waiting import PATIENCE_S
 
@@ -282,7 +283,10 @@ async def test_a_winner_declared_before_the_seeds_were_drawn_shares_the_controls
     assert second.data["confirmation"]["wall_time"] is None
     own = {key: value for key, value in first.data["confirmation"].items() if key != "wall_time"}
     assert second.data["confirmation"].items() >= own.items()
-    assert f"| b, fresh, control of a | {FRESH[0]} | 1 | succeeded |" in (project / written.data["path"]).read_text()
+    assert (
+        f"| b, fresh, without the change of a | {FRESH[0]} | 1 | succeeded |"
+        in (project / written.data["path"]).read_text()
+    )
     rests_on = records(project, "verdict_issued")[-1]["runs"]
     assert len([run_id for run_id in rests_on if "control-a" in run_id or "-a-" in run_id]) == 3
 
@@ -440,3 +444,37 @@ async def test_seeds_that_cannot_be_given_are_bad_settings_in_one_sentence(proje
     assert refused.text.startswith("bad_settings: seedproof.toml, line ")
     assert refused.text.partition(": rules")[2] == said.removeprefix("rules") + ". Next: check_baseline()"
     assert not ProjectPaths(project).ledger.exists()
+
+
+# --- the same training under another name ---------------------------------------------------------
+
+
+DIGITS = (3.9013, 3.9127, 3.9201)
+
+
+def with_twin(values: tuple[float, ...]) -> Table:
+    """A WINNER that does not hold, and another name that gives these values and would hold."""
+    trained = table().arm("exp_a", DIGITS).arm("exp_b", values)
+    trained.arm("confirm_a", (4.0, 4.02, 4.01), FRESH)
+    return trained
+
+
+@pytest.mark.parametrize(
+    ("values", "remark"),
+    [(DIGITS, "; same values as a, which was NOT confirmed"), ((3.9013, 3.9127, 3.9202), "")],
+)
+async def test_the_headline_of_a_twin_says_that_its_values_were_not_confirmed(
+    project: Path, values: tuple[float, ...], remark: str
+) -> None:
+    async with quick_tools(project, InProcessEngine(with_twin(values))) as call:
+        await call("run_seed", queue_all=True)
+        await judge(call)
+        assert (await confirm_all(call)).data["headline"].startswith("WINNER (NOT confirmed on 3 fresh seeds): ")
+        await call.measure("b", "--lr", "0.100", seeds=SEEDS[:3])
+        said = await call("compare", experiment="b")
+        again = await call("compare", experiment="b")
+        written = await call("write_report", experiment="b")
+    assert said.data["headline"].startswith(f"WINNER (unconfirmed{remark}): ")
+    assert said.data["headline"] == again.data["headline"]
+    assert written.data["headline"] == said.data["headline"]
+    assert main(["verify", "--regenerate", "--project", str(project)]) == 0

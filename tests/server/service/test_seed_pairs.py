@@ -179,17 +179,21 @@ async def test_pairs_that_scatter_are_an_ordinary_neutral(project: Path) -> None
     assert "fresh_seeds" not in records(project, "verdict_issued")[0]
 
 
-async def test_pairs_that_are_all_worse_are_an_ordinary_neutral(project: Path) -> None:
+async def test_pairs_that_are_all_worse_are_no_noise_and_offer_nothing(project: Path) -> None:
     async with quick_tools(project, InProcessEngine(table([-gain for gain in GAINS]))) as call:
-        assert (await judge(call)).data["headline"] == "NEUTRAL: 0.87 sigma worse, noise"
+        said = await judge(call)
+        assert said.data["headline"] == "NEUTRAL: 0.87 sigma worse"
+        assert "see, are worse: one-sided paired p below 0.0001 over 5 seeds." in said.data["reason"]
+        assert "noise" not in said.data["reason"]
         await refused_after(call)
 
 
-async def test_four_pairs_are_an_ordinary_neutral(project: Path) -> None:
+async def test_four_pairs_are_no_noise_and_offer_nothing(project: Path) -> None:
     (project / "seedproof.toml").write_text("[rules]\nextra_seeds = [512]\n")
     async with quick_tools(project, InProcessEngine(table())) as call:
         said = await judge(call)
-        assert (said.data["headline"], said.data["pairs"]) == (NOISE.replace("0.87", "0.55"), None)
+        assert said.data["headline"] == "NEUTRAL: 0.55 sigma better"
+        assert (said.data["pairs"]["n"], said.data["pairs"]["is_offered"]) == (4, False)
         await refused_after(call)
 
 
