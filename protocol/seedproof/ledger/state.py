@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seedproof.ledger.determinism import Repeats
-from seedproof.ledger.events import LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
+from seedproof.ledger.events import LedgerDisclosed, MetricsReadAgain, PastLedger, ReportWritten, VerdictIssued
 from seedproof.ledger.records import EMPTY_HASH
 from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
@@ -89,6 +89,8 @@ class Generation:
     """The code of the baseline's runs; None in a ledger from before code was recorded."""
     controls: dict[str, list[str]] = field(default_factory=dict)
     """Ids of the control runs by the hash of their code, whichever experiment requested them."""
+    readings: list[MetricsReadAgain] = field(default_factory=list)
+    """Every change of its metrics, with the runs that were read again."""
 
 
 _HASH_LENGTH = 12

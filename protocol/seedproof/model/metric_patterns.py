@@ -1,11 +1,12 @@
 """Where metrics are found: the default pattern, the presets, and a check for a user's pattern."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["DEFAULT_VAL_LOSS", "NUMBER", "PRESETS", "check_pattern"]
+__all__ = ["DEFAULT_VAL_LOSS", "NUMBER", "PRESETS", "check_pattern", "is_earlier_default"]
 
 
 NUMBER: Final = (
@@ -50,6 +51,19 @@ Not read: best, averaged or otherwise labelled values, lines about checkpoints t
 saved, loaded or restored, settings, quoted keys of dumps, source code, file names, numbers
 that do not end properly.
 """
+
+# SHA-256 of each default pattern before today's: the ledgers of earlier versions hold its text.
+_EARLIER_DEFAULTS: Final = frozenset(
+    {
+        "5aae145e6a67df889e1c865f93df7f25f720bd54fc036bec5a8d807a2841fcca",  # until records of format 2
+    }
+)
+
+
+def is_earlier_default(pattern: str) -> bool:
+    """Whether a pattern is one that this version's default has replaced; a ledger that holds it is not void."""
+    return hashlib.sha256(pattern.encode()).hexdigest() in _EARLIER_DEFAULTS
+
 
 PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
     {

@@ -7,7 +7,7 @@ from typing import Any
 
 from seedproof.model.run_key import Role, RunKey
 
-__all__ = ["MetricValue", "Run", "RunState"]
+__all__ = ["MetricValue", "Run", "RunState", "Unread"]
 
 
 class RunState(StrEnum):
@@ -18,6 +18,7 @@ class RunState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     DIVERGED = "diverged"
+    UNREAD = "unread"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
@@ -49,6 +50,18 @@ class MetricValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A value of a metric that was printed and could not be read."""
+
+    line: int | None
+    """Line of the log, from 1; None for a file."""
+    text: str
+    """The line as printed, at most 200 characters."""
+    why: str
+    """What is wrong with it, phrased to follow the metric's name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One training process: its key, and what became of it."""
 
@@ -70,6 +83,8 @@ class Run:
     """Exit status of the training; None if it did not exit by itself."""
     log_sha256: str | None = None
     """SHA-256 of the log that counts."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each file of its output folder that its own folder has a copy of, by the copy's name."""
     output_dir: str | None = None
     """Its output folder, relative to the project; known from the start of the run."""
     output_id: tuple[int, ...] | None = None

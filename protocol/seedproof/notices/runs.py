@@ -176,6 +176,8 @@ def _attempts(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
             continue
         shown = shown_value(run, metric)
         seen = f"after it had shown {metric} {shown}" if shown is not None else f"without any {metric}"
+        if run.state is RunState.UNREAD:
+            seen = "after it had printed a value"
         yield Notice(
             "attempt_without_result",
             f"{who}: attempt {run.attempt} at {_kind(run)}seed {run.seed} {str(run.state).replace('_', ' ')} "

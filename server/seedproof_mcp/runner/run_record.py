@@ -2,9 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
-from seedproof.ledger.events import LogRead, Measured, OutputFolder, RunCancelled, RunEnded, RunFinished, RunInterrupted
+from seedproof.ledger.events import (
+    FinishedState,
+    LogRead,
+    Measured,
+    OutputFolder,
+    RunCancelled,
+    RunEnded,
+    RunFinished,
+    RunInterrupted,
+)
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
 from seedproof.model.metric_rule import JsonFile
@@ -38,7 +47,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     reading = read_log(folder.log, log_bytes, rules)
     found, faults = _from_files(paths, run, rules)
     metrics = {**reading.metrics, **found}
-    ended = outcome(_ending(result, folder), metrics, rules)
+    ended = outcome(_ending(result, folder), metrics, rules, reading.unread)
     if result.get("disk_was_full") and ended.state is RunState.FAILED:
         faults.append("the disk was full when it ended")
     end: dict[str, Any] = {
@@ -66,8 +75,9 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         return RunCancelled(**end)
     if ended.state is RunState.INTERRUPTED:
         return RunInterrupted(**end)
-    assert ended.state in (RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.TIMED_OUT)
-    return RunFinished(end=ended.state, **end)
+    finished: Any = ended.state
+    assert finished in get_args(FinishedState)
+    return RunFinished(end=finished, **end)
 
 
 def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnded:
@@ -82,7 +92,7 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
         reading = read_log(log, log.stat().st_size, rules)
     except OSError:
         return RunInterrupted(reason=reason, **end)
-    ended = outcome(Ending("interrupted", detail=reason), reading.metrics, rules)
+    ended = outcome(Ending("interrupted", detail=reason), reading.metrics, rules, reading.unread)
     end |= {
         "reason": ended.reason,
         "metrics": reading.metrics,

@@ -33,7 +33,7 @@ __all__ = ["Observer", "with_exclusions"]
 TAIL_BYTES = 256 * 1024
 
 
-_WITH_LOG_TAIL = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
+_WITH_LOG_TAIL = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED, RunState.UNREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Observer:
         """A lost run as the conductor will record it, with its metrics: without them its arm could change its code."""
         rules = state.rules_of(run.generation)
         shown = self._logs.look(self._paths.run(run.run_id), rules).reading
-        ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules)
+        ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules, shown.unread)
         return replace(run, state=ended.state, reason=ended.reason, metrics=dict(shown.metrics), step=shown.step)
 
     def _is_lost(self, run: Run) -> bool:
