@@ -261,6 +261,8 @@ class Rules(BaseModel):
 
     def differing(self, present: "Rules") -> list[str]:
         """Names of the rules in which present ones differ from these, under which a baseline was begun."""
+        if self == present:
+            return []
         begun, now = self._compared(), present._compared()
         return sorted(name for name in now if now[name] != begun[name] and not self._is_newer(name))
 

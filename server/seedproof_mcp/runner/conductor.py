@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.model.runs import Run, RunState
+from seedproof.phases.read_again import metrics_begun_with
 from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
@@ -109,7 +111,9 @@ class Conductor:
             if run is None:
                 return
             try:
-                unneeded = not_needed_reason(Study(writer.state, config.rules), run.run_id)
+                # Other metrics change no training, and whoever calls next decides what they mean.
+                rules = metrics_begun_with(writer.state, config.rules)
+                unneeded = not_needed_reason(Study(writer.state, rules), run.run_id)
             except Refusal as refusal:
                 unneeded = refusal.message
             if unneeded:
@@ -195,7 +199,7 @@ class Conductor:
         engine = self._engines.of(folder)
         state = engine.poll(str(folder.folder))
         if state == "done":
-            self._record(published_end(self._paths, self._ledger.state, run))
+            self._record(run, lambda: published_end(self._paths, self._ledger.state, run))
         elif state == "lost":
             self._recover(run, folder, engine)
 
@@ -229,12 +233,19 @@ class Conductor:
         engine.submit(folder.folder, slot)
 
     def _lose(self, run: Run, reason: str) -> None:
-        self._record(lost_end(self._paths, self._ledger.state, run, reason))
+        self._record(run, lambda: lost_end(self._paths, self._ledger.state, run, reason))
 
-    def _record(self, end: RunEnded) -> None:
-        """Write down how a run ended, unless somebody else has."""
+    def _record(self, run: Run, read: Callable[[], RunEnded]) -> None:
+        """Write down how a run ended, unless somebody else has.
+
+        Args:
+            read: Reads the end by the rules of its generation.
+        """
+        rules, end = self._ledger.state.rules_of(run.generation), read()
         with self._ledger.writing() as writer:
             if writer.state.runs[end.run_id].state.is_active:
+                if writer.state.rules_of(run.generation) != rules:
+                    end = read()  # the metrics have changed meanwhile
                 # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
                 files.remove_leftovers(self._paths.run(end.run_id).folder)
                 writer.append(end)

@@ -1,5 +1,6 @@
 """Reads metrics from the files of a run: its log, and the JSON files that its training writes."""
 
+import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,8 +16,9 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
 
 from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["read_log", "read_metric_file", "read_printed_counts", "read_start"]
+__all__ = ["kept_log_size", "read_log", "read_metric_file", "read_printed_counts", "read_start"]
 
 MAX_METRIC_FILE = 64 << 20
 START_BYTES = 256 << 10
@@ -38,6 +40,25 @@ def read_log(path: Path, size: int, rules: Rules) -> LogReading:
         if end is None:
             return _feed(LogScanner(rules.metrics), _chunks(log, parts)).finish()
         return _feed(LogTotals(), _chunks(log, parts)).reading_of(end)
+
+
+def kept_log_size(run: RunPaths, recorded: int | None = None) -> int:
+    """The size of the log when the run ended; daemons may have added to it since.
+
+    The record counts a hole of the log cap as the line that replaces it, so the run's result is read first.
+
+    Args:
+        recorded: The size in its record; None where that is not at hand.
+
+    Raises:
+        OSError: There is no log.
+    """
+    try:
+        return int(json.loads(run.result.read_bytes())["log_bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        status = run.log.stat()
+        has_holes = status.st_blocks * 512 < status.st_size
+        return status.st_size if has_holes or recorded is None else recorded
 
 
 Reader = TypeVar("Reader", LogScanner, LogTotals)

@@ -24,6 +24,7 @@ from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
+from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
 from seedproof_mcp.runner.log_reader import read_log, read_metric_file, read_printed_counts, read_start
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -48,6 +49,8 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     found, faults = _from_files(paths, run, rules)
     metrics = {**reading.metrics, **found}
     ended = outcome(_ending(result, folder), metrics, rules, reading.unread)
+    if ended.state is RunState.UNREAD or (ended.state is RunState.FAILED and result["exit_code"] == 0):
+        keep_candidates(paths, run)
     if result.get("disk_was_full") and ended.state is RunState.FAILED:
         faults.append("the disk was full when it ended")
     end: dict[str, Any] = {
@@ -70,6 +73,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "slept_s": result.get("slept_s", 0.0),
         "created": _created(paths, state, run),
         "output": _output(paths, run),
+        "kept": kept_hashes(folder),
     }
     if ended.state is RunState.CANCELLED:
         return RunCancelled(**end)

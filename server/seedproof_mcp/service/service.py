@@ -14,6 +14,7 @@ from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
 from seedproof.model.results import Comparison
 from seedproof.phases.next_call import is_after_reports, require_baseline
+from seedproof.phases.read_again import metrics_begun_with
 from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.settings import Config, load_config
@@ -25,6 +26,7 @@ from seedproof_mcp.service.cache import ResultCache
 from seedproof_mcp.service.os_errors import writing
 from seedproof_mcp.service.overview import baseline_status, experiment_list
 from seedproof_mcp.service.project import ProjectFolder
+from seedproof_mcp.service.read_again import Rereader
 from seedproof_mcp.service.reports import Reports, unverified_report
 from seedproof_mcp.service.results import (
     BaselineStatus,
@@ -74,6 +76,7 @@ class Service:
         self._observer = Observer(self.paths, self._engines)
         self._stop_resume = StopResume(self.paths, self._ledger, self._engines)
         self._reports = Reports(self.paths, self._ledger)
+        self._rereader = Rereader(self.paths, self._ledger)
         self._cache = ResultCache()
         self._memory = Memory()
         self._lock = self._ledger.thread_lock
@@ -141,8 +144,8 @@ class Service:
         Raises:
             Refusal: With its code and the next allowed call.
         """
+        config = self._config_taken_over()
         with self._lock:
-            config = load_config(self.paths.settings)
             place = self._engines.chosen(config.settings).place()
             project = ProjectFolder(self.paths, config, place, self._randbelow)
             # A refused request must leave nothing behind, not even an empty state folder.
@@ -219,12 +222,12 @@ class Service:
         Raises:
             Refusal: The baseline or the experiment is incomplete; with the next call.
         """
+        config = self._config_taken_over()
         with self._lock:
-            config = load_config(self.paths.settings)
             judged = self._judge(self._study(self._ledger.refresh(), config), config, name)
         with writing(), self._ledger.writing() as writer:
             comparison = self._issue(writer, judged, config, name)
-            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            study = self._study_of(writer.state, config)
             return self._with_unfinished_report(study, comparison_result(study, comparison, self._ledger.past()))
 
     def _judge(self, study: Study, config: Config, name: str) -> "_Judged":
@@ -233,7 +236,7 @@ class Service:
     def _issue(self, writer: Writer, judged: "_Judged", config: Config, name: str) -> Comparison:
         """Record the verdict; judge again where records were appended before the lock was taken."""
         if judged.state is not writer.state or judged.seq != writer.state.seq:
-            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            study = self._study_of(writer.state, config)
             judged = self._judge(study, config, name)
         issue_verdict(writer, judged.comparison, self._randbelow)
         return judged.comparison
@@ -248,8 +251,8 @@ class Service:
         Raises:
             Refusal: As for `compare`; for the baseline while it is incomplete.
         """
+        config, judged = self._config_taken_over(), None
         with self._lock:
-            config, judged = load_config(self.paths.settings), None
             study = self._study(self._ledger.refresh(), config)
             if name is None:
                 require_baseline(study)
@@ -264,11 +267,17 @@ class Service:
             self._reports.restore(report)
             removed, freed_bytes, staying = self._reports.clean_up(writer, name)
             self._ledger.write_mirror()
-            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            study = self._study_of(writer.state, config)
             result = report_result(study, report, removed, freed_bytes, [*moved, *staying])
             return self._with_unfinished_report(study, result)
 
     # --- shared -------------------------------------------------------------------------------
+
+    def _config_taken_over(self) -> Config:
+        """The settings, with a change of their metrics taken over into the ledger."""
+        config = load_config(self.paths.settings)
+        self._rereader.record(config.rules)
+        return config
 
     @contextmanager
     def _reading(self, awaited: str | None = None) -> Iterator[tuple[Study, Config]]:
@@ -278,7 +287,17 @@ class Service:
 
     def _study(self, state: State, config: Config, awaited: str | None = None) -> Study:
         """A study of the state, with the present states of running runs."""
-        return Study(self._observer.with_live_states(state, awaited), config.rules, self._memory.of(state))
+        return self._study_of(self._observer.with_live_states(state, awaited), config, state)
+
+    def _study_of(self, state: State, config: Config, recorded: State | None = None) -> Study:
+        """A study of a state; where other metrics wait to be taken over, by those of the records.
+
+        Args:
+            recorded: The state of the ledger, where `state` has live states beside.
+        """
+        found, memory = self._rereader.plan(state, config.rules), self._memory.of(recorded or state)
+        rules = metrics_begun_with(state, config.rules) if found is not None and found.event else config.rules
+        return Study(state, rules, memory, None if found is None else found.conflict)
 
     def _with_unfinished_report(self, study: Study, result: R) -> R:
         """The result; an unfinished report becomes its next call, before a new experiment or a confirmation."""

@@ -1,0 +1,87 @@
+"""The kept output of a run: its log, and copies of files of its output folder; reads it again by other rules."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+
+from seedproof.model.metric_rule import JsonFile, MetricRule
+from seedproof.model.rules import Rules
+from seedproof.model.runs import MetricValue, Run
+from seedproof.phases.read_again import KeptOutput
+
+from seedproof_mcp.runner.log_reader import kept_log_size, read_log, read_metric_file, read_start
+from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths
+
+__all__ = ["keep_candidates", "kept_files", "kept_hashes", "read_kept"]
+
+# Enough for what trainings write beside their checkpoints.
+MOST_CANDIDATES = 20
+MAX_CANDIDATE_BYTES = 1 << 20
+_CANDIDATE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,95}\.(?:json|jsonl|csv)", re.IGNORECASE)
+_COPY = "metric-"
+
+
+def keep_candidates(paths: ProjectPaths, run: Run) -> None:
+    """Copy small files of numbers from the output folder of a run without a value: one of them may hold it."""
+    if run.output_dir is None:
+        return
+    source = paths.root / run.output_dir
+    with suppress(OSError):  # a hint is not worth waiting for room on the disk
+        names = sorted(one.name for one in source.iterdir() if _CANDIDATE.fullmatch(one.name))
+        for name in names[:MOST_CANDIDATES]:
+            copy = paths.run(run.run_id).metric_copy(_COPY + name)
+            if not copy.exists() and not (source / name).is_symlink():
+                if (source / name).stat().st_size <= MAX_CANDIDATE_BYTES:
+                    files.copy_file(source / name, copy)
+
+
+def kept_hashes(folder: RunPaths) -> dict[str, str]:
+    """The hash of each copy in the folder of a run, by the copy's name."""
+    if not folder.folder.is_dir():
+        return {}
+    copies = sorted(one for one in folder.folder.iterdir() if one.name.startswith(_COPY))
+    return {copy.name: hashlib.sha256(copy.read_bytes()).hexdigest() for copy in copies}
+
+
+def kept_files(paths: ProjectPaths, run: Run) -> dict[str, bytes]:
+    """The copies that are as they were recorded, by the file's own name."""
+    found: dict[str, bytes] = {}
+    for name, sha256 in run.kept.items():
+        with suppress(OSError):
+            data = paths.run(run.run_id).metric_copy(name).read_bytes()
+            if hashlib.sha256(data).hexdigest() == sha256:
+                found[name.removeprefix(_COPY)] = data
+    return found
+
+
+def read_kept(paths: ProjectPaths, run: Run, rules: Rules) -> KeptOutput | str:
+    """What the kept log and the kept files of an ended run say by these rules.
+
+    Returns:
+        Why they cannot be read, where they are gone or are not those of the run's record.
+    """
+    folder = paths.run(run.run_id)
+    try:
+        size = kept_log_size(folder) if folder.log.exists() else 0
+        reading = read_log(folder.log, size, rules)
+        if reading.sha256 != run.log_sha256:
+            return "its log is not the one that was recorded" if folder.log.exists() else "its log is gone"
+        copies = kept_files(paths, run)
+        if isinstance(rules.metric.source, JsonFile) and rules.metric.source.name not in copies:
+            return f"no copy of {rules.metric.source.name} was kept"
+        found = {metric.name: _from_copy(folder, metric, copies) for metric in rules.metrics}
+        from_files = {name: value for name, value in found.items() if value is not None}
+        return KeptOutput({**reading.metrics, **from_files}, reading.unread, read_start(folder.log, rules))
+    except OSError as error:
+        return f"its log cannot be read ({error.strerror})"
+
+
+def _from_copy(folder: RunPaths, metric: MetricRule, copies: Mapping[str, bytes]) -> MetricValue | None:
+    source = metric.source
+    if not isinstance(source, JsonFile) or source.name not in copies:
+        return None
+    copy = folder.metric_copy(_COPY + source.name)
+    found = read_metric_file(copy, copy, source.path)
+    return found if isinstance(found, MetricValue) else None
