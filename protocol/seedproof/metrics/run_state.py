@@ -10,7 +10,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, RunState, Unread
 from seedproof.model.untrusted import one_line, safe_tail
 
-__all__ = ["LOST", "Ending", "Outcome", "outcome", "outcome_read_again"]
+__all__ = ["LOST", "Ending", "Outcome", "lacks_value", "outcome", "outcome_read_again"]
 
 LOST = "the supervisor or the machine was lost"
 """The reason of an interrupted run whose end was not recorded."""
@@ -89,6 +89,12 @@ def _not_read(name: str, lost: Unread) -> str:
     line = "" if lost.line is None else f"line {lost.line} "
     text = one_line(safe_tail(lost.text.encode("utf-8", "replace"), max_lines=1))
     return f'{name} {_NOT_READ}: {line}"{text}" ({one_line(lost.why)})'
+
+
+def lacks_value(run: Run, metric: str) -> bool:
+    """Whether a training ended well, and its metric was not read: then other settings may read it."""
+    ended_well = run.state is RunState.FAILED and run.exit_code == 0
+    return run.state is RunState.UNREAD or (ended_well and metric not in run.metrics)
 
 
 def outcome_read_again(

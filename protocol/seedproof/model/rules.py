@@ -270,7 +270,7 @@ class Rules(BaseModel):
         """The document, in which every default pattern of an earlier version is today's."""
         document = self.document()
         for metric in (document["metric"], *document["extra_metrics"]):
-            if metric["pattern"] is not None and is_earlier_default(metric["pattern"]):
+            if is_earlier_default(metric.get("pattern") or ""):
                 metric["pattern"] = DEFAULT_VAL_LOSS
         return document
 

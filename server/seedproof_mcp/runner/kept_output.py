@@ -1,9 +1,13 @@
 """The kept output of a run: its log, and copies of files of its output folder; reads it again by other rules."""
 
 import hashlib
+import itertools
+import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from seedproof.model.metric_rule import JsonFile, MetricRule
 from seedproof.model.rules import Rules
@@ -20,6 +24,7 @@ __all__ = ["keep_candidates", "kept_files", "kept_hashes", "read_kept"]
 MOST_CANDIDATES = 20
 MAX_CANDIDATE_BYTES = 1 << 20
 _CANDIDATE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,95}\.(?:json|jsonl|csv)", re.IGNORECASE)
+_LONGEST_PATH, _DEEPEST, _MOST_LOOKED_AT = 150, 4, 200
 _COPY = "metric-"
 
 
@@ -29,12 +34,35 @@ def keep_candidates(paths: ProjectPaths, run: Run) -> None:
         return
     source = paths.root / run.output_dir
     with suppress(OSError):  # a hint is not worth waiting for room on the disk
-        names = sorted(one.name for one in source.iterdir() if _CANDIDATE.fullmatch(one.name))
-        for name in names[:MOST_CANDIDATES]:
-            copy = paths.run(run.run_id).metric_copy(_COPY + name)
-            if not copy.exists() and not (source / name).is_symlink():
-                if (source / name).stat().st_size <= MAX_CANDIDATE_BYTES:
-                    files.copy_file(source / name, copy)
+        for name in itertools.islice(_candidates(source), MOST_CANDIDATES):
+            copy = paths.run(run.run_id).metric_copy(_COPY + _quote(name))
+            if not copy.exists():
+                files.copy_file(source / name, copy)
+
+
+def _candidates(folder: Path) -> Iterator[str]:
+    """Paths of small files of numbers, those of a folder before those of the folders in it."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        within = Path(parent).relative_to(folder)
+        found += [within / name for name in names if _CANDIDATE.fullmatch(name)]
+        if len(within.parts) >= _DEEPEST or len(found) >= _MOST_LOOKED_AT:
+            folders.clear()
+    for path in sorted(found[:_MOST_LOOKED_AT], key=lambda one: (len(one.parts), one)):
+        seen = os.lstat(folder / path)
+        if stat.S_ISREG(seen.st_mode) and seen.st_size <= MAX_CANDIDATE_BYTES and len(str(path)) <= _LONGEST_PATH:
+            yield path.as_posix()
+
+
+def _quote(path: str) -> str:
+    """A path below the output folder as one name."""
+    return path.replace("%", "%25").replace("/", "%2F")
+
+
+def _unquote(name: str) -> str:
+    """The path of such a name."""
+    return name.replace("%2F", "/").replace("%25", "%")
 
 
 def kept_hashes(folder: RunPaths) -> dict[str, str]:
@@ -52,7 +80,7 @@ def kept_files(paths: ProjectPaths, run: Run) -> dict[str, bytes]:
         with suppress(OSError):
             data = paths.run(run.run_id).metric_copy(name).read_bytes()
             if hashlib.sha256(data).hexdigest() == sha256:
-                found[name.removeprefix(_COPY)] = data
+                found[_unquote(name.removeprefix(_COPY))] = data
     return found
 
 

@@ -3,10 +3,14 @@
 from typing import Any
 
 from seedproof.ledger.state import State
+from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
-from seedproof.phases.read_again import KeptOutput, Rereading, plan_rereading
+from seedproof.notices.readings import pending_notices
+from seedproof.phases.read_again import KeptOutput, Rereading, metrics_begun_with, plan_rereading
+from seedproof.phases.study import Memory, Study
 
+from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.kept_output import read_kept
 from seedproof_mcp.service.os_errors import writing
@@ -16,7 +20,7 @@ __all__ = ["Rereader"]
 
 
 class Rereader:
-    """Plans and records what a change of metrics does."""
+    """Plans and records what a change of metrics does; use it while the ledger's thread lock is held."""
 
     def __init__(self, paths: ProjectPaths, ledger: Ledger) -> None:
         self._paths = paths
@@ -25,30 +29,46 @@ class Rereader:
         self._found: dict[tuple[str, str | None], KeptOutput] = {}
         self._metrics: Any = None
 
-    def plan(self, state: State, rules: Rules) -> Rereading | None:
-        """What the metrics of the settings make of the present generation; None where that has them already.
+    def settings(self) -> Config:
+        """The settings, with a change of their metrics taken over into the ledger where it voids nothing.
 
-        Call it while the ledger's thread lock is held.
-        """
-        return plan_rereading(state, rules, self._read)
-
-    def record(self, rules: Rules) -> None:
-        """Append the record of a change of metrics, where there is one and it voids nothing.
+        Call it without a lock.
 
         Raises:
-            Refusal, OSError: The ledger cannot be read or written.
+            Refusal, OSError: The settings or the ledger cannot be read, or the record cannot be written.
         """
+        config = load_config(self._paths.settings)
+        self._record(config.rules)
+        return config
+
+    def study(self, state: State, rules: Rules, memory: Memory) -> Study:
+        """A study of a state; where other metrics wait to be taken over, by those of the records."""
+        found = self._plan(state, rules)
+        if found is None or found.event is None:
+            return Study(state, rules, memory, None if found is None else found.conflict)
+        return Study(state, metrics_begun_with(state, rules), memory)
+
+    def pending(self, state: State, rules: Rules) -> list[Notice]:
+        """What the next writing call takes over from the settings."""
+        found = self._plan(state, rules)
+        return [] if found is None or found.event is None else pending_notices(found.event)
+
+    def _plan(self, state: State, rules: Rules) -> Rereading | None:
+        """What the metrics of the settings make of the present generation; None where that has them already."""
+        return plan_rereading(state, rules, self._read)
+
+    def _record(self, rules: Rules) -> None:
         # The logs are read before the file lock is taken: other processes would have to wait for it.
         with self._ledger.thread_lock:
             if not self._is_due(self._ledger.refresh(), rules):
                 return
         with writing(), self._ledger.writing() as writer:
-            found = self.plan(writer.state, rules)
+            found = self._plan(writer.state, rules)
             if found is not None and found.event is not None:
                 writer.append(found.event)
 
     def _is_due(self, state: State, rules: Rules) -> bool:
-        found = self.plan(state, rules)
+        found = self._plan(state, rules)
         return found is not None and found.event is not None
 
     def _read(self, run: Run, rules: Rules) -> KeptOutput | str:

@@ -14,7 +14,6 @@ from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
 from seedproof.model.results import Comparison
 from seedproof.phases.next_call import is_after_reports, require_baseline
-from seedproof.phases.read_again import metrics_begun_with
 from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.settings import Config, load_config
@@ -100,6 +99,7 @@ class Service:
         with self._reading() as (study, config):
             unverified = unverified_report(self.paths, study.state, study.rules)
             notices = (*unverified, *config.notices(), *self._ledger.past())
+            notices = (*notices, *self._observer.hints(study.state), *self._rereader.pending(study.state, config.rules))
             status = self._cache.get(study, ("check_baseline", notices), lambda: baseline_status(study, notices))
             return self._with_unfinished_report(study, status)
 
@@ -133,7 +133,8 @@ class Service:
             raise BadArguments("offset is at least 0 and limit is 1 to 100.")
         with self._reading() as (study, _):
             page = ("list_experiments", offset, limit)
-            result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit))
+            hints = self._observer.hints(study.state)
+            result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit, hints))
             return self._with_unfinished_report(study, result)
 
     # --- running ------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ class Service:
         Raises:
             Refusal: With its code and the next allowed call.
         """
-        config = self._config_taken_over()
+        config = self._rereader.settings()
         with self._lock:
             place = self._engines.chosen(config.settings).place()
             project = ProjectFolder(self.paths, config, place, self._randbelow)
@@ -222,12 +223,12 @@ class Service:
         Raises:
             Refusal: The baseline or the experiment is incomplete; with the next call.
         """
-        config = self._config_taken_over()
+        config = self._rereader.settings()
         with self._lock:
             judged = self._judge(self._study(self._ledger.refresh(), config), config, name)
         with writing(), self._ledger.writing() as writer:
             comparison = self._issue(writer, judged, config, name)
-            study = self._study_of(writer.state, config)
+            study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
             return self._with_unfinished_report(study, comparison_result(study, comparison, self._ledger.past()))
 
     def _judge(self, study: Study, config: Config, name: str) -> "_Judged":
@@ -236,7 +237,7 @@ class Service:
     def _issue(self, writer: Writer, judged: "_Judged", config: Config, name: str) -> Comparison:
         """Record the verdict; judge again where records were appended before the lock was taken."""
         if judged.state is not writer.state or judged.seq != writer.state.seq:
-            study = self._study_of(writer.state, config)
+            study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
             judged = self._judge(study, config, name)
         issue_verdict(writer, judged.comparison, self._randbelow)
         return judged.comparison
@@ -251,7 +252,7 @@ class Service:
         Raises:
             Refusal: As for `compare`; for the baseline while it is incomplete.
         """
-        config, judged = self._config_taken_over(), None
+        config, judged = self._rereader.settings(), None
         with self._lock:
             study = self._study(self._ledger.refresh(), config)
             if name is None:
@@ -267,17 +268,11 @@ class Service:
             self._reports.restore(report)
             removed, freed_bytes, staying = self._reports.clean_up(writer, name)
             self._ledger.write_mirror()
-            study = self._study_of(writer.state, config)
+            study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
             result = report_result(study, report, removed, freed_bytes, [*moved, *staying])
             return self._with_unfinished_report(study, result)
 
     # --- shared -------------------------------------------------------------------------------
-
-    def _config_taken_over(self) -> Config:
-        """The settings, with a change of their metrics taken over into the ledger."""
-        config = load_config(self.paths.settings)
-        self._rereader.record(config.rules)
-        return config
 
     @contextmanager
     def _reading(self, awaited: str | None = None) -> Iterator[tuple[Study, Config]]:
@@ -287,17 +282,9 @@ class Service:
 
     def _study(self, state: State, config: Config, awaited: str | None = None) -> Study:
         """A study of the state, with the present states of running runs."""
-        return self._study_of(self._observer.with_live_states(state, awaited), config, state)
-
-    def _study_of(self, state: State, config: Config, recorded: State | None = None) -> Study:
-        """A study of a state; where other metrics wait to be taken over, by those of the records.
-
-        Args:
-            recorded: The state of the ledger, where `state` has live states beside.
-        """
-        found, memory = self._rereader.plan(state, config.rules), self._memory.of(recorded or state)
-        rules = metrics_begun_with(state, config.rules) if found is not None and found.event else config.rules
-        return Study(state, rules, memory, None if found is None else found.conflict)
+        return self._rereader.study(
+            self._observer.with_live_states(state, awaited), config.rules, self._memory.of(state)
+        )
 
     def _with_unfinished_report(self, study: Study, result: R) -> R:
         """The result; an unfinished report becomes its next call, before a new experiment or a confirmation."""

@@ -1,0 +1,55 @@
+"""Notices on how runs were read: near misses, and changes of the metrics."""
+
+from collections.abc import Iterable
+
+from seedproof.ledger.events import MetricsReadAgain, RunReading
+from seedproof.ledger.state import Generation
+from seedproof.metrics.near_misses import NearMiss
+from seedproof.model.results import Notice
+from seedproof.model.untrusted import one_line
+from seedproof.notices.declarations import list_first
+
+__all__ = ["near_miss_notices", "pending_notices", "reading_notices"]
+
+
+def near_miss_notices(run_id: str, metric: str, found: Iterable[NearMiss]) -> list[Notice]:
+    """Numbers that may be the metric of a run without a value, each with the settings that read it."""
+    return [
+        Notice(
+            "near_miss",
+            f'{run_id} has no {metric}. {one.where} has {one.value} in "{one.text}" (untrusted text). If that is it, '
+            f"put {' and '.join(one.settings)} into [rules.metric] of seedproof.toml in place of its pattern, file or "
+            "preset, and repeat the call: it reads what is kept, without a training.",
+        )
+        for one in found
+    ]
+
+
+def pending_notices(event: MetricsReadAgain) -> list[Notice]:
+    """What the next writing call takes over from the settings."""
+    text = "the metrics in seedproof.toml differ from those of the baseline. The next run_seed, compare or write_report"
+    return [Notice("metrics_changed", f"{text} takes them over: {_what_it_does(event)}.")]
+
+
+def reading_notices(generation: Generation) -> list[Notice]:
+    """Each change of the metrics of a generation, with the values before and after it."""
+    return [
+        Notice(
+            "metrics_read_again",
+            f"the metrics were changed after the baseline had begun (record #{event.seq}): {_what_it_does(event)}.",
+        )
+        for event in generation.readings
+    ]
+
+
+def _what_it_does(event: MetricsReadAgain) -> str:
+    changed = [f"{run_id}: {_words(read.before)} → {_words(read.now)}" for run_id, read in event.runs.items()]
+    left = [f"{run_id} ({why})" for run_id, why in event.left.items()]
+    parts = [list_first(changed) if changed else "no run reads otherwise"]
+    parts += [f"not read again: {list_first(left)}"] if left else []
+    return "; ".join(parts)
+
+
+def _words(reading: RunReading) -> str:
+    values = [f"{name} {one_line(value.text)}" for name, value in reading.metrics.items()]
+    return ", ".join(values) or str(reading.state).replace("_", " ")
