@@ -276,6 +276,8 @@ class LogRead:
     """Hash of the log."""
     log_bytes: int | None = None
     """Size of the log."""
+    lost_loss: str | None = None
+    """What it shows of the training loss last, where that is nan or inf; not in the record else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +344,8 @@ class RunEnded(Event):
             values["metrics"] = {name: asdict(value) for name, value in self.metrics.items()}
         for part in (self.log, self.measured, self.output):
             values |= {} if part is None else asdict(part)
+        if values.get("lost_loss") is None:
+            values.pop("lost_loss", None)
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
         values |= {"kept": dict(self.kept)} if self.kept else {}
         return values | ({"created": list(self.created)} if self.created else {})

@@ -165,6 +165,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         start_text=None if log is None else log.start_text,
         log_sha256=None if log is None else log.log_sha256,
         kept=event.kept,
+        lost_loss=None if log is None else log.lost_loss,
         wall_time_s=None if measured is None else measured.wall_time_s,
         exit_code=None if measured is None else measured.exit_code,
         counts={} if measured is None else measured.counts,

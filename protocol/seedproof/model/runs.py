@@ -107,6 +107,8 @@ class Run:
     """Of a control: whether, before it, the same code and seed had given the same value twice, and never two values."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed; None where the log shows none."""
+    lost_loss: str | None = None
+    """What its log shows of the training loss last, where that is nan or inf."""
     counts: Mapping[str, str] = field(default_factory=dict)
     """What it printed of the size of its evaluation, such as `val_tokens`, by name."""
 

@@ -1,6 +1,6 @@
 """Notices on how runs were read: near misses, and changes of the metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from seedproof.ledger.events import MetricsReadAgain, RunReading
 from seedproof.ledger.state import Generation
@@ -12,17 +12,17 @@ from seedproof.notices.declarations import list_first
 __all__ = ["near_miss_notices", "pending_notices", "reading_notices"]
 
 
-def near_miss_notices(run_id: str, metric: str, found: Iterable[NearMiss]) -> list[Notice]:
+def near_miss_notices(run_id: str, metric: str, found: Sequence[NearMiss]) -> list[Notice]:
     """Numbers that may be the metric of a run without a value, each with the settings that read it."""
-    return [
-        Notice(
-            "near_miss",
-            f'{run_id} has no {metric}. {one.where} has {one.value} in "{one.text}" (untrusted text). If that is it, '
-            f"put {' and '.join(one.settings)} into [rules.metric] of seedproof.toml in place of its pattern, file or "
-            "preset, and repeat the call: it reads what is kept, without a training.",
-        )
-        for one in found
-    ]
+    if not found:
+        return []
+    places = "; ".join(f'"{one.text}" in {one.where}, read by {" and ".join(one.settings)}' for one in found)
+    text = (
+        f"{run_id} has no {metric}. What may be it (untrusted text): {places}. Put what reads the right one into "
+        "[rules.metric] of seedproof.toml, in place of its pattern, file or preset, and repeat the call: it reads what "
+        "is kept of the run, without a training."
+    )
+    return [Notice("near_miss", text)]
 
 
 def pending_notices(event: MetricsReadAgain) -> list[Notice]:

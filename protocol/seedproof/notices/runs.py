@@ -52,6 +52,8 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
         *_coarse(who, runs, rules, sigma),
         *_slept(who, [*runs, *arm.fresh]),
         *_cancelled(who, arm, rules.metric.name),
+        *_never_found(who, runs, rules),
+        *_lost_losses(who, [*runs, *arm.fresh], rules.metric.name),
     ]
 
 
@@ -143,6 +145,22 @@ def _slept(who: str, runs: Sequence[Run]) -> list[Notice]:
         for run in runs
         if run.slept_s >= SLEPT_S
     ]
+
+
+def _never_found(who: str, runs: Sequence[Run], rules: Rules) -> Iterator[Notice]:
+    """Extra metrics that no run of an arm shows: their pattern, file or path reads nothing."""
+    for metric in rules.extra_metrics:
+        if runs and not any(metric.name in run.metrics for run in runs):
+            text = f"{who}: {metric.name} was found in none of {len(runs)} runs; mend it in seedproof.toml and repeat "
+            yield Notice("metric_never_found", f"{text}any call: it is read from the kept logs, without a training.")
+
+
+def _lost_losses(who: str, runs: Sequence[Run], metric: str) -> Iterator[Notice]:
+    """Runs whose training broke down after the last evaluation, which their metric does not show."""
+    for run in runs:
+        if run.lost_loss is not None and run.value(metric) is not None:
+            text = f'{who}: the training loss of {_kind(run)}seed {run.seed} ended in "{one_line(run.lost_loss)}", '
+            yield Notice("loss_ended_in_nan", f"{text}while its last {metric} is {run.metrics[metric].text}.")
 
 
 def _coarse(who: str, runs: Sequence[Run], rules: Rules, sigma: float | None) -> list[Notice]:

@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 from seedproof.metrics.eval_size import read_counts
 from seedproof.metrics.json_file import read_document
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT
+from seedproof.metrics.loss_end import lost_loss
 from seedproof.metrics.scanner import LogReading, LogScanner, LogTotals, start_text
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
@@ -18,7 +19,7 @@ from seedproof.model.runs import MetricValue
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["kept_log_size", "read_log", "read_metric_file", "read_printed_counts", "read_start"]
+__all__ = ["kept_log_size", "read_log", "read_lost_loss", "read_metric_file", "read_printed_counts", "read_start"]
 
 MAX_METRIC_FILE = 64 << 20
 START_BYTES = 256 << 10
@@ -149,6 +150,16 @@ def read_printed_counts(path: Path, size: int) -> dict[str, str]:
             return read_counts(head, log.read(max(0, size - log.tell())))
     except FileNotFoundError:
         return {}
+
+
+def read_lost_loss(path: Path, size: int) -> str | None:
+    """What the log shows of the training loss last, where that is nan or inf."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, size - START_BYTES))
+            return lost_loss(log.read(min(size, START_BYTES)))
+    except FileNotFoundError:
+        return None
 
 
 def read_metric_file(source: Path, copy: Path, path: str) -> MetricValue | str | None:

@@ -25,7 +25,7 @@ from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
-from seedproof_mcp.runner.log_reader import read_log, read_metric_file, read_printed_counts, read_start
+from seedproof_mcp.runner.log_reader import read_log, read_lost_loss, read_metric_file, read_printed_counts, read_start
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -62,6 +62,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
             start_text=read_start(folder.log, rules),
             log_sha256=reading.sha256,
             log_bytes=reading.size,
+            lost_loss=read_lost_loss(folder.log, log_bytes),
         ),
         "measured": Measured(
             wall_time_s=result["wall_time_s"],
