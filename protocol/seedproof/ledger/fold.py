@@ -1,4 +1,7 @@
-"""Folds the records of a ledger into its state."""
+"""Folds the records of a ledger into its state.
+
+Over 300 lines, because what each kind of record changes stands in this one place.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace

@@ -28,14 +28,14 @@ def near_miss_notices(run_id: str, metric: str, found: Sequence[NearMiss]) -> li
 def pending_notices(event: MetricsReadAgain) -> list[Notice]:
     """What the next writing call takes over from the settings."""
     text = "the metrics in seedproof.toml differ from those of the baseline. The next run_seed, compare or write_report"
-    return [Notice("metrics_changed", f"{text} takes them over: {_what_it_does(event)}.")]
+    return [Notice("metrics_pending", f"{text} takes them over: {_what_it_does(event)}.")]
 
 
 def reading_notices(generation: Generation) -> list[Notice]:
     """Each change of the metrics of a generation, with the values before and after it."""
     return [
         Notice(
-            "metrics_read_again",
+            "metrics_changed",
             f"the metrics were changed after the baseline had begun (record #{event.seq}): {_what_it_does(event)}.",
         )
         for event in generation.readings

@@ -18,7 +18,6 @@ from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.read_again import metrics_begun_with
 from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
@@ -111,9 +110,7 @@ class Conductor:
             if run is None:
                 return
             try:
-                # Other metrics change no training, and whoever calls next decides what they mean.
-                rules = metrics_begun_with(writer.state, config.rules)
-                unneeded = not_needed_reason(Study(writer.state, rules), run.run_id)
+                unneeded = not_needed_reason(Study(writer.state, config.rules), run.run_id)
             except Refusal as refusal:
                 unneeded = refusal.message
             if unneeded:
@@ -236,19 +233,13 @@ class Conductor:
         self._record(run, lambda: lost_end(self._paths, self._ledger.state, run, reason))
 
     def _record(self, run: Run, read: Callable[[], RunEnded]) -> None:
-        """Write down how a run ended, unless somebody else has.
-
-        Args:
-            read: Reads the end by the rules of its generation.
-        """
+        """Write down how a run ended, as `read` finds it by the rules of its generation, unless somebody else has."""
         rules, end = self._ledger.state.rules_of(run.generation), read()
         with self._ledger.writing() as writer:
-            if writer.state.runs[end.run_id].state.is_active:
-                if writer.state.rules_of(run.generation) != rules:
-                    end = read()  # the metrics have changed meanwhile
+            if writer.state.runs[run.run_id].state.is_active:
                 # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
-                files.remove_leftovers(self._paths.run(end.run_id).folder)
-                writer.append(end)
+                files.remove_leftovers(self._paths.run(run.run_id).folder)
+                writer.append(end if writer.state.rules_of(run.generation) == rules else read())  # other metrics
 
 
 def _lock(paths: ProjectPaths) -> locks.Lock | None:

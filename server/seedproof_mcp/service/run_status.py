@@ -185,9 +185,13 @@ class Observer:
         beside = [*probe_notices(base, arm, rules), *log_notices(state, experiment), *place_notices(base, arm)]
         return [*failed, *declared, *controls, *arm_notices(arm, rules, None), *beside]
 
-    def hints(self, state: State) -> list[Notice]:
+    def notices(self, study: Study) -> list[Notice]:
+        """Notices on a baseline report that is not in the ledger, and on near misses."""
+        return [*unverified_report(self._paths, study.state, study.rules), *self.hints(study)]
+
+    def hints(self, study: Study) -> list[Notice]:
         """Near misses of the newest run of the present generation whose seed has no result for want of a value."""
-        number = len(state.generations)
+        state, number = study.state, len(study.state.generations)
         runs = [run for run in state.runs.values() if run.generation == number]
         done = {replace(run.key, attempt=0) for run in runs if run.state.is_counted}
         open_runs = (run for run in reversed(runs) if replace(run.key, attempt=0) not in done)

@@ -26,7 +26,7 @@ from seedproof_mcp.service.os_errors import writing
 from seedproof_mcp.service.overview import baseline_status, experiment_list
 from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.service.read_again import Rereader
-from seedproof_mcp.service.reports import Reports, unverified_report
+from seedproof_mcp.service.reports import Reports
 from seedproof_mcp.service.results import (
     BaselineStatus,
     ComparisonResult,
@@ -97,9 +97,8 @@ class Service:
     def check_baseline(self) -> BaselineStatus:
         """The baseline of the present generation."""
         with self._reading() as (study, config):
-            unverified = unverified_report(self.paths, study.state, study.rules)
-            notices = (*unverified, *config.notices(), *self._ledger.past())
-            notices = (*notices, *self._observer.hints(study.state), *self._rereader.pending(study.state, config.rules))
+            pending = self._rereader.pending(study.state, config.rules)
+            notices = (*self._observer.notices(study), *pending, *config.notices(), *self._ledger.past())
             status = self._cache.get(study, ("check_baseline", notices), lambda: baseline_status(study, notices))
             return self._with_unfinished_report(study, status)
 
@@ -132,9 +131,8 @@ class Service:
         if offset < 0 or not 1 <= limit <= 100:
             raise BadArguments("offset is at least 0 and limit is 1 to 100.")
         with self._reading() as (study, _):
-            page = ("list_experiments", offset, limit)
-            hints = self._observer.hints(study.state)
-            result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit, hints))
+            page, hints = ("list_experiments", offset, limit), self._observer.hints
+            result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit, hints(study)))
             return self._with_unfinished_report(study, result)
 
     # --- running ------------------------------------------------------------------------------
@@ -261,9 +259,7 @@ class Service:
                 judged = self._judge(study, config, name)
         with writing(), self._ledger.writing() as writer:
             files.remove_leftovers(self.paths.research)  # safe: only reports are written there, under this lock
-            comparison = None
-            if judged is not None and name is not None:
-                comparison = self._issue(writer, judged, config, name)
+            comparison = None if judged is None or name is None else self._issue(writer, judged, config, name)
             report, moved = self._reports.record_report(writer, config.rules, comparison)
             self._reports.restore(report)
             removed, freed_bytes, staying = self._reports.clean_up(writer, name)
@@ -282,9 +278,8 @@ class Service:
 
     def _study(self, state: State, config: Config, awaited: str | None = None) -> Study:
         """A study of the state, with the present states of running runs."""
-        return self._rereader.study(
-            self._observer.with_live_states(state, awaited), config.rules, self._memory.of(state)
-        )
+        live = self._observer.with_live_states(state, awaited)
+        return self._rereader.study(live, config.rules, self._memory.of(state))
 
     def _with_unfinished_report(self, study: Study, result: R) -> R:
         """The result; an unfinished report becomes its next call, before a new experiment or a confirmation."""
