@@ -9,9 +9,9 @@ from seedproof.model.metric_patterns import NUMBER
 
 __all__ = ["lost_loss"]
 
-# `iter 300: loss nan`, `train_loss=inf`, `'loss': 'nan'`; not the loss of an evaluation.
+# `iter 300: loss nan`, `train_loss=inf`, `'loss': 'nan'`; not that of an evaluation, or the best one.
 _EVALUATION = "".join(
-    rf"(?<!{word}[ _/.-])" for word in ("val", "valid", "validation", "eval", "evaluation", "test", "dev")
+    rf"(?<!{word}[ _/.-])" for word in ("val", "valid", "validation", "eval", "evaluation", "test", "dev", "best")
 )
 _LOSS = re.compile(
     rf"(?i){_EVALUATION}(?:(?<![a-z0-9])|(?<=train_)|(?<=training_))loss(?![a-z0-9_])"

@@ -1,11 +1,16 @@
 """The rules: the protocol's numbers by default, nothing inconsistent by choice."""
 
+import json
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from seedproof.model.metric_patterns import is_earlier_default
 from seedproof.model.metric_rule import JsonFile, LogPattern, MetricRule
 from seedproof.model.rules import RETIRED_RULES, EarlierRules, Rules
+from seedproof.phases.read_again import present_metrics
+
+from tests.support.places import ROOT
 
 
 def test_the_defaults_are_the_protocol() -> None:
@@ -185,3 +190,20 @@ def test_a_rule_of_a_version_to_come_is_refused() -> None:
 def test_a_document_that_is_read_and_written_again_is_one_of_today() -> None:
     again = Rules.from_document(earlier_document()).document()
     assert again == {**Rules().document(), "repeat_probe": False}
+
+
+# The default pattern until records of format 2, as ledgers hold it.
+EARLIER_LEDGER = ROOT / "tests/old_ledgers/report_format_4/docs/research/ledger.jsonl"
+
+
+def test_a_ledger_with_an_earlier_default_pattern_counts_as_having_todays() -> None:
+    begun = Rules.from_document(json.loads(EARLIER_LEDGER.read_text().splitlines()[0])["rules"])
+    assert begun.metric.pattern is not None
+    assert is_earlier_default(begun.metric.pattern)
+    present = begun.with_metrics(Rules().metric, begun.extra_metrics)
+    assert begun.differing(present) == []
+    own = begun.with_metrics(MetricRule(name="val_loss", pattern="loss=(?P<value>x)"), begun.extra_metrics)
+    assert begun.differing(own) == ["metric"]
+    # Its runs go on being read by its own pattern, also when something else about the metrics changes.
+    extra = present.with_metrics(present.metric, (MetricRule(name="acc", pattern="acc=(?P<value>x)"),))
+    assert present_metrics(begun, extra).metric == begun.metric
