@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
 # Tools whose trainings take place in memory; git is seldom started.
 IN_MEMORY := tests/protocol tests/test_threats.py tests/server/verify tests/server/surface/test_refusals.py \
   tests/server/surface/test_tools.py $(addprefix tests/server/service/test_, baseline_reuse.py cache.py \
-  confirmation.py evidence.py plausibility.py sequential_design.py)
+	confirmation.py evidence.py fresh_seeds.py plausibility.py screening.py seed_pairs.py)
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)

@@ -2,65 +2,64 @@
 
 from collections.abc import Mapping
 
-from calibrate_study import Outcome
+from calibrate_draws import NORMAL
+from calibrate_goals import Findings
+from calibrate_study import EFFECTS, NAMES, CampaignFigures, PortfolioFigures, PowerFigures
 from calibrate_svg import Bar, Line, bars, lines
 
 __all__ = ["figures"]
 
-# Colour and stroke of each rule, by its key: a colour for a family, dashes for its stricter sister.
+# Colour and stroke of each rule: a colour for a family, dashes for its stricter sister. The confirmation without the
+# comparison of spreads lies on top of the one with it.
 LOOKS = {
     "single": ("grey", "solid"),
     "three": ("grey", "dashed"),
     "mad": ("grey", "dotted"),
     "protocol": ("blue", "solid"),
+    "before": ("blue", "dotted"),
     "confirmed": ("blue", "dashed"),
-    "so_far": ("purple", "dashed"),
-    "holm": ("purple", "solid"),
-    "sequential": ("vermilion", "solid"),
-    "sequential_confirmed": ("vermilion", "dashed"),
-    "ledger": ("green", "solid"),
+    "screening": ("vermilion", "solid"),
+    "screening_confirmed": ("vermilion", "dashed"),
 }
 
 
-def figures(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
+def figures(found: Findings) -> dict[str, str]:
     """SVG text by the file's name."""
     return {
-        "false-winners.svg": _false_winners(outcomes),
-        "power.svg": _power(outcomes),
-        "runs.svg": _runs(outcomes),
+        "false-winners.svg": _false_winners(found.campaigns[NORMAL.name]),
+        "power.svg": _power(found.power),
+        "runs.svg": _runs(found.portfolio),
     }
 
 
-def _false_winners(outcomes: Mapping[str, Outcome]) -> str:
+def _false_winners(rules: Mapping[str, CampaignFigures]) -> str:
     curves = [
         Line(
-            one.contender.name,
-            [(length, 100 * found.value) for length, found in one.curve.items() if found.value > 0],
-            *LOOKS[key],
+            NAMES[name],
+            [(length, 100 * one.value) for length, one in rules[name].any_false.items() if one.value >= 0.001],
+            *LOOKS[name],
         )
-        for key, one in outcomes.items()
+        for name in LOOKS
     ]
     return lines(
-        "At least one false winner, when no idea has an effect",
+        "At least one false claim, when no experiment changes anything",
         ("experiments in the campaign, which share one baseline", "chance in percent"),
         curves,
-        {at: str(at) for at in (1, 10, 20, 30, 40, 50)},
-        {0.3: "0.3", 1: "1", 3: "3", 10: "10", 30: "30", 100: "100"},
+        {at: str(at) for at in (1, 20, 40, 60, 80, 100)},
+        {0.1: "0.1", 0.3: "0.3", 1: "1", 3: "3", 5: "5", 10: "10", 30: "30", 100: "100"},
         log=True,
     )
 
 
-def _power(outcomes: Mapping[str, Outcome]) -> str:
+def _power(power: Mapping[tuple[float, float], Mapping[str, PowerFigures]]) -> str:
     curves = [
         Line(
-            one.contender.name,
-            [
-                (0.0, 100 * one.false_winner.value),
-                *((effect, 100 * found.value) for effect, found in one.power.items() if effect > 0),
-            ],
-            *LOOKS[key],
+            NAMES[name],
+            [(effect, 100 * power[1.0, effect][name].found.value) for effect in EFFECTS],
+            *LOOKS[name],
         )
-        for key, one in outcomes.items()
+        for name in LOOKS
+        if name not in ("mad", "before")
     ]
     return lines(
         "What each rule finds",
@@ -71,19 +70,19 @@ def _power(outcomes: Mapping[str, Outcome]) -> str:
     )
 
 
-def _runs(outcomes: Mapping[str, Outcome]) -> str:
+def _runs(portfolio: Mapping[str, PortfolioFigures]) -> str:
     rows = [
         Bar(
-            one.contender.name,
-            one.runs_per_correct.value,
-            f"{100 * one.any_false.value:.0f} %",
-            LOOKS[key][0],
-            is_pale=LOOKS[key][1] != "solid",
+            NAMES[name],
+            portfolio[name].runs_per_correct.value,
+            f"{100 * portfolio[name].any_false.value:.0f} %",
+            LOOKS[name][0],
+            is_pale=LOOKS[name][1] != "solid",
         )
-        for key, one in outcomes.items()
+        for name in LOOKS
     ]
     return bars(
-        "Runs per correct verdict on the reference portfolio",
-        ("runs, those of the shared baseline included", "at least one false winner"),
+        "Runs per correct decision on the reference portfolio",
+        ("runs, those of the shared baseline included", "at least one false claim"),
         rows,
     )

@@ -1,270 +1,291 @@
 """What each rule does in simulated campaigns: seeded draws in, shares with their standard errors out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from calibrate_draws import NOISES, Noise, draw
-from numpy.random import Generator, SeedSequence
+from calibrate_draws import BLOCK, NOISES, NORMAL, SAME_SEED, SPREADS, STUDY_BLOCK, Estimate, Noise, draw, in_blocks
+from calibrate_today import best_over_mad, confirmed_before, mean_of_three, single_run
+from numpy.random import Generator
 from twin import (
-    Bools,
+    SCREENING,
     Campaigns,
+    Confirmed,
     Decided,
     Floats,
-    best_over_mad,
     confirmed,
-    corrected,
-    corrected_so_far,
-    ledger_sequential,
-    mean_of_three,
+    every_seed_better,
+    fresh_pairs_hold,
+    pairs,
     protocol,
-    sequential,
-    single_run,
+    screening,
+    seed_pairs_hold,
 )
 
 __all__ = [
-    "CONTENDERS",
+    "CONFIRMED",
     "EFFECTS",
     "LENGTHS",
+    "NAMES",
     "PORTFOLIO",
-    "STRESSED",
-    "STRESS_EFFECT",
-    "Contender",
-    "Estimate",
-    "Outcome",
-    "Stress",
-    "run",
-    "stress",
+    "CampaignFigures",
+    "PairFigures",
+    "PortfolioFigures",
+    "PowerFigures",
+    "campaigns",
+    "figures_of",
+    "portfolio",
+    "power",
+    "same_seed_pairs",
 ]
 
-# True improvements in sigmas that power is given at; the last one is a loss.
-EFFECTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, -2.0)
-LONGEST = 50
-# Campaign lengths of the curves; the table takes 10, 20 and 50 from them.
-LENGTHS = (*range(1, 11), 12, 15, 20, 25, 30, 35, 40, 45, LONGEST)
+# True improvements in sigmas that power is given at.
+EFFECTS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+# Campaign lengths of the curves; the tables take 10, 20, 50 and 100 from them.
+LENGTHS = (*range(1, 11), 12, 15, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
+LONGEST = {NORMAL.name: 100}
+LONG = 50
 # The reference portfolio of the project's third issue: 20 experiments share one baseline.
 PORTFOLIO = (0.0,) * 12 + (-2.0,) * 4 + (1.5,) * 2 + (2.5,) * 2
-# A block is one task with its own stream of numbers, small enough for the caches; a multiple of the portfolio.
-BLOCK = 1_000
-WORKERS = 2
+
+# Rules by short name, in the order of the tables.
+NAMES: Mapping[str, str] = {
+    "single": "a single run is better",
+    "three": "mean of 3 is better",
+    "mad": "best is 2 MAD better",
+    "protocol": "protocol",
+    "before": "protocol, confirmed as before",
+    "plain": "protocol, confirmed, spreads not compared",
+    "confirmed": "protocol, confirmed",
+    "screening": "screening",
+    "screening_plain": "screening, confirmed, spreads not compared",
+    "screening_confirmed": "screening, confirmed",
+}
+# Each confirmation, and the rule whose WINNERs it is given.
+CONFIRMED: Mapping[str, str] = {
+    "before": "protocol",
+    "plain": "protocol",
+    "confirmed": "protocol",
+    "screening_plain": "screening",
+    "screening_confirmed": "screening",
+}
+_TODAY = {"single": single_run, "three": mean_of_three, "mad": best_over_mad}
 
 
-# --- contenders -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A rule as it stands in the table."""
-
-    key: str
-    """Short name, for code."""
-    name: str
-    """In words."""
-    decide: Callable[[Campaigns], Decided]
-    """The rule."""
-    has_losers: bool = True
-    """Whether it knows the word LOSER."""
-    is_revised: bool = False
-    """Whether a later experiment can take a claim back, so that each length is decided anew."""
-
-
-CONTENDERS = (
-    Contender("single", "a single run is better", single_run, has_losers=False),
-    Contender("three", "mean of 3 is better", mean_of_three, has_losers=False),
-    Contender("mad", "best is 2 MAD better", best_over_mad, has_losers=False),
-    Contender("protocol", "protocol", protocol),
-    Contender("confirmed", "protocol, confirmed", lambda each: confirmed(each, protocol(each))),
-    Contender("so_far", "Holm at each verdict", lambda each: corrected_so_far(each, protocol(each))),
-    Contender("holm", "Holm at the end", lambda each: corrected(each, protocol(each)), is_revised=True),
-    Contender("sequential", "sequential", sequential),
-    Contender("sequential_confirmed", "sequential, confirmed", lambda each: confirmed(each, sequential(each))),
-    Contender("ledger", "sequential, ledger", ledger_sequential),
-)
-
-
-# --- outcomes ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean over campaigns and its standard error."""
-
-    value: float
-    error: float
-
-    @classmethod
-    def of(cls, values: Any) -> "Estimate":
-        """From one value for each independent campaign."""
-        each = np.asarray(values, dtype=float)
-        return cls(float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))))
-
-    @classmethod
-    def ratio(cls, above: Any, below: Any) -> "Estimate":
-        """Of two sums over campaigns; the error is that of the linearised ratio (Cochran 1977, section 2.11)."""
-        one, other = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
-        value = float(one.sum() / other.sum())
-        rest = one - value * other
-        return cls(value, float(rest.std(ddof=1) / other.mean() / np.sqrt(len(one))))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one rule does."""
-
-    contender: Contender
-    """The rule."""
-    false_winner: Estimate
-    """Share of experiments without effect that it claims, in campaigns of 20."""
-    null_runs: Estimate
-    """Runs of such an experiment."""
-    curve: Mapping[int, Estimate]
-    """Chance of at least one false WINNER by campaign length."""
-    power: Mapping[float, Estimate]
-    """Chance of WINNER by true improvement, LOSER for a loss, for one experiment among 19 without effect."""
-    runs_per_correct: Estimate
-    """Runs, the baseline's included, per correct verdict on the reference portfolio in random order."""
-    runs_per_correct_listed: Estimate
-    """The same with the experiments in the order in which the portfolio lists them, the nulls first."""
-    runs: Estimate
-    """Runs of an experiment of the portfolio, the baseline's not included."""
-    correct: Estimate
-    """Share of its verdicts that are correct."""
-    any_false: Estimate
-    """Chance that the portfolio has at least one false WINNER."""
-    found: Estimate
-    """Share of its improvements that are claimed."""
-    losers: Estimate
-    """Share of its losses that are called LOSER."""
-
-
-def run(campaigns: int, seed: int) -> dict[str, Outcome]:
-    """Every contender on the same draws, by its key.
-
-    Args:
-        campaigns: How many, rounded up to whole blocks.
-        seed: Of the draws; the blocks' streams are spawned from it, so threads change nothing.
-    """
-    sequence = SeedSequence(seed)
-    blocks = [np.random.default_rng(each) for each in sequence.spawn(-(-campaigns // BLOCK))]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        measured = list(pool.map(_block, blocks))
-    return {each.key: _outcome(each, [one[each.key] for one in measured]) for each in CONTENDERS}
-
-
-@dataclass(slots=True)
-class _Counted:
-    """What one rule did in one block; arrays have one value for each campaign."""
-
-    null: Decided
-    by_length: dict[int, Bools] = field(default_factory=dict)
-    hits: dict[float, Bools] = field(default_factory=dict)
-    portfolios: dict[str, dict[str, Floats]] = field(default_factory=dict)
-
-
-def _block(rng: Generator) -> dict[str, _Counted]:
-    null = draw(rng, BLOCK, LONGEST)
-    size = len(PORTFOLIO)
-    short = null.first(size)
-    place = np.arange(BLOCK) % size
-    shifted = {effect: short.improved(effect * (np.arange(size) == place[:, None])) for effect in EFFECTS}
-    effects = rng.permuted(np.tile(PORTFOLIO, (BLOCK, 1)), axis=1)
-    portfolios = {"shuffled": effects, "listed": np.tile(PORTFOLIO, (BLOCK, 1))}
-    return {each.key: _count(each, null, shifted, portfolios) for each in CONTENDERS}
-
-
-def _count(
-    contender: Contender, null: Campaigns, shifted: Mapping[float, Campaigns], portfolios: Mapping[str, Floats]
-) -> _Counted:
-    size, rows = len(PORTFOLIO), np.arange(BLOCK)
-    at_twenty = contender.decide(null.first(size))
-    counted = _Counted(at_twenty, by_length=dict(_by_length(contender, null)))
-    for effect, campaigns in shifted.items():
-        decided = contender.decide(campaigns)
-        counted.hits[effect] = (decided.winner if effect > 0 else decided.loser)[rows, rows % size]
-    for order, effects in portfolios.items():
-        counted.portfolios[order] = _judged(contender.decide(null.first(size).improved(effects)), effects)
-    return counted
-
-
-def _by_length(contender: Contender, null: Campaigns) -> Iterator[tuple[int, Bools]]:
-    """Whether there is a false WINNER at the end of a campaign, by its length."""
-    if contender.is_revised:
-        for length in LENGTHS:
-            yield length, np.asarray(contender.decide(null.first(length)).winner.any(axis=1))
-    else:
-        reached = np.logical_or.accumulate(contender.decide(null).winner, axis=1)
-        for length in LENGTHS:
-            yield length, np.asarray(reached[:, length - 1])
-
-
-def _judged(decided: Decided, effects: Floats) -> dict[str, Floats]:
-    """WINNER is correct if better, NEUTRAL if null, anything but WINNER if worse."""
-    neutral = ~decided.winner & ~decided.loser
-    correct = np.where(effects > 0, decided.winner, np.where(effects < 0, ~decided.winner, neutral))
+def _confirmations(drawn: Campaigns, by_protocol: Decided, by_screening: Decided) -> dict[str, Confirmed]:
     return {
-        "all_runs": decided.runs.sum(axis=1) + float(decided.baseline_runs),
-        "runs": decided.runs.mean(axis=1),
-        "correct": correct.sum(axis=1).astype(float),
-        "any_false": (decided.winner & (effects <= 0)).any(axis=1).astype(float),
-        "found": decided.winner.sum(axis=1, where=effects > 0) / (effects > 0).sum(axis=1),
-        "losers": decided.loser.sum(axis=1, where=effects < 0) / (effects < 0).sum(axis=1),
+        "before": confirmed_before(drawn, by_protocol),
+        "plain": confirmed(drawn, by_protocol, knows_spread=False),
+        "confirmed": confirmed(drawn, by_protocol),
+        "screening_plain": confirmed(drawn, by_screening, SCREENING, knows_spread=False),
+        "screening_confirmed": confirmed(drawn, by_screening, SCREENING),
     }
 
 
-def _outcome(contender: Contender, blocks: Sequence[_Counted]) -> Outcome:
-    def joined(part: Callable[[_Counted], Any]) -> Any:
-        return np.concatenate([part(one) for one in blocks])
-
-    def in_portfolio(name: str, order: str = "shuffled") -> Any:
-        return joined(lambda one: one.portfolios[order][name])
-
-    return Outcome(
-        contender=contender,
-        false_winner=Estimate.of(joined(lambda one: one.null.winner.mean(axis=1))),
-        null_runs=Estimate.of(joined(lambda one: one.null.runs.mean(axis=1))),
-        curve={each: Estimate.of(np.concatenate([one.by_length[each] for one in blocks])) for each in LENGTHS},
-        power={each: Estimate.of(np.concatenate([one.hits[each] for one in blocks])) for each in EFFECTS},
-        runs_per_correct=Estimate.ratio(in_portfolio("all_runs"), in_portfolio("correct")),
-        runs_per_correct_listed=Estimate.ratio(in_portfolio("all_runs", "listed"), in_portfolio("correct", "listed")),
-        runs=Estimate.of(in_portfolio("runs")),
-        correct=Estimate.of(in_portfolio("correct") / len(PORTFOLIO)),
-        any_false=Estimate.of(in_portfolio("any_false")),
-        found=Estimate.of(in_portfolio("found")),
-        losers=Estimate.of(in_portfolio("losers")),
-    )
+def _decided(drawn: Campaigns, with_today: bool = False) -> dict[str, Decided]:
+    """What each rule says, by its short name."""
+    found = {name: rule(drawn) for name, rule in _TODAY.items()} if with_today else {}
+    found |= {"protocol": protocol(drawn), "screening": screening(drawn)}
+    confirmations = _confirmations(drawn, found["protocol"], found["screening"])
+    return found | {name: one.of(found[CONFIRMED[name]]) for name, one in confirmations.items()}
 
 
-# --- sensitivity ------------------------------------------------------------------------------
-
-STRESSED = ("protocol", "confirmed", "sequential")
-STRESS_EFFECT = 2.0
+# --- campaigns without effect -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Stress:
-    """What one rule does when the noise is of another kind."""
+class CampaignFigures:
+    """What one rule does in campaigns without effect."""
 
     false_winner: Estimate
-    """Share of WINNERs without effect."""
-    power: Estimate
-    """Share at a true improvement of 2 sigmas of the baseline."""
+    """Share of experiments that it claims."""
+    any_false: Mapping[int, Estimate]
+    """Chance of at least one claim by campaign length."""
+    runs: Estimate
+    """Runs of an experiment, those of a confirmation included."""
+    given_winner: Estimate | None
+    """Share of the false WINNERs that a confirmation passes."""
 
 
-def stress(studies: int, seed: int) -> dict[str, dict[str, Stress]]:
-    """By name of the noise and key of the rule, each study with a baseline of its own."""
-    streams = [np.random.default_rng(each) for each in SeedSequence(seed).spawn(len(NOISES))]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        measured = pool.map(lambda noise, rng: _stressed(noise, rng, studies), NOISES, streams)
-        return {noise.name: found for noise, found in zip(NOISES, measured, strict=True)}
+def campaigns(count: int, seed: int, noises: tuple[Noise, ...] = NOISES) -> dict[str, dict[str, CampaignFigures]]:
+    """By name of the noise and of the rule; the rules of today only under normal noise."""
+    found = {}
+    for place, noise in enumerate(noises):
+
+        def block(rng: Generator, noise: Noise = noise) -> dict[str, Floats]:
+            return counted(draw(rng, BLOCK, LONGEST.get(noise.name, LONG), noise), noise is NORMAL)
+
+        found[noise.name] = figures_of(in_blocks(block, count, seed + place))
+    return found
 
 
-def _stressed(noise: Noise, rng: Generator, studies: int) -> dict[str, Stress]:
-    null = draw(rng, studies, 1, noise)
-    better = null.improved(np.full((studies, 1), STRESS_EFFECT))
-    rules = {each.key: each.decide for each in CONTENDERS if each.key in STRESSED}
+def counted(drawn: Campaigns, with_today: bool = False) -> dict[str, Floats]:
+    """For each campaign and rule: shares, the first false WINNER's place, runs."""
+    found: dict[str, Floats] = {}
+    for name, decided in _decided(drawn, with_today).items():
+        length = decided.winner.shape[1]
+        found[f"{name} share"] = decided.winner.mean(axis=1)
+        found[f"{name} first"] = np.where(decided.winner.any(axis=1), decided.winner.argmax(axis=1), length) + 1.0
+        found[f"{name} runs"] = decided.runs.mean(axis=1)
+        found[f"{name} length"] = np.full(len(decided.winner), float(length))
+    return found
+
+
+def figures_of(drawn: Mapping[str, Floats]) -> dict[str, CampaignFigures]:
+    """The figures of each rule from what was counted."""
+    found = {}
+    for name in (each for each in NAMES if f"{each} share" in drawn):
+        first, length = drawn[f"{name} first"], int(drawn[f"{name} length"][0])
+        share, source = drawn[f"{name} share"], CONFIRMED.get(name)
+        found[name] = CampaignFigures(
+            false_winner=Estimate.of(share),
+            any_false={each: Estimate.of(first <= each) for each in LENGTHS if each <= length},
+            runs=Estimate.of(drawn[f"{name} runs"]),
+            given_winner=Estimate.ratio(share, drawn[f"{source} share"]) if source else None,
+        )
+    return found
+
+
+# --- power ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PowerFigures:
+    """What one rule does with a true improvement."""
+
+    found: Estimate
+    """Chance of a claim, confirmed where the rule confirms."""
+    runs: Estimate
+    """Runs of the experiment, those of a confirmation included."""
+    given_winner: Estimate | None
+    """Share of the WINNERs that a confirmation passes."""
+    confirmation_runs: Estimate | None
+    """Runs of a confirmation."""
+
+
+def power(studies: int, seed: int) -> dict[tuple[float, float], dict[str, PowerFigures]]:
+    """By spread of the experiment, true improvement in sigmas, and rule; each study has a baseline of its own."""
+    wanted = [(noise, effect) for noise in SPREADS for effect in (EFFECTS if noise is NORMAL else (2.0, 3.0))]
+    found = {}
+    for place, (noise, effect) in enumerate(wanted):
+
+        def block(rng: Generator, noise: Noise = noise, effect: float = effect) -> dict[str, Floats]:
+            drawn = draw(rng, STUDY_BLOCK, 1, noise).improved(np.full((STUDY_BLOCK, 1), effect))
+            decided = _decided(drawn, with_today=True)
+            parts = {f"{name} winner": one.winner[:, 0].astype(float) for name, one in decided.items()}
+            return parts | {f"{name} runs": one.runs[:, 0].astype(float) for name, one in decided.items()}
+
+        drawn = in_blocks(block, studies, seed + place, STUDY_BLOCK)
+        found[noise.spread, effect] = {name: _power(name, drawn) for name in NAMES if name != "mad"}
+    return found
+
+
+def _power(name: str, drawn: Mapping[str, Floats]) -> PowerFigures:
+    winner, runs, source = drawn[f"{name} winner"], drawn[f"{name} runs"], CONFIRMED.get(name)
+    given = None if source is None else Estimate.ratio(winner, drawn[f"{source} winner"])
+    spent = None if source is None else Estimate.ratio(runs - drawn[f"{source} runs"], drawn[f"{source} winner"])
+    return PowerFigures(Estimate.of(winner), Estimate.of(runs), given, spent)
+
+
+# --- the reference portfolio ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioFigures:
+    """What one rule does with the reference portfolio."""
+
+    runs_per_correct: Estimate
+    """Runs, the baseline's included, per correct decision."""
+    runs: Estimate
+    """Runs of an experiment, the baseline's not included."""
+    correct: Estimate
+    """Share of its decisions that are correct."""
+    any_false: Estimate
+    """Chance of at least one false WINNER."""
+    found: Estimate
+    """Share of its improvements that are claimed."""
+
+
+def portfolio(count: int, seed: int) -> dict[str, PortfolioFigures]:
+    """By rule."""
+    drawn = in_blocks(_portfolio_block, count, seed)
+    return {name: _portfolio(name, drawn) for name in NAMES}
+
+
+def _portfolio(name: str, drawn: Mapping[str, Floats]) -> PortfolioFigures:
+    per = {part: drawn[f"{name} {part}"] for part in ("all runs", "runs", "correct", "any false", "found")}
+    return PortfolioFigures(
+        runs_per_correct=Estimate.ratio(per["all runs"], per["correct"]),
+        runs=Estimate.of(per["runs"]),
+        correct=Estimate.of(per["correct"] / len(PORTFOLIO)),
+        any_false=Estimate.of(per["any false"]),
+        found=Estimate.of(per["found"]),
+    )
+
+
+def _portfolio_block(rng: Generator) -> dict[str, Floats]:
+    effects = rng.permuted(np.tile(PORTFOLIO, (BLOCK, 1)), axis=1)
+    drawn = draw(rng, BLOCK, len(PORTFOLIO)).improved(effects)
+    found = {}
+    for name, decided in _decided(drawn, with_today=True).items():
+        for part, values in _judged(decided, effects):
+            found[f"{name} {part}"] = values
+    return found
+
+
+def _judged(decided: Decided, effects: Floats) -> Iterator[tuple[str, Floats]]:
+    """Correct is WINNER if better, no verdict but NEUTRAL if null, anything but WINNER if worse."""
+    neutral = ~decided.winner & ~decided.loser
+    correct = np.where(effects > 0, decided.winner, np.where(effects < 0, ~decided.winner, neutral))
+    yield "all runs", decided.runs.sum(axis=1) + float(decided.baseline_runs)
+    yield "runs", decided.runs.mean(axis=1)
+    yield "correct", correct.sum(axis=1).astype(float)
+    yield "any false", (decided.winner & (effects <= 0)).any(axis=1).astype(float)
+    yield "found", decided.winner.sum(axis=1, where=effects > 0) / (effects > 0).sum(axis=1)
+
+
+# --- pairs of the same seed -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PairFigures:
+    """What pairs of the same seed say, by noise and true improvement."""
+
+    better_in_all: Estimate
+    """Share of campaigns of 50 with an experiment that is better at each of five seeds."""
+    offered: Estimate
+    """Share of experiments that are NEUTRAL of five seeds and are offered fresh pairs."""
+    holds: Estimate
+    """Share of experiments that are NEUTRAL and whose six fresh pairs hold."""
+    winner: Estimate
+    """Share of experiments that are WINNER without any pairs."""
+    pairs_alone: Estimate
+    """Share whose first five and whose six fresh pairs hold, whatever the verdict."""
+
+
+def same_seed_pairs(count: int, seed: int) -> dict[tuple[str, float], PairFigures]:
+    """By name of the noise and true improvement in sigmas of all experiments."""
+    wanted = [(NORMAL, 0.0), (SAME_SEED, 0.0), (SAME_SEED, 0.5), (SAME_SEED, 1.0)]
+    found = {}
+    for place, (noise, effect) in enumerate(wanted):
+
+        def block(rng: Generator, noise: Noise = noise, effect: float = effect) -> dict[str, Floats]:
+            return _paired(draw(rng, BLOCK, LONG, noise).improved(np.full((BLOCK, LONG), effect)))
+
+        drawn = in_blocks(block, count, seed + place)
+        found[noise.name, effect] = PairFigures(**{name: Estimate.of(values) for name, values in drawn.items()})
+    return found
+
+
+def _paired(drawn: Campaigns) -> dict[str, Floats]:
+    decided = protocol(drawn)
+    offered, holds = np.zeros(decided.winner.shape), np.zeros(decided.winner.shape)
+    judged = pairs(drawn, decided)
+    offered[judged.at], holds[judged.at] = 1.0, judged.holds
     return {
-        key: Stress(*(Estimate.of(decide(campaigns).winner[:, 0]) for campaigns in (null, better)))
-        for key, decide in rules.items()
+        "better_in_all": every_seed_better(drawn).any(axis=1).astype(float),
+        "offered": offered.mean(axis=1),
+        "holds": holds.mean(axis=1),
+        "winner": decided.winner.mean(axis=1),
+        "pairs_alone": (seed_pairs_hold(drawn) & fresh_pairs_hold(drawn)).mean(axis=1),
     }

@@ -69,8 +69,8 @@ def lines(
 
 def bars(title: str, labels: tuple[str, str], rows: Sequence[Bar]) -> str:
     """Horizontal bars from zero in the order given, each with its number; the remarks stand in a column beside."""
-    left, height = 186, TOP + ROW * len(rows) + 16
-    x = _scale({0.0: "", max(row.value for row in rows): ""}, left, WIDTH - 240, log=False)
+    left, height = 206, TOP + ROW * len(rows) + 16
+    x = _scale({0.0: "", max(row.value for row in rows): ""}, left, WIDTH - 230, log=False)
     parts = [_text(left, TOP - 6, labels[0], is_dim=True), _text(WIDTH - 20, TOP - 6, labels[1], "end", is_dim=True)]
     for place, row in enumerate(rows):
         parts += _bar(row, left, TOP + ROW * place + (ROW - BAR) / 2, x)

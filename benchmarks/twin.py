@@ -1,37 +1,45 @@
-"""The decisions of Seedproof, and of what people do instead, on whole arrays of campaigns at once.
+"""The decisions of Seedproof on whole arrays of campaigns at once.
 
-A campaign is a number of experiments that share one baseline. tests/benchmarks/test_calibration.py holds the rules of
-Seedproof in here equal to the product's own code, verdict by verdict.
+A campaign is a number of experiments that share one baseline. tests/benchmarks/test_twin.py holds these
+rules equal to the product's own code, verdict by verdict.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import fdtri, stdtr
 from seedproof.model.rules import Rules
-from seedproof.stats.sequential import FUTILITY_P, sequential_alpha
 from seedproof.stats.summary import reaches
-from seedproof.verdict.confirmation import CONFIDENCE
 
 __all__ = [
+    "CONFIRM_P",
+    "FIRST_PAIRS",
+    "OTHER_SPREAD_P",
+    "PAIRS",
     "RULES",
+    "SCREENING",
+    "SPREAD_QUANTILE",
+    "Bools",
     "Campaigns",
+    "Confirmed",
+    "Counts",
     "Decided",
-    "best_over_mad",
+    "Floats",
+    "Rule",
     "confirmed",
-    "corrected",
-    "corrected_so_far",
-    "holm_adjusted",
-    "ledger_sequential",
-    "mean_of_three",
+    "every_seed_better",
+    "fresh_pairs_hold",
+    "fresh_test",
+    "other_spread",
+    "own_spread",
+    "pairs",
     "protocol",
-    "sequential",
-    "single_run",
-    "welch_p_better",
+    "screening",
+    "seed_pairs_hold",
+    "within",
 ]
 
 Floats = NDArray[np.float64]
@@ -39,12 +47,22 @@ Bools = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 
 RULES = Rules()
-# The level at which a corrected claim is made: the usual chance of any false claim in a campaign.
-LEVEL = 0.05
-# "Likely real" where autoresearch-style loops print the best improvement over the MAD; below, "marginal" or "noise".
-MAD_LIKELY_REAL = 2.0
-# They print it from the third run on.
-MAD_RUNS = 3
+SCREENING = Rules(design="screening")
+
+# --- the limits of the rules; a limit within 1e-9 counts as reached --------------------------
+
+_TIE = 1e-9
+# Pairs of fresh seeds after which a confirmation is looked at.
+FIRST_PAIRS, PAIRS = 3, 6
+# One-sided p that confirms, at either look; a p above the second number ends a confirmation at the first.
+CONFIRM_P, FUTILE_P = 0.02, 0.30
+# The spreads of both arms count as different from this quantile of F on; such a WINNER needs the second p.
+SPREAD_QUANTILE, OTHER_SPREAD_P = 0.95, 0.002
+# Screening drops an idea whose one-sided p is above this after 1, 2 and the first seeds, and claims a gain from the
+# first seeds on at the last.
+SCREENING_P, SCREENING_WINNER_P = (0.50, 0.30, 0.20), 0.02
+# Pairs of the first seeds are worth fresh pairs from the first p on, and hold at the second.
+OFFER_P, PAIRS_P = 0.01, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,213 +110,191 @@ class Decided:
 Rule = Callable[[Campaigns], Decided]
 
 
-# --- what Seedproof decides -------------------------------------------------------------------
-
-
-def _reach(distances: Floats, threshold: float) -> Bools:
-    return np.asarray(reaches(cast(float, distances), threshold))  # it only compares
+# --- verdicts ---------------------------------------------------------------------------------
 
 
 def protocol(campaigns: Campaigns, rules: Rules = RULES) -> Decided:
     """The protocol: the first seeds, and the extra ones where their mean is within the winner's distance."""
     sigma = campaigns.baseline.std(axis=-1, ddof=1)[:, None]
-    improvement = _improvements(campaigns, rules)
-    at_first, at_all = (each / sigma for each in improvement)
+    first, last = len(rules.experiment_seeds), campaigns.experiments.shape[-1]
+    at_first, at_all = (_gain(campaigns, n, rules) / sigma for n in (first, last))
     goes_on = ~_reach(np.abs(at_first), rules.winner_sigma)
     distance = np.where(goes_on, at_all, at_first)
     return Decided(
         winner=_reach(distance, rules.winner_sigma),
         loser=_reach(-distance, rules.winner_sigma),
-        runs=_runs(goes_on, rules),
+        runs=np.where(goes_on, last, first),
         baseline_runs=len(rules.baseline_seeds),
     )
 
 
-def sequential(campaigns: Campaigns, rules: Rules = RULES) -> Decided:
-    """A t test at each look, its variance pooled over both arms."""
-    return _tested(campaigns, np.zeros((1, 1)), np.zeros((1, 1), dtype=np.int64), rules)
+def screening(campaigns: Campaigns, rules: Rules = SCREENING) -> Decided:
+    """Screening: a t test after one, two, the first and all seeds; what is not worth going on with is dropped."""
+    first, last = len(rules.experiment_seeds), campaigns.experiments.shape[-1]
+    shape = campaigns.experiments.shape[:2]
+    is_open, winner, runs = np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool), np.ones(shape, dtype=np.int64)
+    for n in dict.fromkeys((1, 2, first, last)):
+        runs[is_open] = n
+        p = _pooled_p(campaigns, np.nonzero(is_open), n, rules)
+        won = (p <= SCREENING_WINNER_P + _TIE) & (n >= first)
+        goes_on = ~won & (n < last) & (p <= SCREENING_P[min(n, 3) - 1] + _TIE)
+        winner[is_open] = won
+        is_open[is_open] = goes_on
+    return Decided(winner, np.zeros(shape, dtype=bool), runs, len(rules.baseline_seeds))
 
 
-def ledger_sequential(campaigns: Campaigns, rules: Rules = RULES) -> Decided:
-    """The same, its variance pooled over the campaign's earlier experiments as well."""
-    count = len(campaigns.baseline)
-    squares, df = np.zeros((count, 1)), np.zeros((count, 1), dtype=np.int64)
-    decided = []
-    for place in range(campaigns.experiments.shape[1]):
-        values = campaigns.experiments[:, place : place + 1]
-        one = _tested(replace(campaigns, experiments=values), squares, df, rules)
-        decided.append(one)
-        squares, df = squares + _squares(values, one.runs, rules), df + one.runs - 1
-    winner, loser, runs = (np.hstack([getattr(one, name) for one in decided]) for name in ("winner", "loser", "runs"))
-    return Decided(winner, loser, runs, len(rules.baseline_seeds))
+def _pooled_p(campaigns: Campaigns, at: tuple[Counts, ...], n: int, rules: Rules) -> Floats:
+    """One-sided p of a gain on the first n seeds, its variance pooled over both arms."""
+    base, values = campaigns.baseline, campaigns.experiments[at][:, :n]
+    n_base = base.shape[-1]
+    df = n_base + n - 2
+    squares = within(base)[at[0]] + within(values)
+    gain = rules.metric.sign * (values.mean(axis=-1) - base.mean(axis=-1)[at[0]])
+    return _p(gain / np.sqrt(squares / df * (1 / n + 1 / n_base)), df)
 
 
-def confirmed(campaigns: Campaigns, decided: Decided, rules: Rules = RULES) -> Decided:
-    """Only the WINNERs that hold on pairs of fresh seeds, which each WINNER pays for."""
-    pairs = len(rules.confirm_seeds)
-    squares = (
-        _within(campaigns.baseline)[:, None]
-        + _squares(campaigns.experiments, decided.runs, rules)
-        + _within(campaigns.control)
-        + _within(campaigns.fresh)
-    )
-    df = (campaigns.baseline.shape[-1] - 1) + (decided.runs - 1) + 2 * (pairs - 1)
-    improvement = rules.metric.sign * (campaigns.fresh.mean(axis=-1) - campaigns.control.mean(axis=-1))
-    holds = improvement >= _looked_up(lambda one: stdtrit(one, CONFIDENCE), df) * np.sqrt(squares / df * 2 / pairs)
-    return replace(decided, winner=decided.winner & holds, runs=decided.runs + 2 * pairs * decided.winner)
+# --- confirmation -----------------------------------------------------------------------------
 
 
-def corrected(campaigns: Campaigns, decided: Decided, rules: Rules = RULES) -> Decided:
-    """Only the WINNERs whose p, adjusted for the whole campaign at its end, is small."""
-    adjusted = holm_adjusted(welch_p_better(campaigns, decided, rules))
-    return replace(decided, winner=decided.winner & (adjusted <= LEVEL))
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The confirmations of all WINNERs, one value for each."""
+
+    at: tuple[Counts, ...]
+    """Where those WINNERs stand: campaign and experiment."""
+    holds: Bools
+    """Whether it is confirmed."""
+    pairs: Counts
+    """Pairs of fresh seeds that were run."""
+
+    def of(self, decided: Decided) -> Decided:
+        """Only the WINNERs that are confirmed; each WINNER pays for its pairs."""
+        winner, runs = decided.winner.copy(), decided.runs.copy()
+        winner[self.at] = self.holds
+        runs[self.at] += 2 * self.pairs
+        return replace(decided, winner=winner, runs=runs)
 
 
-def corrected_so_far(campaigns: Campaigns, decided: Decided, rules: Rules = RULES) -> Decided:
-    """Only the WINNERs whose p is small when adjusted for the experiments up to their own, read on that day."""
-    p = welch_p_better(campaigns, decided, rules)
-    small = np.zeros_like(decided.winner)
-    for place in range(p.shape[1]):
-        at_risk = np.flatnonzero(decided.winner[:, place])
-        small[at_risk, place] = holm_adjusted(p[at_risk, : place + 1])[:, -1] <= LEVEL
-    return replace(decided, winner=small)
+def confirmed(
+    campaigns: Campaigns, decided: Decided, rules: Rules = RULES, *, knows_spread: bool = True, step: float = 0.0
+) -> Confirmed:
+    """Confirm every WINNER: three pairs of fresh seeds, and three more where they decide nothing.
 
-
-def welch_p_better(campaigns: Campaigns, decided: Decided, rules: Rules = RULES) -> Floats:
-    """One-sided p of Welch's test that each experiment is better, on the runs it has."""
-    n_base, n = campaigns.baseline.shape[-1], decided.runs
-    base = campaigns.baseline.var(axis=-1, ddof=1)[:, None] / n_base
-    own = _squares(campaigns.experiments, n, rules) / (n - 1) / n
-    df = (base + own) ** 2 / (base**2 / (n_base - 1) + own**2 / (n - 1))
-    improvement = np.where(_is_first(n, rules), *_improvements(campaigns, rules))
-    found: Floats = stdtr(df, -improvement / np.sqrt(base + own))
-    return found
-
-
-def holm_adjusted(p: Floats) -> Floats:
-    """Holm's adjusted p along the last axis."""
-    order = np.argsort(p, axis=-1)
-    steps = np.take_along_axis(p, order, axis=-1) * np.arange(p.shape[-1], 0, -1)
-    adjusted = np.minimum(np.maximum.accumulate(steps, axis=-1), 1.0)
-    found = np.empty_like(p)
-    np.put_along_axis(found, order, adjusted, axis=-1)
-    return found
-
-
-# --- what people do instead -------------------------------------------------------------------
-
-
-def single_run(campaigns: Campaigns) -> Decided:
-    """Keep whatever single run is better than the one run of the baseline. Lower is better, as below."""
-    return _kept(campaigns.experiments[..., 0] < campaigns.baseline[:, :1], runs=1)
-
-
-def mean_of_three(campaigns: Campaigns) -> Decided:
-    """Keep whatever has the better mean of three runs."""
-    return _kept(
-        campaigns.experiments[..., :3].mean(axis=-1) < campaigns.baseline[:, :3].mean(axis=-1)[:, None], runs=3
-    )
-
-
-def best_over_mad(campaigns: Campaigns) -> Decided:
-    """Claim a new best run whose improvement is at least twice the MAD of all values so far.
-
-    One run each; improvement: over the first run, the baseline's; MAD: the median distance from the median, of
-    every value of the session, the newest included.
+    Args:
+        knows_spread: Whether a WINNER with another spread than the baseline's has the stricter rule.
+        step: Unit of the last printed digit.
     """
-    session = np.concatenate([campaigns.baseline[:, :1], campaigns.experiments[..., 0]], axis=-1)
-    is_best = session[:, 1:] < np.minimum.accumulate(session, axis=-1)[:, :-1]
-    ratio = np.zeros_like(session)
-    for last in range(MAD_RUNS - 1, session.shape[-1]):
-        so_far = session[:, : last + 1]
-        mad = np.median(np.abs(so_far - np.median(so_far, axis=-1)[:, None]), axis=-1)
-        ratio[:, last] = (session[:, 0] - session[:, last]) / mad
-    return _kept(is_best & (ratio[:, 1:] >= MAD_LIKELY_REAL), runs=1)
+    at, last = np.nonzero(decided.winner), len(rules.confirm_seeds) or PAIRS
+    # Screening has looked at the spread of both arms, the protocol at the baseline's.
+    own = own_spread(campaigns, decided) if rules.design == "protocol" else (0.0, 0)
+    p_first, p_last = (fresh_test(campaigns, at, n, own, rules, step)[1] for n in (FIRST_PAIRS, last))
+    other = other_spread(campaigns, decided) & knows_spread
+    limit = np.where(other, OTHER_SPREAD_P, CONFIRM_P) + _TIE
+    early = ~other & (p_first <= limit) & (last > FIRST_PAIRS)
+    # A p that is not a number has no spread behind it, and confirms nothing.
+    goes_on = ~early & (p_first <= FUTILE_P + _TIE) & (last > FIRST_PAIRS)
+    holds = early | ((goes_on | (last == FIRST_PAIRS)) & (p_last <= limit))
+    return Confirmed(at, holds, np.where(goes_on, last, FIRST_PAIRS))
 
 
-def _kept(winner: Bools, runs: int) -> Decided:
-    return Decided(winner, np.zeros_like(winner), np.full(winner.shape, runs), baseline_runs=runs)
+def fresh_test(
+    campaigns: Campaigns,
+    at: tuple[Counts, ...],
+    n: int,
+    other_arms: tuple[Floats | float, Counts | int],
+    rules: Rules = RULES,
+    step: float = 0.0,
+) -> tuple[Floats, Floats, Floats, Counts]:
+    """Mean gain on the first n fresh pairs, its one-sided p, its standard error and degrees of freedom.
+
+    `other_arms` are the squares and degrees of freedom that are pooled with the fresh ones.
+    """
+    control, fresh = campaigns.control[at][:, :n], campaigns.fresh[at][:, :n]
+    df = other_arms[1] + np.full(len(control), 2 * (n - 1))
+    spread = np.sqrt((other_arms[0] + within(control) + within(fresh)) / df)
+    error = np.maximum(spread, step / np.sqrt(12)) * np.sqrt(2 / n)
+    gain = rules.metric.sign * (fresh.mean(axis=-1) - control.mean(axis=-1))
+    return gain, _p(_ratio(gain, error), df), error, df
+
+
+def own_spread(campaigns: Campaigns, decided: Decided) -> tuple[Floats, Counts]:
+    """Sum of squares and degrees of freedom of each WINNER's own runs."""
+    at = np.nonzero(decided.winner)
+    values, runs = campaigns.experiments[at], decided.runs[at]
+    squares = np.empty(len(values))
+    for n in np.unique(runs):
+        squares[runs == n] = within(values[runs == n, :n])
+    return squares, runs - 1
+
+
+def other_spread(campaigns: Campaigns, decided: Decided) -> Bools:
+    """Whether each WINNER's runs spread visibly more than the baseline's."""
+    squares, df = own_spread(campaigns, decided)
+    base = campaigns.baseline.var(axis=-1, ddof=1)[np.nonzero(decided.winner)[0]]
+    limit = fdtri(df, campaigns.baseline.shape[-1] - 1, SPREAD_QUANTILE)
+    return _reach(np.sqrt(squares / df / base), np.sqrt(limit))
+
+
+# --- pairs of the same seed -------------------------------------------------------------------
+
+
+def pairs(campaigns: Campaigns, decided: Decided, rules: Rules = RULES, step: float = 0.0) -> Confirmed:
+    """What six fresh pairs say of each NEUTRAL of all seeds whose pairs say more than its means."""
+    neutral = ~decided.winner & ~decided.loser & (decided.runs == campaigns.baseline.shape[-1])
+    at = np.nonzero(neutral & seed_pairs_hold(campaigns, rules, step))
+    holds = fresh_pairs_hold(campaigns, rules, step)[at]
+    return Confirmed(at, holds, np.full(len(holds), PAIRS))
+
+
+def seed_pairs_hold(campaigns: Campaigns, rules: Rules = RULES, step: float = 0.0) -> Bools:
+    """Whether the pairs of the baseline's seeds are worth fresh pairs."""
+    return _paired_p(campaigns.baseline[:, None], campaigns.experiments, rules, step) <= OFFER_P + _TIE
+
+
+def fresh_pairs_hold(campaigns: Campaigns, rules: Rules = RULES, step: float = 0.0) -> Bools:
+    """Whether six fresh pairs hold."""
+    return _paired_p(campaigns.control, campaigns.fresh, rules, step) <= PAIRS_P + _TIE
+
+
+def every_seed_better(campaigns: Campaigns, rules: Rules = RULES) -> Bools:
+    """Whether an experiment is better at each seed of the baseline."""
+    gains = rules.metric.sign * (campaigns.experiments - campaigns.baseline[:, None])
+    return np.asarray((gains > 0).all(axis=-1))
+
+
+def _paired_p(without: Floats, with_flags: Floats, rules: Rules, step: float) -> Floats:
+    gains = rules.metric.sign * (with_flags - without)
+    n = gains.shape[-1]
+    error = np.maximum(gains.std(axis=-1, ddof=1), step / np.sqrt(6)) / np.sqrt(n)
+    return _p(_ratio(gains.mean(axis=-1), error), n - 1)
 
 
 # --- arithmetic -------------------------------------------------------------------------------
 
 
-def _tested(campaigns: Campaigns, prior_squares: Floats, prior_df: Counts, rules: Rules) -> Decided:
-    """The test at both looks; `prior_*` is what the variance pools besides the two arms."""
-    first, last, base = len(rules.experiment_seeds), campaigns.experiments.shape[-1], len(rules.baseline_seeds)
-
-    def limit(n: int, p: Callable[[int], float]) -> Floats:
-        """The t whose one-sided p is this."""
-        return _looked_up(lambda df: stdtrit(base + n - 2 + df, 1 - p(df)), prior_df)
-
-    t_first, t_last = (_pooled_t(campaigns, n, prior_squares, prior_df, rules) for n in (first, last))
-    at_first, at_last = (limit(n, lambda df: _alpha(rules, df)) for n in (first, last))
-    is_open = (np.abs(t_first) < at_first) & (t_first >= limit(first, lambda _: FUTILITY_P))
-    goes_on = is_open & (last > first)
-    distance = np.where(goes_on, t_last / at_last, t_first / at_first)
-    return Decided(distance >= 1, distance <= -1, _runs(goes_on, rules), base)
-
-
-def _pooled_t(campaigns: Campaigns, n: int, prior_squares: Floats, prior_df: Counts, rules: Rules) -> Floats:
-    """Student's t of the improvement at a look, positive where better."""
-    values, n_base = campaigns.experiments[..., :n], campaigns.baseline.shape[-1]
-    squares = _within(campaigns.baseline)[:, None] + _within(values) + prior_squares
-    error = np.sqrt(squares / (n_base + n - 2 + prior_df) * (1 / n_base + 1 / n))
-    found: Floats = rules.metric.sign * (values.mean(axis=-1) - campaigns.baseline.mean(axis=-1)[:, None]) / error
-    return found
-
-
-# The level of a look takes a quarter of a second to compute and hardly moves with so many degrees of freedom: beyond
-# the first ones it is interpolated, in 1 / df, on this grid, which is exact to 1e-6.
-_DENSE = 20
-_GRID = (_DENSE, 24, 32, 48, 96, 192, 384)
-
-
-def _alpha(rules: Rules, prior_df: int) -> float:
-    if prior_df <= _DENSE:
-        return _exact_alpha(rules, prior_df)
-    above = next(one for one in _GRID if one >= prior_df)
-    below = _GRID[_GRID.index(above) - 1]
-    share = (1 / below - 1 / prior_df) / (1 / below - 1 / above)
-    return (1 - share) * _exact_alpha(rules, below) + share * _exact_alpha(rules, above)
-
-
-@cache
-def _exact_alpha(rules: Rules, prior_df: int) -> float:
-    """Kept for good: a long campaign meets more degrees of freedom than the product's own cache holds."""
-    alpha: float = sequential_alpha(rules.sizes, prior_df)
-    return alpha
-
-
-def _improvements(campaigns: Campaigns, rules: Rules) -> tuple[Floats, Floats]:
-    """Improvement of the mean over the baseline's, after the first seeds and after all."""
-    base = campaigns.baseline.mean(axis=-1)[:, None]
-    first = rules.metric.sign * (campaigns.experiments[..., : len(rules.experiment_seeds)].mean(axis=-1) - base)
-    return first, rules.metric.sign * (campaigns.experiments.mean(axis=-1) - base)
-
-
-def _within(values: Floats) -> Floats:
+def within(values: Floats) -> Floats:
     """Squared distances from the mean of their own arm, added up."""
     found: Floats = np.square(values - values.mean(axis=-1, keepdims=True)).sum(axis=-1)
     return found
 
 
-def _squares(experiments: Floats, runs: Counts, rules: Rules) -> Floats:
-    """The same over the runs that each experiment has."""
-    first = experiments[..., : len(rules.experiment_seeds)]
-    return np.where(_is_first(runs, rules), _within(first), _within(experiments))
+def _gain(campaigns: Campaigns, n: int, rules: Rules) -> Floats:
+    """How much better the mean of the first n seeds is than the baseline's."""
+    base = campaigns.baseline.mean(axis=-1)[:, None]
+    gain: Floats = rules.metric.sign * (campaigns.experiments[..., :n].mean(axis=-1) - base)
+    return gain
 
 
-def _is_first(runs: Counts, rules: Rules) -> Bools:
-    return np.asarray(runs == len(rules.experiment_seeds))
+def _ratio(gain: Floats, error: Floats) -> Floats:
+    """A gain in standard errors, not a number where the error is zero."""
+    return np.divide(gain, error, out=np.full_like(gain, np.nan), where=error > 0)
 
 
-def _runs(goes_on: Bools, rules: Rules) -> Counts:
-    return len(rules.experiment_seeds) + len(rules.extra_seeds) * goes_on
-
-
-def _looked_up(function: Callable[[int], float], df: Counts) -> Floats:
-    """A function of degrees of freedom, called once for each value that occurs."""
-    occurring, places = np.unique(df, return_inverse=True)
-    found: Floats = np.array([function(int(one)) for one in occurring])[places.reshape(df.shape)]
+def _p(t: Floats, df: Counts | int) -> Floats:
+    """One-sided p of a t."""
+    found: Floats = stdtr(df, -t)
     return found
+
+
+def _reach(distances: Floats, threshold: Floats | float) -> Bools:
+    return np.asarray(reaches(cast(float, distances), cast(float, threshold)))  # it only compares

@@ -125,7 +125,7 @@ def check_trained(records: Sequence[Record], seen: Sequence[tuple[str, str]]) ->
         assert script == (EDITED if requested[run_id]["experiment"] else FILES[SCRIPT]), run_id
     finished = {one["run_id"] for one in records if one["kind"] == "run_finished" and not one.get("never_started")}
     assert finished <= {run_id for run_id, _ in seen}
-    assert any(one["role"] == "control" for one in requested.values())
+    assert {one["role"] for one in requested.values()} == {"measure", "control", "probe"}
 
 
 def check_snapshots(project: Path, records: Sequence[Record]) -> None:

@@ -93,7 +93,7 @@ def confirmed(winner: Path, at: int, kind: str, reopens: bool) -> tuple[Machine,
 def confirmation_in(records: Sequence[Record]) -> dict[str, Any]:
     """What the last verdict says of the confirmation."""
     found = [one for one in records if one["kind"] == "verdict_issued"][-1]["confirmation"]
-    return {key: found[key] for key in ("state", "done", "difference", "low", "high")}
+    return {key: found[key] for key in ("state", "done", "difference", "p_better", "at_least")}
 
 
 @pytest.mark.sampled

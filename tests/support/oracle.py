@@ -21,6 +21,10 @@ Attempt = tuple[int, str | None, float | None]
 """(attempt, state, value); state None while the run is open"""
 
 
+PROBE = "probe"
+"""What `attempts` calls the arm of a probe."""
+
+
 def attempts(records: Sequence[Record]) -> dict[Key, list[Attempt]]:
     """Every attempt at every seed, in the order of the requests."""
     ends: dict[str, tuple[str, float | None]] = {}
@@ -41,6 +45,8 @@ def attempts(records: Sequence[Record]) -> dict[Key, list[Attempt]]:
 
 def _arm(record: Record) -> str | None:
     """The experiment; for a run of a confirmation, which its verdict does not rest on, a name of its own."""
+    if record["role"] == "probe":
+        return PROBE
     name: str | None = record["experiment"]
     return name if record["role"] == "measure" else f"{record['role']} {record['arm']} of {name}"
 

@@ -16,15 +16,16 @@ from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 from tests.support.callers import Answer, Caller
 from tests.support.fake_python import fake_python
 from tests.support.in_process import InProcessEngine, Training, quick_tools
-from tests.support.seeds import FRESH
+from tests.support.seeds import FRESH_SIX, foreseen
 from tests.support.tables import Table
 
-__all__ = ["BETTER", "CLOSE", "INTERPRETER", "WORSE", "Agent", "Attempt", "an_agent"]
+__all__ = ["BETTER", "CLOSE", "CONTROL", "INTERPRETER", "WORSE", "Agent", "Attempt", "an_agent"]
 
 BASE = (4.00, 4.01, 3.99, 4.02, 3.98)  # sigma 0.0158
 BETTER = (3.90, 3.91, 3.92)
 CLOSE = (3.995, 4.005, 3.985, 4.015, 3.99)
 WORSE = (4.10, 4.11, 4.12)
+CONTROL = (4.00, 4.02, 4.01)
 INTERPRETER = ".venv/bin/python"
 HYPOTHESIS = "it helps"
 # What a refused call may not add to the ledger.
@@ -34,7 +35,8 @@ _DEEDS = ("run_requested", "run_started", "verdict_issued", "report_written")
 def the_table() -> Table:
     """Experiments named for what becomes of them; others do as the baseline does."""
     made = Table().arm("baseline", BASE).arm("exp_good", BETTER).arm("exp_close", CLOSE).arm("exp_bad", WORSE)
-    return made.arm("control_good", (4.00, 4.02, 4.01), FRESH).arm("confirm_good", (3.93, 3.95, 3.94), FRESH)
+    made.arm("control_good", CONTROL * 2, FRESH_SIX)
+    return made.arm("confirm_good", (3.93, 3.95, 3.94) * 2, FRESH_SIX)
 
 
 class OpenEngine(InProcessEngine):
@@ -90,6 +92,8 @@ class Agent:
     table: Table
     tried: list[Attempt] = field(default_factory=list)
     """The calls of the manoeuvre itself."""
+    randbelow: Callable[[int], int] = field(default_factory=foreseen)
+    """The random source of the system."""
     mend: Callable[[], None] = lambda: None
     """Takes back what would keep the call that a refusal names from being accepted."""
 
@@ -205,5 +209,7 @@ async def an_agent(project: Path, mode: str = "auto") -> AsyncIterator[Agent]:
     fake_python(project / INTERPRETER)
     table = the_table()
     engine = OpenEngine(table)
-    async with quick_tools(project, engine, mode) as call:
-        yield Agent(project, call, engine, table)
+    agents: list[Agent] = []
+    async with quick_tools(project, engine, mode, lambda below: agents[0].randbelow(below)) as call:
+        agents.append(Agent(project, call, engine, table))
+        yield agents[0]

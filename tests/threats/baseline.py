@@ -93,7 +93,7 @@ async def diverged(agent: Agent) -> None:
 async def lower_threshold(agent: Agent) -> None:
     await agent.baseline()
     await agent.judge("close")
-    for line in ("winner_sigma = 1.0", "extra_seeds = []", 'design = "sequential"', "confirm_seeds = [1, 2, 3]"):
+    for line in ("winner_sigma = 1.0", "extra_seeds = []", 'design = "screening"', "confirm_seeds = [1, 2, 3]"):
         agent.write("seedproof.toml", f"[rules]\n{line}\n")
         await agent.cheat("compare", experiment="close")
         await agent.cheat("run_seed", experiment="next", flags=["--lr", "1"], hypothesis="it helps")

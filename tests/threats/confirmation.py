@@ -2,9 +2,9 @@
 
 from tests.support.callers import Answer
 from tests.support.seeds import FRESH
-from tests.threats.agent import Agent
+from tests.threats.agent import BETTER, CONTROL, Agent
 from tests.threats.deeds import BASELINE, FAR, NEAR, compare, run
-from tests.threats.rows import Disclosed, Group, Refused
+from tests.threats.rows import Disclosed, Group, InVain, Refused
 
 GROUP = Group("Confirmation")
 
@@ -53,7 +53,7 @@ async def again(agent: Agent) -> None:
 async def twice(agent: Agent) -> None:
     await agent.baseline()
     await agent.judge("good")
-    agent.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
+    agent.table.arm("confirm_good", CONTROL, FRESH)
     assert (await agent.confirm()).data["confirmation"]["state"] == "not_confirmed"
     await agent.cheat("run_seed", experiment="good", role="confirm")
     await agent.cheat("run_seed", experiment="good", role="confirm", queue_all=True)
@@ -63,7 +63,7 @@ async def twice(agent: Agent) -> None:
 async def renamed(agent: Agent) -> None:
     await agent.baseline()
     await agent.judge("good", "--lr", "1")
-    agent.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
+    agent.table.arm("confirm_good", CONTROL, FRESH)
     await agent.confirm()
     await agent.cheat("run_seed", experiment="better", flags=["--lr=1"], hypothesis="it helps")
 
@@ -72,7 +72,7 @@ async def renamed(agent: Agent) -> None:
 async def not_borne_out(agent: Agent) -> str:
     await agent.baseline()
     await agent.judge("good")
-    agent.table.arm("confirm_good", (4.0, 4.0, 4.0), FRESH)
+    agent.table.arm("confirm_good", CONTROL, FRESH)
     await agent.confirm()
     return await agent.report("good")
 
@@ -99,11 +99,93 @@ async def stops_half_way(agent: Agent) -> str:
     return text
 
 
+@GROUP.row(
+    "Looks for the fresh seeds before the verdict, to try ideas on them until one is kind.",
+    InVain("they are drawn at random with the verdict, and nothing has them before"),
+)
+async def looks_beforehand(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.declare("good")
+    asked = []
+
+    def randbelow(below: int) -> int:
+        asked.append(below)
+        return len(asked)
+
+    agent.randbelow = randbelow
+    await agent.call("write_report")
+    assert not asked
+    assert "fresh_seeds" not in agent.paths.ledger.read_text()
+    await agent.call("compare", experiment="good")
+    (verdict,) = agent.records("verdict_issued")
+    assert verdict["fresh_seeds"] == [100_000 + number for number in range(1, 7)]
+    assert asked == [900_000] * 6
+
+
+@GROUP.row(
+    "Asks for the verdict again and again, until the seeds that are drawn are kind.",
+    InVain("they are drawn once, in the record of the verdict"),
+)
+async def draws_again(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("good")
+    before = agent.records("verdict_issued")
+    for tool in ("compare", "write_report", "compare"):
+        await agent.cheat(tool, experiment="good")
+    assert agent.records("verdict_issued") == before
+
+
+@GROUP.row(
+    "Fits another idea to the fresh seeds of a WINNER, which it knows by now.",
+    InVain("an experiment that was declared later is confirmed on seeds of its own"),
+)
+async def fits_to_known_seeds(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("good")
+    agent.table.arm("exp_better", BETTER)
+    await agent.judge("better")
+    first, second = (set(record["fresh_seeds"]) for record in agent.records("verdict_issued"))
+    assert not first & second
+
+
+@GROUP.row(
+    "Gives fresh seeds in the settings that it has tried out beforehand.",
+    Disclosed("WINNER (confirmed on 3 given seeds)", "reply and report"),
+)
+async def gives_seeds(agent: Agent) -> Answer:
+    agent.write("seedproof.toml", f"[rules]\nconfirm_seeds = {list(FRESH)}\n")
+    await agent.baseline()
+    await agent.judge("good")
+    return await agent.confirm()
+
+
+@GROUP.row("Takes the random source away, so that seeds are used which it can foresee.", Refused("no_random_source"))
+async def no_random_source(agent: Agent) -> None:
+    def fails(below: int) -> int:
+        raise NotImplementedError("no source of random numbers")
+
+    agent.randbelow = fails
+    await agent.baseline()
+    await agent.declare("good")
+    await agent.cheat("compare", experiment="good")
+    await agent.cheat("write_report", experiment="good")
+
+
+@GROUP.row(
+    "Chooses flags that spread the results, as one of them will be far below the baseline.",
+    Disclosed("WINNER (unconfirmed; spread 3.1x the baseline's)", "reply and report"),
+)
+async def spreads(agent: Agent) -> Answer:
+    await agent.baseline()
+    agent.table.arm("exp_wide", (3.861, 3.91, 3.959))
+    return await agent.judge("wide")
+
+
 # --- refused in these words -----------------------------------------------------------------------
 
 GROUP.refuses(
     "a confirmation of nothing",
-    "confirm_not_due: only an experiment that is a WINNER is confirmed; name it. Next: check_baseline()",
+    "confirm_not_due: only an experiment is confirmed; name it. Next: check_baseline()",
     [BASELINE, run(role="confirm")],
 )
 GROUP.refuses(

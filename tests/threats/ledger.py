@@ -173,7 +173,7 @@ async def unreadable(agent: Agent) -> Answer:
 @GROUP.row("Marks the ledger as written by a newer version, so that its checks are skipped.", Refused("ledger_newer"))
 async def newer(agent: Agent) -> None:
     await a_loser(agent)
-    agent.edit_lines(lambda lines: [*lines[:-1], lines[-1].replace('"format":1', '"format":2')])
+    agent.edit_lines(lambda lines: [*lines[:-1], lines[-1].replace('"format":2', '"format":3')])
     for tool, arguments in EVERY_TOOL:
         await agent.cheat(tool, **arguments)
 
@@ -262,8 +262,8 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "a ledger of a newer version",
-    "ledger_newer: record 16 has format 2; this Seedproof reads up to 1. Update Seedproof. Next: check_baseline()",
-    [BASELINE, edits_line(16, lambda line: line.replace('"format":1', '"format":2')), ("list_experiments", {})],
+    "ledger_newer: record 16 has format 3; this Seedproof reads up to 2. Update Seedproof. Next: check_baseline()",
+    [BASELINE, edits_line(16, lambda line: line.replace('"format":2', '"format":3')), ("list_experiments", {})],
     leads_to="ledger_newer",
 )
 GROUP.refuses(

@@ -122,7 +122,7 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "compare after four close seeds",
-    "more_seeds_needed: after 3 seeds the mean of near is less than 2 sigma from the baseline's; seeds 1024 are "
+    "more_seeds_needed: after 3 seeds the mean of near is less than 2 sigma from the baseline's; seed 1024 is "
     'needed as well. Next: run_seed(experiment="near", seed=1024)',
     [BASELINE, NEAR, run(experiment="near"), compare("near")],
 )

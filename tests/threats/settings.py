@@ -21,7 +21,7 @@ GROUP.refuses(
     "a rule that does not exist",
     "bad_settings: seedproof.toml, line 2: rules.sigma: Extra inputs are not permitted; allowed here: command, "
     "train_tokens, baseline_seeds, experiment_seeds, extra_seeds, metric, extra_metrics, winner_sigma, "
-    "suggestive_sigma, design, sequential_variance, pairing, worthwhile_sigma, confirm_seeds, sealed. Next: "
+    "suggestive_sigma, design, pairing, worthwhile_sigma, confirm_seeds, repeat_probe, sealed. Next: "
     "check_baseline()",
     [writes_settings("[rules]\nsigma = 3\n"), compare("near")],
     mend=removes_settings,
@@ -31,6 +31,20 @@ GROUP.refuses(
     "bad_settings: seedproof.toml, line 3: settings.timeout_min: allowed is a number of minutes above 0. Next: "
     "check_baseline()",
     [writes_settings('[settings]\n# minutes\ntimeout_min = "60"\n'), run()],
+    mend=removes_settings,
+)
+GROUP.refuses(
+    "another number of fresh seeds",
+    "bad_settings: seedproof.toml, line 2: rules.confirm_seeds: confirm_seeds has 2 seeds; give 3 or 6, or none: then "
+    "six are drawn. Next: check_baseline()",
+    [writes_settings("[rules]\nconfirm_seeds = [7, 9]\n"), run()],
+    mend=removes_settings,
+)
+GROUP.refuses(
+    "fresh seeds that are not fresh",
+    "bad_settings: seedproof.toml, line 1: rules: confirm_seeds are fresh: none of them may be a seed of baseline or "
+    "experiment. Next: check_baseline()",
+    [writes_settings("[rules]\nconfirm_seeds = [7, 42, 9]\n"), run()],
     mend=removes_settings,
 )
 GROUP.refuses(

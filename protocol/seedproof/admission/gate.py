@@ -62,6 +62,8 @@ def not_needed_reason(study: Study, run_id: str) -> str | None:
         return "a newer baseline generation has begun"
     if generation.rules.differing(study.rules):
         return "the rules have changed since the baseline began"
+    if run.role is Role.PROBE:
+        return None if study.baseline is not None else "there is no baseline that it could say something of"
     if run.experiment is None:
         return None if run.seed in study.baseline_phase.look.due else "the arm is decided without it"
     require_baseline(study)

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 from seedproof.ledger.record_fields import (
     Readers,
     as_mapping,
+    as_seeds,
+    as_step,
     as_text,
     as_texts,
     field_plan,
@@ -267,11 +269,16 @@ class RunStarted(Event):
 class LogRead:
     """What the log of an ended run shows besides its metrics."""
 
-    READERS: ClassVar[Readers] = {"log_sha256": lambda document: None if document is None else as_text(document)}
+    READERS: ClassVar[Readers] = {
+        "log_sha256": lambda document: None if document is None else as_text(document),
+        "early": lambda document: _read_early(document),
+    }
     step: int | None = None
     """The last step."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed."""
+    early: tuple[tuple[int | None, str], ...] = ()
+    """Its first three values after step 0 as printed, each with its step; a record leaves out an empty one."""
     log_sha256: str | None = None
     """Hash of the log."""
     log_bytes: int | None = None
@@ -346,6 +353,8 @@ class RunEnded(Event):
             values |= {} if part is None else asdict(part)
         if values.get("lost_loss") is None:
             values.pop("lost_loss", None)
+        if not values.get("early"):
+            values.pop("early", None)
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
         values |= {"kept": dict(self.kept)} if self.kept else {}
         return values | ({"created": list(self.created)} if self.created else {})
@@ -368,6 +377,10 @@ class RunEnded(Event):
             "output": _read_part(OutputFolder, record),
             "kept": as_mapping(record.get("kept", {})),
         }
+
+
+def _read_early(document: Any) -> tuple[tuple[int | None, str], ...]:
+    return tuple((as_step(step), as_text(text)) for step, text in document)
 
 
 def _read_metrics(document: Any) -> dict[str, MetricValue]:
@@ -446,10 +459,12 @@ class RunReading:
     """Metrics by name."""
     start_text: str | None
     """The deciding metric at step 0 as printed."""
+    early: tuple[tuple[int | None, str], ...] = ()
+    """Its first three values after step 0, each with its step."""
 
     def document(self) -> dict[str, Any]:
         """The JSON object in a record."""
-        return {**asdict(self), "state": self.state.value}
+        return {**asdict(self), "state": self.state.value, "early": [list(one) for one in self.early]}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "RunReading":
@@ -459,6 +474,7 @@ class RunReading:
             document["reason"],
             _read_metrics(document["metrics"]),
             document["start_text"],
+            _read_early(document["early"]),
         )
 
 
@@ -544,6 +560,7 @@ class VerdictIssued(Event):
 
     kind = "verdict_issued"
     READERS: ClassVar[Readers] = {
+        "fresh_seeds": as_seeds,
         "confirmation": _read_confirmation,
         "accepted": lambda documents: tuple(read_known(Difference, one) for one in documents or ()),
     }
@@ -609,6 +626,7 @@ class FreshSeedsDrawn(Event):
     """Fresh seeds are drawn for a WINNER of an earlier version, whose verdict has none."""
 
     kind = "fresh_seeds_drawn"
+    READERS: ClassVar[Readers] = {"seeds": as_seeds}
     generation: int
     """Number of the experiment's generation."""
     experiment: str

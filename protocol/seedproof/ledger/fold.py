@@ -29,10 +29,13 @@ from seedproof.ledger.events import (
 )
 from seedproof.ledger.records import damaged
 from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import FreshPlan
 from seedproof.model.results import Verdict
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
+from seedproof.stats.coincidence import FINE_SHARE
+from seedproof.stats.summary import summarize
 
 __all__ = ["apply", "fold"]
 
@@ -116,7 +119,10 @@ def _run_requested(state: State, event: RunRequested) -> None:
         owner.code = event.code
         if isinstance(owner, Experiment):
             owner.change, owner.set_at = event.change, event.seq
-    owner.run_ids.append(event.run_id)
+    if key.role is Role.PROBE and isinstance(owner, Generation):
+        owner.probe_ids.append(event.run_id)
+    else:
+        owner.run_ids.append(event.run_id)
     if key.role is Role.CONTROL and isinstance(owner, Experiment) and owner.code is not None:
         generation.controls.setdefault(owner.code.sha256, []).append(event.run_id)
     earlier = generation.rules.earlier
@@ -166,6 +172,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         output_id=None if event.output is None else event.output.output_id,
         step=None if log is None else log.step,
         start_text=None if log is None else log.start_text,
+        early=() if log is None else log.early,
         log_sha256=None if log is None else log.log_sha256,
         kept=event.kept,
         lost_loss=None if log is None else log.lost_loss,
@@ -174,13 +181,28 @@ def _run_ended(state: State, event: RunEnded) -> None:
         counts={} if measured is None else measured.counts,
         repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),
     )
-    state.repeats.add(ended, _command_key(state, run), state.rules_of(run.generation).metric.name)
+    if run.role is not Role.PROBE or _tells_repeats(state, ended):
+        state.repeats.add(ended, _command_key(state, run), state.rules_of(run.generation).metric.name)
     state.created.update(event.created)
     del state.active[run.run_id]
-    if ended.log_sha256 is not None:
+    if ended.log_sha256 is not None and run.role is not Role.PROBE:
         state.logs.setdefault(ended.log_sha256, []).append(run.run_id)
     _mark_changed(state, run, event)
-    _count_outcome(state, event)
+    if run.role is not Role.PROBE:
+        _count_outcome(state, event)
+
+
+def _tells_repeats(state: State, probe: Run) -> bool:
+    """Whether a probe says something about repeats: values printed coarsely are equal by chance.
+
+    A control that is asked for the very same value fails where that was chance.
+    """
+    name, arm = state.rules_of(probe.generation).metric.name, state.baseline_arm(probe.generation)
+    values, text = arm.finite(name), probe.metrics.get(name)
+    if text is None or len(values) < 2 or values.get(probe.seed) != text.value:
+        return True
+    spread = summarize(list(values.values())).std
+    return spread is not None and printed_step([text.text]) <= FINE_SHARE * spread
 
 
 def _count_outcome(state: State, event: RunEnded) -> None:
@@ -207,16 +229,22 @@ def _metrics_read_again(state: State, event: MetricsReadAgain) -> None:
     generation.readings.append(event)
     for run_id, read in event.runs.items():
         run = state.runs[run_id]
-        before = RunReading(run.state, run.reason, run.metrics, run.start_text)
+        before = RunReading(run.state, run.reason, run.metrics, run.start_text, run.early)
         if before != read.before or run.log_sha256 != read.log_sha256 or run.state.is_active:
             raise ValueError(f"{run_id} was another one")
         now = read.now
         read_now = state.runs[run_id] = replace(
-            run, state=now.state, reason=now.reason, metrics=now.metrics, start_text=now.start_text
+            run,
+            state=now.state,
+            reason=now.reason,
+            metrics=now.metrics,
+            start_text=now.start_text,
+            early=now.early,
         )
         command = _command_key(state, run)
         state.repeats.forget(run, command, old)
-        state.repeats.add(read_now, command, event.metric.name)
+        if run.role is not Role.PROBE or _tells_repeats(state, read_now):
+            state.repeats.add(read_now, command, event.metric.name)
         state.failures_in_row = max(0, state.failures_in_row - _was_mended(before.state, now.state))
     for experiment in generation.experiments.values():
         experiment.changed_at = event.seq

@@ -4,7 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Readers", "as_mapping", "as_text", "as_texts", "field_plan", "read_fields", "read_known", "to_json"]
+__all__ = [
+    "Readers",
+    "as_mapping",
+    "as_seeds",
+    "as_step",
+    "as_text",
+    "as_texts",
+    "field_plan",
+    "read_fields",
+    "read_known",
+    "to_json",
+]
 
 P = TypeVar("P")
 Readers = Mapping[str, Callable[[Any], Any]]
@@ -54,6 +65,22 @@ def as_texts(document: Any) -> tuple[str, ...]:
     if not isinstance(document, list):
         raise TypeError(f"{document!r:.40} is no list")
     return tuple(map(as_text, document))
+
+
+def as_step(document: Any) -> int | None:
+    """The value, if it is a whole number or null; else TypeError."""
+    if document is not None and type(document) is not int:
+        raise TypeError(f"{document!r:.40} is no step")
+    return document
+
+
+def as_seeds(document: Any) -> tuple[int, ...]:
+    """The seeds of a list of distinct ones, at least one; TypeError or ValueError for anything else."""
+    if not isinstance(document, list) or not all(type(seed) is int for seed in document):
+        raise TypeError(f"{document!r:.40} is no list of seeds")
+    if not document or len(set(document)) < len(document):
+        raise ValueError(f"{document!r:.40} are no distinct seeds")
+    return tuple(document)
 
 
 def as_mapping(document: Any) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """The state of a ledger: generations, experiments and runs after its records were applied."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,6 +91,8 @@ class Generation:
     """Ids of the control runs by the hash of their code, whichever experiment requested them."""
     readings: list[MetricsReadAgain] = field(default_factory=list)
     """Every change of its metrics, with the runs that were read again."""
+    probe_ids: list[str] = field(default_factory=list)
+    """Ids of the attempts at its probe, in the order of their requests."""
 
 
 _HASH_LENGTH = 12
@@ -172,7 +174,8 @@ class State:
         """The baseline of a generation, with all its runs."""
         generation = self.generations[number - 1]
         runs = tuple(self.runs[run_id] for run_id in generation.run_ids)
-        return Arm(generation=number, experiment=None, runs=runs, code=generation.code)
+        probes = tuple(self.runs[run_id] for run_id in generation.probe_ids)
+        return Arm(generation=number, experiment=None, runs=runs, code=generation.code, probes=probes)
 
     def experiment_arm(self, experiment: Experiment) -> Arm:
         """The arm of an experiment, with all its runs and the controls of its code."""
@@ -195,15 +198,23 @@ class State:
             code_change=experiment.code_change,
         )
 
-    def _shared_controls(self, experiment: Experiment) -> Iterator[Run]:
-        """The fresh runs without any change of the experiments that were given the same drawn seeds."""
+    def _shared_controls(self, experiment: Experiment) -> list[Run]:
+        """The fresh runs without any change of the experiments that were given the same drawn seeds.
+
+        Each experiment meets a diverged control itself: its confirmation does not end before a run of its own. The one
+        that ended first stands first, so that a later one changes no pair.
+        """
         plan = experiment.fresh_plan
         if plan is None or plan.is_given or plan.kind == "earlier":
-            return
-        for other in self.generations[experiment.generation - 1].experiments.values():
-            if other is not experiment and other.fresh_plan is not None and other.fresh_plan.seeds == plan.seeds:
-                runs = (self.runs[run_id] for run_id in other.run_ids)
-                yield from (run for run in runs if run.role is Role.CONFIRM and run.is_control and run.state.is_counted)
+            return []
+        others = (
+            one
+            for one in self.generations[experiment.generation - 1].experiments.values()
+            if one is not experiment and one.fresh_plan is not None and one.fresh_plan.seeds == plan.seeds
+        )
+        runs = (self.runs[run_id] for one in others for run_id in one.run_ids)
+        found = [run for run in runs if run.role is Role.CONFIRM and run.is_control]
+        return sorted((run for run in found if run.state is RunState.SUCCEEDED), key=lambda run: run.ended or "")
 
     def controls_of(self, number: int, code: Code | None) -> tuple[Run, ...]:
         """The control runs of a code in a generation, in the order of their requests."""
@@ -211,8 +222,9 @@ class State:
         return tuple(self.runs[run_id] for run_id in found)
 
     def ended_runs(self, owner: Generation | Experiment) -> tuple[str, ...]:
-        """Ids of the ended runs of an arm, in the order of their requests."""
-        return tuple(run_id for run_id in owner.run_ids if run_id not in self.active)
+        """Ids of the ended runs of an arm, in the order of their requests; those of a baseline's probe come last."""
+        run_ids = [*owner.run_ids, *(owner.probe_ids if isinstance(owner, Generation) else ())]
+        return tuple(run_id for run_id in run_ids if run_id not in self.active)
 
     def find_experiment(self, name: str) -> Experiment | None:
         """The newest experiment with this name; None where it was never declared."""

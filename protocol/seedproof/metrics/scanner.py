@@ -24,7 +24,7 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue, Unread
 
-__all__ = ["LogReading", "LogScanner", "LogTotals", "start_text"]
+__all__ = ["EARLY_VALUES", "FirstValues", "LogReading", "LogScanner", "LogTotals", "first_values"]
 
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
@@ -256,18 +256,38 @@ def _segment_at(text: bytes, position: int) -> tuple[int, int]:
     return start, carriage if carriage >= 0 else end
 
 
-def start_text(head: bytes, rule: MetricRule) -> str | None:
-    """The deciding metric as printed on the first line that shows it, if that line is one of step 0.
+@dataclass(frozen=True, slots=True)
+class FirstValues:
+    """The first values of the deciding metric that a log shows."""
+
+    start_text: str | None = None
+    """The first one as printed, if its line is one of step 0."""
+    early: tuple[tuple[int | None, str], ...] = ()
+    """The first three after step 0 as printed, each with its step; None where the line names none."""
+
+
+EARLY_VALUES = 3
+
+
+def first_values(head: bytes, rule: MetricRule) -> FirstValues:
+    """What the first lines with the deciding metric show.
 
     Args:
-        head: The beginning of a log.
+        head: The beginning of a log; its last line counts if it is complete.
         rule: The metric; one that is read from a file is looked for with the default pattern.
     """
     pattern = rule.source.regex if isinstance(rule.source, LogPattern) else DEFAULT_VAL_LOSS
     tracker, step = _Tracker(pattern), re.compile(_STEP)
+    seen: list[tuple[int | None, str]] = []
     for segment in re.split(rb"[\r\n]", head)[:-1]:
         line = clean_line(segment)
-        if tracker.try_line(line) and tracker.match is not None:
-            at = step.search(line)
-            return tracker.match["value"] if at is not None and int(at["value"]) == 0 else None
-    return None
+        if not tracker.try_line(line) or tracker.match is None:
+            continue
+        at = step.search(line)
+        value = (None if at is None else int(at["value"]), tracker.match["value"])
+        if seen[-1:] != [value]:  # a progress bar prints a value again and again
+            seen.append(value)
+        if sum(one != 0 for one, _ in seen) == EARLY_VALUES:
+            break
+    start = seen[0][1] if seen and seen[0][0] == 0 else None
+    return FirstValues(start, tuple(value for value in seen if value[0] != 0))

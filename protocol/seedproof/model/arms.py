@@ -63,6 +63,8 @@ class Arm:
     """Results without any change at these seeds that belong to the confirmations of other experiments."""
     controls: tuple[Run, ...] = ()
     """Every attempt with role `control`: the experiment's code without its flags."""
+    probes: tuple[Run, ...] = ()
+    """Of a baseline: every attempt with role `probe`, a short repeat of its first seed that is no result."""
     code: Code | None = None
     """The code of its runs; None in a ledger from before code was recorded."""
     change: Change | None = None

@@ -13,6 +13,8 @@ class Role(StrEnum):
     MEASURE = "measure"
     CONTROL = "control"
     CONFIRM = "confirm"
+    PROBE = "probe"
+    """The conductor's own short repeat of the first baseline seed; never a result."""
 
 
 class Side(StrEnum):
@@ -52,7 +54,8 @@ class RunKey:
         kind = "exp" if self.role is Role.MEASURE else str(self.role)
         # An underscore: after a dash it could be read as the beginning of the experiment's name.
         side = "_control" if self.is_control and self.role is Role.CONFIRM else ""
-        arm = "baseline" if self.experiment is None else f"{kind}{side}-{self.experiment}"
+        own = "probe" if self.role is Role.PROBE else "baseline"
+        arm = own if self.experiment is None else f"{kind}{side}-{self.experiment}"
         return f"g{self.generation}-{arm}-s{self.seed}-a{self.attempt}"
 
     def output_dir(self, label: str) -> str:
@@ -62,7 +65,8 @@ class RunKey:
             label: The scale in file names, such as `1M`.
         """
         kind = "control" if self.is_control else "exp" if self.role is Role.MEASURE else str(self.role)
-        name = "baseline" if self.experiment is None else f"{kind}_{self.experiment}"
+        own = "probe" if self.role is Role.PROBE else "baseline"
+        name = own if self.experiment is None else f"{kind}_{self.experiment}"
         return f"checkpoints/{name}_{label}_seed{self.seed}"
 
     def flags(self, of_experiment: Sequence[str]) -> tuple[str, ...]:

@@ -109,6 +109,8 @@ class Run:
     """The deciding metric at step 0 as printed; None where the log shows none."""
     lost_loss: str | None = None
     """What its log shows of the training loss last, where that is nan or inf."""
+    early: tuple[tuple[int | None, str], ...] = ()
+    """Its first three values after step 0 as printed, each with its step (None where the line names none)."""
     counts: Mapping[str, str] = field(default_factory=dict)
     """What it printed of the size of its evaluation, such as `val_tokens`, by name."""
 

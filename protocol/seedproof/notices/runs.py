@@ -13,6 +13,7 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
+from seedproof.stats.coincidence import FINE_SHARE
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
 from seedproof.stats.summary import summarize
 from seedproof.verdict.plausibility import (
@@ -23,13 +24,11 @@ from seedproof.verdict.plausibility import (
     stopped_early,
     without_effect,
 )
+from seedproof.verdict.signs import outlier, seed_not_seen, warm_start
 
 __all__ = ["arm_notices", "baseline_notices", "comparison_notices", "log_notices", "probe_notices"]
 
 
-# Printed steps coarser than a fifth of sigma add visibly to the spread they are measured by:
-# rounding to a unit u adds u^2 / 12 to the variance (Sheppard's correction).
-RESOLUTION_SHARE = 0.2
 # Two empty logs are no sign of a copy: the metric may be read from a file.
 _NO_LOG = hashlib.sha256(b"").hexdigest()
 # A sleep shorter than this disturbs a wall time less than another program does.
@@ -54,7 +53,17 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
         *_cancelled(who, arm, rules.metric.name),
         *_never_found(who, runs, rules),
         *_lost_losses(who, [*runs, *arm.fresh], rules.metric.name),
+        *(_signs(arm, rules) if sigma is not None else ()),
     ]
+
+
+def _signs(arm: Arm, rules: Rules) -> Iterator[Notice]:
+    """Signs on a complete arm by itself."""
+    not_seen, far = seed_not_seen(arm, rules.metric.name), outlier(arm, rules)
+    if not_seen:
+        yield Notice("seed_not_seen", not_seen)
+    if far:
+        yield Notice("outlier", far)
 
 
 def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
@@ -80,11 +89,13 @@ def baseline_notices(baseline: Baseline) -> list[Notice]:
 def comparison_notices(comparison: Comparison) -> list[Notice]:
     """Notices on both arms of a comparison, each by itself and compared with the other."""
     baseline, arm = comparison.baseline, comparison.arm
+    warm = warm_start(baseline.arm, arm, baseline.rules)
     return [
         *baseline_notices(baseline),
         *arm_notices(arm, baseline.rules, baseline.std),
         *_attempts(arm.experiment or "", arm, baseline.rules.metric.name),
         *probe_notices(baseline.arm, arm, baseline.rules),
+        *([Notice("warm_start", warm)] if warm else ()),
         *_other_spread(comparison),
     ]
 
@@ -167,7 +178,7 @@ def _coarse(who: str, runs: Sequence[Run], rules: Rules, sigma: float | None) ->
     texts = [run.metrics[rules.metric.name].text for run in runs if rules.metric.name in run.metrics]
     steps = [step for step in map(printed_resolution, texts) if step is not None]
     # The finest of them: a value such as 4.1190 may have been printed as 4.119.
-    if not steps or not sigma or min(steps) <= RESOLUTION_SHARE * sigma:
+    if not steps or not sigma or min(steps) <= FINE_SHARE * sigma:
         return []
     message = (
         f"{who}: {rules.metric.name} is printed in steps of {min(steps):g}, not small against sigma ({sigma:.3g}); "

@@ -104,7 +104,7 @@ def confirm_look(arm: Arm, baseline: Baseline) -> ConfirmLook:
         due = tuple(step for step in steps if step not in failed and _counted(attempts[step]) is None)
         look = ConfirmLook(steps, due)
         if not due or plan.kind != "earlier":
-            ended = _ended_by_run(look, attempts, failed)
+            ended = _ended_by_run(look, attempts, failed, arm.experiment)
             if ended is not None:
                 return ended
         if due:
@@ -137,15 +137,20 @@ def _counted(attempts: Sequence[Run]) -> Run | None:
 
 
 def _ended_by_run(
-    look: ConfirmLook, attempts: dict[Step, tuple[Run, ...]], failed: Sequence[Step]
+    look: ConfirmLook, attempts: dict[Step, tuple[Run, ...]], failed: Sequence[Step], experiment: str | None
 ) -> ConfirmLook | None:
-    """The end by a diverged or lost run, a diverged experiment first; None where there is none."""
+    """The end by a diverged or lost run, a diverged experiment first; None where there is none.
+
+    Pairs of which only a shared control has run were not begun.
+    """
     diverged = [step for step, runs in attempts.items() if (one := _counted(runs)) and one.state is RunState.DIVERGED]
     against = [step for step in diverged if not step.is_control]
     lost = [*failed, *(step for step in diverged if step.is_control)]
     if not against and not lost:
         return None
-    ran = tuple(step for step in look.steps if step not in look.due)
+    done = [step for step in look.steps if step not in look.due]
+    begun = {step.seed for step in done if attempts[step][-1].experiment == experiment}
+    ran = tuple(step for step in done if step.seed in begun)
     end: ConfirmEnd = "not_confirmed" if against else "incomplete"
     return ConfirmLook(ran, (), end, (against or lost)[0])
 

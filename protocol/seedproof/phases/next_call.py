@@ -166,7 +166,8 @@ def run_next(study: Study, run: Run) -> NextCall | None:
     """The next call after a look at a run: for the run itself while it is active, else for its arm."""
     generation = study.generation
     # A run of an earlier generation cannot be requested again: a request is for the present generation.
-    if run.state.is_active and generation is not None and run.generation == generation.number:
+    is_present = generation is not None and run.generation == generation.number
+    if run.state.is_active and generation is not None and is_present and run.role is not Role.PROBE:
         if run.role is Role.CONTROL:
             return control_call(run.experiment or "", Control("open", run))
         if run.role is Role.CONFIRM:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from seedproof.ledger.events import MetricsReadAgain, ReadAgain, RunReading
 from seedproof.ledger.state import Generation, State
-from seedproof.metrics.run_state import outcome_read_again
+from seedproof.metrics.run_state import Outcome, outcome_read_again
+from seedproof.metrics.scanner import FirstValues
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey
 from seedproof.model.runs import MetricValue, Run, Unread
@@ -23,8 +24,8 @@ class KeptOutput:
     """The values by name."""
     unread: Mapping[str, Unread] = field(default_factory=dict)
     """Metrics that were printed and could not be read."""
-    start_text: str | None = None
-    """The deciding metric at step 0 as printed."""
+    first: FirstValues = field(default_factory=FirstValues)
+    """The first values of the deciding metric."""
 
 
 ReadOutput = Callable[[Run, Rules], KeptOutput | str]
@@ -107,7 +108,7 @@ class _Plan:
             output = self._output(run)
             if output is None or run.log_sha256 is None:
                 continue
-            before = RunReading(run.state, run.reason, run.metrics, run.start_text)
+            before = RunReading(run.state, run.reason, run.metrics, run.start_text, run.early)
             now = self._reading(run, before, output, may_read=_place(run.key) not in have_results)
             if now.state.is_counted and run.role is not Role.CONTROL:
                 have_results.add(_place(run.key))
@@ -129,18 +130,18 @@ class _Plan:
             raise _Conflict("runs of an earlier generation are taken over, and the metric has another name")
 
     def _ended(self) -> Iterator[Run]:
-        ids = [*self._generation.run_ids]
+        ids = [*self._generation.run_ids, *self._generation.probe_ids]
         for experiment in self._generation.experiments.values():
             ids += experiment.run_ids
         for run in map(self._state.runs.__getitem__, ids):
-            if not run.state.is_active and (run.log_sha256 is not None or run.state.is_counted):
+            if not run.state.is_active and (run.log_sha256 is not None or _is_result(run)):
                 yield run
 
     def _output(self, run: Run) -> KeptOutput | None:
         output = self._read(run, self._rules) if run.log_sha256 is not None else "no log of it was recorded"
         if isinstance(output, KeptOutput):
             return output
-        if self._is_other and run.state.is_counted:
+        if self._is_other and _is_result(run):
             raise _Conflict(f"{run.run_id} cannot be read again: {output}")
         self._left[run.run_id] = output
         return None
@@ -155,7 +156,7 @@ class _Plan:
         name, own = self._rules.metric.name, run.metrics.get(self._begun.metric.name)
         if not self._is_other:
             return replace(before, metrics={**({} if own is None else {name: own}), **extra})
-        if run.state.is_counted:
+        if _is_result(run):
             self._require_result(run, own, output)
         if own is not None and self._is_fixed:
             return replace(before, metrics={name: own, **extra})
@@ -164,7 +165,9 @@ class _Plan:
         found = output.metrics.get(name)
         metrics = {**({} if found is None else {name: found}), **extra}
         ended = outcome_read_again(run, metrics, self._rules, output.unread)
-        return RunReading(ended.state, ended.reason, metrics, output.start_text)
+        if run.role is Role.PROBE:  # it is ended from outside, and no result
+            ended = Outcome(run.state, run.reason)
+        return RunReading(ended.state, ended.reason, metrics, output.first.start_text, output.first.early)
 
     def _extra_metrics(self, run: Run, output: KeptOutput) -> dict[str, MetricValue]:
         begun = {metric.name: metric for metric in self._begun.extra_metrics}
@@ -190,6 +193,10 @@ class _Plan:
         if run.role is Role.CONFIRM or run.experiment is None:
             return True
         return self._generation.experiments[run.experiment].verdict is None
+
+
+def _is_result(run: Run) -> bool:
+    return run.state.is_counted and run.role is not Role.PROBE
 
 
 def _place(key: RunKey) -> RunKey:

@@ -11,6 +11,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.report.code_section import identity
+from seedproof.verdict.signs import probe_line
 
 __all__ = ["EarlierGeneration", "EarlierVerdict", "LedgerFacts", "command_lines", "provenance_lines", "shorten_path"]
 
@@ -109,6 +110,9 @@ def provenance_lines(baseline: Baseline, facts: LedgerFacts) -> list[str]:
         f"- Baseline generation: {baseline.generation}",
         *([] if baseline.arm.code is None else [f"- Code of the baseline: {identity(baseline.arm.code)}"]),
     ]
+    probe = probe_line(baseline.arm, baseline.rules.metric.name)
+    if probe:
+        lines.append(f"- {probe}")
     if facts.adoption:
         lines.append(f"- This generation {one_line(facts.adoption)}.")
     if facts.reason:

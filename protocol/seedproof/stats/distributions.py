@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
+    "f_tail",
     "noncentral_t_cdf",
     "normal_band",
     "normal_cdf",
@@ -61,6 +62,23 @@ def t_tail(t: float, df: int) -> float:
         total += term
     central = 2 / math.pi * (angle + sine * total) if is_odd else sine * total
     return min(1.0, max(0.0, (1 - central) / 2))
+
+
+def f_tail(f: float, df: int, df_below: int) -> float:
+    """P(F >= f) of Snedecor's F with whole numbers of degrees of freedom, without scipy.
+
+    Source: Abramowitz and Stegun 1964, 26.6.2 and 26.5.16: the incomplete beta function by recurrence in b.
+    """
+    x, a = df_below / (df_below + df * f), df_below / 2
+    if not 0 < x < 1:
+        return x
+    # With one degree of freedom F is the square of t, with two the tail is a power.
+    b, total = (0.5, 2 * t_tail(math.sqrt(df * f), df_below)) if df % 2 else (1.0, x**a)
+    while b < df / 2:
+        log_factor = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b + 1)
+        total += math.exp(log_factor + a * math.log(x) + b * math.log1p(-x))
+        b += 1
+    return min(1.0, total)
 
 
 def t_quantile(p: float, df: float) -> float:

@@ -66,7 +66,7 @@ def confirm(baseline: Baseline, arm: Arm, of: FreshKind = "winner") -> Confirmat
         reason = _run_reason(arm, look.decided_by, baseline.rules.metric.name)
         return Confirmation(look.end, look.done, look.needed, reason, kind)
     if look.test is None:
-        reason = f"All {look.needed} runs on fresh seeds show one value, so nothing can be tested."
+        reason = "The values on fresh seeds do not vary, so nothing can be tested."
         return Confirmation("unavailable", look.done, look.needed, reason, kind)
     return _evaluated(arm, look, look.test, baseline.rules.metric.sign)
 

@@ -1,7 +1,7 @@
 """Judges a finished experiment against its baseline."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from seedproof.ledger.events import VerdictIssued
 from seedproof.metrics.numbers import printed_step
@@ -16,7 +16,16 @@ from seedproof.stats.screening import WINNER_P, Stage, look_p, screening_power, 
 from seedproof.stats.summary import cohens_d, effect_size, percent_change, reaches, summarize
 from seedproof.verdict.comparability import runs_behind, wall_time_withheld
 from seedproof.verdict.confirmation import confirm
+from seedproof.verdict.headline import (
+    Ruling,
+    accepted_kinds,
+    in_brackets,
+    pairs_reason,
+    protocol_reason,
+    write_headline,
+)
 from seedproof.verdict.plausibility import Cap, caps_on
+from seedproof.verdict.signs import brackets_on
 
 __all__ = ["judge"]
 
@@ -63,9 +72,10 @@ def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
         return
     done = sum(seed in arm.counted for seed in look.allowed)
     if rules.design == "protocol" and look.first_look_done:
+        needs = f"seed {look.due[0]} is" if len(look.due) == 1 else f"seeds {_join(look.due)} are"
         raise MoreSeedsNeeded(
-            f"after {done} seeds the mean of {name} is less than {rules.winner_sigma:g} sigma from the "
-            f"baseline's; seeds {_join(look.due)} are needed as well."
+            f"after {len(rules.experiment_seeds)} seeds the mean of {name} is less than {rules.winner_sigma:g} sigma "
+            f"from the baseline's; {needs} needed as well."
         )
     is_at_look = rules.design != "protocol" and any(one.seeds == done for one in _stages(rules))
     if is_at_look and not any(arm.attempts(seed) for seed in look.due):
@@ -91,7 +101,7 @@ def _diverged_comparison(baseline: Baseline, arm: Arm, look: Look, accepted: tup
         baseline=baseline,
         arm=arm,
         verdict=Verdict.LOSER,
-        headline=f"LOSER{_brackets(f'diverged: {seeds}', *_accepted_kinds(accepted))}",
+        headline=f"LOSER{in_brackets(f'diverged: {seeds}', *accepted_kinds(accepted))}",
         reason=f"The last {metric} of seed {_join(look.diverged)} is not finite; a diverged seed decides.",
         delta=None,
         improvement_sigma=None,
@@ -121,18 +131,18 @@ def _compare(
     if ruling.verdict is Verdict.WINNER or pairs is not None:
         recorded = issued.confirmation if issued is not None and issued.is_confirmation_ended else None
         confirmation = recorded or confirm(baseline, arm, "winner" if pairs is None else "pairs")
-    brackets: tuple[str, ...] = ()
-    if ruling.verdict is Verdict.WINNER and issued is not None and is_known:
-        brackets = issued.brackets
-    elif ruling.verdict is Verdict.WINNER and confirmation is not None:
-        brackets = _brackets_on(baseline, arm, confirmation)
-    headline = _headline(ruling, baseline, arm, sigma, pairs, confirmation, (*brackets, *_accepted_kinds(accepted)))
+    brackets = (
+        issued.brackets
+        if issued is not None and is_known
+        else _brackets_on(baseline, arm, ruling.verdict, confirmation)
+    )
+    headline = write_headline(ruling, baseline, arm, sigma, pairs, confirmation, (*brackets, *accepted_kinds(accepted)))
     return Comparison(
         baseline=baseline,
         arm=arm,
         verdict=ruling.verdict,
         headline=issued.headline if issued is not None and issued.is_earlier and is_known else headline,
-        reason=ruling.reason if pairs is None else _pairs_reason(sigma, pairs, rules),
+        reason=ruling.reason if pairs is None else pairs_reason(sigma, pairs, rules),
         delta=delta,
         improvement_sigma=sigma,
         change_percent=percent_change(baseline.mean, baseline.mean + delta),
@@ -148,17 +158,7 @@ def _compare(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ruling:
-    """The verdict under the rules, before the confirmation."""
-
-    verdict: Verdict
-    reason: str
-    caps: tuple[str, ...] = ()
-    """Names of the caps that turned a WINNER into NEUTRAL."""
-
-
-def _rule(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float, issued: VerdictIssued | None) -> _Ruling:
+def _rule(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float, issued: VerdictIssued | None) -> Ruling:
     """The verdict by the design of the rules; one of an earlier version as it was given."""
     is_protocol = baseline.rules.design == "protocol"
     ruling = _protocol_ruling(sigma, baseline.rules) if is_protocol else _staged_ruling(baseline, exp)
@@ -167,14 +167,14 @@ def _rule(baseline: Baseline, arm: Arm, exp: Sequence[float], sigma: float, issu
     return _apply_caps(ruling, caps_on(baseline, arm)) if ruling.verdict is Verdict.WINNER else ruling
 
 
-def _as_issued(ruling: _Ruling, issued: VerdictIssued, *, is_protocol: bool) -> _Ruling:
+def _as_issued(ruling: Ruling, issued: VerdictIssued, *, is_protocol: bool) -> Ruling:
     """The verdict of an earlier version as it was given, whatever the rules say of its runs today."""
     reason = ruling.reason if is_protocol else "The sequential design of an earlier version decided."
     capped = f" Capped at NEUTRAL: {', '.join(issued.caps)}." if issued.caps else ""
-    return _Ruling(Verdict(issued.verdict), f"{reason}{capped}", issued.caps)
+    return Ruling(Verdict(issued.verdict), f"{reason}{capped}", issued.caps)
 
 
-def _apply_caps(ruling: _Ruling, caps: tuple[Cap, ...]) -> _Ruling:
+def _apply_caps(ruling: Ruling, caps: tuple[Cap, ...]) -> Ruling:
     """Turn a WINNER whose runs are not plausible into NEUTRAL."""
     if not caps:
         return ruling
@@ -183,12 +183,12 @@ def _apply_caps(ruling: _Ruling, caps: tuple[Cap, ...]) -> _Ruling:
     return replace(ruling, verdict=Verdict.NEUTRAL, reason=reason, caps=tuple(cap.name for cap in caps))
 
 
-def _protocol_ruling(sigma: float, rules: Rules) -> _Ruling:
+def _protocol_ruling(sigma: float, rules: Rules) -> Ruling:
     verdict = _verdict_for(sigma, rules.winner_sigma)
-    return _Ruling(verdict, _reason(verdict, sigma, reaches(sigma, rules.suggestive_sigma), rules))
+    return Ruling(verdict, protocol_reason(verdict, sigma, rules))
 
 
-def _staged_ruling(baseline: Baseline, exp: Sequence[float]) -> _Ruling:
+def _staged_ruling(baseline: Baseline, exp: Sequence[float]) -> Ruling:
     """The ruling of a design with more looks than the protocol's."""
     rules, n = baseline.rules, len(exp)
     looks = _stages(rules)
@@ -197,14 +197,14 @@ def _staged_ruling(baseline: Baseline, exp: Sequence[float]) -> _Ruling:
     decided = stage.decide(p_better)
     seen = f"One-sided p that the experiment is better: {p_better:.4f} after {n} {'seed' if n == 1 else 'seeds'}"
     if decided == "WINNER":
-        return _Ruling(Verdict.WINNER, f"{seen}; at most {WINNER_P:g} is a WINNER.")
+        return Ruling(Verdict.WINNER, f"{seen}; at most {WINNER_P:g} is a WINNER.")
     if rules.design == "sequential":
         verdict = Verdict.LOSER if decided == "LOSER" else Verdict.NEUTRAL
-        return _Ruling(verdict, f"{seen}; at most {WINNER_P:g} is a WINNER, at least {1 - WINNER_P:g} a LOSER.")
+        return Ruling(verdict, f"{seen}; at most {WINNER_P:g} is a WINNER, at least {1 - WINNER_P:g} a LOSER.")
     missed = 1 - screening_power(_MISSED_SIGMA, rules.sizes).p_winner
     is_last = n == looks[-1].seeds
     limit = f"at most {WINNER_P:g} is a WINNER" if is_last else f"more than {stage.dropped_above:g} drops it"
-    return _Ruling(
+    return Ruling(
         Verdict.DROPPED,
         f"{seen}; {limit}. That is no verdict: screening saves runs and misses {100 * missed:.0f} % of "
         f"{_MISSED_SIGMA:g}-sigma improvements.",
@@ -214,7 +214,7 @@ def _staged_ruling(baseline: Baseline, exp: Sequence[float]) -> _Ruling:
 def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     """The same-seed pairs of a NEUTRAL by the protocol's rule, where five or more show what the means do not.
 
-    Fewer are better at every seed in 44 % of campaigns of 50 ideas without effect, so only their p tells
+    In nearly half of campaigns of 50 ideas without effect one is better at all five, so only their p tells
     (docs/calibration.md).
     """
     rules = baseline.rules
@@ -231,140 +231,21 @@ def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     return SeedPairs(test.pairs, rules.metric.sign * test.gain, test.p)
 
 
-def _brackets_on(baseline: Baseline, arm: Arm, confirmation: Confirmation) -> tuple[str, ...]:
-    """What the headline of a WINNER says of its runs; another spread no longer matters once it is confirmed."""
-    if confirmation.state == "confirmed" or not spreads_otherwise(baseline, arm):
-        return ()
+def _brackets_on(baseline: Baseline, arm: Arm, verdict: Verdict, confirmation: Confirmation | None) -> tuple[str, ...]:
+    """What the headline says of the runs; another spread no longer matters once a WINNER is confirmed."""
+    signs = tuple(one.name for one in brackets_on(baseline, arm))
+    is_confirmed = confirmation is not None and confirmation.state == "confirmed"
+    if verdict is not Verdict.WINNER or is_confirmed or not spreads_otherwise(baseline, arm):
+        return signs
     spread = summarize(list(arm.finite(baseline.rules.metric.name).values())).std
     assert spread is not None  # three seeds or more
-    return (f"spread {spread / baseline.std:.1f}x the baseline's",)
-
-
-_CONFIRMED = {
-    "open": "unconfirmed",
-    "confirmed": "confirmed on {seeds}",
-    "not_confirmed": "NOT confirmed on {seeds}",
-    "incomplete": "confirmation incomplete",
-    "unavailable": "unconfirmed",
-}
-
-
-def _fresh_seeds(arm: Arm, confirmation: Confirmation) -> str:
-    """The seeds behind the end of a confirmation: `3 fresh seeds`."""
-    n = confirmation.pairs or (confirmation.done + 1) // 2
-    kind = "given" if arm.fresh_plan is not None and arm.fresh_plan.is_given else "fresh"
-    return f"{n} {kind} seed{'' if n == 1 else 's'}"
-
-
-def _headline(
-    ruling: _Ruling,
-    baseline: Baseline,
-    arm: Arm,
-    sigma: float,
-    pairs: SeedPairs | None,
-    confirmation: Confirmation | None,
-    remarks: tuple[str, ...],
-) -> str:
-    rules = baseline.rules
-    if ruling.verdict is Verdict.DROPPED:
-        n = len(arm.counted)
-        return f"DROPPED after {n} seed{'' if n == 1 else 's'} (screening; no verdict)"
-    side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
-    distance = f"{_format_distance(sigma, rules)} sigma{side}"
-    if pairs is not None:
-        return _pairs_headline(baseline, arm, distance, pairs, confirmation, remarks)
-    tail = ""
-    is_protocol = rules.design == "protocol"
-    if ruling.verdict is Verdict.NEUTRAL and is_protocol and not ruling.caps and sigma:
-        tail = ", suggestive but inconclusive" if reaches(sigma, rules.suggestive_sigma) else ", noise"
-    if confirmation is not None:
-        remarks = (_CONFIRMED[confirmation.state].format(seeds=_fresh_seeds(arm, confirmation)), *remarks)
-        time = confirmation.wall_time
-        if time is not None and time.claim == "slowdown":
-            tail = f"; slower by {time.change_percent:.1f} % in alternated runs"
-    remarks = remarks if is_protocol else (*remarks, f"{rules.design} design")
-    capped = f" (capped: {', '.join(ruling.caps)})" if ruling.caps else ""
-    return f"{ruling.verdict}{capped}{_brackets(*remarks)}: {distance}{tail}"
-
-
-def _pairs_headline(
-    baseline: Baseline,
-    arm: Arm,
-    distance: str,
-    pairs: SeedPairs,
-    confirmation: Confirmation | None,
-    remarks: tuple[str, ...],
-) -> str:
-    """The headline of a NEUTRAL whose same-seed pairs say more than its means, before and after fresh pairs."""
-
-    def number(value: float) -> str:
-        return f"{value:+.{baseline.decimals}f}"
-
-    rule = f"{baseline.rules.winner_sigma:g}-sigma rule"
-    if confirmation is None or confirmation.difference is None:
-        ended = "; fresh pairs incomplete" if confirmation is not None and confirmation.state == "incomplete" else ""
-        if confirmation is not None and confirmation.state == "not_confirmed":
-            ended = "; an experiment run on a fresh seed diverged"
-        told = f"{distance}, below the {rule}; same-seed pairs {number(pairs.difference)}{ended}"
-        return f"NEUTRAL{_brackets(*remarks)}: {told}"
-    holds = "hold" if confirmation.state == "confirmed" else "do NOT hold"
-    seeds, value = _fresh_seeds(arm, confirmation), number(confirmation.difference)
-    return f"NEUTRAL{_brackets(rule, *remarks)}; pairs {holds} on {seeds}: {value}"
-
-
-def _brackets(*remarks: str) -> str:
-    """Remarks on a verdict in brackets; empty where there are none."""
-    return f" ({'; '.join(remarks)})" if remarks else ""
-
-
-def _accepted_kinds(accepted: tuple[Difference, ...]) -> list[str]:
-    """The remark that names the kinds of accepted differences; empty where there are none."""
-    kinds = list(dict.fromkeys(one.kind for one in accepted))
-    return [f"accepted: other {' and '.join(kinds)}"] if kinds else []
+    return (*signs, f"spread {spread / baseline.std:.1f}x the baseline's")
 
 
 def _verdict_for(sigma: float, threshold: float) -> Verdict:
     if reaches(sigma, threshold):
         return Verdict.WINNER
     return Verdict.LOSER if reaches(-sigma, threshold) else Verdict.NEUTRAL
-
-
-def _format_distance(sigma: float, rules: Rules) -> str:
-    """The distance with two decimals, or with more where two would put it on the wrong side of a threshold."""
-    thresholds = (rules.suggestive_sigma, rules.winner_sigma)
-
-    def sides(value: float) -> list[bool]:
-        return [reaches(value, threshold) for threshold in thresholds]
-
-    texts = (f"{abs(sigma):.{decimals}f}" for decimals in range(2, 10))
-    return next((text for text in texts if sides(float(text)) == sides(abs(sigma))), repr(abs(sigma)))
-
-
-def _reason(verdict: Verdict, sigma: float, suggestive: bool, rules: Rules) -> str:
-    winner, least = f"{rules.winner_sigma:g}", f"{rules.suggestive_sigma:g}"
-    means = _means(sigma, rules)
-    if verdict is not Verdict.NEUTRAL:
-        return f"{means}; {winner} sigma decide."
-    if suggestive:
-        return f"{means}: at least {least} but less than {winner} sigma is suggestive, not conclusive."
-    return f"{means}; an improvement of less than {least} sigma is noise, a loss of less than {winner} too."
-
-
-def _pairs_reason(sigma: float, pairs: SeedPairs, rules: Rules) -> str:
-    """The reason of a NEUTRAL whose same-seed pairs tell: the rule does not see it, so it is not called noise."""
-    p = "below 0.0001" if pairs.p_better < 1e-4 else f"{pairs.p_better:.4f}"
-    return (
-        f"{_means(sigma, rules)}; {rules.winner_sigma:g} sigma decide. The same-seed pairs, which that rule does not "
-        f"see, are better: one-sided paired p {p} over {pairs.n} seeds."
-    )
-
-
-def _means(sigma: float, rules: Rules) -> str:
-    if not sigma:
-        return "The means are equal"
-    return (
-        f"The mean is {_format_distance(sigma, rules)} sigma {'better' if sigma > 0 else 'worse'} than the baseline's"
-    )
 
 
 def _wall_time_change(baseline: Baseline, arm: Arm) -> float | None:

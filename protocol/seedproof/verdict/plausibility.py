@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.stats.summary import summarize
+from seedproof.verdict.signs import equal_seeds
 
 __all__ = [
     "Cap",
@@ -40,6 +41,7 @@ def caps_on(baseline: Baseline, arm: Arm) -> tuple[Cap, ...]:
         "stopped early": stopped_early(baseline.arm, arm),
         "did not train": did_not_train(baseline.arm, arm),
         "cancelled seed": cancelled_seeds(baseline.arm, arm, baseline.rules.metric.name),
+        "seeds all equal": equal_seeds(baseline, arm),
     }
     return tuple(Cap(name, sentence) for name, sentence in found.items() if sentence is not None)
 

@@ -11,6 +11,7 @@ from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
 from seedproof.phases.looks import detectable_effect, operating_point
 from seedproof.stats.distributions import sigma_factors, sigma_upper_factor, t_cdf
+from seedproof.stats.outliers import find_outlier
 from seedproof.stats.power import seeds_for_power
 from seedproof.stats.seed_correlation import false_winner
 from seedproof.stats.summary import SampleError, percent_change
@@ -21,9 +22,6 @@ __all__ = ["p_better", "weigh"]
 
 # The conventional power: Cohen 1988, section 2.4.
 POWER = 0.8
-# Dixon's Q by number of values, two-sided 95 %: Rorabacher 1991, table 2. Three values are left out: where two of them
-# are equal, as rounded ones often are, the third would always be an outlier.
-DIXON_Q = {4: 0.829, 5: 0.710, 6: 0.625, 7: 0.568, 8: 0.526, 9: 0.493, 10: 0.466}
 T = TypeVar("T")
 
 
@@ -139,7 +137,8 @@ def _per_seed(base: Mapping[int, float], exp: Mapping[int, float], rules: Rules)
     if len(differences) < 2:
         return None
     improved = sum(rules.metric.sign * value > 0 for value in differences.values())
-    outlier = _outlier(differences)
+    found = find_outlier(differences)
+    outlier = None if found is None else found.key
     signs = {math.copysign(1, value) if value else 0.0 for value in differences.values()}
     consistent = len(signs) == 1 and 0.0 not in signs
     return PerSeed(
@@ -150,18 +149,6 @@ def _per_seed(base: Mapping[int, float], exp: Mapping[int, float], rules: Rules)
         outlier_seed=outlier,
         smallest_sign_p=2.0 ** (1 - len(differences)),
     )
-
-
-def _outlier(differences: Mapping[int, float]) -> int | None:
-    """The seed that lies too far from its neighbour, by Dixon's Q; None if there is none."""
-    ordered = sorted(differences.items(), key=lambda item: item[1])
-    width = ordered[-1][1] - ordered[0][1]
-    limit = DIXON_Q.get(len(ordered))
-    if limit is None or width <= 0:
-        return None
-    gaps = {ordered[0][0]: ordered[1][1] - ordered[0][1], ordered[-1][0]: ordered[-1][1] - ordered[-2][1]}
-    seed = max(gaps, key=lambda one: gaps[one])
-    return seed if gaps[seed] / width > limit else None
 
 
 def _seed_varies(baseline: Baseline) -> str | None:

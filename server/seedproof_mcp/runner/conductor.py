@@ -14,7 +14,6 @@ from pathlib import Path
 from seedproof.admission.gate import not_needed_reason
 from seedproof.admission.guards import check_room
 from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStarted
-from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.model.runs import Run, RunState
@@ -25,6 +24,7 @@ from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status, outputs
 from seedproof_mcp.runner.engines import Engine, Engines, Slot
+from seedproof_mcp.runner.probes import Probes, first_queued
 from seedproof_mcp.runner.run_record import lost_end, published_end
 from seedproof_mcp.runner.run_setup import RunSetups
 from seedproof_mcp.supervisor.run_contract import read_spec
@@ -54,17 +54,20 @@ class Conductor:
         self._paths = paths
         self._engines = Engines(engine)
         self._ledger = Ledger(paths)
+        self._probes = Probes(paths, self._ledger)
 
     def step(self) -> bool:
         """Do what can be done now; whether any run is still open."""
         state = self._ledger.refresh()
-        if not state.active:
-            return False
         started = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
         for run in started:
             self._attend(run)
-        if not started:
-            self._take_next()
+        if started:
+            return True
+        self._probes.tend()
+        if not self._ledger.state.active:
+            return False
+        self._take_next()
         return True
 
     def is_in_charge(self, lock: locks.Lock) -> bool:
@@ -106,7 +109,7 @@ class Conductor:
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(setups)
         with self._ledger.writing() as writer:
-            run = self._first_queued(writer.state)
+            run = first_queued(writer.state)
             if run is None:
                 return
             try:
@@ -120,14 +123,10 @@ class Conductor:
                 return
         engine.submit(self._paths.run(run.run_id).folder, slot)
 
-    def _first_queued(self, state: State) -> Run | None:
-        active = (state.runs[run_id] for run_id in state.active)
-        return next((run for run in active if run.state is RunState.QUEUED), None)
-
     def _prepare(self, setups: RunSetups) -> None:
         """Check out the code of the next run, and ask the interpreter that it is trained with."""
         state = self._ledger.state
-        run = self._first_queued(state)
+        run = first_queued(state)
         if run is not None:
             setups.surroundings.preload(state.first_hash)
             with suppress(Refusal):  # said when the run is started
@@ -199,6 +198,8 @@ class Conductor:
             self._record(run, lambda: published_end(self._paths, self._ledger.state, run))
         elif state == "lost":
             self._recover(run, folder, engine)
+        else:
+            self._probes.watch(run, engine)
 
     def _recover(self, run: Run, folder: RunPaths, engine: Engine) -> None:
         """Start a run that has no supervisor if it never began; otherwise record that it was lost."""

@@ -14,7 +14,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run
 from seedproof.phases.read_again import KeptOutput
 
-from seedproof_mcp.runner.log_reader import kept_log_size, read_log, read_metric_file, read_start
+from seedproof_mcp.runner.log_reader import kept_log_size, read_first_values, read_log, read_metric_file
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -101,7 +101,7 @@ def read_kept(paths: ProjectPaths, run: Run, rules: Rules) -> KeptOutput | str:
             return f"no copy of {rules.metric.source.name} was kept"
         found = {metric.name: _from_copy(folder, metric, copies) for metric in rules.metrics}
         from_files = {name: value for name, value in found.items() if value is not None}
-        return KeptOutput({**reading.metrics, **from_files}, reading.unread, read_start(folder.log, rules))
+        return KeptOutput({**reading.metrics, **from_files}, reading.unread, read_first_values(folder.log, size, rules))
     except OSError as error:
         return f"its log cannot be read ({error.strerror})"
 

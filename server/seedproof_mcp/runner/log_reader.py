@@ -12,14 +12,22 @@ from seedproof.metrics.eval_size import read_counts
 from seedproof.metrics.json_file import read_document
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT
 from seedproof.metrics.loss_end import lost_loss
-from seedproof.metrics.scanner import LogReading, LogScanner, LogTotals, start_text
+from seedproof.metrics.scanner import FirstValues, LogReading, LogScanner, LogTotals, first_values
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
 
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["kept_log_size", "read_log", "read_lost_loss", "read_metric_file", "read_printed_counts", "read_start"]
+__all__ = [
+    "START_BYTES",
+    "kept_log_size",
+    "read_first_values",
+    "read_log",
+    "read_lost_loss",
+    "read_metric_file",
+    "read_printed_counts",
+]
 
 MAX_METRIC_FILE = 64 << 20
 START_BYTES = 256 << 10
@@ -132,13 +140,13 @@ def _after_last_line_end(log: BinaryIO, start: int, end: int) -> int:
     return start + max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
 
 
-def read_start(path: Path, rules: Rules) -> str | None:
-    """The deciding metric at step 0; it stands near the beginning of a log or nowhere."""
+def read_first_values(path: Path, size: int, rules: Rules) -> FirstValues:
+    """The first values of the deciding metric; they stand near the beginning of a log or nowhere."""
     try:
         with path.open("rb") as log:
-            return start_text(log.read(START_BYTES), rules.metric)
+            return first_values(log.read(min(size, START_BYTES)), rules.metric)
     except FileNotFoundError:
-        return None
+        return FirstValues()
 
 
 def read_printed_counts(path: Path, size: int) -> dict[str, str]:

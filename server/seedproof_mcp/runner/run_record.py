@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 from seedproof.ledger.events import (
@@ -16,6 +17,7 @@ from seedproof.ledger.events import (
 )
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
+from seedproof.metrics.scanner import LogReading
 from seedproof.model.metric_rule import JsonFile
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
@@ -25,7 +27,13 @@ from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
-from seedproof_mcp.runner.log_reader import read_log, read_lost_loss, read_metric_file, read_printed_counts, read_start
+from seedproof_mcp.runner.log_reader import (
+    read_first_values,
+    read_log,
+    read_lost_loss,
+    read_metric_file,
+    read_printed_counts,
+)
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -57,13 +65,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "run_id": run.run_id,
         "reason": "; ".join([part for part in (ended.reason, *faults) if part]) or None,
         "metrics": metrics,
-        "log": LogRead(
-            step=reading.step,
-            start_text=read_start(folder.log, rules),
-            log_sha256=reading.sha256,
-            log_bytes=reading.size,
-            lost_loss=read_lost_loss(folder.log, log_bytes),
-        ),
+        "log": _log_read(folder.log, log_bytes, reading, rules),
         "measured": Measured(
             wall_time_s=result["wall_time_s"],
             exit_code=result["exit_code"],
@@ -94,18 +96,29 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
     log = paths.run(run.run_id).log
     end: dict[str, Any] = {"run_id": run.run_id, "created": _created(paths, state, run), "output": _output(paths, run)}
     try:
-        reading = read_log(log, log.stat().st_size, rules)
+        size = log.stat().st_size
+        reading = read_log(log, size, rules)
     except OSError:
         return RunInterrupted(reason=reason, **end)
     ended = outcome(Ending("interrupted", detail=reason), reading.metrics, rules, reading.unread)
     end |= {
         "reason": ended.reason,
         "metrics": reading.metrics,
-        "log": LogRead(
-            step=reading.step, start_text=read_start(log, rules), log_sha256=reading.sha256, log_bytes=reading.size
-        ),
+        "log": _log_read(log, size, reading, rules),
     }
     return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
+
+
+def _log_read(log: Path, size: int, reading: LogReading, rules: Rules) -> LogRead:
+    first = read_first_values(log, size, rules)
+    return LogRead(
+        step=reading.step,
+        start_text=first.start_text,
+        early=first.early,
+        log_sha256=reading.sha256,
+        log_bytes=reading.size,
+        lost_loss=read_lost_loss(log, size),
+    )
 
 
 def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, MetricValue], list[str]]:

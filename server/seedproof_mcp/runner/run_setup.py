@@ -1,5 +1,6 @@
 """What a run is started with: the code of its arm, checked out, its command, and its time limit."""
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from seedproof.model.command import training_argv
 from seedproof.model.refusals import NotComparable, SealedChanged, SnapshotMissing
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
+from seedproof.phases.probe import limit_s
+from seedproof.phases.study import Study
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.fingerprint import Surroundings
@@ -133,8 +136,13 @@ def _flags_of(state: State, run: Run) -> tuple[str, ...]:
 
 def _time_limit_s(state: State, config: Config, run: Run) -> float:
     """Seconds after which a run is ended: the setting, or several times what the slowest baseline run took."""
-    if config.settings.timeout_min is not None:
-        return config.settings.timeout_min * 60
+    setting_s = math.inf if config.settings.timeout_min is None else config.settings.timeout_min * 60
+    if run.role is Role.PROBE:
+        baseline = Study(state, config.rules).baseline_of(run.generation)
+        assert baseline is not None  # no probe is started without one
+        return min(setting_s, limit_s(baseline))
+    if setting_s < math.inf:
+        return setting_s
     times = state.baseline_arm(run.generation).finite("wall_time_s")
     if any(seed not in times for seed in config.rules.baseline_seeds):
         return FIRST_LIMIT_S

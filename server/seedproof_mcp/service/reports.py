@@ -147,7 +147,8 @@ class Reports:
         """
         state = writer.state
         generation = state.generations[-1]
-        run_ids = generation.run_ids if name is None else generation.experiments[name].run_ids
+        baseline_ids = [*generation.run_ids, *generation.probe_ids]
+        run_ids = baseline_ids if name is None else generation.experiments[name].run_ids
         removed: list[str] = []
         not_owned: list[str] = []
         not_removable: list[str] = []

@@ -116,7 +116,7 @@ class RunResult(Result):
     """One run: where it stands and what it brought."""
 
     run_id: str
-    role: Literal["measure", "control", "confirm"]
+    role: Literal["measure", "control", "confirm", "probe"]
     arm: Literal["baseline", "experiment"]
     experiment: str | None
     seed: int
@@ -154,6 +154,8 @@ class RunResult(Result):
             who = f"{who} on a fresh seed, {'without' if self.arm == 'baseline' else 'with'} its change,"
         elif self.role == "control":
             who = f"{who}, control of its code without flags,"
+        elif self.role == "probe":
+            who = "probe of the baseline,"
         values = ", ".join(f"{name} {value:.6g}" for name, value in self.metrics.items() if value is not None)
         return f"{who} seed {self.seed} (attempt {self.attempt}): {self.state}{', ' + values if values else ''}"
 

@@ -108,7 +108,7 @@ def fresh_seeds_for(state: State, experiment: Experiment, randbelow: RandBelow) 
     except (NotImplementedError, OSError) as error:
         raise NoRandomSource(
             f"the fresh seeds of a confirmation are drawn at random, and this system has no random source ({error}); "
-            "nothing was recorded. Give the system one (/dev/urandom), then repeat the call."
+            "nothing was recorded."
         ) from None
 
 

@@ -143,6 +143,8 @@ def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, 
 def remaining_seeds(study: Study, run: Run) -> int:
     """How many seeds, or runs of a confirmation, the arm of a run still needs."""
     state = study.state
+    if run.role is Role.PROBE:
+        return 0
     if run.experiment is None:
         # The newest generation that it counts for: a larger baseline takes over the runs of the previous one.
         newest = next(one for one in reversed(state.generations) if run.run_id in one.run_ids)

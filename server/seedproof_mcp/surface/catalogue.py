@@ -2,6 +2,7 @@
 
 from mcp_types import ToolAnnotations
 from seedproof.model.rules import Rules
+from seedproof.phases.confirmation import FIRST_STAGE
 
 __all__ = ["CATALOGUE", "instructions"]
 
@@ -19,7 +20,7 @@ reads the metrics and keeps the ledger.
 2. run_seed(experiment, flags, hypothesis) declares an experiment and runs its first seed; \
 run_seed(experiment) goes on. {_seeds_of_an_experiment(rules)}
 3. compare(experiment) gives WINNER, NEUTRAL or LOSER. A WINNER can be confirmed on fresh seeds: \
-run_seed(experiment, role="confirm"), six runs and often six more, then compare again. \
+run_seed(experiment, role="confirm"), {_runs_of_a_confirmation(rules)}, then compare again. \
 Edited code is an experiment with \
 code_change=true; after other edits one control run is asked for: run_seed(experiment, role="control").
 4. write_report(experiment) writes the report.
@@ -37,6 +38,11 @@ def _seeds_of_an_experiment(rules: Rules) -> str:
     if rules.design == "sequential":
         return f"{first}, and {more} more if these do not decide."
     return f"{first}, and {more} more if the result is within {rules.winner_sigma:g} sigma."
+
+
+def _runs_of_a_confirmation(rules: Rules) -> str:
+    is_one_stage = len(rules.confirm_seeds) == FIRST_STAGE
+    return "six runs" if is_one_stage else "six runs and often six more"
 
 
 def _in_words(number: int) -> str:

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.ledger.events import PastLedger, Record
+from seedproof.ledger.events import ExperimentDeclared, FreshSeedsDrawn, PastLedger, Record, VerdictIssued, read_event
 from seedproof.ledger.fold import fold
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
+from seedproof.ledger.state import Experiment
+from seedproof.model.arms import FreshPlan
 from seedproof.model.refusals import LedgerDamaged, LedgerNewer
+from seedproof.model.results import REPORT_FORMAT, Confirmation
 from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
 
@@ -115,8 +118,8 @@ def test_a_record_that_only_parses_is_damage(line: bytes, fault: str) -> None:
 
 
 def test_a_record_of_a_newer_format_is_refused_by_name() -> None:
-    record = {**STORY[0], "format": 2}
-    with pytest.raises(LedgerNewer, match="format 2; this Seedproof reads up to 1"):
+    record = {**STORY[0], "format": 3}
+    with pytest.raises(LedgerNewer, match="format 3; this Seedproof reads up to 2"):
         read_line(canonical(record), 1, EMPTY_HASH)
 
 
@@ -191,6 +194,122 @@ def test_a_field_that_a_later_version_added_to_a_part_is_passed_over() -> None:
     assert state.previous == PastLedger(TIME, 3, "#3 abc", 1)
 
 
+# --- verdicts and the seeds of their confirmations ---------------------------------------------------
+
+FRESH = (100_003, 100_019, 100_043, 100_049, 100_057, 100_069)
+IDEA = ExperimentDeclared(
+    generation=1, experiment="idea", flags=("--lr", "1"), hypothesis="it helps", code_change=False
+)
+DECLARED = (IDEA.kind, IDEA.fields())
+
+
+def verdict(word: str = "WINNER", **more: Any) -> tuple[str, dict[str, Any]]:
+    issued = VerdictIssued(
+        generation=1, experiment="idea", runs=("a", "b"), verdict=word, headline=f"{word}: so", **more
+    )
+    return issued.kind, issued.fields()
+
+
+def drawn(*seeds: int) -> tuple[str, dict[str, Any]]:
+    event = FreshSeedsDrawn(generation=1, experiment="idea", seeds=seeds)
+    return event.kind, event.fields()
+
+
+def idea_after(*records: tuple[str, dict[str, Any]], rules: Rules | None = None) -> Experiment:
+    """The experiment after these records."""
+    begun = (GENERATION[0], {**GENERATION[1], "rules": (rules or Rules()).document()})
+    return fold(chain(begun, DECLARED, *records)).generations[0].experiments["idea"]
+
+
+def test_a_record_of_fresh_seeds_has_generation_experiment_and_seeds() -> None:
+    assert drawn(*FRESH) == ("fresh_seeds_drawn", {"generation": 1, "experiment": "idea", "seeds": list(FRESH)})
+    (record,) = chain(drawn(*FRESH))
+    event = read_event(record)
+    assert isinstance(event, FreshSeedsDrawn)
+    assert (event.generation, event.experiment, event.seeds) == (1, "idea", FRESH)
+
+
+def test_fresh_seeds_and_brackets_of_a_verdict_stand_in_its_record_and_are_left_out_where_there_are_none() -> None:
+    _, bare = verdict()
+    assert not {"fresh_seeds", "brackets"} & set(bare)
+    spread = ("spread 3.1x the baseline's",)
+    _, whole = verdict(fresh_seeds=FRESH, brackets=spread, report_format=REPORT_FORMAT)
+    assert (whole["fresh_seeds"], whole["brackets"]) == (list(FRESH), list(spread))
+    (record,) = chain(verdict(fresh_seeds=FRESH, brackets=spread, report_format=REPORT_FORMAT))
+    issued = read_event(record)
+    assert isinstance(issued, VerdictIssued)
+    assert (issued.fresh_seeds, issued.brackets, issued.is_earlier) == (FRESH, spread, False)
+
+
+@pytest.mark.parametrize(("version", "is_earlier"), [(None, True), (1, True), (REPORT_FORMAT - 1, True)])
+def test_a_verdict_of_another_report_format_is_of_an_earlier_version(version: int | None, is_earlier: bool) -> None:
+    (record,) = chain(verdict(report_format=version))
+    issued = read_event(record)
+    assert isinstance(issued, VerdictIssued)
+    assert issued.is_earlier is is_earlier
+
+
+def test_a_confirmation_of_an_earlier_version_is_read_without_what_it_did_not_know_and_without_what_went() -> None:
+    kind, fields = verdict(report_format=REPORT_FORMAT - 1)
+    found = {"state": "confirmed", "done": 6, "needed": 6, "reason": "it holds", "std_pooled": 1.0, "wall_time": None}
+    (record,) = chain((kind, {**fields, "confirmation": found}))
+    issued = read_event(record)
+    assert isinstance(issued, VerdictIssued)
+    assert issued.confirmation == Confirmation("confirmed", 6, 6, "it holds", "earlier")
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("WINNER", "winner"), ("NEUTRAL", "pairs")], ids=["a WINNER", "the pairs of a NEUTRAL"]
+)
+def test_the_seeds_of_a_verdict_are_the_plan_of_its_confirmation(word: str, kind: str) -> None:
+    idea = idea_after(verdict(word, fresh_seeds=FRESH, report_format=REPORT_FORMAT))
+    assert idea.fresh_plan == FreshPlan(FRESH, kind)
+    assert idea.fresh_plan_at == 3
+
+
+def test_seeds_that_the_rules_give_are_given_and_others_are_drawn() -> None:
+    rules = Rules(confirm_seeds=(7, 8, 9))
+    assert idea_after(verdict(fresh_seeds=(7, 8, 9)), rules=rules).fresh_plan == FreshPlan((7, 8, 9), "winner", True)
+    assert idea_after(verdict(fresh_seeds=FRESH), rules=rules).fresh_plan == FreshPlan(FRESH, "winner", False)
+
+
+def test_a_winner_of_before_gets_its_seeds_from_a_record_of_their_own() -> None:
+    idea = idea_after(verdict(report_format=REPORT_FORMAT - 1), drawn(*FRESH))
+    assert (idea.fresh_plan, idea.fresh_plan_at) == (FreshPlan(FRESH, "winner"), 4)
+    assert idea.verdict is not None and idea.verdict.is_winner
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (verdict(fresh_seeds=FRESH), verdict(fresh_seeds=FRESH)),
+        (verdict(fresh_seeds=FRESH), drawn(*FRESH)),
+        (verdict(), drawn(*FRESH), drawn(*FRESH)),
+    ],
+)
+def test_seeds_that_are_drawn_twice_are_damage(records: tuple[tuple[str, dict[str, Any]], ...]) -> None:
+    with pytest.raises(LedgerDamaged, match="fresh seeds drawn twice"):
+        idea_after(*records)
+
+
+@pytest.mark.parametrize("seeds", [None, "x", 5, [], ["7"], [7, 7, 8], [1.5], [True, 2, 3], {"7": 8}])
+def test_fresh_seeds_that_are_none_are_damage(seeds: Any) -> None:
+    kind, fields = verdict()
+    for story in (
+        (verdict(), ("fresh_seeds_drawn", {"generation": 1, "experiment": "idea", "seeds": seeds})),
+        ((kind, {**fields, "fresh_seeds": seeds}),),
+    ):
+        with pytest.raises(LedgerDamaged, match="contradicts those before it") as caught:
+            idea_after(*story)
+        assert f"record {2 + len(story)} " in caught.value.message
+
+
+def test_a_dropped_idea_is_no_verdict_in_the_count() -> None:
+    state = fold(chain(GENERATION, DECLARED, verdict("DROPPED", report_format=REPORT_FORMAT)))
+    assert (state.judged, state.winners) == (0, 0)
+    assert fold(chain(GENERATION, DECLARED, verdict("NEUTRAL"))).judged == 1
+
+
 _json = st.recursive(
     st.none()
     | st.booleans()
@@ -224,7 +343,7 @@ VALUE = {"value": 4.5, "text": "4.5000", "line": 3, "matched": "val_loss: 4.5000
 
 
 def read_again(run_id: str, state: str = "succeeded", **change: Any) -> tuple[str, dict[str, Any]]:
-    before = {"state": state, "reason": None, "metrics": {"val_loss": VALUE}, "start_text": None}
+    before = {"state": state, "reason": None, "metrics": {"val_loss": VALUE}, "start_text": None, "early": []}
     now = {**before, "state": "succeeded", "metrics": {"val_bpb": VALUE}}
     run = {**now, "before": before, "log_sha256": "ab", **change}
     metric = {"metric": NEW_METRIC.model_dump(mode="json"), "extra_metrics": []}
@@ -264,3 +383,47 @@ def test_an_unread_run_is_no_failure_in_a_row_and_a_mended_one_is_none_any_more(
     kind, fields = read_again("g1-baseline-s42-a1", "failed")
     fields["runs"]["g1-baseline-s42-a1"]["before"] |= lost
     assert fold(chain(*story, *unread, (kind, fields))).failures_in_row == 0
+
+
+# --- first values -----------------------------------------------------------------------------------
+
+
+def test_first_values_are_read_back_and_a_record_without_any_lacks_them() -> None:
+    kind, fields = finished(42)
+    (*_, record) = chain(
+        GENERATION, requested(42), started(42), (kind, {**fields, "early": [[100, "8.5"], [None, "8"]]})
+    )
+    state = fold(
+        chain(GENERATION, requested(42), started(42), (kind, {**fields, "early": [[100, "8.5"], [None, "8"]]}))
+    )
+    assert state.runs["g1-baseline-s42-a1"].early == ((100, "8.5"), (None, "8"))
+    assert read_event(record).fields()["early"] == ((100, "8.5"), (None, "8"))
+    (*_, before) = chain(GENERATION, requested(42), started(42), (kind, {**fields, "step": 100}))
+    assert "early" not in read_event(before).fields()
+
+
+@pytest.mark.parametrize("early", [[["100", "8.5"]], [[100, 8.5]], [[100]], [[True, "8.5"]], 7])
+def test_first_values_of_another_shape_are_damage(early: Any) -> None:
+    kind, fields = finished(42)
+    with pytest.raises(LedgerDamaged):
+        fold(chain(GENERATION, requested(42), started(42), (kind, {**fields, "early": early})))
+
+
+def test_a_probe_stands_beside_the_runs_of_its_baseline() -> None:
+    probe = {
+        "run_id": "g1-probe-s42-a1",
+        "generation": 1,
+        "role": "probe",
+        "experiment": None,
+        "seed": 42,
+        "attempt": 1,
+    }
+    end = {"run_id": "g1-probe-s42-a1", "state": "failed", "metrics": {}}
+    start = {"run_id": "g1-probe-s42-a1", "argv": ["python"], "output_dir": "probe"}
+    story = (GENERATION, requested(42), started(42), finished(42))
+    state = fold(chain(*story, ("run_requested", probe), ("run_started", start), ("run_finished", end)))
+    arm = state.baseline_arm(1)
+    assert [run.run_id for run in arm.runs] == ["g1-baseline-s42-a1"]
+    assert [(run.run_id, run.state) for run in arm.probes] == [("g1-probe-s42-a1", RunState.FAILED)]
+    assert state.failures_in_row == 0
+    assert state.ended_runs(state.generations[0]) == ("g1-baseline-s42-a1", "g1-probe-s42-a1")

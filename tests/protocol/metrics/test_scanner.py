@@ -16,7 +16,7 @@ from seedproof.metrics.json_file import read_document
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT, clean_line
 from seedproof.metrics.literals import required_literals
 from seedproof.metrics.numbers import parse_number, printed_resolution
-from seedproof.metrics.scanner import LogReading, LogScanner
+from seedproof.metrics.scanner import FirstValues, LogReading, LogScanner, first_values
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, PRESETS, check_pattern
 from seedproof.model.metric_rule import MetricRule
 
@@ -615,3 +615,35 @@ def test_a_document_that_python_writes_is_read_back_exactly(value: float, junk: 
     assert got.value == value if abs(value) <= 1e150 else got.value is None
     with contextlib.suppress(ValueError):
         read_document(junk, "a")
+
+
+# --- first values -----------------------------------------------------------------------------------
+
+VAL_LOSS = MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS)
+
+
+@pytest.mark.parametrize(
+    ("log", "start", "early"),
+    [
+        (b"step 0 val_loss: 9.5\nstep 5 val_loss: 8.5\nstep 10 val_loss: 7\n", "9.5", ((5, "8.5"), (10, "7"))),
+        (
+            b"val_loss: 9.5\nhello\nval_loss: 8.5\nval_loss: 8\nval_loss: 7\n",
+            None,
+            ((None, "9.5"), (None, "8.5"), (None, "8")),
+        ),
+        (b"step 5 val_loss: 8.5\nstep 0 val_loss: 9.5\nstep 10 val_loss: nan\n", None, ((5, "8.5"), (10, "nan"))),
+        (b"1/9 val_loss=8.5\r2/9 val_loss=8.5\r3/9 val_loss=8.1\r", None, ((None, "8.5"), (None, "8.1"))),
+        (b"step 5 val_loss: 8.5\nstep 10 val_loss: 8.1", None, ((5, "8.5"),)),
+        (b"no value\n", None, ()),
+    ],
+)
+def test_the_first_values_stand_with_their_steps_as_printed(
+    log: bytes, start: str | None, early: tuple[tuple[int | None, str], ...]
+) -> None:
+    assert first_values(log, VAL_LOSS) == FirstValues(start, early)
+
+
+def test_first_values_of_a_metric_file_are_looked_for_with_the_default_pattern() -> None:
+    rule = MetricRule(name="val_loss", file="metrics.json", path="val_loss")
+    assert first_values(b"step 5 val_loss: 8.5\n", rule).early == ((5, "8.5"),)
+    assert first_values(b"epoch done\n", rule) == FirstValues()

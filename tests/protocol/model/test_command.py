@@ -30,8 +30,14 @@ def test_an_experiment_adds_its_flags_before_the_output_folder() -> None:
 
 
 def test_each_role_has_a_folder_of_its_own() -> None:
-    folders = {run_key("muon", 42, role=role).output_dir(RULES.label) for role in Role}
+    roles = (Role.MEASURE, Role.CONTROL, Role.CONFIRM)
+    folders = {run_key("muon", 42, role=role).output_dir(RULES.label) for role in roles}
     assert folders == {f"checkpoints/{kind}_muon_1M_seed42" for kind in ("exp", "control", "confirm")}
+
+
+def test_the_probe_has_a_name_and_a_folder_beside_the_run_that_it_repeats() -> None:
+    probe = run_key(None, 42, role=Role.PROBE)
+    assert (probe.run_id, probe.output_dir(RULES.label)) == ("g1-probe-s42-a1", "checkpoints/probe_1M_seed42")
 
 
 @pytest.mark.parametrize(

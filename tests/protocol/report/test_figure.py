@@ -40,6 +40,7 @@ from tests.support.arms import (
     measured,
 )
 from tests.support.places import GOLDEN
+from tests.support.seeds import FRESH
 
 LOSSES = (4.1234, 4.1190, 4.1302, 4.1251, 4.1218)
 TIMES = (10.2, 10.4, 9.9, 10.8, 10.1)
@@ -266,7 +267,7 @@ def height_of(panel: ElementTree.Element, value: float) -> float:
 @pytest.mark.parametrize("with_pairs", [False, True])
 def test_points_means_and_bands_stand_where_the_axis_says(rules: Rules, with_pairs: bool) -> None:
     base = baseline(ROUND_VALUES, rules)  # mean 4, sigma 1
-    pairs = tuple(pair(seed, 4.5, 2.5) for seed in rules.confirm_seeds) if with_pairs else ()
+    pairs = tuple(pair(seed, 4.5, 2.5) for seed in FRESH) if with_pairs else ()
     panel = panels(experiment_figure(compared(base, arm(2.0, 2.5, 3.0)), pairs))[0]
     bands = [coordinates(shape)[1] for shape in of_kind(panel, "band")]
     expected = [
@@ -359,7 +360,7 @@ def test_an_unfinished_confirmation_shows_its_runs_and_no_mean() -> None:
 
 
 def test_pairs_that_are_only_planned_are_an_empty_block() -> None:
-    panel = panels(experiment_figure(WINNER, [Pair(seed, None, None) for seed in RULES.confirm_seeds]))[0]
+    panel = panels(experiment_figure(WINNER, [Pair(seed, None, None) for seed in FRESH]))[0]
     assert words(panel).count("0 of 3 seeds") == 2
 
 
@@ -416,7 +417,7 @@ def test_the_longest_words_fit_and_no_two_of_a_column_touch(values: list[float])
     base = establish_baseline(baseline_arm(*runs), TEN)
     side = experiment_arm(*(long_run(seed, -values[9]) for seed in seeds[:5]))
     pairs = [Pair(seed, long_run(seed, 4.0), long_run(seed, 4.0)) for seed in TEN.confirm_seeds]
-    headline = "WINNER (sequential design; protocol rule: undecided at 3 seeds): " + "so many words " * 12
+    headline = "WINNER (unconfirmed; spread 3.1x the baseline's; screening design): " + "so many words " * 12
     for figure in (experiment_figure(compared(base, side, headline), pairs), baseline_figure(base)):
         assert_nothing_is_cut_off(figure)
         for panel in panels(figure):

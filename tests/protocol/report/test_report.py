@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter
-from seedproof.model.arms import Arm, Baseline
+from seedproof.model.arms import Arm, Baseline, FreshPlan
 from seedproof.model.code import Change, ChangedFile, Code
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.results import Comparison, Notice
@@ -35,6 +35,7 @@ from tests.support.arms import (
     measured,
 )
 from tests.support.places import GOLDEN
+from tests.support.seeds import FRESH_SIX
 
 FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", records=41, began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
 LATER = LedgerFacts(
@@ -50,6 +51,9 @@ TUNED = Rules(
     winner_sigma=2.5,
     extra_metrics=(MetricRule(name="val_accuracy", direction="maximize", pattern="acc (?P<value>.+)"),),
 )
+
+
+SCREENING = Rules(winner_sigma=2.0, design="screening")
 
 
 def baseline(rules: Rules = RULES) -> Baseline:
@@ -87,15 +91,15 @@ def retried() -> Arm:
 
 
 def confirmed(*losses: float, slower: float = 0.0) -> Arm:
-    """A WINNER with its fresh runs: three controls, then three with flags."""
+    """A WINNER with the fresh runs of its first three pairs: three controls, then three with flags."""
     winner, fresh = arm(4.01, 4.02, 4.0), []
     for place, loss in enumerate(losses):
-        seed, is_control = RULES.confirm_seeds[place % 3], place < 3
+        seed, is_control = FRESH_SIX[place % 3], place < 3
         wall_time_s = 8.0 + place % 3 / 10 + (0.0 if is_control else slower)
         here = {"host": "lab-1"}
         more = {"role": Role.CONFIRM, "is_control": is_control, "surroundings": here, "wall_time_s": wall_time_s}
         fresh.append(make_run(seed, loss, **more))
-    return replace(winner, fresh=tuple(fresh))
+    return replace(winner, fresh_plan=FreshPlan(FRESH_SIX, "winner"), fresh=tuple(fresh))
 
 
 def on(run: Run, gpu: str, torch: str, load: float = 0.5, **more: object) -> Run:
@@ -154,6 +158,7 @@ REPORTS = {
     "loser_diverged": lambda: report_of(
         judge(baseline(), experiment_arm(diverged(42, reason="the last val_loss is nan"), flags=("--lr", "9")))
     ),
+    "dropped_by_screening": lambda: report_of(judge(baseline(SCREENING), arm(4.1231, 4.1238))),
     "before_there_was_evidence": lambda: experiment_report(
         judge(baseline(), arm(4.01, 4.02, 4.0)), FACTS, None, None, "figure.svg"
     ),
@@ -182,7 +187,6 @@ OTHER = Rules(
     baseline_seeds=(42, 137, 256, 512),
     experiment_seeds=(42, 137, 256, 512),
     extra_seeds=(),
-    confirm_seeds=(100_003, 100_019),
 )
 
 
@@ -204,6 +208,15 @@ def test_a_report_under_other_rules_has_the_numbers_of_these_rules() -> None:
         assert (
             re.findall(r"(?i)\b2(?:\.0)?[- ](?:true )?sigma|\b(?:five|5) (?:\w+ )?(?:seeds?|runs?)|five|six", own) == []
         )
+
+
+def test_the_report_of_a_dropped_idea_stands_under_neutral_and_says_that_it_is_no_verdict() -> None:
+    text = REPORTS["dropped_by_screening"]()
+    assert "- DROPPED after 2 seeds (screening; no verdict)" in text
+    assert re.findall(r"(?m)^## Verdict: .*$", text) == ["## Verdict: NEUTRAL"]
+    assert "That is no verdict: screening saves runs and misses 23 % of 2-sigma improvements." in text
+    assert '"verdict": "DROPPED"' in text
+    assert "The verdict DROPPED" not in text and "noise" not in text.replace("normal noise", "")
 
 
 def test_no_golden_report_is_left_over() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
 from seedproof.stats.distributions import (
+    f_tail,
     noncentral_t_cdf,
     normal_band,
     normal_cdf,
@@ -109,3 +110,22 @@ def test_sigmas_limits_for_five_seeds() -> None:
             sigma_factors(wrong)
     with pytest.raises(ValueError):
         sigma_upper_factor(5, 1.0)
+
+
+# Upper 5 % points of F: Pearson and Hartley 1966, table 18.
+@pytest.mark.parametrize(
+    ("df", "df_below", "f"),
+    [(1, 4, 7.71), (2, 4, 6.94), (3, 4, 6.59), (4, 4, 6.39), (5, 10, 3.33), (7, 3, 8.89), (9, 9, 3.18), (2, 9, 4.26)],
+)
+def test_the_tail_of_f_is_that_of_the_printed_tables(df: int, df_below: int, f: float) -> None:
+    assert f_tail(f, df, df_below) == pytest.approx(0.05, abs=3e-4)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1e6))
+def test_the_tail_of_f_is_scipys(df: int, df_below: int, f: float) -> None:
+    assert f_tail(f, df, df_below) == pytest.approx(float(special.fdtrc(df, df_below, f)), abs=1e-12)
+
+
+def test_the_tail_of_f_has_ends_and_many_degrees_of_freedom() -> None:
+    assert (f_tail(0.0, 2, 4), f_tail(math.inf, 2, 4), f_tail(1e300, 3, 4)) == (1.0, 0.0, 0.0)
+    assert f_tail(1.1, 3000, 5000) == pytest.approx(float(special.fdtrc(3000, 5000, 1.1)), abs=1e-9)

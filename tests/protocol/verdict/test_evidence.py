@@ -160,10 +160,10 @@ def test_the_paragraph_is_one_that_a_researcher_can_paste() -> None:
     comparison = compared(KIT_MUON_LR_0012, KIT_BASELINE)
     assert paragraph(comparison, weigh(comparison), None) == (
         "muon was compared with its baseline over 5 baseline and 5 experiment seeds at 1M tokens: NEUTRAL: 1.60 sigma "
-        "better, suggestive but inconclusive. Difference in val_loss: -0.0499 (-1.32 %), experiment minus baseline: "
-        "better; 95 % interval -0.0900 to -0.0098 (Welch). Where nothing differs, the rule says WINNER in 3.0 % "
-        "and LOSER in 3.0 % of experiments (independent seeds, normal noise); it misses one in five true improvements "
-        "of 2.5 sigma."
+        "better, below the 2-sigma rule; same-seed pairs -0.0499. Difference in val_loss: -0.0499 (-1.32 %), "
+        "experiment minus baseline: better; 95 % interval -0.0900 to -0.0098 (Welch). Where nothing differs, the rule "
+        "says WINNER in 3.0 % and LOSER in 3.0 % of experiments (independent seeds, normal noise); it misses one in "
+        "five true improvements of 2.5 sigma. Confirmation: 0 of 12 runs on fresh seeds."
     )
 
 
@@ -183,7 +183,7 @@ def test_the_section_says_how_often_the_rule_errs_to_either_side() -> None:
     found = weigh(comparison)
     assert found.false_winner.loser == found.false_winner.independent
     assert (
-        "- Where nothing differs, the protocol's rule says WINNER in 3.0 % and LOSER in 3.0 % of experiments "
+        "- Where nothing differs, the rule says WINNER in 3.0 % and LOSER in 3.0 % of experiments "
         "(independent seeds, normal noise); WINNER in 1.0 % and in 0.1 % where the same seed moves both arms with "
         "correlation .6 and .9."
     ) in evidence_lines(comparison, found, None)

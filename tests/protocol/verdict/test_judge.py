@@ -274,7 +274,7 @@ def test_fewer_than_three_seeds_are_refused_with_their_number(seeds: Sequence[in
 
 
 def test_one_extra_seed_is_not_enough() -> None:
-    with pytest.raises(MoreSeedsNeeded, match="seeds 1024 are needed as well"):
+    with pytest.raises(MoreSeedsNeeded, match="seed 1024 is needed as well"):
         judge(make_baseline(), experiment_arm(*measured([3.0] * 4)))
 
 
@@ -340,9 +340,13 @@ def test_screening_drops_an_idea_at_each_look_without_a_verdict_and_says_what_it
 @pytest.mark.parametrize(
     ("values", "headline", "reason"),
     [
-        # t = 2 / sqrt(4/6 x 8/15) with six degrees of freedom, and 1.2 / sqrt(.5 x .4) with eight.
+        # t = 2 / sqrt(4/6 x 8/15) with six degrees of freedom, and 1.2 / sqrt(4.02/8 x .4) with eight.
         ([2.0] * 3, "WINNER (unconfirmed; screening design): 2.00 sigma better", "0.0077 after 3 seeds"),
-        ([2.8] * 5, "WINNER (unconfirmed; screening design): 1.20 sigma better", "0.0139 after 5 seeds"),
+        (
+            [2.7, 2.8, 2.9, 2.8, 2.8],
+            "WINNER (unconfirmed; screening design): 1.20 sigma better",
+            "0.0140 after 5 seeds",
+        ),
     ],
 )
 def test_screening_finds_a_winner_after_three_and_after_five_seeds(

@@ -165,12 +165,10 @@ def test_a_loser_stays_a_loser_and_a_neutral_one_keeps_its_words() -> None:
     assert (neutral.headline, neutral.caps) == ("NEUTRAL: 1.50 sigma better, suggestive but inconclusive", ())
 
 
-def test_under_the_sequential_design_a_cap_stands_before_the_protocols_word() -> None:
+def test_under_the_sequential_design_a_cap_stands_before_the_design() -> None:
     comparison = judge(base_of(rules=SEQUENTIAL), arm_of(step=50))
     assert (comparison.verdict, comparison.caps) == (Verdict.NEUTRAL, ("stopped early",))
-    assert comparison.headline == (
-        "NEUTRAL (capped: stopped early) (sequential design; protocol rule: WINNER): 3.00 sigma better"
-    )
+    assert comparison.headline == ("NEUTRAL (capped: stopped early) (sequential design): 3.00 sigma better")
 
 
 def test_nothing_beside_a_capped_verdict_calls_it_inconclusive_or_a_claim() -> None:

@@ -12,6 +12,7 @@ from seedproof.model.code import SOURCE_ENDINGS
 from tests.support.callers import Caller
 from tests.support.in_process import InProcessEngine, Training, quick_tools
 from tests.support.memory import MEMORY
+from tests.support.seeds import FRESH
 from tests.support.studies import FILES, THREE, a_repository, declare, edit, records, specs, table, write_settings
 from tests.support.tables import Table
 
@@ -160,8 +161,7 @@ async def test_a_change_of_code_is_measured_and_cannot_be_confirmed(project: Pat
 
 
 async def test_flags_in_place_are_confirmed_on_the_code_that_they_were_measured_on(project: Path) -> None:
-    fresh = (100_003, 100_019, 100_043)
-    results = table().arm("control_a", (4.0, 4.01, 3.99), fresh).arm("confirm_a", (3.9, 3.91, 3.92), fresh)
+    results = table().arm("control_a", (4.0, 4.01, 3.99), FRESH).arm("confirm_a", (3.9, 3.91, 3.92), FRESH)
     async with quick_tools(project, InProcessEngine(results)) as call:
         await to_seed_42(call, project)
         await call("run_seed", experiment="a", queue_all=True)

@@ -8,7 +8,7 @@ import pytest
 from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import BadSettings
-from seedproof.model.rules import Rules
+from seedproof.model.rules import RETIRED_RULES, Rules
 from seedproof_mcp.host.settings import Settings, allowed_words, load_config
 from seedproof_mcp.host.settings_template import settings_template
 
@@ -96,6 +96,20 @@ def test_every_preset_can_be_chosen(tmp_path: Path, name: str) -> None:
         ("x = " + "[" * 5000, "not valid TOML"),
         (b"\xff\xfe", "cannot be read"),
         ("rules = 3", "rules: allowed is a table, written [rules]."),
+        ("[rules]\ndesign = 'screning'", 'line 2: rules.design: allowed is "protocol" or "screening".'),
+        ("[rules]\n\ndesign = true", 'line 3: rules.design: allowed is "protocol" or "screening".'),
+        ("[rules]\ndesign = ['screening']", 'line 2: rules.design: allowed is "protocol" or "screening".'),
+        ("[rules]\nrepeat_probe = 'no'", "line 2: rules.repeat_probe: allowed is true or false."),
+        (
+            "[rules]\nconfirm_seeds = [7, 8]",
+            "line 2: rules.confirm_seeds: confirm_seeds has 2 seeds; give 3 or 6, or none: then six are drawn.",
+        ),
+        ("[rules]\nconfirm_seeds = [7, 8, 8]", "line 2: rules.confirm_seeds: seeds are distinct integers"),
+        ("[rules]\nconfirm_seeds = [7, 8, 42]", "confirm_seeds are fresh: none of them may be a seed of baseline or"),
+        (
+            "[rules]\nconfirm_seeds = 7",
+            "line 2: rules.confirm_seeds: allowed is an empty list, or one of 3 or 6:",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_line_key_and_what_is_allowed(tmp_path: Path, text: str | bytes, says: str) -> None:
@@ -104,6 +118,24 @@ def test_a_mistake_is_told_with_line_key_and_what_is_allowed(tmp_path: Path, tex
     assert says in caught.value.message
     assert "\n" not in caught.value.message
     assert caught.value.next_call.tool == "check_baseline"
+
+
+@pytest.mark.parametrize("name", RETIRED_RULES)
+@pytest.mark.parametrize("value", ['"ledger"', "0", "false", "[]"])
+def test_a_key_of_a_version_before_is_ignored_and_told(tmp_path: Path, name: str, value: str) -> None:
+    found = load(tmp_path, f"[rules]\n{name} = {value}\nwinner_sigma = 2.5\n")
+    assert found.rules == Rules(winner_sigma=2.5)  # type: ignore[attr-defined]
+    (notice,) = found.notices()  # type: ignore[attr-defined]
+    assert notice.code == "rule_ignored"
+    assert notice.message == (
+        f"rules.{name} in seedproof.toml is a rule of an earlier version and is ignored: {RETIRED_RULES[name]}. "
+        "Remove the line."
+    )
+
+
+def test_without_such_a_key_nothing_is_told(tmp_path: Path) -> None:
+    assert load_config(tmp_path / "seedproof.toml").notices() == []
+    assert load(tmp_path, "[rules]\nwinner_sigma = 2.5\n").notices() == []  # type: ignore[attr-defined]
 
 
 def test_every_key_has_a_description_and_says_in_words_what_it_may_be() -> None:

@@ -18,13 +18,12 @@ from seedproof_mcp.system.paths import ProjectPaths
 from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.repositories import git, make_repository, state_of
-from tests.support.seeds import SEEDS
+from tests.support.seeds import FRESH, SEEDS
 from tests.support.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table, write_settings
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
-FRESH = (100_003, 100_019, 100_043)
 CHANGED: dict[str, Any] = {"flags": None, "code_change": True}
 
 
@@ -275,7 +274,7 @@ async def test_queued_runs_wait_while_git_may_not_be_started_and_none_is_spent(m
         while conductor.step():
             pass
         runs = [str(run.state) for run in Ledger(paths).refresh().runs.values()]
-    assert runs == ["succeeded"] * 5
+    assert runs == ["succeeded"] * 6, "five seeds and the probe behind them"
 
 
 async def test_a_rule_that_seals_no_file_begins_no_baseline(project: Path) -> None:

@@ -173,7 +173,7 @@ async def test_asking_again_joins_the_control_that_is_running(project: Path) -> 
         engine.release()
         assert (await call("run_seed", **CONTROL, attempt=1)).data["state"] == "succeeded"
         assert (await call("run_seed", experiment="a")).data["state"] == "succeeded"
-    assert len(records(project, "run_requested")) == 7
+    assert len(records(project, "run_requested")) == 8, "five seeds and their probe, a control, a seed"
 
 
 async def test_a_control_that_crashed_is_tried_again_on_the_mended_code_under_the_next_number(project: Path) -> None:
@@ -363,7 +363,7 @@ async def test_an_experiment_that_waits_for_its_control_has_no_verdict_and_no_ru
         assert set(refusals) == {"experiment_incomplete", "control_due"}
         assert set(refusals.values()) == {"run_seed(experiment='a', role='control')"}
         assert (await call("run_seed", experiment="a", role="confirm")).code == "confirm_not_due"
-    assert len(records(project, "run_requested")) == len(BASE)
+    assert len(records(project, "run_requested")) == len(BASE) + 1, "the seeds, and their probe"
 
 
 async def test_words_about_an_experiment_cannot_change_with_its_control(project: Path) -> None:

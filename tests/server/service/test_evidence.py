@@ -77,7 +77,8 @@ async def test_the_real_logs_disagree_instructively_and_the_report_says_how_and_
         written = await call("write_report", experiment="muon")
     report = (project / written.data["path"]).read_text()
     check_words_and_numbers(said, report)
-    assert said.data["headline"] == "NEUTRAL: 1.60 sigma better, suggestive but inconclusive"
+    assert said.data["headline"] == "NEUTRAL: 1.60 sigma better, below the 2-sigma rule; same-seed pairs -0.0499"
+    assert "noise" not in said.data["reason"] and "one-sided paired p 0.0007 over 5 seeds" in said.data["reason"]
     evidence = said.data["evidence"]
     by_seed, unpaired = evidence["paired"], evidence["unpaired"]
     assert (by_seed["n"], by_seed["df"]) == (5, 4)

@@ -4,14 +4,13 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, quick_tools
 from tests.support.real_runs import records
-from tests.support.seeds import SEEDS
+from tests.support.seeds import FRESH, SEEDS
 from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio
@@ -115,16 +114,14 @@ async def test_a_winner_that_hardly_took_time_is_neutral(project: Path) -> None:
     assert "seed 42 lasted 1.00 s, below a fifth of the baseline's mean, 10.00 s" in report
 
 
-async def test_under_the_sequential_design_a_winner_is_capped_at_its_first_look(project: Path) -> None:
-    (project / "seedproof.toml").write_text('[rules]\ndesign = "sequential"\n')
+async def test_under_screening_a_winner_is_capped_at_its_first_look(project: Path) -> None:
+    (project / "seedproof.toml").write_text('[rules]\ndesign = "screening"\n')
     training = table()
     training.steps = {("exp_muon", seed): 80 for seed in SEEDS}
     async with quick_tools(project, InProcessEngine(training)) as call:
         await call.measure_baseline()
         said = await finish(call, await begin(call))
-    assert said.data["headline"] == (
-        "NEUTRAL (capped: stopped early) (sequential design; protocol rule: WINNER): 6.32 sigma better"
-    )
+    assert said.data["headline"] == ("NEUTRAL (capped: stopped early) (screening design): 6.32 sigma better")
     assert said.data["next"]["tool"] == "write_report"
 
 
@@ -200,21 +197,6 @@ async def test_a_seed_of_the_baseline_that_was_drawn_again_is_told_at_once_and_c
     assert early in (project / "docs/research/baseline_variance_1M.md").read_text()
 
 
-async def test_a_verdict_from_before_there_were_caps_is_said_anew(project: Path, monkeypatch: Any) -> None:
-    training = table()
-    training.steps = {("exp_muon", seed): 80 for seed in SEEDS}
-    async with quick_tools(project, InProcessEngine(training)) as call:
-        await call.measure_baseline()
-        with monkeypatch.context() as before:
-            before.setattr("seedproof.verdict.judge.caps_on", lambda baseline, arm: ())
-            assert (await finish(call, await begin(call))).data["verdict"] == "WINNER"
-        said = await call("compare", experiment="muon")
-        again = await call("compare", experiment="muon")
-    assert [issued["verdict"] for issued in records(project, "verdict_issued")] == ["WINNER", "NEUTRAL"]
-    assert (said.data["next"]["tool"], again.data["headline"]) == ("write_report", said.data["headline"])
-    assert said.data["campaign"]["winners"] == 0
-
-
 # --- probes ---------------------------------------------------------------------------------------
 
 
@@ -278,22 +260,20 @@ async def test_a_log_that_another_arm_left_before_is_told(project: Path) -> None
     assert told(null, "identical_logs") == ["null: the log of seed 42 is that of idle seed 42, byte for byte."]
 
 
-async def test_fresh_runs_without_flags_may_repeat_the_logs_of_others(project: Path) -> None:
+async def test_fresh_runs_whose_flags_change_nothing_are_told_by_their_logs(project: Path) -> None:
     training = Table().arm("baseline", BASE).arm("exp_a", BETTER).arm("exp_b", [value + 0.001 for value in BETTER])
-    fresh = (100_003, 100_019, 100_043)
     plain, held = (4.003, 4.013, 3.993), (3.903, 3.913, 3.893)
-    for name, values in (("control_a", plain), ("control_b", plain), ("confirm_a", held), ("confirm_b", plain)):
-        training.arm(name, values, fresh)
+    for name, values in (("control_a", plain), ("confirm_a", held), ("confirm_b", plain)):
+        training.arm(name, values, FRESH)
     async with quick_tools(project, InProcessEngine(training)) as call:
         await call.measure_baseline()
-        for name, flag in (("a", "--lr"), ("b", "--wd")):
-            said = await finish(call, await begin(call, name, flag, "1"))
-            said = await finish(call, said)
-    # The controls of both repeat one command; that b's flags change nothing on fresh seeds is to be told.
+        begun = [await begin(call, name, flag, "1") for name, flag in (("a", "--lr"), ("b", "--wd"))]
+        for answer in begun:
+            first = await finish(call, answer)
+            said = await finish(call, first)
+    # The controls are a's: both were declared before the fresh seeds were drawn.
     assert told(said, "identical_logs") == [
-        f"b: the log of seed {seed} is that of a {there}, b {there}, byte for byte."
-        for seed in fresh
-        for there in [f"seed {seed} without flags"]
+        f"b: the log of seed {seed} is that of a seed {seed} without flags, byte for byte." for seed in FRESH
     ]
 
 

@@ -107,6 +107,7 @@ async def test_a_mended_pattern_gives_the_run_its_value_without_a_training(proje
         "reason": "exit code 0, but no val_loss was found in its output",
         "metrics": {},
         "start_text": None,
+        "early": [],
     }
     assert not faults_of(project)
 

@@ -31,6 +31,7 @@ KEYS = {
         *("experiment", "headline", "verdict", "caps", "reason", "metric", "direction", "delta", "improvement_sigma"),
         *("change_percent", "cohens_d", "effect_size", "significant", "baseline_metrics", "experiment_metrics"),
         *("wall_time_change_percent", "evidence", "campaign", "confirmation", "paragraph", "accepted"),
+        *("brackets", "pairs"),
     },
     "write_report": {"path", "sha256", "headline", "verdict", "figures", "removed", "freed_bytes"},
     "list_experiments": {"generation", "total", "judged", "running", "queued", "campaign", "experiments"},
@@ -107,11 +108,18 @@ async def test_every_tool_is_described_annotated_and_refuses_unknown_arguments_b
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        ("", ["(five in all)", "Three seeds, and two more if the result is within 2 sigma.", "six runs"]),
+        (
+            "",
+            [
+                "(five in all)",
+                "Three seeds, and two more if the result is within 2 sigma.",
+                "six runs and often six more,",
+            ],
+        ),
         ("winner_sigma = ", ["(five in all)", "within 2 sigma"]),  # a file that cannot be read
         (
-            "baseline_seeds = [1, 2, 3, 4]\nwinner_sigma = 2.5\nextra_seeds = [9]\nconfirm_seeds = [5, 6]",
-            ["(four in all)", "Three seeds, and one more if the result is within 2.5 sigma.", "four runs"],
+            "baseline_seeds = [1, 2, 3, 4]\nwinner_sigma = 2.5\nextra_seeds = [9]\nconfirm_seeds = [5, 6, 7]",
+            ["(four in all)", "Three seeds, and one more if the result is within 2.5 sigma.", "six runs, then"],
         ),
         ("extra_seeds = []", ["Three seeds.\n"]),
         ('design = "sequential"', ["Three seeds, and two more if these do not decide."]),

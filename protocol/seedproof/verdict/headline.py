@@ -1,0 +1,151 @@
+"""Words of a verdict: its headline, and its reason under the protocol's rule."""
+
+from dataclasses import dataclass
+
+from seedproof.model.arms import Arm, Baseline
+from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
+from seedproof.model.rules import Rules
+from seedproof.stats.summary import reaches
+
+__all__ = ["Ruling", "accepted_kinds", "in_brackets", "pairs_reason", "protocol_reason", "write_headline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The verdict under the rules, before the confirmation."""
+
+    verdict: Verdict
+    """The verdict, caps included."""
+    reason: str
+    """The rule that decided; one sentence or more."""
+    caps: tuple[str, ...] = ()
+    """Names of the caps that turned a WINNER into NEUTRAL."""
+
+
+_CONFIRMED = {
+    "open": "unconfirmed",
+    "confirmed": "confirmed on {seeds}",
+    "not_confirmed": "NOT confirmed on {seeds}",
+    "incomplete": "confirmation incomplete",
+    "unavailable": "unconfirmed",
+}
+
+
+def _fresh_seeds(arm: Arm, confirmation: Confirmation) -> str:
+    """The seeds behind the end of a confirmation: `3 fresh seeds`."""
+    n = confirmation.pairs or (confirmation.done + 1) // 2
+    kind = "given" if arm.fresh_plan is not None and arm.fresh_plan.is_given else "fresh"
+    return f"{n} {kind} seed{'' if n == 1 else 's'}"
+
+
+def write_headline(
+    ruling: Ruling,
+    baseline: Baseline,
+    arm: Arm,
+    sigma: float,
+    pairs: SeedPairs | None,
+    confirmation: Confirmation | None,
+    remarks: tuple[str, ...],
+) -> str:
+    """Verdict and reason in one line.
+
+    Args:
+        sigma: Distance of the means; positive is better.
+        pairs: The same-seed pairs of a NEUTRAL, where they say more than the means.
+        remarks: What else stands in the brackets.
+    """
+    rules = baseline.rules
+    if ruling.verdict is Verdict.DROPPED:
+        n = len(arm.counted)
+        return f"DROPPED after {n} seed{'' if n == 1 else 's'} (screening; no verdict)"
+    side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
+    distance = f"{_format_distance(sigma, rules)} sigma{side}"
+    if pairs is not None:
+        return _pairs_headline(baseline, arm, distance, pairs, confirmation, remarks)
+    tail = ""
+    is_protocol = rules.design == "protocol"
+    if ruling.verdict is Verdict.NEUTRAL and is_protocol and not ruling.caps and sigma:
+        tail = ", suggestive but inconclusive" if reaches(sigma, rules.suggestive_sigma) else ", noise"
+    if confirmation is not None:
+        remarks = (_CONFIRMED[confirmation.state].format(seeds=_fresh_seeds(arm, confirmation)), *remarks)
+        time = confirmation.wall_time
+        if time is not None and time.claim == "slowdown":
+            tail = f"; slower by {time.change_percent:.1f} % in alternated runs"
+    remarks = remarks if is_protocol else (*remarks, f"{rules.design} design")
+    capped = f" (capped: {', '.join(ruling.caps)})" if ruling.caps else ""
+    return f"{ruling.verdict}{capped}{in_brackets(*remarks)}: {distance}{tail}"
+
+
+def _pairs_headline(
+    baseline: Baseline,
+    arm: Arm,
+    distance: str,
+    pairs: SeedPairs,
+    confirmation: Confirmation | None,
+    remarks: tuple[str, ...],
+) -> str:
+    """The headline of a NEUTRAL whose same-seed pairs say more than its means, before and after fresh pairs."""
+
+    def number(value: float) -> str:
+        return f"{value:+.{baseline.decimals}f}"
+
+    rule = f"{baseline.rules.winner_sigma:g}-sigma rule"
+    if confirmation is None or confirmation.difference is None:
+        ended = "; fresh pairs incomplete" if confirmation is not None and confirmation.state == "incomplete" else ""
+        if confirmation is not None and confirmation.state == "not_confirmed":
+            ended = "; an experiment run on a fresh seed diverged"
+        told = f"{distance}, below the {rule}; same-seed pairs {number(pairs.difference)}{ended}"
+        return f"NEUTRAL{in_brackets(*remarks)}: {told}"
+    holds = "hold" if confirmation.state == "confirmed" else "do NOT hold"
+    seeds, value = _fresh_seeds(arm, confirmation), number(confirmation.difference)
+    return f"NEUTRAL{in_brackets(rule, *remarks)}; pairs {holds} on {seeds}: {value}"
+
+
+def in_brackets(*remarks: str) -> str:
+    """Remarks on a verdict in brackets; empty where there are none."""
+    return f" ({'; '.join(remarks)})" if remarks else ""
+
+
+def accepted_kinds(accepted: tuple[Difference, ...]) -> list[str]:
+    """The remark that names the kinds of accepted differences; empty where there are none."""
+    kinds = list(dict.fromkeys(one.kind for one in accepted))
+    return [f"accepted: other {' and '.join(kinds)}"] if kinds else []
+
+
+def _format_distance(sigma: float, rules: Rules) -> str:
+    """The distance with two decimals, or with more where two would put it on the wrong side of a threshold."""
+    thresholds = (rules.suggestive_sigma, rules.winner_sigma)
+
+    def sides(value: float) -> list[bool]:
+        return [reaches(value, threshold) for threshold in thresholds]
+
+    texts = (f"{abs(sigma):.{decimals}f}" for decimals in range(2, 10))
+    return next((text for text in texts if sides(float(text)) == sides(abs(sigma))), repr(abs(sigma)))
+
+
+def protocol_reason(verdict: Verdict, sigma: float, rules: Rules) -> str:
+    """Why the protocol's rule gives a verdict at this distance of the means, in one sentence."""
+    winner, least = f"{rules.winner_sigma:g}", f"{rules.suggestive_sigma:g}"
+    means = _means(sigma, rules)
+    if verdict is not Verdict.NEUTRAL:
+        return f"{means}; {winner} sigma decide."
+    if reaches(sigma, rules.suggestive_sigma):
+        return f"{means}: at least {least} but less than {winner} sigma is suggestive, not conclusive."
+    return f"{means}; an improvement of less than {least} sigma is noise, a loss of less than {winner} too."
+
+
+def pairs_reason(sigma: float, pairs: SeedPairs, rules: Rules) -> str:
+    """The reason of a NEUTRAL whose same-seed pairs tell: the rule does not see it, so it is not called noise."""
+    p = "below 0.0001" if pairs.p_better < 1e-4 else f"{pairs.p_better:.4f}"
+    return (
+        f"{_means(sigma, rules)}; {rules.winner_sigma:g} sigma decide. The same-seed pairs, which that rule does not "
+        f"see, are better: one-sided paired p {p} over {pairs.n} seeds."
+    )
+
+
+def _means(sigma: float, rules: Rules) -> str:
+    if not sigma:
+        return "The means are equal"
+    return (
+        f"The mean is {_format_distance(sigma, rules)} sigma {'better' if sigma > 0 else 'worse'} than the baseline's"
+    )

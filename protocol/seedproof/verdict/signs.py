@@ -1,0 +1,187 @@
+"""Signs that a run is not what it seems, each a sentence with its numbers.
+
+Only equal seeds cap a WINNER (`plausibility.caps_on`); the others are said. docs/disclosures.md lists them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seedproof.metrics.numbers import printed_step
+from seedproof.model.arms import Arm, Baseline
+from seedproof.model.metric_rule import LogPattern
+from seedproof.model.rules import Rules
+from seedproof.model.runs import Run
+from seedproof.phases.probe import LEAST_RATIO, Repeat, early_columns, repeat_of, seeds_agree
+from seedproof.stats.coincidence import agreement_chance, share_step
+from seedproof.stats.outliers import find_outlier
+from seedproof.stats.summary import summarize
+
+__all__ = ["Bracket", "brackets_on", "equal_seeds", "outlier", "probe_line", "seed_not_seen", "warm_start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """A remark on a verdict; it changes none."""
+
+    name: str
+    """Its words in the headline."""
+    sentence: str
+    """What was seen, with numbers."""
+
+
+def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
+    """The remarks on a verdict about this arm."""
+    name = baseline.rules.metric.name
+    sentence = seed_not_seen(baseline.arm, name) or seed_not_seen(arm, name)
+    return () if sentence is None else (Bracket("seed not seen to vary the run", sentence),)
+
+
+# --- seeds that vary nothing ----------------------------------------------------------------------
+
+
+def seed_not_seen(arm: Arm, metric: str) -> str | None:
+    """Says that the seed was not seen to vary the runs of an arm; None where it was, or where nothing is known."""
+    runs = list(arm.counted.values())
+    who = arm.experiment or "baseline"
+    if seeds_agree(runs, metric):
+        columns = early_columns(runs)
+        places = f"{columns[0].place} to {columns[-1].place.removeprefix('step ')}"
+        shown = ", ".join(column.texts[0] for column in columns)
+        return (
+            f"{who}: all {len(runs)} seeds agree in their first three values ({shown}, {places}) and differ only "
+            "later: the seed was not seen to vary the run. Does the script use --seed?"
+        )
+    repeat = repeat_of(arm, metric)
+    if repeat is None or repeat.ratio >= LEAST_RATIO:
+        return None
+    return (
+        f"{who}: at {repeat.place}, two seeds lie {repeat.seeds:.3g} apart (median), and a repeat of seed "
+        f"{repeat.run.seed} {repeat.repeat:.3g} from its first run: less than {LEAST_RATIO:g} times as far, so the "
+        "seed was not seen to vary the run. Does the script use --seed?"
+    )
+
+
+def probe_line(arm: Arm, metric: str) -> str | None:
+    """What became of a baseline's probe, in one line of its report; None where it has none."""
+    ended = [run for run in arm.probes if not run.state.is_active]
+    if not ended:
+        return None
+    tried = f"Probe: seed {ended[-1].seed} was started once more"
+    repeat = repeat_of(arm, metric)
+    if repeat is None:
+        return f"{tried} ({str(ended[-1].state).replace('_', ' ')}); it shows nothing."
+    return f"{tried}; {_distances(repeat)}."
+
+
+def _distances(repeat: Repeat) -> str:
+    if math.isinf(repeat.ratio):
+        return f"it repeats its first run exactly at {repeat.place}, where two seeds lie {repeat.seeds:.3g} apart"
+    return f"at {repeat.place} the seeds lie {repeat.ratio:.3g} times as far apart as the two runs of it"
+
+
+# Values that honest seeds would print alike more rarely than this are not alike by chance: three seeds where sigma is
+# 14 printed steps or more.
+_CHANCE = 5e-4
+
+
+def equal_seeds(baseline: Baseline, arm: Arm) -> str | None:
+    """Says that all seeds of an experiment gave one value where the baseline's differ; None where that may be chance.
+
+    Coarse values agree by chance, and so do those of a task that is solved: its values are whole numbers. There the
+    first values have to agree as well, where the baseline's do not. Verdicts of an earlier version stay as they are.
+    """
+    name, runs = baseline.rules.metric.name, list(arm.counted.values())
+    values = [value for run in runs if (value := run.value(name)) is not None]
+    if baseline.rules.earlier is not None or len(values) < max(2, len(runs)) or len(set(values)) > 1:
+        return None
+    base = list(baseline.arm.counted.values())
+    step = share_step([*baseline.values, *values], printed_step([run.metrics[name].text for run in (*base, *runs)]))
+    chance = 1.0 if values[0].is_integer() else agreement_chance(step, baseline.std, len(runs))
+    if chance * _early_chance(base, runs) >= _CHANCE:
+        return None
+    logs = {run.log_sha256 for run in runs}
+    alike = ", and the same log" if len(logs) == 1 and None not in logs else ""
+    return (
+        f"all {len(runs)} seeds gave {name} {runs[0].metrics[name].text}{alike}, where those of the baseline lie "
+        f"{baseline.std:.3g} apart (sigma): the seed does not reach the training or its evaluation. Let it, or print "
+        "more digits, and declare the experiment anew: run_seed(experiment=<another name>, flags, hypothesis)."
+    )
+
+
+def _early_chance(base: Sequence[Run], runs: Sequence[Run]) -> float:
+    """The chance that an experiment's first values agree, from their spread in the baseline; 1 where they do not."""
+    chance = 1.0
+    for column in early_columns([*base, *runs]):
+        first, others = column.texts[: len(base)], column.texts[len(base) :]
+        if len(set(others)) > 1:
+            return 1.0
+        values = column.values
+        spread = summarize(values[: len(base)]).std if values is not None else None
+        if spread and len(set(first)) > 1:
+            chance *= agreement_chance(printed_step(column.texts), spread, len(runs))
+    return chance
+
+
+# --- starts and single values ---------------------------------------------------------------------
+
+# The way from first to last value must be this many standard deviations of the first values long, or noise alone would
+# cross half of it.
+_LEAST_WAY = 6.0
+_WARM_SHARE = 0.5
+
+
+def warm_start(baseline: Arm, experiment: Arm, rules: Rules) -> str | None:
+    """Says that every seed of an experiment began more than halfway to where the baseline ends; None otherwise.
+
+    Only first values at one and the same step are compared.
+    """
+    if not isinstance(rules.metric.source, LogPattern):
+        return None
+    name = rules.metric.name
+    base, runs = list(baseline.counted.values()), list(experiment.counted.values())
+    firsts = [_first_value(run) for run in (*base, *runs)]
+    known = [first for first in firsts if first is not None]
+    last = [value for run in base if (value := run.value(name)) is not None]
+    if len(base) < 2 or len(last) < len(base) or not runs:
+        return None
+    if len(known) < len(firsts) or len({step for step, _ in known}) > 1:
+        return None
+    start, end = summarize([value for _, value in known[: len(base)]]), summarize(last)
+    way = end.mean - start.mean
+    if start.std is None or abs(way) <= _LEAST_WAY * max(start.std, end.std or 0.0):
+        return None
+    shares = [(value - start.mean) / way for _, value in known[len(base) :]]
+    if min(shares) <= _WARM_SHARE:
+        return None
+    return (
+        f"{experiment.experiment}: at step {known[0][0]} every seed is at least {100 * min(shares):.0f} % of the way "
+        f"from the baseline's first {name} ({start.mean:.6g}) to its last ({end.mean:.6g}): does it start from "
+        "trained weights?"
+    )
+
+
+def _first_value(run: Run) -> tuple[int, float] | None:
+    """Step and value of the first line with the metric; None where one of them is not known."""
+    step, text = (0, run.start_text) if run.start_text is not None else (run.early or ((None, "nan"),))[0]
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return (step, value) if step is not None and math.isfinite(value) else None
+
+
+def outlier(arm: Arm, rules: Rules) -> str | None:
+    """Names the seed whose value lies too far from the others of its arm, by Dixon's test; None if there is none."""
+    name = rules.metric.name
+    values = arm.finite(name)
+    texts = [run.metrics[name].text for run in arm.counted.values() if name in run.metrics]
+    # The coarser step, which takes longer to find, only where it matters.
+    found = find_outlier(values) and find_outlier(values, share_step(list(values.values()), printed_step(texts)))
+    if found is None:
+        return None
+    return (
+        f"{arm.experiment or 'baseline'}: the {name} of seed {found.key}, {values[found.key]:.6g}, is an outlier "
+        f"(Dixon's Q {found.q:.3f}; noise exceeds {found.limit:g} in one of 200 arms). It counts like the others; look "
+        "at its log."
+    )
