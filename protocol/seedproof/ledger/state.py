@@ -226,6 +226,12 @@ class State:
         run_ids = [*owner.run_ids, *(owner.probe_ids if isinstance(owner, Generation) else ())]
         return tuple(run_id for run_id in run_ids if run_id not in self.active)
 
+    def awaits_end(self, run_id: str, read_at: int) -> bool:
+        """Whether a run is active, and its metrics are those that it had after so many records."""
+        run = self.runs[run_id]
+        readings = self.generations[run.generation - 1].readings
+        return run.state.is_active and not any(event.seq > read_at for event in readings)
+
     def find_experiment(self, name: str) -> Experiment | None:
         """The newest experiment with this name; None where it was never declared."""
         for generation in reversed(self.generations):

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -195,7 +194,7 @@ class Conductor:
         engine = self._engines.of(folder)
         state = engine.poll(str(folder.folder))
         if state == "done":
-            self._record(run, lambda: published_end(self._paths, self._ledger.state, run))
+            self._record(published_end(self._paths, self._ledger.state, run))
         elif state == "lost":
             self._recover(run, folder, engine)
         else:
@@ -231,16 +230,16 @@ class Conductor:
         engine.submit(folder.folder, slot)
 
     def _lose(self, run: Run, reason: str) -> None:
-        self._record(run, lambda: lost_end(self._paths, self._ledger.state, run, reason))
+        self._record(lost_end(self._paths, self._ledger.state, run, reason))
 
-    def _record(self, run: Run, read: Callable[[], RunEnded]) -> None:
-        """Write down how a run ended, as `read` finds it by the rules of its generation, unless somebody else has."""
-        rules, end = self._ledger.state.rules_of(run.generation), read()
+    def _record(self, end: RunEnded) -> None:
+        """Write down how a run ended, unless somebody else has, or its metrics have changed: then it is read anew."""
+        read_at = self._ledger.state.seq
         with self._ledger.writing() as writer:
-            if writer.state.runs[run.run_id].state.is_active:
+            if writer.state.awaits_end(end.run_id, read_at):
                 # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
-                files.remove_leftovers(self._paths.run(run.run_id).folder)
-                writer.append(end if writer.state.rules_of(run.generation) == rules else read())  # other metrics
+                files.remove_leftovers(self._paths.run(end.run_id).folder)
+                writer.append(end)
 
 
 def _lock(paths: ProjectPaths) -> locks.Lock | None:
