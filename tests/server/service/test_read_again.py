@@ -17,6 +17,8 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.refusals import Refusal
 from seedproof.model.runs import RunState
 from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.runner.run_record import published_end
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 from seedproof_mcp.verify.checks import Outcome
 from seedproof_mcp.verify.verify import verify
@@ -36,7 +38,7 @@ SECOND_SEED = "g1-baseline-s137-a1"
 class Script:
     """A training that prints its loss under several names; each command counts."""
 
-    def __init__(self, line: str = "valid_loss: {loss}") -> None:
+    def __init__(self, line: str = "heldout_loss: {loss}") -> None:
         self.line = line
         self.lines: dict[int, str] = {}
         """What a seed prints instead."""
@@ -91,7 +93,7 @@ async def test_a_mended_pattern_gives_the_run_its_value_without_a_training(proje
     async with quick_tools(project, InProcessEngine(script)) as call:
         failed = await call("run_seed", seed=42)
         assert (failed.data["state"], failed.data["metrics"].get("val_loss")) == ("failed", None)
-        metric(project, pattern("valid_loss"))
+        metric(project, pattern("heldout_loss"))
         read = await call("run_seed", seed=42, attempt=1)
         again = await call("run_seed", seed=42, attempt=1)
     loss = f"{4 + random.Random(42).gauss(0, 0.01):.6f}"
@@ -113,7 +115,7 @@ async def test_a_mended_pattern_gives_the_run_its_value_without_a_training(proje
 
 
 HINTED = [
-    ("Validation loss = {loss}", {}, 1),
+    ("Held-out loss = {loss}", {}, 1),
     ("{{'valid/loss': '{loss}', 'epoch': 3}}", {}, 1),
     ("valid-loss {loss}, done", {}, 1),
     ("nothing", {"m.json": '{{"final": {{"val_loss": {loss}, "lr": 0.1}}}}'}, 1),
@@ -363,15 +365,15 @@ async def test_another_rule_beside_the_metric_voids_the_baseline_as_ever(project
 @pytest.mark.parametrize("damage", ["gone", "changed"])
 async def test_a_log_that_is_not_the_recorded_one_is_not_read(project: Path, damage: str) -> None:
     script = Script("val_loss: {loss}")
-    script.lines[137] = "valid_loss: {loss}"
+    script.lines[137] = "heldout_loss: {loss}"
     metric(project, pattern("val_loss"))
     async with quick_tools(project, InProcessEngine(script)) as call:
         await call("run_seed", seed=42)
         await call("run_seed", seed=137)
         log = ProjectPaths(project).run(SECOND_SEED).log
         kept = log.read_bytes()
-        log.unlink() if damage == "gone" else log.write_bytes(kept.replace(b"valid_loss: ", b"valid_loss: 3"))
-        metric(project, r"pattern = 'val(?:id)?_loss: (?P<value>\S+)'")
+        log.unlink() if damage == "gone" else log.write_bytes(kept.replace(b"heldout_loss: ", b"heldout_loss: 3"))
+        metric(project, r"pattern = '(?:val|heldout)_loss: (?P<value>\S+)'")
         left = await call("run_seed", seed=137, attempt=1)
         assert left.data["state"] == "failed"
         (record,) = records(project, "metrics_read_again")
@@ -422,12 +424,12 @@ async def test_an_extra_metric_that_the_logs_hold_needs_no_new_baseline(project:
 
 
 async def test_queued_and_running_runs_go_on_and_are_read_by_what_holds_at_their_end(project: Path) -> None:
-    engine = InProcessEngine(Script("val_loss: {loss} valid_loss: {half}"))
+    engine = InProcessEngine(Script("val_loss: {loss} heldout_loss: {half}"))
     metric(project, pattern("val_loss"))
     async with quick_tools(project, engine) as call:
         engine.held = True
         await call("run_seed", queue_all=True, wait_s=0)
-        metric(project, pattern("valid_loss"))
+        metric(project, pattern("heldout_loss"))
         engine.held = False
         engine.release()
         for seed in SEEDS:
@@ -439,7 +441,7 @@ async def test_queued_and_running_runs_go_on_and_are_read_by_what_holds_at_their
 async def test_verify_finds_a_reading_that_the_log_does_not_bear_out(project: Path) -> None:
     async with quick_tools(project, InProcessEngine(Script())) as call:
         await call("run_seed", seed=42)
-        metric(project, pattern("valid_loss"))
+        metric(project, pattern("heldout_loss"))
         await call("run_seed", seed=42, attempt=1)
     paths = ProjectPaths(project)
     lines = paths.ledger.read_text().splitlines()
@@ -452,6 +454,25 @@ async def test_verify_finds_a_reading_that_the_log_does_not_bear_out(project: Pa
     assert any(f"says val_loss 3.5, and the log of {FIRST} 3.998559" in fault for fault in faults_of(project))
 
 
+async def test_an_end_that_was_read_before_the_metrics_changed_is_read_anew(project: Path) -> None:
+    engine, paths = InProcessEngine(Script("val_loss: {loss} heldout_loss: {half}")), ProjectPaths(project)
+    metric(project, pattern("val_loss"))
+    service = in_process_service(project, engine)
+    engine.held = True
+    run_id = service.request_run(RunRequest(seed=42))
+    conductor = Conductor(paths, engine)
+    conductor.step()
+    engine.held = False
+    engine.release()
+    end = published_end(paths, conductor._ledger.refresh(), conductor._ledger.state.runs[run_id])
+    metric(project, pattern("heldout_loss"))
+    service.request_run(RunRequest(seed=42, attempt=1))
+    conductor._record(end)
+    conductor.step()
+    (record,) = records(project, "run_finished")
+    assert float(record["metrics"]["val_loss"]["text"]) == pytest.approx((4 + random.Random(42).gauss(0, 0.01)) / 2)
+
+
 @pytest.mark.parametrize("kind", ["kill", "ENOSPC", "torn"])
 def test_whatever_fails_between_the_change_and_the_reply_the_next_call_takes_over(project: Path, kind: str) -> None:
     number, is_over = 0, False
@@ -461,7 +482,7 @@ def test_whatever_fails_between_the_change_and_the_reply_the_next_call_takes_ove
         folder.mkdir()
         (folder / "train_llm.py").write_text("steps = 1\n")
         in_process_service(folder, InProcessEngine(script)).request_run(RunRequest(seed=42))
-        metric(folder, pattern("valid_loss"))
+        metric(folder, pattern("heldout_loss"))
         with Faults(number, kind).installed() as faults:
             service = in_process_service(folder, InProcessEngine(script))
             with suppress(Killed, Refusal, OSError):
