@@ -1,6 +1,6 @@
 """Settings that cannot be read."""
 
-from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.presets import PRESETS
 
 from tests.threats.deeds import compare, removes_settings, run, writes_settings
 from tests.threats.rows import Group

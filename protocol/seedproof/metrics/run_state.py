@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from seedproof.model.metric_rule import JsonFile
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, RunState
 
@@ -59,7 +58,5 @@ def outcome(ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules) ->
     if ending.exit_code != 0:
         return Outcome(RunState.FAILED, f"exit code {ending.exit_code}")
     if last is None:
-        source = rules.metric.source
-        where = f"at {source.path} in {source.name}" if isinstance(source, JsonFile) else "in its output"
-        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found {where}")
+        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found {rules.metric.source.where}")
     return Outcome(RunState.SUCCEEDED, None)

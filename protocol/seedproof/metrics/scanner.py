@@ -7,7 +7,7 @@ the run diverged. Text that is no number (`N/A`, `4,12`, `1e999`) is no value an
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from seedproof.metrics.lines import (
     BLOCK_BYTES,
@@ -22,7 +22,7 @@ from seedproof.metrics.literals import Literals, required_literals
 from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.metric_rule import LogPattern, MetricRule
-from seedproof.model.runs import MetricValue
+from seedproof.model.runs import MetricValue, Unread
 
 __all__ = ["LogReading", "LogScanner", "LogTotals", "start_text"]
 
@@ -53,6 +53,8 @@ class LogReading:
     """Bytes fed."""
     sha256: str
     """SHA-256 of all bytes fed, in hexadecimal."""
+    unread: Mapping[str, Unread] = field(default_factory=dict)
+    """Metrics that were printed, and whose last value could not be read."""
 
 
 class LogTotals:
@@ -139,7 +141,7 @@ class LogScanner:
     """
 
     def __init__(self, rules: Sequence[MetricRule]) -> None:
-        sources = {rule.name: rule.source for rule in rules}
+        sources = {rule.name: rule.source for rule in rules if rule.select is None}  # else see `log_values`
         patterns = {name: source.regex for name, source in sources.items() if isinstance(source, LogPattern)}
         self._metrics = {name: _Tracker(pattern) for name, pattern in patterns.items()}
         self._step = _Tracker(_STEP, Literals((b"step", b"iter"), ignore_case=True))

@@ -7,15 +7,14 @@ from typing import Any
 from seedproof.ledger.events import LogRead, Measured, OutputFolder, RunCancelled, RunEnded, RunFinished, RunInterrupted
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
-from seedproof.model.metric_rule import JsonFile
 from seedproof.model.refusals import Refusal
-from seedproof.model.rules import Rules
-from seedproof.model.runs import MetricValue, Run, RunState
+from seedproof.model.runs import Run, RunState
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
-from seedproof_mcp.runner.log_reader import read_log, read_metric_file, read_printed_counts, read_start
+from seedproof_mcp.runner.log_reader import read_log, read_printed_counts, read_start
+from seedproof_mcp.runner.metric_files import read_metric_files
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -36,9 +35,10 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         # Its last value may be in what is missing.
         return lost_end(paths, state, run, "output.log is shorter than it was when the training ended")
     reading = read_log(folder.log, log_bytes, rules)
-    found, faults = _from_files(paths, run, rules)
-    metrics = {**reading.metrics, **found}
+    found = read_metric_files(paths, run, rules)
+    metrics, unread = {**reading.metrics, **found.metrics}, {**reading.unread, **found.unread}
     ended = outcome(_ending(result, folder), metrics, rules)
+    faults = [*found.faults, *(f"{name} {one.why}" for name, one in unread.items())]
     if result.get("disk_was_full") and ended.state is RunState.FAILED:
         faults.append("the disk was full when it ended")
     end: dict[str, Any] = {
@@ -91,24 +91,6 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
         ),
     }
     return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
-
-
-def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, MetricValue], list[str]]:
-    """The metrics that are read from files, and what is wrong with such files."""
-    metrics: dict[str, MetricValue] = {}
-    faults: list[str] = []
-    for metric in rules.metrics:
-        source = metric.source
-        if not isinstance(source, JsonFile):
-            continue
-        assert run.output_dir is not None
-        copy = paths.run(run.run_id).metric_copy(f"metric-{source.name}")
-        found = read_metric_file(paths.root / run.output_dir / source.name, copy, source.path)
-        if isinstance(found, str):
-            faults.append(found)
-        elif found is not None:
-            metrics[metric.name] = found
-    return metrics, faults
 
 
 def _output(paths: ProjectPaths, run: Run) -> OutputFolder | None:

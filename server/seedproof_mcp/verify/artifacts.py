@@ -8,7 +8,7 @@ from pathlib import Path
 from seedproof.ledger.events import RUN_ENDS, LogRead, Record, ReportWritten, RunEnded, read_events
 from seedproof.ledger.state import State
 from seedproof.metrics.scanner import LogReading
-from seedproof.model.metric_rule import JsonFile
+from seedproof.model.metric_rule import MetricFile
 from seedproof.model.rules import Rules
 
 from seedproof_mcp.runner.log_reader import read_log
@@ -74,7 +74,7 @@ def _log_size(run: RunPaths, recorded: LogRead) -> int:
 def _metric_fault(ended: RunEnded, rules: Rules, reading: LogReading) -> str | None:
     """A metric that differs between a record and its log, though the log has the recorded hash."""
     for metric in rules.metrics:
-        if isinstance(metric.source, JsonFile):
+        if isinstance(metric.source, MetricFile):
             continue
         read, written = reading.metrics.get(metric.name), (ended.metrics or {}).get(metric.name)
         texts = (None if read is None else read.text, None if written is None else written.text)
