@@ -40,11 +40,11 @@ def read_scalars(data: bytes, tag: str) -> Iterator[MetricValue | Unread]:
     """
     position, wanted = 0, tag.encode()
     while position < len(data):
-        record = _record(data, position, wanted)
+        record = _record(data, position)
         if record is None:
             if position == 0:
                 raise ValueError("It is no TensorBoard event file, or a damaged one.")
-            yield Unread(None, f"{tag} after byte {position}", "may stand behind the place where the file is cut short")
+            yield Unread(None, f"{tag} after byte {position}", "may stand where the file is cut short or damaged")
             return
         position += _HEAD.size + len(record) + _CRC.size
         if wanted in record:
@@ -54,19 +54,17 @@ def read_scalars(data: bytes, tag: str) -> Iterator[MetricValue | Unread]:
                 yield Unread(None, f"{tag} before byte {position}", f"stands in a record that is damaged: {error}")
 
 
-def _record(data: bytes, position: int, wanted: bytes) -> bytes | None:
+def _record(data: bytes, position: int) -> bytes | None:
     """The record that begins at a place; None if it is cut or damaged."""
     if position + _HEAD.size > len(data):
         return None
     length, length_crc = _HEAD.unpack_from(data, position)
     start, end = position + _HEAD.size, position + _HEAD.size + length
+    # Each record is summed, as a damaged one may hold a later value: 64 MB take about 12 s.
     if end + _CRC.size > len(data) or _masked_crc(data[position : position + 8]) != length_crc:
         return None
     record = data[start:end]
-    # The sum of bytes that nobody reads would take most of the time.
-    if wanted in record and _masked_crc(record) != _CRC.unpack_from(data, end)[0]:
-        return None
-    return record
+    return record if _masked_crc(record) == _CRC.unpack_from(data, end)[0] else None
 
 
 def _scalars(event: bytes, tag: str) -> Iterator[MetricValue | Unread]:
@@ -103,7 +101,9 @@ def _scalar(value: dict[int, int | bytes], tag: str) -> str | None:
 def _shortest(stored: bytes, form: str) -> str:
     """The shortest text that stands for a stored number: 0.1, where the nearest float is 0.10000000149011612."""
     (number,) = struct.unpack(form, stored)
-    texts = (format(number, f".{digits}g") for digits in range(1, 18))
+    # Most numbers of a training need more than seven digits.
+    first = 1 if struct.pack(form, float(f"{number:.7g}")) == stored else 8
+    texts = (f"{number:.{digits}g}" for digits in range(first, 18))
     return next((text for text in texts if struct.pack(form, float(text)) == stored), repr(number))
 
 

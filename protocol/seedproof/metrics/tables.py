@@ -30,8 +30,10 @@ def read_column(data: bytes, column: str) -> Iterator[MetricValue | Unread]:
         return
     header: list[str] = []
     is_complete = text.endswith(("\n", "\r"))
-    rows = list(_rows(text, delimiter))
-    for number, row in enumerate(rows, 1):
+    rows = _rows(text, delimiter)
+    row = next(rows, None)
+    while row is not None:
+        following = next(rows, None)
         if isinstance(row, str):
             yield Unread(None, row, "may stand in a row that is not valid CSV")
         elif _is_header(row, column):
@@ -39,7 +41,8 @@ def read_column(data: bytes, column: str) -> Iterator[MetricValue | Unread]:
             if header.count(column) > 1:
                 yield _unread(row, f"cannot be told: {header.count(column)} columns have that name")
         elif header.count(column) == 1 and any(row):
-            yield from _cell(row, header, column, is_whole=is_complete or number < len(rows))
+            yield from _cell(row, header, column, is_whole=is_complete or following is not None)
+        row = following
 
 
 def _cell(row: list[str], header: list[str], column: str, is_whole: bool) -> Iterator[MetricValue | Unread]:

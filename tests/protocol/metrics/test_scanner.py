@@ -209,27 +209,6 @@ def test_the_default_does_not_read(line: str) -> None:
     assert read(f"Step 1 | val_loss: 4.5\n{line}\n") == "4.5"
 
 
-@pytest.mark.parametrize(
-    ("name", "line", "value"),
-    [
-        ("nanogpt", "step 200: train loss 2.6602, val loss 2.7316", "2.7316"),
-        ("nanogpt", "step 200: train loss nan, val loss nan", "nan"),
-        ("nanogpt", "iter 200: loss 2.6602, time 8.0ms, mfu 1.0%", None),
-        ("autoresearch", "val_bpb:          0.997900", "0.997900"),
-        ("autoresearch", "step 00953 | loss: 2.1\r---\nval_bpb: 0.997900\ntraining_seconds: 300.1", "0.997900"),
-        ("autoresearch", "best val_bpb: 0.997900", None),
-        ("makemore", "step 1000 train loss: 2.2069 test loss: 2.2068", "2.2068"),
-        ("makemore", "test loss 2.2068018913269043 is the best so far, saving model to model.pt", None),
-        ("huggingface", "{'eval_loss': '3.278', 'eval_runtime': '1.2', 'epoch': '1'}", "3.278"),
-        ("huggingface", "{'mrpc_en_eval_loss': 4.203643321990967, 'epoch': 1.0}", "4.203643321990967"),
-        ("huggingface", "{'eval_loss': nan, 'epoch': 1.0}", "nan"),
-        ("huggingface", "{'train_runtime': '9.1', 'train_loss': '3.1', 'epoch': '1'}", None),
-    ],
-)
-def test_a_preset_reads_its_program(name: str, line: str, value: str | None) -> None:
-    assert read(line, preset(name)) == value
-
-
 # --- numbers and patterns --------------------------------------------------------------------
 
 
