@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from seedproof.model.metric_rule import JsonFile
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, RunState, Unread
 from seedproof.model.untrusted import one_line, safe_tail
@@ -63,9 +62,7 @@ def outcome(
     if said is not None:
         return Outcome(RunState.UNREAD, said)
     if last is None:
-        source = rules.metric.source
-        where = f"at {source.path} in {source.name}" if isinstance(source, JsonFile) else "in its output"
-        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found {where}")
+        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found {rules.metric.source.where}")
     return Outcome(RunState.SUCCEEDED, None)
 
 

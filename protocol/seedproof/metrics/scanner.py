@@ -141,7 +141,7 @@ class LogScanner:
     """
 
     def __init__(self, rules: Sequence[MetricRule]) -> None:
-        sources = {rule.name: rule.source for rule in rules}
+        sources = {rule.name: rule.source for rule in rules if rule.select is None}  # else see `log_values`
         patterns = {name: source.regex for name, source in sources.items() if isinstance(source, LogPattern)}
         self._metrics = {name: _Tracker(pattern) for name, pattern in patterns.items()}
         self._step = _Tracker(_STEP, Literals((b"step", b"iter"), ignore_case=True))

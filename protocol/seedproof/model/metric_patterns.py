@@ -1,12 +1,10 @@
-"""Where metrics are found: the default pattern, the presets, and a check for a user's pattern."""
+"""Where metrics are found in a log: the default pattern, and a check for a user's pattern."""
 
 import hashlib
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
-__all__ = ["DEFAULT_VAL_LOSS", "NUMBER", "PRESETS", "check_pattern", "is_earlier_default"]
+__all__ = ["DEFAULT_VAL_LOSS", "NUMBER", "check_pattern", "is_earlier_default"]
 
 
 NUMBER: Final = (
@@ -63,66 +61,6 @@ _EARLIER_DEFAULTS: Final = frozenset(
 def is_earlier_default(pattern: str) -> bool:
     """Whether a pattern is one that this version's default has replaced; a ledger that holds it is not void."""
     return hashlib.sha256(pattern.encode()).hexdigest() in _EARLIER_DEFAULTS
-
-
-PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
-    {
-        # metrics.json in the output folder, written by train_llm.py at the end: the exact value,
-        # where the log prints four decimals.
-        "llm-research-kit": (
-            {
-                "name": "val_loss",
-                "direction": "minimize",
-                "file": "metrics.json",
-                "path": "final_metrics.val_loss",
-            },
-            {
-                "name": "val_accuracy",
-                "direction": "maximize",
-                "file": "metrics.json",
-                "path": "final_metrics.val_accuracy",
-            },
-        ),
-        # makemore.py: `step 1000 train loss: 2.2069 test loss: 2.2068`. The line after it,
-        # `test loss 2.2068 is the best so far`, is printed only for a new best.
-        "makemore": (
-            {
-                "name": "test_loss",
-                "direction": "minimize",
-                "pattern": r"\bstep [0-9]{1,12} train loss: \S{1,40} test loss: "
-                rf"(?P<value>{NUMBER})(?=\s|$)",
-            },
-        ),
-        # nanoGPT train.py: `step 200: train loss 2.6602, val loss 2.7316`.
-        "nanogpt": (
-            {
-                "name": "val_loss",
-                "direction": "minimize",
-                "pattern": r"\bstep [0-9]{1,12}: train loss \S{1,40}, val loss "
-                rf"(?P<value>{NUMBER})(?=\s|$)",
-            },
-        ),
-        # autoresearch train.py, summary at the end: `val_bpb:          0.997900`.
-        "autoresearch": (
-            {
-                "name": "val_bpb",
-                "direction": "minimize",
-                "pattern": rf"^val_bpb:\s{{0,40}}(?P<value>{NUMBER})\s{{0,8}}$",
-            },
-        ),
-        # Hugging Face Trainer: `{'eval_loss': '3.278', ...}` (5.x: quoted, four digits) and
-        # `{'mrpc_en_eval_loss': 4.203643321990967, ...}` (older: a prefix, all digits).
-        "huggingface": (
-            {
-                "name": "eval_loss",
-                "direction": "minimize",
-                "pattern": r"['\"](?:\w{1,64}_)?eval_loss['\"]:\s{0,4}['\"]?"
-                rf"(?P<value>{NUMBER})['\"]?(?=\s{{0,4}}[,}}])",
-            },
-        ),
-    }
-)
-"""Ready-made metrics by program, each as fields of `MetricRule`; the first one decides. The only list of presets."""
 
 
 def check_pattern(pattern: str) -> None:

@@ -44,7 +44,7 @@ class MetricValue:
     text: str
     """The value exactly as printed."""
     line: int | None = None
-    """Line of the log, from 1, counted by newlines; None for a value from a JSON document."""
+    """Line of the log, from 1, counted by newlines; None for a value from a file."""
     matched: str = ""
     """The text that matched, at most 200 characters; for a document its path and value."""
 

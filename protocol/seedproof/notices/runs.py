@@ -83,7 +83,11 @@ def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
 def baseline_notices(baseline: Baseline) -> list[Notice]:
     """Notices on a complete baseline, every attempt without a result included."""
     name = baseline.rules.metric.name
-    return [*arm_notices(baseline.arm, baseline.rules, baseline.std), *_attempts("baseline", baseline.arm, name)]
+    return [
+        *arm_notices(baseline.arm, baseline.rules, baseline.std),
+        *_selecting(baseline.rules),
+        *_attempts("baseline", baseline.arm, name),
+    ]
 
 
 def comparison_notices(comparison: Comparison) -> list[Notice]:
@@ -113,6 +117,15 @@ def _other_spread(comparison: Comparison) -> list[Notice]:
         f"three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
     )
     return [Notice("other_spread", text)]
+
+
+def _selecting(rules: Rules) -> Iterator[Notice]:
+    if rules.metric.selects:
+        text = (
+            f"{rules.metric.name} is the best of the values that each run printed: it is selected, and looks better by "
+            "chance alone the more values a run prints. Arms that print at other steps do not compare."
+        )
+        yield Notice("metric_selects", text)
 
 
 def _same_values(who: str, runs: Sequence[Run], rules: Rules) -> list[Notice]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from seedproof.admission.guards import GIGABYTE, Limits
-from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.presets import PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.results import DifferenceKind, Notice
 from seedproof.model.rules import RETIRED_RULES, Rules

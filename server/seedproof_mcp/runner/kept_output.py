@@ -5,16 +5,17 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from seedproof.model.metric_rule import JsonFile, MetricRule
+from seedproof.metrics.metric_file import read_file_metric
+from seedproof.model.metric_rule import MetricFile
 from seedproof.model.rules import Rules
-from seedproof.model.runs import MetricValue, Run
+from seedproof.model.runs import Run, Unread
 from seedproof.phases.read_again import KeptOutput
 
-from seedproof_mcp.runner.log_reader import kept_log_size, read_first_values, read_log, read_metric_file
+from seedproof_mcp.runner.log_reader import kept_log_size, read_first_values, read_log
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -74,13 +75,17 @@ def kept_hashes(folder: RunPaths) -> dict[str, str]:
 
 
 def kept_files(paths: ProjectPaths, run: Run) -> dict[str, bytes]:
-    """The copies that are as they were recorded, by the file's own name."""
+    """The copies that are as they were recorded, by the file's path from the output folder."""
+    return {_unquote(name.removeprefix(_COPY)): data for name, data in _copies(paths, run).items()}
+
+
+def _copies(paths: ProjectPaths, run: Run) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for name, sha256 in run.kept.items():
         with suppress(OSError):
             data = paths.run(run.run_id).metric_copy(name).read_bytes()
             if hashlib.sha256(data).hexdigest() == sha256:
-                found[_unquote(name.removeprefix(_COPY))] = data
+                found[name] = data
     return found
 
 
@@ -94,22 +99,21 @@ def read_kept(paths: ProjectPaths, run: Run, rules: Rules) -> KeptOutput | str:
     try:
         size = kept_log_size(folder) if folder.log.exists() else 0
         reading = read_log(folder.log, size, rules)
-        if reading.sha256 != run.log_sha256:
-            return "its log is not the one that was recorded" if folder.log.exists() else "its log is gone"
-        copies = kept_files(paths, run)
-        if isinstance(rules.metric.source, JsonFile) and rules.metric.source.name not in copies:
-            return f"no copy of {rules.metric.source.name} was kept"
-        found = {metric.name: _from_copy(folder, metric, copies) for metric in rules.metrics}
-        from_files = {name: value for name, value in found.items() if value is not None}
-        return KeptOutput({**reading.metrics, **from_files}, reading.unread, read_first_values(folder.log, size, rules))
+        first = read_first_values(folder.log, size, rules)
     except OSError as error:
         return f"its log cannot be read ({error.strerror})"
-
-
-def _from_copy(folder: RunPaths, metric: MetricRule, copies: Mapping[str, bytes]) -> MetricValue | None:
-    source = metric.source
-    if not isinstance(source, JsonFile) or source.name not in copies:
-        return None
-    copy = folder.metric_copy(_COPY + source.name)
-    found = read_metric_file(copy, copy, source.path)
-    return found if isinstance(found, MetricValue) else None
+    if reading.sha256 != run.log_sha256:
+        return "its log is not the one that was recorded" if folder.log.exists() else "its log is gone"
+    copies, metrics, unread = _copies(paths, run), dict(reading.metrics), dict(reading.unread)
+    for rule in rules.metrics:
+        if not isinstance(rule.source, MetricFile):
+            continue
+        if rule.source.copy_name in copies:
+            found = read_file_metric(copies[rule.source.copy_name], rule)
+            if isinstance(found, Unread):
+                unread[rule.name] = found
+            elif found is not None:
+                metrics[rule.name] = found
+        elif rule is rules.metric:
+            return f"no copy of {rule.source.name} was kept"
+    return KeptOutput(metrics, unread, first)

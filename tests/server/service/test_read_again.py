@@ -120,6 +120,8 @@ HINTED = [
     ("valid-loss {loss}, done", {}, 1),
     ("nothing", {"m.json": '{{"final": {{"val_loss": {loss}, "lr": 0.1}}}}'}, 1),
     ("nothing", {"history.json": '{{"valid_loss": [9.5, {loss}]}}'}, 1),
+    ("nothing", {"runs/metrics.csv": "step,train_loss,val_loss\n1,3.0,9.5\n2,2.0,{loss}\n"}, 1),
+    ("nothing", {"log.jsonl": '{{"val_loss": 9.5}}\n{{"val_loss": {loss}}}\n{{"lr": 1.0}}\n'}, 1),
     ("eval_loss: {loss}", {"m.json": '{{"val_loss": "{loss}"}}'}, 2),
 ]
 
@@ -139,7 +141,7 @@ async def test_each_near_miss_names_settings_that_read_the_value(
         hints = settings_of(said)
         assert len(hints) == count, said
         # Nothing but what was kept with the run is read: what a folder holds later is nobody's result.
-        for file in (project / "checkpoints").rglob("*.json"):
+        for file in filter(Path.is_file, (project / "checkpoints").rglob("*.*")):
             file.write_text('{"val_loss": 1.0, "final": {"val_loss": 1.0}, "valid_loss": [1.0]}')
         for settings in hints:
             metric(project, *settings)
