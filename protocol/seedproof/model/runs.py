@@ -7,7 +7,7 @@ from typing import Any
 
 from seedproof.model.run_key import Role, RunKey
 
-__all__ = ["MetricValue", "Run", "RunState"]
+__all__ = ["MetricValue", "Run", "RunState", "Unread"]
 
 
 class RunState(StrEnum):
@@ -46,6 +46,18 @@ class MetricValue:
     """Line of the log, from 1, counted by newlines; None for a value from a JSON document."""
     matched: str = ""
     """The text that matched, at most 200 characters; for a document its path and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A value of a metric that was printed and could not be read."""
+
+    line: int | None
+    """Line of the log, from 1; None for a file."""
+    text: str
+    """The line as printed, at most 200 characters."""
+    why: str
+    """What is wrong with it, phrased to follow the metric's name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,8 @@ def _metric_fault(ended: RunEnded, rules: Rules, reading: LogReading) -> str | N
             continue
         read, written = reading.metrics.get(metric.name), (ended.metrics or {}).get(metric.name)
         texts = (None if read is None else read.text, None if written is None else written.text)
-        if texts[0] != texts[1]:
+        older = reading.last_numbers.get(metric.name) if rules.earlier is not None else None
+        if texts[0] != texts[1] and (older is None or older.text != texts[1]):
             return f"record #{ended.seq} says {metric.name} {texts[1]}, and the log of {ended.run_id} {texts[0]}"
     return None
 
