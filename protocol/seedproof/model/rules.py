@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, is_earlier_default
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, is_default_pattern
 from seedproof.model.metric_rule import MetricRule
 from seedproof.stats.power import Sizes
 
@@ -266,19 +266,18 @@ class Rules(BaseModel):
         begun, now = self._compared(), present._compared()
         return sorted(name for name in now if now[name] != begun[name] and not self._is_newer(name))
 
-    def _compared(self) -> dict[str, Any]:
-        """The document, in which every default pattern of an earlier version is today's."""
-        document = self.document()
-        for metric in (document["metric"], *document["extra_metrics"]):
-            if is_earlier_default(metric.get("pattern") or ""):
-                metric["pattern"] = DEFAULT_VAL_LOSS
-        return document
-
     def differences(self) -> list[tuple[str, Any, Any]]:
         """(name, default, present value) of each rule that differs from the protocol's default."""
-        default, present = Rules()._compared(), self._compared()
+        default, present = Rules().document(), self._compared()
         names = [name for name in present if present[name] != default[name] and not self._is_newer(name)]
         return [(name, default[name], present[name]) for name in names]
+
+    def _compared(self) -> dict[str, Any]:
+        """The document, in which the default pattern of an earlier version stands for that of this one."""
+        document = self.document()
+        if is_default_pattern(self.metric.pattern):
+            document["metric"]["pattern"] = DEFAULT_VAL_LOSS
+        return document
 
     def _is_newer(self, name: str) -> bool:
         return self._earlier is not None and name in _NEWER_RULES

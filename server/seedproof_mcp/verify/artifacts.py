@@ -127,7 +127,8 @@ def _log_fault(paths: ProjectPaths, logged: _Logged) -> str | None:
             return f"{name} of {run_id} was edited: it is not the one of record #{logged.seq}"
     for name, text in logged.texts.items():
         found = _text(reading.metrics, name)
-        if found != text:
+        older = _text(reading.last_numbers, name) if logged.rules.earlier is not None else found
+        if text not in (found, older):
             return f"record #{logged.seq} says {name} {text}, and the log of {run_id} {found}"
     return None
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from seedproof.model.metric_patterns import is_earlier_default
+from seedproof.model.metric_patterns import is_default_pattern
 from seedproof.model.metric_rule import EventFile, JsonFile, LogPattern, MetricRule, Table
 from seedproof.model.rules import RETIRED_RULES, EarlierRules, Rules
 from seedproof.phases.read_again import present_metrics
@@ -270,7 +270,7 @@ EARLIER_LEDGER = ROOT / "tests/old_ledgers/report_format_4/docs/research/ledger.
 def test_a_ledger_with_an_earlier_default_pattern_counts_as_having_todays() -> None:
     begun = Rules.from_document(json.loads(EARLIER_LEDGER.read_text().splitlines()[0])["rules"])
     assert begun.metric.pattern is not None
-    assert is_earlier_default(begun.metric.pattern)
+    assert is_default_pattern(begun.metric.pattern)
     present = begun.with_metrics(Rules().metric, begun.extra_metrics)
     assert begun.differing(present) == []
     own = begun.with_metrics(MetricRule(name="val_loss", pattern="loss=(?P<value>x)"), begun.extra_metrics)
