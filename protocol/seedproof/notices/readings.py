@@ -8,6 +8,7 @@ from seedproof.metrics.near_misses import NearMiss
 from seedproof.model.results import Notice
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
+from seedproof.phases.read_again import Rereading
 
 __all__ = ["near_miss_notices", "pending_notices", "reading_notices"]
 
@@ -25,10 +26,16 @@ def near_miss_notices(run_id: str, metric: str, found: Sequence[NearMiss]) -> li
     return [Notice("near_miss", text)]
 
 
-def pending_notices(event: MetricsReadAgain) -> list[Notice]:
-    """What the next writing call takes over from the settings."""
-    text = "the metrics in seedproof.toml differ from those of the baseline. The next run_seed, compare or write_report"
-    return [Notice("metrics_pending", f"{text} takes them over: {_what_it_does(event)}.")]
+def pending_notices(found: Rereading | None) -> list[Notice]:
+    """What the next writing call takes over from the settings, or which value keeps it from that."""
+    text = "the metrics in seedproof.toml are not those of the baseline"
+    if found is not None and found.event is not None:
+        text += f". The next run_seed, compare or write_report takes them over: {_what_it_does(found.event)}."
+    elif found is not None and found.values is not None:
+        text += f", and {found.values}; so the baseline is void until they are changed back or read the same."
+    else:
+        return []
+    return [Notice("metrics_pending", text)]
 
 
 def reading_notices(generation: Generation) -> list[Notice]:

@@ -175,8 +175,8 @@ def _never_found(who: str, runs: Sequence[Run], rules: Rules) -> Iterator[Notice
     """Extra metrics that no run of an arm shows: their pattern, file or path reads nothing."""
     for metric in rules.extra_metrics:
         if runs and not any(metric.name in run.metrics for run in runs):
-            text = f"{who}: {metric.name} was found in none of {len(runs)} runs; mend it in seedproof.toml and repeat "
-            yield Notice("metric_never_found", f"{text}any call: it is read from the kept logs, without a training.")
+            text = f"{who}: {metric.name} was found in none of {len(runs)} runs; does rules.extra_metrics read it?"
+            yield Notice("metric_never_found", text)
 
 
 def _lost_losses(who: str, runs: Sequence[Run], metric: str) -> Iterator[Notice]:

@@ -39,11 +39,16 @@ class Rereading:
     event: MetricsReadAgain | None = None
     """The record that takes it over; None where it voids the baseline."""
     conflict: str | None = None
-    """Why it voids the baseline, with the run and both values; None where it does not."""
+    """Why it voids the baseline; no values, as a refused verdict must not reveal the result. None where it does not."""
+    values: str | None = None
+    """The run that reads otherwise, with both values; None where no value is in the way."""
 
 
 class _Conflict(Exception):
-    """Under the new metrics a result would be another one; the message says which."""
+    """Under the new metrics a result would be another one; the message says which, without values."""
+
+    values: str | None = None
+    """The run and both values."""
 
 
 def metrics_begun_with(state: State, rules: Rules) -> Rules:
@@ -79,7 +84,7 @@ def plan_rereading(state: State, rules: Rules, read: ReadOutput) -> Rereading | 
     try:
         return Rereading(_Plan(state, generation, present_metrics(generation.rules, rules), read).event())
     except _Conflict as conflict:
-        return Rereading(conflict=str(conflict))
+        return Rereading(conflict=str(conflict), values=conflict.values)
 
 
 class _Plan:
@@ -186,7 +191,11 @@ class _Plan:
             return
         was = "no value" if own is None else own.text
         now = found.text if found is not None else "no value" if lost is None else "a value that cannot be read"
-        raise _Conflict(f"{run.run_id} has {self._begun.metric.name} {was} under those, and {now} under these")
+        conflict = _Conflict(f"{run.run_id} reads otherwise under these; check_baseline shows both values")
+        conflict.values = (
+            f"{run.run_id} has {self._begun.metric.name} {was} under the baseline's, and {now} under these"
+        )
+        raise conflict
 
     def _is_open(self, run: Run) -> bool:
         """Whether a further result of its arm would not come after the verdict on it."""

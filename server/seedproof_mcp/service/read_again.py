@@ -49,9 +49,8 @@ class Rereader:
         return Study(state, metrics_begun_with(state, rules), memory)
 
     def pending(self, state: State, rules: Rules) -> list[Notice]:
-        """What the next writing call takes over from the settings."""
-        found = self._plan(state, rules)
-        return [] if found is None or found.event is None else pending_notices(found.event)
+        """What the next writing call takes over from the settings, or which value keeps it from that."""
+        return pending_notices(self._plan(state, rules))
 
     def _plan(self, state: State, rules: Rules) -> Rereading | None:
         """What the metrics of the settings make of the present generation; None where that has them already."""

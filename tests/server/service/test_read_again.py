@@ -298,8 +298,12 @@ async def test_a_result_stays_one_or_the_baseline_is_void_and_the_sentence_names
     assert (status.data["phase"], status.data["reason"]) == (
         "void",
         "the rules in seedproof.toml differ from those the baseline was measured under (metric): "
-        f"{SECOND_SEED} has val_loss {loss} under those, and no value under these.",
+        f"{SECOND_SEED} reads otherwise under these; check_baseline shows both values.",
     )
+    assert notices(status.data, "metrics_pending") == [
+        f"the metrics in seedproof.toml are not those of the baseline, and {SECOND_SEED} has val_loss {loss} under the "
+        "baseline's, and no value under these; so the baseline is void until they are changed back or read the same."
+    ]
     assert (ready.data["phase"], records(project, "metrics_read_again")) == ("ready", [])
 
 
@@ -316,10 +320,9 @@ async def test_once_an_experiment_is_declared_the_new_metric_has_to_read_the_sam
         assert first.data["verdict"] == "WINNER"
         metric(project, pattern("train_loss"))
         refused = await call("compare", experiment="a")
-        assert (refused.code, "has val_loss 3.998559 under those, and 1.9992795 under these" in refused.text) == (
-            "baseline_void",
-            True,
-        )
+        assert (refused.code, f"{FIRST} reads otherwise under these" in refused.text) == ("baseline_void", True)
+        (both,) = notices((await call("check_baseline")).data, "metrics_pending")
+        assert f"{FIRST} has val_loss 3.998559 under the baseline's, and 1.9992795 under these" in both
         metric(project, pattern("val_bpb"), name="val_bpb")
         renamed = await call("compare", experiment="a")
         metric(project, f"pattern = {json.dumps(DEFAULT_VAL_LOSS)}")
@@ -410,9 +413,9 @@ async def test_an_extra_metric_that_the_logs_hold_needs_no_new_baseline(project:
         away = await call("compare", experiment="a")
     assert set(added.data["baseline_metrics"]["train_loss"]["per_seed"]) == {"42", "137", "256", "1024"}
     assert set(added.data["experiment_metrics"]["train_loss"]["per_seed"]) == {"42", "137", "256"}
-    assert [text[:50] for text in notices(missing.data, "metric_never_found")] == [
-        "baseline: train_loss was found in none of 5 runs; ",
-        "a: train_loss was found in none of 3 runs; mend it",
+    assert notices(missing.data, "metric_never_found") == [
+        "baseline: train_loss was found in none of 5 runs; does rules.extra_metrics read it?",
+        "a: train_loss was found in none of 3 runs; does rules.extra_metrics read it?",
     ]
     assert not notices(added.data, "metric_never_found")
     for answer in (added, missing, away):
@@ -420,6 +423,19 @@ async def test_an_extra_metric_that_the_logs_hold_needs_no_new_baseline(project:
     assert "train_loss" not in away.data["baseline_metrics"]
     assert len(script.trained) == len(SEEDS) + 3
     assert not faults_of(project)
+
+
+async def test_a_training_loss_that_ended_in_nan_is_told_beside_a_finite_value(project: Path) -> None:
+    script = Script("val_loss: {loss}\niter 101: loss 2.1")
+    script.lines[137] = "val_loss: {loss}\niter 101: loss nan"
+    async with quick_tools(project, InProcessEngine(script)) as call:
+        first = await call("run_seed", seed=42)
+        second = await call("run_seed", seed=137)
+    assert (first.data["state"], second.data["state"]) == ("succeeded", "succeeded")
+    assert notices(first.data, "loss_ended_in_nan") == []
+    (said,) = notices(second.data, "loss_ended_in_nan")
+    assert said.startswith('baseline: the training loss of seed 137 ended in "loss nan", while its last val_loss is ')
+    assert records(project, "run_finished")[1]["lost_loss"] == "loss nan"
 
 
 # --- beside other work ----------------------------------------------------------------------------
