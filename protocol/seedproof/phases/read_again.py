@@ -198,10 +198,13 @@ class _Plan:
         raise conflict
 
     def _is_open(self, run: Run) -> bool:
-        """Whether a further result of its arm would not come after the verdict on it."""
-        if run.role is Role.CONFIRM or run.experiment is None:
+        """Whether its arm may get a further result: its code is still the arm's, and no verdict was given."""
+        if run.role is not Role.MEASURE:
             return True
-        return self._generation.experiments[run.experiment].verdict is None
+        experiment = self._generation.experiments.get(run.experiment or "")
+        code = self._generation.code if experiment is None else experiment.code
+        is_same_code = code is None or run.surroundings.get("code_sha256") in (None, code.sha256)
+        return is_same_code and (experiment is None or experiment.verdict is None)
 
 
 def _is_result(run: Run) -> bool:

@@ -64,6 +64,8 @@ class Observer:
         self._engines = engines
         self._logs = LogFollower(engines)
         self._hints: dict[tuple[str, MetricRule], list[Notice]] = {}
+        self._newest_hints: tuple[str, list[Notice]] = ("", [])
+        """The ledger head that they were looked for at, and what was found."""
 
     def with_live_states(self, state: State, awaited: str | None = None) -> State:
         """The state with the present states of running runs; the ledger only says that they were handed to the engine.
@@ -191,7 +193,12 @@ class Observer:
 
     def hints(self, study: Study) -> list[Notice]:
         """Near misses of the newest run of the present generation whose seed has no result for want of a value."""
-        state, number = study.state, len(study.state.generations)
+        if self._newest_hints[0] != study.state.head:
+            self._newest_hints = (study.state.head, self._find_hints(study.state))
+        return self._newest_hints[1]
+
+    def _find_hints(self, state: State) -> list[Notice]:
+        number = len(state.generations)
         runs = [run for run in state.runs.values() if run.generation == number]
         done = {replace(run.key, attempt=0) for run in runs if run.state.is_counted}
         open_runs = (run for run in reversed(runs) if replace(run.key, attempt=0) not in done)
