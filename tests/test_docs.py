@@ -11,16 +11,18 @@ from pathlib import Path
 
 import pytest
 from seedproof.ledger.events import EVENTS
-from seedproof.model.metric_patterns import PRESETS
+from seedproof.metrics.metric_file import read_file_metric
 from seedproof.model.metric_rule import MetricRule
+from seedproof.model.presets import PRESETS
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
-from seedproof.model.runs import RunState
+from seedproof.model.runs import MetricValue, RunState
 from seedproof.stats.distributions import t_quantile
 from seedproof.stats.fresh_pairs import CONFIRM_P
 from seedproof.stats.screening import WINNER_P, stages
 from seedproof_mcp.host.settings import Settings, load_config
 from seedproof_mcp.host.settings_template import settings_template
+from seedproof_mcp.runner.log_reader import read_log
 from seedproof_mcp.surface import arguments
 from seedproof_mcp.surface.demo.story import TRIALS
 
@@ -204,6 +206,21 @@ def test_every_settings_snippet_and_the_template_load(tmp_path: Path) -> None:
     for text in texts:
         (tmp_path / "seedproof.toml").write_text(text)
         load_config(tmp_path / "seedproof.toml")
+
+
+def test_the_values_on_the_page_of_settings_are_read_from_the_output_above_them(tmp_path: Path) -> None:
+    lines = r"((?:(?!```).*\n)+)"
+    block = rf"^```toml\n{lines}```\n+```text\n{lines}```\n+This gives `([^`\n]+)`\.$"
+    found = re.findall(block, page("docs/settings.md"), flags=re.MULTILINE)
+    assert len(found) == page("docs/settings.md").count("```text") >= 6
+    for settings, output, value in found:
+        (tmp_path / "seedproof.toml").write_text(settings)
+        rules = load_config(tmp_path / "seedproof.toml").rules
+        (tmp_path / "output").write_text(output)
+        in_log = read_log(tmp_path / "output", len(output.encode()), rules).metrics
+        got = in_log.get(rules.metric.name) if rules.metric.pattern else read_file_metric(output.encode(), rules.metric)
+        assert isinstance(got, MetricValue), settings
+        assert got.text == value
 
 
 def test_the_client_settings_in_the_readme_are_the_example_file() -> None:

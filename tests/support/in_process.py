@@ -71,6 +71,7 @@ class InProcessEngine(Engine):
             folder = Path(spec["cwd"]) / option(spec["argv"], "--output_dir")
             folder.mkdir(parents=True)
             for name, text in training.files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(text)
             self._waiting.append(run)
         if not self.held:

@@ -106,8 +106,10 @@ async def other_metric(agent: Agent) -> None:
     await agent.baseline()
     await agent.judge("bad")
     source = '{ name = "val_loss", direction = "maximize", pattern = "val_loss: (?P<value>[0-9.]+)" }'
-    agent.write("seedproof.toml", f"[rules]\nmetric = {source}\n")
-    await agent.cheat("compare", experiment="bad")
+    other = '{ name = "val_loss", pattern = "Step (?P<value>[0-9]+)" }'
+    for metric in (source, other):
+        agent.write("seedproof.toml", f"[rules]\nmetric = {metric}\n")
+        await agent.cheat("compare", experiment="bad")
 
 
 @GROUP.row(

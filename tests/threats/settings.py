@@ -1,6 +1,6 @@
 """Settings that cannot be read."""
 
-from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.presets import PRESETS
 
 from tests.threats.deeds import compare, removes_settings, run, writes_settings
 from tests.threats.rows import Group
@@ -56,7 +56,8 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "a metric without a source",
-    "bad_settings: seedproof.toml, line 1: rules.metric: give either pattern, or file and path. Next: check_baseline()",
+    "bad_settings: seedproof.toml, line 1: rules.metric: give either pattern, or file with one of path, column and "
+    "tag. Next: check_baseline()",
     [writes_settings('[rules.metric]\nname = "loss"\n'), ("write_report", {})],
     mend=removes_settings,
 )

@@ -17,7 +17,7 @@ __all__ = ["admit_baseline"]
 
 # States that say something about a baseline. A stopped or lost run does not: after it, the same `new_baseline` call
 # still means the generation that it began.
-_CONCLUSIVE = (RunState.SUCCEEDED, RunState.DIVERGED, RunState.FAILED, RunState.TIMED_OUT)
+_CONCLUSIVE = (RunState.SUCCEEDED, RunState.DIVERGED, RunState.UNREAD, RunState.FAILED, RunState.TIMED_OUT)
 
 
 def admit_baseline(study: Study, request: RunRequest, project: ProjectView) -> Admission:

@@ -12,6 +12,7 @@ from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue
 from seedproof.model.run_key import Role
 from seedproof.phases.confirmation import Step
 from seedproof.phases.next_call import require_baseline
+from seedproof.phases.read_again import metrics_begun_with
 from seedproof.phases.study import Study
 
 __all__ = ["admit", "not_needed_reason"]
@@ -54,6 +55,8 @@ def not_needed_reason(study: Study, run_id: str) -> str | None:
     Raises:
         BaselineRefusal: There is no baseline to compare its experiment with.
     """
+    # Other metrics change no training, and the next call decides what they mean.
+    study = Study(study.state, metrics_begun_with(study.state, study.rules))
     run, generation = study.state.runs[run_id], study.generation
     if generation is None or run.generation != generation.number:
         return "a newer baseline generation has begun"

@@ -40,6 +40,12 @@ class Repeats:
             (self.repeated if self.values[key] == value else self.varied).add(run_conditions)
         self.values.setdefault(key, value)
 
+    def forget(self, run: Run, command: Any, metric: str) -> None:
+        """Drop the value of a run whose output was read again; what its value has shown stays known."""
+        key = (conditions(run), run.surroundings.get("code_sha256"), command, run.seed)
+        if key in self.values and self.values[key] == run.value(metric):
+            del self.values[key]
+
 
 def conditions(run: Run) -> Hashable:
     """What determinism may depend on: host, interpreter, packages, devices and environment variables."""

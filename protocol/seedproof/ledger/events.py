@@ -4,6 +4,7 @@ Over 300 lines, because all kinds of records are in this one place.
 A field that a record may lack has a default, so that ledgers of earlier versions can be read.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,7 @@ from seedproof.ledger.record_fields import (
 )
 from seedproof.model.arms import Primary
 from seedproof.model.code import Change, Code
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.results import REPORT_FORMAT, Confirmation, Difference, WallTimeChange
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey, Side
@@ -39,9 +41,11 @@ __all__ = [
     "LedgerDisclosed",
     "LogRead",
     "Measured",
+    "MetricsReadAgain",
     "OutputFolder",
     "PastLedger",
     "RUN_ENDS",
+    "ReadAgain",
     "Record",
     "ReportWritten",
     "Resumed",
@@ -51,6 +55,7 @@ __all__ = [
     "RunInterrupted",
     "RunNotNeeded",
     "RunRequested",
+    "RunReading",
     "RunStarted",
     "VerdictIssued",
     "read_event",
@@ -266,7 +271,7 @@ class LogRead:
 
     READERS: ClassVar[Readers] = {
         "log_sha256": lambda document: None if document is None else as_text(document),
-        "early": lambda document: tuple((as_step(step), as_text(text)) for step, text in document),
+        "early": lambda document: _read_early(document),
     }
     step: int | None = None
     """The last step."""
@@ -278,6 +283,8 @@ class LogRead:
     """Hash of the log."""
     log_bytes: int | None = None
     """Size of the log."""
+    lost_loss: str | None = None
+    """What it shows of the training loss last, where that is nan or inf; not in the record else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +337,8 @@ class RunEnded(Event):
     """Files that a run in place created outside its output folder."""
     output: OutputFolder | None = None
     """Its output folder."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each file that was copied from it into the run's folder, by the copy's name."""
 
     @property
     def state(self) -> RunState:
@@ -342,9 +351,12 @@ class RunEnded(Event):
             values["metrics"] = {name: asdict(value) for name, value in self.metrics.items()}
         for part in (self.log, self.measured, self.output):
             values |= {} if part is None else asdict(part)
+        if values.get("lost_loss") is None:
+            values.pop("lost_loss", None)
         if not values.get("early"):
             values.pop("early", None)
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
+        values |= {"kept": dict(self.kept)} if self.kept else {}
         return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
@@ -357,15 +369,22 @@ class RunEnded(Event):
         return {
             **{name: record[name] for name in ("seq", "time", "hash", "run_id")},
             "reason": record.get("reason"),
-            "metrics": None
-            if metrics is None
-            else {name: read_known(MetricValue, value) for name, value in metrics.items()},
+            "metrics": None if metrics is None else _read_metrics(metrics),
             "log": _read_part(LogRead, record),
             "measured": _read_part(Measured, record),
             "slept_s": record.get("slept_s", 0.0),
             "created": tuple(record.get("created", ())),
             "output": _read_part(OutputFolder, record),
+            "kept": as_mapping(record.get("kept", {})),
         }
+
+
+def _read_early(document: Any) -> tuple[tuple[int | None, str], ...]:
+    return tuple((as_step(step), as_text(text)) for step, text in document)
+
+
+def _read_metrics(document: Any) -> dict[str, MetricValue]:
+    return {name: read_known(MetricValue, value) for name, value in as_mapping(document).items()}
 
 
 def _read_part(part: type[P], record: Record) -> P | None:
@@ -374,7 +393,7 @@ def _read_part(part: type[P], record: Record) -> P | None:
     return part(**found) if found else None
 
 
-FinishedState = Literal[RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.TIMED_OUT]
+FinishedState = Literal[RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.UNREAD, RunState.TIMED_OUT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -426,6 +445,101 @@ class RunNotNeeded(RunEnded):
 
     kind = "run_not_needed"
     ENDS_AS = RunState.NOT_NEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class RunReading:
+    """What a run's output says by the metrics of its generation."""
+
+    state: RunState
+    """The state that follows."""
+    reason: str | None
+    """Why it is no success; None for a success."""
+    metrics: Mapping[str, MetricValue]
+    """Metrics by name."""
+    start_text: str | None
+    """The deciding metric at step 0 as printed."""
+    early: tuple[tuple[int | None, str], ...] = ()
+    """Its first three values after step 0, each with its step."""
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object in a record."""
+        return {**asdict(self), "state": self.state.value, "early": [list(one) for one in self.early]}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "RunReading":
+        """Read the JSON object."""
+        return cls(
+            RunState(document["state"]),
+            document["reason"],
+            _read_metrics(document["metrics"]),
+            document["start_text"],
+            _read_early(document["early"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """A run whose kept output was read again."""
+
+    now: RunReading
+    """What holds from now on."""
+    before: RunReading
+    """What held until then."""
+    log_sha256: str
+    """Hash of the log that was read."""
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object in a record."""
+        before = {"before": self.before.document(), "log_sha256": self.log_sha256}
+        return {**self.now.document(), **before}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "ReadAgain":
+        """Read the JSON object."""
+        before = RunReading.from_document(document["before"])
+        return cls(RunReading.from_document(document), before, as_text(document["log_sha256"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsReadAgain(Event):
+    """The metrics of a generation changed in the settings, and its runs were read again from what is kept of them."""
+
+    kind = "metrics_read_again"
+    generation: int
+    """Number of the generation."""
+    metric: MetricRule
+    """The metric that decides from now on."""
+    extra_metrics: tuple[MetricRule, ...]
+    """The other ones."""
+    runs: Mapping[str, ReadAgain]
+    """By id, each run of which anything changes."""
+    left: Mapping[str, str] = field(default_factory=dict)
+    """By id, why a run could not be read again."""
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "generation": self.generation,
+            "metric": self.metric.model_dump(mode="json"),
+            "extra_metrics": [metric.model_dump(mode="json") for metric in self.extra_metrics],
+            "runs": {run_id: run.document() for run_id, run in self.runs.items()},
+            "left": dict(self.left),
+        }
+
+    @classmethod
+    def read(cls, record: Record) -> Self:
+        return cls(
+            **{name: record[name] for name in ("seq", "time", "hash", "generation")},
+            metric=_read_metric(record["metric"]),
+            extra_metrics=tuple(map(_read_metric, record["extra_metrics"])),
+            runs={run_id: ReadAgain.from_document(run) for run_id, run in as_mapping(record["runs"]).items()},
+            left=as_mapping(record["left"]),
+        )
+
+
+def _read_metric(document: Any) -> MetricRule:
+    # From JSON, as the type is strict and a document has lists where it has tuples.
+    return MetricRule.model_validate_json(json.dumps(as_mapping(document)))
 
 
 # --- verdicts, reports and the rest -------------------------------------------------------------
@@ -606,7 +720,7 @@ RUN_ENDS = (RunFinished, RunInterrupted, RunCancelled, RunNotNeeded)
 EVENTS: Mapping[str, type[Event]] = {
     event.kind: event
     for event in (
-        *(GenerationStarted, ExperimentDeclared, RunRequested, RunStarted, *RUN_ENDS),
+        *(GenerationStarted, ExperimentDeclared, RunRequested, RunStarted, *RUN_ENDS, MetricsReadAgain),
         *(VerdictIssued, FreshSeedsDrawn, ReportWritten, FilesRemoved, Resumed, LedgerDisclosed),
     )
 }

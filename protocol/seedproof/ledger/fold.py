@@ -1,4 +1,7 @@
-"""Folds the records of a ledger into its state."""
+"""Folds the records of a ledger into its state.
+
+Over 300 lines, because what each kind of record changes stands in this one place.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -12,11 +15,13 @@ from seedproof.ledger.events import (
     FreshSeedsDrawn,
     GenerationStarted,
     LedgerDisclosed,
+    MetricsReadAgain,
     Record,
     ReportWritten,
     Resumed,
     RunEnded,
     RunFinished,
+    RunReading,
     RunRequested,
     RunStarted,
     VerdictIssued,
@@ -169,6 +174,8 @@ def _run_ended(state: State, event: RunEnded) -> None:
         start_text=None if log is None else log.start_text,
         early=() if log is None else log.early,
         log_sha256=None if log is None else log.log_sha256,
+        kept=event.kept,
+        lost_loss=None if log is None else log.lost_loss,
         wall_time_s=None if measured is None else measured.wall_time_s,
         exit_code=None if measured is None else measured.exit_code,
         counts={} if measured is None else measured.counts,
@@ -204,8 +211,51 @@ def _count_outcome(state: State, event: RunEnded) -> None:
         state.largest_output_bytes = max(state.largest_output_bytes, event.output.output_bytes)
     if event.state is RunState.SUCCEEDED:
         state.failures_in_row = 0
-    elif isinstance(event, RunFinished) and not event.never_started:
+    elif _is_failure(event):
         state.failures_in_row += 1
+
+
+def _is_failure(event: RunEnded) -> bool:
+    """Whether the end counts towards the limit of failures; a value that could not be read is none."""
+    return isinstance(event, RunFinished) and not event.never_started and event.state is not RunState.UNREAD
+
+
+def _metrics_read_again(state: State, event: MetricsReadAgain) -> None:
+    generation = state.generations[event.generation - 1]
+    if event.generation != len(state.generations):
+        raise ValueError("of an earlier generation")
+    old = generation.rules.metric.name
+    generation.rules = generation.rules.with_metrics(event.metric, event.extra_metrics)
+    generation.readings.append(event)
+    for run_id, read in event.runs.items():
+        run = state.runs[run_id]
+        before = RunReading(run.state, run.reason, run.metrics, run.start_text, run.early)
+        if before != read.before or run.log_sha256 != read.log_sha256 or run.state.is_active:
+            raise ValueError(f"{run_id} was another one")
+        now = read.now
+        read_now = state.runs[run_id] = replace(
+            run,
+            state=now.state,
+            reason=now.reason,
+            metrics=now.metrics,
+            start_text=now.start_text,
+            early=now.early,
+        )
+        command = _command_key(state, run)
+        state.repeats.forget(run, command, old)
+        if run.role is not Role.PROBE or _tells_repeats(state, read_now):
+            state.repeats.add(read_now, command, event.metric.name)
+        state.failures_in_row = max(0, state.failures_in_row - _was_mended(before.state, now.state))
+    for experiment in generation.experiments.values():
+        experiment.changed_at = event.seq
+
+
+_FAILURES = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
+
+
+def _was_mended(before: RunState, now: RunState) -> int:
+    """By how many the failures in a row are fewer: 1, 0 or, for a run that turns out to have diverged, -1."""
+    return (before in _FAILURES) - (now in _FAILURES)
 
 
 def _verdict_issued(state: State, event: VerdictIssued) -> None:
@@ -288,6 +338,7 @@ _APPLY: Mapping[type[Event], Callable[[State, Any], None]] = {
     RunRequested: _run_requested,
     RunStarted: _run_started,
     **dict.fromkeys(RUN_ENDS, _run_ended),
+    MetricsReadAgain: _metrics_read_again,
     VerdictIssued: _verdict_issued,
     FreshSeedsDrawn: _fresh_seeds_drawn,
     ReportWritten: _report_written,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seedproof.ledger.determinism import Repeats
-from seedproof.ledger.events import LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
+from seedproof.ledger.events import LedgerDisclosed, MetricsReadAgain, PastLedger, ReportWritten, VerdictIssued
 from seedproof.ledger.records import EMPTY_HASH
 from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
@@ -89,6 +89,8 @@ class Generation:
     """The code of the baseline's runs; None in a ledger from before code was recorded."""
     controls: dict[str, list[str]] = field(default_factory=dict)
     """Ids of the control runs by the hash of their code, whichever experiment requested them."""
+    readings: list[MetricsReadAgain] = field(default_factory=list)
+    """Every change of its metrics, with the runs that were read again."""
     probe_ids: list[str] = field(default_factory=list)
     """Ids of the attempts at its probe, in the order of their requests."""
 
@@ -223,6 +225,12 @@ class State:
         """Ids of the ended runs of an arm, in the order of their requests; those of a baseline's probe come last."""
         run_ids = [*owner.run_ids, *(owner.probe_ids if isinstance(owner, Generation) else ())]
         return tuple(run_id for run_id in run_ids if run_id not in self.active)
+
+    def awaits_end(self, run_id: str, read_at: int) -> bool:
+        """Whether a run is active, and its metrics are those that it had after so many records."""
+        run = self.runs[run_id]
+        readings = self.generations[run.generation - 1].readings
+        return run.state.is_active and not any(event.seq > read_at for event in readings)
 
     def find_experiment(self, name: str) -> Experiment | None:
         """The newest experiment with this name; None where it was never declared."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from seedproof.metrics.prefixes import split_prefix
 from seedproof.model.untrusted import SEGMENT, overwrite
 
 __all__ = [
@@ -39,7 +40,6 @@ _ESCAPE = re.compile(
 
 _LINE_END = re.compile(rb"([\r\n])")
 _OTHER_CONTROL = re.compile(r"[\x01-\x08\x0a-\x1f\x7f-\x9f]")
-_RANK_PREFIX = re.compile(r"\s*(?:\[(?:rank|default)\d{1,6}\]:[ ]?)+")  # torchrun, both forms
 
 
 def strip_codes(raw: bytes) -> bytes:
@@ -55,20 +55,18 @@ def strip_codes(raw: bytes) -> bytes:
 
 
 def decode_segment(stripped: bytes) -> str:
-    """Return the text of one segment that went through `strip_codes`, without rank prefix.
+    """Return the text of one segment that went through `strip_codes`.
 
     A NUL byte becomes U+FFFD like invalid UTF-8: it is a hole in the file (a log truncated while
     it was written), and the digits on its two sides are not one number.
     """
     text = stripped.decode("utf-8", "replace").replace("\x00", "\ufffd")
-    text = _OTHER_CONTROL.sub("", text)
-    prefix = _RANK_PREFIX.match(text)
-    return text[prefix.end() :] if prefix else text
+    return _OTHER_CONTROL.sub("", text)
 
 
 def clean_line(raw: bytes) -> str:
-    """Return one segment as the text that patterns are matched against."""
-    return decode_segment(strip_codes(_shorten_segment(raw)))
+    """Return one segment as the text that patterns are matched against, without its launcher's prefix."""
+    return split_prefix(decode_segment(strip_codes(_shorten_segment(raw))))[0]
 
 
 def count_newlines(block: bytes) -> int:

@@ -1,17 +1,21 @@
 """Decides the state of a run from how its process ended and what it printed."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from seedproof.model.metric_rule import JsonFile
 from seedproof.model.rules import Rules
-from seedproof.model.runs import MetricValue, RunState
+from seedproof.model.runs import MetricValue, Run, RunState, Unread
+from seedproof.model.untrusted import one_line, safe_tail
 
-__all__ = ["LOST", "Ending", "Outcome", "outcome"]
+__all__ = ["LOST", "Ending", "Outcome", "lacks_value", "outcome", "outcome_read_again"]
 
 LOST = "the supervisor or the machine was lost"
 """The reason of an interrupted run whose end was not recorded."""
+
+_NOT_READ = "was printed and could not be read"
+_NOT_READ_AT_END = re.compile(rf"(?:^|; )[a-z][a-z0-9_]* {_NOT_READ}: .*$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,30 @@ class Outcome:
     """Why it did not succeed; None if it did."""
 
 
-def outcome(ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules) -> Outcome:
-    """The state of a run. A last value of nan or inf is a result, whatever the exit code."""
+def outcome(
+    ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread] | None = None
+) -> Outcome:
+    """The state of a run. A last value of nan or inf is a result, whatever the exit code.
+
+    Args:
+        unread: Metrics that were printed, and whose last value could not be read.
+    """
     name = rules.metric.name
-    last = metrics.get(name)
+    last, lost = metrics.get(name), (unread or {}).get(name)
     if last is not None and last.value is None:
         return Outcome(RunState.DIVERGED, f"the last {name} is {last.text}")
+    failure, said = _failure(ending), None if lost is None else _not_read(name, lost)
+    if failure is not None:
+        return replace(failure, reason="; ".join(part for part in (failure.reason, said) if part) or None)
+    if said is not None:
+        return Outcome(RunState.UNREAD, said)
+    if last is None:
+        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found {rules.metric.source.where}")
+    return Outcome(RunState.SUCCEEDED, None)
+
+
+def _failure(ending: Ending) -> Outcome | None:
+    """State and reason of a run that did not end well, whatever it printed; None for the others."""
     if ending.end == "cancelled":
         return Outcome(RunState.CANCELLED, ending.detail)
     if ending.end == "interrupted":
@@ -56,10 +78,37 @@ def outcome(ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules) ->
         return Outcome(RunState.FAILED, f"the training could not be started: {ending.error}")
     if ending.signal is not None:
         return Outcome(RunState.FAILED, f"killed by {ending.signal}")
-    if ending.exit_code != 0:
-        return Outcome(RunState.FAILED, f"exit code {ending.exit_code}")
-    if last is None:
-        source = rules.metric.source
-        where = f"at {source.path} in {source.name}" if isinstance(source, JsonFile) else "in its output"
-        return Outcome(RunState.FAILED, f"exit code 0, but no {name} was found {where}")
-    return Outcome(RunState.SUCCEEDED, None)
+    return None if ending.exit_code == 0 else Outcome(RunState.FAILED, f"exit code {ending.exit_code}")
+
+
+def _not_read(name: str, lost: Unread) -> str:
+    """Why a metric has no value, with the line: untrusted text, so it is masked and escaped."""
+    line = "" if lost.line is None else f"line {lost.line} "
+    text = one_line(safe_tail(lost.text.encode("utf-8", "replace"), max_lines=1))
+    return f'{name} {_NOT_READ}: {line}"{text}" ({one_line(lost.why)})'
+
+
+def lacks_value(run: Run, metric: str) -> bool:
+    """Whether a training ended well, and its metric was not read: then other settings may read it."""
+    ended_well = run.state is RunState.FAILED and run.exit_code == 0
+    return run.state is RunState.UNREAD or (ended_well and metric not in run.metrics)
+
+
+def outcome_read_again(
+    run: Run, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread]
+) -> Outcome:
+    """The state of an ended run whose output was read again; how it ended is what its record says."""
+    reason = _NOT_READ_AT_END.sub("", run.reason or "") or None
+    if run.state is RunState.TIMED_OUT:
+        return outcome(Ending("timed_out", detail=reason), metrics, rules, unread)
+    if run.state is RunState.CANCELLED:
+        return outcome(Ending("cancelled", detail=reason), metrics, rules, unread)
+    if run.state is RunState.INTERRUPTED:
+        return outcome(Ending("interrupted", detail=reason), metrics, rules, unread)
+    if run.exit_code is not None:
+        return outcome(Ending("exited", run.exit_code), metrics, rules, unread)
+    # A signal ended it, or it could not be started; of one that had diverged, the record does not say which.
+    read = outcome(Ending("exited", 0), metrics, rules, unread)
+    if read.state is RunState.DIVERGED or run.state is RunState.SUCCEEDED:
+        return read
+    return Outcome(RunState.FAILED, reason if run.state is RunState.FAILED else "it did not end by itself")

@@ -1,42 +1,46 @@
-"""Reads metrics from a training run's own output: from its log, or from a JSON document.
+"""Reads metrics from a training run's own output.
 
-The last match of a pattern is the value. A value that is printed as `nan` or `inf` is a value:
-the run diverged. Text that is no number (`N/A`, `4,12`, `1e999`) is no value and is passed over.
+The last match of a pattern is the value. A value that is printed as `nan` or `inf` is a value: the run diverged.
+Where a later line has text in its place that is no number (`N/A`, `4,12`), or a number that the pattern does not read
+(`-0.5` where it matches digits), the metric is unread: an older value is not what the training ended with.
 """
 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from seedproof.metrics.finds import MATCHED_CHARS, LineReader, Place
+from seedproof.metrics.last_value import last_value
 from seedproof.metrics.lines import (
     BLOCK_BYTES,
     SEGMENT_LIMIT,
     SegmentBuffer,
     clean_line,
     count_newlines,
-    decode_segment,
     strip_codes,
 )
 from seedproof.metrics.literals import Literals, required_literals
-from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number
-from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
+from seedproof.metrics.steps import STEP, StepTracker
+from seedproof.metrics.tracker import HEAD_BYTES, HORIZON_LINES, WINDOW, Piece, Tracker
+from seedproof.model.metric_patterns import DEFAULT_TEXTS, DEFAULT_VAL_LOSS
 from seedproof.model.metric_rule import LogPattern, MetricRule
-from seedproof.model.runs import MetricValue
+from seedproof.model.runs import MetricValue, Unread
 
-__all__ = ["EARLY_VALUES", "FirstValues", "LogReading", "LogScanner", "LogTotals", "first_values"]
+__all__ = [
+    "EARLY_VALUES",
+    "MATCHED_CHARS",
+    "FirstValues",
+    "LogReading",
+    "LogScanner",
+    "LogTotals",
+    "first_values",
+]
 
 
 _FIRST_PIECE_BYTES = 4 * 1024  # a block is searched from its end in pieces that grow: mostly the
 _LAST_PIECE_BYTES = 64 * 1024  # first one has the last match, and without one few pieces are faster
-MATCHED_CHARS = 200  # of the matched text, which the ledger keeps
-
-# `Step 100`, `step:1490/1490`, `step=350/390`, `[Step 0]`, `iter 100:`, `{'step': 5}`; not
-# `step time 8ms`, `step_avg:59ms`, `eval_steps: 50`.
-_STEP = (
-    r"(?ia)(?<![a-z0-9_])(?:global[_ ])?(?:step|iter(?:ation)?)['\"]?\s{0,4}[:=#]?\s{0,8}"
-    r"(?P<value>[0-9]{1,15})(?![a-z0-9_]|[.,][0-9])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,13 @@ class LogReading:
     """Bytes fed."""
     sha256: str
     """SHA-256 of all bytes fed, in hexadecimal."""
+    unread: Mapping[str, Unread] = field(default_factory=dict)
+    """Metrics that were printed and whose last value cannot be read; none of them is in `metrics`."""
+    last_numbers: Mapping[str, MetricValue] = field(default_factory=dict)
+    """The last number that each pattern reads, whatever comes after it: what records of format 1 took as the value."""
+
+
+Told = TypeVar("Told", MetricValue, Unread)
 
 
 class LogTotals:
@@ -90,45 +101,19 @@ class LogTotals:
             end: What the end of it says, from the beginning of a line.
         """
         before = self.lines - end.lines
-        metrics = {
-            name: value if value.line is None else replace(value, line=before + value.line)
-            for name, value in end.metrics.items()
-        }
-        return replace(end, metrics=metrics, lines=self.lines, size=self.size, sha256=self.sha256)
 
+        def moved(one: Told) -> Told:
+            return one if one.line is None else replace(one, line=before + one.line)
 
-class _Tracker:
-    """Remembers the last match of one pattern."""
-
-    def __init__(self, pattern: str, literals: Literals | None = None) -> None:
-        self._regex = re.compile(pattern)
-        self.literals = literals or required_literals(pattern)
-        self.match: re.Match[str] | None = None
-        self.line = 0
-
-    def try_line(self, text: str) -> bool:
-        """Match one line; remember and report whether it holds a value."""
-        matches = [match for match in self._regex.finditer(text) if _holds_number(match)]
-        if matches:
-            self.match = matches[-1]
-        return bool(matches)
-
-    def reading(self) -> MetricValue | None:
-        if self.match is None:
-            return None
-        text = self.match["value"]
-        first = max(self.match.start(), self.match.end("value") - MATCHED_CHARS)
-        matched = self.match.string[first : self.match.end()][:MATCHED_CHARS]
-        return MetricValue(finite_value(text), text, self.line, matched)
-
-
-def _holds_number(match: re.Match[str]) -> bool:
-    """Whether the group `value` is a number, and not a part of a longer one."""
-    text, (start, end) = match["value"], match.span("value")
-    if text is None or parse_number(text) is None:
-        return False
-    cut_before = match.string[max(0, start - 1) : start] in set("0123456789.")
-    return not cut_before and not NUMBER_GOES_ON.match(match.string, end)
+        return replace(
+            end,
+            metrics={name: moved(value) for name, value in end.metrics.items()},
+            unread={name: moved(value) for name, value in end.unread.items()},
+            last_numbers={name: moved(value) for name, value in end.last_numbers.items()},
+            lines=self.lines,
+            size=self.size,
+            sha256=self.sha256,
+        )
 
 
 class LogScanner:
@@ -139,12 +124,13 @@ class LogScanner:
     """
 
     def __init__(self, rules: Sequence[MetricRule]) -> None:
-        sources = {rule.name: rule.source for rule in rules}
-        patterns = {name: source.regex for name, source in sources.items() if isinstance(source, LogPattern)}
-        self._metrics = {name: _Tracker(pattern) for name, pattern in patterns.items()}
-        self._step = _Tracker(_STEP, Literals((b"step", b"iter"), ignore_case=True))
+        patterned = [rule for rule in rules if rule.select is None]  # else see `log_values`
+        self._patterns = {rule.name: rule.source.regex for rule in patterned if isinstance(rule.source, LogPattern)}
+        self._metrics = {name: Tracker(pattern, _literals(pattern)) for name, pattern in self._patterns.items()}
+        self._steps = StepTracker()
         self._buffer = SegmentBuffer()
         self._totals = LogTotals()
+        self._head: bytes | None = None  # of the line that the last block left unfinished
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the log."""
@@ -166,48 +152,60 @@ class LogScanner:
 
     @property
     def is_settled(self) -> bool:
-        """Whether each pattern has matched, so that what stands before could not change the reading."""
-        return all(tracker.match for tracker in (self._step, *self._metrics.values()))
+        """Whether what stands before what was fed could not change the reading."""
+        trackers = self._metrics.values()
+        covers = len(self._steps.marks) == WINDOW or all(
+            tracker.finds[-1].place.line > HORIZON_LINES for tracker in trackers if tracker.finds
+        )
+        return covers and self._steps.step is not None and all(tracker.is_settled for tracker in trackers)
 
     def _summary(self, lines: int) -> LogReading:
-        found = {name: tracker.reading() for name, tracker in self._metrics.items()}
-        step = self._step.match
+        found = {
+            name: last_value(tracker, self._steps.marks, has_labels=self._patterns[name] == DEFAULT_VAL_LOSS)
+            for name, tracker in self._metrics.items()
+        }
+        numbers = {name: tracker.number for name, tracker in self._metrics.items()}
         return LogReading(
-            metrics={name: reading for name, reading in found.items() if reading is not None},
-            step=int(step["value"]) if step else None,
+            metrics={name: value for name, value in found.items() if isinstance(value, MetricValue)},
+            unread={name: value for name, value in found.items() if isinstance(value, Unread)},
+            last_numbers={name: find.reading for name, find in numbers.items() if find is not None},
+            step=self._steps.step,
             lines=lines,
             size=self._totals.size,
             sha256=self._totals.sha256,
         )
 
     def _scan(self, block: bytes) -> None:
-        """Search a block of whole segments from its end, until each pattern has its last match."""
-        wanted = [self._step, *self._metrics.values()]
+        """Search a block of whole segments from its end, until each pattern has its last values."""
+        trackers: list[StepTracker | Tracker] = [self._steps, *self._metrics.values()]
+        wanted = list(trackers)
+        is_lowered = any(tracker.literals.ignore_case for tracker in wanted)
         for start, end in _pieces_backwards(block):
-            found = _scan_piece(block[start:end], wanted)
-            for tracker, newlines in found:
-                # What waits in the buffer comes after the last line end, so all newlines fed stand up to here.
-                tracker.line = self._totals.newlines - block.count(b"\n", end) - newlines + 1
-                wanted.remove(tracker)
+            # What waits in the buffer comes after the last line end, so all newlines fed stand up to here.
+            last_line = self._totals.newlines - block.count(b"\n", end) + 1
+            text = strip_codes(block[start:end])
+            piece = Piece(text, text.lower() if is_lowered else text, last_line, self._head_before(block, start))
+            wanted = [tracker for tracker in wanted if not tracker.search(piece)]
             if not wanted:
-                return
+                break
+        for tracker in trackers:
+            tracker.end_block()
+        self._head = self._head_before(block, len(block))
+
+    def _head_before(self, block: bytes, position: int) -> bytes | None:
+        """The beginning of the line that is unfinished at a position of a block; None where a line begins there."""
+        line_start = block.rfind(b"\n", 0, position) + 1
+        if line_start == 0 and self._head is not None:
+            return self._head
+        return None if line_start == position else strip_codes(block[line_start : line_start + HEAD_BYTES])
 
 
-def _scan_piece(piece: bytes, wanted: Sequence[_Tracker]) -> list[tuple[_Tracker, int]]:
-    """Return the trackers that match in this piece, with the newlines from the match to its end."""
-    text = strip_codes(piece)
-    lowered = text.lower() if any(tracker.literals.ignore_case for tracker in wanted) else text
-    starts = [(tracker, _find_last(tracker, text, lowered)) for tracker in wanted]
-    return [(tracker, text.count(b"\n", start)) for tracker, start in starts if start is not None]
-
-
-def _find_last(tracker: _Tracker, text: bytes, lowered: bytes) -> int | None:
-    """Return where the last segment with a match begins."""
-    searched = lowered if tracker.literals.ignore_case else text
-    for start, end in _candidates_backwards(searched, tracker.literals.texts):
-        if tracker.try_line(decode_segment(text[start:end])):
-            return start
-    return None
+def _literals(pattern: str) -> Literals:
+    if pattern == DEFAULT_VAL_LOSS:
+        return Literals(DEFAULT_TEXTS, ignore_case=True)
+    found = required_literals(pattern)
+    # Spaces around a label may be fewer where the value is longer.
+    return replace(found, texts=tuple(text.strip() or text for text in found.texts))
 
 
 def _pieces_backwards(block: bytes) -> Iterator[tuple[int, int]]:
@@ -232,28 +230,6 @@ def _piece_start(block: bytes, aim: int, end: int) -> int:
     return cut + 1
 
 
-def _candidates_backwards(text: bytes, literals: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each segment that holds one of the literals, last one first."""
-    last_seen = {literal: text.rfind(literal) for literal in literals or (b"",)}
-    while (position := max(last_seen.values())) >= 0:
-        start, end = _segment_at(text, position)
-        yield start, end
-        for literal, seen in last_seen.items():
-            if seen >= start:
-                last_seen[literal] = text.rfind(literal, 0, start - 1) if start else -1
-
-
-def _segment_at(text: bytes, position: int) -> tuple[int, int]:
-    # Carriage returns are looked for only inside the line: where there are none, a search of
-    # everything before and after would cost more than all the rest.
-    newline_before = text.rfind(b"\n", 0, position)
-    start = max(newline_before, text.rfind(b"\r", newline_before + 1, position)) + 1
-    newline = text.find(b"\n", position)
-    end = newline if newline >= 0 else len(text)
-    carriage = text.find(b"\r", position, end)
-    return start, carriage if carriage >= 0 else end
-
-
 @dataclass(frozen=True, slots=True)
 class FirstValues:
     """The first values of the deciding metric that a log shows."""
@@ -275,14 +251,15 @@ def first_values(head: bytes, rule: MetricRule) -> FirstValues:
         rule: The metric; one that is read from a file is looked for with the default pattern.
     """
     pattern = rule.source.regex if isinstance(rule.source, LogPattern) else DEFAULT_VAL_LOSS
-    tracker, step = _Tracker(pattern), re.compile(_STEP)
+    reader = LineReader(pattern)
     seen: list[tuple[int | None, str]] = []
-    for segment in re.split(rb"[\r\n]", head)[:-1]:
+    for number, segment in enumerate(re.split(rb"[\r\n]", head)[:-1], start=1):
         line = clean_line(segment)
-        if not tracker.try_line(line) or tracker.match is None:
+        found = reader.read(line, Place(number))
+        if found is None or found.fault is not None:
             continue
-        at = step.search(line)
-        value = (None if at is None else int(at["value"]), tracker.match["value"])
+        at = STEP.search(line)
+        value = (None if at is None else int(at["value"]), found.text)
         if seen[-1:] != [value]:  # a progress bar prints a value again and again
             seen.append(value)
         if sum(one != 0 for one, _ in seen) == EARLY_VALUES:

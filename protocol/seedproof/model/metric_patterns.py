@@ -1,11 +1,10 @@
-"""Where metrics are found: the default pattern, the presets, and a check for a user's pattern."""
+"""Where metrics are found in a log: the default pattern, and a check for a user's pattern."""
 
+import hashlib
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
-__all__ = ["DEFAULT_VAL_LOSS", "NUMBER", "PRESETS", "check_pattern"]
+__all__ = ["DEFAULT_TEXTS", "DEFAULT_VAL_LOSS", "NUMBER", "check_pattern", "is_default_pattern"]
 
 
 NUMBER: Final = (
@@ -13,102 +12,71 @@ NUMBER: Final = (
     r"|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
 )
 
+_LABEL: Final = r"val(?:id(?:ation)?)?[ _/]loss"
+
 # What may stand before the label. A list of what is allowed, because a label that is not read
 # ends in a failed run and is noticed, while `best val_loss: 0.1` read by mistake is not.
 # Look-behinds stand after the character they ask about: `re` rejects such alternatives at once.
 _BEFORE_LABEL: Final = (
-    r"(?:[|;:\[\])>]\s*|-(?<!\S-)\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
-    r"|,\s*(?!val.loss=(?![^\[\]]{1,400}\]))"  # a comma; before `val_loss=` in brackets only, as Lightning prints
+    r"(?:[|;:!*\[\])>]\s*|-(?<!\S-)\s+|[^\x00-\x7f]\s*"  # a separator, Keras's dash, an emoji
+    rf"|,\s*(?!{_LABEL}=(?![^\[\]]{{1,400}}\]))"  # a comma; before `val_loss=` in brackets only, as Lightning prints
     r"|[0-9](?<![a-z0-9_.][0-9])[0-9.,]{0,20}[a-z%/]{0,8}(?<!,)\s+"  # a number with its unit: `Epoch 3 `
     r"|[:=]\S{1,40}(?<!,)\s+"  # another pair: `step:1490/1490 `
-    r"|\b(?:final|nan|inf|info|debug|warning)\s+"
-    r"|^|^\s+(?=val.loss\s*:))"  # the line begins; `val_loss=0` after indentation is source code
+    r"|\b(?:final\w{0,60}|new\sbest|nan|inf|info|debug|warning)\s+"
+    rf"|^|^\s+(?={_LABEL}\s*:))"  # the line begins; `val_loss=0` after indentation is source code
 )
 
-_AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9]))"
+# `val_loss = 0`, `= 100` and `= 1e9` are how source code begins; a comment behind a value is source code as well.
+_BEFORE_VALUE: Final = (
+    r"(?:\s*:\s*|=(?![^\s)]{1,60}\))"
+    r"|[ ]{1,40}=[ ]{1,40}(?!\S{1,60}[ ]{1,8}#)(?!(?:0+\.?0*|[0-9]+(?:\.0*)?(?:e\+?[0-9]+)?(?<![0-9]\.0))(?:\s|$)))"
+)
+_AFTER_VALUE: Final = r"(?=$|[\s|\]);]|,(?![0-9])|\.(?:\s|$))"
 
 # What means that the value after it is another one: words before the label (not file names such as
-# `checkpoint.py`), an open call such as `Namespace(`, settings that are printed. Such a match takes the
+# `checkpoint.py`), a comment, an open call such as `Namespace(`, settings that are printed. Such a match takes the
 # line to its end and has no value; bounded, so that no line is searched to its end many times.
 _OTHER_VALUE: Final = (
-    r"(?P<other>\b(?:best|restor(?:es?|ed|ing)|resum(?:es?|ed|ing)|(?:re)?load(?:s|ed|ing)?|sav(?:es?|ed|ing)"
-    r"|checkpoint(?:s|ed|ing)?|ckpt)\b(?!\.[a-z]).{0,400}"
+    r"(?P<other>\b(?:(?<!new )best|lowest|smallest|previous|target|threshold|goal|expected|examples?|e\.g"
+    r"|restor(?:es?|ed|ing)|resum(?:es?|ed|ing)|(?:re)?load(?:s|ed|ing)?"
+    r"|(?<!saved )(?<!saving )(?:checkpoint(?:s|ed|ing)?|ckpt)(?! saved))\b(?!\.[a-z]).{0,400}"
+    r"|(?:^|\s)(?:\#|//)\s+(?!(?:epoch|step|iter|eval|final)|[0-9]).{0,400}"
     r"|\((?<=[a-z0-9_]\()[^()]{0,400}"
-    r"|\b(?:args|arguments|config|hparams|hyperparameters|namespace|options)\s{0,4}[:=].{0,400}(?=val[ _]loss=))"
+    rf"|\b(?:args|arguments|config|hparams|hyperparameters|namespace|options)\s{{0,4}}[:=].{{0,400}}(?={_LABEL}=))"
 )
 
 DEFAULT_VAL_LOSS: Final = (
-    rf"(?ia)(?:{_OTHER_VALUE}|{_BEFORE_LABEL})val[ _]loss"
-    rf"(?(other).*|(?:\s*:\s*|=(?![^\s)]{{1,60}}\)))(?P<value>{NUMBER}){_AFTER_VALUE})"
+    rf"(?ia)(?:{_OTHER_VALUE}|{_BEFORE_LABEL}){_LABEL}(?(other).*|{_BEFORE_VALUE}(?P<value>{NUMBER}){_AFTER_VALUE})"
 )
 """Reads `val_loss` as most programs print it, and nothing that only looks like it.
 
 Read: `Step 100 | val_loss: 4.1234`, `Step 50: Val Loss: 4.7525, Val Acc: 0.1` and
 `Final Val Loss:  3.7` (llm-research-kit), `step:9/9 val_loss:3.2781 train_time:5ms`
-(modded-nanogpt), `- val_loss: 0.27` (Keras), `, val_loss=2.29]` (Lightning).
+(modded-nanogpt), `- val_loss: 0.27` (Keras), `, val_loss=2.29]` (Lightning), `val_loss = 0.31`,
+`Validation Loss: 0.31`, `val/loss: 0.31`, `valid_loss: 0.31`, `new best! val_loss: 0.31`,
+`checkpoint saved | val_loss: 0.31`.
 Not read: best, averaged or otherwise labelled values, lines about checkpoints that are
-saved, loaded or restored, settings, quoted keys of dumps, source code, file names, numbers
+loaded or restored, settings, comments, quoted keys of dumps, source code, file names, numbers
 that do not end properly.
 """
 
-PRESETS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = MappingProxyType(
+DEFAULT_TEXTS: Final = (b"val_loss", b"val loss", b"val/loss", b"valid")
+"""One of these, in lower case, is in each match of the default pattern."""
+
+# SHA-256 of default patterns of earlier versions, which stand in the rules of older ledgers.
+_EARLIER_DEFAULTS: Final = frozenset(
     {
-        # metrics.json in the output folder, written by train_llm.py at the end: the exact value,
-        # where the log prints four decimals.
-        "llm-research-kit": (
-            {
-                "name": "val_loss",
-                "direction": "minimize",
-                "file": "metrics.json",
-                "path": "final_metrics.val_loss",
-            },
-            {
-                "name": "val_accuracy",
-                "direction": "maximize",
-                "file": "metrics.json",
-                "path": "final_metrics.val_accuracy",
-            },
-        ),
-        # makemore.py: `step 1000 train loss: 2.2069 test loss: 2.2068`. The line after it,
-        # `test loss 2.2068 is the best so far`, is printed only for a new best.
-        "makemore": (
-            {
-                "name": "test_loss",
-                "direction": "minimize",
-                "pattern": r"\bstep [0-9]{1,12} train loss: \S{1,40} test loss: "
-                rf"(?P<value>{NUMBER})(?=\s|$)",
-            },
-        ),
-        # nanoGPT train.py: `step 200: train loss 2.6602, val loss 2.7316`.
-        "nanogpt": (
-            {
-                "name": "val_loss",
-                "direction": "minimize",
-                "pattern": r"\bstep [0-9]{1,12}: train loss \S{1,40}, val loss "
-                rf"(?P<value>{NUMBER})(?=\s|$)",
-            },
-        ),
-        # autoresearch train.py, summary at the end: `val_bpb:          0.997900`.
-        "autoresearch": (
-            {
-                "name": "val_bpb",
-                "direction": "minimize",
-                "pattern": rf"^val_bpb:\s{{0,40}}(?P<value>{NUMBER})\s{{0,8}}$",
-            },
-        ),
-        # Hugging Face Trainer: `{'eval_loss': '3.278', ...}` (5.x: quoted, four digits) and
-        # `{'mrpc_en_eval_loss': 4.203643321990967, ...}` (older: a prefix, all digits).
-        "huggingface": (
-            {
-                "name": "eval_loss",
-                "direction": "minimize",
-                "pattern": r"['\"](?:\w{1,64}_)?eval_loss['\"]:\s{0,4}['\"]?"
-                rf"(?P<value>{NUMBER})['\"]?(?=\s{{0,4}}[,}}])",
-            },
-        ),
+        "5aae145e6a67df889e1c865f93df7f25f720bd54fc036bec5a8d807a2841fcca",
+        "78aa44d9a1676ee9bd19ba014c25e929e983ab137c494cbb3b445b167feaba1e",
     }
 )
-"""Ready-made metrics by program, each as fields of `MetricRule`; the first one decides. The only list of presets."""
+
+
+def is_default_pattern(pattern: str | None) -> bool:
+    """Whether a pattern is the default of this version or of an earlier one: no change of rules lies between them."""
+    if pattern is None:
+        return False
+    return pattern == DEFAULT_VAL_LOSS or hashlib.sha256(pattern.encode()).hexdigest() in _EARLIER_DEFAULTS
 
 
 def check_pattern(pattern: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, is_default_pattern
 from seedproof.model.metric_rule import MetricRule
 from seedproof.stats.power import Sizes
 
@@ -231,6 +231,10 @@ class Rules(BaseModel):
         """The rules as they stand in the ledger."""
         return self.model_dump(mode="json")
 
+    def with_metrics(self, metric: MetricRule, extra_metrics: tuple[MetricRule, ...]) -> "Rules":
+        """The same rules with other metrics."""
+        return self.model_copy(update={"metric": metric, "extra_metrics": extra_metrics})
+
     @property
     def earlier(self) -> EarlierRules | None:
         """What held before records of format 2; None for rules that were written since."""
@@ -257,14 +261,23 @@ class Rules(BaseModel):
 
     def differing(self, present: "Rules") -> list[str]:
         """Names of the rules in which present ones differ from these, under which a baseline was begun."""
-        begun, now = self.document(), present.document()
+        if self == present:
+            return []
+        begun, now = self._compared(), present._compared()
         return sorted(name for name in now if now[name] != begun[name] and not self._is_newer(name))
 
     def differences(self) -> list[tuple[str, Any, Any]]:
         """(name, default, present value) of each rule that differs from the protocol's default."""
-        default, present = Rules().document(), self.document()
+        default, present = Rules().document(), self._compared()
         names = [name for name in present if present[name] != default[name] and not self._is_newer(name)]
         return [(name, default[name], present[name]) for name in names]
+
+    def _compared(self) -> dict[str, Any]:
+        """The document, in which the default pattern of an earlier version stands for that of this one."""
+        document = self.document()
+        if is_default_pattern(self.metric.pattern):
+            document["metric"]["pattern"] = DEFAULT_VAL_LOSS
+        return document
 
     def _is_newer(self, name: str) -> bool:
         return self._earlier is not None and name in _NEWER_RULES

@@ -7,7 +7,7 @@ from typing import Any
 
 from seedproof.model.run_key import Role, RunKey
 
-__all__ = ["MetricValue", "Run", "RunState"]
+__all__ = ["MetricValue", "Run", "RunState", "Unread"]
 
 
 class RunState(StrEnum):
@@ -18,6 +18,7 @@ class RunState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     DIVERGED = "diverged"
+    UNREAD = "unread"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
@@ -43,9 +44,21 @@ class MetricValue:
     text: str
     """The value exactly as printed."""
     line: int | None = None
-    """Line of the log, from 1, counted by newlines; None for a value from a JSON document."""
+    """Line of the log, from 1, counted by newlines; None for a value from a file."""
     matched: str = ""
     """The text that matched, at most 200 characters; for a document its path and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A value of a metric that was printed and could not be read."""
+
+    line: int | None
+    """Line of the log, from 1; None for a file."""
+    text: str
+    """The line as printed, at most 200 characters."""
+    why: str
+    """What is wrong with it, phrased to follow the metric's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,8 @@ class Run:
     """Exit status of the training; None if it did not exit by itself."""
     log_sha256: str | None = None
     """SHA-256 of the log that counts."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each file of its output folder that its own folder has a copy of, by the copy's name."""
     output_dir: str | None = None
     """Its output folder, relative to the project; known from the start of the run."""
     output_id: tuple[int, ...] | None = None
@@ -92,6 +107,8 @@ class Run:
     """Of a control: whether, before it, the same code and seed had given the same value twice, and never two values."""
     start_text: str | None = None
     """The deciding metric at step 0 as printed; None where the log shows none."""
+    lost_loss: str | None = None
+    """What its log shows of the training loss last, where that is nan or inf."""
     early: tuple[tuple[int | None, str], ...] = ()
     """Its first three values after step 0 as printed, each with its step (None where the line names none)."""
     counts: Mapping[str, str] = field(default_factory=dict)

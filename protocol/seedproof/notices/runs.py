@@ -52,6 +52,8 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
         *_coarse(who, runs, rules, sigma),
         *_slept(who, [*runs, *arm.fresh]),
         *_cancelled(who, arm, rules.metric.name),
+        *_never_found(who, runs, rules),
+        *_lost_losses(who, [*runs, *arm.fresh], rules.metric.name),
         *(_signs(arm, rules) if sigma is not None else ()),
     ]
 
@@ -82,7 +84,11 @@ def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
 def baseline_notices(baseline: Baseline) -> list[Notice]:
     """Notices on a complete baseline, every attempt without a result included."""
     name = baseline.rules.metric.name
-    return [*arm_notices(baseline.arm, baseline.rules, baseline.std), *_attempts("baseline", baseline.arm, name)]
+    return [
+        *arm_notices(baseline.arm, baseline.rules, baseline.std),
+        *_selecting(baseline.rules),
+        *_attempts("baseline", baseline.arm, name),
+    ]
 
 
 def comparison_notices(comparison: Comparison) -> list[Notice]:
@@ -113,6 +119,15 @@ def _other_spread(comparison: Comparison) -> list[Notice]:
         f"unless the first three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
     )
     return [Notice("other_spread", text)]
+
+
+def _selecting(rules: Rules) -> Iterator[Notice]:
+    if rules.metric.selects:
+        text = (
+            f"{rules.metric.name} is the best of the values that each run printed: it is selected, and looks better by "
+            "chance alone the more values a run prints. Arms that print at other steps do not compare."
+        )
+        yield Notice("metric_selects", text)
 
 
 def _same_values(who: str, runs: Sequence[Run], rules: Rules) -> list[Notice]:
@@ -158,6 +173,22 @@ def _slept(who: str, runs: Sequence[Run]) -> list[Notice]:
     ]
 
 
+def _never_found(who: str, runs: Sequence[Run], rules: Rules) -> Iterator[Notice]:
+    """Extra metrics that no run of an arm shows: their pattern, file or path reads nothing."""
+    for metric in rules.extra_metrics:
+        if runs and not any(metric.name in run.metrics for run in runs):
+            text = f"{who}: {metric.name} was found in none of {len(runs)} runs; does rules.extra_metrics read it?"
+            yield Notice("metric_never_found", text)
+
+
+def _lost_losses(who: str, runs: Sequence[Run], metric: str) -> Iterator[Notice]:
+    """Runs whose training broke down after the last evaluation, which their metric does not show."""
+    for run in runs:
+        if run.lost_loss is not None and run.value(metric) is not None:
+            text = f'{who}: the training loss of {_kind(run)}seed {run.seed} ended in "{one_line(run.lost_loss)}", '
+            yield Notice("loss_ended_in_nan", f"{text}while its last {metric} is {run.metrics[metric].text}.")
+
+
 def _coarse(who: str, runs: Sequence[Run], rules: Rules, sigma: float | None) -> list[Notice]:
     texts = [run.metrics[rules.metric.name].text for run in runs if rules.metric.name in run.metrics]
     steps = [step for step in map(printed_resolution, texts) if step is not None]
@@ -189,6 +220,8 @@ def _attempts(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
             continue
         shown = shown_value(run, metric)
         seen = f"after it had shown {metric} {shown}" if shown is not None else f"without any {metric}"
+        if run.state is RunState.UNREAD:
+            seen = "after it had printed a value"
         yield Notice(
             "attempt_without_result",
             f"{who}: attempt {run.attempt} at {_kind(run)}seed {run.seed} {str(run.state).replace('_', ' ')} "

@@ -98,15 +98,20 @@ def _void_reason(arm: Arm, look: Look, rules: Rules) -> str | None:
     return None
 
 
-def baseline_phase(state: State, rules: Rules) -> BaselinePhase:
-    """The phase of the present generation under the rules of the settings file."""
+def baseline_phase(state: State, rules: Rules, conflict: str | None = None) -> BaselinePhase:
+    """The phase of the present generation under the rules of the settings file.
+
+    Args:
+        conflict: Why its runs cannot be read by the metrics of that file; None where they can, or more differs.
+    """
     generation = state.generation
     if generation is None:
         return assess_baseline(Arm(generation=1, experiment=None, runs=()), rules)
     arm = state.baseline_arm(generation.number)
     changed = ", ".join(generation.rules.differing(rules))
     if changed:
-        reason = f"the rules in seedproof.toml differ from those the baseline was measured under ({changed})."
+        reason = f"the rules in seedproof.toml differ from those the baseline was measured under ({changed})"
+        reason += f": {conflict}." if conflict else "."
         return BaselinePhase("void", reason, next_look(arm, None, rules), arm)
     phase = assess_baseline(arm, generation.rules)
     stale = None if phase.baseline is None else _find_stale_reason(state, generation, phase.baseline)

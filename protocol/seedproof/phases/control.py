@@ -49,7 +49,9 @@ def control_look(baseline: Baseline, arm: Arm) -> Control:
     if not arm.controls:
         return Control("due")
     last = arm.controls[-1]
-    is_due = last.state in (RunState.INTERRUPTED, RunState.NOT_NEEDED) or may_retry(arm.controls, metric)
+    is_due = last.state in (RunState.INTERRUPTED, RunState.NOT_NEEDED, RunState.UNREAD) or may_retry(
+        arm.controls, metric
+    )
     return Control("due" if is_due else "failed", last)
 
 

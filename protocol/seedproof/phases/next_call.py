@@ -190,6 +190,8 @@ def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextC
         attempts = arm.attempts(seed)
         if not attempts:
             return NextCall("run_seed", f"Runs seed {seed}.", {**name, "seed": seed})
+        if attempts[-1].state is RunState.UNREAD:
+            return _read_again_call({**name, "seed": seed, "attempt": attempts[-1].attempt})
         # Retry before the next seed: what ended this one without a result would probably end that one too.
         if may_retry(attempts, rules.metric.name):
             retry = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
@@ -200,6 +202,12 @@ def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextC
 def _wait_call(run: Run, name: dict[str, str]) -> NextCall:
     arguments = {**name, "seed": run.seed, "attempt": run.attempt}
     return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
+
+
+def _read_again_call(arguments: dict[str, Any]) -> NextCall:
+    """Repeat the call for a run whose value could not be read."""
+    why = "Once rules.metric in seedproof.toml reads the quoted line: reads the kept log again, without a training."
+    return NextCall("run_seed", why, arguments)
 
 
 # --- single calls -----------------------------------------------------------------------------
@@ -307,6 +315,8 @@ def control_call(name: str, control: Control) -> NextCall:
         return NextCall("run_seed", f"Waits for the control run that is {control.run.state}.", arguments)
     # The run may be another experiment's with the same code, whose attempts have their own numbers.
     if control.run is not None and control.run.experiment == name and control.run.state is not RunState.NOT_NEEDED:
+        if control.run.state is RunState.UNREAD:
+            return _read_again_call({**arguments, "attempt": control.run.attempt})
         arguments["attempt"] = control.run.attempt + 1
         return NextCall("run_seed", f"Tries the control again; the last attempt {control.run.state}.", arguments)
     return NextCall("run_seed", "Shows that the changed code does the same without flags: one run.", arguments)
@@ -320,6 +330,8 @@ def confirm_call(standing: Standing) -> NextCall:
         if run.state.is_active:
             return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
     attempts = step_attempts(arm, look.due[0]) if look.due else ()
+    if attempts and attempts[-1].state is RunState.UNREAD:
+        return _read_again_call(arguments)
     if attempts and may_retry(attempts, standing.rules.metric.name) and attempts[-1].state is not RunState.NOT_NEEDED:
         arguments["attempt"] = attempts[-1].attempt + 1
         return NextCall("run_seed", f"Tries the run again; the last attempt {attempts[-1].state}.", arguments)

@@ -81,6 +81,8 @@ class Study:
     """The rules of the settings file."""
     memory: Memory = field(default_factory=Memory)
     """The cache shared with earlier studies."""
+    conflict: str | None = None
+    """Why the runs of the present generation cannot be read by the metrics of the settings; None where they can."""
     _results: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -91,7 +93,7 @@ class Study:
     @cached_property
     def baseline_phase(self) -> BaselinePhase:
         """The phase of the present generation."""
-        return baseline_phase(self.state, self.rules)
+        return baseline_phase(self.state, self.rules, self.conflict)
 
     @property
     def baseline(self) -> Baseline | None:

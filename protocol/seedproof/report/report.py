@@ -38,10 +38,11 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
         needed = f"Experiments are judged by the {rules.design} design; the protocol's own rule would ask for a mean of"
     n = len(rules.baseline_seeds)
     number = Digits(baseline)
+    spread = f"{number(baseline.mean)} ± {number(baseline.std)} (mean ± standard deviation, {n} seeds)"
     lines = [
         f"# Baseline Variance ({rules.label} tokens)",
         "",
-        f"- {name}: {number(baseline.mean)} ± {number(baseline.std)} (mean ± standard deviation, {n} seeds)",
+        f"- {name}{rules.metric.statistic_words}: {spread}",
         f"- {needed} {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
         "",
         f"![Every baseline seed: {name} and wall time]({figure})",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from pydantic.fields import FieldInfo
 from seedproof.admission.guards import GIGABYTE, Limits
 from seedproof.ledger.state import Generation
-from seedproof.model.metric_patterns import PRESETS
+from seedproof.model.presets import PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.results import DifferenceKind, Notice
 from seedproof.model.rules import RETIRED_RULES, Rules

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.metric_rule import MetricRule
+from seedproof.model.presets import PRESETS
 from seedproof.model.rules import Rules
 
 from seedproof_mcp.host.settings import Settings, allowed_words

@@ -233,9 +233,10 @@ class Conductor:
         self._record(lost_end(self._paths, self._ledger.state, run, reason))
 
     def _record(self, end: RunEnded) -> None:
-        """Write down how a run ended, unless somebody else has."""
+        """Write down how a run ended, unless somebody else has, or its metrics have changed: then it is read anew."""
+        read_at = self._ledger.state.seq
         with self._ledger.writing() as writer:
-            if writer.state.runs[end.run_id].state.is_active:
+            if writer.state.awaits_end(end.run_id, read_at):
                 # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
                 files.remove_leftovers(self._paths.run(end.run_id).folder)
                 writer.append(end)

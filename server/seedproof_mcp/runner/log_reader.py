@@ -1,24 +1,26 @@
-"""Reads metrics from the files of a run: its log, and the JSON files that its training writes."""
+"""Reads metrics from the log of a run."""
 
-import os
-import stat
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from seedproof.metrics.eval_size import read_counts
-from seedproof.metrics.json_file import read_document
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT
+from seedproof.metrics.log_values import log_values
+from seedproof.metrics.loss_end import lost_loss
 from seedproof.metrics.scanner import FirstValues, LogReading, LogScanner, LogTotals, first_values
+from seedproof.metrics.statistics import result_of
+from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.rules import Rules
-from seedproof.model.runs import MetricValue
+from seedproof.model.runs import MetricValue, Unread
 
 from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["START_BYTES", "read_first_values", "read_log", "read_metric_file", "read_printed_counts"]
+__all__ = ["START_BYTES", "kept_log_size", "read_first_values", "read_log", "read_lost_loss", "read_printed_counts"]
 
-MAX_METRIC_FILE = 64 << 20
 START_BYTES = 256 << 10
 # What is searched of the end before all of it is: a metric that is printed at all is mostly printed near the end.
 _END_BYTES = (1 << 20, 16 << 20)
@@ -27,17 +29,73 @@ _END_BYTES = (1 << 20, 16 << 20)
 def read_log(path: Path, size: int, rules: Rules) -> LogReading:
     """Read the first `size` bytes: what daemons print after the end does not count.
 
-    Only the last value counts, so the log is searched from its end; hashed and counted it is as a whole.
+    Where only the last value counts, the log is searched from its end; hashed and counted it is as a whole.
     """
     if not path.exists():
         return LogScanner(rules.metrics).finish()
     with path.open("rb") as log:
         parts = list(_parts(log, size))
-        ends = (_read_end(log, parts, end_bytes, rules) for end_bytes in _END_BYTES)
-        end = next((one for one in ends if one is not None), None)
-        if end is None:
-            return _feed(LogScanner(rules.metrics), _chunks(log, parts)).finish()
-        return _feed(LogTotals(), _chunks(log, parts)).reading_of(end)
+        reading = _read_last(log, parts, rules)
+        for rule in rules.metrics:
+            if isinstance(rule.source, LogPattern) and not rule.is_last_match:
+                reading = _with(reading, rule, _read_all(log, parts, rule, rule.source, reading))
+        return reading
+
+
+def _read_last(log: BinaryIO, parts: Sequence["_Part"], rules: Rules) -> LogReading:
+    ends = (_read_end(log, parts, end_bytes, rules) for end_bytes in _END_BYTES)
+    end = next((one for one in ends if one is not None), None)
+    if end is None:
+        return _feed(LogScanner(rules.metrics), _chunks(log, parts)).finish()
+    return _feed(LogTotals(), _chunks(log, parts)).reading_of(end)
+
+
+def _read_all(
+    log: BinaryIO, parts: Sequence["_Part"], rule: MetricRule, source: LogPattern, reading: LogReading
+) -> MetricValue | Unread | None:
+    """The result that needs more than the last match, which is read from the beginning of the log."""
+    last = reading.unread.get(rule.name) or reading.metrics.get(rule.name)
+    if isinstance(last, Unread) or (last is not None and last.value is None):
+        return last
+    left_out = sum(part.left_out for part in parts)
+    if left_out and rule.selects:
+        return Unread(None, "", f"is the best of all values, and the log cap left out {left_out} bytes of the log")
+    # A name that stands before a hole says nothing of what stands behind it.
+    end = [replace(part, left_out=0) for part in parts[-1:]]
+    found = result_of(rule, log_values(source, _chunks(log, end)))
+    if found is None or found.line is None or not left_out:
+        return found
+    before = _feed(LogTotals(), _chunks(log, parts)).lines - _feed(LogTotals(), _chunks(log, end)).lines
+    return replace(found, line=before + found.line)
+
+
+def _with(reading: LogReading, rule: MetricRule, found: MetricValue | Unread | None) -> LogReading:
+    metrics = {name: value for name, value in reading.metrics.items() if name != rule.name}
+    unread = {name: one for name, one in reading.unread.items() if name != rule.name}
+    if isinstance(found, Unread):
+        unread[rule.name] = found
+    elif found is not None:
+        metrics[rule.name] = found
+    return replace(reading, metrics=metrics, unread=unread)
+
+
+def kept_log_size(run: RunPaths, recorded: int | None = None) -> int:
+    """The size of the log when the run ended; daemons may have added to it since.
+
+    The record counts a hole of the log cap as the line that replaces it, so the run's result is read first.
+
+    Args:
+        recorded: The size in its record; None where that is not at hand.
+
+    Raises:
+        OSError: There is no log.
+    """
+    try:
+        return int(json.loads(run.result.read_bytes())["log_bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        status = run.log.stat()
+        has_holes = status.st_blocks * 512 < status.st_size
+        return status.st_size if has_holes or recorded is None else recorded
 
 
 Reader = TypeVar("Reader", LogScanner, LogTotals)
@@ -112,6 +170,8 @@ def _after_last_line_end(log: BinaryIO, start: int, end: int) -> int:
 
 def read_first_values(path: Path, size: int, rules: Rules) -> FirstValues:
     """The first values of the deciding metric; they stand near the beginning of a log or nowhere."""
+    if isinstance(rules.metric.source, LogPattern) and rules.metric.source.select is not None:
+        return FirstValues()  # the first lines may be of another name
     try:
         with path.open("rb") as log:
             return first_values(log.read(min(size, START_BYTES)), rules.metric)
@@ -130,31 +190,11 @@ def read_printed_counts(path: Path, size: int) -> dict[str, str]:
         return {}
 
 
-def read_metric_file(source: Path, copy: Path, path: str) -> MetricValue | str | None:
-    """Keep a copy of a training's metric file and read the metric from the copy.
-
-    Args:
-        source: The file that the training wrote.
-        copy: Where the run keeps it; if it is there already, the source is not looked at.
-        path: Where in the document the number stands.
-
-    Returns:
-        The value; None where the document has no number there; what is wrong with the file, in words.
-
-    Raises:
-        OSError: The copy, which is ours, cannot be written: a full disk is waited for, and the run keeps its value.
-    """
+def read_lost_loss(path: Path, size: int) -> str | None:
+    """What the log shows of the training loss last, where that is nan or inf."""
     try:
-        if not copy.exists():
-            # A fifo would block the conductor for ever, a link would read what is not the training's.
-            seen = os.lstat(source)
-            if not stat.S_ISREG(seen.st_mode):
-                raise ValueError("is not a regular file")
-            if seen.st_size > MAX_METRIC_FILE:
-                raise ValueError(f"is larger than {MAX_METRIC_FILE >> 20} MB")
-            files.copy_file(source, copy)
-        return read_document(copy.read_bytes(), path)
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and str(error.filename) != str(source):
-            raise
-        return f"{source.name}: {getattr(error, 'strerror', None) or error}"
+        with path.open("rb") as log:
+            log.seek(max(0, size - START_BYTES))
+            return lost_loss(log.read(min(size, START_BYTES)))
+    except FileNotFoundError:
+        return None

@@ -3,21 +3,31 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from seedproof.ledger.events import LogRead, Measured, OutputFolder, RunCancelled, RunEnded, RunFinished, RunInterrupted
+from seedproof.ledger.events import (
+    FinishedState,
+    LogRead,
+    Measured,
+    OutputFolder,
+    RunCancelled,
+    RunEnded,
+    RunFinished,
+    RunInterrupted,
+)
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import Ending, outcome
 from seedproof.metrics.scanner import LogReading
-from seedproof.model.metric_rule import JsonFile
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
-from seedproof.model.runs import MetricValue, Run, RunState
+from seedproof.model.runs import Run, RunState
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
-from seedproof_mcp.runner.log_reader import read_first_values, read_log, read_metric_file, read_printed_counts
+from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
+from seedproof_mcp.runner.log_reader import read_first_values, read_log, read_lost_loss, read_printed_counts
+from seedproof_mcp.runner.metric_files import read_metric_files
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -38,9 +48,13 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         # Its last value may be in what is missing.
         return lost_end(paths, state, run, "output.log is shorter than it was when the training ended")
     reading = read_log(folder.log, log_bytes, rules)
-    found, faults = _from_files(paths, run, rules)
-    metrics = {**reading.metrics, **found}
-    ended = outcome(_ending(result, folder), metrics, rules)
+    found = read_metric_files(paths, run, rules)
+    metrics, unread = {**reading.metrics, **found.metrics}, {**reading.unread, **found.unread}
+    ended = outcome(_ending(result, folder), metrics, rules, unread)
+    if ended.state is RunState.UNREAD or (ended.state is RunState.FAILED and result["exit_code"] == 0):
+        keep_candidates(paths, run)
+    # The reason of the run says what is wrong with the metric that decides.
+    faults = [*found.faults, *(f"{name} {one.why}" for name, one in unread.items() if name != rules.metric.name)]
     if result.get("disk_was_full") and ended.state is RunState.FAILED:
         faults.append("the disk was full when it ended")
     end: dict[str, Any] = {
@@ -58,13 +72,15 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "slept_s": result.get("slept_s", 0.0),
         "created": _created(paths, state, run),
         "output": _output(paths, run),
+        "kept": kept_hashes(folder),
     }
     if ended.state is RunState.CANCELLED:
         return RunCancelled(**end)
     if ended.state is RunState.INTERRUPTED:
         return RunInterrupted(**end)
-    assert ended.state in (RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.TIMED_OUT)
-    return RunFinished(end=ended.state, **end)
+    finished: Any = ended.state
+    assert finished in get_args(FinishedState)
+    return RunFinished(end=finished, **end)
 
 
 def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnded:
@@ -80,7 +96,7 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
         reading = read_log(log, size, rules)
     except OSError:
         return RunInterrupted(reason=reason, **end)
-    ended = outcome(Ending("interrupted", detail=reason), reading.metrics, rules)
+    ended = outcome(Ending("interrupted", detail=reason), reading.metrics, rules, reading.unread)
     end |= {
         "reason": ended.reason,
         "metrics": reading.metrics,
@@ -97,25 +113,8 @@ def _log_read(log: Path, size: int, reading: LogReading, rules: Rules) -> LogRea
         early=first.early,
         log_sha256=reading.sha256,
         log_bytes=reading.size,
+        lost_loss=read_lost_loss(log, size),
     )
-
-
-def _from_files(paths: ProjectPaths, run: Run, rules: Rules) -> tuple[dict[str, MetricValue], list[str]]:
-    """The metrics that are read from files, and what is wrong with such files."""
-    metrics: dict[str, MetricValue] = {}
-    faults: list[str] = []
-    for metric in rules.metrics:
-        source = metric.source
-        if not isinstance(source, JsonFile):
-            continue
-        assert run.output_dir is not None
-        copy = paths.run(run.run_id).metric_copy(f"metric-{source.name}")
-        found = read_metric_file(paths.root / run.output_dir / source.name, copy, source.path)
-        if isinstance(found, str):
-            faults.append(found)
-        elif found is not None:
-            metrics[metric.name] = found
-    return metrics, faults
 
 
 def _output(paths: ProjectPaths, run: Run) -> OutputFolder | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from seedproof.model.results import Notice
 from seedproof.model.runs import RunState
 from seedproof.notices.environment import place_notices
+from seedproof.notices.readings import reading_notices
 from seedproof.notices.runs import arm_notices
 from seedproof.phases.next_call import baseline_next, campaign_next
 from seedproof.phases.study import Study
@@ -40,13 +41,24 @@ def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineSta
         metrics=summaries(phase.arm, rules),
         report_path=report.path if report else None,
         ledger_head=state.head_label,
-        notices=notice_results([*arm_notices(phase.arm, rules, sigma), *place_notices(phase.arm), *more_notices]),
+        notices=notice_results(
+            [
+                *arm_notices(phase.arm, rules, sigma),
+                *place_notices(phase.arm),
+                *(reading_notices(generation) if generation else ()),
+                *more_notices,
+            ]
+        ),
         next=Follow.of(baseline_next(study)),
     )
 
 
-def experiment_list(study: Study, offset: int, limit: int) -> ExperimentList:
-    """A page of all experiments of the ledger, in the order of their declaration."""
+def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Notice] = ()) -> ExperimentList:
+    """A page of all experiments of the ledger, in the order of their declaration.
+
+    Args:
+        notices: What to say beside it.
+    """
     state, adjusted = study.state, stored_p_values(study)
     active = [state.runs[run_id] for run_id in state.active]
     shown = state.experiments[offset : offset + limit]
@@ -59,6 +71,6 @@ def experiment_list(study: Study, offset: int, limit: int) -> ExperimentList:
         campaign=campaign(state),
         experiments=[experiment_row(study, one, adjusted) for one in shown],
         ledger_head=state.head_label,
-        notices=[],
+        notices=notice_results(notices),
         next=Follow.of(campaign_next(study)),
     )

@@ -193,8 +193,9 @@ def _has_hash(path: Path, sha256: str) -> bool:
 
 
 def _is_current(report: ReportWritten, state: State, owner: Generation | Experiment) -> bool:
-    """Whether a report shows every ended run and disclosure. One of another format cannot be rendered again."""
-    has_disclosures = not any(one.seq > report.seq for one in state.disclosures)
+    """Whether a report shows every ended run, reading and disclosure. One of another format is never rendered again."""
+    readings = state.generations[report.generation - 1].readings
+    has_disclosures = not any(one.seq > report.seq for one in (*state.disclosures, *readings))
     return report.report_format == REPORT_FORMAT and has_disclosures and report.runs == state.ended_runs(owner)
 
 

@@ -122,7 +122,16 @@ class RunResult(Result):
     seed: int
     attempt: int
     state: Literal[
-        "queued", "running", "succeeded", "failed", "diverged", "timed_out", "cancelled", "interrupted", "not_needed"
+        "queued",
+        "running",
+        "succeeded",
+        "failed",
+        "diverged",
+        "unread",
+        "timed_out",
+        "cancelled",
+        "interrupted",
+        "not_needed",
     ]
     metrics: dict[str, float | None]
     step: int | None

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 
 from seedproof.ledger.state import State
-from seedproof.metrics.run_state import LOST, Ending, outcome
+from seedproof.metrics.near_misses import near_misses
+from seedproof.metrics.run_state import LOST, Ending, lacks_value, outcome
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import BadSettings, Refusal
 from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
@@ -13,6 +15,7 @@ from seedproof.model.untrusted import safe_tail
 from seedproof.notices.control import control_notices
 from seedproof.notices.declarations import declared_notices
 from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
+from seedproof.notices.readings import near_miss_notices
 from seedproof.notices.runs import arm_notices, log_notices, probe_notices
 from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
@@ -20,6 +23,7 @@ from seedproof.phases.study import Study
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engines
+from seedproof_mcp.runner.kept_output import kept_files
 from seedproof_mcp.service.log_follower import LogFollower
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
@@ -31,9 +35,12 @@ __all__ = ["Observer", "with_exclusions"]
 
 
 TAIL_BYTES = 256 * 1024
+# What is searched for the metric where nothing was read.
+HINT_BYTES = 1 << 20
+_MOST_HINTED = 32
 
 
-_WITH_LOG_TAIL = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
+_WITH_LOG_TAIL = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED, RunState.UNREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,9 @@ class Observer:
         self._paths = paths
         self._engines = engines
         self._logs = LogFollower(engines)
+        self._hints: dict[tuple[str, MetricRule], list[Notice]] = {}
+        self._newest_hints: tuple[str, list[Notice]] = ("", [])
+        """The ledger head that they were looked for at, and what was found."""
 
     def with_live_states(self, state: State, awaited: str | None = None) -> State:
         """The state with the present states of running runs; the ledger only says that they were handed to the engine.
@@ -82,7 +92,7 @@ class Observer:
         """A lost run as the conductor will record it, with its metrics: without them its arm could change its code."""
         rules = state.rules_of(run.generation)
         shown = self._logs.look(self._paths.run(run.run_id), rules).reading
-        ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules)
+        ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules, shown.unread)
         return replace(run, state=ended.state, reason=ended.reason, metrics=dict(shown.metrics), step=shown.step)
 
     def _is_lost(self, run: Run) -> bool:
@@ -118,7 +128,7 @@ class Observer:
             reason=status.reason,
             log_tail=self._log_tail(run),
             ledger_head=state.head_label,
-            notices=notice_results(self._notices(study, rules, run)),
+            notices=notice_results([*self._notices(study, rules, run), *self._near_misses(rules, run)]),
             next=Follow.of(run_next(study, run)),
         )
 
@@ -176,6 +186,40 @@ class Observer:
         controls = control_notices(standing.baseline, arm)
         beside = [*probe_notices(base, arm, rules), *log_notices(state, experiment), *place_notices(base, arm)]
         return [*failed, *declared, *controls, *arm_notices(arm, rules, None), *beside]
+
+    def notices(self, study: Study) -> list[Notice]:
+        """Notices on a baseline report that is not in the ledger, and on near misses."""
+        return [*unverified_report(self._paths, study.state, study.rules), *self.hints(study)]
+
+    def hints(self, study: Study) -> list[Notice]:
+        """Near misses of the newest run of the present generation whose seed has no result for want of a value."""
+        if self._newest_hints[0] != study.state.head:
+            self._newest_hints = (study.state.head, self._find_hints(study.state))
+        return self._newest_hints[1]
+
+    def _find_hints(self, state: State) -> list[Notice]:
+        number = len(state.generations)
+        runs = [run for run in state.runs.values() if run.generation == number]
+        done = {replace(run.key, attempt=0) for run in runs if run.state.is_counted}
+        open_runs = (run for run in reversed(runs) if replace(run.key, attempt=0) not in done)
+        rules = state.rules_of(number) if number else Rules()
+        return next((found for run in open_runs if (found := self._near_misses(rules, run))), [])
+
+    def _near_misses(self, rules: Rules, run: Run) -> list[Notice]:
+        if not lacks_value(run, rules.metric.name):
+            return []
+        key = (run.run_id, rules.metric)
+        if key not in self._hints:
+            folder = self._paths.run(run.run_id)
+            try:
+                log = self._engines.of(folder).read_log(str(folder.folder), -HINT_BYTES, HINT_BYTES)
+            except OSError:
+                log = b""
+            if len(self._hints) >= _MOST_HINTED:
+                self._hints.clear()
+            found = near_misses(rules.metric, log, kept_files(self._paths, run))
+            self._hints[key] = near_miss_notices(run.run_id, rules.metric.name, found)
+        return self._hints[key]
 
     def _log_tail(self, run: Run) -> str | None:
         if run.state not in _WITH_LOG_TAIL:

@@ -25,7 +25,8 @@ from seedproof_mcp.service.cache import ResultCache
 from seedproof_mcp.service.os_errors import writing
 from seedproof_mcp.service.overview import baseline_status, experiment_list
 from seedproof_mcp.service.project import ProjectFolder
-from seedproof_mcp.service.reports import Reports, unverified_report
+from seedproof_mcp.service.read_again import Rereader
+from seedproof_mcp.service.reports import Reports
 from seedproof_mcp.service.results import (
     BaselineStatus,
     ComparisonResult,
@@ -74,6 +75,7 @@ class Service:
         self._observer = Observer(self.paths, self._engines)
         self._stop_resume = StopResume(self.paths, self._ledger, self._engines)
         self._reports = Reports(self.paths, self._ledger)
+        self._rereader = Rereader(self.paths, self._ledger)
         self._cache = ResultCache()
         self._memory = Memory()
         self._lock = self._ledger.thread_lock
@@ -95,8 +97,8 @@ class Service:
     def check_baseline(self) -> BaselineStatus:
         """The baseline of the present generation."""
         with self._reading() as (study, config):
-            unverified = unverified_report(self.paths, study.state, study.rules)
-            notices = (*unverified, *config.notices(study.generation), *self._ledger.past())
+            pending, past = self._rereader.pending(study.state, config.rules), self._ledger.past()
+            notices = (*self._observer.notices(study), *pending, *config.notices(study.generation), *past)
             status = self._cache.get(study, ("check_baseline", notices), lambda: baseline_status(study, notices))
             return self._with_unfinished_report(study, status)
 
@@ -129,8 +131,8 @@ class Service:
         if offset < 0 or not 1 <= limit <= 100:
             raise BadArguments("offset is at least 0 and limit is 1 to 100.")
         with self._reading() as (study, _):
-            page = ("list_experiments", offset, limit)
-            result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit))
+            page, hints = ("list_experiments", offset, limit), self._observer.hints
+            result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit, hints(study)))
             return self._with_unfinished_report(study, result)
 
     # --- running ------------------------------------------------------------------------------
@@ -141,8 +143,8 @@ class Service:
         Raises:
             Refusal: With its code and the next allowed call.
         """
+        config = self._rereader.settings()
         with self._lock:
-            config = load_config(self.paths.settings)
             place = self._engines.chosen(config.settings).place()
             project = ProjectFolder(self.paths, config, place, self._randbelow)
             # A refused request must leave nothing behind, not even an empty state folder.
@@ -219,12 +221,12 @@ class Service:
         Raises:
             Refusal: The baseline or the experiment is incomplete; with the next call.
         """
+        config = self._rereader.settings()
         with self._lock:
-            config = load_config(self.paths.settings)
             judged = self._judge(self._study(self._ledger.refresh(), config), config, name)
         with writing(), self._ledger.writing() as writer:
             comparison = self._issue(writer, judged, config, name)
-            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
             return self._with_unfinished_report(study, comparison_result(study, comparison, self._ledger.past()))
 
     def _judge(self, study: Study, config: Config, name: str) -> "_Judged":
@@ -233,7 +235,7 @@ class Service:
     def _issue(self, writer: Writer, judged: "_Judged", config: Config, name: str) -> Comparison:
         """Record the verdict; judge again where records were appended before the lock was taken."""
         if judged.state is not writer.state or judged.seq != writer.state.seq:
-            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
             judged = self._judge(study, config, name)
         issue_verdict(writer, judged.comparison, self._randbelow)
         return judged.comparison
@@ -248,8 +250,8 @@ class Service:
         Raises:
             Refusal: As for `compare`; for the baseline while it is incomplete.
         """
+        config, judged = self._rereader.settings(), None
         with self._lock:
-            config, judged = load_config(self.paths.settings), None
             study = self._study(self._ledger.refresh(), config)
             if name is None:
                 require_baseline(study)
@@ -257,14 +259,12 @@ class Service:
                 judged = self._judge(study, config, name)
         with writing(), self._ledger.writing() as writer:
             files.remove_leftovers(self.paths.research)  # safe: only reports are written there, under this lock
-            comparison = None
-            if judged is not None and name is not None:
-                comparison = self._issue(writer, judged, config, name)
+            comparison = None if judged is None or name is None else self._issue(writer, judged, config, name)
             report, moved = self._reports.record_report(writer, config.rules, comparison)
             self._reports.restore(report)
             removed, freed_bytes, staying = self._reports.clean_up(writer, name)
             self._ledger.write_mirror()
-            study = Study(writer.state, config.rules, self._memory.of(writer.state))
+            study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
             result = report_result(study, report, removed, freed_bytes, [*moved, *staying])
             return self._with_unfinished_report(study, result)
 
@@ -278,7 +278,8 @@ class Service:
 
     def _study(self, state: State, config: Config, awaited: str | None = None) -> Study:
         """A study of the state, with the present states of running runs."""
-        return Study(self._observer.with_live_states(state, awaited), config.rules, self._memory.of(state))
+        live = self._observer.with_live_states(state, awaited)
+        return self._rereader.study(live, config.rules, self._memory.of(state))
 
     def _with_unfinished_report(self, study: Study, result: R) -> R:
         """The result; an unfinished report becomes its next call, before a new experiment or a confirmation."""

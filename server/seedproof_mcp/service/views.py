@@ -12,6 +12,7 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
 from seedproof.notices.declarations import created_notices, declared_notices
 from seedproof.notices.environment import comparability_notices
+from seedproof.notices.readings import reading_notices
 from seedproof.notices.runs import comparison_notices, log_notices
 from seedproof.phases.looks import Look
 from seedproof.phases.next_call import baseline_next, experiment_next
@@ -183,7 +184,8 @@ def written_evidence(experiment: Experiment) -> tuple[Evidence | None, Campaign 
 def verdict_notices(study: Study, experiment: Experiment) -> list[Notice]:
     """Notices with a verdict that do not come from its runs: on the declaration, equal logs, and created files."""
     declared = declared_notices(study, experiment, verdicts=True)
-    return [*declared, *log_notices(study.state, experiment), *created_notices(study.state)]
+    read_again = reading_notices(study.state.generations[experiment.generation - 1])
+    return [*declared, *log_notices(study.state, experiment), *created_notices(study.state), *read_again]
 
 
 def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notice] = ()) -> ComparisonResult:

@@ -1,18 +1,27 @@
 """Checks logs, reports and figures against the hashes in the ledger's records."""
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from seedproof.ledger.events import RUN_ENDS, LogRead, Record, ReportWritten, RunEnded, read_events
+from seedproof.ledger.events import (
+    RUN_ENDS,
+    GenerationStarted,
+    MetricsReadAgain,
+    ReadAgain,
+    Record,
+    ReportWritten,
+    RunEnded,
+    read_events,
+)
 from seedproof.ledger.state import State
-from seedproof.metrics.scanner import LogReading
-from seedproof.model.metric_rule import JsonFile
+from seedproof.model.metric_rule import LogPattern
 from seedproof.model.rules import Rules
+from seedproof.model.runs import MetricValue
 
-from seedproof_mcp.runner.log_reader import read_log
-from seedproof_mcp.system.paths import ProjectPaths, RunPaths
+from seedproof_mcp.runner.log_reader import kept_log_size, read_log
+from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify.checks import Check, failed, listed, noted, passed
 from seedproof_mcp.verify.witnesses import read_heads
 
@@ -25,6 +34,26 @@ _REPORT_NAMES = ("baseline_variance_*.md", "experiment_*.md", "baseline_variance
 # --- logs -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """What a record says of the output of one run."""
+
+    seq: int
+    """Number of the record."""
+    run_id: str
+    """Id of the run."""
+    log_sha256: str
+    """Hash of its log."""
+    rules: Rules
+    """The rules that it was read by."""
+    texts: Mapping[str, str | None]
+    """By metric of the log, its value as printed; None where the log shows none."""
+    log_bytes: int | None = None
+    """Size of the log; None where the record does not say it."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each file that was copied from the output folder, by the copy's name."""
+
+
 def check_logs(paths: ProjectPaths, records: Sequence[Record], state: State | None) -> list[Check]:
     """Check the hash of every log that is still there, and the metrics that were read from it.
 
@@ -33,53 +62,74 @@ def check_logs(paths: ProjectPaths, records: Sequence[Record], state: State | No
         records: The ledger's records.
         state: The state that they fold to; None if they are damaged, and only hashes can be checked.
     """
-    logged = [event for event in read_events(records, *RUN_ENDS) if event.log is not None and event.log.log_sha256]
-    present = [event for event in logged if paths.run(event.run_id).log.is_file()]
-    faults = [fault for event in present if (fault := _log_fault(paths, event, state)) is not None]
-    found = listed("logs", faults, passed("logs", f"all {len(present)} that are still here are as recorded"))
-    if len(present) < len(logged):
-        found.append(
-            noted("logs", f"{len(logged) - len(present)} of {len(logged)} are not here, so nothing is said of them")
-        )
+    logged = list(_logged(records, state))
+    present = [one for one in logged if paths.run(one.run_id).log.is_file()]
+    faults = [fault for one in present if (fault := _log_fault(paths, one)) is not None]
+    count, every = (len({one.run_id for one in some}) for some in (present, logged))
+    found = listed("logs", faults, passed("logs", f"all {count} that are still here are as recorded"))
+    if count < every:
+        found.append(noted("logs", f"{every - count} of {every} are not here, so nothing is said of them"))
     return found
 
 
-def _log_fault(paths: ProjectPaths, ended: RunEnded, state: State | None) -> str | None:
-    assert ended.log is not None  # as the caller chose it
-    run_paths = paths.run(ended.run_id)
-    run = None if state is None else state.runs.get(ended.run_id)
-    rules = Rules() if run is None or state is None else state.rules_of(run.generation)
+def _logged(records: Sequence[Record], state: State | None) -> Iterator[_Logged]:
+    """What the records say of outputs, each with the rules that held then."""
+    rules: dict[int, Rules] = {}
+    for event in read_events(records, GenerationStarted, MetricsReadAgain, *RUN_ENDS):
+        if isinstance(event, GenerationStarted):
+            rules[event.generation] = event.rules
+        elif isinstance(event, MetricsReadAgain) and event.generation in rules:
+            present = rules[event.generation].with_metrics(event.metric, event.extra_metrics)
+            rules[event.generation] = present
+            for run_id, read in event.runs.items():
+                yield _Logged(event.seq, run_id, read.log_sha256, present, _newly_read(read, present))
+        elif isinstance(event, RunEnded) and event.log is not None and event.log.log_sha256:
+            run = None if state is None else state.runs.get(event.run_id)
+            held = None if run is None else rules.get(run.generation)
+            texts = {} if held is None else {name: _text(event.metrics or {}, name) for name in _log_metrics(held)}
+            yield _Logged(
+                event.seq,
+                event.run_id,
+                event.log.log_sha256,
+                held or Rules(),
+                texts,
+                event.log.log_bytes or 0,
+                event.kept,
+            )
+
+
+def _newly_read(read: ReadAgain, rules: Rules) -> dict[str, str | None]:
+    """What a reading changed: a value that stands stays as it was printed under the metric before."""
+    before = list(read.before.metrics.values())
+    names = [name for name in _log_metrics(rules) if name in read.now.metrics]
+    return {name: read.now.metrics[name].text for name in names if read.now.metrics[name] not in before}
+
+
+def _log_metrics(rules: Rules) -> list[str]:
+    return [metric.name for metric in rules.metrics if isinstance(metric.source, LogPattern)]
+
+
+def _text(metrics: Mapping[str, MetricValue], name: str) -> str | None:
+    return metrics[name].text if name in metrics else None
+
+
+def _log_fault(paths: ProjectPaths, logged: _Logged) -> str | None:
+    folder, run_id = paths.run(logged.run_id), logged.run_id
     try:
-        reading = read_log(run_paths.log, _log_size(run_paths, ended.log), rules)
+        reading = read_log(folder.log, kept_log_size(folder, logged.log_bytes), logged.rules)
     except OSError as error:
-        return f"the log of {ended.run_id} cannot be read ({error.strerror})"
-    if (reading.sha256, reading.size) != (ended.log.log_sha256, ended.log.log_bytes):
-        return f"the log of {ended.run_id} was edited: it is not the one of record #{ended.seq}"
-    return None if run is None else _metric_fault(ended, rules, reading)
-
-
-def _log_size(run: RunPaths, recorded: LogRead) -> int:
-    """The size of the log when the run ended; daemons may have added to it since.
-
-    The record counts a hole of the log cap as the line that replaces it, so the run's result is read first.
-    """
-    try:
-        return int(json.loads(run.result.read_bytes())["log_bytes"])
-    except (OSError, ValueError, KeyError, TypeError):
-        status = run.log.stat()
-        has_holes = status.st_blocks * 512 < status.st_size
-        return status.st_size if has_holes else recorded.log_bytes or 0
-
-
-def _metric_fault(ended: RunEnded, rules: Rules, reading: LogReading) -> str | None:
-    """A metric that differs between a record and its log, though the log has the recorded hash."""
-    for metric in rules.metrics:
-        if isinstance(metric.source, JsonFile):
-            continue
-        read, written = reading.metrics.get(metric.name), (ended.metrics or {}).get(metric.name)
-        texts = (None if read is None else read.text, None if written is None else written.text)
-        if texts[0] != texts[1]:
-            return f"record #{ended.seq} says {metric.name} {texts[1]}, and the log of {ended.run_id} {texts[0]}"
+        return f"the log of {run_id} cannot be read ({error.strerror})"
+    if reading.sha256 != logged.log_sha256 or logged.log_bytes not in (None, reading.size):
+        return f"the log of {run_id} was edited: it is not the one of record #{logged.seq}"
+    for name, sha256 in logged.kept.items():
+        copy = folder.metric_copy(name)
+        if copy.is_file() and hashlib.sha256(copy.read_bytes()).hexdigest() != sha256:
+            return f"{name} of {run_id} was edited: it is not the one of record #{logged.seq}"
+    for name, text in logged.texts.items():
+        found = _text(reading.metrics, name)
+        older = _text(reading.last_numbers, name) if logged.rules.earlier is not None else found
+        if text not in (found, older):
+            return f"record #{logged.seq} says {name} {text}, and the log of {run_id} {found}"
     return None
 
 

@@ -336,6 +336,55 @@ def test_a_hash_that_stands_also_inside_the_record_is_held_to_the_whole_record(c
         read_line(canonical({**record, "hash": claimed}), 1, EMPTY_HASH)
 
 
+# --- metrics that are read again ------------------------------------------------------------------
+
+NEW_METRIC = Rules().metric.model_copy(update={"name": "val_bpb"})
+VALUE = {"value": 4.5, "text": "4.5000", "line": 3, "matched": "val_loss: 4.5000"}
+
+
+def read_again(run_id: str, state: str = "succeeded", **change: Any) -> tuple[str, dict[str, Any]]:
+    before = {"state": state, "reason": None, "metrics": {"val_loss": VALUE}, "start_text": None, "early": []}
+    now = {**before, "state": "succeeded", "metrics": {"val_bpb": VALUE}}
+    run = {**now, "before": before, "log_sha256": "ab", **change}
+    metric = {"metric": NEW_METRIC.model_dump(mode="json"), "extra_metrics": []}
+    return "metrics_read_again", {"generation": 1, **metric, "runs": {run_id: run}, "left": {}}
+
+
+def logged(seed: int, **change: Any) -> tuple[str, dict[str, Any]]:
+    kind, fields = finished(seed)
+    return kind, {**fields, "log_sha256": "ab", "log_bytes": 1, "exit_code": 0, **change}
+
+
+def test_a_reading_changes_the_metrics_of_its_generation_and_its_runs() -> None:
+    state = fold(chain(GENERATION, requested(42), started(42), logged(42), read_again("g1-baseline-s42-a1")))
+    run = state.runs["g1-baseline-s42-a1"]
+    assert (run.value("val_bpb"), run.value("val_loss"), run.state) == (4.5, None, RunState.SUCCEEDED)
+    assert state.rules_of(1).metric == NEW_METRIC
+    assert [event.seq for event in state.generations[0].readings] == [5]
+
+
+@pytest.mark.parametrize("change", [{"log_sha256": "cd"}, {"state": "unread", "before": {"state": "failed"}}])
+def test_a_reading_that_contradicts_its_run_is_damage(change: dict[str, Any]) -> None:
+    kind, fields = read_again("g1-baseline-s42-a1")
+    run = fields["runs"]["g1-baseline-s42-a1"]
+    before = {**run["before"], **change.get("before", {})}
+    fields["runs"]["g1-baseline-s42-a1"] = {**run, **change, "before": before}
+    with pytest.raises(LedgerDamaged, match="contradicts"):
+        fold(chain(GENERATION, requested(42), started(42), logged(42), (kind, fields)))
+
+
+def test_an_unread_run_is_no_failure_in_a_row_and_a_mended_one_is_none_any_more() -> None:
+    lost = {"metrics": {}, "reason": "exit code 0, but no val_loss was found in its output"}
+    story = [GENERATION, requested(42), started(42), logged(42, state="failed", **lost)]
+    assert fold(chain(*story)).failures_in_row == 1
+    unread = [requested(137), started(137), logged(137, state="unread", **lost)]
+    state = fold(chain(*story, *unread))
+    assert (state.failures_in_row, state.runs["g1-baseline-s137-a1"].state) == (1, RunState.UNREAD)
+    kind, fields = read_again("g1-baseline-s42-a1", "failed")
+    fields["runs"]["g1-baseline-s42-a1"]["before"] |= lost
+    assert fold(chain(*story, *unread, (kind, fields))).failures_in_row == 0
+
+
 # --- first values -----------------------------------------------------------------------------------
 
 

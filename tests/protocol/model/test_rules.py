@@ -1,11 +1,19 @@
 """The rules: the protocol's numbers by default, nothing inconsistent by choice."""
 
+import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
-from seedproof.model.metric_rule import JsonFile, LogPattern, MetricRule
+from seedproof.model.metric_patterns import is_default_pattern
+from seedproof.model.metric_rule import EventFile, JsonFile, LogPattern, MetricRule, Table
 from seedproof.model.rules import RETIRED_RULES, EarlierRules, Rules
+from seedproof.phases.read_again import present_metrics
+
+from tests.support.places import ROOT
 
 
 def test_the_defaults_are_the_protocol() -> None:
@@ -57,11 +65,79 @@ def test_rules_that_contradict_themselves_do_not_exist(change: dict[str, Any], s
         {"file": "a.json"},
         {"file": "../a.json", "path": "x"},
         {"file": "a.json", "path": "x", "pattern": "(?P<value>x)"},
+        {"file": "a.csv", "path": "x", "column": "x"},
+        {"pattern": "(?P<value>x)", "tag": "x"},
+        {"file": "/a.json", "path": "x"},
+        {"file": "a/../../b.json", "path": "x"},
+        {"file": "a//b.json", "path": "x"},
+        {"file": "a\\b.json", "path": "x"},
+        {"file": "**/b.json", "path": "x"},
+        {"file": "a" * 300, "path": "x"},
+        {"file": "a/" * 90 + "b.json", "path": "x"},
+        {"pattern": "(?P<value>x)", "outside": True},
     ],
 )
 def test_a_metric_has_exactly_one_source_inside_its_folder(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         MetricRule(name="loss", **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"file": "a.json"}, "file and one of path, column and tag belong together"),
+        ({"pattern": "(?P<value>x)", "select": "bbox"}, "select needs a pattern with a group named 'name'"),
+        ({"file": "a.json", "path": "x", "select": "bbox"}, "select needs a pattern with a group named 'name'"),
+        ({"pattern": "(?P<value>x)", "statistic": "mean_of_last_n"}, "n and statistic = .* belong together"),
+        ({"pattern": "(?P<value>x)", "n": 3}, "n and statistic = .* belong together"),
+        ({"pattern": "(?P<value>x)", "statistic": "mean_of_last_n", "n": 1}, "greater than or equal to 2"),
+        ({"pattern": "(?P<value>x)", "statistic": "median"}, "'last', 'best' or 'mean_of_last_n'"),
+        ({"file": "**/a.json", "path": "x"}, "file names each folder"),
+    ],
+)
+def test_fields_that_do_not_belong_together_are_refused_in_words(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        MetricRule(name="loss", **fields)
+
+
+def test_each_kind_of_source_has_a_type_and_says_where_it_looks() -> None:
+    rules = [
+        MetricRule(name="loss", pattern="(?P<name>a)(?P<value>x)", select="bbox"),
+        MetricRule(name="loss", file="m.jsonl", path="bbox/AP"),
+        MetricRule(name="loss", file="v_*/m.csv", column="val loss"),
+        MetricRule(name="loss", file="events.*", tag="val/loss", outside=True),
+    ]
+    assert [rule.source for rule in rules] == [
+        LogPattern("(?P<name>a)(?P<value>x)", "bbox"),
+        JsonFile("m.jsonl", "bbox/AP"),
+        Table("v_*/m.csv", "val loss"),
+        EventFile("events.*", "val/loss", outside=True),
+    ]
+    assert [rule.source.where for rule in rules] == [
+        "under the name bbox in its output",
+        "at bbox/AP in m.jsonl",
+        "in the column val loss of v_*/m.csv",
+        "under the tag val/loss in events.*",
+    ]
+
+
+@given(st.lists(st.tuples(st.text("a/%2F.*", min_size=1, max_size=9), st.booleans()), unique=True, min_size=2))
+def test_no_two_files_share_a_copy_and_no_copy_lies_in_a_folder(files: list[tuple[str, bool]]) -> None:
+    names = []
+    for name, outside in files:
+        with suppress(ValidationError):
+            source = MetricRule(name="loss", file=name, path="x", outside=outside).source
+            assert isinstance(source, JsonFile)
+            names.append(source.copy_name)
+    assert len(set(names)) == len(names)
+    assert all("/" not in name and len(name.encode()) < 255 for name in names)
+
+
+def test_fields_that_say_nothing_stand_in_no_document() -> None:
+    rule = MetricRule(name="loss", file="m.csv", column="loss", statistic="mean_of_last_n", n=3)
+    document = Rules(metric=rule).document()["metric"]
+    assert set(document) - {"name", "direction", "pattern", "file", "path"} == {"column", "statistic", "n"}
+    assert Rules.from_document(Rules(metric=rule).document()).metric == rule
 
 
 def test_a_source_is_a_type_and_its_document_stays_three_fields() -> None:
@@ -185,3 +261,20 @@ def test_a_rule_of_a_version_to_come_is_refused() -> None:
 def test_a_document_that_is_read_and_written_again_is_one_of_today() -> None:
     again = Rules.from_document(earlier_document()).document()
     assert again == {**Rules().document(), "repeat_probe": False}
+
+
+# The default pattern until records of format 2, as ledgers hold it.
+EARLIER_LEDGER = ROOT / "tests/old_ledgers/report_format_4/docs/research/ledger.jsonl"
+
+
+def test_a_ledger_with_an_earlier_default_pattern_counts_as_having_todays() -> None:
+    begun = Rules.from_document(json.loads(EARLIER_LEDGER.read_text().splitlines()[0])["rules"])
+    assert begun.metric.pattern is not None
+    assert is_default_pattern(begun.metric.pattern)
+    present = begun.with_metrics(Rules().metric, begun.extra_metrics)
+    assert begun.differing(present) == []
+    own = begun.with_metrics(MetricRule(name="val_loss", pattern="loss=(?P<value>x)"), begun.extra_metrics)
+    assert begun.differing(own) == ["metric"]
+    # Its runs go on being read by its own pattern, also when something else about the metrics changes.
+    extra = present.with_metrics(present.metric, (MetricRule(name="acc", pattern="acc=(?P<value>x)"),))
+    assert present_metrics(begun, extra).metric == begun.metric

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.notices.runs import arm_notices, baseline_notices, comparison_notices, probe_notices
@@ -107,6 +108,17 @@ def test_notices_on_values_logs_and_steps_stand_together() -> None:
     )
     codes = [notice.code for notice in arm_notices(experiment_arm(*runs), RULES, 0.1)]
     assert codes == ["same_values", "identical_logs", "coarse_resolution"]
+
+
+def test_a_metric_that_is_the_best_of_several_values_is_told_as_selected() -> None:
+    codes = {}
+    for statistic in ("last", "best"):
+        rule = MetricRule.model_validate({"name": "val_loss", "pattern": "x(?P<value>.+)", "statistic": statistic})
+        rules = RULES.model_copy(update={"metric": rule})
+        codes[statistic] = [
+            notice.code for notice in baseline_notices(make_baseline((3.101, 3.2, 3.3, 3.5, 3.7), rules))
+        ]
+    assert codes == {"last": [], "best": ["metric_selects"]}
 
 
 def test_empty_logs_are_not_called_identical() -> None:

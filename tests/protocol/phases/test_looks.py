@@ -298,6 +298,10 @@ def test_seed_by_seed_every_arm_ends_at_a_look_of_its_design(values: list[float]
         (["failed, shown", "interrupted, shown", "failed, shown"], False),
         (["failed, shown", "running"], False),
         (["failed", "succeeded, shown"], False),
+        (["unread"], True),
+        (["unread", "unread", "unread"], True),
+        (["failed, shown", "unread"], True),
+        (["unread", "succeeded, shown"], False),
     ],
 )
 def test_another_attempt_is_allowed_as_the_table_says(states: Sequence[str], allowed: bool) -> None:
@@ -324,7 +328,8 @@ def attempts_at(draw: st.DrawFn, seed: int) -> list[Run]:
     runs: list[Run] = []
     while (not runs or may_retry(runs, "val_loss")) and len(runs) < 4 and draw(st.booleans()):
         state = draw(states)
-        value = draw(st.floats(-10, 20)) if state is S.SUCCEEDED or draw(st.booleans()) else None
+        shows = state is S.SUCCEEDED or (state is not S.UNREAD and draw(st.booleans()))
+        value = draw(st.floats(-10, 20)) if shows else None
         attempt = {"experiment": "muon", "attempt": len(runs) + 1}
         runs.append(diverged(seed, **attempt) if state is S.DIVERGED else make_run(seed, value, state=state, **attempt))
     return runs

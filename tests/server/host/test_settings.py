@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from seedproof.model.metric_patterns import PRESETS
 from seedproof.model.metric_rule import MetricRule
+from seedproof.model.presets import PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.rules import RETIRED_RULES, Rules
 from seedproof_mcp.host.settings import Settings, allowed_words, load_config
@@ -43,7 +43,7 @@ def test_the_template_changes_nothing_as_it_stands_and_names_every_key(tmp_path:
 def test_the_template_with_every_line_switched_on_is_what_it_says(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^# (\w+ = |\[[a-z.]+\]$)", r"\1", TEMPLATE)
     # A ready-made metric, a pattern and a file exclude each other: keep the first.
-    text = re.sub(r"(?m)^(name|pattern|file|path) = .*\n", "", text)
+    text = re.sub(r"(?m)^(name|pattern|select|file|path|column|tag|n) = .*\n", "", text)
     found = load(tmp_path, text)
     assert found.settings.python == ".venv/bin/python"  # type: ignore[attr-defined]
     assert found.settings.env == {"CUDA_VISIBLE_DEVICES": "0"}  # type: ignore[attr-defined]

@@ -2,14 +2,17 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seedproof.metrics.scanner import LogReading, LogScanner
+from seedproof.metrics.scanner import FirstValues, LogReading, LogScanner
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
+from seedproof.model.runs import MetricValue, Unread
 from seedproof_mcp.runner import log_reader
-from seedproof_mcp.runner.log_reader import read_log
+from seedproof_mcp.runner.log_reader import START_BYTES, read_first_values, read_log
 
 RULES = Rules()
 PIECES = (b"val_loss: 3.25", b"val_loss: 4.", b"125", b"val_loss: nan", b"step 7/9", b"iter 8", b" | ", b"x" * 30)
@@ -64,3 +67,63 @@ def test_of_a_long_line_that_the_log_cap_cut_nothing_is_read(tmp_path: Path) -> 
         pytest.skip("this file system keeps no holes")
     found = read_log(path, size, RULES)
     assert (found.metrics["val_loss"].text, found.step) == ("4.5", 3)
+
+
+# --- results that need more than the last match -----------------------------------------------
+
+LOSSES = b"step 1\nloss 4.5\nloss 2.5\nstep 2\nloss 3.5\n"
+
+
+def rules_of(**fields: Any) -> Rules:
+    return Rules(metric=MetricRule.model_validate({"name": "loss", "pattern": r"^loss (?P<value>\S+)", **fields}))
+
+
+def test_a_statistic_of_a_log_stands_beside_what_the_rest_of_it_says(tmp_path: Path) -> None:
+    (tmp_path / "output.log").write_bytes(LOSSES)
+    last, best, mean = (
+        read_log(tmp_path / "output.log", len(LOSSES), rules_of(**fields))
+        for fields in ({}, {"statistic": "best"}, {"statistic": "mean_of_last_n", "n": 2})
+    )
+    assert last.metrics["loss"] == MetricValue(3.5, "3.5", 5, "loss 3.5")
+    assert best.metrics["loss"] == MetricValue(2.5, "2.5", 3, "best of 3 values: loss 2.5")
+    assert mean.metrics["loss"] == MetricValue(3.0, "3.0", 5, "mean of the last 2 values")
+    assert (best.step, best.lines, best.sha256) == (mean.step, mean.lines, mean.sha256) == (2, 5, last.sha256)
+
+
+def test_too_few_values_for_a_mean_leave_the_metric_unread(tmp_path: Path) -> None:
+    (tmp_path / "output.log").write_bytes(LOSSES)
+    found = read_log(tmp_path / "output.log", len(LOSSES), rules_of(statistic="mean_of_last_n", n=4))
+    assert found.metrics == {}
+    assert found.unread["loss"].why == "is the mean of the last 4 values, and there are 3"
+
+
+def test_a_value_under_another_name_is_never_read_nor_shown_as_the_first(tmp_path: Path) -> None:
+    log = b"Step 0\ntask: a\nStep 0 | loss 4.5\ntask: b\nStep 0 | loss 2.5\n"
+    (tmp_path / "output.log").write_bytes(log)
+    pattern = r"task: (?P<name>\w+)|loss (?P<value>\S+)"
+    for task, text in (("a", "4.5"), ("b", "2.5"), ("c", None)):
+        rules = rules_of(pattern=pattern, select=task)
+        got = read_log(tmp_path / "output.log", len(log), rules).metrics.get("loss")
+        assert (got and got.text) == text
+        assert read_first_values(tmp_path / "output.log", START_BYTES, rules) == FirstValues()
+
+
+def test_what_the_log_cap_left_out_may_have_held_the_best_value_or_a_name(tmp_path: Path) -> None:
+    path, block = tmp_path / "output.log", 1 << 20
+    with path.open("wb") as log:
+        log.write(b"task: a\nloss 1.5\n")
+        log.seek(block)
+        log.write(b"cut\n" + LOSSES)
+        size = log.tell()
+    if path.stat().st_blocks * 512 >= size:
+        pytest.skip("this file system keeps no holes")
+    best = read_log(path, size, rules_of(statistic="best")).unread["loss"]
+    assert isinstance(best, Unread)
+    assert best.why.startswith("is the best of all values, and the log cap left out ")
+    mean = read_log(path, size, rules_of(statistic="mean_of_last_n", n=3))
+    last = read_log(path, size, rules_of())
+    assert mean.metrics["loss"].value == 3.5
+    assert mean.metrics["loss"].line == last.metrics["loss"].line
+    assert "loss" in read_log(path, size, rules_of(statistic="mean_of_last_n", n=4)).unread
+    named = rules_of(pattern=r"task: (?P<name>\w+)|loss (?P<value>\S+)", select="a")
+    assert read_log(path, size, named).metrics == {}

@@ -15,11 +15,13 @@ import anyio
 import anyio.to_thread
 import pytest
 from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.surface import cli
 from seedproof_mcp.system import files
 
 from tests.support.callers import Caller, tools
 from tests.support.in_process import InProcessEngine, Training, in_process_service, option, quick_tools, train
 from tests.support.seeds import SEEDS
+from tests.support.studies import records
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
@@ -609,3 +611,32 @@ async def test_what_a_reader_must_know_beside_the_numbers_is_a_notice_in_reply_a
     for notice in found:
         assert notice["message"] in text
         assert f"Notice ({notice['code']}): {notice['message']}" in status.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "words", "value"),
+    [
+        ('statistic = "best"', "best of each run's values", 4.0),
+        ('statistic = "mean_of_last_n"\nn = 2', "mean of each", 4.5),
+    ],
+)
+async def test_a_statistic_stands_in_the_metric_line_of_the_report_and_holds_before_the_logs(
+    project: Path, fields: str, words: str, value: float
+) -> None:
+    (project / "seedproof.toml").write_text(
+        f"[rules.metric]\nname = 'loss'\npattern = '^loss (?P<value>.+)'\n{fields}\n"
+    )
+
+    def trains(argv: Sequence[str]) -> Training:
+        shift = int(option(argv, "--seed")) / 1000
+        return Training("".join(f"loss {one + shift:.4f}\n" for one in (9.0, 4.0, 5.0)))
+
+    async with quick_tools(project, InProcessEngine(trains)) as call:
+        await call.measure_baseline()
+        await call("write_report")
+    text = (project / BASELINE).read_text()
+    assert re.search(rf"^- loss \({words}[a-z0-9 ']*\): ", text, flags=re.MULTILINE)
+    assert ("it is selected" in text) == ("best" in fields)
+    first = records(project, "run_finished")[0]
+    assert first["metrics"]["loss"]["value"] == pytest.approx(value + 0.042)
+    assert cli.main(["verify", "--project", str(project)]) == 0

@@ -1,0 +1,280 @@
+"""Finds the last value of a pattern on one line, and says what is wrong with one that cannot be read."""
+
+import re
+from dataclasses import dataclass, replace
+
+from seedproof.metrics.literals import value_group
+from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number, read_number
+from seedproof.metrics.prefixes import Source, split_prefix
+from seedproof.model.runs import MetricValue
+
+__all__ = ["MATCHED_CHARS", "Find", "LineReader", "Place", "SameLine", "same_text"]
+
+MATCHED_CHARS = 200  # of the matched text, and of a line that is quoted: the ledger keeps them
+_KEY_CHARS = 1000  # of a line before its value; a longer one is compared with no other
+
+_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![a-z0-9_])", re.IGNORECASE)
+_NUMBER_LIKE = re.compile(r"(?:[+\-−]?[.,]?[0-9]|[+\-−]?[¤$€£])\S*")
+_NO_VALUE = re.compile(
+    r"-{1,9}(?![\w>-])|[—–]{1,9}(?!\w)|\?{1,9}(?!\w)|\*{2,99}(?!\w)|#{2,99}(?!\w)"
+    r"|(?:n/?a|none|null|nil|undefined|overflow)(?![a-z0-9_])|<(?:na|nan|none)>",
+    re.IGNORECASE,
+)
+# `tensor(0.31, device='cuda:0')`, `np.float64(nan)`, `[0.31]`
+_WRAPPED = re.compile(r"(?:[a-z_][\w.]{0,40})?[(\[]{1,3}\s*(?=[+-]?(?:\.?[0-9]|nan|inf))", re.IGNORECASE)
+_QUOTES = "'\"`<"
+_CUT_BEFORE = re.compile(r"[0-9.]$|[0-9.][eEdD][+-]?$|[0-9]['’_]$|(?:^|[\s:=(\[,|'\"])[-−]$")
+
+_MAY_HAVE_COMMA = re.compile(r"[+-]?(?:[0-9]{1,20}|[0-9]{1,3}(?:\.[0-9]{3})+)")  # `7,618`, `4,12`, `1.012,4`
+_COMMA = re.compile(r",[0-9]")
+_BEHIND = ",;:)]}|'\"%"
+_FULL_STOP = re.compile(r"[+-]?[0-9]*\.[0-9]+\.")
+
+# What may differ before the value between two lines that say the same: numbers, spaces, the rule of a bar.
+_VARIABLE = re.compile(
+    r"(?P<number>(?<![a-z_])[+-]?(?:nan|inf(?:inity)?|n/a|none)(?![a-z_])|--+(?=\s|$)|[+-]?\.?[0-9][0-9.,]*(?:e[+-]?[0-9]+)?)"
+    r"|(?P<space>\s+)|(?P<rule>[^\x00-\x7f\s]+)",
+    re.IGNORECASE,
+)
+_ANY_NUMBER = r"(?:[+-]?\.?[0-9][0-9.,]*+(?:e[+-]?[0-9]++)?|[+-]?(?:nan|inf(?:inity)?|n/a|none)|-++)"
+_PROSE = re.compile(r"[a-z]{2,}(?=[\s,.;!]|$)")
+_SPARKLINE = re.compile("[▁▂▃▄▅▆▇█]{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a segment of a log stands."""
+
+    line: int
+    """Its line, from 1."""
+    source: Source | None = None
+    """The process that the beginning of its line names."""
+    is_redraw: bool = False
+    """It overwrites what stood on its line before, as bars do."""
+    prefix: str = ""
+    """What its launcher put before it."""
+
+    def split(self, line: str) -> tuple[str, "Place"]:
+        """A line without its launcher's prefix, and its place with the process that the prefix names."""
+        text, source = split_prefix(line)
+        return text, Place(self.line, source or self.source, self.is_redraw, line[: len(line) - len(text)])
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """The last value that a pattern has on one segment of a log."""
+
+    place: Place
+    """Where it stands; its source is that of the segment itself, if it names one."""
+    text: str
+    """The value as printed."""
+    value: float | None
+    """The number; None for nan, inf, and for a value that cannot be read."""
+    fault: str | None
+    """Why it cannot be read, phrased to follow the metric's name; None for a value."""
+    matched: str
+    """The text that matched, from the beginning of its first word."""
+    before: str
+    """The line up to the value, without its launcher's prefix."""
+    clause: str
+    """Of that, what stands behind the value before it on the line."""
+    rest: str
+    """The line from the value on."""
+    earlier: "Find | None" = None
+    """The value before it on the line."""
+
+    @property
+    def reading(self) -> MetricValue:
+        """It as the value of its metric."""
+        return MetricValue(self.value, self.text, self.place.line, self.matched)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether rank 0 printed it, or a process without a prefix."""
+        return self.place.source is None or self.place.source.rank == 0
+
+    @property
+    def shown(self) -> str:
+        """The line as printed, cut to what is kept of it."""
+        line = (self.place.prefix + self.before).lstrip()
+        room = max(MATCHED_CHARS - len(self.rest.rstrip()), MATCHED_CHARS // 2)
+        return (line[-room:] + self.rest)[:MATCHED_CHARS].rstrip()
+
+
+class LineReader:
+    """Reads the values of one pattern from single lines."""
+
+    def __init__(self, pattern: str) -> None:
+        self._regex = re.compile(pattern)
+        self._group = value_group(pattern)
+
+    def read(self, line: str, place: Place) -> Find | None:
+        """The last value on a line: a number, nan or inf, or one that cannot be read. None without any.
+
+        The pattern is matched against the line without its launcher's prefix, and where it does not match
+        there, against the whole line: a pattern may ask for `[rank0]`.
+        """
+        text, own = place.split(line)
+        found = self._last(text, own)
+        if found is None and len(text) < len(line):
+            found = self._last(line, Place(place.line, None, place.is_redraw))
+        return found
+
+    def refused(self, line: str, place: Place) -> Find | None:
+        """The last match whose value is a word or the like: no value, unless the metric is found nowhere else."""
+        text, own = place.split(line)
+        matches = [match for match in self._regex.finditer(text) if match["value"] is not None]
+        return _unread(matches[-1], own, matches[-1]["value"]) if matches else None
+
+    def _last(self, text: str, place: Place) -> Find | None:
+        found, end = None, 0
+        for match in self._regex.finditer(text):
+            one = None if match["value"] is None else self._of_match(match, place, found, end)
+            if one is not None:
+                found, end = one, match.end()
+        if self._group.wide is None:
+            return found
+        for match in self._group.wide.finditer(text, end):
+            if match["value"] is not None and (claim := _claim(match["value"])) is not None:
+                found = _claimed(match, place, claim)
+        return found
+
+    def _of_match(self, match: re.Match[str], place: Place, earlier: Find | None, since: int) -> Find | None:
+        start, end = _trimmed(match)
+        printed = match.string[start:end]
+        if read_number(printed, commas_are_thousands=self._group.commas_are_thousands) is None:
+            claim = _claim(match["value"].strip())
+            return None if claim is None else _claimed(match, place, claim)
+        if self._is_cut_before(match.string[max(0, start - 3) : start], printed) or self._goes_on(
+            match.string, end, printed
+        ):
+            # `inf` of `info` is no number at all.
+            return None if printed[-1:].isalpha() else _unread(match, place, _whole_word(match.string, start, end))
+        clause = match.string[since:start]
+        found = _find(match, place, printed, finite_value(printed), None)
+        return replace(found, clause=clause, earlier=earlier)
+
+    def _is_cut_before(self, before: str, printed: str) -> bool:
+        if self._group.minus_before and re.search(r"(?<![eE])-$", before):
+            return False
+        is_third_group = re.search(r"[0-9],$", before) and re.fullmatch(r"[0-9]{3}(?:\.[0-9]*)?", printed)
+        return bool(_CUT_BEFORE.search(before) or (is_third_group and not self._group.comma_before))
+
+    def _goes_on(self, line: str, end: int, printed: str) -> bool:
+        is_word = printed[-1:].isalpha() and line[end : end + 1].isalpha()
+        has_comma = _MAY_HAVE_COMMA.fullmatch(printed) and _COMMA.match(line, end) and not self._group.comma_after
+        return bool(is_word or has_comma or NUMBER_GOES_ON.match(line, end))
+
+
+def _trimmed(match: re.Match[str]) -> tuple[int, int]:
+    """Where the value begins and ends without quotes around it, the comma or bracket behind it, and a percent sign."""
+    start, end = match.span("value")
+    while start < end and match.string[start] in "'\"":
+        start += 1
+    while start < end and match.string[end - 1] in _BEHIND:
+        end -= 1
+    return start, end - 1 if _FULL_STOP.fullmatch(match.string, start, end) else end
+
+
+def _whole_word(line: str, start: int, end: int) -> str:
+    """A part of a line with all that stands before and behind it without a space."""
+    first, last = re.compile(r"\S*$").search(line, 0, start), re.compile(r"\S*").match(line, end)
+    assert first is not None and last is not None  # both match an empty text
+    return line[first.start() : last.end()]
+
+
+def _claim(text: str) -> str | None:
+    """What stands for a value at the beginning of a text: a number in any form, nan, a sign that there is none."""
+    text = text.lstrip(_QUOTES) if text[:1] in _QUOTES and not _NO_VALUE.match(text) else text
+    for form in (_NOT_FINITE, _NO_VALUE):
+        if (match := form.match(text)) is not None:
+            return match.group()
+    if (match := _WRAPPED.match(text)) is not None:
+        inner = _NOT_FINITE.match(text, match.end())
+        return text if inner is None else inner.group()
+    number = _NUMBER_LIKE.match(text)
+    return None if number is None else number.group().rstrip(_BEHIND + ".!")
+
+
+def _claimed(match: re.Match[str], place: Place, claim: str) -> Find:
+    if _NOT_FINITE.fullmatch(claim):
+        return _find(match, place, claim, None, None)
+    return _unread(match, place, claim)
+
+
+def _unread(match: re.Match[str], place: Place, printed: str) -> Find:
+    return _find(match, place, printed, None, _fault(printed))
+
+
+def _fault(printed: str) -> str:
+    shown = printed if len(printed) <= 40 else f"{printed[:39]}…"
+    if parse_number(printed) is not None:
+        return f"was last printed as {shown}, which its pattern does not read"
+    if re.fullmatch(r"[+-]?[0-9]{1,3},[0-9]{3}", printed):
+        return f"was last printed as {shown}, which is a decimal comma or one between thousands"
+    if not shown:
+        return "was last printed without a value"
+    return f"was last printed as {shown}, which is no number that can be read"
+
+
+def _find(match: re.Match[str], place: Place, text: str, value: float | None, fault: str | None) -> Find:
+    line, start = match.string, match.start("value")
+    first = match.start()
+    if first < start and re.match(r"\w", line[first]):  # a match may begin within a name: `loss` of `train_loss`
+        while first > 0 and re.match(r"\w", line[first - 1]):
+            first -= 1
+    first = max(first, match.end("value") - MATCHED_CHARS)
+    matched = line[first : match.end()][:MATCHED_CHARS]
+    before = line[max(0, start - _KEY_CHARS - 1) : start]
+    return Find(place, text, value, fault, matched, before, before, line[start : start + MATCHED_CHARS])
+
+
+def same_text(first: Find, second: Find) -> bool:
+    """Whether the lines of two values equal each other up to the value, numbers aside."""
+    return _normal(first.before) == _normal(second.before)
+
+
+def _normal(before: str) -> str:
+    return _VARIABLE.sub(lambda found: f"\0{found.lastgroup}\0", before)
+
+
+class SameLine:
+    """Finds later lines that equal one with a value up to that value, numbers aside."""
+
+    def __init__(self) -> None:
+        self._normal: str | None = None
+        self._regex: re.Pattern[str] | None = None
+
+    def unread(self, line: str, place: Place, last: Find) -> Find | None:
+        """What a line has in place of the value: nan or inf, or what cannot be read; None where it is another line."""
+        regex = self._prefix(last.before)
+        text, place = place.split(line)
+        match = None if regex is None else regex.match(text) or regex.match(line)
+        if match is None:
+            return None
+        printed = match["value"]
+        claim = _claim(printed)
+        if claim is not None:
+            return _claimed(match, place, claim)
+        is_labelled = last.before.rstrip(_QUOTES + " ")[-1:] in (":", "=")
+        if _SPARKLINE.match(printed) or (_PROSE.match(printed) and not is_labelled):
+            return None
+        return _unread(match, place, printed)
+
+    def _prefix(self, before: str) -> re.Pattern[str] | None:
+        if len(before) > _KEY_CHARS or not re.search(r"[^\W\d_]", before):
+            return None
+        normal = _normal(before)
+        if normal != self._normal:
+            self._normal = normal
+            self._regex = re.compile(_prefix_regex(before), re.IGNORECASE)
+        return self._regex
+
+
+def _prefix_regex(before: str) -> str:
+    forms = {"number": _ANY_NUMBER, "space": r"\s*+", "rule": r"[^\x00-\x7f\s]*+"}
+    regex, end = [r"\s*+"], 0
+    for found in _VARIABLE.finditer(before):
+        regex += [re.escape(before[end : found.start()]), forms[found.lastgroup or ""]]
+        end = found.end()
+    return "".join([*regex, re.escape(before[end:]), r"(?P<value>\S{0,100})"])

@@ -1,0 +1,148 @@
+"""Keeps the last values that one pattern has in a log, which is searched block by block, each from its end."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from seedproof.metrics.finds import Find, LineReader, Place, SameLine
+from seedproof.metrics.lines import decode_segment
+from seedproof.metrics.literals import Literals
+from seedproof.metrics.prefixes import Source, split_prefix
+
+__all__ = ["HEAD_BYTES", "HORIZON_LINES", "WINDOW", "Piece", "Tracker"]
+
+
+# Values that are looked at together, and the lines on which they stand: whether several ranks or tasks print a metric
+# shows in fewer.
+WINDOW = 8
+HORIZON_LINES = 1000
+HEAD_BYTES = 200
+"""Of a line, which may hold its launcher's prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a block: whole segments of a log, without escape sequences."""
+
+    text: bytes
+    """The segments."""
+    lowered: bytes
+    """The same in lower case, where a pattern asks for it; otherwise as it is."""
+    last_line: int
+    """The line on which the piece ends, from 1."""
+    head: bytes | None
+    """The beginning of the line in whose middle the piece begins; None where it begins a line."""
+
+    def candidates(self, literals: Literals) -> Iterator[tuple[str, Place]]:
+        """Each segment that holds one of the texts, last one first."""
+        line, counted = self.last_line, len(self.text)
+        searched = self.lowered if literals.ignore_case else self.text
+        for start, end in _candidates_backwards(searched, literals.texts):
+            line -= self.text.count(b"\n", start, counted)
+            counted = start
+            yield decode_segment(self.text[start:end]), self._place(start, line)
+
+    def _place(self, start: int, line: int) -> Place:
+        line_start = self.text.rfind(b"\n", 0, start) + 1
+        if line_start == start and (start or self.head is None):
+            return Place(line)
+        head = self.text[line_start : line_start + HEAD_BYTES] if line_start or self.head is None else self.head
+        return Place(line, _source_of(head), is_redraw=True)
+
+
+def _source_of(head: bytes) -> Source | None:
+    return split_prefix(decode_segment(head.partition(b"\r")[0]))[1]
+
+
+class Tracker:
+    """The last values of one pattern, and what later lines have in their place."""
+
+    def __init__(self, pattern: str, literals: Literals) -> None:
+        self.literals = literals
+        self.finds: deque[Find] = deque(maxlen=WINDOW)
+        self.main: Find | None = None
+        """The last of them that rank 0 printed, or a process without a prefix."""
+        self.number: Find | None = None
+        """The last value that could be read, whoever printed it."""
+        self.later: Find | None = None
+        """Behind all of these, the last line that is like that of `number`, but for a value that the pattern reads."""
+        self.later_main: Find | None = None
+        """The last such line of rank 0, or without a prefix."""
+        self.refused: Find | None = None
+        """The last match without a value; only while nothing else was found."""
+        self._reader = LineReader(pattern)
+        self._same = SameLine()
+        self._found: list[Find] = []
+        self._passed: list[tuple[str, Place, bool]] = []  # the last: whether it stands behind all that was found
+
+    def search(self, piece: Piece) -> bool:
+        """Look through the next piece towards the beginning of a block; whether none before it is needed."""
+        for line, place in piece.candidates(self.literals):
+            found = self._reader.read(line, place)
+            if found is not None:
+                self._found.append(found)
+                if len(self._found) >= WINDOW and _is_enough(self._found):
+                    return True
+            elif not any(find.is_main for find in self._found):
+                self._passed.append((line, place, not self._found))
+        return False
+
+    def end_block(self) -> None:
+        """Add what was found in a block to what was found before."""
+        found, passed = self._found[::-1], self._passed
+        self._found, self._passed = [], []
+        self.finds.extend(found)
+        for find in found:
+            self.later = None
+            self.number = find if find.fault is None else self.number
+            if find.is_main:
+                self.main, self.later_main = find, None
+        if self.number is not None:
+            self._add_later(passed, self.number)
+        elif not self.finds:
+            refused = (self._reader.refused(line, place) for line, place, _ in passed)
+            self.refused = next((one for one in refused if one is not None), self.refused)
+
+    def _add_later(self, passed: Sequence[tuple[str, Place, bool]], number: Find) -> None:
+        last = None
+        for line, place, is_last in passed:
+            find = self._same.unread(line, place, number)
+            last = last or (find if is_last else None)
+            if find is not None and find.is_main:
+                self.later_main = find
+                break
+        self.later = last or self.later
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what stands before what was fed could not change the reading."""
+        covers = len(self.finds) == WINDOW or (len(self.finds) > 0 and self.finds[-1].place.line > HORIZON_LINES)
+        return covers and self.number is not None and _is_enough([*self.finds, *([self.main] if self.main else ())])
+
+
+def _is_enough(finds: Sequence[Find]) -> bool:
+    """Whether they hold a number, and one of rank 0 where ranks print."""
+    others = [find for find in finds if find.place.source is not None and find.place.source.rank]
+    return any(find.fault is None for find in finds) and len(others) < len(finds)
+
+
+def _candidates_backwards(text: bytes, literals: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each segment that holds one of the literals, last one first."""
+    last_seen = {literal: text.rfind(literal) for literal in literals or (b"",)}
+    while (position := max(last_seen.values())) >= 0:
+        start, end = _segment_at(text, position)
+        yield start, end
+        for literal, seen in last_seen.items():
+            if seen >= start:
+                last_seen[literal] = text.rfind(literal, 0, start - 1) if start else -1
+
+
+def _segment_at(text: bytes, position: int) -> tuple[int, int]:
+    # Carriage returns are looked for only inside the line: where there are none, a search of
+    # everything before and after would cost more than all the rest.
+    newline_before = text.rfind(b"\n", 0, position)
+    start = max(newline_before, text.rfind(b"\r", newline_before + 1, position)) + 1
+    newline = text.find(b"\n", position)
+    end = newline if newline >= 0 else len(text)
+    carriage = text.find(b"\r", position, end)
+    return start, carriage if carriage >= 0 else end

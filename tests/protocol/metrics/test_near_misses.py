@@ -1,0 +1,86 @@
+"""Near misses: what may be the metric, and settings that read exactly that."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seedproof.metrics.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, near_misses
+from seedproof.metrics.scanner import LogScanner
+from seedproof.model.metric_rule import MetricRule
+from seedproof.model.rules import Rules
+
+LOSS = Rules().metric
+ACCURACY = MetricRule(name="test_accuracy", direction="maximize", pattern="never: (?P<value>.)")
+
+
+def rule_of(hint: NearMiss, metric: MetricRule = LOSS) -> MetricRule:
+    """The metric that the settings of a hint make, as a settings file would."""
+    fields = tomllib.loads("\n".join(hint.settings))
+    return MetricRule.model_validate({"name": metric.name, "direction": metric.direction, **fields})
+
+
+def read_by(hint: NearMiss, log: bytes, metric: MetricRule = LOSS) -> str:
+    scanner = LogScanner([rule_of(hint, metric)])
+    scanner.feed(log)
+    return scanner.finish().metrics[metric.name].text
+
+
+@pytest.mark.parametrize(
+    ("log", "values"),
+    [
+        (b"Validation Loss = 0.31\n", ["0.31"]),
+        (b"{'valid/loss': '0.31', 'epoch': 2}\n", ["0.31"]),
+        (b"val_lss: 0.31\n", ["0.31"]),
+        (b"epoch 3 | dev loss 0.31 | acc 0.9\n", ["0.31"]),
+        (b"val_loss: 0.4\nval_loss: 0.31\nval_loss: --\n", []),
+        (b"eval_loss=0.5\rloss=0.7\r", ["0.5", "0.7"]),
+        (b"train_loss: 0.2\nbest val_loss: 0.1\nlr: 0.3\nval_time: 3\n", []),
+        (b"nothing\n", []),
+        (b"", []),
+    ],
+)
+def test_labels_like_the_name_are_found_and_others_are_not(log: bytes, values: list[str]) -> None:
+    found = near_misses(LOSS, log, {})
+    if b"--" in log:  # an older value may be named only where the settings read it
+        assert all(read_by(hint, log) == hint.value for hint in found)
+        return
+    assert [hint.value for hint in found] == values
+    assert [read_by(hint, log) for hint in found] == values
+
+
+def test_the_likeliest_come_first_and_at_most_five() -> None:
+    log = b"".join(b"loss_%c: 0.%d\n" % (97 + number, number + 1) for number in range(8)) + b"valid_loss: 0.9\n"
+    found = near_misses(LOSS, log, {})
+    assert (found[0].value, len(found)) == ("0.9", MOST_HINTS)
+
+
+def test_numbers_of_files_are_found_by_their_path_and_their_file() -> None:
+    files = {
+        "final.json": b'{"results": {"test_acc": "0.91", "acc": [0.1, 0.93]}, "lr": 0.1, "ok": true}',
+        "test_accuracy.json": b'{"value": 0.92}',
+        "broken.json": b'{"test_accuracy": ',
+        "deep.json": b"[" * 100_000,
+        "binary.json": b"\xff\xfe\x00",
+    }
+    found = near_misses(ACCURACY, b"", files)
+    assert [(hint.where, hint.value, hint.settings) for hint in found] == [
+        ("final.json", "0.91", ("file = 'final.json'", "path = 'results.test_acc'")),
+        ("test_accuracy.json", "0.92", ("file = 'test_accuracy.json'", "path = 'value'")),
+        ("final.json", "0.93", ("file = 'final.json'", "path = 'results.acc.-1'")),
+    ]
+
+
+def test_text_of_the_training_is_masked_escaped_and_cut() -> None:
+    log = b"\x1b[31mpassword=hunter22 \xe2\x80\xae" + b"x" * 500 + b" val loss is: 1; val_loss = 0.31\n"
+    (hint,) = [one for one in near_misses(LOSS, log, {}) if one.value == "0.31"]
+    assert "hunter22" not in hint.text
+    assert hint.text.isprintable()
+    assert len(hint.text) == SHOWN_CHARS + 1
+
+
+@given(st.lists(st.text("val_os: =.,0123456789-eE|'\"()[]{}\n\r", max_size=60), max_size=8).map("\n".join))
+def test_whatever_the_log_is_the_settings_read_the_value_that_is_named(text: str) -> None:
+    log = text.encode()
+    for hint in near_misses(LOSS, log, {}):
+        assert read_by(hint, log) == hint.value
