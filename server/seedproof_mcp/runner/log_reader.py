@@ -1,5 +1,7 @@
 """Reads metrics from the files of a run: its log, and the JSON files that its training writes."""
 
+import json
+import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,19 +9,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from seedproof.metrics.curve import CurveReader, curve_document, is_bare
 from seedproof.metrics.eval_size import read_counts
 from seedproof.metrics.json_file import read_document
+from seedproof.metrics.lengths import LengthReading, read_lengths
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT
 from seedproof.metrics.scanner import FirstValues, LogReading, LogScanner, LogTotals, first_values
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
 
 from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["START_BYTES", "read_first_values", "read_log", "read_metric_file", "read_printed_counts"]
+__all__ = [
+    "START_BYTES",
+    "keep_curve",
+    "read_first_values",
+    "read_is_bare",
+    "read_length_end",
+    "read_log",
+    "read_metric_file",
+    "read_printed_counts",
+]
+
+logger = logging.getLogger(__name__)
 
 MAX_METRIC_FILE = 64 << 20
 START_BYTES = 256 << 10
+# Steps are printed until the end; what follows them is a summary, or the text of an exception.
+LENGTH_BYTES = 128 << 10
+# Three lines are shorter.
+BARE_BYTES = 4 << 10
 # What is searched of the end before all of it is: a metric that is printed at all is mostly printed near the end.
 _END_BYTES = (1 << 20, 16 << 20)
 
@@ -40,7 +60,7 @@ def read_log(path: Path, size: int, rules: Rules) -> LogReading:
         return _feed(LogTotals(), _chunks(log, parts)).reading_of(end)
 
 
-Reader = TypeVar("Reader", LogScanner, LogTotals)
+Reader = TypeVar("Reader", LogScanner, LogTotals, CurveReader)
 
 
 def _feed(reader: Reader, chunks: Iterable[bytes]) -> Reader:
@@ -117,6 +137,41 @@ def read_first_values(path: Path, size: int, rules: Rules) -> FirstValues:
             return first_values(log.read(min(size, START_BYTES)), rules.metric)
     except FileNotFoundError:
         return FirstValues()
+
+
+def read_length_end(path: Path, size: int) -> LengthReading:
+    """How far the training went; programs print that until they end."""
+    try:
+        with path.open("rb") as log:
+            start = max(0, size - LENGTH_BYTES)
+            return read_lengths(b"".join(_bytes(log, _after_first_line_end(log, start, size) if start else 0, size)))
+    except FileNotFoundError:
+        return read_lengths(b"")
+
+
+def read_is_bare(path: Path, size: int, rules: Rules) -> bool:
+    """Whether the log holds nothing but its metrics."""
+    try:
+        return size <= BARE_BYTES and is_bare(path.read_bytes()[:size], rules.metrics)
+    except FileNotFoundError:
+        return False
+
+
+def keep_curve(folder: RunPaths, size: int, reading: LogReading, rules: Rules) -> None:
+    """Write the loss curve into the folder of a run; where that fails, say so in the conductor's log.
+
+    It can be read again from the log, so nothing waits for it.
+    """
+    try:
+        with folder.log.open("rb") as log:
+            curves = _feed(CurveReader(rules.metrics), _chunks(log, list(_parts(log, size)))).finish(reading.metrics)
+        if not curves:
+            return
+        files.write_atomic(folder.curve, json.dumps(curve_document(curves), separators=(",", ":")).encode())
+    except FileNotFoundError:
+        return  # it printed nothing
+    except OSError as error:
+        logger.warning("the loss curve of %s is not kept: %s", folder.folder.name, error.strerror or error)
 
 
 def read_printed_counts(path: Path, size: int) -> dict[str, str]:
