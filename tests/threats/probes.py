@@ -63,7 +63,7 @@ async def smaller_evaluation(agent: Agent) -> Answer:
 @GROUP.row("Prints the value of one seed for another seed as well.", Disclosed("same_values", "reply and report"))
 async def value_twice(agent: Agent) -> Answer:
     await agent.baseline()
-    agent.table.arm("exp_good", (3.9, 3.9, 3.92))
+    agent.table.arm("exp_good", ("3.9012", "3.9012", "3.9213"))
     return await agent.judge("good")
 
 

@@ -68,7 +68,11 @@ def _begin_generation(study: Study, request: RunRequest, project: ProjectView) -
         code=code,
     )
     arm = Arm(generation=number, experiment=None, runs=reuse.runs, code=code)
-    keys = requested_keys(arm, next_look(arm, None, rules), rules, request, first_baseline_call(rules))
+    look = next_look(arm, None, rules)
+    if reuse.runs and not look.due and request.seed is None:  # it is complete at once: its first run is the answer
+        keys = [arm.counted[rules.baseline_seeds[0]].key]
+    else:
+        keys = requested_keys(arm, look, rules, request, first_baseline_call(rules))
     return admit_seeds(ArmCode(arm), rules, request, (started,), keys, project)
 
 

@@ -27,15 +27,20 @@ class Reuse:
 
 
 def reused_runs(study: Study, surroundings: Mapping[str, Any]) -> Reuse:
-    """The runs that a generation under these rules takes over; only one that adds seeds to a complete baseline does.
+    """The runs that a generation under these rules takes over from a complete baseline.
+
+    Only one that adds seeds does, or that accepts bad ends where the baseline had none.
 
     Args:
         surroundings: The fingerprint that a run would have now; code and environment must be the same.
     """
     generation = study.generation
-    if generation is None or not _only_adds_seeds(generation.rules, study.rules):
+    if generation is None or not _mean_the_same(generation.rules, study.rules):
         return Reuse()
     arm = study.state.baseline_arm(generation.number)
+    bad = next((run for run in arm.runs if run.bad_exit), None)
+    if bad is not None and generation.rules.accept_exit != study.rules.accept_exit:
+        return Reuse(reason=f"takes over nothing: under accept_exit, attempt {bad.attempt} of seed {bad.seed} counts")
     if study.baseline_of(generation.number) is None:
         return Reuse(reason=f"takes over nothing: generation {generation.number} is not complete")
     fingerprints = [surroundings, *(run.surroundings for run in arm.counted.values())]
@@ -57,10 +62,12 @@ def _unrecorded(surroundings: Mapping[str, Any]) -> set[str]:
     return set(surroundings.get("env_names", ())) - recorded
 
 
-def _only_adds_seeds(old: Rules, new: Rules) -> bool:
-    n = len(old.baseline_seeds)
-    adds_seeds = new.baseline_seeds[:n] == old.baseline_seeds and len(new.baseline_seeds) > n
-    return adds_seeds and old.differing(new) == ["baseline_seeds"]
+def _mean_the_same(old: Rules, new: Rules) -> bool:
+    """Whether runs under the old rules mean the same under the new ones, which add seeds or accept bad ends."""
+    changed = set(old.differing(new))
+    keeps_seeds = new.baseline_seeds[: len(old.baseline_seeds)] == old.baseline_seeds
+    accepts_more = "accept_exit" not in changed or new.accept_exit == "value"
+    return bool(changed) and changed <= {"baseline_seeds", "accept_exit"} and keeps_seeds and accepts_more
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

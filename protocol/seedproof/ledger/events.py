@@ -24,6 +24,7 @@ from seedproof.ledger.record_fields import (
 )
 from seedproof.model.arms import Primary
 from seedproof.model.code import Change, Code
+from seedproof.model.lengths import Lengths
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.results import REPORT_FORMAT, Confirmation, Difference, WallTimeChange
 from seedproof.model.rules import Rules
@@ -272,6 +273,7 @@ class LogRead:
     READERS: ClassVar[Readers] = {
         "log_sha256": lambda document: None if document is None else as_text(document),
         "early": lambda document: _read_early(document),
+        "lengths": lambda document: Lengths.from_document(as_mapping(document)),
     }
     step: int | None = None
     """The last step."""
@@ -279,6 +281,10 @@ class LogRead:
     """The deciding metric at step 0 as printed."""
     early: tuple[tuple[int | None, str], ...] = ()
     """Its first three values after step 0 as printed, each with its step; a record leaves out an empty one."""
+    lengths: Lengths = field(default_factory=Lengths)
+    """How far the training went; a record leaves out what is not known."""
+    bare_log: bool = False
+    """Whether the log is one line, or holds nothing but values of metrics; a record leaves out a false one."""
     log_sha256: str | None = None
     """Hash of the log."""
     log_bytes: int | None = None
@@ -351,10 +357,8 @@ class RunEnded(Event):
             values["metrics"] = {name: asdict(value) for name, value in self.metrics.items()}
         for part in (self.log, self.measured, self.output):
             values |= {} if part is None else asdict(part)
-        if values.get("lost_loss") is None:
-            values.pop("lost_loss", None)
-        if not values.get("early"):
-            values.pop("early", None)
+        values |= {} if self.log is None else {"lengths": self.log.lengths.document()}
+        values = {name: value for name, value in values.items() if value or name not in _OMITTED_PARTS}
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
         values |= {"kept": dict(self.kept)} if self.kept else {}
         return values | ({"created": list(self.created)} if self.created else {})
@@ -393,6 +397,8 @@ def _read_part(part: type[P], record: Record) -> P | None:
     return part(**found) if found else None
 
 
+# Fields of the parts of an end that a record leaves out while they are empty.
+_OMITTED_PARTS = frozenset({"early", "lengths", "bare_log", "lost_loss"})
 FinishedState = Literal[RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.UNREAD, RunState.TIMED_OUT]
 
 
@@ -405,6 +411,8 @@ class RunFinished(RunEnded):
     """How it ended."""
     never_started: bool = False
     """Whether its training never started."""
+    bad_exit: str | None = None
+    """How it ended badly after its training was complete, such as `exit code 1`; counted if the rules accept that."""
 
     @property
     def state(self) -> RunState:
@@ -412,15 +420,18 @@ class RunFinished(RunEnded):
         return self.end
 
     def fields(self) -> dict[str, Any]:
-        never = {"never_started": True} if self.never_started else {}
-        return {**RunEnded.fields(self), "state": self.end.value, **never}
+        more = {"never_started": self.never_started, "bad_exit": self.bad_exit}
+        known = {name: value for name, value in more.items() if value}
+        return {**RunEnded.fields(self), "state": self.end.value, **known}
 
     @classmethod
     def read(cls, record: Record) -> Self:
         end: Any = RunState(record["state"])
         if end not in get_args(FinishedState):
             raise ValueError(f"a finished run is not {end}")
-        return cls(end=end, never_started=bool(record.get("never_started")), **cls._end_values(record))
+        bad_exit = as_text(record["bad_exit"]) if "bad_exit" in record else None
+        never_started = bool(record.get("never_started"))
+        return cls(end=end, never_started=never_started, bad_exit=bad_exit, **cls._end_values(record))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from seedproof.ledger.events import (
     FreshSeedsDrawn,
     GenerationStarted,
     LedgerDisclosed,
+    LogRead,
     MetricsReadAgain,
     Record,
     ReportWritten,
@@ -161,7 +162,7 @@ def _share_surroundings(state: State, surroundings: Mapping[str, Any]) -> Mappin
 
 def _run_ended(state: State, event: RunEnded) -> None:
     run = _active_run(state, event.run_id)
-    log, measured = event.log, event.measured
+    log, measured = event.log or LogRead(), event.measured
     ended = state.runs[run.run_id] = replace(
         run,
         state=event.state,
@@ -170,12 +171,15 @@ def _run_ended(state: State, event: RunEnded) -> None:
         ended=event.time,
         slept_s=event.slept_s,
         output_id=None if event.output is None else event.output.output_id,
-        step=None if log is None else log.step,
-        start_text=None if log is None else log.start_text,
-        early=() if log is None else log.early,
-        log_sha256=None if log is None else log.log_sha256,
+        step=log.step,
+        start_text=log.start_text,
+        early=log.early,
+        lengths=log.lengths,
+        bare_log=log.bare_log,
+        bad_exit=event.bad_exit if isinstance(event, RunFinished) else None,
+        log_sha256=log.log_sha256,
         kept=event.kept,
-        lost_loss=None if log is None else log.lost_loss,
+        lost_loss=log.lost_loss,
         wall_time_s=None if measured is None else measured.wall_time_s,
         exit_code=None if measured is None else measured.exit_code,
         counts={} if measured is None else measured.counts,
@@ -314,9 +318,8 @@ def _ledger_disclosed(state: State, event: LedgerDisclosed) -> None:
 
 def _command_key(state: State, run: Run) -> Any:
     """Command and flags of a run, without seed and output folder; hashable."""
-    generation = state.generations[run.generation - 1]
-    rules = generation.rules
-    experiment = generation.experiments.get(run.experiment or "")
+    rules, experiments = state.rules_of(run.generation), state.generations[run.generation - 1].experiments
+    experiment = experiments.get(run.experiment or "")
     return rules.command, rules.train_tokens, run.key.flags(() if experiment is None else experiment.flags)
 
 

@@ -5,17 +5,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from seedproof.metrics.lengths import LengthReading
+from seedproof.metrics.scanner import LogReading
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, RunState, Unread
 from seedproof.model.untrusted import one_line, safe_tail
 
-__all__ = ["LOST", "Ending", "Outcome", "lacks_value", "outcome", "outcome_read_again"]
+__all__ = ["LOST", "Ending", "Outcome", "is_complete", "lacks_value", "outcome", "outcome_read_again"]
 
 LOST = "the supervisor or the machine was lost"
 """The reason of an interrupted run whose end was not recorded."""
 
+_INCOMPLETE = "; nothing shows that its training was complete, so accept_exit does not count it"
 _NOT_READ = "was printed and could not be read"
 _NOT_READ_AT_END = re.compile(rf"(?:^|; )[a-z][a-z0-9_]* {_NOT_READ}: .*$", re.DOTALL)
+_ENDED_FROM_OUTSIDE: dict[RunState, Literal["timed_out", "cancelled", "interrupted"]] = {
+    RunState.TIMED_OUT: "timed_out",
+    RunState.CANCELLED: "cancelled",
+    RunState.INTERRUPTED: "interrupted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +49,63 @@ class Outcome:
     state: RunState
     """Where the run stands now."""
     reason: str | None
-    """Why it did not succeed; None if it did."""
+    """Why it did not succeed, or how it ended all the same; None if it ended well."""
+    bad_exit: str | None = None
+    """How it ended badly after its training was complete; None otherwise."""
+
+
+def is_complete(read: LengthReading, reading: LogReading, metric: MetricValue | None, usual_step: int | None) -> bool:
+    """Whether a training came to its end, and printed its last value there.
+
+    It came to its end where the log says so, or where it says nothing and its last step is the usual one. A value that
+    stands before the last step is one of a training that broke off before its last evaluation.
+
+    Args:
+        read: What the end of its log says of lengths.
+        reading: What its log says.
+        metric: The deciding metric; it counts wherever its file was written.
+        usual_step: The last step of every other result of its side; None where there is none, or they differ.
+    """
+    reached = read.lengths.reached_end
+    if reached is None:
+        reached = usual_step is not None and reading.step == usual_step
+    if not reached or metric is None or metric.value is None:
+        return False
+    return metric.line is None or metric.line > reading.lines - read.lines_since
 
 
 def outcome(
-    ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread] | None = None
+    ending: Ending,
+    metrics: Mapping[str, MetricValue],
+    rules: Rules,
+    unread: Mapping[str, Unread] | None = None,
+    *,
+    is_training_complete: bool = False,
 ) -> Outcome:
     """The state of a run. A last value of nan or inf is a result, whatever the exit code.
 
     Args:
+        ending: How the supervisor saw it end.
+        metrics: The last value of each metric.
+        rules: The rules of its generation.
         unread: Metrics that were printed, and whose last value could not be read.
+        is_training_complete: Whether its training came to its end before the process did; see `is_complete`.
     """
+    ended = _outcome(ending, metrics, rules, unread or {})
+    last = metrics.get(rules.metric.name)
+    if last is None or ended.state not in (RunState.FAILED, RunState.TIMED_OUT):
+        return ended
+    if not is_training_complete:
+        return replace(ended, reason=f"{ended.reason}{_INCOMPLETE if rules.accept_exit == 'value' else ''}")
+    after = f"{ended.reason}, after its training was complete and its last {rules.metric.name} printed"
+    if rules.accept_exit == "value":
+        return Outcome(RunState.SUCCEEDED, f'{after}; accept_exit = "value" counts it', ended.reason)
+    return Outcome(ended.state, f'{after}; accept_exit = "value" in [rules] counts such runs', ended.reason)
+
+
+def _outcome(ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread]) -> Outcome:
     name = rules.metric.name
-    last, lost = metrics.get(name), (unread or {}).get(name)
+    last, lost = metrics.get(name), unread.get(name)
     if last is not None and last.value is None:
         return Outcome(RunState.DIVERGED, f"the last {name} is {last.text}")
     failure, said = _failure(ending), None if lost is None else _not_read(name, lost)
@@ -98,17 +150,25 @@ def outcome_read_again(
     run: Run, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread]
 ) -> Outcome:
     """The state of an ended run whose output was read again; how it ended is what its record says."""
-    reason = _NOT_READ_AT_END.sub("", run.reason or "") or None
-    if run.state is RunState.TIMED_OUT:
-        return outcome(Ending("timed_out", detail=reason), metrics, rules, unread)
-    if run.state is RunState.CANCELLED:
-        return outcome(Ending("cancelled", detail=reason), metrics, rules, unread)
-    if run.state is RunState.INTERRUPTED:
-        return outcome(Ending("interrupted", detail=reason), metrics, rules, unread)
-    if run.exit_code is not None:
-        return outcome(Ending("exited", run.exit_code), metrics, rules, unread)
+    ending = _recorded_ending(run)
+    if ending is not None:
+        return outcome(ending, metrics, rules, unread, is_training_complete=run.bad_exit is not None)
     # A signal ended it, or it could not be started; of one that had diverged, the record does not say which.
     read = outcome(Ending("exited", 0), metrics, rules, unread)
     if read.state is RunState.DIVERGED or run.state is RunState.SUCCEEDED:
         return read
+    reason = _NOT_READ_AT_END.sub("", run.reason or "") or None
     return Outcome(RunState.FAILED, reason if run.state is RunState.FAILED else "it did not end by itself")
+
+
+def _recorded_ending(run: Run) -> Ending | None:
+    """How a run ended; None where its record does not say."""
+    if run.exit_code is not None and run.state not in _ENDED_FROM_OUTSIDE:
+        return Ending("exited", run.exit_code)
+    reason = run.bad_exit or _NOT_READ_AT_END.sub("", run.reason or "").replace(_INCOMPLETE, "") or None
+    if run.state in _ENDED_FROM_OUTSIDE:
+        return Ending(_ENDED_FROM_OUTSIDE[run.state], detail=reason)
+    if run.bad_exit is None:
+        return None
+    killed_by = run.bad_exit.partition("killed by ")[2]
+    return Ending("exited", signal=killed_by) if killed_by else Ending("timed_out", detail=run.bad_exit)

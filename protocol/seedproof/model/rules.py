@@ -146,6 +146,12 @@ class Rules(BaseModel):
         "see whether the seed varies the run at all.",
         json_schema_extra={"allowed": "true or false"},
     )
+    accept_exit: Literal["zero", "value"] = Field(
+        default="zero",
+        description="Which ends are a result. `zero`: exit code 0. `value`: also a bad end, such as an exception in a "
+        "plot, once the training was complete and its value printed; see "
+        "[how-it-runs.md](how-it-runs.md#a-good-training-that-ends-badly). Both arms alike; reports name such seeds.",
+    )
     sealed: tuple[str, ...] = Field(
         default=(),
         description="Files that no arm may change. `*` and `?` stand for anything within a name, `**` for any folders.",

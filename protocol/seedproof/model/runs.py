@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from seedproof.model.lengths import Lengths
 from seedproof.model.run_key import Role, RunKey
 
 __all__ = ["MetricValue", "Run", "RunState", "Unread"]
@@ -111,6 +112,12 @@ class Run:
     """What its log shows of the training loss last, where that is nan or inf."""
     early: tuple[tuple[int | None, str], ...] = ()
     """Its first three values after step 0 as printed, each with its step (None where the line names none)."""
+    lengths: Lengths = field(default_factory=Lengths)
+    """How far its training went, as its log says."""
+    bare_log: bool = False
+    """Whether its log is one line, or holds nothing but values of metrics."""
+    bad_exit: str | None = None
+    """How it ended badly after its training was complete; a result only where the rules accept that."""
     counts: Mapping[str, str] = field(default_factory=dict)
     """What it printed of the size of its evaluation, such as `val_tokens`, by name."""
 

@@ -1,25 +1,21 @@
-"""Notices on the runs of one or two arms: values and logs that repeat, attempts without a result, interruptions."""
+"""Notices on the runs of one or two arms: signs, attempts without a result, interruptions."""
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from seedproof.ledger.state import Experiment, State
-from seedproof.metrics.numbers import printed_resolution
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.model.untrusted import one_line
-from seedproof.notices.declarations import list_first
+from seedproof.notices.repeats import coarse_notices, repeat_notices
 from seedproof.phases.confirmation import spreads_otherwise
-from seedproof.stats.coincidence import FINE_SHARE
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
 from seedproof.stats.summary import summarize
 from seedproof.verdict.plausibility import (
     cancelled_runs,
     did_not_train,
+    fewer_steps,
     other_eval_sizes,
     shown_value,
     stopped_early,
@@ -27,29 +23,28 @@ from seedproof.verdict.plausibility import (
 )
 from seedproof.verdict.signs import outlier, seed_not_seen, warm_start
 
-__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "log_notices", "probe_notices"]
+__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "probe_notices"]
 
 
-# Two empty logs are no sign of a copy: the metric may be read from a file.
-_NO_LOG = hashlib.sha256(b"").hexdigest()
 # A sleep shorter than this disturbs a wall time less than another program does.
 SLEPT_S = 1.0
 # Characters of a reason in a notice; the table of runs has all of it.
 REASON_CHARS = 300
 
 
-def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
+def arm_notices(arm: Arm, rules: Rules, sigma: float | None, baseline: Arm | None = None) -> list[Notice]:
     """Notices on one arm.
 
     Args:
-        sigma: The baseline's standard deviation; None while it is not known.
+        sigma: The baseline's standard deviation; None while the arm is not complete.
+        baseline: What an experiment is compared with.
     """
     who = arm.experiment or "baseline"
     runs = list(arm.counted.values())
     return [
-        *_same_values(who, runs, rules),
-        *_same_logs(who, runs),
-        *_coarse(who, runs, rules, sigma),
+        *repeat_notices(who, runs, rules, () if baseline is None else list(baseline.counted.values())),
+        *coarse_notices(who, runs, rules, sigma),
+        *_accepted_exits(who, [*runs, *arm.fresh, *arm.controls]),
         *_slept(who, [*runs, *arm.fresh]),
         *_cancelled(who, arm, rules.metric.name),
         *_never_found(who, runs, rules),
@@ -71,11 +66,12 @@ def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
     """Notices on how an experiment's runs compare with those of its baseline; also while some are missing."""
     who = experiment.experiment or ""
     alike = without_effect(baseline, experiment, rules.metric.name)
-    short = stopped_early(baseline, experiment)
+    short, fewer = stopped_early(baseline, experiment), fewer_steps(baseline, experiment)
     quick = did_not_train(baseline, experiment)
     return [
         *([Notice("no_effect_flag", f"{who}: {alike}")] if alike else ()),
         *([Notice("stopped_early", f"{who}: {short}")] if short else ()),
+        *([Notice("fewer_steps", f"{who}: {fewer}")] if fewer else ()),
         *([Notice("did_not_train", f"{who}: {quick}")] if quick else ()),
         *(Notice("eval_size_differs", f"{who}: {other}") for other in other_eval_sizes(baseline, experiment)),
     ]
@@ -97,7 +93,7 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
     warm = warm_start(baseline.arm, arm, baseline.rules)
     return [
         *baseline_notices(baseline),
-        *arm_notices(arm, baseline.rules, baseline.std),
+        *arm_notices(arm, baseline.rules, baseline.std, baseline.arm),
         *_attempts(arm.experiment or "", arm, baseline.rules.metric.name),
         *probe_notices(baseline.arm, arm, baseline.rules),
         *([Notice("warm_start", warm)] if warm else ()),
@@ -130,37 +126,13 @@ def _selecting(rules: Rules) -> Iterator[Notice]:
         yield Notice("metric_selects", text)
 
 
-def _same_values(who: str, runs: Sequence[Run], rules: Rules) -> list[Notice]:
-    by_value: dict[float, list[int]] = defaultdict(list)
-    for run in runs:
-        value = run.value(rules.metric.name)
-        if value is not None:
-            by_value[value].append(run.seed)
-    same = {value: seeds for value, seeds in by_value.items() if len(seeds) > 1}
-    if len(by_value) == 1 and same:
-        (seeds,) = same.values()
-        text = f"{who}: {len(seeds)} seeds gave the same {rules.metric.name}; does the script use --seed?"
-        return [Notice("same_values", text)]
-    return [
-        Notice(
-            "same_values",
-            f"{who}: seeds {', '.join(map(str, seeds))} gave the same {rules.metric.name}, {value:.10g}; "
-            "is each of them a training of its own?",
-        )
-        for value, seeds in same.items()
-    ]
-
-
-def _same_logs(who: str, runs: Sequence[Run]) -> list[Notice]:
-    by_hash: dict[str, list[int]] = defaultdict(list)
-    for run in runs:
-        if run.log_sha256 and run.log_sha256 != _NO_LOG:
-            by_hash[run.log_sha256].append(run.seed)
-    return [
-        Notice("identical_logs", f"{who}: the logs of seeds {', '.join(map(str, seeds))} are identical.")
-        for seeds in by_hash.values()
-        if len(seeds) > 1
-    ]
+def _accepted_exits(who: str, runs: Sequence[Run]) -> list[Notice]:
+    """Results of trainings that ended badly once they were complete, as the rules accept."""
+    ends = [f"{_kind(run)}seed {run.seed} ({run.bad_exit})" for run in runs if run.bad_exit and run.state.is_counted]
+    if not ends:
+        return []
+    text = f'{who}: {", ".join(ends)} ended badly after their training was complete; accept_exit = "value" counts them.'
+    return [Notice("accepted_exit", text)]
 
 
 def _slept(who: str, runs: Sequence[Run]) -> list[Notice]:
@@ -187,19 +159,6 @@ def _lost_losses(who: str, runs: Sequence[Run], metric: str) -> Iterator[Notice]
         if run.lost_loss is not None and run.value(metric) is not None:
             text = f'{who}: the training loss of {_kind(run)}seed {run.seed} ended in "{one_line(run.lost_loss)}", '
             yield Notice("loss_ended_in_nan", f"{text}while its last {metric} is {run.metrics[metric].text}.")
-
-
-def _coarse(who: str, runs: Sequence[Run], rules: Rules, sigma: float | None) -> list[Notice]:
-    texts = [run.metrics[rules.metric.name].text for run in runs if rules.metric.name in run.metrics]
-    steps = [step for step in map(printed_resolution, texts) if step is not None]
-    # The finest of them: a value such as 4.1190 may have been printed as 4.119.
-    if not steps or not sigma or min(steps) <= FINE_SHARE * sigma:
-        return []
-    message = (
-        f"{who}: {rules.metric.name} is printed in steps of {min(steps):g}, not small against sigma ({sigma:.3g}); "
-        "print more digits or read it from a file."
-    )
-    return [Notice("coarse_resolution", message)]
 
 
 def _cancelled(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
@@ -243,45 +202,3 @@ def _because(run: Run) -> str:
     """The recorded reason, in one line and cut to a length."""
     reason = one_line(run.reason or "").rstrip(".")
     return f": {reason[:REASON_CHARS]}{'…' if len(reason) > REASON_CHARS else ''}" if reason else ""
-
-
-# --- logs -------------------------------------------------------------------------------------
-
-
-def log_notices(state: State, experiment: Experiment) -> list[Notice]:
-    """Logs of an experiment that another arm of its generation left as well, byte for byte."""
-    notices = []
-    generation = state.generations[experiment.generation - 1]
-    for run_id in experiment.run_ids:
-        run = state.runs[run_id]
-        if not run.state.is_counted or run.log_sha256 in (None, _NO_LOG):
-            continue
-        if run.role is Role.CONTROL or run.is_control:  # a command of the baseline's side: its log may well repeat
-            continue
-        known = [state.runs[other] for other in state.logs.get(run.log_sha256 or "", ())]
-        others = [
-            other
-            for other in known
-            if other.state.is_counted
-            and (other.generation == experiment.generation or other.run_id in generation.adopted)
-            and _is_elsewhere(run, other, experiment)
-        ]
-        if others:
-            names = list_first(map(_run_name, others))
-            text = f"{experiment.name}: the log of seed {run.seed} is that of {names}, byte for byte."
-            notices.append(Notice("identical_logs", text))
-    return notices
-
-
-def _is_elsewhere(run: Run, other: Run, experiment: Experiment) -> bool:
-    """Whether the same log is unexpected there; `_same_logs` looks within an arm."""
-    if other.run_id == run.run_id or other.role is Role.CONTROL:
-        return False
-    if experiment.is_null and other.seed == run.seed and (other.experiment is None or other.is_control):
-        return False  # as it was declared
-    is_same_arm = other.experiment == experiment.name and other.role is run.role and not other.is_control
-    return not is_same_arm
-
-
-def _run_name(run: Run) -> str:
-    return f"{run.experiment or 'baseline'} seed {run.seed}{' without flags' if run.is_control else ''}"

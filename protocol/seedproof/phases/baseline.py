@@ -91,7 +91,11 @@ def _void_reason(arm: Arm, look: Look, rules: Rules) -> str | None:
     if look.diverged:
         return f"baseline seed {look.diverged[0]} diverged: its last {rules.metric.name} is not finite."
     if look.failed:
-        return f"baseline seed {look.failed[0]} failed for good."
+        bad = arm.attempts(look.failed[0])[-1].bad_exit
+        counts = (
+            f' Its training was complete ({bad}): accept_exit = "value" in [rules] counts such runs.' if bad else ""
+        )
+        return f"baseline seed {look.failed[0]} failed for good.{counts}"
     values = list(arm.finite(rules.metric.name).values())
     if not look.due and summarize(values).std == 0:
         return f"all {len(values)} seeds gave the same {rules.metric.name}; does the script use --seed?"

@@ -18,6 +18,7 @@ __all__ = [
     "cancelled_seeds",
     "caps_on",
     "did_not_train",
+    "fewer_steps",
     "other_eval_sizes",
     "shown_value",
     "stopped_early",
@@ -62,19 +63,47 @@ LEAST_WALL_S = 1.0
 
 def stopped_early(baseline: Arm, experiment: Arm) -> str | None:
     """Names the seeds whose last step is well below the baseline's smallest; None where a baseline step is unknown."""
+    short, least = _short_runs(baseline, experiment)
+    said = [f"seed {run.seed} ended at step {run.step}" for run in short if not _is_own_end(baseline, run)]
+    if not said:
+        return None
+    return (
+        f"{', '.join(said)}, below {100 * STEPS_SHARE:g} % of the baseline's smallest last step, {least}; where fewer "
+        "steps are meant, as with a larger batch, measure a new baseline whose command takes as many."
+    )
+
+
+def fewer_steps(baseline: Arm, experiment: Arm) -> str | None:
+    """Names the seeds that came to their own end after far fewer steps than the baseline's, which came to theirs."""
+    short, least = _short_runs(baseline, experiment)
+    said = [f"seed {run.seed} at step {run.step}" for run in short if _is_own_end(baseline, run)]
+    if not said:
+        return None
+    return (
+        f"{', '.join(said)}: below {100 * STEPS_SHARE:g} % of the baseline's smallest last step, {least}, and yet the "
+        "training's own end, to which the baseline's runs came as well, as with a limit on time or early stopping. "
+        "Such runs count in full."
+    )
+
+
+def _short_runs(baseline: Arm, experiment: Arm) -> tuple[list[Run], int]:
+    """The results whose last step is well below the baseline's smallest, and that one."""
     steps = [run.step for run in baseline.counted.values()]
     known = [step for step in steps if step is not None]
     if not known or len(known) < len(steps):  # the run without a step might have the smallest
-        return None
+        return [], 0
     least = min(known)
-    last = {run.seed: run.step for run in experiment.counted.values() if run.step is not None}
-    short = [f"seed {seed} ended at step {step}" for seed, step in last.items() if step < STEPS_SHARE * least]
-    if not short:
-        return None
-    return (
-        f"{', '.join(short)}, below {100 * STEPS_SHARE:g} % of the baseline's smallest last step, {least}; where fewer "
-        "steps are meant, as with a larger batch, measure a new baseline whose command takes as many."
-    )
+    runs = experiment.counted.values()
+    return [run for run in runs if run.step is not None and run.step < STEPS_SHARE * least], least
+
+
+def _is_own_end(baseline: Arm, run: Run) -> bool:
+    """Whether a run came to its own end as the baseline's runs did, and was not told to take fewer steps than they."""
+    others = [one.lengths for one in baseline.counted.values()]
+    if run.lengths.reached_end is not True or not all(one.reached_end is True for one in others):
+        return False
+    told = [one.steps for one in others if one.steps is not None]
+    return run.lengths.steps is None or not told or run.lengths.steps >= STEPS_SHARE * min(told)
 
 
 def did_not_train(baseline: Arm, experiment: Arm) -> str | None:

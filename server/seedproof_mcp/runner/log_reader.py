@@ -1,12 +1,15 @@
 """Reads metrics from the log of a run."""
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from seedproof.metrics.curve import CurveReader, curve_document, is_bare
 from seedproof.metrics.eval_size import read_counts
+from seedproof.metrics.lengths import LengthReading, read_lengths
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT
 from seedproof.metrics.log_values import log_values
 from seedproof.metrics.loss_end import lost_loss
@@ -19,9 +22,25 @@ from seedproof.model.runs import MetricValue, Unread
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["START_BYTES", "kept_log_size", "read_first_values", "read_log", "read_lost_loss", "read_printed_counts"]
+__all__ = [
+    "START_BYTES",
+    "keep_curve",
+    "kept_log_size",
+    "read_first_values",
+    "read_is_bare",
+    "read_length_end",
+    "read_log",
+    "read_lost_loss",
+    "read_printed_counts",
+]
+
+logger = logging.getLogger(__name__)
 
 START_BYTES = 256 << 10
+# Steps are printed until the end; what follows them is a summary, or the text of an exception.
+LENGTH_BYTES = 128 << 10
+# Three lines are shorter.
+BARE_BYTES = 4 << 10
 # What is searched of the end before all of it is: a metric that is printed at all is mostly printed near the end.
 _END_BYTES = (1 << 20, 16 << 20)
 
@@ -98,7 +117,7 @@ def kept_log_size(run: RunPaths, recorded: int | None = None) -> int:
         return status.st_size if has_holes or recorded is None else recorded
 
 
-Reader = TypeVar("Reader", LogScanner, LogTotals)
+Reader = TypeVar("Reader", LogScanner, LogTotals, CurveReader)
 
 
 def _feed(reader: Reader, chunks: Iterable[bytes]) -> Reader:
@@ -177,6 +196,41 @@ def read_first_values(path: Path, size: int, rules: Rules) -> FirstValues:
             return first_values(log.read(min(size, START_BYTES)), rules.metric)
     except FileNotFoundError:
         return FirstValues()
+
+
+def read_length_end(path: Path, size: int) -> LengthReading:
+    """How far the training went; programs print that until they end."""
+    try:
+        with path.open("rb") as log:
+            start = max(0, size - LENGTH_BYTES)
+            return read_lengths(b"".join(_bytes(log, _after_first_line_end(log, start, size) if start else 0, size)))
+    except FileNotFoundError:
+        return read_lengths(b"")
+
+
+def read_is_bare(path: Path, size: int, rules: Rules) -> bool:
+    """Whether the log holds nothing but its metrics."""
+    try:
+        return size <= BARE_BYTES and is_bare(path.read_bytes()[:size], rules.metrics)
+    except FileNotFoundError:
+        return False
+
+
+def keep_curve(folder: RunPaths, size: int, reading: LogReading, rules: Rules) -> None:
+    """Write the loss curve into the folder of a run; where that fails, say so in the conductor's log.
+
+    It can be read again from the log, so nothing waits for it.
+    """
+    try:
+        with folder.log.open("rb") as log:
+            curves = _feed(CurveReader(rules.metrics), _chunks(log, list(_parts(log, size)))).finish(reading.metrics)
+        if not curves:
+            return
+        files.write_atomic(folder.curve, json.dumps(curve_document(curves), separators=(",", ":")).encode())
+    except FileNotFoundError:
+        return  # it printed nothing
+    except OSError as error:
+        logger.warning("the loss curve of %s is not kept: %s", folder.folder.name, error.strerror or error)
 
 
 def read_printed_counts(path: Path, size: int) -> dict[str, str]:

@@ -16,17 +16,27 @@ from seedproof.ledger.events import (
     RunInterrupted,
 )
 from seedproof.ledger.state import State
-from seedproof.metrics.run_state import Ending, outcome
+from seedproof.metrics.run_state import Ending, is_complete, outcome
 from seedproof.metrics.scanner import LogReading
+from seedproof.model.lengths import Lengths
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
+from seedproof.model.run_key import Side
 from seedproof.model.runs import Run, RunState
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
-from seedproof_mcp.runner.log_reader import read_first_values, read_log, read_lost_loss, read_printed_counts
+from seedproof_mcp.runner.log_reader import (
+    keep_curve,
+    read_first_values,
+    read_is_bare,
+    read_length_end,
+    read_log,
+    read_lost_loss,
+    read_printed_counts,
+)
 from seedproof_mcp.runner.metric_files import read_metric_files
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -50,7 +60,10 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     reading = read_log(folder.log, log_bytes, rules)
     found = read_metric_files(paths, run, rules)
     metrics, unread = {**reading.metrics, **found.metrics}, {**reading.unread, **found.unread}
-    ended = outcome(_ending(result, folder), metrics, rules, unread)
+    lengths = read_length_end(folder.log, log_bytes)
+    complete = is_complete(lengths, reading, metrics.get(rules.metric.name), _usual_step(state, run))
+    ended = outcome(_ending(result, folder), metrics, rules, unread, is_training_complete=complete)
+    keep_curve(folder, log_bytes, reading, rules)
     if ended.state is RunState.UNREAD or (ended.state is RunState.FAILED and result["exit_code"] == 0):
         keep_candidates(paths, run)
     # The reason of the run says what is wrong with the metric that decides.
@@ -61,7 +74,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "run_id": run.run_id,
         "reason": "; ".join([part for part in (ended.reason, *faults) if part]) or None,
         "metrics": metrics,
-        "log": _log_read(folder.log, log_bytes, reading, rules),
+        "log": _log_read(folder.log, log_bytes, reading, lengths.lengths, rules),
         "measured": Measured(
             wall_time_s=result["wall_time_s"],
             exit_code=result["exit_code"],
@@ -80,7 +93,18 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         return RunInterrupted(**end)
     finished: Any = ended.state
     assert finished in get_args(FinishedState)
-    return RunFinished(end=finished, **end)
+    return RunFinished(end=finished, bad_exit=ended.bad_exit, **end)
+
+
+def _usual_step(state: State, run: Run) -> int | None:
+    """The last step of every other result of this run's side; None where there is none, or they differ."""
+    steps = {one.step for one in state.runs.values() if one.state.is_counted and _is_on_side_of(run, one)}
+    return steps.pop() if len(steps) == 1 else None
+
+
+def _is_on_side_of(run: Run, other: Run) -> bool:
+    is_same_arm = run.experiment == other.experiment or run.key.side is Side.BASELINE
+    return other.generation == run.generation and other.key.side is run.key.side and is_same_arm
 
 
 def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnded:
@@ -100,17 +124,20 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
     end |= {
         "reason": ended.reason,
         "metrics": reading.metrics,
-        "log": _log_read(log, size, reading, rules),
+        "log": _log_read(log, size, reading, read_length_end(log, size).lengths, rules),
     }
+    keep_curve(paths.run(run.run_id), size, reading, rules)
     return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
 
 
-def _log_read(log: Path, size: int, reading: LogReading, rules: Rules) -> LogRead:
+def _log_read(log: Path, size: int, reading: LogReading, lengths: Lengths, rules: Rules) -> LogRead:
     first = read_first_values(log, size, rules)
     return LogRead(
         step=reading.step,
         start_text=first.start_text,
         early=first.early,
+        lengths=lengths,
+        bare_log=read_is_bare(log, size, rules),
         log_sha256=reading.sha256,
         log_bytes=reading.size,
         lost_loss=read_lost_loss(log, size),

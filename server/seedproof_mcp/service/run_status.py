@@ -1,5 +1,6 @@
 """Observes runs: state, progress, notices, and the end of the log."""
 
+import json
 from dataclasses import dataclass, replace
 
 from seedproof.ledger.state import State
@@ -16,7 +17,8 @@ from seedproof.notices.control import control_notices
 from seedproof.notices.declarations import declared_notices
 from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
 from seedproof.notices.readings import near_miss_notices
-from seedproof.notices.runs import arm_notices, log_notices, probe_notices
+from seedproof.notices.repeats import log_notices
+from seedproof.notices.runs import arm_notices, probe_notices
 from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
 
@@ -24,12 +26,13 @@ from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.runner.kept_output import kept_files
-from seedproof_mcp.service.log_follower import LogFollower
+from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
 from seedproof_mcp.service.views import arm_failure, eta_s, notice_results, remaining_seeds
+from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["Observer", "with_exclusions"]
 
@@ -151,7 +154,7 @@ class Observer:
             progress.reading.step,
             progress.elapsed_s,
             eta_s(state, run, progress.elapsed_s),
-            reason=self._conductor_problem(),
+            reason=self._conductor_problem() or _idle_words(self._paths.run(run.run_id), progress, rules),
         )
 
     def _conductor_problem(self) -> str | None:
@@ -185,7 +188,7 @@ class Observer:
         declared = declared_notices(study, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
         controls = control_notices(standing.baseline, arm)
         beside = [*probe_notices(base, arm, rules), *log_notices(state, experiment), *place_notices(base, arm)]
-        return [*failed, *declared, *controls, *arm_notices(arm, rules, None), *beside]
+        return [*failed, *declared, *controls, *arm_notices(arm, rules, None, base), *beside]
 
     def notices(self, study: Study) -> list[Notice]:
         """Notices on a baseline report that is not in the ledger, and on near misses."""
@@ -230,6 +233,22 @@ class Observer:
         except OSError:
             return None
         return safe_tail(data) or None
+
+
+def _idle_words(folder: RunPaths, progress: Progress, rules: Rules) -> str | None:
+    """That the training neither prints nor uses a processor, and what will become of it; None where that is not so."""
+    try:
+        since_s = float(json.loads(folder.idle.read_bytes())["since_elapsed_s"])
+        timeout_s = read_spec(folder.spec).timeout_s
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if progress.elapsed_s is None:
+        return None
+    step = "" if progress.reading.step is None else f", since step {progress.reading.step}"
+    idle = f"the training has printed nothing and used no processor for {(progress.elapsed_s - since_s) / 60:.0f} min"
+    ends = "nothing ends it but stop_run" if timeout_s is None else f"its time limit of {timeout_s / 60:g} min ends it"
+    counts = "counts" if rules.accept_exit == "value" else 'counts if rules.accept_exit is "value"'
+    return f"{idle}{step}; {ends}, and a value that it printed at its own end {counts}"
 
 
 def _baseline_void(study: Study, run: Run) -> list[Notice]:

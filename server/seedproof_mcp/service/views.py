@@ -13,7 +13,8 @@ from seedproof.model.runs import Run
 from seedproof.notices.declarations import created_notices, declared_notices
 from seedproof.notices.environment import comparability_notices
 from seedproof.notices.readings import reading_notices
-from seedproof.notices.runs import comparison_notices, log_notices
+from seedproof.notices.repeats import log_notices
+from seedproof.notices.runs import comparison_notices
 from seedproof.phases.looks import Look
 from seedproof.phases.next_call import baseline_next, experiment_next
 from seedproof.phases.study import Study

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["KILL_BOUND_S", "become_subreaper", "die_with_parent", "live_of", "marking", "send", "sweep"]
+__all__ = ["KILL_BOUND_S", "become_subreaper", "cpu_s", "die_with_parent", "live_of", "marking", "send", "sweep"]
 
 KILL_BOUND_S = 10.0
 """SIGKILL takes effect in milliseconds unless a process hangs in a driver; then waiting longer is no help."""
@@ -100,6 +100,24 @@ def live_of(folder: Path, leader: int) -> set[int]:
     return {-leader}  # a negative number names the process group
 
 
+def cpu_s() -> float | None:
+    """Return the processor time of the caller's descendants, of those included that they have waited for.
+
+    In seconds; None on systems without /proc.
+    """
+    if not _IS_LINUX:
+        return None
+    pids = _family({os.getpid()}, _parents()) - {os.getpid()}
+    # proc(5): user and system time of the process and of its children, in ticks.
+    times = [_fields(status)[11:15] for pid in pids if (status := _read_proc(pid, "stat"))]
+    return sum(int(ticks) for fields in times for ticks in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def _fields(status: bytes) -> list[bytes]:
+    """Return the fields of /proc/PID/stat behind the command, which stands in parentheses and may contain anything."""
+    return status.rpartition(b")")[2].split()
+
+
 def _left_of(run: RunPaths) -> set[int]:
     """Return the live processes of a run whose supervisor, and with it their descent, is gone."""
     if not _IS_LINUX:
@@ -158,8 +176,7 @@ def _parents() -> dict[int, int]:
     parents = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and (status := _read_proc(int(name), "stat")):
-            # The command in parentheses may contain anything; the numbered fields follow it.
-            fields = status.rpartition(b")")[2].split()
+            fields = _fields(status)
             # A zombie with threads is a live process whose first thread has ended.
             is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
             if not is_dead:

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from seedproof_mcp.supervisor import machine
 from seedproof_mcp.supervisor.capped_log import CappedLog
+from seedproof_mcp.supervisor.idle import IdleWatch
 from seedproof_mcp.supervisor.processes import (
     KILL_BOUND_S,
     become_subreaper,
+    cpu_s,
     die_with_parent,
     live_of,
     marking,
@@ -209,6 +211,7 @@ def _record_start_and_wait(
 def _await_end(spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training) -> tuple[End, str | None]:
     timeout_s = math.inf if spec.timeout_s is None else spec.timeout_s
     deadline_s = training.started_s + timeout_s
+    idle = IdleWatch(run, cpu_s)
     while True:
         training.reap()
         if training.exit is not None:
@@ -217,6 +220,7 @@ def _await_end(spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training)
         if asked is not None:
             return asked
         training.log.trim()
+        idle.look(time.monotonic() - training.started_s, training.log.size)
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             return "timed_out", None

@@ -40,6 +40,11 @@ class RunPaths:
         return self.folder / "started.json"
 
     @property
+    def idle(self) -> Path:
+        """Since when the training neither prints nor uses a processor; absent while it does."""
+        return self.folder / "idle.json"
+
+    @property
     def cancel(self) -> Path:
         """Asks the supervisor to end the run."""
         return self.folder / "cancel.json"
@@ -48,6 +53,11 @@ class RunPaths:
     def supervisor_log(self) -> Path:
         """Both outputs of the supervisor itself."""
         return self.folder / "supervise.log"
+
+    @property
+    def curve(self) -> Path:
+        """The loss curve: of each metric a list of step, seconds and value; absent where the log shows no value."""
+        return self.folder / "curve.json"
 
     def metric_copy(self, filename: str) -> Path:
         """Return the copy of a metric file of this run."""

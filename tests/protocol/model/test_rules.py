@@ -245,6 +245,14 @@ def test_rules_of_today_differ_in_their_newer_rules_too() -> None:
     assert names == ["confirm_seeds"]
 
 
+def test_a_generation_of_before_accepted_exit_code_zero_only() -> None:
+    document = Rules().document()
+    del document["accept_exit"]
+    for begun in (Rules.from_document(document), Rules.from_document(earlier_document())):
+        assert begun.accept_exit == "zero"
+        assert (begun.differing(Rules()), begun.differing(Rules(accept_exit="value"))) == ([], ["accept_exit"])
+
+
 @pytest.mark.parametrize("name", RETIRED_RULES)
 def test_a_rule_that_went_is_read_past_in_a_document_of_before_and_is_unknown_today(name: str) -> None:
     assert Rules.from_document(earlier_document(**{name: "ledger"})).differing(Rules()) == []

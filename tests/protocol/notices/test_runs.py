@@ -52,9 +52,9 @@ def test_one_value_or_one_that_differs_is_no_reason_to_ask() -> None:
 
 
 def test_two_equal_values_among_others_are_named_with_seeds_and_value() -> None:
-    assert messages(*measured([3.5, 3.6, 3.5, 3.7, 3.6]), sigma=None) == [
-        "muon: seeds 42, 256 gave the same val_loss, 3.5; is each of them a training of its own?",
-        "muon: seeds 137, 1024 gave the same val_loss, 3.6; is each of them a training of its own?",
+    assert messages(*measured([3.5123, 3.6456, 3.5123, 3.7, 3.6456]), sigma=None) == [
+        "muon: seeds 42, 256 gave the same val_loss, 3.5123; is each of them a training of its own?",
+        "muon: seeds 137, 1024 gave the same val_loss, 3.6456; is each of them a training of its own?",
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seedproof.model.arms import Arm, Baseline
+from seedproof.model.lengths import Lengths
 from seedproof.model.refusals import MoreSeedsNeeded
 from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import Rules
@@ -16,7 +17,7 @@ from seedproof.report.sections import evidence_lines
 from seedproof.report.summary import paragraph, summary_lines
 from seedproof.report.tables import test_table as significance_table
 from seedproof.verdict.judge import judge
-from seedproof.verdict.plausibility import caps_on
+from seedproof.verdict.plausibility import caps_on, fewer_steps
 from seedproof.verdict.weigh import weigh
 
 from tests.support.arms import ROUND_VALUES, RULES, SEEDS, as_attempt, baseline_arm, experiment_arm, make_run, measured
@@ -30,10 +31,11 @@ def base_of(
     walls: Sequence[float | None] = (10.0,) * 5,
     rules: Rules = RULES,
     extra: Sequence[Run] = (),
+    lengths: Lengths = Lengths(),  # noqa: B008 - frozen
 ) -> Baseline:
     """A baseline of mean 4 and sigma 1."""
     runs = [
-        make_run(seed, value, experiment=None, step=step, wall_time_s=wall)
+        make_run(seed, value, experiment=None, step=step, wall_time_s=wall, lengths=lengths)
         for seed, value, step, wall in zip(SEEDS, ROUND_VALUES, steps, walls, strict=True)
     ]
     return establish_baseline(baseline_arm(*extra, *runs), rules)
@@ -96,6 +98,44 @@ def test_one_short_seed_among_three_caps() -> None:
     comparison = judge(base_of(), arm)
     assert comparison.caps == ("stopped early",)
     assert "seed 256 ended at step 10, below" in comparison.reason
+
+
+OWN_END = Lengths(reached_end=True)
+
+
+def test_a_run_that_came_to_its_own_end_did_not_stop_early_and_is_told() -> None:
+    """Training for a fixed time, or with early stopping: fewer steps, and all the same a whole training."""
+    baseline, arm = base_of(lengths=OWN_END), arm_of(step=50, lengths=OWN_END)
+    assert judge(baseline, arm).headline == "WINNER (unconfirmed): 3.00 sigma better"
+    assert fewer_steps(baseline.arm, arm) == (
+        "seed 42 at step 50, seed 137 at step 50, seed 256 at step 50: below 90 % of the baseline's smallest last "
+        "step, 100, and yet the training's own end, to which the baseline's runs came as well, as with a limit on "
+        "time or early stopping. Such runs count in full."
+    )
+
+
+@pytest.mark.parametrize(
+    ("base_end", "end"),
+    [
+        (
+            Lengths(),
+            OWN_END,
+        ),  # the baseline's runs say nothing of their end: then the words may be the experiment's own
+        (OWN_END, Lengths()),
+        (OWN_END, Lengths(reached_end=False)),
+        (Lengths(steps=100, reached_end=True), Lengths(steps=50, reached_end=True)),  # it was told to take fewer
+    ],
+)
+def test_an_end_that_is_not_known_to_be_the_trainings_own_is_early(base_end: Lengths, end: Lengths) -> None:
+    baseline, arm = base_of(lengths=base_end), arm_of(step=50, lengths=end)
+    assert judge(baseline, arm).caps == ("stopped early",)
+    assert fewer_steps(baseline.arm, arm) is None
+
+
+def test_only_the_seed_that_stopped_early_is_named_so() -> None:
+    own = measured(BETTER[:2], step=50, lengths=OWN_END)
+    comparison = judge(base_of(lengths=OWN_END), experiment_arm(*own, make_run(256, 1.1, step=10)))
+    assert "Stopped early: seed 256 ended at step 10, below" in comparison.reason
 
 
 @pytest.mark.parametrize(

@@ -215,12 +215,12 @@ async def test_a_flag_without_effect_is_told_from_the_first_seed_on(project: Pat
 
 
 async def test_two_seeds_with_the_same_value_are_told(project: Path) -> None:
-    training = Table().arm("baseline", (4.0, 4.01, 3.99, 4.01, 3.98))
+    training = Table().arm("baseline", (4.0, 4.0137, 3.99, 4.0137, 3.98))
     async with quick_tools(project, InProcessEngine(training)) as call:
         await call.measure_baseline()
         status = await call("check_baseline")
     assert told(status, "same_values") == [
-        "baseline: seeds 137, 512 gave the same val_loss, 4.01; is each of them a training of its own?"
+        "baseline: seeds 137, 512 gave the same val_loss, 4.0137; is each of them a training of its own?"
     ]
 
 
@@ -242,7 +242,8 @@ async def test_evaluations_of_another_size_are_told_from_counts_in_the_ledger(pr
 
 
 async def test_a_log_that_another_arm_left_before_is_told(project: Path) -> None:
-    training = Table().arm("baseline", BASE).arm("exp_a", BETTER).arm("exp_b", BETTER)
+    base, better = (4.0012, 4.0113, 3.9921, 4.0207, 3.9809), (3.9012, 3.9117, 3.8923)
+    training = Table().arm("baseline", base).arm("exp_a", better).arm("exp_b", better)
     async with quick_tools(project, InProcessEngine(training)) as call:
         await call.measure_baseline()
         alone = await finish(call, await begin(call, "a", "--lr", "1"))
@@ -258,6 +259,19 @@ async def test_a_log_that_another_arm_left_before_is_told(project: Path) -> None
     assert told(idle, "identical_logs") == ["idle: the log of seed 42 is that of baseline seed 42, byte for byte."]
     # A null experiment repeats the baseline, as was declared; why it is that of another experiment is a question.
     assert told(null, "identical_logs") == ["null: the log of seed 42 is that of idle seed 42, byte for byte."]
+
+
+async def test_logs_of_one_line_are_no_copies_where_the_metric_is_coarse(project: Path) -> None:
+    """Two decimals beside a sigma of 0.0158: the values, and with them the logs, are equal by chance."""
+    training = Table().arm("baseline", (4.0, 4.01, 3.99, 4.01, 3.98)).arm("exp_a", (3.98, 4.02, 3.97, 4.03, 4.04))
+    async with quick_tools(project, InProcessEngine(training)) as call:
+        await call.measure_baseline()
+        said = await finish(call, await begin(call, "a", "--lr", "1"))
+    assert told(said, "identical_logs") == told(said, "same_values") == []
+    assert told(said, "ties_expected") == [
+        "baseline: val_loss comes in steps of 0.01, and sigma is 0.013, so equal values are expected (seeds 137, 512: "
+        "4.01)."
+    ]
 
 
 async def test_fresh_runs_whose_flags_change_nothing_are_told_by_their_logs(project: Path) -> None:

@@ -1,0 +1,93 @@
+"""Values and logs that repeat: expected where the metric is coarse, asked about where it is fine."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from seedproof.model.metric_rule import MetricRule
+from seedproof.model.rules import Rules
+from seedproof.model.runs import MetricValue, Run
+from seedproof.notices.repeats import repeat_notices
+
+from tests.support.arms import make_run
+from tests.support.seeds import SEEDS
+
+RULES = Rules(metric=MetricRule(name="accuracy", direction="maximize", pattern=r"acc=(?P<value>\S+)"))
+
+
+def printed(*texts: str, **more: object) -> list[Run]:
+    return [
+        make_run(seed, metrics={"accuracy": MetricValue(float(text), text)}, **more)
+        for seed, text in zip((*SEEDS, *range(5000, 6000)), texts, strict=False)
+    ]
+
+
+def codes(runs: list[Run], beside: Sequence[Run] = ()) -> list[str]:
+    return [notice.code for notice in repeat_notices("muon", runs, RULES, beside)]
+
+
+def test_one_notice_says_that_ties_are_expected() -> None:
+    (said,) = repeat_notices(
+        "muon", printed("71", "71", "72", "71", "72"), RULES, printed("70", "70", "71", "70", "70")
+    )
+    assert (said.code, said.message) == (
+        "ties_expected",
+        "muon: accuracy comes in steps of 1, and sigma is 0.447, so equal values are expected "
+        "(seeds 42, 137, 512: 71; seeds 256, 1024: 72).",
+    )
+
+
+# Sigma is 0.447, 5 and 0.02.
+COARSE, FINE, LOSSES = (
+    printed("70", "70", "71", "70", "70"),
+    printed("65", "70", "75"),
+    printed("4.1811", "4.2011", "4.2211"),
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "beside", "said"),
+    [
+        (["71", "72", "73"], COARSE, []),
+        (["72", "72", "72"], COARSE, ["ties_expected"]),  # 0.46 of honest ones, at a step of 2.2 sigma
+        (["72", "72", "72"], FINE, ["same_values"]),  # a step of a fifth of sigma: no more than 0.4 %
+        (["72", "72", "73"], FINE, ["same_values"]),
+        (["0.842", "0.842", "0.845", "0.839", "0.851"], [], ["ties_expected"]),  # its own spread: 0.0046
+        (["0.8420", "0.8420", "0.8450", "0.8390", "0.8510"], [], ["ties_expected"]),  # shares of 1,000 cases
+        (["0.8421", "0.8421", "0.8459", "0.8392", "0.8513"], [], ["same_values"]),
+        (["4.1234", "4.1234", "4.1500"], LOSSES, ["same_values"]),
+        (["4.1", "4.1"], [], []),  # two values of two digits, and nothing is known of the spread
+        (["4.1", "4.1", "4.1"], [], ["same_values"]),
+        (["4.1234", "4.1234"], [], ["same_values"]),
+        (["nan"], [], []),
+    ],
+)
+def test_equal_values_are_asked_about_where_they_are_a_surprise(
+    texts: list[str], beside: list[Run], said: list[str]
+) -> None:
+    assert codes(printed(*texts), beside) == said
+
+
+def test_one_line_logs_of_equal_values_are_no_copies_and_longer_ones_are() -> None:
+    values = ("71", "71", "72", "73", "74")
+    bare = printed(*values, bare_log=True)
+    same = [
+        make_run(run.seed, metrics=run.metrics, bare_log=True, log_sha256=str(run.value("accuracy"))) for run in bare
+    ]
+    long = [make_run(run.seed, metrics=run.metrics, log_sha256=run.log_sha256) for run in same]
+    assert codes(same) == ["ties_expected"]
+    assert codes(long) == ["ties_expected", "identical_logs"]
+
+
+def test_one_line_logs_of_equal_fine_values_are_copies() -> None:
+    runs = printed("4.1234", "4.1234", "4.1500", bare_log=True, log_sha256="a")[:2]
+    assert codes(runs, LOSSES) == ["same_values", "identical_logs"]
+
+
+def test_honest_seeds_of_a_coarse_metric_are_hardly_ever_asked_about() -> None:
+    """Accuracies over 200 samples, printed in three decimals, that spread by as much as a step."""
+    draw, asked, arms = random.Random(0), 0, 1000
+    for _ in range(arms):
+        base, texts = ([f"{round(draw.gauss(0.84, 0.005) * 200) / 200:.3f}" for _ in range(5)] for _ in range(2))
+        asked += "same_values" in codes(printed(*texts), printed(*base))
+    assert asked <= 0.05 * arms
