@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from seedproof.metrics.literals import value_group
 from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number, read_number
 from seedproof.metrics.prefixes import Source, split_prefix
+from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue
 
-__all__ = ["MATCHED_CHARS", "Find", "LineReader", "Place", "SameLine", "same_text"]
+__all__ = ["MATCHED_CHARS", "Find", "LineReader", "Place", "SameLine", "also_matches", "same_text"]
 
 MATCHED_CHARS = 200  # of the matched text, and of a line that is quoted: the ledger keeps them
+_NAME_CHARS = 64  # looked at before a match: no search to the end of a name begins at every letter of a line
 _KEY_CHARS = 1000  # of a line before its value; a longer one is compared with no other
 
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![a-z0-9_])", re.IGNORECASE)
@@ -27,6 +29,8 @@ _CUT_BEFORE = re.compile(r"[0-9.]$|[0-9.][eEdD][+-]?$|[0-9]['’_]$|(?:^|[\s:=(\
 
 _MAY_HAVE_COMMA = re.compile(r"[+-]?(?:[0-9]{1,20}|[0-9]{1,3}(?:\.[0-9]{3})+)")  # `7,618`, `4,12`, `1.012,4`
 _COMMA = re.compile(r",[0-9]")
+_WORD, _WORD_END = re.compile(r"\S*"), re.compile(r"\S*$")
+_NAME, _NAME_END = re.compile(r"\w+"), re.compile(r"\w+$")
 _BEHIND = ",;:)]}|'\"%"
 _FULL_STOP = re.compile(r"[+-]?[0-9]*\.[0-9]+\.")
 
@@ -94,6 +98,11 @@ class Find:
         return self.place.source is None or self.place.source.rank == 0
 
     @property
+    def is_unranked(self) -> bool:
+        """Whether no value of rank 0 can count in its place: it is of rank 0, or of a process without a rank."""
+        return self.place.source is None or not self.place.source.rank
+
+    @property
     def shown(self) -> str:
         """The line as printed, cut to what is kept of it."""
         line = (self.place.prefix + self.before).lstrip()
@@ -150,9 +159,13 @@ class LineReader:
         ):
             # `inf` of `info` is no number at all.
             return None if printed[-1:].isalpha() else _unread(match, place, _whole_word(match.string, start, end))
-        clause = match.string[since:start]
         found = _find(match, place, printed, finite_value(printed), None)
-        return replace(found, clause=clause, earlier=earlier)
+        if earlier is None:
+            return found
+        clause, matched = match.string[since:start], match.string[since - len(earlier.matched) : match.end()]
+        # Where a pattern matches two names on one line, both are shown: see `also_matches`.
+        has_two_names = _name(earlier.matched) != _name(found.matched) and len(matched) <= MATCHED_CHARS
+        return replace(found, clause=clause, earlier=earlier, matched=matched if has_two_names else found.matched)
 
     def _is_cut_before(self, before: str, printed: str) -> bool:
         if self._group.minus_before and re.search(r"(?<![eE])-$", before):
@@ -178,7 +191,7 @@ def _trimmed(match: re.Match[str]) -> tuple[int, int]:
 
 def _whole_word(line: str, start: int, end: int) -> str:
     """A part of a line with all that stands before and behind it without a space."""
-    first, last = re.compile(r"\S*$").search(line, 0, start), re.compile(r"\S*").match(line, end)
+    first, last = _WORD_END.search(line, max(0, start - _NAME_CHARS), start), _WORD.match(line, end)
     assert first is not None and last is not None  # both match an empty text
     return line[first.start() : last.end()]
 
@@ -220,13 +233,37 @@ def _fault(printed: str) -> str:
 def _find(match: re.Match[str], place: Place, text: str, value: float | None, fault: str | None) -> Find:
     line, start = match.string, match.start("value")
     first = match.start()
-    if first < start and re.match(r"\w", line[first]):  # a match may begin within a name: `loss` of `train_loss`
-        while first > 0 and re.match(r"\w", line[first - 1]):
-            first -= 1
+    first -= len(_begun_name(line, first))  # a match may begin within a name: `loss` of `train_loss`
     first = max(first, match.end("value") - MATCHED_CHARS)
     matched = line[first : match.end()][:MATCHED_CHARS]
     before = line[max(0, start - _KEY_CHARS - 1) : start]
     return Find(place, text, value, fault, matched, before, before, line[start : start + MATCHED_CHARS])
+
+
+def also_matches(rule: MetricRule, value: MetricValue) -> str | None:
+    """The matched text, where the pattern of a metric matches a part of another name: `loss=` of `train_loss=`.
+
+    Returns:
+        None where it matches no other name there, or the metric has no pattern.
+    """
+    if not isinstance(rule.source, LogPattern):
+        return None
+    for match in re.finditer(rule.source.regex, value.matched):
+        begun = _begun_name(value.matched, match.start())
+        if begun and _name(value.matched[match.start() - len(begun) :]).lower() != rule.name:
+            return value.matched
+    return None
+
+
+def _begun_name(line: str, position: int) -> str:
+    """What of a name stands before a position that is within one."""
+    found = _NAME_END.search(line[max(0, position - _NAME_CHARS) : position])
+    return found.group() if found and _NAME.match(line, position) else ""
+
+
+def _name(text: str) -> str:
+    found = _NAME.match(text)
+    return found.group() if found else ""
 
 
 def same_text(first: Find, second: Find) -> bool:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from seedproof.ledger.state import Experiment, State
+from seedproof.metrics.finds import also_matches
 from seedproof.metrics.numbers import printed_resolution
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.results import Comparison, Notice
@@ -52,6 +53,7 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None) -> list[Notice]:
         *_coarse(who, runs, rules, sigma),
         *_slept(who, [*runs, *arm.fresh]),
         *_cancelled(who, arm, rules.metric.name),
+        *_also_matching(who, runs, rules),
     ]
 
 
@@ -133,6 +135,19 @@ def _same_logs(who: str, runs: Sequence[Run]) -> list[Notice]:
         for seeds in by_hash.values()
         if len(seeds) > 1
     ]
+
+
+def _also_matching(who: str, runs: Sequence[Run], rules: Rules) -> Iterator[Notice]:
+    """Patterns that match a part of another metric's name, with the first text that shows it."""
+    for metric in rules.metrics:
+        shown = (also_matches(metric, run.metrics[metric.name]) for run in runs if metric.name in run.metrics)
+        text = next((one for one in shown if one is not None), None)
+        if text is not None:
+            yield Notice(
+                "pattern_matches_more",
+                f"{who}: the pattern of {metric.name} also matches within another name, as in `{one_line(text)}`; "
+                r"put the whole name into it, behind \b.",
+            )
 
 
 def _slept(who: str, runs: Sequence[Run]) -> list[Notice]:
