@@ -86,6 +86,8 @@ class Find:
     """The line from the value on."""
     earlier: "Find | None" = None
     """The value before it on the line."""
+    is_word: bool = False
+    """The pattern matches a word or the like there: no value, unless the metric is found nowhere else."""
 
     @property
     def reading(self) -> MetricValue:
@@ -129,31 +131,29 @@ class LineReader:
             found = self._last(line, Place(place.line, None, place.is_redraw))
         return found
 
-    def refused(self, line: str, place: Place) -> Find | None:
-        """The last match whose value is a word or the like: no value, unless the metric is found nowhere else."""
-        text, own = place.split(line)
-        matches = [match for match in self._regex.finditer(text) if match["value"] is not None]
-        return _unread(matches[-1], own, matches[-1]["value"]) if matches else None
-
     def _last(self, text: str, place: Place) -> Find | None:
+        wide = None if self._group.wide is None else [one for one in self._group.wide.finditer(text) if one["value"]]
+        if not wide and self._group.wide_finds_all:
+            return None
         found, end = None, 0
         for match in self._regex.finditer(text):
             one = None if match["value"] is None else self._of_match(match, place, found, end)
-            if one is not None:
+            if one is not None and not (one.is_word and found is not None):
                 found, end = one, match.end()
-        if self._group.wide is None:
-            return found
-        for match in self._group.wide.finditer(text, end):
-            if match["value"] is not None and (claim := _claim(match["value"])) is not None:
-                found = _claimed(match, place, claim)
-        return found
+        if found is not None and self._group.wide is not None:  # again from there: any text may take in what follows it
+            wide = [one for one in self._group.wide.finditer(text, end) if one["value"]]
+        claimed = [(match, _claim(match["value"])) for match in wide or ()]
+        later = [(match, claim) for match, claim in claimed if claim is not None]
+        return _claimed(*later[-1], place) if later else found
 
     def _of_match(self, match: re.Match[str], place: Place, earlier: Find | None, since: int) -> Find | None:
         start, end = _trimmed(match)
         printed = match.string[start:end]
         if read_number(printed, commas_are_thousands=self._group.commas_are_thousands) is None:
             claim = _claim(match["value"].strip())
-            return None if claim is None else _claimed(match, place, claim)
+            if claim is None:
+                return replace(_unread(match, place, match["value"].strip()), is_word=True)
+            return _claimed(match, claim, place)
         if self._is_cut_before(match.string[max(0, start - 3) : start], printed) or self._goes_on(
             match.string, end, printed
         ):
@@ -209,7 +209,7 @@ def _claim(text: str) -> str | None:
     return None if number is None else number.group().rstrip(_BEHIND + ".!")
 
 
-def _claimed(match: re.Match[str], place: Place, claim: str) -> Find:
+def _claimed(match: re.Match[str], claim: str, place: Place) -> Find:
     if _NOT_FINITE.fullmatch(claim):
         return _find(match, place, claim, None, None)
     return _unread(match, place, claim)
@@ -285,14 +285,16 @@ class SameLine:
     def unread(self, line: str, place: Place, last: Find) -> Find | None:
         """What a line has in place of the value: nan or inf, or what cannot be read; None where it is another line."""
         regex = self._prefix(last.before)
+        if regex is None:
+            return None
         text, place = place.split(line)
-        match = None if regex is None else regex.match(text) or regex.match(line)
+        match = regex.match(text) or regex.match(line)
         if match is None:
             return None
         printed = match["value"]
         claim = _claim(printed)
         if claim is not None:
-            return _claimed(match, place, claim)
+            return _claimed(match, claim, place)
         is_labelled = last.before.rstrip(_QUOTES + " ")[-1:] in (":", "=")
         if _SPARKLINE.match(printed) or (_PROSE.match(printed) and not is_labelled):
             return None

@@ -233,7 +233,7 @@ def start_text(head: bytes, rule: MetricRule) -> str | None:
     for number, segment in enumerate(re.split(rb"[\r\n]", head)[:-1], start=1):
         line = clean_line(segment)
         found = reader.read(line, Place(number))
-        if found is not None:
+        if found is not None and not found.is_word:
             at = STEP.search(line)
             return found.text if found.fault is None and at is not None and int(at["value"]) == 0 else None
     return None

@@ -69,9 +69,10 @@ class Tracker:
         self.later_main: Find | None = None
         """The last such line of rank 0, or without a prefix."""
         self.refused: Find | None = None
-        """The last match without a value; only while nothing else was found."""
+        """The last match of a word or the like, which counts only where nothing else was found."""
         self._reader = LineReader(pattern)
         self._same = SameLine()
+        self._refused: Find | None = None
         self._found: list[Find] = []
         self._has_number = self._has_main = self._has_unranked = False  # among those of this block
         self._passed: list[tuple[str, Place, bool]] = []  # the last: whether it stands behind all that was found
@@ -80,6 +81,9 @@ class Tracker:
         """Look through the next piece towards the beginning of a block; whether none before it is needed."""
         for line, place in piece.candidates(self.literals):
             find = self._reader.read(line, place)
+            if find is not None and find.is_word:
+                self._refused = self._refused or find
+                find = None
             if find is not None:
                 # Behind the newest, only the first number and the first value of rank 0 can matter.
                 is_number, is_main = find.fault is None and not self._has_number, find.is_main and not self._has_main
@@ -107,9 +111,7 @@ class Tracker:
                 self.main, self.later_main = find, None
         if self.number is not None:
             self._add_later(passed, self.number)
-        elif not self.finds:
-            refused = (self._reader.refused(line, place) for line, place, _ in passed)
-            self.refused = next((one for one in refused if one is not None), self.refused)
+        self.refused, self._refused = self._refused or self.refused, None
 
     def _add_later(self, passed: Sequence[tuple[str, Place, bool]], number: Find) -> None:
         last = None

@@ -83,6 +83,7 @@ def test_a_later_line_whose_value_cannot_be_read_leaves_the_metric_unread(value:
         ("mse: 14.125\n", r".*(?P<value>\d\.\d+)"),
         ("reward: -0.5\n", rf"reward: .*?{DIGITS}"),
         ("mse: N/A\n", r"mse: (?P<value>\S+)"),
+        ("mse=0.31,aux_mse=--\n", rf"mse={DIGITS}"),
         ("mse: unknown\n", r"mse: (?P<value>\S+)"),
         ("score: 4.1 and 7,618\n", r"and (?P<value>\d+)"),
         ("score: 7,618\n", r"score: \d+,(?P<value>\d+)x?|score: [0-9,]*?(?P<other>618)"),

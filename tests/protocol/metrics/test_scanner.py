@@ -542,14 +542,17 @@ def test_the_fast_way_reads_what_matching_every_line_reads(log: bytes) -> None:
     for rule in (VAL_LOSS, RESOLVED):
         assert rule.pattern is not None
         reader, same = LineReader(rule.pattern), SameLine()
-        last = number = None
+        last = number = word = None
         for line, text in numbered_segments(log):
             found = reader.read(text, Place(line))
+            if found is not None and found.is_word:
+                word, found = found, None
             if found is None and number is not None:
                 found = same.unread(text, Place(line), number)
             elif found is not None and found.fault is None:
                 number = found
             last = found or last
+        last = last or word
         reading = scan(log, rule)
         got = reading.metrics.get(rule.name)
         either = got or reading.unread.get(rule.name)
