@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from seedproof.metrics.finds import MATCHED_CHARS, LineReader, Place
+from seedproof.metrics.find import MATCHED_CHARS, Place
 from seedproof.metrics.last_value import last_value
+from seedproof.metrics.line_reader import LineReader
 from seedproof.metrics.lines import (
     BLOCK_BYTES,
     SEGMENT_LIMIT,

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from seedproof.metrics.finds import Find, LineReader, Place, SameLine
+from seedproof.metrics.find import Find, Place
+from seedproof.metrics.line_reader import LineReader, SameLine
 from seedproof.metrics.lines import decode_segment
 from seedproof.metrics.literals import Literals
 from seedproof.metrics.prefixes import Source, split_prefix

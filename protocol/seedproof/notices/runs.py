@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from seedproof.ledger.state import Experiment, State
-from seedproof.metrics.finds import also_matches
+from seedproof.metrics.line_reader import also_matches
 from seedproof.metrics.numbers import printed_resolution
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.results import Comparison, Notice

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seedproof.metrics.finds import also_matches
+from seedproof.metrics.line_reader import also_matches
 from seedproof.metrics.prefixes import split_prefix
 from seedproof.metrics.scanner import LogReading, LogScanner
 from seedproof.model.metric_patterns import DEFAULT_TEXTS, DEFAULT_VAL_LOSS, PRESETS, is_default_pattern

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from seedproof.metrics.finds import LineReader, Place, SameLine
+from seedproof.metrics.find import Place
 from seedproof.metrics.json_file import read_document
+from seedproof.metrics.line_reader import LineReader, SameLine
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT, clean_line
 from seedproof.metrics.literals import required_literals
 from seedproof.metrics.numbers import parse_number, printed_resolution
