@@ -4,7 +4,8 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from seedproof.metrics.finds import Find, same_text
+from seedproof.metrics.find import Find
+from seedproof.metrics.line_reader import same_text
 from seedproof.metrics.steps import Mark
 from seedproof.metrics.tracker import HORIZON_LINES, Tracker
 from seedproof.model.runs import MetricValue, Unread

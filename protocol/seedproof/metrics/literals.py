@@ -80,6 +80,7 @@ _ANYTHING = r"(?P<value>\S{1,100})"
 _QUANTIFIER = re.compile(r"\{[0-9]*,?[0-9]*\}")
 # `loss.*` before the group: what stands there without a number may be anywhere on the line.
 _ANYWHERE = re.compile(r"(?:\.|\\[SDW]|\[\^(?:\\.|[^\]\\])+\])(?:[*+]|\{[0-9]*,?[0-9]*\})\??$")
+_MAY_BE_SPACE = re.compile(r"(?<!\\)\.(?!\d)|\[\^|\\[sDWnrtxuUN0-9]|[ \t]|\(\?[^:]")
 _VERBOSE = re.compile(r"\(\?[a-wyzA-Z]*x")
 
 
@@ -89,6 +90,8 @@ class ValueGroup:
 
     wide: re.Pattern[str] | None
     """The pattern with any text as its value; None where that would match more than such lines."""
+    wide_finds_all: bool
+    """No value that the pattern matches holds a space, so `wide` matches wherever the pattern does."""
     commas_are_thousands: bool
     """The group itself names the comma."""
     comma_before: bool
@@ -103,10 +106,12 @@ def value_group(pattern: str) -> ValueGroup:
     """Look at the group `value` of a pattern, which has one."""
     parts = None if _VERBOSE.match(pattern) else _split(pattern)
     if parts is None:
-        return ValueGroup(None, False, False, False, False)
+        return ValueGroup(None, False, False, False, False, False)
     before, inner, after = parts
+    wide = _widened(pattern, before, after)
     return ValueGroup(
-        wide=_widened(pattern, before, after),
+        wide=wide,
+        wide_finds_all=wide is not None and _MAY_BE_SPACE.search(inner) is None,
         commas_are_thousands="," in _QUANTIFIER.sub("", re.sub(r"\[\^(?:\\.|[^\]\\])+\]", "", inner)),
         comma_before=re.search(r",(?:\\s|\s)?[*+?]?$", before) is not None,
         comma_after=re.match(r"(?:\(\?[=:])?(?:\\?,|\[[^\]^]*,)", after) is not None,

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from seedproof.metrics.finds import MATCHED_CHARS, LineReader, Place
+from seedproof.metrics.find import MATCHED_CHARS, Place
 from seedproof.metrics.last_value import last_value
+from seedproof.metrics.line_reader import LineReader
 from seedproof.metrics.lines import (
     BLOCK_BYTES,
     SEGMENT_LIMIT,
@@ -256,7 +257,7 @@ def first_values(head: bytes, rule: MetricRule) -> FirstValues:
     for number, segment in enumerate(re.split(rb"[\r\n]", head)[:-1], start=1):
         line = clean_line(segment)
         found = reader.read(line, Place(number))
-        if found is None or found.fault is not None:
+        if found is None or found.fault is not None or found.is_word:
             continue
         at = STEP.search(line)
         value = (None if at is None else int(at["value"]), found.text)

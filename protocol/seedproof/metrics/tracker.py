@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from seedproof.metrics.finds import Find, LineReader, Place, SameLine
+from seedproof.metrics.find import Find, Place
+from seedproof.metrics.line_reader import LineReader, SameLine
 from seedproof.metrics.lines import decode_segment
 from seedproof.metrics.literals import Literals
 from seedproof.metrics.prefixes import Source, split_prefix
@@ -69,21 +70,32 @@ class Tracker:
         self.later_main: Find | None = None
         """The last such line of rank 0, or without a prefix."""
         self.refused: Find | None = None
-        """The last match without a value; only while nothing else was found."""
+        """The last match of a word or the like, which counts only where nothing else was found."""
         self._reader = LineReader(pattern)
         self._same = SameLine()
+        self._refused: Find | None = None
         self._found: list[Find] = []
+        self._has_number = self._has_main = self._has_unranked = False  # among those of this block
         self._passed: list[tuple[str, Place, bool]] = []  # the last: whether it stands behind all that was found
 
     def search(self, piece: Piece) -> bool:
         """Look through the next piece towards the beginning of a block; whether none before it is needed."""
         for line, place in piece.candidates(self.literals):
-            found = self._reader.read(line, place)
-            if found is not None:
-                self._found.append(found)
-                if len(self._found) >= WINDOW and _is_enough(self._found):
+            find = self._reader.read(line, place)
+            if find is not None and find.is_word:
+                self._refused = self._refused or find
+                find = None
+            if find is not None:
+                # Behind the newest, only the first number and the first value of rank 0 can matter.
+                is_number, is_main = find.fault is None and not self._has_number, find.is_main and not self._has_main
+                if len(self._found) < WINDOW or is_number or is_main:
+                    self._found.append(find)
+                self._has_number |= find.fault is None
+                self._has_main |= find.is_main
+                self._has_unranked |= find.is_unranked
+                if len(self._found) >= WINDOW and self._has_number and self._has_unranked:
                     return True
-            elif not any(find.is_main for find in self._found):
+            elif not self._has_main:
                 self._passed.append((line, place, not self._found))
         return False
 
@@ -91,6 +103,7 @@ class Tracker:
         """Add what was found in a block to what was found before."""
         found, passed = self._found[::-1], self._passed
         self._found, self._passed = [], []
+        self._has_number = self._has_main = self._has_unranked = False
         self.finds.extend(found)
         for find in found:
             self.later = None
@@ -99,9 +112,7 @@ class Tracker:
                 self.main, self.later_main = find, None
         if self.number is not None:
             self._add_later(passed, self.number)
-        elif not self.finds:
-            refused = (self._reader.refused(line, place) for line, place, _ in passed)
-            self.refused = next((one for one in refused if one is not None), self.refused)
+        self.refused, self._refused = self._refused or self.refused, None
 
     def _add_later(self, passed: Sequence[tuple[str, Place, bool]], number: Find) -> None:
         last = None
@@ -117,13 +128,8 @@ class Tracker:
     def is_settled(self) -> bool:
         """Whether what stands before what was fed could not change the reading."""
         covers = len(self.finds) == WINDOW or (len(self.finds) > 0 and self.finds[-1].place.line > HORIZON_LINES)
-        return covers and self.number is not None and _is_enough([*self.finds, *([self.main] if self.main else ())])
-
-
-def _is_enough(finds: Sequence[Find]) -> bool:
-    """Whether they hold a number, and one of rank 0 where ranks print."""
-    others = [find for find in finds if find.place.source is not None and find.place.source.rank]
-    return any(find.fault is None for find in finds) and len(others) < len(finds)
+        has_unranked = self.main is not None or any(find.is_unranked for find in self.finds)
+        return covers and self.number is not None and has_unranked
 
 
 def _candidates_backwards(text: bytes, literals: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:

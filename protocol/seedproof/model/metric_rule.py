@@ -121,7 +121,7 @@ class MetricRule(BaseModel):
         default=None,
         description="Regular expression over one line of the log; the last match counts.",
         json_schema_extra={"allowed": "a regular expression, as a text, with a group named value"},
-        examples=["loss=(?P<value>[0-9.]+)"],
+        examples=[r"\bval_loss=(?P<value>\S+)"],
     )
     select: str | None = Field(
         default=None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from seedproof.metrics.line_reader import also_matches
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.rules import Rules
@@ -49,6 +50,7 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None, baseline: Arm | Non
         *_cancelled(who, arm, rules.metric.name),
         *_never_found(who, runs, rules),
         *_lost_losses(who, [*runs, *arm.fresh], rules.metric.name),
+        *_also_matching(who, runs, rules),
         *(_signs(arm, rules) if sigma is not None else ()),
     ]
 
@@ -133,6 +135,19 @@ def _accepted_exits(who: str, runs: Sequence[Run]) -> list[Notice]:
         return []
     text = f'{who}: {", ".join(ends)} ended badly after their training was complete; accept_exit = "value" counts them.'
     return [Notice("accepted_exit", text)]
+
+
+def _also_matching(who: str, runs: Sequence[Run], rules: Rules) -> Iterator[Notice]:
+    """Patterns that match a part of another metric's name, with the first text that shows it."""
+    for metric in rules.metrics:
+        shown = (also_matches(metric, run.metrics[metric.name]) for run in runs if metric.name in run.metrics)
+        text = next((one for one in shown if one is not None), None)
+        if text is not None:
+            yield Notice(
+                "pattern_matches_more",
+                f"{who}: the pattern of {metric.name} also matches within another name, as in `{one_line(text)}`; "
+                r"put the whole name into it, behind \b.",
+            )
 
 
 def _slept(who: str, runs: Sequence[Run]) -> list[Notice]:

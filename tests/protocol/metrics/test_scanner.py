@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from seedproof.metrics.finds import LineReader, Place, SameLine
+from seedproof.metrics.find import Place
 from seedproof.metrics.json_file import read_document
+from seedproof.metrics.line_reader import LineReader, SameLine
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT, clean_line
 from seedproof.metrics.literals import required_literals
 from seedproof.metrics.numbers import parse_number, printed_resolution
@@ -506,14 +507,17 @@ def test_the_fast_way_reads_what_matching_every_line_reads(log: bytes) -> None:
     for rule in (VAL_LOSS, RESOLVED):
         assert rule.pattern is not None
         reader, same = LineReader(rule.pattern), SameLine()
-        last = number = None
+        last = number = word = None
         for line, text in numbered_segments(log):
             found = reader.read(text, Place(line))
+            if found is not None and found.is_word:
+                word, found = found, None
             if found is None and number is not None:
                 found = same.unread(text, Place(line), number)
             elif found is not None and found.fault is None:
                 number = found
             last = found or last
+        last = last or word
         reading = scan(log, rule)
         got = reading.metrics.get(rule.name)
         either = got or reading.unread.get(rule.name)

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 from seedproof.model.metric_rule import MetricRule
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.notices.runs import arm_notices, baseline_notices, comparison_notices, probe_notices
@@ -55,6 +56,19 @@ def test_two_equal_values_among_others_are_named_with_seeds_and_value() -> None:
     assert messages(*measured([3.5123, 3.6456, 3.5123, 3.7, 3.6456]), sigma=None) == [
         "muon: seeds 42, 256 gave the same val_loss, 3.5123; is each of them a training of its own?",
         "muon: seeds 137, 1024 gave the same val_loss, 3.6456; is each of them a training of its own?",
+    ]
+
+
+def test_a_pattern_that_matches_within_another_name_is_told_with_the_text() -> None:
+    rules = Rules(metric=MetricRule(name="val_loss", pattern=r"loss=(?P<value>\S+)"))
+    value = MetricValue(0.09, "0.09", 3, "train_loss=0.09")
+    told = arm_notices(experiment_arm(make_run(42, metrics={"val_loss": value})), rules, None)
+    assert [(notice.code, notice.message) for notice in told] == [
+        (
+            "pattern_matches_more",
+            "muon: the pattern of val_loss also matches within another name, as in `train_loss=0.09`; "
+            r"put the whole name into it, behind \b.",
+        )
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seedproof.metrics import last_value, scanner, tracker
 from seedproof.metrics.scanner import FirstValues, LogReading, LogScanner
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
@@ -15,14 +16,17 @@ from seedproof_mcp.runner import log_reader
 from seedproof_mcp.runner.log_reader import START_BYTES, read_first_values, read_log
 
 RULES = Rules()
-PIECES = (b"val_loss: 3.25", b"val_loss: 4.", b"125", b"val_loss: nan", b"step 7/9", b"iter 8", b" | ", b"x" * 30)
+PIECES = (
+    *(b"val_loss: 3.25", b"val_loss: 4.", b"125", b"val_loss: nan", b"step 7/9", b"iter 8", b" | ", b"x" * 30),
+    *(b"val_loss: 4,1", b"val_loss: --", b"[rank0]: ", b"[rank1]: ", b"[a] val_loss: 1.5", b"[b] val_loss: 2.5"),
+)
 LOGS = st.lists(st.sampled_from([*PIECES, b"\n", b"\n", b"\r", b"\r\n"]), max_size=80).map(b"".join)
 
 
 def whole(log: bytes) -> LogReading:
-    scanner = LogScanner(RULES.metrics)
-    scanner.feed(log)
-    return scanner.finish()
+    reader = LogScanner(RULES.metrics)
+    reader.feed(log)
+    return reader.finish()
 
 
 @given(LOGS, st.integers(0, 20))
@@ -31,6 +35,9 @@ def test_a_log_that_is_read_from_its_end_says_the_same(log: bytes, beyond: int) 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_reader, "_END_BYTES", (16, 90, 400))
         patch.setattr(log_reader, "BLOCK_BYTES", 16)
+        patch.setattr(tracker, "HORIZON_LINES", 3)
+        patch.setattr(scanner, "HORIZON_LINES", 3)
+        patch.setattr(last_value, "HORIZON_LINES", 3)
         path = Path(folder, "output.log")
         path.write_bytes(log + b"val_loss: 0.5\n" * beyond)
         assert read_log(path, len(log), RULES) == whole(log)
@@ -53,6 +60,24 @@ def test_a_value_near_the_end_is_found_without_matching_the_rest(
     found = read_log(path, len(log), RULES)
     assert (found.metrics["val_loss"].text, found.metrics["val_loss"].line, found.step) == ("3.5", 200_001, 2)
     assert 0 < sum(fed) <= log_reader._END_BYTES[0] < len(log)
+
+
+def test_a_later_value_that_cannot_be_read_is_found_beside_an_older_one_far_before(tmp_path: Path) -> None:
+    log = b"step 1 | val_loss: 4.5\n" + b"x" * 99 + b"\n" * 300_000 + b"step 2 | val_loss: --\n" + b"bye\n" * 300_000
+    path = tmp_path / "output.log"
+    path.write_bytes(log)
+    found = read_log(path, len(log), RULES)
+    assert dict(found.metrics) == {}
+    assert (found.unread["val_loss"].line, found.unread["val_loss"].text) == (300_002, "step 2 | val_loss: --")
+    assert found.last_numbers["val_loss"].line == 1
+
+
+def test_what_a_training_prints_while_its_log_is_read_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "output.log"
+    path.write_bytes(b"val_loss: 4.5\nval_loss: 3.5\n")
+    size = len(b"val_loss: 4.5\n")
+    found = read_log(path, size, RULES)
+    assert (found.metrics["val_loss"].text, found.size) == ("4.5", size)
 
 
 def test_of_a_long_line_that_the_log_cap_cut_nothing_is_read(tmp_path: Path) -> None:

@@ -1,16 +1,17 @@
 """Finds the last value of a pattern on one line, and says what is wrong with one that cannot be read."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from seedproof.metrics.find import MATCHED_CHARS, Find, Place
 from seedproof.metrics.literals import value_group
 from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number, read_number
-from seedproof.metrics.prefixes import Source, split_prefix
+from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue
 
-__all__ = ["MATCHED_CHARS", "Find", "LineReader", "Place", "SameLine", "same_text"]
+__all__ = ["LineReader", "SameLine", "also_matches", "same_text"]
 
-MATCHED_CHARS = 200  # of the matched text, and of a line that is quoted: the ledger keeps them
+_NAME_CHARS = 64  # looked at before a match: no search to the end of a name begins at every letter of a line
 _KEY_CHARS = 1000  # of a line before its value; a longer one is compared with no other
 
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![a-z0-9_])", re.IGNORECASE)
@@ -27,6 +28,8 @@ _CUT_BEFORE = re.compile(r"[0-9.]$|[0-9.][eEdD][+-]?$|[0-9]['’_]$|(?:^|[\s:=(\
 
 _MAY_HAVE_COMMA = re.compile(r"[+-]?(?:[0-9]{1,20}|[0-9]{1,3}(?:\.[0-9]{3})+)")  # `7,618`, `4,12`, `1.012,4`
 _COMMA = re.compile(r",[0-9]")
+_WORD, _WORD_END = re.compile(r"\S*"), re.compile(r"\S*$")
+_NAME, _NAME_END = re.compile(r"\w+"), re.compile(r"\w+$")
 _BEHIND = ",;:)]}|'\"%"
 _FULL_STOP = re.compile(r"[+-]?[0-9]*\.[0-9]+\.")
 
@@ -39,66 +42,6 @@ _VARIABLE = re.compile(
 _ANY_NUMBER = r"(?:[+-]?\.?[0-9][0-9.,]*+(?:e[+-]?[0-9]++)?|[+-]?(?:nan|inf(?:inity)?|n/a|none)|-++)"
 _PROSE = re.compile(r"[a-z]{2,}(?=[\s,.;!]|$)")
 _SPARKLINE = re.compile("[▁▂▃▄▅▆▇█]{2,}")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a segment of a log stands."""
-
-    line: int
-    """Its line, from 1."""
-    source: Source | None = None
-    """The process that the beginning of its line names."""
-    is_redraw: bool = False
-    """It overwrites what stood on its line before, as bars do."""
-    prefix: str = ""
-    """What its launcher put before it."""
-
-    def split(self, line: str) -> tuple[str, "Place"]:
-        """A line without its launcher's prefix, and its place with the process that the prefix names."""
-        text, source = split_prefix(line)
-        return text, Place(self.line, source or self.source, self.is_redraw, line[: len(line) - len(text)])
-
-
-@dataclass(frozen=True, slots=True)
-class Find:
-    """The last value that a pattern has on one segment of a log."""
-
-    place: Place
-    """Where it stands; its source is that of the segment itself, if it names one."""
-    text: str
-    """The value as printed."""
-    value: float | None
-    """The number; None for nan, inf, and for a value that cannot be read."""
-    fault: str | None
-    """Why it cannot be read, phrased to follow the metric's name; None for a value."""
-    matched: str
-    """The text that matched, from the beginning of its first word."""
-    before: str
-    """The line up to the value, without its launcher's prefix."""
-    clause: str
-    """Of that, what stands behind the value before it on the line."""
-    rest: str
-    """The line from the value on."""
-    earlier: "Find | None" = None
-    """The value before it on the line."""
-
-    @property
-    def reading(self) -> MetricValue:
-        """It as the value of its metric."""
-        return MetricValue(self.value, self.text, self.place.line, self.matched)
-
-    @property
-    def is_main(self) -> bool:
-        """Whether rank 0 printed it, or a process without a prefix."""
-        return self.place.source is None or self.place.source.rank == 0
-
-    @property
-    def shown(self) -> str:
-        """The line as printed, cut to what is kept of it."""
-        line = (self.place.prefix + self.before).lstrip()
-        room = max(MATCHED_CHARS - len(self.rest.rstrip()), MATCHED_CHARS // 2)
-        return (line[-room:] + self.rest)[:MATCHED_CHARS].rstrip()
 
 
 class LineReader:
@@ -120,39 +63,41 @@ class LineReader:
             found = self._last(line, Place(place.line, None, place.is_redraw))
         return found
 
-    def refused(self, line: str, place: Place) -> Find | None:
-        """The last match whose value is a word or the like: no value, unless the metric is found nowhere else."""
-        text, own = place.split(line)
-        matches = [match for match in self._regex.finditer(text) if match["value"] is not None]
-        return _unread(matches[-1], own, matches[-1]["value"]) if matches else None
-
     def _last(self, text: str, place: Place) -> Find | None:
+        wide = None if self._group.wide is None else [one for one in self._group.wide.finditer(text) if one["value"]]
+        if not wide and self._group.wide_finds_all:
+            return None
         found, end = None, 0
         for match in self._regex.finditer(text):
             one = None if match["value"] is None else self._of_match(match, place, found, end)
-            if one is not None:
+            if one is not None and not (one.is_word and found is not None):
                 found, end = one, match.end()
-        if self._group.wide is None:
-            return found
-        for match in self._group.wide.finditer(text, end):
-            if match["value"] is not None and (claim := _claim(match["value"])) is not None:
-                found = _claimed(match, place, claim)
-        return found
+        if found is not None and self._group.wide is not None:  # again from there: any text may take in what follows it
+            wide = [one for one in self._group.wide.finditer(text, end) if one["value"]]
+        claimed = [(match, _claim(match["value"])) for match in wide or ()]
+        later = [(match, claim) for match, claim in claimed if claim is not None]
+        return _claimed(*later[-1], place) if later else found
 
     def _of_match(self, match: re.Match[str], place: Place, earlier: Find | None, since: int) -> Find | None:
         start, end = _trimmed(match)
         printed = match.string[start:end]
         if read_number(printed, commas_are_thousands=self._group.commas_are_thousands) is None:
             claim = _claim(match["value"].strip())
-            return None if claim is None else _claimed(match, place, claim)
+            if claim is None:
+                return replace(_unread(match, place, match["value"].strip()), is_word=True)
+            return _claimed(match, claim, place)
         if self._is_cut_before(match.string[max(0, start - 3) : start], printed) or self._goes_on(
             match.string, end, printed
         ):
             # `inf` of `info` is no number at all.
             return None if printed[-1:].isalpha() else _unread(match, place, _whole_word(match.string, start, end))
-        clause = match.string[since:start]
         found = _find(match, place, printed, finite_value(printed), None)
-        return replace(found, clause=clause, earlier=earlier)
+        if earlier is None:
+            return found
+        clause, matched = match.string[since:start], match.string[since - len(earlier.matched) : match.end()]
+        # Where a pattern matches two names on one line, both are shown: see `also_matches`.
+        has_two_names = _name(earlier.matched) != _name(found.matched) and len(matched) <= MATCHED_CHARS
+        return replace(found, clause=clause, earlier=earlier, matched=matched if has_two_names else found.matched)
 
     def _is_cut_before(self, before: str, printed: str) -> bool:
         if self._group.minus_before and re.search(r"(?<![eE])-$", before):
@@ -178,7 +123,7 @@ def _trimmed(match: re.Match[str]) -> tuple[int, int]:
 
 def _whole_word(line: str, start: int, end: int) -> str:
     """A part of a line with all that stands before and behind it without a space."""
-    first, last = re.compile(r"\S*$").search(line, 0, start), re.compile(r"\S*").match(line, end)
+    first, last = _WORD_END.search(line, max(0, start - _NAME_CHARS), start), _WORD.match(line, end)
     assert first is not None and last is not None  # both match an empty text
     return line[first.start() : last.end()]
 
@@ -196,7 +141,7 @@ def _claim(text: str) -> str | None:
     return None if number is None else number.group().rstrip(_BEHIND + ".!")
 
 
-def _claimed(match: re.Match[str], place: Place, claim: str) -> Find:
+def _claimed(match: re.Match[str], claim: str, place: Place) -> Find:
     if _NOT_FINITE.fullmatch(claim):
         return _find(match, place, claim, None, None)
     return _unread(match, place, claim)
@@ -220,13 +165,37 @@ def _fault(printed: str) -> str:
 def _find(match: re.Match[str], place: Place, text: str, value: float | None, fault: str | None) -> Find:
     line, start = match.string, match.start("value")
     first = match.start()
-    if first < start and re.match(r"\w", line[first]):  # a match may begin within a name: `loss` of `train_loss`
-        while first > 0 and re.match(r"\w", line[first - 1]):
-            first -= 1
+    first -= len(_begun_name(line, first))  # a match may begin within a name: `loss` of `train_loss`
     first = max(first, match.end("value") - MATCHED_CHARS)
     matched = line[first : match.end()][:MATCHED_CHARS]
     before = line[max(0, start - _KEY_CHARS - 1) : start]
     return Find(place, text, value, fault, matched, before, before, line[start : start + MATCHED_CHARS])
+
+
+def also_matches(rule: MetricRule, value: MetricValue) -> str | None:
+    """The matched text, where the pattern of a metric matches a part of another name: `loss=` of `train_loss=`.
+
+    Returns:
+        None where it matches no other name there, or the metric has no pattern.
+    """
+    if not isinstance(rule.source, LogPattern):
+        return None
+    for match in re.finditer(rule.source.regex, value.matched):
+        begun = _begun_name(value.matched, match.start())
+        if begun and _name(value.matched[match.start() - len(begun) :]).lower() != rule.name:
+            return value.matched
+    return None
+
+
+def _begun_name(line: str, position: int) -> str:
+    """What of a name stands before a position that is within one."""
+    found = _NAME_END.search(line[max(0, position - _NAME_CHARS) : position])
+    return found.group() if found and _NAME.match(line, position) else ""
+
+
+def _name(text: str) -> str:
+    found = _NAME.match(text)
+    return found.group() if found else ""
 
 
 def same_text(first: Find, second: Find) -> bool:
@@ -248,14 +217,16 @@ class SameLine:
     def unread(self, line: str, place: Place, last: Find) -> Find | None:
         """What a line has in place of the value: nan or inf, or what cannot be read; None where it is another line."""
         regex = self._prefix(last.before)
+        if regex is None:
+            return None
         text, place = place.split(line)
-        match = None if regex is None else regex.match(text) or regex.match(line)
+        match = regex.match(text) or regex.match(line)
         if match is None:
             return None
         printed = match["value"]
         claim = _claim(printed)
         if claim is not None:
-            return _claimed(match, place, claim)
+            return _claimed(match, claim, place)
         is_labelled = last.before.rstrip(_QUOTES + " ")[-1:] in (":", "=")
         if _SPARKLINE.match(printed) or (_PROSE.match(printed) and not is_labelled):
             return None
