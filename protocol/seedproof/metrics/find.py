@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from seedproof.metrics.prefixes import Source, split_prefix
-from seedproof.model.runs import MetricValue
+from seedproof.model.runs import MetricValue, Unread
 
 __all__ = ["MATCHED_CHARS", "Find", "Place"]
 
@@ -59,6 +59,11 @@ class Find:
     def reading(self) -> MetricValue:
         """It as the value of its metric."""
         return MetricValue(self.value, self.text, self.place.line, self.matched)
+
+    @property
+    def result(self) -> MetricValue | Unread:
+        """It as the value of its metric, or what is wrong with it."""
+        return self.reading if self.fault is None else Unread(self.place.line, self.shown, self.fault)
 
     @property
     def is_main(self) -> bool:

@@ -32,14 +32,14 @@ def last_value(tracker: Tracker, marks: Sequence[Mark], *, has_labels: bool) -> 
         has_labels: Whether the pattern reads labels of several forms, so that two of them may be two metrics.
     """
     if not tracker.finds:
-        return None if tracker.refused is None else _reading(tracker.refused)
+        return None if tracker.refused is None else tracker.refused.result
     newest = tracker.finds[-1].place.line
     finds = [find for find in tracker.finds if find.place.line > newest - HORIZON_LINES]
     last = finds[-1]
     if _is_ranked(finds):
         return _of_ranks(tracker, finds)
     if tracker.later is not None:
-        return _reading(tracker.later)
+        return tracker.later.result
     same = _at_the_same_step(finds, [mark for mark in marks if mark.line > newest - HORIZON_LINES])
     if _differ(same):
         texts = ", ".join(find.text for find in same)
@@ -50,24 +50,18 @@ def last_value(tracker: Tracker, marks: Sequence[Mark], *, has_labels: bool) -> 
     if other is not None:
         shown = " and ".join(f"`{(find.clause[-60:] + find.text).strip(' |,;')}`" for find in (other, last))
         return _several(last, shown, "between two labels, and nothing says which is meant")
-    return _reading(last)
+    return last.result
 
 
 def _of_ranks(tracker: Tracker, finds: Sequence[Find]) -> MetricValue | Unread:
     """The value of rank 0, or of the only process that prints one."""
     last, main = finds[-1], tracker.main
     if main is not None and (main.place.source is not None or main in finds):
-        return _reading(tracker.later_main or main)
+        return (tracker.later_main or main).result
     by_source = {find.place.source: find for find in finds if find.place.source is not None}
     if _differ(by_source.values()):
         return _several(last, _named(by_source.values()), "between processes, and nothing says which is rank 0")
-    return _reading(tracker.later or last)
-
-
-def _reading(find: Find) -> MetricValue | Unread:
-    if find.fault is not None:
-        return Unread(find.place.line, find.shown, find.fault)
-    return find.reading
+    return (tracker.later or last).result
 
 
 def _several(last: Find, shown: str, where: str) -> Unread:

@@ -1,6 +1,7 @@
 """Finds the last value of a pattern on one line, and says what is wrong with one that cannot be read."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from seedproof.metrics.find import MATCHED_CHARS, Find, Place
@@ -77,6 +78,27 @@ class LineReader:
         claimed = [(match, _claim(match["value"])) for match in wide or ()]
         later = [(match, claim) for match, claim in claimed if claim is not None]
         return _claimed(*later[-1], place) if later else found
+
+    def read_all(self, line: str, place: Place) -> list[tuple[str | None, Find | None]]:
+        """Every match on a line, in order: what its group `name` has, and its value; None for each that it lacks."""
+        text, own = place.split(line)
+        found = list(self._all(text, own))
+        if not found and len(text) < len(line):
+            found = list(self._all(line, Place(place.line, None, place.is_redraw)))
+        return found
+
+    def _all(self, text: str, place: Place) -> Iterator[tuple[str | None, Find | None]]:
+        earlier, end, has_value = None, 0, False
+        for match in self._regex.finditer(text):
+            find = None if match["value"] is None else self._of_match(match, place, earlier, end)
+            yield match.groupdict().get("name"), find
+            if find is not None and not find.is_word:
+                earlier, end, has_value = find, match.end(), True
+        if self._group.wide is not None:
+            for match in self._group.wide.finditer(text, end if has_value else 0):
+                claim = _claim(match["value"]) if match["value"] else None
+                if claim is not None:
+                    yield match.groupdict().get("name"), _claimed(match, claim, place)
 
     def _of_match(self, match: re.Match[str], place: Place, earlier: Find | None, since: int) -> Find | None:
         start, end = _trimmed(match)

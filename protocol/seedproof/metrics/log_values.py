@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from seedproof.metrics.find import Find, Place
+from seedproof.metrics.line_reader import LineReader, SameLine
 from seedproof.metrics.lines import SegmentBuffer, decode_segment, strip_codes
 from seedproof.metrics.literals import Literals, required_literals
-from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number
-from seedproof.metrics.scanner import MATCHED_CHARS
+from seedproof.metrics.prefixes import Source
+from seedproof.metrics.tracker import HEAD_BYTES, Piece
 from seedproof.model.metric_rule import LogPattern
 from seedproof.model.runs import MetricValue, Unread
 
@@ -14,54 +17,115 @@ __all__ = ["log_values"]
 
 
 def log_values(source: LogPattern, chunks: Iterable[bytes]) -> Iterator[MetricValue | Unread]:
-    """Yield each value that a pattern matches, the first one first; what is no number is `Unread`.
+    """Yield each value that a pattern matches, the first one first; what cannot be read is `Unread`.
 
     A match of the group `name` without a value names the values that follow, up to the next name.
-    The scanner reads the last match from the end of a log; this goes through all of it: 100 MB with a million lines
-    take 1 s where one line in a hundred has the pattern's fixed text, and 18 s where every line is matched.
+    Where ranks print, the values are those of rank 0. The scanner reads the last match from the end of a log; this
+    goes through all of it.
 
     Args:
         source: The pattern, and the name whose values are wanted.
         chunks: The log.
     """
-    regex, literals = re.compile(source.regex), required_literals(source.regex)
-    has_names = "name" in regex.groupindex
+    return _of_main(_with_sure_ranks(_finds(source, chunks)))
+
+
+def _finds(source: LogPattern, chunks: Iterable[bytes]) -> Iterator[Find]:
+    """Every value; behind the last one, what a later line has in its place, as for the scanner."""
+    reader, same = LineReader(source.regex), SameLine()
     name: str | None = None
-    for number, segment in _segments(chunks, literals):
-        for match in regex.finditer(decode_segment(segment)):
-            if has_names and match["name"] is not None:
-                name = match["name"]
-            if match["value"] is not None and source.select in (None, name):
-                yield _reading(match, number)
+    number: Find | None = None  # the last one that could be read
+    later: Find | None = None
+    word: Find | None = None  # counts only where nothing else is found
+    has_found = False
+    for line, place in _lines(chunks, required_literals(source.regex)):
+        is_passed = True
+        for named, find in reader.read_all(line, place):
+            name = name if named is None else named
+            if find is None or source.select not in (None, name):
+                continue
+            if find.is_word:
+                word = find
+                continue
+            is_passed, has_found, later = False, True, None
+            number = find if find.fault is None else number
+            yield find
+        if is_passed and number is not None and source.select is None:
+            later = same.unread(line, place, number) or later
+    last = later if has_found else word
+    if last is not None:
+        yield last
 
 
-def _reading(match: re.Match[str], line: int) -> MetricValue | Unread:
-    text, (start, end) = match["value"], match.span("value")
-    is_part = match.string[max(0, start - 1) : start] in set("0123456789.") or NUMBER_GOES_ON.match(match.string, end)
-    if is_part or parse_number(text) is None:
-        return Unread(line, match.string[:MATCHED_CHARS], f"is printed as {text[:40]}, which is no number")
-    first = max(match.start(), end - MATCHED_CHARS)
-    return MetricValue(finite_value(text), text, line, match.string[first : match.end()][:MATCHED_CHARS])
+def _with_sure_ranks(finds: Iterable[Find]) -> Iterator[Find]:
+    """The values with the processes that printed them; `0: `, `1: ` may count epochs, which only grow."""
+    held: list[Find] = []
+    highest, are_ranks = -1, False
+    for find in finds:
+        source = find.place.source
+        if source is not None and not source.is_sure and not are_ranks:
+            are_ranks, highest = (source.rank or 0) < highest, source.rank or 0
+            held.append(find)
+            if are_ranks:
+                yield from held
+                held.clear()
+        elif held:
+            held.append(find)
+        else:
+            yield find
+    for find in held:
+        source = find.place.source
+        yield find if source is None or source.is_sure else replace(find, place=replace(find.place, source=None))
 
 
-def _segments(chunks: Iterable[bytes], literals: Literals) -> Iterator[tuple[int, bytes]]:
-    """Each segment that may match, with the number of its line."""
+def _of_main(finds: Iterable[Find]) -> Iterator[MetricValue | Unread]:
+    """The values of rank 0 and of processes without a prefix; without any, those that every process printed alike."""
+    others: dict[Source | None, list[Find]] = {}
+    has_main = False
+    for find in finds:
+        if find.is_main:
+            has_main = True
+            yield find.result
+        elif not has_main:
+            others.setdefault(find.place.source, []).append(find)
+    if has_main or not others:
+        return
+    first, *rest = others.values()
+    if any([find.text for find in one] != [find.text for find in first] for one in rest):
+        last = max((one[-1] for one in others.values()), key=lambda find: find.place.line)
+        why = "differs between processes, and nothing says which is rank 0"
+        yield Unread(last.place.line, last.shown, why)
+    else:
+        yield from (find.result for find in first)
+
+
+def _lines(chunks: Iterable[bytes], literals: Literals) -> Iterator[tuple[str, Place]]:
+    """Each segment that may match, and where it stands."""
     searched_for = re.compile(b"|".join(map(re.escape, literals.texts)) or rb"[^\r\n]")
-    number = 1
+    number, head = 1, None
     for block in _blocks(chunks):
         text = strip_codes(block)
-        searched = text.lower() if literals.ignore_case else text
+        piece = Piece(text, text.lower() if literals.ignore_case else text, number, head)
         end = 0
-        while found := searched_for.search(searched, end):
-            place = found.start()
-            start = max(text.rfind(b"\n", end, place), text.rfind(b"\r", end, place)) + 1 or end
+        while found := searched_for.search(piece.lowered, end):
+            position = found.start()
+            start = max(text.rfind(b"\n", end, position), text.rfind(b"\r", end, position)) + 1 or end
             number += text.count(b"\n", end, start)
-            newline = text.find(b"\n", place)
+            newline = text.find(b"\n", position)
             end = newline if newline >= 0 else len(text)
-            carriage = text.find(b"\r", place, end)
+            carriage = text.find(b"\r", position, end)
             end = carriage if carriage >= 0 else end
-            yield number, text[start:end]
+            yield decode_segment(text[start:end]), piece.place(start, number)
         number += text.count(b"\n", end)
+        head = _head_after(text, head)
+
+
+def _head_after(text: bytes, head: bytes | None) -> bytes | None:
+    """The beginning of the line that a block leaves unfinished; None where a line begins behind it."""
+    start = text.rfind(b"\n") + 1
+    if start == 0 and head is not None:
+        return head
+    return text[start : start + HEAD_BYTES] or None
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

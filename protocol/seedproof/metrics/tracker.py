@@ -41,9 +41,10 @@ class Piece:
         for start, end in _candidates_backwards(searched, literals.texts):
             line -= self.text.count(b"\n", start, counted)
             counted = start
-            yield decode_segment(self.text[start:end]), self._place(start, line)
+            yield decode_segment(self.text[start:end]), self.place(start, line)
 
-    def _place(self, start: int, line: int) -> Place:
+    def place(self, start: int, line: int) -> Place:
+        """The place of the segment that begins there, on that line of the log."""
         line_start = self.text.rfind(b"\n", 0, start) + 1
         if line_start == start and (start or self.head is None):
             return Place(line)

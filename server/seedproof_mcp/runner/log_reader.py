@@ -81,11 +81,21 @@ def _read_all(
         return Unread(None, "", f"is the best of all values, and the log cap left out {left_out} bytes of the log")
     # A name that stands before a hole says nothing of what stands behind it.
     end = [replace(part, left_out=0) for part in parts[-1:]]
-    found = result_of(rule, log_values(source, _chunks(log, end)))
+    found = result_of(rule, _checked(log_values(source, _chunks(log, end)), last))
     if found is None or found.line is None or not left_out:
         return found
     before = _feed(LogTotals(), _chunks(log, parts)).lines - _feed(LogTotals(), _chunks(log, end)).lines
     return replace(found, line=before + found.line)
+
+
+def _checked(values: Iterable[MetricValue | Unread], last: MetricValue | None) -> Iterator[MetricValue | Unread]:
+    """The values, and behind them one that cannot be read where they do not end in the last one that was read."""
+    end: MetricValue | Unread | None = None
+    for end in values:
+        yield end
+    if last is not None and not isinstance(end, Unread) and (end is None or end.text != last.text):
+        others = "no value is found" if end is None else f"the values found end in {end.text}"
+        yield Unread(last.line, last.matched, f"is {last.text} at the end of the log, and {others} from its beginning")
 
 
 def _with(reading: LogReading, rule: MetricRule, found: MetricValue | Unread | None) -> LogReading:
