@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from seedproof.ledger.events import EVENTS
-from seedproof.metrics.metric_file import read_file_metric
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.presets import PRESETS
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, RunState
+from seedproof.sources.metric_file import read_file_metric
 from seedproof.stats.distributions import t_quantile
 from seedproof.stats.fresh_pairs import CONFIRM_P
 from seedproof.stats.screening import WINNER_P, stages

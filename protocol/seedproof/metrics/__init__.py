@@ -1,4 +1,4 @@
 """A training's output becomes numbers.
 
-Imported by `ledger` and the rooms above it.
+Imported by `sources`, `ledger` and the rooms above it.
 """

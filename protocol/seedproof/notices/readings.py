@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from seedproof.ledger.events import MetricsReadAgain, RunReading
 from seedproof.ledger.state import Generation
-from seedproof.metrics.near_misses import NearMiss
 from seedproof.model.results import Notice
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
 from seedproof.phases.read_again import Rereading
+from seedproof.sources.near_misses import NearMiss
 
 __all__ = ["near_miss_notices", "pending_notices", "reading_notices"]
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from seedproof.metrics.metric_file import read_file_metric
 from seedproof.model.metric_rule import MetricFile
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, Unread
 from seedproof.phases.read_again import KeptOutput
+from seedproof.sources.metric_file import read_file_metric
 
 from seedproof_mcp.runner.log_reader import kept_log_size, read_first_values, read_log
 from seedproof_mcp.system import files

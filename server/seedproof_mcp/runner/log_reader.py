@@ -11,13 +11,13 @@ from seedproof.metrics.curve import CurveReader, curve_document, is_bare
 from seedproof.metrics.eval_size import read_counts
 from seedproof.metrics.lengths import LengthReading, read_lengths
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT
-from seedproof.metrics.log_values import log_values
 from seedproof.metrics.loss_end import lost_loss
 from seedproof.metrics.scanner import FirstValues, LogReading, LogScanner, LogTotals, first_values
-from seedproof.metrics.statistics import result_of
 from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Unread
+from seedproof.sources.log_values import log_values
+from seedproof.sources.statistics import result_of
 
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedproof.metrics.metric_file import read_file_metric
 from seedproof.model.metric_rule import MetricFile
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, Unread
+from seedproof.sources.metric_file import read_file_metric
 
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.system import files

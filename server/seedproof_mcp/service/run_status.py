@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass, replace
 
 from seedproof.ledger.state import State
-from seedproof.metrics.near_misses import near_misses
 from seedproof.metrics.run_state import LOST, Ending, lacks_value, outcome
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import BadSettings, Refusal
@@ -21,6 +20,7 @@ from seedproof.notices.repeats import log_notices
 from seedproof.notices.runs import arm_notices, probe_notices
 from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
+from seedproof.sources.near_misses import near_misses
 
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from seedproof.metrics.log_values import log_values
-from seedproof.metrics.metric_file import read_file_metric
-from seedproof.metrics.statistics import result_of
 from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.presets import PRESETS
 from seedproof.model.runs import MetricValue
+from seedproof.sources.log_values import log_values
+from seedproof.sources.metric_file import read_file_metric
+from seedproof.sources.statistics import result_of
 
 from tests.support.places import REAL_LOGS
 

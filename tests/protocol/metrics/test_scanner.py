@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from seedproof.metrics.find import Place
-from seedproof.metrics.json_file import read_document
 from seedproof.metrics.line_reader import LineReader, SameLine
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT, clean_line
 from seedproof.metrics.literals import required_literals
@@ -20,6 +19,7 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, check_pattern
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.presets import PRESETS
 from seedproof.model.runs import MetricValue
+from seedproof.sources.json_file import read_document
 
 from tests.support.places import REAL_LOGS as REAL
 

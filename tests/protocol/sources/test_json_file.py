@@ -6,10 +6,10 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seedproof.metrics.json_file import read_document
-from seedproof.metrics.metric_file import read_file_metric
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.runs import MetricValue, Unread
+from seedproof.sources.json_file import read_document
+from seedproof.sources.metric_file import read_file_metric
 
 UNHURRIED = settings(deadline=None)  # a busy machine is no failure
 

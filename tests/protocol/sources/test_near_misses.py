@@ -5,10 +5,10 @@ import tomllib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.metrics.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, near_misses
 from seedproof.metrics.scanner import LogScanner
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
+from seedproof.sources.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, near_misses
 
 LOSS = Rules().metric
 ACCURACY = MetricRule(name="test_accuracy", direction="maximize", pattern="never: (?P<value>.)")

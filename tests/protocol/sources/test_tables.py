@@ -6,11 +6,11 @@ import io
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seedproof.metrics.metric_file import read_file_metric
 from seedproof.metrics.numbers import parse_number
-from seedproof.metrics.tables import read_column
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.runs import Unread
+from seedproof.sources.metric_file import read_file_metric
+from seedproof.sources.tables import read_column
 
 RULE = MetricRule(name="val_loss", file="metrics.csv", column="val_loss")
 NAMES = ["epoch", "step", "train_loss", "val_loss"]

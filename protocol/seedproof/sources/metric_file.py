@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from seedproof.metrics.event_file import read_scalars
-from seedproof.metrics.json_file import read_document
 from seedproof.metrics.scanner import MATCHED_CHARS
-from seedproof.metrics.statistics import result_of
-from seedproof.metrics.tables import read_column
 from seedproof.model.metric_rule import EventFile, JsonFile, MetricFile, MetricRule, Table
 from seedproof.model.runs import MetricValue, Unread
+from seedproof.sources.event_file import read_scalars
+from seedproof.sources.json_file import read_document
+from seedproof.sources.statistics import result_of
+from seedproof.sources.tables import read_column
 
 __all__ = ["read_file_metric"]
 

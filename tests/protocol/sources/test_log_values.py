@@ -5,11 +5,11 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seedproof.metrics.log_values import log_values
 from seedproof.metrics.scanner import LogScanner
-from seedproof.metrics.statistics import result_of
 from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue, Unread
+from seedproof.sources.log_values import log_values
+from seedproof.sources.statistics import result_of
 
 LOSS = r"^loss (?P<value>\S+)"
 TASKS = r"copypaste: (?:Task: (?P<name>\w+)|(?P<value>\d[^,]*),)"

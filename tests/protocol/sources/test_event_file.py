@@ -5,10 +5,10 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seedproof.metrics.event_file import read_scalars
-from seedproof.metrics.metric_file import read_file_metric
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.runs import MetricValue, Unread
+from seedproof.sources.event_file import read_scalars
+from seedproof.sources.metric_file import read_file_metric
 
 from tests.support.event_files import event_file, simple, tensor
 
