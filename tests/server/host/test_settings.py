@@ -125,7 +125,7 @@ def test_a_mistake_is_told_with_line_key_and_what_is_allowed(tmp_path: Path, tex
 def test_a_key_of_a_version_before_is_ignored_and_told(tmp_path: Path, name: str, value: str) -> None:
     found = load(tmp_path, f"[rules]\n{name} = {value}\nwinner_sigma = 2.5\n")
     assert found.rules == Rules(winner_sigma=2.5)  # type: ignore[attr-defined]
-    (notice,) = found.notices()  # type: ignore[attr-defined]
+    (notice,) = found.notices(None)  # type: ignore[attr-defined]
     assert notice.code == "rule_ignored"
     assert notice.message == (
         f"rules.{name} in seedproof.toml is a rule of an earlier version and is ignored: {RETIRED_RULES[name]}. "
@@ -134,8 +134,8 @@ def test_a_key_of_a_version_before_is_ignored_and_told(tmp_path: Path, name: str
 
 
 def test_without_such_a_key_nothing_is_told(tmp_path: Path) -> None:
-    assert load_config(tmp_path / "seedproof.toml").notices() == []
-    assert load(tmp_path, "[rules]\nwinner_sigma = 2.5\n").notices() == []  # type: ignore[attr-defined]
+    assert load_config(tmp_path / "seedproof.toml").notices(None) == []
+    assert load(tmp_path, "[rules]\nwinner_sigma = 2.5\n").notices(None) == []  # type: ignore[attr-defined]
 
 
 def test_every_key_has_a_description_and_says_in_words_what_it_may_be() -> None:
