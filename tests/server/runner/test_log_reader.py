@@ -152,3 +152,26 @@ def test_what_the_log_cap_left_out_may_have_held_the_best_value_or_a_name(tmp_pa
     assert "loss" in read_log(path, size, rules_of(statistic="mean_of_last_n", n=4)).unread
     named = rules_of(pattern=r"task: (?P<name>\w+)|loss (?P<value>\S+)", select="a")
     assert read_log(path, size, named).metrics == {}
+
+
+def test_values_that_do_not_end_in_the_last_one_give_no_statistic(tmp_path: Path) -> None:
+    # One line of the launcher's own, then those of a rank that prints alone: the last value is its.
+    path = tmp_path / "output.log"
+    path.write_text("loss 4.5\n" + "".join(f"[rank1]: loss 2.{number}\n" for number in range(10, 30)))
+    last, best = (read_log(path, path.stat().st_size, rules_of(**one)) for one in ({}, {"statistic": "best"}))
+    assert last.metrics["loss"].text == "2.29"
+    why = "is 2.29 at the end of the log, and the values found end in 4.5 from its beginning"
+    assert best.unread["loss"].why == why
+
+
+@given(LOGS, st.sampled_from([{"statistic": "best"}, {"statistic": "mean_of_last_n", "n": 2}]))
+@settings(deadline=None)
+def test_a_statistic_of_values_that_cannot_be_read_is_none(log: bytes, fields: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "output.log")
+        path.write_bytes(log)
+        rules = rules_of(pattern=r"val_loss: (?P<value>\S+)")
+        last = read_log(path, len(log), rules)
+        found = read_log(path, len(log), rules_of(pattern=r"val_loss: (?P<value>\S+)", **fields))
+        assert last.metrics.keys() <= found.metrics.keys() | found.unread.keys()
+        assert found.metrics.keys() <= last.metrics.keys()
