@@ -40,7 +40,7 @@ async def test_following_next_leads_from_an_empty_project_to_the_last_report(pro
     assert verdicts == [
         "WINNER (unconfirmed): 11.91 sigma better",
         *["WINNER (confirmed on 3 fresh seeds): 11.91 sigma better"] * 2,
-        *["NEUTRAL: 0.01 sigma worse, noise"] * 2,
+        *["NEUTRAL: 0.01 sigma worse"] * 2,
     ]
     assert len([line for line in said if line.startswith("better on a fresh seed")]) == 6
     assert [row["seeds_done"] for row in listing.data["experiments"]] == [3, 5]

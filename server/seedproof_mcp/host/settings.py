@@ -152,7 +152,7 @@ class Config(BaseModel):
     settings: Settings = Field(default=Settings(), json_schema_extra={"allowed": "a table, written [settings]"})
     _retired: tuple[str, ...] = PrivateAttr(default=())
 
-    def notices(self, generation: Generation | None) -> list[Notice]:
+    def notices(self, generation: Generation | None = None) -> list[Notice]:
         """A notice for each key that an earlier version knew, and for seeds that the present baseline cannot have."""
         text = "rules.{} in seedproof.toml is a rule of an earlier version and is ignored: {}. Remove the line."
         found = [Notice("rule_ignored", text.format(name, RETIRED_RULES[name])) for name in self._retired]

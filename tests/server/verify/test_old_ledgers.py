@@ -550,3 +550,13 @@ async def test_a_larger_baseline_of_today_takes_over_the_old_runs_and_changes_no
     assert started["adopted"] == [f"g1-baseline-s{seed}-a1" for seed in SEEDS]
     assert here.added("verdict_issued") == []
     verify(here, capsys)
+
+
+async def test_seeds_that_an_old_baseline_cannot_have_are_told_and_void_nothing(study: Open) -> None:
+    here = study("protocol")
+    here.write_settings(f"[rules]\nconfirm_seeds = [7, 8, 9]\n{PYTHON}")
+    async with here.tools() as call:
+        status = (await call("check_baseline")).data
+    assert status["phase"] == "ready"
+    told = [one["message"] for one in status["notices"] if one["code"] == "rule_ignored"]
+    assert told == ["rules.confirm_seeds in seedproof.toml holds from the next baseline on; this one began without it."]
