@@ -348,9 +348,9 @@ def a_run(kind: Honest, rng: random.Random, seed: int, gain: float, batch: int, 
     return replace(run_of(seed, text, experiment=name, step=step), early=tuple(values[:3])), own
 
 
-def a_study(kind: Honest, number: int) -> list[Comparison]:
+def a_study(name: str, number: int) -> list[Comparison]:
     """Ten experiments on one baseline, with a probe."""
-    rng = random.Random(f"{number} {kind}")
+    kind, rng = KINDS[name], random.Random(f"{number} {name}")
     runs, owns = zip(*(a_run(kind, rng, seed, 0.0, 1, None) for seed in SEEDS), strict=True)
     again = kind.texts(random.Random(owns[0]), rng, 0.0, 1)
     probe = replace(probe_of(), early=tuple(again[:3]))
@@ -379,7 +379,7 @@ def test_at_most_one_in_twenty_honest_studies_of_ten_experiments_shows_any_sign(
     told: dict[str, int] = dict.fromkeys((*SIGNS, "bracket", "cap"), 0)
     studies = 0
     for number in range(STUDIES):
-        kind = list(KINDS.values())[number % len(KINDS)]
+        kind = list(KINDS)[number % len(KINDS)]
         found = set()
         for comparison in a_study(kind, number):
             found |= SIGNS & {notice.code for notice in comparison_notices(comparison)}
@@ -391,4 +391,6 @@ def test_at_most_one_in_twenty_honest_studies_of_ten_experiments_shows_any_sign(
     print(f"{SHOWN}{studies} of {STUDIES} honest studies show a sign: {told}")
     # The limit of the outlier is set for this: 10.4 arms of five values, each with one in .48 %, are 4.9 % of studies.
     assert studies <= 0.05 * STUDIES + 2 * math.sqrt(0.05 * 0.95 * STUDIES), told
-    assert told["cap"] == told["bracket"] == told["seed_not_seen"] == told["warm_start"] == 0, told
+    # R below 3 is wrong in .3 % of baselines whose machine has a share of .001: two of five kinds here.
+    assert told["bracket"] <= 3 and told["seed_not_seen"] <= 3, told
+    assert told["cap"] == told["warm_start"] == 0, told
