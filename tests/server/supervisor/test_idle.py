@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from seedproof_mcp.supervisor.idle import IdleWatch
-from seedproof_mcp.supervisor.processes import cpu_s
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.support.in_process import InProcessEngine, Training, quick_tools
@@ -76,17 +75,21 @@ def test_a_file_that_cannot_be_written_does_not_stop_the_supervisor(tmp_path: Pa
 
 @linux_only
 def test_processor_time_is_that_of_all_processes_below() -> None:
-    """A child that computes, and afterwards one that waits."""
-    before = cpu_s()
-    assert before is not None
-    code = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with child:
-        assert child.stdout is not None and child.stdin is not None
-        child.stdout.readline()
-        computed = cpu_s()
-        assert computed is not None and computed - before > 0.2
-        child.stdin.write(b"\n")
+    """Of a process of its own, as the tests' own may have other children that come and go."""
+    child = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+    parent = (
+        "import subprocess, sys\n"
+        "from seedproof_mcp.supervisor.processes import cpu_s\n"
+        "before = cpu_s()\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], stdin=-1, stdout=-1)\n"
+        "child.stdout.readline()\n"
+        "print(before, cpu_s())\n"
+        "child.communicate(b'\\n')\n"
+    )
+    said = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=True).stdout
+    before, computed = map(float, said.split())
+    assert before == 0
+    assert computed >= 0.2
 
 
 @linux_only
