@@ -9,7 +9,7 @@ import numpy as np
 from figures import Figure, median, show
 from large_ledger import RULES, call_ms, declared, write_run
 from mcp.client.client import Client
-from seedproof.ledger.events import GenerationStarted
+from seedproof.ledger.study_events import GenerationStarted
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.surface.tools import build_server
 from seedproof_mcp.system.paths import ProjectPaths

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from figures import Figure, in_rounds, median, show
 from large_ledger import write_campaign
-from seedproof.ledger.events import Resumed
+from seedproof.ledger.study_events import Resumed
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 from wire import BARE, Wire, product

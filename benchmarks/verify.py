@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from figures import Figure, in_turn, median, show
 from large_ledger import RULES, Bulk, E, declared, write_run
-from seedproof.ledger.events import GenerationStarted, ReportWritten, VerdictIssued
 from seedproof.ledger.fold import apply
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import GenerationStarted, ReportWritten, VerdictIssued
 from seedproof.model.results import REPORT_FORMAT
 from seedproof_mcp.service.verdicts import judge_recorded
 from seedproof_mcp.system.paths import ProjectPaths

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from seedproof.admission.gate import admit
 from seedproof.admission.guards import check_runaway
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import Record
+from seedproof.ledger.event import Record
 from seedproof.ledger.fold import fold
 from seedproof.ledger.records import EMPTY_HASH, read_line
 from seedproof.ledger.state import State

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import Resumed
+from seedproof.ledger.study_events import Resumed
 from seedproof.model.refusals import Refusal
 from seedproof.model.run_key import Role
 from seedproof_mcp.host import environment

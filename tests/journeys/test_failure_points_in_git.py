@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.ledger.events import Record
+from seedproof.ledger.event import Record
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.journeys.test_every_failure_point import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import Record
+from seedproof.ledger.event import Record
 from seedproof.model.refusals import NotWritable, RunEnded
 from seedproof_mcp.runner import conductor
 from seedproof_mcp.service import service as service_module

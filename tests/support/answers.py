@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from seedproof.ledger.events import Record
+from seedproof.ledger.event import Record
 from seedproof.ledger.records import EMPTY_HASH
 
 from tests.support.oracle import COUNTED, attempts, expected_verdict, present_generation, results

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from seedproof.ledger.events import Record
+from seedproof.ledger.event import Record
 
 from tests.support.seeds import SEEDS
 

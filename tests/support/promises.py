@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from seedproof.ledger.events import Record
+from seedproof.ledger.event import Record
 from seedproof.ledger.records import EMPTY_HASH, read_line
 from seedproof_mcp.runner import conductor, conductor_status
 from seedproof_mcp.service.service import Service

@@ -5,7 +5,7 @@ from seedproof.admission.code import ArmCode, present_code, require_code, requir
 from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
 from seedproof.admission.seeds import admit_seeds, is_any_new, is_recorded, requested_keys
-from seedproof.ledger.events import GenerationStarted
+from seedproof.ledger.study_events import GenerationStarted
 from seedproof.model.arms import Arm
 from seedproof.model.refusals import BadSettings, BaselineVoid
 from seedproof.model.runs import RunState

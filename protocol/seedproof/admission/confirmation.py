@@ -6,7 +6,9 @@ from seedproof.admission.code import require_code, require_sealed
 from seedproof.admission.declaration import check_unchanged, require_declared
 from seedproof.admission.project_view import ProjectView, require_free
 from seedproof.admission.request import Admission, RunRequest
-from seedproof.ledger.events import Event, FreshSeedsDrawn, RunRequested
+from seedproof.ledger.event import Event
+from seedproof.ledger.run_events import RunRequested
+from seedproof.ledger.study_events import FreshSeedsDrawn
 from seedproof.model.arms import Arm, Baseline, FreshPlan
 from seedproof.model.refusals import AttemptNotAllowed, ConfirmNotDue
 from seedproof.model.run_key import Role, RunKey, Side

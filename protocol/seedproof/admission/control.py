@@ -6,7 +6,7 @@ from seedproof.admission.code import ArmCode, present_code, require_code, requir
 from seedproof.admission.declaration import check_unchanged, require_declared
 from seedproof.admission.project_view import ProjectView, require_free
 from seedproof.admission.request import Admission, RunRequest
-from seedproof.ledger.events import RunRequested
+from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import AttemptNotAllowed, ControlNotDue, NextCall

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from seedproof.admission.code import list_files
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import ExperimentDeclared
 from seedproof.ledger.state import Experiment
+from seedproof.ledger.study_events import ExperimentDeclared
 from seedproof.model.arms import Baseline, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.command import check_flags, normalise_flags

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested
+from seedproof.ledger.event import Event
+from seedproof.ledger.run_events import RunRequested
+from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
 from seedproof.model.refusals import Refusal
 from seedproof.model.run_key import Role
 

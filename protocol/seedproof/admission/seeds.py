@@ -6,7 +6,8 @@ from typing import Any
 from seedproof.admission.code import ArmCode
 from seedproof.admission.project_view import ProjectView, require_free
 from seedproof.admission.request import Admission, RunRequest
-from seedproof.ledger.events import Event, RunRequested
+from seedproof.ledger.event import Event
+from seedproof.ledger.run_events import RunRequested
 from seedproof.model.arms import Arm
 from seedproof.model.refusals import AttemptNotAllowed, NextCall, NothingDue, SeedNotDue, SeedUnknown
 from seedproof.model.rules import Rules

@@ -1,42 +1,25 @@
-"""Folds the records of a ledger into its state.
-
-Over 300 lines, because what each kind of record changes stands in this one place.
-"""
+"""Folds the records of a ledger into its state."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
-from seedproof.ledger.events import (
-    RUN_ENDS,
-    Event,
+from seedproof.ledger.event import Event, Record
+from seedproof.ledger.events import read_event
+from seedproof.ledger.fold_runs import APPLY_TO_RUNS
+from seedproof.ledger.records import damaged
+from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.ledger.study_events import (
     ExperimentDeclared,
     FilesRemoved,
     FreshSeedsDrawn,
     GenerationStarted,
     LedgerDisclosed,
-    LogRead,
-    MetricsReadAgain,
-    Record,
     ReportWritten,
     Resumed,
-    RunEnded,
-    RunFinished,
-    RunReading,
-    RunRequested,
-    RunStarted,
     VerdictIssued,
-    read_event,
 )
-from seedproof.ledger.records import damaged
-from seedproof.ledger.state import Experiment, Generation, State
-from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import FreshPlan
 from seedproof.model.results import Verdict
-from seedproof.model.run_key import Role
-from seedproof.model.runs import Run, RunState
-from seedproof.stats.coincidence import FINE_SHARE
-from seedproof.stats.summary import summarize
 
 __all__ = ["apply", "fold"]
 
@@ -110,158 +93,6 @@ def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
     state.campaign_seq = event.seq
 
 
-def _run_requested(state: State, event: RunRequested) -> None:
-    key = event.key
-    if event.run_id in state.runs:
-        raise ValueError("requested twice")
-    generation = state.generations[key.generation - 1]
-    owner = generation if key.experiment is None else generation.experiments[key.experiment]
-    if event.code is not None:  # an arm that has not shown its metric may change its code
-        owner.code = event.code
-        if isinstance(owner, Experiment):
-            owner.change, owner.set_at = event.change, event.seq
-    if key.role is Role.PROBE and isinstance(owner, Generation):
-        owner.probe_ids.append(event.run_id)
-    else:
-        owner.run_ids.append(event.run_id)
-    if key.role is Role.CONTROL and isinstance(owner, Experiment) and owner.code is not None:
-        generation.controls.setdefault(owner.code.sha256, []).append(event.run_id)
-    earlier = generation.rules.earlier
-    if key.role is Role.CONFIRM and isinstance(owner, Experiment) and owner.fresh_plan is None and earlier is not None:
-        owner.fresh_plan, owner.fresh_plan_at = FreshPlan(earlier.confirm_seeds, "earlier"), event.seq
-    run = state.runs[event.run_id] = Run(run_id=event.run_id, key=key, state=RunState.QUEUED)
-    state.active[event.run_id] = None
-    _mark_changed(state, run, event)
-
-
-def _run_started(state: State, event: RunStarted) -> None:
-    run = _active_run(state, event.run_id)
-    name = event.environment_sha256
-    if event.environment is not None:  # with the first run that has it
-        state.environments[name] = event.environment
-    state.runs[run.run_id] = replace(
-        run,
-        state=RunState.RUNNING,
-        argv=event.argv,
-        output_dir=event.output_dir,
-        started=event.time,
-        surroundings=_share_surroundings(state, event.surroundings),
-        environment=state.environments.get(name, {}),
-        load=event.load,
-    )
-    state.owned_folders[event.output_dir] = run.run_id
-    _mark_changed(state, run, event)
-
-
-def _share_surroundings(state: State, surroundings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """One object for consecutive runs with equal surroundings, which are large and nearly always equal."""
-    if surroundings != state.surroundings:
-        state.surroundings = surroundings
-    return state.surroundings
-
-
-def _run_ended(state: State, event: RunEnded) -> None:
-    run = _active_run(state, event.run_id)
-    log, measured = event.log or LogRead(), event.measured
-    ended = state.runs[run.run_id] = replace(
-        run,
-        state=event.state,
-        metrics=event.metrics or {},
-        reason=event.reason,
-        ended=event.time,
-        slept_s=event.slept_s,
-        output_id=None if event.output is None else event.output.output_id,
-        step=log.step,
-        start_text=log.start_text,
-        early=log.early,
-        lengths=log.lengths,
-        bare_log=log.bare_log,
-        bad_exit=event.bad_exit if isinstance(event, RunFinished) else None,
-        log_sha256=log.log_sha256,
-        kept=event.kept,
-        lost_loss=log.lost_loss,
-        wall_time_s=None if measured is None else measured.wall_time_s,
-        exit_code=None if measured is None else measured.exit_code,
-        counts={} if measured is None else measured.counts,
-        repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),
-    )
-    if run.role is not Role.PROBE or _tells_repeats(state, ended):
-        state.repeats.add(ended, _command_key(state, run), state.rules_of(run.generation).metric.name)
-    state.created.update(event.created)
-    del state.active[run.run_id]
-    if ended.log_sha256 is not None and run.role is not Role.PROBE:
-        state.logs.setdefault(ended.log_sha256, []).append(run.run_id)
-    _mark_changed(state, run, event)
-    if run.role is not Role.PROBE:
-        _count_outcome(state, event)
-
-
-def _tells_repeats(state: State, probe: Run) -> bool:
-    """Whether a probe says something about repeats: values printed coarsely are equal by chance.
-
-    A control that is asked for the very same value fails where that was chance.
-    """
-    name, arm = state.rules_of(probe.generation).metric.name, state.baseline_arm(probe.generation)
-    values, text = arm.finite(name), probe.metrics.get(name)
-    if text is None or len(values) < 2 or values.get(probe.seed) != text.value:
-        return True
-    spread = summarize(list(values.values())).std
-    return spread is not None and printed_step([text.text]) <= FINE_SHARE * spread
-
-
-def _count_outcome(state: State, event: RunEnded) -> None:
-    if event.state.is_counted and event.output is not None:
-        # Only of runs with a result: one that broke off may have filled the disk.
-        state.largest_output_bytes = max(state.largest_output_bytes, event.output.output_bytes)
-    if event.state is RunState.SUCCEEDED:
-        state.failures_in_row = 0
-    elif _is_failure(event):
-        state.failures_in_row += 1
-
-
-def _is_failure(event: RunEnded) -> bool:
-    """Whether the end counts towards the limit of failures; a value that could not be read is none."""
-    return isinstance(event, RunFinished) and not event.never_started and event.state is not RunState.UNREAD
-
-
-def _metrics_read_again(state: State, event: MetricsReadAgain) -> None:
-    generation = state.generations[event.generation - 1]
-    if event.generation != len(state.generations):
-        raise ValueError("of an earlier generation")
-    old = generation.rules.metric.name
-    generation.rules = generation.rules.with_metrics(event.metric, event.extra_metrics)
-    generation.readings.append(event)
-    for run_id, read in event.runs.items():
-        run = state.runs[run_id]
-        before = RunReading(run.state, run.reason, run.metrics, run.start_text, run.early)
-        if before != read.before or run.log_sha256 != read.log_sha256 or run.state.is_active:
-            raise ValueError(f"{run_id} was another one")
-        now = read.now
-        read_now = state.runs[run_id] = replace(
-            run,
-            state=now.state,
-            reason=now.reason,
-            metrics=now.metrics,
-            start_text=now.start_text,
-            early=now.early,
-        )
-        command = _command_key(state, run)
-        state.repeats.forget(run, command, old)
-        if run.role is not Role.PROBE or _tells_repeats(state, read_now):
-            state.repeats.add(read_now, command, event.metric.name)
-        state.failures_in_row = max(0, state.failures_in_row - _was_mended(before.state, now.state))
-    for experiment in generation.experiments.values():
-        experiment.changed_at = event.seq
-
-
-_FAILURES = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED)
-
-
-def _was_mended(before: RunState, now: RunState) -> int:
-    """By how many the failures in a row are fewer: 1, 0 or, for a run that turns out to have diverged, -1."""
-    return (before in _FAILURES) - (now in _FAILURES)
-
-
 def _verdict_issued(state: State, event: VerdictIssued) -> None:
     judged = state.generations[event.generation - 1].experiments[event.experiment]
     before = judged.verdict
@@ -316,32 +147,10 @@ def _ledger_disclosed(state: State, event: LedgerDisclosed) -> None:
     state.disclosures.append(event)
 
 
-def _command_key(state: State, run: Run) -> Any:
-    """Command and flags of a run, without seed and output folder; hashable."""
-    rules, experiments = state.rules_of(run.generation), state.generations[run.generation - 1].experiments
-    experiment = experiments.get(run.experiment or "")
-    return rules.command, rules.train_tokens, run.key.flags(() if experiment is None else experiment.flags)
-
-
-def _mark_changed(state: State, run: Run, event: Event) -> None:
-    if run.experiment is not None:
-        state.generations[run.generation - 1].experiments[run.experiment].changed_at = event.seq
-
-
-def _active_run(state: State, run_id: str) -> Run:
-    run = state.runs[run_id]
-    if not run.state.is_active:
-        raise ValueError("the run has ended already")
-    return run
-
-
 _APPLY: Mapping[type[Event], Callable[[State, Any], None]] = {
     GenerationStarted: _generation_started,
     ExperimentDeclared: _experiment_declared,
-    RunRequested: _run_requested,
-    RunStarted: _run_started,
-    **dict.fromkeys(RUN_ENDS, _run_ended),
-    MetricsReadAgain: _metrics_read_again,
+    **APPLY_TO_RUNS,
     VerdictIssued: _verdict_issued,
     FreshSeedsDrawn: _fresh_seeds_drawn,
     ReportWritten: _report_written,

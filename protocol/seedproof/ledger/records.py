@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from seedproof.ledger.events import EVENTS, Record
+from seedproof.ledger.event import Record
+from seedproof.ledger.events import EVENTS
 from seedproof.model.refusals import LedgerDamaged, LedgerNewer
 
 __all__ = ["EMPTY_HASH", "FORMAT", "canonical", "damaged", "make_record", "read_line"]

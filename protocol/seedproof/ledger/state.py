@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seedproof.ledger.determinism import Repeats
-from seedproof.ledger.events import LedgerDisclosed, MetricsReadAgain, PastLedger, ReportWritten, VerdictIssued
 from seedproof.ledger.records import EMPTY_HASH
+from seedproof.ledger.run_events import MetricsReadAgain
+from seedproof.ledger.study_events import LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
 from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules

@@ -1,7 +1,7 @@
 """Notices on the past of a ledger: an earlier one in its folder, copies of it, records that it lost."""
 
-from seedproof.ledger.events import LedgerDisclosed, PastLedger
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import LedgerDisclosed, PastLedger
 from seedproof.model.results import Notice
 
 __all__ = ["disclosed_notice", "past_lines", "past_notices", "restarted_notice"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from seedproof.ledger.events import MetricsReadAgain, RunReading
+from seedproof.ledger.run_events import MetricsReadAgain, RunReading
 from seedproof.ledger.state import Generation
 from seedproof.model.results import Notice
 from seedproof.model.untrusted import one_line

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from seedproof.ledger.events import MetricsReadAgain, ReadAgain, RunReading
+from seedproof.ledger.run_events import MetricsReadAgain, ReadAgain, RunReading
 from seedproof.ledger.state import Generation, State
 from seedproof.metrics.run_state import Outcome, outcome_read_again
 from seedproof.metrics.scanner import FirstValues

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seedproof.ledger.events import VerdictIssued
+from seedproof.ledger.study_events import VerdictIssued
 from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from seedproof.ledger.events import ExperimentDeclared, GenerationStarted, RunRequested, read_events
+from seedproof.ledger.events import read_events
+from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
 from seedproof.model.code import Code
 from seedproof.model.refusals import Refusal
 

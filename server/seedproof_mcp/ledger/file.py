@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from seedproof.ledger.events import Event, GenerationStarted, Record, RunInterrupted
+from seedproof.ledger.event import Event, Record
 from seedproof.ledger.fold import apply, fold
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
+from seedproof.ledger.run_ends import RunInterrupted
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import GenerationStarted
 from seedproof.model.refusals import LedgerDamaged
 from seedproof.model.results import Notice
 from seedproof.notices.past import past_notices

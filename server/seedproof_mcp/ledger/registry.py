@@ -12,17 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seedproof.ledger.events import (
-    GenerationStarted,
-    LedgerDisclosed,
-    PastLedger,
-    ReportWritten,
-    RunCancelled,
-    RunFinished,
-    RunInterrupted,
-    VerdictIssued,
-)
+from seedproof.ledger.run_ends import RunCancelled, RunFinished, RunInterrupted
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import GenerationStarted, LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
 from seedproof.model.results import Notice
 from seedproof.notices.past import disclosed_notice, restarted_notice
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from seedproof.admission.gate import not_needed_reason
 from seedproof.admission.guards import check_room
-from seedproof.ledger.events import RunEnded, RunFinished, RunNotNeeded, RunStarted
+from seedproof.ledger.run_ends import RunEnded, RunFinished, RunNotNeeded
+from seedproof.ledger.run_events import RunStarted
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
 from seedproof.model.runs import Run, RunState

@@ -9,8 +9,9 @@ import os
 import time
 from contextlib import suppress
 
-from seedproof.ledger.events import FilesRemoved, RunRequested
+from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import FilesRemoved
 from seedproof.metrics.scanner import EARLY_VALUES, first_values
 from seedproof.model.refusals import Refusal
 from seedproof.model.run_key import Role, RunKey

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from seedproof.ledger.events import (
+from seedproof.ledger.run_ends import (
     FinishedState,
     LogRead,
     Measured,

@@ -5,8 +5,10 @@ from typing import Any, TypeVar
 
 from seedproof.admission.guards import Limits
 from seedproof.admission.request import Admission
-from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested
+from seedproof.ledger.event import Event
+from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.state import Experiment, State
+from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import BadSettings, ScriptMissing
 from seedproof.model.runs import RunState

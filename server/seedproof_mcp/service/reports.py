@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from seedproof.ledger.events import FilesRemoved, ReportWritten
 from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.ledger.study_events import FilesRemoved, ReportWritten
 from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison, Notice
 from seedproof.model.rules import Rules

@@ -1,7 +1,8 @@
 """Stops a run, or resumes after failures in a row; each needs a reason."""
 
-from seedproof.ledger.events import Resumed, RunCancelled
+from seedproof.ledger.run_ends import RunCancelled
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import Resumed
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, NextCall, NothingDue, RunEnded, RunUnknown
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.next_call import show_experiments_call, stop_call

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection
 
 from seedproof.admission.declaration import check_name
-from seedproof.ledger.events import VerdictIssued
 from seedproof.ledger.state import Experiment, State
+from seedproof.ledger.study_events import VerdictIssued
 from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NoRandomSource, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison
 from seedproof.phases.baseline import establish_baseline, stale_reason

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
-from seedproof.ledger.events import ReportWritten
 from seedproof.ledger.state import Experiment, State
+from seedproof.ledger.study_events import ReportWritten
 from seedproof.model.arms import Arm
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.rules import Rules

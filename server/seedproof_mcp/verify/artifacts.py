@@ -5,17 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seedproof.ledger.events import (
-    RUN_ENDS,
-    GenerationStarted,
-    MetricsReadAgain,
-    ReadAgain,
-    Record,
-    ReportWritten,
-    RunEnded,
-    read_events,
-)
+from seedproof.ledger.event import Record
+from seedproof.ledger.events import read_events
+from seedproof.ledger.run_ends import RUN_ENDS, RunEnded
+from seedproof.ledger.run_events import MetricsReadAgain, ReadAgain
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import GenerationStarted, ReportWritten
 from seedproof.model.metric_rule import LogPattern
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue

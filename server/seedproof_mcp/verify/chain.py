@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from seedproof.ledger.events import Record
+from seedproof.ledger.event import Record
 from seedproof.ledger.records import EMPTY_HASH, canonical, damaged, read_line
 from seedproof.model.refusals import LedgerDamaged
 

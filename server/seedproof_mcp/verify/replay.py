@@ -4,9 +4,11 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 
-from seedproof.ledger.events import Record, ReportWritten, VerdictIssued, read_events
+from seedproof.ledger.event import Record
+from seedproof.ledger.events import read_events
 from seedproof.ledger.fold import apply, fold
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import ReportWritten, VerdictIssued
 from seedproof.model.refusals import LedgerDamaged, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison
 

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seedproof.ledger.events import GenerationStarted, LedgerDisclosed, Record, read_events
+from seedproof.ledger.event import Record
+from seedproof.ledger.events import read_events
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import GenerationStarted, LedgerDisclosed
 from seedproof.notices.past import disclosed_notice
 
 from seedproof_mcp.ledger.registry import RecordHashes, Registry, disclosed_heads

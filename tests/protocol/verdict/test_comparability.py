@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.ledger.events import VerdictIssued
 from seedproof.ledger.state import Experiment, State
+from seedproof.ledger.study_events import VerdictIssued
 from seedproof.model.arms import Arm
 from seedproof.model.refusals import NotComparable
 from seedproof.model.results import Difference

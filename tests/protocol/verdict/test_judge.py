@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from seedproof.ledger.events import VerdictIssued
+from seedproof.ledger.study_events import VerdictIssued
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
 from seedproof.model.results import REPORT_FORMAT, Comparison, Verdict

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from seedproof.ledger.events import ExperimentDeclared, GenerationStarted, RunRequested
+from seedproof.ledger.run_events import RunRequested
+from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
 from seedproof.model.code import Code
 from seedproof.model.rules import Rules
 from seedproof_mcp.code.gc import find

@@ -19,10 +19,10 @@ from typing import Any
 import anyio
 import pytest
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import Resumed
 from seedproof.ledger.fold import apply, fold
 from seedproof.ledger.records import EMPTY_HASH, FORMAT, canonical, read_line
 from seedproof.ledger.state import State
+from seedproof.ledger.study_events import Resumed
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import LedgerDamaged, LedgerRefusal, NotWritable, Refusal
 from seedproof.model.rules import Rules
@@ -302,7 +302,7 @@ def test_a_disk_that_fills_at_any_level_is_named_and_loses_nothing(
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from seedproof.ledger.events import Resumed
+from seedproof.ledger.study_events import Resumed
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 ledger = Ledger(ProjectPaths(Path(sys.argv[1])))

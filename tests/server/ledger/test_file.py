@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seedproof.ledger.events import GenerationStarted, Resumed, RunFinished, RunRequested
 from seedproof.ledger.fold import fold
 from seedproof.ledger.records import canonical, make_record
+from seedproof.ledger.run_ends import RunFinished
+from seedproof.ledger.run_events import RunRequested
+from seedproof.ledger.study_events import GenerationStarted, Resumed
 from seedproof.model.refusals import LedgerDamaged, LedgerDiverged, LedgerNewer
 from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
@@ -27,7 +29,7 @@ from tests.support.waiting import wait_until
 WRITER = """
 import sys
 from pathlib import Path
-from seedproof.ledger.events import Resumed
+from seedproof.ledger.study_events import Resumed
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.system.paths import ProjectPaths
 ledger = Ledger(ProjectPaths(Path(sys.argv[1])))

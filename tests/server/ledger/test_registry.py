@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof.ledger.events import Record
+from seedproof.ledger.event import Record
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system.paths import ProjectPaths, registry_entry, registry_folder

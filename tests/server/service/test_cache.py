@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from seedproof.ledger.events import Event, ExperimentDeclared, GenerationStarted, RunRequested, RunStarted
+from seedproof.ledger.event import Event
+from seedproof.ledger.run_events import RunRequested, RunStarted
+from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
 from seedproof.model.rules import Rules
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.service.service import Service

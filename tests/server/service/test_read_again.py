@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from seedproof.admission.request import RunRequest
-from seedproof.ledger.events import LogRead, Measured, RunFinished
 from seedproof.ledger.records import make_record
+from seedproof.ledger.run_ends import LogRead, Measured, RunFinished
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.refusals import Refusal
 from seedproof.model.runs import RunState

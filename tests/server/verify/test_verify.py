@@ -15,8 +15,8 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.ledger.events import Resumed
 from seedproof.ledger.records import EMPTY_HASH, FORMAT, canonical
+from seedproof.ledger.study_events import Resumed
 from seedproof.model.refusals import LedgerNewer
 from seedproof.model.results import REPORT_FORMAT
 from seedproof.model.rules import Rules

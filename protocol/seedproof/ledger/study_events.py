@@ -1,0 +1,281 @@
+"""Events on the study: baselines, experiments, verdicts, reports, and the ledger itself."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+from seedproof.ledger.event import Event
+from seedproof.ledger.record_fields import (
+    Readers,
+    as_seeds,
+    as_text,
+    as_texts,
+    read_known,
+)
+from seedproof.model.arms import Primary
+from seedproof.model.code import Change, Code
+from seedproof.model.results import REPORT_FORMAT, Confirmation, Difference, WallTimeChange
+from seedproof.model.rules import Rules
+
+__all__ = [
+    "ExperimentDeclared",
+    "FilesRemoved",
+    "FreshSeedsDrawn",
+    "GenerationStarted",
+    "LedgerDisclosed",
+    "PastLedger",
+    "ReportWritten",
+    "Resumed",
+    "VerdictIssued",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PastLedger:
+    """What the registry of projects noted of a ledger."""
+
+    began: str
+    """Time of its first record."""
+    records: int
+    """How many records it held."""
+    head: str
+    """Its head as reports print it."""
+    gone: int | None = None
+    """How many ledgers its folder had before it; None where that does not matter."""
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object in a record."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any] | None) -> "PastLedger | None":
+        """Read the JSON object; None where there is none."""
+        return read_known(cls, document) if document else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationStarted(Event):
+    """A baseline generation begins."""
+
+    kind = "generation_started"
+    READERS: ClassVar[Readers] = {
+        "rules": Rules.from_document,
+        "code": Code.from_document,
+        "previous": PastLedger.from_document,
+    }
+    OMITTED = frozenset({"code", "previous"})
+    generation: int
+    """Its number, from 1."""
+    rules: Rules
+    """The rules that it is measured under; a rule that a later version added has its default."""
+    reason: str | None
+    """Why a new one was begun; None for the first."""
+    adopted: tuple[str, ...] = ()
+    """Ids of runs of the previous generation that count for this one too."""
+    adoption: str | None = None
+    """What it takes over and why, or why nothing; None where there was nothing to take over."""
+    code: Code | None = None
+    """The code that its baseline is trained with; None where it is not known."""
+    previous: PastLedger | None = None
+    """The ledger that this folder had before this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentDeclared(Event):
+    """An experiment is declared; its primary test is chosen before its results."""
+
+    kind = "experiment_declared"
+    READERS: ClassVar[Readers] = {
+        "code": Code.from_document,
+        "change": Change.from_document,
+    }
+    OMITTED = frozenset({"code", "change"})
+    generation: int
+    """Number of the generation that it is compared with."""
+    experiment: str
+    """Its name."""
+    flags: tuple[str, ...]
+    """What it adds to the command."""
+    hypothesis: str
+    """What the experimenter expects."""
+    code_change: bool
+    """Whether it declares a change of code."""
+    primary: Primary = "unpaired"
+    """The primary interval."""
+    primary_reason: str = "by default"
+    """Why that one."""
+    code: Code | None = None
+    """The code of its runs; None where it is not known."""
+    change: Change | None = None
+    """How that differs from the baseline's code; None where it does not."""
+
+
+def _read_confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:
+    if document is None:
+        return None
+    wall_time = document.get("wall_time")
+    return read_known(
+        Confirmation, {**document, "wall_time": read_known(WallTimeChange, wall_time) if wall_time else None}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictIssued(Event):
+    """A verdict was given; once for each set of runs."""
+
+    kind = "verdict_issued"
+    READERS: ClassVar[Readers] = {
+        "fresh_seeds": as_seeds,
+        "confirmation": _read_confirmation,
+        "accepted": lambda documents: tuple(read_known(Difference, one) for one in documents or ()),
+    }
+    OMITTED = frozenset({"fresh_seeds", "brackets"})
+    generation: int
+    """Number of the experiment's generation."""
+    experiment: str
+    """Name of the experiment."""
+    runs: tuple[str, ...] = ()
+    """Ids of the runs that it rests on."""
+    verdict: str
+    """WINNER, NEUTRAL, LOSER, or DROPPED by the screening design."""
+    headline: str = ""
+    """Verdict and reason in one line."""
+    caps: tuple[str, ...] = ()
+    """Names of the caps that turned a WINNER into NEUTRAL."""
+    delta: float | None = None
+    """Experiment minus baseline, in the metric's unit."""
+    improvement_sigma: float | None = None
+    """Distance of the means in sigmas; positive is better."""
+    cohens_d: float | None = None
+    """The protocol's d."""
+    evidence: Mapping[str, Any] | None = None
+    """The output of `verdict.evidence.as_document`; None in ledgers older than that."""
+    campaign: Mapping[str, Any] | None = None
+    """Likewise, of the campaign."""
+    confirmation: Confirmation | None = None
+    """What fresh seeds show; None where none are due."""
+    accepted: tuple[Difference, ...] = ()
+    """Differences besides the experiment that the settings accepted."""
+    on_head: str | None = None
+    """The ledger head that it was given on."""
+    report_format: int | None = None
+    """Version of the report format."""
+    fresh_seeds: tuple[int, ...] = ()
+    """The fresh seeds of its confirmation, drawn for this record; empty where it has none, or has them already."""
+    brackets: tuple[str, ...] = ()
+    """What the headline says in brackets of the runs themselves, such as `spread 3.1x the baseline's`."""
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether it was given by an earlier version: then it is shown as it was given."""
+        return self.report_format is None or self.report_format < REPORT_FORMAT
+
+    @property
+    def is_winner(self) -> bool:
+        """Whether the verdict is WINNER."""
+        return self.verdict == "WINNER"
+
+    @property
+    def p_better(self) -> float | None:
+        """The one-sided p value recorded with it."""
+        return (self.campaign or {}).get("p_better")
+
+    @property
+    def is_confirmation_ended(self) -> bool:
+        """Whether every run of the confirmation had ended by then."""
+        return self.confirmation is not None and self.confirmation.state != "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshSeedsDrawn(Event):
+    """Fresh seeds are drawn for a WINNER of an earlier version, whose verdict has none."""
+
+    kind = "fresh_seeds_drawn"
+    READERS: ClassVar[Readers] = {"seeds": as_seeds}
+    generation: int
+    """Number of the experiment's generation."""
+    experiment: str
+    """Name of the experiment."""
+    seeds: tuple[int, ...]
+    """One for each pair of runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportWritten(Event):
+    """A report is written; its files can be rendered again from the records before this one."""
+
+    kind = "report_written"
+    READERS: ClassVar[Readers] = {"path": as_text, "figures": as_texts, "figure_sha256": as_texts}
+    path: str
+    """The report's file, relative to the project."""
+    sha256: str = ""
+    """Hash of that file."""
+    generation: int
+    """Number of the generation."""
+    experiment: str | None
+    """Name of the experiment; None for the baseline's report."""
+    headline: str = ""
+    """Its headline."""
+    verdict: str | None = None
+    """The verdict; None for the baseline's report."""
+    runs: tuple[str, ...] | None = None
+    """Ids of the ended runs that it shows; None in the oldest ledgers."""
+    at_seq: int = 0
+    """Number of records that it was rendered from."""
+    figures: tuple[str, ...] = ()
+    """The figures' files, relative to the project."""
+    figure_sha256: tuple[str, ...] = ()
+    """Hashes of the figures, in the same order."""
+    report_format: int | None = None
+    """Version of the report format; None in the oldest ledgers."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Hash of each of its files, by path."""
+        return {self.path: self.sha256, **dict(zip(self.figures, self.figure_sha256, strict=False))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesRemoved(Event):
+    """Output folders were removed."""
+
+    kind = "files_removed"
+    READERS: ClassVar[Readers] = {"paths": as_texts}
+    paths: tuple[str, ...]
+    """The folders, relative to the project."""
+    freed_bytes: int = 0
+    """Bytes that this freed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """A person has looked at the failures in a row; new experiments are allowed again."""
+
+    kind = "resumed"
+    reason: str = ""
+    """What that person found."""
+    failures: int = 0
+    """Number of failures in a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerDisclosed(Event):
+    """Records what the registry of projects knew and the ledger did not hold."""
+
+    kind = "ledger_disclosed"
+    READERS: ClassVar[Readers] = {"had": PastLedger.from_document}
+    OMITTED = frozenset({"folders", "had"})
+
+    def __post_init__(self) -> None:
+        if self.had is None and self.what != "shared":
+            raise ValueError(f"{self.what!r:.40} names no ledger that was lost")
+
+    what: Literal["shared", "rewound", "replaced", "copy"]
+    """`shared`: other folders hold this ledger. `rewound`: a later head was seen here. `replaced`: this folder had
+    another ledger. `copy`: a copy that is gone had a later head."""
+    present: str | None
+    """The ledger's head at that time; None where it does not matter."""
+    folders: int = 0
+    """Number of other folders with the same ledger; only for `shared`."""
+    had: PastLedger | None = None
+    """The ledger that was lost; None for `shared`."""
