@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seedproof.metrics.lengths import STEP
-from seedproof.metrics.lines import BLOCK_BYTES, SegmentBuffer, decode_segment, strip_codes
+from seedproof.metrics.find import Place
+from seedproof.metrics.lengths import COUNTED_STEP
+from seedproof.metrics.line_reader import LineReader
+from seedproof.metrics.lines import BLOCK_BYTES, SegmentBuffer, decode_segment, segment_at, strip_codes
 from seedproof.metrics.literals import Literals, required_literals
-from seedproof.metrics.numbers import NUMBER_GOES_ON, finite_value, parse_number
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.metric_rule import LogPattern, MetricRule
 from seedproof.model.runs import MetricValue
@@ -17,6 +18,8 @@ __all__ = ["MOST_POINTS", "CurveReader", "Point", "curve_document", "is_bare", "
 MOST_POINTS = 2000
 """Points that are kept of a metric: more than a screen has columns."""
 
+# A curve has steps, not lines.
+_ANYWHERE = Place(0)
 # More values than these are never equal by chance.
 _MOST_BARE_LINES = 3
 # Lines that hold a metric's fixed text and no value; after so many, ever fewer of them are tried.
@@ -53,7 +56,7 @@ class Point:
 class _Series:
     """The points of one metric, kept at least so many bytes apart that they stay few."""
 
-    regex: re.Pattern[str]
+    reader: LineReader
     literals: Literals
     points: list[Point] = field(default_factory=list)
     apart: int = 0
@@ -64,7 +67,7 @@ class _Series:
 
     def add(self, text: str, at: int) -> None:
         """Take a line at a place of the log, if it holds a value."""
-        point = _point(self.regex, text)
+        point = _point(self.reader, text)
         if point is None:
             self.misses += 1
             self.next_at = at + (at // _MANY_MISSES if self.misses > _MANY_MISSES else 0)
@@ -88,7 +91,7 @@ class CurveReader:
         patterns = {rule.name: _pattern(rule) for rule in rules}
         found = {name: pattern for name, pattern in {**_LOSSES, **patterns}.items() if pattern is not None}
         self._series = {
-            name: _Series(re.compile(pattern), _literals(name, pattern, patterns)) for name, pattern in found.items()
+            name: _Series(LineReader(pattern), _literals(name, pattern, patterns)) for name, pattern in found.items()
         }
         self._buffer = SegmentBuffer()
         self._size = 0
@@ -134,7 +137,7 @@ class CurveReader:
             text = strip_codes(block)
             searched = text.lower() if series.literals.ignore_case else text
             for start, end in _segments_backwards(searched, series.literals.texts):
-                point = _point(series.regex, decode_segment(text[start:end]))
+                point = _point(series.reader, decode_segment(text[start:end]))
                 if point is not None:
                     return [] if point == series.points[-1] else [point]
         found = last.get(name)
@@ -151,11 +154,11 @@ def is_bare(log: bytes, rules: Sequence[MetricRule]) -> bool:
         rules: The metrics.
     """
     lines = [line for line in strip_codes(log).replace(b"\r", b"\n").split(b"\n") if line.strip()]
-    patterns = [re.compile(pattern) for rule in rules if (pattern := _pattern(rule)) is not None]
+    readers = [LineReader(pattern) for rule in rules if (pattern := _pattern(rule)) is not None]
     if len(lines) <= 1:
         return bool(lines)
     return len(lines) <= _MOST_BARE_LINES and all(
-        any(_point(pattern, decode_segment(line)) is not None for pattern in patterns) for line in lines
+        any(_point(reader, decode_segment(line)) is not None for reader in readers) for line in lines
     )
 
 
@@ -181,17 +184,13 @@ def _literals(name: str, pattern: str, patterns: Mapping[str, str | None]) -> Li
     return Literals((b"loss",), ignore_case=True) if name not in patterns else required_literals(pattern)
 
 
-def _point(regex: re.Pattern[str], text: str) -> Point | None:
-    """The last value of a line, with the step and the time that the line tells."""
-    value = None
-    for match in regex.finditer(text):
-        found, end = match["value"], match.end("value")
-        if found is not None and parse_number(found) is not None and not NUMBER_GOES_ON.match(text, end):
-            value = found
-    if value is None:
+def _point(reader: LineReader, line: str) -> Point | None:
+    """The last value of a line, with the step and the time that the line tells; of several ranks, rank 0 counts."""
+    found = reader.read(line, _ANYWHERE)
+    if found is None or found.fault is not None or not found.is_unranked:
         return None
-    step = STEP.search(text)
-    return Point(None if step is None else int(step["value"].replace(",", "")), _seconds(text), finite_value(value))
+    step = COUNTED_STEP.search(line)
+    return Point(None if step is None else int(step["value"].replace(",", "")), _seconds(line), found.value)
 
 
 def _seconds(text: str) -> float | None:
@@ -217,7 +216,7 @@ def _scan_block(series: _Series, text: bytes, searched: bytes, start: int) -> No
         nearest = min(places.values())
         if nearest == len(searched):
             return
-        begin, end = _segment_at(text, nearest)
+        begin, end = segment_at(text, nearest)
         series.add(decode_segment(text[begin:end]), start + end)
         position = max(end + 1, series.next_at - start)
 
@@ -228,15 +227,6 @@ def _segments_backwards(searched: bytes, literals: Sequence[bytes]) -> Iterator[
         found = max(searched.rfind(one, 0, end) for one in literals or (b"",)) if end > 0 else -1
         if found < 0:
             return
-        start, stop = _segment_at(searched, found)
+        start, stop = segment_at(searched, found)
         yield start, stop
         end = start - 1
-
-
-def _segment_at(text: bytes, position: int) -> tuple[int, int]:
-    newline = text.rfind(b"\n", 0, position)
-    start = max(newline, text.rfind(b"\r", newline + 1, position)) + 1
-    newline = text.find(b"\n", position)
-    end = newline if newline >= 0 else len(text)
-    carriage = text.find(b"\r", position, end)
-    return start, carriage if carriage >= 0 else end

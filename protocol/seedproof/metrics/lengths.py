@@ -14,7 +14,7 @@ from seedproof.metrics.lines import decode_segment, strip_codes
 from seedproof.metrics.log_end import is_early_stop, is_end, is_last_word
 from seedproof.model.lengths import Lengths
 
-__all__ = ["STEP", "LengthReading", "read_lengths"]
+__all__ = ["COUNTED_STEP", "LengthReading", "read_lengths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class LengthReading:
 _COUNT = r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})"
 _TOTAL = rf"(?:\s{{0,2}}(?:/|of)\s{{0,2}}(?P<total>{_COUNT}))?(?![a-z0-9_]|[.,][0-9])"
 # `step 12/100`, `step:12/100`, `[Step 12 of 100]`, `'step': 12`, `iter 12`, `iteration: 12`, `global_step=12`.
-STEP = re.compile(
+COUNTED_STEP = re.compile(
     r"(?ia)(?<![a-z0-9_])(?:global[_ ])?(?:step|iter(?:ation)?)['\"]?\s{0,4}[:=#]?\s{0,8}\[?\s{0,8}"
     rf"(?P<value>{_COUNT}){_TOTAL}"
 )
@@ -138,7 +138,7 @@ def _look(found: _Found, line: int, text: str) -> None:
         of = None if epoch is None else (epoch.value, epoch.total)
         if epoch is not None:
             found.epochs.append(epoch)
-        found.steps += [replace(one, epoch=of) for one in _counts(STEP, text, line)]
+        found.steps += [replace(one, epoch=of) for one in _counts(COUNTED_STEP, text, line)]
         own = _OWN_COUNT.search(text)
         found.own += [] if own is None else [_Count(line, int(own["value"]))]
     if "/" in text:

@@ -19,6 +19,7 @@ __all__ = [
     "clean_line",
     "count_newlines",
     "decode_segment",
+    "segment_at",
     "strip_codes",
 ]
 
@@ -145,3 +146,15 @@ def _has_long_segment(block: bytes) -> bool:
             return True
         start = end + 1
     return False
+
+
+def segment_at(text: bytes, position: int) -> tuple[int, int]:
+    """Start and end of the segment that holds a position."""
+    # Carriage returns are looked for only inside the line: where there are none, a search of
+    # everything before and after would cost more than all the rest.
+    newline_before = text.rfind(b"\n", 0, position)
+    start = max(newline_before, text.rfind(b"\r", newline_before + 1, position)) + 1
+    newline = text.find(b"\n", position)
+    end = newline if newline >= 0 else len(text)
+    carriage = text.find(b"\r", position, end)
+    return start, carriage if carriage >= 0 else end

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seedproof.metrics.find import Find, Place
 from seedproof.metrics.line_reader import LineReader, SameLine
-from seedproof.metrics.lines import decode_segment
+from seedproof.metrics.lines import decode_segment, segment_at
 from seedproof.metrics.literals import Literals
 from seedproof.metrics.prefixes import Source, split_prefix
 
@@ -137,19 +137,8 @@ def _candidates_backwards(text: bytes, literals: tuple[bytes, ...]) -> Iterator[
     """Yield start and end of each segment that holds one of the literals, last one first."""
     last_seen = {literal: text.rfind(literal) for literal in literals or (b"",)}
     while (position := max(last_seen.values())) >= 0:
-        start, end = _segment_at(text, position)
+        start, end = segment_at(text, position)
         yield start, end
         for literal, seen in last_seen.items():
             if seen >= start:
                 last_seen[literal] = text.rfind(literal, 0, start - 1) if start else -1
-
-
-def _segment_at(text: bytes, position: int) -> tuple[int, int]:
-    # Carriage returns are looked for only inside the line: where there are none, a search of
-    # everything before and after would cost more than all the rest.
-    newline_before = text.rfind(b"\n", 0, position)
-    start = max(newline_before, text.rfind(b"\r", newline_before + 1, position)) + 1
-    newline = text.find(b"\n", position)
-    end = newline if newline >= 0 else len(text)
-    carriage = text.find(b"\r", position, end)
-    return start, carriage if carriage >= 0 else end

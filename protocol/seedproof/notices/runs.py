@@ -10,9 +10,8 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.model.untrusted import one_line
 from seedproof.notices.repeats import coarse_notices, repeat_notices
-from seedproof.phases.confirmation import spreads_otherwise
+from seedproof.phases.confirmation import other_spread
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
-from seedproof.stats.summary import summarize
 from seedproof.verdict.plausibility import (
     cancelled_runs,
     did_not_train,
@@ -24,7 +23,7 @@ from seedproof.verdict.plausibility import (
 )
 from seedproof.verdict.signs import outlier, seed_not_seen, warm_start
 
-__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "probe_notices"]
+__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "beside_baseline_notices"]
 
 
 # A sleep shorter than this disturbs a wall time less than another program does.
@@ -64,7 +63,7 @@ def _signs(arm: Arm, rules: Rules) -> Iterator[Notice]:
         yield Notice("outlier", far)
 
 
-def probe_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
+def beside_baseline_notices(baseline: Arm, experiment: Arm, rules: Rules) -> list[Notice]:
     """Notices on how an experiment's runs compare with those of its baseline; also while some are missing."""
     who = experiment.experiment or ""
     alike = without_effect(baseline, experiment, rules.metric.name)
@@ -97,7 +96,7 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
         *baseline_notices(baseline),
         *arm_notices(arm, baseline.rules, baseline.std, baseline.arm),
         *_attempts(arm.experiment or "", arm, baseline.rules.metric.name),
-        *probe_notices(baseline.arm, arm, baseline.rules),
+        *beside_baseline_notices(baseline.arm, arm, baseline.rules),
         *([Notice("warm_start", warm)] if warm else ()),
         *_other_spread(comparison),
     ]
@@ -108,11 +107,11 @@ def _other_spread(comparison: Comparison) -> list[Notice]:
     baseline, arm, confirmation = comparison.baseline, comparison.arm, comparison.confirmation
     if comparison.verdict is not Verdict.WINNER or confirmation is None or confirmation.kind != "winner":
         return []
-    spread = summarize(list(arm.finite(baseline.rules.metric.name).values())).std
-    if spread is None or confirmation.state == "confirmed" or not spreads_otherwise(baseline, arm):
+    times = None if confirmation.state == "confirmed" else other_spread(baseline, arm)
+    if times is None:
         return []
     text = (
-        f"{arm.experiment} spreads {spread / baseline.std:.1f} times as much as the baseline; the rule counts the "
+        f"{arm.experiment} spreads {times:.1f} times as much as the baseline; the rule counts the "
         "baseline's spread only and says WINNER of such runs too easily. So its confirmation takes all its pairs, "
         f"unless the first three are hopeless, and needs a one-sided p of at most {OTHER_SPREAD_P:g}."
     )

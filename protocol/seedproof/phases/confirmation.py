@@ -31,8 +31,8 @@ __all__ = [
     "cannot_be_confirmed",
     "confirm_look",
     "draw_fresh_seeds",
+    "other_spread",
     "seeds_to_share",
-    "spreads_otherwise",
     "step_attempts",
 ]
 
@@ -183,7 +183,7 @@ def _ended_by_values(arm: Arm, baseline: Baseline, look: ConfirmLook, *, is_last
         # The spread that selected the WINNER stays out: the baseline's, and under the other designs both.
         own = [summarize(list(arm.finite(metric.name).values()))] if rules.design == "protocol" else []
         test = pooled_gain(control, experiment, metric.sign, own, step)
-        is_other = spreads_otherwise(baseline, arm)
+        is_other = other_spread(baseline, arm) is not None
         limit, may_confirm = (OTHER_SPREAD_P if is_other else CONFIRM_P), is_last or not is_other
     if test is None:
         return ConfirmLook(look.steps, (), "unavailable")
@@ -191,9 +191,12 @@ def _ended_by_values(arm: Arm, baseline: Baseline, look: ConfirmLook, *, is_last
     return None if decided == "continue" else ConfirmLook(look.steps, (), decided, None, test, limit)
 
 
-def spreads_otherwise(baseline: Baseline, arm: Arm) -> bool:
-    """Whether the experiment's values spread more than the baseline's, beyond what equal spreads show by chance."""
-    return has_other_spread(_summary(baseline.arm, baseline), _summary(arm, baseline))
+def other_spread(baseline: Baseline, arm: Arm) -> float | None:
+    """How many times the experiment's values spread as much as the baseline's; None where chance may do that."""
+    experiment = _summary(arm, baseline)
+    if experiment.std is None or not has_other_spread(_summary(baseline.arm, baseline), experiment):
+        return None
+    return experiment.std / baseline.std
 
 
 def _summary(arm: Arm, baseline: Baseline) -> Summary:

@@ -20,6 +20,7 @@ from seedproof.stats.fresh_pairs import PairTest
 from seedproof.stats.summary import SampleError
 from seedproof.stats.tests import paired
 from seedproof.verdict.comparability import wall_time_withheld
+from seedproof.verdict.headline import shown_p
 from seedproof.verdict.plausibility import LEAST_WALL_S
 
 __all__ = ["confirm", "pairs_of", "written_confirmation"]
@@ -89,14 +90,14 @@ def _evaluated(arm: Arm, look: ConfirmLook, test: PairTest, sign: int) -> Confir
     assert arm.fresh_plan is not None and look.end is not None  # it has ended
     threshold = test.least_gain(look.limit)
     given = "given" if arm.fresh_plan.is_given else "fresh"
-    shown = "below 0.0001" if test.p < 1e-4 else f"{test.p:.4f}"
     return Confirmation(
         state=look.end,
         done=look.done,
         needed=look.needed,
         reason=(
             f"On {test.pairs} {given} seeds the experiment is {abs(test.gain):.4g} "
-            f"{'better' if test.gain >= 0 else 'worse'} (one-sided p {shown}); at most {look.limit:g} confirms."
+            f"{'better' if test.gain >= 0 else 'worse'} (one-sided p {shown_p(test.p)}); "
+            f"at most {look.limit:g} confirms."
         ),
         kind=arm.fresh_plan.kind,
         pairs=test.pairs,

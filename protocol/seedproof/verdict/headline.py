@@ -7,7 +7,7 @@ from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
 from seedproof.model.rules import Rules
 from seedproof.stats.summary import reaches
 
-__all__ = ["Ruling", "accepted_kinds", "in_brackets", "pairs_reason", "protocol_reason", "write_headline"]
+__all__ = ["Ruling", "accepted_kinds", "in_brackets", "pairs_reason", "protocol_reason", "shown_p", "write_headline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +137,15 @@ def protocol_reason(verdict: Verdict, sigma: float, rules: Rules) -> str:
 def pairs_reason(sigma: float, pairs: SeedPairs, rules: Rules) -> str:
     """The reason of a NEUTRAL whose same-seed pairs tell: the rule does not see it, so it is not called noise."""
     p, side = min((pairs.p_better, "better"), (1 - pairs.p_better, "worse"))
-    shown = "below 0.0001" if p < 1e-4 else f"{p:.4f}"
     return (
         f"{_means(sigma, rules)}; {rules.winner_sigma:g} sigma decide. The same-seed pairs, which that rule does not "
-        f"see, are {side}: one-sided paired p {shown} over {pairs.n} seeds."
+        f"see, are {side}: one-sided paired p {shown_p(p)} over {pairs.n} seeds."
     )
+
+
+def shown_p(p: float) -> str:
+    """A p value in words: four decimals, or that it is smaller."""
+    return "below 0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
 def _means(sigma: float, rules: Rules) -> str:

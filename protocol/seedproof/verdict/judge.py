@@ -9,7 +9,7 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsNeeded
 from seedproof.model.results import Comparison, Confirmation, Difference, SeedPairs, Verdict
 from seedproof.model.rules import Rules
-from seedproof.phases.confirmation import spreads_otherwise
+from seedproof.phases.confirmation import other_spread
 from seedproof.phases.looks import Look, next_look
 from seedproof.stats.fresh_pairs import paired_gain
 from seedproof.stats.screening import WINNER_P, Stage, look_p, screening_power, stages
@@ -242,11 +242,8 @@ def _brackets_on(baseline: Baseline, arm: Arm, verdict: Verdict, confirmation: C
     """What the headline says of the runs; another spread no longer matters once a WINNER is confirmed."""
     signs = tuple(one.name for one in brackets_on(baseline, arm))
     is_confirmed = confirmation is not None and confirmation.state == "confirmed"
-    if verdict is not Verdict.WINNER or is_confirmed or not spreads_otherwise(baseline, arm):
-        return signs
-    spread = summarize(list(arm.finite(baseline.rules.metric.name).values())).std
-    assert spread is not None  # three seeds or more
-    return (*signs, f"spread {spread / baseline.std:.1f}x the baseline's")
+    times = None if verdict is not Verdict.WINNER or is_confirmed else other_spread(baseline, arm)
+    return signs if times is None else (*signs, f"spread {times:.1f}x the baseline's")
 
 
 def _verdict_for(sigma: float, threshold: float) -> Verdict:

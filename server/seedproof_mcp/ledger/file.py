@@ -236,18 +236,14 @@ class Ledger:
             with suppress(OSError):
                 self._cut_torn_tail()
             raise
-        stored = self._apply_record(record, line)
+        stored = apply(self.state, record)
+        self._advance(len(line))
         self._signature = signature(self._paths.ledger)
         return stored
 
     def _make_record(self, event: Event) -> tuple[Record, bytes]:
         record = make_record(self.state.seq + 1, _now(), self.state.head, event.kind, event.fields())
         return record, canonical(record) + b"\n"
-
-    def _apply_record(self, record: Record, line: bytes) -> Event:
-        event = apply(self.state, record)
-        self._advance(len(line))
-        return event
 
     def _adopt_mirror(self) -> None:
         """Make the ledger from the mirror, where that is longer, as in a fresh clone."""
@@ -261,7 +257,8 @@ class Ledger:
         data = data[: self._offset]
         for run_id in list(self.state.active):
             record, line = self._make_record(RunInterrupted(run_id=run_id, reason=NOT_HERE))
-            self._apply_record(record, line)
+            apply(self.state, record)
+            self._advance(len(line))
             data += line
         try:
             # In one write: after a crash between two, runs of another machine would stay active here.

@@ -36,8 +36,7 @@ __all__ = ["Conductor", "main"]
 logger = logging.getLogger(__name__)
 
 IDLE_S = 30.0
-BUSY_POLL_S = 0.03
-IDLE_POLL_S = 0.1
+BUSY_POLL_S, IDLE_POLL_S = 0.03, 0.1
 TAKEOVER_S = 2.0
 
 

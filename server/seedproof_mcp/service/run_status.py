@@ -17,7 +17,7 @@ from seedproof.notices.declarations import declared_notices
 from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
 from seedproof.notices.readings import near_miss_notices
 from seedproof.notices.repeats import log_notices
-from seedproof.notices.runs import arm_notices, probe_notices
+from seedproof.notices.runs import arm_notices, beside_baseline_notices
 from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
 from seedproof.sources.near_misses import near_misses
@@ -187,8 +187,12 @@ class Observer:
         base = state.baseline_arm(run.generation)
         declared = declared_notices(study, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
         controls = control_notices(standing.baseline, arm)
-        beside = [*probe_notices(base, arm, rules), *log_notices(state, experiment), *place_notices(base, arm)]
-        return [*failed, *declared, *controls, *arm_notices(arm, rules, None, base), *beside]
+        beside = [
+            *beside_baseline_notices(base, arm, rules),
+            *log_notices(state, experiment),
+            *place_notices(base, arm),
+        ]
+        return [*failed, *declared, *controls, *arm_notices(arm, rules, None, base), *beside, *place_notices(base, arm)]
 
     def notices(self, study: Study) -> list[Notice]:
         """Notices on a baseline report that is not in the ledger, and on near misses."""

@@ -7,7 +7,7 @@ from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
-from seedproof.notices.runs import arm_notices, baseline_notices, comparison_notices, probe_notices
+from seedproof.notices.runs import arm_notices, baseline_notices, beside_baseline_notices, comparison_notices
 from seedproof.phases.baseline import establish_baseline
 from seedproof.verdict.judge import judge
 
@@ -204,7 +204,7 @@ def test_attempts_of_the_baseline_are_told_in_its_report_and_beside_every_verdic
 
 def probed(*runs: Run, base: tuple[Run, ...], **more: object) -> list[tuple[str, str]]:
     arm = experiment_arm(*runs, **{"flags": ("--lr", "1"), **more})
-    return [(notice.code, notice.message) for notice in probe_notices(baseline_arm(*base), arm, RULES)]
+    return [(notice.code, notice.message) for notice in beside_baseline_notices(baseline_arm(*base), arm, RULES)]
 
 
 def test_an_experiment_that_trained_as_the_baseline_did_needs_no_notice() -> None:
