@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figures import Figure, in_turn, median, show
+from seedproof.metrics.curve import CurveReader
+from seedproof.metrics.lines import BLOCK_BYTES
 from seedproof.model.rules import Rules
 from seedproof_mcp.runner.log_reader import read_log  # what is measured is the conductor's own reading
 
@@ -18,6 +20,7 @@ __all__ = ["measure"]
 
 ROUNDS = 7
 MEGABYTES, LONG_MEGABYTES = 256, 1024
+CURVE_ROUNDS = 3
 LIMIT = 2.0
 # One line in so many shows the metric; a training that evaluates at every step shows it on each.
 SPARSE, DENSE = 50, 1
@@ -83,6 +86,19 @@ def grep(path: Path) -> Cost:
     return _cost(act, resource.RUSAGE_CHILDREN)
 
 
+def curve(path: Path) -> Cost:
+    """What the loss curve costs, which the conductor reads after the values."""
+
+    def act() -> None:
+        reader = CurveReader(Rules().metrics)
+        with path.open("rb") as log:
+            while chunk := log.read(BLOCK_BYTES):
+                reader.feed(chunk)
+        assert reader.finish({})
+
+    return _cost(act, resource.RUSAGE_SELF)
+
+
 def figures(what: str, megabytes: int, every: int, limit: float | None) -> list[Figure]:
     """One kind of log: the ratio of the CPU times, and of the wall times."""
     with tempfile.TemporaryDirectory() as folder:
@@ -90,12 +106,15 @@ def figures(what: str, megabytes: int, every: int, limit: float | None) -> list[
         size = write_log(path, megabytes, every)
         read(path, size), grep(path)  # from now on the file is in memory
         ours, theirs = in_turn(lambda: read(path, size), lambda: grep(path), ROUNDS)
+        curves, _ = in_turn(lambda: curve(path), lambda: grep(path), CURVE_ROUNDS)
     found = []
     for name, clock, target in (("cpu_s", "CPU time", limit), ("wall_s", "wall time", None)):
         mine, other = median(getattr(one, name) for one in ours), median(getattr(one, name) for one in theirs)
         beside = f"{mine:.2f} s; `grep -c val_loss` {other:.2f} s (medians of {ROUNDS})"
         found.append(Figure(f"metric from {megabytes} MB of log, {what}, {clock}", mine / other, "x", beside, target))
-    return found
+    mine, other = median(one.cpu_s for one in curves), median(one.cpu_s for one in theirs)
+    beside = f"{mine:.2f} s (median of {CURVE_ROUNDS}); `grep -c val_loss` {other:.2f} s"
+    return [*found, Figure(f"loss curve from {megabytes} MB of log, {what}, CPU time", mine / other, "x", beside)]
 
 
 def measure(is_long: bool = False) -> list[Figure]:

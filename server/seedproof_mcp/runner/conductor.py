@@ -24,6 +24,7 @@ from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status, outputs
 from seedproof_mcp.runner.engines import Engine, Engines, Slot
+from seedproof_mcp.runner.log_reader import keep_curve
 from seedproof_mcp.runner.probes import Probes, first_queued
 from seedproof_mcp.runner.run_record import lost_end, published_end
 from seedproof_mcp.runner.run_setup import RunSetups
@@ -44,12 +45,7 @@ class Conductor:
     """Takes each requested run to its end. It may be killed in any step: the next conductor continues."""
 
     def __init__(self, paths: ProjectPaths, engine: Engine | None = None) -> None:
-        """Take over a project.
-
-        Args:
-            paths: The project.
-            engine: Takes every run; by default the one that the settings choose.
-        """
+        """Take over a project; `engine` takes every run, by default the one that the settings choose."""
         self._paths = paths
         self._engines = Engines(engine)
         self._ledger = Ledger(paths)
@@ -236,10 +232,14 @@ class Conductor:
         """Write down how a run ended, unless somebody else has, or its metrics have changed: then it is read anew."""
         read_at = self._ledger.state.seq
         with self._ledger.writing() as writer:
-            if writer.state.awaits_end(end.run_id, read_at):
-                # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
-                files.remove_leftovers(self._paths.run(end.run_id).folder)
-                writer.append(end)
+            if not writer.state.awaits_end(end.run_id, read_at):
+                return
+            # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
+            files.remove_leftovers(self._paths.run(end.run_id).folder)
+            writer.append(end)
+        # Behind the record: of a log of gigabytes it takes half a minute, which the result need not wait for.
+        rules = self._ledger.state.rules_of(self._ledger.state.runs[end.run_id].generation)
+        keep_curve(self._paths.run(end.run_id), end.metrics or {}, rules)
 
 
 def _lock(paths: ProjectPaths) -> locks.Lock | None:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -226,14 +226,18 @@ def read_is_bare(path: Path, size: int, rules: Rules) -> bool:
         return False
 
 
-def keep_curve(folder: RunPaths, size: int, reading: LogReading, rules: Rules) -> None:
-    """Write the loss curve into the folder of a run; where that fails, say so in the conductor's log.
+def keep_curve(folder: RunPaths, metrics: Mapping[str, MetricValue], rules: Rules) -> None:
+    """Write the loss curve into the folder of an ended run; where that fails, say so in the conductor's log.
 
-    It can be read again from the log, so nothing waits for it.
+    Args:
+        folder: Its files.
+        metrics: The last value of each metric.
+        rules: The rules of its generation.
     """
     try:
+        size = kept_log_size(folder)
         with folder.log.open("rb") as log:
-            curves = _feed(CurveReader(rules.metrics), _chunks(log, list(_parts(log, size)))).finish(reading.metrics)
+            curves = _feed(CurveReader(rules.metrics), _chunks(log, list(_parts(log, size)))).finish(metrics)
         if not curves:
             return
         files.write_atomic(folder.curve, json.dumps(curve_document(curves), separators=(",", ":")).encode())

@@ -29,7 +29,6 @@ from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
 from seedproof_mcp.runner.log_reader import (
-    keep_curve,
     read_first_values,
     read_is_bare,
     read_length_end,
@@ -63,7 +62,6 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     lengths = read_length_end(folder.log, log_bytes)
     complete = is_complete(lengths, reading, metrics.get(rules.metric.name), _usual_step(state, run))
     ended = outcome(_ending(result, folder), metrics, rules, unread, is_training_complete=complete)
-    keep_curve(folder, log_bytes, reading, rules)
     if ended.state is RunState.UNREAD or (ended.state is RunState.FAILED and result["exit_code"] == 0):
         keep_candidates(paths, run)
     # The reason of the run says what is wrong with the metric that decides.
@@ -126,7 +124,6 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
         "metrics": reading.metrics,
         "log": _log_read(log, size, reading, read_length_end(log, size).lengths, rules),
     }
-    keep_curve(paths.run(run.run_id), size, reading, rules)
     return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
 
 
