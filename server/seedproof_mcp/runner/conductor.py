@@ -237,7 +237,7 @@ class Conductor:
             # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
             files.remove_leftovers(self._paths.run(end.run_id).folder)
             writer.append(end)
-        # Behind the record: of a log of gigabytes it takes half a minute, which the result need not wait for.
+        # Behind the record: of a long log it takes seconds, which the result need not wait for.
         rules = self._ledger.state.rules_of(self._ledger.state.runs[end.run_id].generation)
         keep_curve(self._paths.run(end.run_id), end.metrics or {}, rules)
 
