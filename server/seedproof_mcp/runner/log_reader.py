@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -240,11 +241,14 @@ def keep_curve(folder: RunPaths, metrics: Mapping[str, MetricValue], rules: Rule
             curves = _feed(CurveReader(rules.metrics), _chunks(log, list(_parts(log, size)))).finish(metrics)
         if not curves:
             return
-        files.write_atomic(folder.curve, json.dumps(curve_document(curves), separators=(",", ":")).encode())
+        # Without a temporary file: nobody comes by later to remove what a kill left of one.
+        files.write_expendable(folder.curve, json.dumps(curve_document(curves), separators=(",", ":")).encode())
     except FileNotFoundError:
         return  # it printed nothing
     except OSError as error:
         logger.warning("the loss curve of %s is not kept: %s", folder.folder.name, error.strerror or error)
+        with suppress(OSError):
+            files.remove_file(folder.curve)
 
 
 def read_printed_counts(path: Path, size: int) -> dict[str, str]:
