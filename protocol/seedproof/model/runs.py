@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from seedproof.model.inputs import RunInputs
 from seedproof.model.lengths import Lengths
 from seedproof.model.run_key import Role, RunKey
 
@@ -120,6 +121,8 @@ class Run:
     """How it ended badly after its training was complete; a result only where the rules accept that."""
     counts: Mapping[str, str] = field(default_factory=dict)
     """What it printed of the size of its evaluation, such as `val_tokens`, by name."""
+    inputs: RunInputs | None = None
+    """What it read; None before its end, and where that was not recorded."""
 
     @property
     def generation(self) -> int:
