@@ -11,12 +11,12 @@ from seedproof.model.refusals import Refusal
 from tests.threats.agent import an_agent
 from tests.threats.page import PAGE, text
 from tests.threats.rows import Detected, Disclosed, Refused, Row
-from tests.threats.table import LIMITS, ROWS
+from tests.threats.table import IN_MEMORY, LIMITS, ROWS
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", IN_MEMORY)
 async def test_the_manoeuvre_ends_as_its_row_says(quick_project: Path, row: Row) -> None:
     async with an_agent(quick_project) as agent:
         told = await row.act(agent)
@@ -50,7 +50,7 @@ def codes(kind: type[Refusal]) -> Iterator[str]:
 
 def test_every_row_names_a_code_that_the_documents_know() -> None:
     notices = PAGE.with_name("tools.md").read_text().split("## Notices")[1].split("## Refusals")[0]
-    for row in ROWS:
+    for row in (row for row in ROWS if row.waits_for is None):
         if isinstance(row.outcome, Refused):
             assert row.outcome.code in set(codes(Refusal)), row.manoeuvre
         elif isinstance(row.outcome, Disclosed) and row.outcome.is_notice:

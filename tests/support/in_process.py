@@ -114,9 +114,7 @@ class InProcessEngine(Engine):
         self._publish(run, "cancelled", None, 1.0)
 
 
-def in_process_service(
-    folder: Path, engine: InProcessEngine | None, randbelow: Callable[[int], int] | None = None
-) -> Service:
+def in_process_service(folder: Path, engine: Engine | None, randbelow: Callable[[int], int] | None = None) -> Service:
     """A service whose queue is worked off whenever a conductor is asked for.
 
     Args:
@@ -136,7 +134,7 @@ def in_process_service(
 
 def quick_tools(
     folder: Path,
-    engine: InProcessEngine | None = None,
+    engine: Engine | None = None,
     mode: str = "auto",
     randbelow: Callable[[int], int] | None = None,
 ) -> AbstractAsyncContextManager[Caller]:

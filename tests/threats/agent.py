@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from seedproof_mcp.runner.engines import RunState, Slot
+from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.support.callers import Answer, Caller
@@ -18,6 +19,7 @@ from tests.support.fake_python import fake_python
 from tests.support.in_process import InProcessEngine, Training, quick_tools
 from tests.support.seeds import FRESH_SIX, foreseen
 from tests.support.tables import Table
+from tests.support.waiting import wait_until
 
 __all__ = ["BETTER", "CLOSE", "CONTROL", "INTERPRETER", "WORSE", "Agent", "Attempt", "an_agent"]
 
@@ -71,6 +73,19 @@ class OpenEngine(InProcessEngine):
             self.after_end(run)
 
 
+class SupervisedEngine(LocalEngine):
+    """Trainings are processes under their supervisors; somebody may meddle between their end and its being read."""
+
+    after_end: Callable[[RunPaths], None] | None = None
+
+    def submit(self, run_dir: Path, slot: Slot | None = None) -> str:
+        handle = super().submit(run_dir, slot)
+        wait_until(lambda: self.poll(handle) in ("done", "lost"))
+        if self.after_end is not None:
+            self.after_end(RunPaths(run_dir))
+        return handle
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One call of a manoeuvre."""
@@ -89,7 +104,9 @@ class Agent:
     call: Caller
     """The tools."""
     engine: OpenEngine
+    """What trains; of a supervised row, `supervised` does."""
     table: Table
+    supervised: SupervisedEngine | None = None
     tried: list[Attempt] = field(default_factory=list)
     """The calls of the manoeuvre itself."""
     randbelow: Callable[[int], int] = field(default_factory=foreseen)
@@ -185,6 +202,20 @@ class Agent:
         )
         return done.stdout
 
+    @contextmanager
+    def environment(self, **variables: str) -> Iterator[None]:
+        """Go on with a server that was started with these variables."""
+        before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
     def keep(self) -> Callable[[], None]:
         """Copy the state folder and the mirror; the answer puts the copies back."""
         kept = self.project.parent / "kept"
@@ -203,13 +234,15 @@ class Agent:
 
 
 @asynccontextmanager
-async def an_agent(project: Path, mode: str = "auto") -> AsyncIterator[Agent]:
+async def an_agent(project: Path, mode: str = "auto", *, supervised: bool = False) -> AsyncIterator[Agent]:
     """An agent with the tools of this project."""
-    # An interpreter that answers at once: a real one takes a quarter of a second to tell its packages.
-    fake_python(project / INTERPRETER)
+    real = SupervisedEngine() if supervised else None
+    if real is None:
+        # An interpreter that answers at once: a real one takes a quarter of a second to tell its packages.
+        fake_python(project / INTERPRETER)
     table = the_table()
     engine = OpenEngine(table)
     agents: list[Agent] = []
-    async with quick_tools(project, engine, mode, lambda below: agents[0].randbelow(below)) as call:
-        agents.append(Agent(project, call, engine, table))
+    async with quick_tools(project, real or engine, mode, lambda below: agents[0].randbelow(below)) as call:
+        agents.append(Agent(project, call, engine, table, real))
         yield agents[0]

@@ -14,7 +14,8 @@ _TOP = """\
 # Threats
 
 What an agent may try, and what becomes of it.
-This page is written by `make threats` from the table in `tests/threats`; `tests/test_threats.py` carries out every row.
+This page is written by `make threats` from the table in `tests/threats`.
+`tests/test_threats.py` and `tests/journeys/test_threats_of_processes.py` carry out every row.
 
 How far this goes depends on the agent.
 A *cooperative* one cannot fool itself.
@@ -43,7 +44,7 @@ def text() -> str:
 
 def _groups() -> Iterator[str]:
     for group in GROUPS:
-        rows = [row for row in group.rows if row.refused is None]
+        rows = [row for row in group.rows if row.refused is None and row.waits_for is None]
         if rows:
             yield f"## {group.title}\n"
             yield from _table(("What the agent does", "Outcome"), ((row.manoeuvre, _outcome(row)) for row in rows))

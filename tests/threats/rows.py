@@ -154,6 +154,10 @@ class Row:
     """Carries it out."""
     refused: Call | None = None
     """The call that is refused, where it is a single one; the page has no room for such rows."""
+    supervised: bool = False
+    """Whether its trainings are processes under a supervisor, as what they read and their folders are part of it."""
+    waits_for: str | None = None
+    """What the outcome waits for; the page leaves such a row out, and its test must fail."""
 
     @property
     def name(self) -> str:
@@ -170,11 +174,13 @@ class Group:
     title: str
     rows: list[Row] = field(default_factory=list)
 
-    def row(self, manoeuvre: str, outcome: Outcome) -> Callable[[Act], Act]:
+    def row(
+        self, manoeuvre: str, outcome: Outcome, *, supervised: bool = False, waits_for: str | None = None
+    ) -> Callable[[Act], Act]:
         """Put a manoeuvre into the table, beside the function that carries it out."""
 
         def enter(act: Act) -> Act:
-            self.rows.append(Row(self.title, manoeuvre, outcome, act))
+            self.rows.append(Row(self.title, manoeuvre, outcome, act, supervised=supervised, waits_for=waits_for))
             return act
 
         return enter

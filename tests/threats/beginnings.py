@@ -1,0 +1,132 @@
+"""Campaigns that begin anew where nobody knows of the first."""
+
+import shutil
+from pathlib import Path
+
+from tests.support.callers import Answer
+from tests.support.in_process import Training
+from tests.threats.agent import Agent, an_agent
+from tests.threats.code import a_repository
+from tests.threats.rows import Disclosed, Group
+
+GROUP = Group("New beginnings")
+BEGAN = "1 other ledger began with this code: 1 experiment, 0 WINNERs"
+
+
+async def elsewhere(agent: Agent, folder: Path) -> Answer:
+    """Take a baseline and an experiment through in another folder; what `compare` and the report say there."""
+    async with an_agent(folder) as other:
+        await other.baseline()
+        answer = await other.judge("good")
+        checked = await other.call("check_baseline")
+        assert "began with this code" in checked.text, checked.text
+        assert "began with this code" in await other.report("good")
+    return answer
+
+
+def forget(agent: Agent) -> None:
+    """Delete the ledger and what was made with it."""
+    for name in (".seedproof", "docs", "checkpoints"):
+        shutil.rmtree(agent.project / name, ignore_errors=True)
+
+
+@GROUP.row(
+    "Copies the files without state and reports into another folder, and begins the campaign anew there.",
+    Disclosed(BEGAN, "`check_baseline`, `compare` and report"),
+    waits_for="begin",
+)
+async def copied_without_state(agent: Agent) -> str:
+    await a_repository(agent)
+    await agent.judge("bad")
+    copy = agent.project.parent / "copy"
+    shutil.copytree(agent.project, copy, ignore=shutil.ignore_patterns(".seedproof", "research", "checkpoints"))
+    return (await elsewhere(agent, copy)).text
+
+
+@GROUP.row(
+    "Clones the repository, and begins the campaign anew in the clone.",
+    Disclosed(BEGAN, "`check_baseline`, `compare` and report"),
+    waits_for="begin",
+)
+async def cloned(agent: Agent) -> str:
+    await a_repository(agent)
+    await agent.judge("bad")
+    clone = agent.project.parent / "clone"
+    agent.git("clone", "--quiet", str(agent.project), str(clone))
+    return (await elsewhere(agent, clone)).text
+
+
+@GROUP.row(
+    "Deletes the ledger, renames the folder, and begins the campaign anew.",
+    Disclosed("other ledger began with this code", "`check_baseline`, `compare` and report"),
+    waits_for="begin",
+)
+async def renamed(agent: Agent) -> str:
+    await a_repository(agent)
+    await agent.judge("bad")
+    forget(agent)
+    other = agent.project.rename(agent.project.with_name("renamed"))
+    return (await elsewhere(agent, other)).text
+
+
+@GROUP.row(
+    "Deletes the ledger, and begins anew with a server whose state folder is another one.",
+    Disclosed("earlier_snapshots", "reply and report"),
+    waits_for="begin",
+)
+async def other_registry(agent: Agent) -> Answer:
+    await a_repository(agent)
+    await agent.judge("bad")
+    forget(agent)
+    with agent.environment(XDG_STATE_HOME=str(agent.project.parent / "other")):
+        async with an_agent(agent.project) as anew:
+            await anew.baseline()
+            answer = await anew.judge("good")
+            notice = next(one for one in answer.data["notices"] if one["code"] == "earlier_snapshots")
+            assert notice["message"].partition(". ")[0] in await anew.report("good")
+    return answer
+
+
+@GROUP.row(
+    "Tries on under other state folders, puts a copy of the ledger back each time, and goes on with a lucky one.",
+    Disclosed("state_folder_changed", "reply and report"),
+    waits_for="begin",
+)
+async def rolled_back(agent: Agent) -> Answer:
+    await agent.baseline()
+    put_back = agent.keep()
+    other = str(agent.project.parent / "other")
+    with agent.environment(XDG_STATE_HOME=other):
+        async with an_agent(agent.project) as anew:
+            await anew.judge("bad")
+    put_back()
+    shutil.rmtree(agent.project / "checkpoints", ignore_errors=True)
+    with agent.environment(XDG_STATE_HOME=f"{other}2"):
+        async with an_agent(agent.project) as anew:
+            await anew.judge("good")
+    return await agent.call("compare", experiment="good")
+
+
+METRIC = "[rules.metric]\nname = \"val_loss\"\npattern = 'metric{}: (?P<value>[0-9.]+)'\n"
+
+
+@GROUP.row(
+    "Reads another of the printed metrics in each generation, until one of them shows a WINNER.",
+    Disclosed("differed in: metric"),
+    waits_for="begin",
+)
+async def metric_shopping(agent: Agent) -> str:
+    table = agent.table
+
+    def trains(argv):  # type: ignore[no-untyped-def]
+        value = table(argv).log.partition("val_loss: ")[2].split()[0]
+        return Training(f"metric0: 4.{int(float(value) * 7e3) % 97}1\nmetric1: {value}\n")
+
+    agent.engine.trains = trains
+    agent.write("seedproof.toml", METRIC.format(0))
+    await agent.baseline()
+    await agent.judge("bad")
+    agent.write("seedproof.toml", METRIC.format(1))
+    await agent.call("run_seed", new_baseline="the evaluation was improved", queue_all=True)
+    await agent.judge("good")
+    return await agent.report("good")
