@@ -26,20 +26,30 @@ LIMITS: tuple[Limit, ...] = (
         "The difference of the code, where the flag came with one; `rules.sealed` keeps the evaluation as it was.",
     ),
     Limit(
-        "Edits what git ignores and nothing seals: data, compiled modules, a virtual environment.",
-        "Such folders are reached through links, and hashing all of them would take longer than many trainings.",
-        "Seal what must not change; versions of packages are recorded with each run.",
-    ),
-    Limit(
         "Hands a run a variable through the environment that the client was started with, which no setting names.",
         "Such environments hold much that is secret and changes by itself, so that only few of their variables are "
         "recorded.",
         "The code that reads it is kept.",
     ),
     Limit(
-        "Lets a run leave files behind that the next seed goes on from.",
-        "A training may write where it likes, and what it reads is its own affair.",
-        "The code that is kept; a run that took a fifth of the baseline's time, or ended early, is capped.",
+        "Lets a script look its role up in the ledger, or in the command line of a process above it.",
+        "A training is a process of the same user, and may look at whatever that user may.",
+        "The code of every arm, which is kept.",
+    ),
+    Limit(
+        "Reads a file below Python, as a compiled library does, and lets go of it before anybody looks.",
+        "Only Python tells what it opens; open and mapped files of other programs are looked at from time to time.",
+        "The record says that a run was observed partly, and rules that seal a file do not depend on who reads it.",
+    ),
+    Limit(
+        "Lets a script ask whether a file exists, and never open it.",
+        "Nothing is read, and programs ask this of thousands of files that matter to nobody.",
+        "The code of every arm, which is kept.",
+    ),
+    Limit(
+        "Starts the training by hand, outside the server, to know beforehand what a seed will give.",
+        "Who has the script and a seed can run it, and nothing of that is in a ledger.",
+        "The confirmation, whose seeds are drawn once the verdict is there.",
     ),
     Limit(
         "Edits `output.log` or `result.json` while the training runs, or before the conductor has read them.",
