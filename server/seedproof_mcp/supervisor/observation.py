@@ -24,6 +24,8 @@ BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap"
 # what they read.
 _MOST_BYTES = 200_000_000
 _FULL = "full"
+# The first line has one path, of 4096 bytes at most, each of which may be escaped.
+_MOST_HEADER_BYTES = 10_000
 _NO_ROOM = "the record of what it read could not be written to its end"
 _TOO_MUCH = "it opened more files than are recorded"
 
@@ -35,6 +37,7 @@ class _Recorded:
     name: str
     pid: int
     program: str
+    """Empty where the process could not write its first line."""
     is_whole: bool
 
 
@@ -185,7 +188,7 @@ def _leave(
         OSError: It cannot be written or moved.
     """
     # Named one by one, as a training may have put anything else there.
-    names = [one.name for one in records]
+    names = [one.name for one in records if one.program]
     processes = len({one.pid for one in records})
     said = {"observed": observed, "why": why, "processes": processes, "records": names, "sampled": list(sampled)}
     if folder is None:
@@ -216,11 +219,13 @@ def _recorded(path: Path) -> _Recorded | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    with open(descriptor, "rb") as stream:
-        status = os.fstat(stream.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return None
-        header = stream.readline(1 << 16).rstrip(b"\n").split(b"\t")
+        header = os.read(descriptor, _MOST_HEADER_BYTES).partition(b"\n")[0].split(b"\t")
+    finally:
+        os.close(descriptor)
     program = os.fsdecode(header[3]) if len(header) == 5 else ""
     return _Recorded(path.name, int(pid), program, bool(status.st_mode & stat.S_IWUSR) and bool(program))
 

@@ -60,6 +60,8 @@ class _Record:
 
     def write(self, lines: bytes) -> None:
         """Write through, since processes leave without notice; record no more after the first failure."""
+        if self.is_stopped:
+            return
         try:
             if getpid() != self._pid:
                 lines = self._begin() + lines
@@ -67,7 +69,10 @@ class _Record:
                 self._open()
             if self.is_stopped or write(self._descriptor, lines) != len(lines):
                 self._stop()
-        except Exception:  # of the system, or of an audit hook that the program has added
+        except Exception as problem:
+            if _is_of_the_program(problem):
+                self.write(lines)
+                raise
             self._stop()
 
     def _begin(self) -> bytes:
@@ -79,7 +84,10 @@ class _Record:
         return b"# seedproof-reads 1\t%d\t%d\t%b\n" % (self._pid, getppid(), self._program)
 
     def _open(self) -> None:
-        opened = open_descriptor(self._path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        try:
+            opened = open_descriptor(self._path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        except Exception:  # an audit hook of the program may refuse it with any
+            raise OSError("the record cannot be opened") from None
         try:
             # A forked child has the file of its parent there, and no other use for it.
             numbers = (self._descriptor,) if self._has_descriptor() else filter(_is_free, _NUMBERS)
@@ -181,10 +189,7 @@ class _Paths:
         """The path of a file that is of interest; None for any other, and for descriptors."""
         if isinstance(given, int):
             return None
-        try:
-            path = fspath(given)  # code of the program, for what is no text
-        except Exception:
-            return None
+        path = fspath(given)
         path = path.decode(_ENCODING, _ERRORS) if isinstance(path, bytes) else str.__str__(path)
         if path[:1] != "/":
             path = getcwd() + "/" + path
@@ -202,6 +207,8 @@ def start() -> None:
         return
     record = _Record(folder)
     record.write(b"")  # a process that reads nothing has told that
+    if record.is_stopped:
+        return
     paths = _Paths(folder, record)
     read, not_there = paths.read, paths.not_there
     opened, executed, imported = paths.opened, paths.executed, paths.imported
@@ -267,12 +274,9 @@ def _duplicate(descriptor: int, numbers: "Iterable[int]") -> int:
 
 def _tidy(path: str) -> str:
     """A path without `.` and empty names, and without `..`, which means another folder behind a link."""
-    try:
-        folder, _, name = path.rpartition("/")
-        if "/../" in path or name == "..":
-            return realpath(folder) + "/" + name
-    except Exception:
-        return path
+    folder, _, name = path.rpartition("/")
+    if "/../" in path or name == "..":
+        return realpath(folder) + "/" + name
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
