@@ -32,8 +32,8 @@ def observed(run: RunPaths) -> dict[str, Any]:
 def recorded(run: RunPaths, below: Path) -> Recorded:
     """Parse the records of a run that has ended."""
     found = Recorded()
-    for name in observed(run)["records"]:
-        head, *lines = (run.reads / name).read_bytes().decode("utf-8", "surrogateescape").split("\n")[:-1]
+    for path in sorted(run.reads.glob("*.reads")):
+        head, *lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")[:-1]
         assert head.startswith("# seedproof-reads 1\t"), head
         found.processes.append(tuple(head.split("\t")[1:]))
         for line in lines:

@@ -34,7 +34,6 @@ _TOO_MUCH = "it opened more files than are recorded"
 class _Recorded:
     """One file of a process."""
 
-    name: str
     pid: int
     program: str
     """Empty where the process could not write its first line."""
@@ -187,10 +186,8 @@ def _leave(
     Raises:
         OSError: It cannot be written or moved.
     """
-    # Named one by one, as a training may have put anything else there.
-    names = [one.name for one in records if one.program]
     processes = len({one.pid for one in records})
-    said = {"observed": observed, "why": why, "processes": processes, "records": names, "sampled": list(sampled)}
+    said = {"observed": observed, "why": why, "processes": processes, "sampled": list(sampled)}
     if folder is None:
         folder = run.reads
         files.make_folder(folder)
@@ -200,19 +197,25 @@ def _leave(
 
 
 def _records_in(folder: Path) -> list[_Recorded]:
-    """The records in a folder, which may hold anything that a training has put there.
+    """The records in a folder; what else a training has put there under such a name is given another.
 
     Raises:
         OSError: The folder cannot be read.
     """
-    found = (_recorded(folder / name) for name in sorted(os.listdir(folder)))
-    return [one for one in found if one is not None]
+    found = []
+    for name in sorted(one for one in os.listdir(folder) if one.endswith(".reads")):
+        record = _recorded(folder / name)
+        if record is not None:
+            found.append(record)
+        else:
+            files.rename(folder / name, folder / f"{name}.found")
+    return found
 
 
 def _recorded(path: Path) -> _Recorded | None:
     """The record of one process; None if it is no such file."""
     pid = path.name.partition("-")[0]
-    if not path.name.endswith(".reads") or not pid.isdigit():
+    if not pid.isdecimal():
         return None
     try:
         # A link or a pipe in its place is nothing to open.
@@ -227,7 +230,7 @@ def _recorded(path: Path) -> _Recorded | None:
     finally:
         os.close(descriptor)
     program = os.fsdecode(header[3]) if len(header) == 5 else ""
-    return _Recorded(path.name, int(pid), program, bool(status.st_mode & stat.S_IWUSR) and bool(program))
+    return _Recorded(int(pid), program, bool(status.st_mode & stat.S_IWUSR) and bool(program))
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

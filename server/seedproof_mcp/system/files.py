@@ -231,7 +231,7 @@ def make_read_only(path: Path) -> None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        os.fchmod(descriptor, 0o400)
+        os.fchmod(descriptor, 0o444)
     finally:
         os.close(descriptor)
 

@@ -88,7 +88,7 @@ def test_a_training_that_keeps_the_recorder_out_is_partly_observed(watch: Callab
     letter = next(one for one in flag if one in "IES")
     said = training.end()
     assert words(said) == ("partly", f"its Python was started with -{letter}")
-    assert (said["processes"], said["records"]) == (0, [])
+    assert said["processes"] == 0
     assert os.path.realpath(sys.executable) in said["sampled"]
 
 
@@ -213,7 +213,7 @@ os.rename(folder, "moved")
     training.observation.end()
     said = observed(training.run)
     assert words(said) == ("not", "the folder of the record was replaced while it ran")
-    assert said["records"] == []
+    assert said["processes"] == 0
     assert (training.work / "elsewhere/mine").exists()
 
 
@@ -221,14 +221,15 @@ def test_what_else_lies_in_the_folder_is_no_record(watch: Callable[..., Watched]
     code = f"""
 folder = os.environ["SEEDPROOF_RUN"]
 os.symlink("/etc/passwd", f"{{folder}}/1-link.reads"); os.mkfifo(f"{{folder}}/2-pipe.reads")
-os.mkdir(f"{{folder}}/3-folder.reads"); open(f"{{folder}}/note", "w").close()
+os.mkdir(f"{{folder}}/3-folder.reads"); open(f"{{folder}}/note.reads", "w").close()
 {WAITS}
 """
     training = watch(*python(code))
     said = training.end()
     assert words(said) == ("fully", None)
-    (name,) = said["records"]
-    assert name.startswith(f"{training.process.pid}-")
+    (record,) = training.run.reads.glob("*.reads")
+    assert record.name.startswith(f"{training.process.pid}-")
+    assert len(list(training.run.reads.glob("*.reads.found"))) == 4
 
 
 def test_a_record_that_grows_too_large_ends_and_that_is_told(watch: Callable[..., Watched], monkeypatch: Any) -> None:

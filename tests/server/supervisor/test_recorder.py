@@ -306,7 +306,7 @@ def test_a_program_finds_its_search_path_and_modules_as_without(
     alone = subprocess.run(argv, cwd=local.work, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
     run = ended(local, local.submit(argv=argv, env=environment))
     assert json.loads(run.log) == json.loads(alone.stdout)
-    assert set(observed(run.paths)) == {"observed", "why", "processes", "records", "sampled"}
+    assert set(observed(run.paths)) == {"observed", "why", "processes", "sampled"}
     assert observed(run.paths)["observed"] == "fully"
 
 

@@ -85,7 +85,7 @@ class _Record:
 
     def _open(self) -> None:
         try:
-            opened = open_descriptor(self._path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            opened = open_descriptor(self._path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
         except Exception:  # an audit hook of the program may refuse it with any
             raise OSError("the record cannot be opened") from None
         try:
@@ -97,7 +97,7 @@ class _Record:
         seen = fstat(self._descriptor)
         self._identity = (seen.st_dev, seen.st_ino)
         if not seen.st_mode & _OWNER_WRITES:  # by a umask
-            fchmod(self._descriptor, 0o600)
+            fchmod(self._descriptor, 0o644)
 
     def _has_descriptor(self) -> bool:
         try:
@@ -113,7 +113,7 @@ class _Record:
         """Tell whoever reads the file that it is not whole: by its mode, which needs no room on a full disk."""
         try:
             if self._has_descriptor():
-                fchmod(self._descriptor, 0o400)
+                fchmod(self._descriptor, 0o444)
         except OSError:
             pass
         self.is_stopped = True
