@@ -11,6 +11,7 @@ import fingerprint
 import large_ledger
 import log_reading
 import memory
+import observe_inputs
 import protocol_loop
 import run_overhead
 import snapshot
@@ -30,6 +31,7 @@ BENCHMARKS = (
     protocol_loop,
     log_reading,
     training_output,
+    observe_inputs,
     large_ledger,
     evidence,
     snapshot,

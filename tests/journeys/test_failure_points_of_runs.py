@@ -201,7 +201,9 @@ def test_wherever_server_or_conductor_fail_a_run_that_is_stopped_is_recorded_as_
 STOPS_ITSELF = """
 import json, os, time
 print("Step 1 | val_loss: 9.5", flush=True)
-folder = os.environ["SEEDPROOF_RUN"]
+runs = os.path.dirname(os.path.dirname(os.environ["SEEDPROOF_RUN"]))
+(name,) = (one for one in os.listdir(runs) if not one.startswith("."))
+folder = f"{runs}/{name}"
 with open(f"{folder}/asked", "w") as file:
     json.dump({"reason": "enough"}, file)
 os.rename(f"{folder}/asked", f"{folder}/cancel.json")

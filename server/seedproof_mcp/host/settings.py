@@ -122,6 +122,12 @@ class Settings(BaseModel):
         "headline and record say what was accepted; see [how-it-runs.md](how-it-runs.md#what-is-compared-with-what).",
         json_schema_extra={"allowed": 'a list of "packages" and "device", or true'},
     )
+    observe_inputs: bool = Field(
+        default=True,
+        description="Whether the files that a training reads are [recorded](how-it-runs.md#what-a-run-reads). `false`: "
+        "no run knows what it read, which replies and reports say.",
+        json_schema_extra={"allowed": "true or false"},
+    )
     engine: str = Field(
         default="local",
         description="Where runs are placed.",

@@ -97,6 +97,7 @@ class RunSetups:
             slot=settings.slot,
             log_cap_bytes=int(settings.log_cap_mb * 1e6),
             engine=settings.engine,
+            observe=settings.observe_inputs,
         )
 
     def _require(self, state: State, run: Run, code: Code) -> None:

@@ -1,6 +1,7 @@
 """The processes of a run: found by their descent, their marker and their open outputs, wherever they hide."""
 
 import ctypes
+import json
 import os
 import re
 import signal
@@ -10,9 +11,23 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["KILL_BOUND_S", "become_subreaper", "cpu_s", "die_with_parent", "live_of", "marking", "send", "sweep"]
+__all__ = [
+    "KILL_BOUND_S",
+    "become_subreaper",
+    "cpu_s",
+    "die_with_parent",
+    "fields_of",
+    "live_of",
+    "mark",
+    "marker_of",
+    "marking",
+    "read_proc",
+    "send",
+    "sweep",
+]
 
 KILL_BOUND_S = 10.0
 """SIGKILL takes effect in milliseconds unless a process hangs in a driver; then waiting longer is no help."""
@@ -73,25 +88,49 @@ def send(pid: int, number: signal.Signals) -> None:
             os.kill(pid, signal.SIGCONT)  # a stopped process would not see the SIGTERM
 
 
-def marking(folder: Path) -> dict[str, str]:
-    """Return what the processes of a run carry in their environment.
+def mark(run: RunPaths) -> str:
+    """Give a run that is about to start its marker, and return that.
 
-    A run id is the same in every project, and a token in the run's files would be copied with them:
-    ending the run of one folder must never reach another's.
+    It is a path, so that it is another one in every project, with a random name, which tells a training nothing of
+    what it is run for.
+
+    Raises:
+        OSError: It cannot be written into the run's folder.
     """
-    return {_MARKER: os.path.realpath(folder)}
+    token, folder = os.urandom(16).hex(), os.path.realpath(run.folder)
+    files.write_expendable(run.marker, json.dumps({"token": token, "folder": folder}).encode())
+    return str(RunPaths(Path(folder)).recording(token))
 
 
-def live_of(folder: Path, leader: int) -> set[int]:
+def marker_of(run: RunPaths) -> str | None:
+    """Return the marker of a run that was started; None if it has none.
+
+    A copy of a run's folder has none: ending the run of one folder must never reach another's.
+    """
+    folder = os.path.realpath(run.folder)
+    try:
+        said = json.loads(run.marker.read_bytes())
+        is_ours = said["folder"] == folder and re.fullmatch("[0-9a-f]{32}", said["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(RunPaths(Path(folder)).recording(said["token"])) if is_ours else None
+
+
+def marking(marker: str) -> dict[str, str]:
+    """Return what the processes of a run carry in their environment."""
+    return {_MARKER: marker}
+
+
+def live_of(marker: str, leader: int) -> set[int]:
     """Return the live processes of a run: the caller's descendants, and whoever carries the run's marker.
 
     Args:
-        folder: The run's folder.
+        marker: The run's marker.
         leader: The training's process, which leads a session and group of its own.
     """
     if _IS_LINUX:
         parents = _parents()
-        roots = _marked(folder, parents) | {os.getpid()}
+        roots = _marked(marker, parents) | {os.getpid()}
         return _family(roots, parents) - {os.getpid()}
     try:
         os.killpg(leader, 0)
@@ -109,11 +148,11 @@ def cpu_s() -> float | None:
         return None
     pids = _family({os.getpid()}, _parents()) - {os.getpid()}
     # proc(5): user and system time of the process and of its children, in ticks.
-    times = [_fields(status)[11:15] for pid in pids if (status := _read_proc(pid, "stat"))]
+    times = [fields_of(status)[11:15] for pid in pids if (status := read_proc(pid, "stat"))]
     return sum(int(ticks) for fields in times for ticks in fields) / os.sysconf("SC_CLK_TCK")
 
 
-def _fields(status: bytes) -> list[bytes]:
+def fields_of(status: bytes) -> list[bytes]:
     """Return the fields of /proc/PID/stat behind the command, which stands in parentheses and may contain anything."""
     return status.rpartition(b")")[2].split()
 
@@ -124,14 +163,16 @@ def _left_of(run: RunPaths) -> set[int]:
         return set()
     parents = _parents()
     # A process may have cleared its environment, or written its title over it; its outputs it keeps.
-    roots = _marked(run.folder, parents) | _writers(run.log, parents)
+    marker = marker_of(run)
+    marked = set() if marker is None else _marked(marker, parents)
+    roots = marked | _writers(run.log, parents)
     return _family(roots, parents)
 
 
-def _marked(folder: Path, pids: Iterable[int]) -> set[int]:
+def _marked(marker: str, pids: Iterable[int]) -> set[int]:
     """Return the other processes whose environment says that they belong to the run."""
-    entries = {os.fsencode(f"{name}={value}") for name, value in marking(folder).items()}
-    marked = {pid for pid in pids if entries.intersection(_read_proc(pid, "environ").split(b"\0"))}
+    entries = {os.fsencode(f"{name}={value}") for name, value in marking(marker).items()}
+    marked = {pid for pid in pids if entries.intersection(read_proc(pid, "environ").split(b"\0"))}
     return marked - {os.getpid()}
 
 
@@ -152,7 +193,7 @@ def _open_as(pid: int, name: str) -> list[str]:
 
 
 def _is_writable(pid: int, descriptor: str) -> bool:
-    flags = re.search(rb"flags:\s*([0-7]+)", _read_proc(pid, f"fdinfo/{descriptor}"))
+    flags = re.search(rb"flags:\s*([0-7]+)", read_proc(pid, f"fdinfo/{descriptor}"))
     return flags is not None and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY
 
 
@@ -175,8 +216,8 @@ def _family(roots: set[int], parents: Mapping[int, int]) -> set[int]:
 def _parents() -> dict[int, int]:
     parents = {}
     for name in os.listdir("/proc"):
-        if name.isdigit() and (status := _read_proc(int(name), "stat")):
-            fields = _fields(status)
+        if name.isdigit() and (status := read_proc(int(name), "stat")):
+            fields = fields_of(status)
             # A zombie with threads is a live process whose first thread has ended.
             is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
             if not is_dead:
@@ -184,7 +225,7 @@ def _parents() -> dict[int, int]:
     return parents
 
 
-def _read_proc(pid: int, name: str) -> bytes:
+def read_proc(pid: int, name: str) -> bytes:
     try:
         with open(f"/proc/{pid}/{name}", "rb") as stream:
             return stream.read()

@@ -46,6 +46,8 @@ class Spec:
     """How much of output.log is kept: the first and the last half of it; None for all."""
     engine: str = "local"
     """The engine that places the run; nothing to the supervisor, all to whoever asks for the run later."""
+    observe: bool = True
+    """Whether the files that the training reads are recorded."""
 
 
 @dataclass(frozen=True)

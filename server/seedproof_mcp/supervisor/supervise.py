@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +16,14 @@ from pathlib import Path
 from seedproof_mcp.supervisor import machine
 from seedproof_mcp.supervisor.capped_log import CappedLog
 from seedproof_mcp.supervisor.idle import IdleWatch
+from seedproof_mcp.supervisor.observation import Observation, give_up
 from seedproof_mcp.supervisor.processes import (
     KILL_BOUND_S,
     become_subreaper,
     cpu_s,
     die_with_parent,
     live_of,
+    mark,
     marking,
     send,
     sweep,
@@ -57,8 +59,9 @@ class _Exit:
 class _Training:
     """The main training process, and the reaping of all that were orphaned below it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: CappedLog, started_s: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: CappedLog, started_s: float, marker: str) -> None:
         self.pid = process.pid
+        self.marker = marker
         self.started_s = started_s
         self.exit: _Exit | None = None
         self._process = process
@@ -121,8 +124,11 @@ def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
     spec = read_spec(run.spec)
     if run.started.exists():
         # A training that began once must not begin again unseen, whatever is submitted twice.
-        error = "an earlier supervisor of this run died"
-        return Result("interrupted", error=error, killed_leftovers=sweep(run.folder))
+        result = Result(
+            "interrupted", error="an earlier supervisor of this run died", killed_leftovers=sweep(run.folder)
+        )
+        give_up(run)
+        return result
     wakeups = Wakeups()
     become_subreaper()
     slot = _take_slot(spec, run, wakeups, handed)
@@ -154,14 +160,19 @@ def _asked_to_stop(run: RunPaths, wakeups: Wakeups) -> tuple[End, str | None] | 
 def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Result:
     log = files.open_output(run.log, truncate=True)
     try:
+        marker = mark(run)
+        observation = Observation(run, marker, spec)
         started_at, started_s, asleep_s = machine.now(), time.monotonic(), machine.asleep_s()
         try:
-            process = _start(spec, run, log, slot)
+            process = _start(spec, {**observation.environment(), **marking(marker)}, log, slot)
         except (OSError, ValueError, subprocess.SubprocessError) as problem:
+            observation.end()
             return Result("not_started", error=describe_error(problem))
-        training = _Training(process, CappedLog(log, spec.log_cap_bytes), started_s)
-        end, error = _record_start_and_wait(spec, run, wakeups, training, started_at)
-        leftovers, survivors = _end_tree(spec, run, wakeups, training)
+        training = _Training(process, CappedLog(log, spec.log_cap_bytes), started_s, marker)
+        observation.begin(training.pid)
+        end, error = _record_start_and_wait(spec, run, wakeups, training, observation, started_at)
+        leftovers, survivors = _end_tree(spec, wakeups, training)
+        observation.end()
         if survivors:
             error = f"processes that SIGKILL did not end: {sorted(survivors)}"
         # Clocks that are read one after the other differ by microseconds, a sleep lasts seconds.
@@ -172,11 +183,11 @@ def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Res
         os.close(log)
 
 
-def _start(spec: Spec, run: RunPaths, log: int, slot: locks.Lock) -> subprocess.Popen[bytes]:
+def _start(spec: Spec, more: Mapping[str, str], log: int, slot: locks.Lock) -> subprocess.Popen[bytes]:
     return spawn.start(
         spec.argv,
         cwd=Path(spec.cwd),
-        env={**spec.env, "PYTHONUNBUFFERED": "1", **marking(run.folder)},
+        env={**spec.env, "PYTHONUNBUFFERED": "1", **more},
         stdout=log,
         stderr=log,
         # Inheriting it, training keeps the slot even if we are killed.
@@ -187,7 +198,7 @@ def _start(spec: Spec, run: RunPaths, log: int, slot: locks.Lock) -> subprocess.
 
 
 def _record_start_and_wait(
-    spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training, started_at: str
+    spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training, observation: Observation, started_at: str
 ) -> tuple[End, str | None]:
     """Return why the training ended or has to; it may still run."""
     try:
@@ -202,13 +213,15 @@ def _record_start_and_wait(
             **machine.description(),
         }
         files.write_atomic(run.started, json.dumps(started).encode())
-        return _await_end(spec, run, wakeups, training)
+        return _await_end(spec, run, wakeups, training, observation)
     except Exception as problem:  # whatever fails here, the training must not run on unwatched
         log_problem(traceback.format_exc())
         return "interrupted", describe_error(problem)
 
 
-def _await_end(spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training) -> tuple[End, str | None]:
+def _await_end(
+    spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training, observation: Observation
+) -> tuple[End, str | None]:
     timeout_s = math.inf if spec.timeout_s is None else spec.timeout_s
     deadline_s = training.started_s + timeout_s
     idle = IdleWatch(run, cpu_s)
@@ -221,6 +234,7 @@ def _await_end(spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training)
             return asked
         training.log.trim()
         idle.look(time.monotonic() - training.started_s, training.log.size)
+        observation.look(time.monotonic() - training.started_s)
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             return "timed_out", None
@@ -237,7 +251,7 @@ def _why_it_exited(end: _Exit, wakeups: Wakeups) -> tuple[End, str | None]:
     return "exited", None
 
 
-def _end_tree(spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training) -> tuple[int, set[int]]:
+def _end_tree(spec: Spec, wakeups: Wakeups, training: _Training) -> tuple[int, set[int]]:
     """End all processes of the run; return how many besides the main one, and which are left."""
     ended: set[int] = set()
     left: set[int] = set()
@@ -246,7 +260,7 @@ def _end_tree(spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training) 
         signalled: set[int] = set()
         while True:
             training.reap()
-            left = live_of(run.folder, training.pid)
+            left = live_of(training.marker, training.pid)
             training.log.trim()
             # The main process may have ended between the two lines above: its status is due first.
             if not left and training.exit is not None:

@@ -223,6 +223,19 @@ def remove_leftovers(folder: Path) -> None:
                     remove_file(Path(entry.path))
 
 
+def make_read_only(path: Path) -> None:
+    """Take from a file the permission to write it.
+
+    Raises:
+        OSError: It is missing, a link, or another user's.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        os.fchmod(descriptor, 0o444)
+    finally:
+        os.close(descriptor)
+
+
 def free_bytes(path: Path) -> int | None:
     """Free bytes for this user on the file system of a path; None if they cannot be read."""
     try:

@@ -40,6 +40,25 @@ class RunPaths:
         return self.folder / "started.json"
 
     @property
+    def marker(self) -> Path:
+        """By what the run's processes are found; written before there are any."""
+        return self.folder / "marker.json"
+
+    @property
+    def reads(self) -> Path:
+        """What the processes of the training recorded of the files that they opened; there once all have ended."""
+        return self.folder / "reads"
+
+    @property
+    def observed(self) -> Path:
+        """How much of what the training read is recorded."""
+        return self.reads / "observed.json"
+
+    def recording(self, token: str) -> Path:
+        """Return where they record it: its path says nothing of the run, and is in the same file system as `reads`."""
+        return self.folder.parent / ".reads" / token
+
+    @property
     def idle(self) -> Path:
         """Since when the training neither prints nor uses a processor; absent while it does."""
         return self.folder / "idle.json"

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.supervisor.processes import sweep
+from seedproof_mcp.supervisor.observation import BOOTSTRAP
+from seedproof_mcp.supervisor.processes import mark, marker_of, marking, sweep
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import slot_lock
 
@@ -83,8 +84,9 @@ def test_the_training_sees_its_environment_its_folder_and_an_empty_stdin(local: 
     environment = [
         ("LC_ALL", "C.UTF-8"),
         ("PATH", "/bin"),
+        ("PYTHONPATH", BOOTSTRAP),
         ("PYTHONUNBUFFERED", "1"),
-        ("SEEDPROOF_RUN", os.path.realpath(run.handle)),
+        ("SEEDPROOF_RUN", marker_of(run.paths)),
     ]
     assert run.log.decode() == f"{environment} {local.work} True\n"
 
@@ -249,11 +251,12 @@ signal.pause()
 def test_sweep_spares_its_caller_and_other_runs(local: LocalRuns) -> None:
     other = local.submit("say('up'); await_file('go')")
     local.read("up")
-    mine = local.prepare().handle
+    prepared = local.prepare()
+    mine = prepared.handle
     code = (
         f"from pathlib import Path; from seedproof_mcp.supervisor.processes import sweep; print(sweep(Path({mine!r})))"
     )
-    environment = {**os.environ, "SEEDPROOF_RUN": mine}
+    environment = {**os.environ, **marking(mark(prepared.paths))}
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, timeout=30, check=True)
     assert found.stdout == b"0\n"

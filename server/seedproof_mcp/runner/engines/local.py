@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.runner.engines import Engine, RunState, Slot, started_of
-from seedproof_mcp.supervisor import processes
+from seedproof_mcp.supervisor import observation, processes
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
@@ -95,6 +95,7 @@ class LocalEngine(Engine):
     def sweep(self, handle: str) -> None:
         """Kill the processes that a lost supervisor left behind."""
         processes.sweep(Path(handle))
+        observation.give_up(RunPaths(Path(handle)))
 
     def elapsed_s(self, handle: str) -> float | None:
         """Return how long the training runs, by the clock that nobody sets."""
