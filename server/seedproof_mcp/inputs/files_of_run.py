@@ -3,10 +3,11 @@
 import os
 import stat as modes
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seedproof.inputs.exempt import is_empty_lock, is_log, is_no_input
 from seedproof.inputs.history import History
+from seedproof.inputs.names import outside_name
 from seedproof.inputs.reads import Seen, Stat, add_up
 from seedproof.ledger.state import State
 from seedproof.model.runs import Run
@@ -147,7 +148,22 @@ def sort_files(observation: Observation, sorting: Sorting, packages: ImportedPac
     found = FilesOfRun()
     for real, seen in sorted(opened.items()):
         sorting.sort(real, seen, found, packages)
+    found.read = _tell_apart(found.read)
     return found
+
+
+def _tell_apart(read: Sequence[ReadFile]) -> list[ReadFile]:
+    """The files, each with a key of its own: a run may leave one in its working tree that the project has as well."""
+    taken: set[str] = set()
+    told = []
+    # The working tree first: its files are those that other arms have in theirs.
+    for file in sorted(read, key=lambda one: (one.place.in_code is None, one.place.real)):
+        place = file.place
+        if place.key in taken:
+            place = replace(place, key=f"./{place.key}", name=outside_name(place.real))
+        taken.add(place.key)
+        told.append(replace(file, place=place))
+    return told
 
 
 def own_folders(paths: ProjectPaths, run: Run) -> tuple[str, ...]:

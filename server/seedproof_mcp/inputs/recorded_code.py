@@ -66,13 +66,8 @@ class RecordedCode:
         return None if found is None else found[1].decode()
 
 
-def recorded_code(paths: ProjectPaths, code: Code | None, selection: Selection) -> RecordedCode:
+def recorded_code(paths: ProjectPaths, code: Code | None) -> RecordedCode:
     """The files of a code, as they are recorded; none where no code is.
-
-    Args:
-        paths: The project.
-        code: The code of the run.
-        selection: Its patterns and created files; where the project lies in its repository is found out.
 
     Raises:
         Refusal, GitFailed: The snapshot is not there any more, or git refuses.
@@ -88,5 +83,4 @@ def recorded_code(paths: ProjectPaths, code: Code | None, selection: Selection) 
         held = repository = ProjectRepository(paths.root).require(code)
         files = list_files(repository.git(), code.snapshot)
         prefix, top, tree = repository.prefix, repository.top, paths.worktree(code.snapshot)
-    chosen = Selection(prefix, selection.not_code, selection.created)
-    return RecordedCode(top, tree, chosen, {file.path: file for file in files}, held)
+    return RecordedCode(top, tree, Selection(prefix), {file.path: file for file in files}, held)

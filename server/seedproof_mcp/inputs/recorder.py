@@ -29,7 +29,7 @@ from seedproof_mcp.inputs.lists import Lists, same_arm
 from seedproof_mcp.inputs.observed import Observation, observation_of
 from seedproof_mcp.inputs.packages import ImportedPackages
 from seedproof_mcp.inputs.places import Places
-from seedproof_mcp.inputs.recorded_code import recorded_code
+from seedproof_mcp.inputs.recorded_code import RecordedCode, recorded_code
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -49,6 +49,7 @@ class InputRecorder:
         self._paths = ProjectPaths(paths.root.resolve())
         self._lists = Lists(self._paths)
         self._forgotten: set[str] = set()
+        self._code: tuple[Code | None, RecordedCode] | None = None
 
     def record(self, state: State, run: Run, code: Code | None) -> RunInputs | None:
         """What an ended run read; None where its training never started.
@@ -103,8 +104,7 @@ class InputRecorder:
         self, state: State, run: Run, code: Code | None, spec: Mapping[str, Any], observation: Observation
     ) -> "_Gathered":
         hashes, rules = Hashes(self._paths), state.rules_of(run.generation)
-        not_code = tuple(run.surroundings.get("not_code", ()))
-        recorded = recorded_code(self._paths, code, Selection("", not_code, state.created))
+        recorded = self._recorded_code(state, run, code)
         places = Places(self._paths.root, recorded.top, recorded.tree, recorded.selection)
         folder = self._paths.run(run.run_id)
         sorting = Sorting(
@@ -141,6 +141,14 @@ class InputRecorder:
             writings,
             packages.result(),
         )
+
+    def _recorded_code(self, state: State, run: Run, code: Code | None) -> RecordedCode:
+        """The files of a run's code; those of the newest one are remembered, as git takes longer than all the rest."""
+        if self._code is None or self._code[0] != code:
+            self._code = code, recorded_code(self._paths, code)
+        found = self._code[1]
+        not_code = tuple(run.surroundings.get("not_code", ()))
+        return replace(found, selection=Selection(found.selection.prefix, not_code, state.created))
 
     @staticmethod
     def _store(folder: RunPaths, listed: Listed, inputs: RunInputs) -> RunInputs:
