@@ -20,7 +20,7 @@ from seedproof_mcp.inputs.places import Place, Places
 from seedproof_mcp.inputs.recorded_code import RecordedCode
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["FilesOfRun", "ReadFile", "Sorting", "named_files", "output_places", "own_folders", "sort_files"]
+__all__ = ["FilesOfRun", "ReadFile", "Sorting", "named_files", "stat_of", "output_places", "own_folders", "sort_files"]
 
 _OWN_PROGRAMS = f"{os.path.realpath(os.path.dirname(seedproof_mcp.__file__))}/"
 
@@ -51,7 +51,7 @@ class FilesOfRun:
     """What it wrote outside its output folder and is still there: place, stat now, and whether it read it as well."""
 
 
-def _stat_of(path: str) -> Stat | None:
+def stat_of(path: str) -> Stat | None:
     """What a regular file is now; None where there is none."""
     try:
         seen = os.stat(path)
@@ -92,7 +92,7 @@ class Sorting:
         is_sealed = place.in_project is not None and any(matches(place.in_project, one) for one in self.sealed)
         if real.startswith(self.own):
             return
-        now, is_asked_for = _stat_of(real), is_named or is_sealed
+        now, is_asked_for = stat_of(real), is_named or is_sealed
         if not is_asked_for:
             if is_no_input(real) or self._is_passed_over(place, seen, now):
                 return
@@ -137,7 +137,7 @@ def sort_files(observation: Observation, sorting: Sorting, packages: ImportedPac
     opened = add_up(observation.processes, sorting.places.real, sorting.started_ns)
     for path in observation.sampled:
         real = sorting.places.real(path)
-        now = _stat_of(real)
+        now = stat_of(real)
         if now is not None and real not in opened:
             is_written = sorting.started_ns is not None and now[2] > sorting.started_ns
             opened[real] = Seen(is_read=not is_written, is_written=is_written, opened_as=[path])
