@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from seedproof.model.inputs import RunInputs
 from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner import run_record
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.in_process import quick_tools
@@ -347,3 +348,118 @@ async def test_beyond_two_hundred_files_the_record_counts_and_beyond_two_thousan
     lines = listed(project, RUN.format(42))
     assert len([line for line in lines if "origin" in line]) == 2000
     assert [line["folder"] for line in lines if "folder" in line] == ["data"]
+
+
+# --- places and bad input ---------------------------------------------------------------------------
+
+
+async def test_in_place_the_projects_own_files_are_the_code(project: Path) -> None:
+    write_settings(project, settings='code = "in-place"')
+    (project / "notes.md").write_text("a note")
+
+    def opens(training: Opens) -> None:
+        training.read("evaluate.py", "notes.md")
+        if training.seed == 137:
+            (project / "evaluate.py").write_text("exact = False\n")
+
+    first, second = await measure(project, opens, 42, 137)
+    origins = {name: one.origin for name, one in first.files.items()}
+    assert origins == {SCRIPT: "code", "evaluate.py": "code", "notes.md": "project"}
+    assert (first.changed, second.changed) == ((), ("evaluate.py",))
+    assert second.files["evaluate.py"].origin == "project"
+
+
+async def test_links_lead_to_the_file_that_was_read(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "sibling").mkdir()
+    (tmp_path / "sibling/model.py").write_text("x = 1")
+    (project / "data").mkdir()
+    (project / "data/model.py").symlink_to(tmp_path / "sibling/model.py")
+
+    def opens(training: Opens) -> None:
+        training.read("data/model.py", tmp_path / "sibling/model.py")
+
+    (found,) = await measure(project, opens, 42)
+    assert (set(found.files), found.count) == ({SCRIPT}, 2)
+    outside = [line for line in listed(project, RUN.format(42)) if line.get("origin") == "outside"]
+    assert [line["read"] for line in outside] == ["…/sibling/model.py"]
+
+
+async def test_odd_names_and_files_that_cannot_be_read_are_listed(project: Path) -> None:
+    (project / "data").mkdir()
+    names = ("a\nb", "tab\there", "bad\udcff", "gone")
+    for name in names:
+        (project / "data" / name).write_text(name, errors="surrogateescape")
+
+    def opens(training: Opens) -> None:
+        training.read(*(f"data/{name}" for name in names))
+        os.unlink(project / "data/gone")
+
+    (found,) = await measure(project, opens, 42)
+    assert set(found.files) == {SCRIPT, "data/a\\x0ab", "data/tab\\there", "data/bad\\xff", "data/gone"}
+    assert (found.changed, found.files["data/gone"].content) == (("data/gone",), "")
+
+
+async def test_a_change_of_tracked_code_behind_a_flag_is_the_codes_and_a_data_file_is_told(project: Path) -> None:
+    (project / "data").mkdir()
+    (project / "data/x.bin").write_text("one")
+
+    def opens(training: Opens) -> None:
+        training.read("evaluate.py", "data/x.bin")
+
+    async with quick_tools(project, ReadingEngine(opens)) as call:
+        await call.measure_baseline()
+        (project / "evaluate.py").write_text("exact = 1\n")
+        (project / "data/x.bin").write_text("two")
+        await declare(call, flags=None, code_change=True)
+    found = inputs_of(project, "g1-exp-a-s42-a1")
+    assert [(one.path, one.run_id) for one in found.other_content] == [("data/x.bin", RUN.format(42))]
+    assert found.files["evaluate.py"].origin == "code"
+
+
+async def test_a_second_conductor_knows_what_the_first_one_recorded(project: Path) -> None:
+    (project / "data").mkdir()
+    (project / "data/x.bin").write_text("one")
+
+    def opens(training: Opens) -> None:
+        training.read("data/x.bin")
+        training.write("data/w.bin", "w")
+
+    await measure(project, opens, 42)
+    run_record._recorder.cache_clear()
+    (project / "data/x.bin").write_text("two")
+
+    def reads_both(training: Opens) -> None:
+        training.read("data/x.bin", "data/w.bin")
+
+    (found,) = await measure(project, reads_both, 137)
+    assert [one.run_id for one in found.other_content] == [RUN.format(42)]
+    assert [one.path for one in found.left_by_runs] == ["data/w.bin"]
+    assert not ProjectPaths(project).run(RUN.format(42)).reads.exists()
+
+
+async def test_a_lost_run_says_what_it_told_before(project: Path) -> None:
+    class Losing(ReadingEngine):
+        def poll(self, handle: str) -> Any:
+            return "lost"
+
+    def opens(training: Opens) -> None:
+        training.observed = None
+        training.read("evaluate.py")
+
+    async with quick_tools(project, Losing(opens)) as call:
+        await call("run_seed", seed=42)
+    found = inputs_of(project, RUN.format(42))
+    assert (found.observed, found.why, set(found.files)) == (
+        "partly",
+        "its supervisor was lost",
+        {SCRIPT, "evaluate.py"},
+    )
+
+
+async def test_a_run_that_is_not_to_be_observed_says_so(project: Path) -> None:
+    def opens(training: Opens) -> None:
+        spec = json.loads(training.run.spec.read_bytes())
+        training.run.spec.write_text(json.dumps({**spec, "observe": False}))
+
+    (found,) = await measure(project, opens, 42)
+    assert (found.observed, found.why) == ("off", "settings.observe_inputs is false")
