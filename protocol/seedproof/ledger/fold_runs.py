@@ -71,6 +71,8 @@ def _share_surroundings(state: State, surroundings: Mapping[str, Any]) -> Mappin
 def _run_ended(state: State, event: RunEnded) -> None:
     run = _active_run(state, event.run_id)
     log, measured = event.log or LogRead(), event.measured
+    if event.inputs is not None:
+        state.input_maps.update(event.inputs.maps)
     ended = state.runs[run.run_id] = replace(
         run,
         state=event.state,
@@ -92,6 +94,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         exit_code=None if measured is None else measured.exit_code,
         counts={} if measured is None else measured.counts,
         repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),
+        inputs=None if event.inputs is None else event.inputs.whole(state.input_maps),
     )
     if run.role is not Role.PROBE or _tells_repeats(state, ended):
         state.repeats.add(ended, _command_key(state, run), state.rules_of(run.generation).metric.name)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from seedproof.ledger.event import Event, Record
+from seedproof.ledger.input_fields import RecordedInputs
 from seedproof.ledger.record_fields import (
     Readers,
     as_mapping,
@@ -111,6 +112,8 @@ class RunEnded(Event):
     """Its output folder."""
     kept: Mapping[str, str] = field(default_factory=dict)
     """Hash of each file that was copied from it into the run's folder, by the copy's name."""
+    inputs: RecordedInputs | None = None
+    """What it read; None where that was not recorded."""
 
     @property
     def state(self) -> RunState:
@@ -127,6 +130,7 @@ class RunEnded(Event):
         values = {name: value for name, value in values.items() if value or name not in _OMITTED_PARTS}
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
         values |= {"kept": dict(self.kept)} if self.kept else {}
+        values |= {} if self.inputs is None else {"inputs": self.inputs.document()}
         return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
@@ -146,6 +150,7 @@ class RunEnded(Event):
             "created": tuple(record.get("created", ())),
             "output": _read_part(OutputFolder, record),
             "kept": as_mapping(record.get("kept", {})),
+            "inputs": RecordedInputs.from_document(record["inputs"]) if "inputs" in record else None,
         }
 
 

@@ -121,6 +121,8 @@ class State:
     """Id of the run that created it, by output folder."""
     environments: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """The environments of runs (interpreter, packages and devices) by their hash."""
+    input_maps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Files and packages that runs read, by the name of each map; many runs share one."""
     first_hash: str | None = None
     """Hash of the first record, which identifies the ledger; None for an empty ledger."""
     began: str | None = None

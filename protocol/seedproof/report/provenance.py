@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seedproof.inputs.names import last_names
 from seedproof.model.arms import Baseline
 from seedproof.model.command import training_argv
 from seedproof.model.rules import Rules
@@ -87,7 +88,7 @@ def shorten_path(part: str) -> str:
         name, equals, value = "", "", part
     if not value.startswith("/"):
         return part
-    return f"{name}{equals}…/{'/'.join([one for one in value.split('/') if one][-2:])}"
+    return f"{name}{equals}{last_names(value)}"
 
 
 def _json(value: Any) -> str:

@@ -1,10 +1,11 @@
-"""Computes git's hashes of a project's files without git, and caches those of large files."""
+"""Computes hashes of files, git's own without git, and caches those of large files."""
 
 import hashlib
 import json
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ _CHUNK_BYTES = 1 << 20
 # that time may change neither size nor time.
 _TICK_NS = 2_000_000_000
 
+# Of a file that is hashed by parts. A block of a data file holds thousands of tokens or some images.
+_PART_BYTES, _BLOCKS = 1 << 16, 64
+
 Signature = list[int]
 
 
 class Hashes:
-    """Git's hashes of files; those of large files are cached by size and times."""
+    """Hashes of files; those of large files are cached by size and times."""
 
     def __init__(self, paths: ProjectPaths) -> None:
         self._paths = paths
@@ -58,7 +62,28 @@ class Hashes:
                 raise OSError(0, "not a regular file", str(path))
             if seen.st_size <= SOURCE_BYTES:
                 return blob_of(file.read())
-            return self._large(str(path), seen, file)
+            return self._large(str(path), seen, lambda: _read_whole(file, _new_blob(seen.st_size)))
+
+    def sha256(self, path: Path, most_bytes: int | None = None) -> str:
+        """SHA-256 of a file's content, links followed.
+
+        Args:
+            path: The file.
+            most_bytes: A larger file is hashed by its size, head, tail and 64 blocks between; None: no file is.
+
+        Raises:
+            OSError: It cannot be read, or is no regular file.
+        """
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            seen = os.fstat(descriptor)
+            if not stat.S_ISREG(seen.st_mode):
+                raise OSError(0, "not a regular file", str(path))
+            if seen.st_size <= SOURCE_BYTES:
+                return hashlib.sha256(file.read()).hexdigest()
+            if most_bytes is None or seen.st_size <= most_bytes:
+                return self._large(f"sha256 {path}", seen, lambda: _read_whole(file, hashlib.sha256()))
+            return self._large(f"parts {path}", seen, lambda: _read_parts(file, seen.st_size))
 
     def save(self) -> None:
         """Store the cache for the next process.
@@ -71,19 +96,17 @@ class Hashes:
             files.write_atomic(self._paths.hashes, json.dumps(self._known).encode())
             self._is_new = False
 
-    def _large(self, name: str, seen: os.stat_result, file: Any) -> str:
+    def _large(self, name: str, seen: os.stat_result, compute: Callable[[], str]) -> str:
         # No program can set st_ctime, so it shows an edit that restores st_mtime.
         signature = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_dev]
         known = self._load().get(name)
         if known is not None and list(known[0]) == signature:
             return known[1]
-        digest = hashlib.sha1(b"blob %d\0" % seen.st_size, usedforsecurity=False)
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
+        digest = compute()
         if time.time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) > _TICK_NS:
-            self._load()[name] = (signature, digest.hexdigest())
+            self._load()[name] = (signature, digest)
             self._is_new = True
-        return digest.hexdigest()
+        return digest
 
     def _load(self) -> dict[str, tuple[Signature, str]]:
         if self._known is None:
@@ -93,3 +116,23 @@ class Hashes:
                 read = {}
             self._known = read if isinstance(read, dict) else {}
         return self._known
+
+
+def _new_blob(size: int) -> Any:
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+
+def _read_whole(file: Any, digest: Any) -> str:
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return str(digest.hexdigest())
+
+
+def _read_parts(file: Any, size: int) -> str:
+    """Hash of a file's size, head, tail and blocks at even distances: a function of its size alone."""
+    digest = hashlib.sha256(b"parts %d\0" % size)
+    last = size - _PART_BYTES
+    for number in range(_BLOCKS + 2):
+        file.seek(last * number // (_BLOCKS + 1))
+        digest.update(file.read(_PART_BYTES))
+    return digest.hexdigest()

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
+from seedproof.ledger.input_fields import RecordedInputs, recorded_inputs
 from seedproof.ledger.run_ends import (
     FinishedState,
     LogRead,
@@ -26,6 +28,7 @@ from seedproof.model.runs import Run, RunState
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.inputs.recorder import InputRecorder
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
 from seedproof_mcp.runner.log_reader import (
@@ -84,6 +87,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "created": _created(paths, state, run),
         "output": _output(paths, run),
         "kept": kept_hashes(folder),
+        "inputs": _inputs(paths, state, run),
     }
     if ended.state is RunState.CANCELLED:
         return RunCancelled(**end)
@@ -113,6 +117,7 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
     rules = state.rules_of(run.generation)
     log = paths.run(run.run_id).log
     end: dict[str, Any] = {"run_id": run.run_id, "created": _created(paths, state, run), "output": _output(paths, run)}
+    end["inputs"] = _inputs(paths, state, run)
     try:
         size = log.stat().st_size
         reading = read_log(log, size, rules)
@@ -139,6 +144,16 @@ def _log_read(log: Path, size: int, reading: LogReading, lengths: Lengths, rules
         log_bytes=reading.size,
         lost_loss=read_lost_loss(log, size),
     )
+
+
+# What a conductor remembers of the lists of earlier runs; it serves one project.
+_recorder = lru_cache(maxsize=1)(InputRecorder)
+
+
+def _inputs(paths: ProjectPaths, state: State, run: Run) -> RecordedInputs | None:
+    """What the run read; maps that the ledger has are named only."""
+    found = _recorder(paths).record(state, run, code_of(state, run))
+    return None if found is None else recorded_inputs(found, state.input_maps)
 
 
 def _output(paths: ProjectPaths, run: Run) -> OutputFolder | None:

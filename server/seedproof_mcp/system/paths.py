@@ -78,6 +78,21 @@ class RunPaths:
         """The loss curve: of each metric a list of step, seconds and value; absent where the log shows no value."""
         return self.folder / "curve.json"
 
+    @property
+    def reads(self) -> Path:
+        """What its processes opened: a file for each of them, and observed.json on how sure that is."""
+        return self.folder / "reads"
+
+    @property
+    def observed(self) -> Path:
+        """How much of what a run read is known."""
+        return self.reads / "observed.json"
+
+    @property
+    def inputs(self) -> Path:
+        """The list of what it read and wrote; its hash stands in the ledger."""
+        return self.folder / "inputs.jsonl"
+
     def metric_copy(self, filename: str) -> Path:
         """Return the copy of a metric file of this run."""
         return self.folder / filename
