@@ -79,3 +79,10 @@ class RunInputs:
     """Files of any origin that an earlier run of the generation read with another content."""
     left_by_runs: tuple[LeftFile, ...] = ()
     """Files of any origin that an earlier run of the ledger wrote."""
+    folder: str | None = None
+    """Where the project lies in its repository, such as `study/`; empty at its top, None where it was not recorded."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file of the project that the run read is in `files`."""
+        return self.observed == "fully" and not self.cut

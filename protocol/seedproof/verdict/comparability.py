@@ -11,7 +11,7 @@ from seedproof.model.results import Difference, DifferenceKind
 from seedproof.model.runs import Run
 from seedproof.phases.confirmation import confirm_look, step_attempts
 from seedproof.phases.next_call import new_baseline_call
-from seedproof.verdict.place import THREAD_VARIABLES, Part, make_place, place_of, value_of
+from seedproof.verdict.place import THREAD_VARIABLES, Part, Place, make_place, place_of, value_of
 
 __all__ = [
     "KINDS",
@@ -61,13 +61,25 @@ def differences_now(
 ) -> tuple[Difference, ...]:
     """The differences between a run that would start now and the counted runs of an arm."""
     now, found = make_place(surroundings, environment), []
+    places = [place_of(run) for run in arm.counted.values()]
+    # What this run will import is not known yet: only what the baseline imported can bar it.
+    every = [place.imported for place in places]
+    imported = None if None in every else {name for one in every for name in one or ()}
     for kind in KINDS:
-        known = [part for run in arm.counted.values() if (part := place_of(run).part(kind)) is not None]
+        known = [part for place in places if (part := place.part(kind)) is not None]
         part = now.part(kind)
+        if kind == "packages" and imported is not None:
+            known, part = [_only(one, imported) for one in known], part and _only(part, imported)
         change = "" if part is None or not known else _describe_change(kind, known[0], part)
         if change:
             found.append(Difference(kind, change))
     return tuple(found)
+
+
+def _only(packages: Part, names: Collection[str]) -> Part:
+    """The interpreter's version, and those of the named packages."""
+    first = next(iter(packages))
+    return {name: one for name, one in packages.items() if name == first or name in names}
 
 
 def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:
@@ -103,14 +115,15 @@ def counted_runs(runs: Iterable[Run]) -> tuple[Run, ...]:
 
 def _differences(kind: DifferenceKind, sides: Sequence[tuple[str, Sequence[Run]]]) -> Iterator[Difference]:
     """One difference for each arm and each change from the first run whose place is known."""
-    first: Part | None = None
+    first: Place | None = None
     for who, runs in sides:
         changes: dict[str, list[int]] = {}
         for run in runs:
-            part = place_of(run).part(kind)
-            first = first or part
-            if part is not None and first is not None:
-                changes.setdefault(_describe_change(kind, first, part), []).append(run.seed)
+            place = place_of(run)
+            first = first or (place if place.part(kind) else None)
+            part, old = place.beside(kind, first or place), (first or place).beside(kind, place)
+            if part is not None and old is not None:
+                changes.setdefault(_describe_change(kind, old, part), []).append(run.seed)
         for change, seeds in changes.items():
             if change:
                 yield Difference(kind, change + _name_runs(who, seeds, is_whole=len(changes) == 1))

@@ -1,7 +1,8 @@
 """The place of a run: where and with what it was trained, read from its recorded surroundings and environment."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seedproof.model.results import DifferenceKind
@@ -42,15 +43,57 @@ class Place:
     """Versions by name; the interpreter's comes first."""
     device: Part | None
     """The GPUs with driver and CUDA, or the CPU."""
+    imported: Part | None = None
+    """Version and hash of each package that was imported, by name; None where that was not observed."""
+    interpreter: tuple[str, str] | None = None
+    """Name and hash of the interpreter's file; None where it was not observed."""
 
     def part(self, kind: DifferenceKind) -> Part | None:
         """The part that differences of this kind are about."""
         return self.packages if kind == "packages" else self.device
 
+    def beside(self, kind: DifferenceKind, other: "Place") -> Part | None:
+        """The part that is compared with another place's: of packages those that either imported, where both are known.
+
+        The interpreter's file is among them where the two are known and are not the same.
+        """
+        part = self.part(kind)
+        if part is None or kind != "packages":
+            return part
+        if self.imported is not None and other.imported is not None:
+            first = next(iter(part))  # the interpreter's version
+            names = dict.fromkeys((*self.imported, *other.imported))
+            known = {name: self._package(name, other.imported) for name in names}
+            part = {first: part[first], **{name: one for name, one in known.items() if one}}
+        if self.interpreter is None or other.interpreter is None or self.interpreter[1] == other.interpreter[1]:
+            return part
+        name, sha256 = self.interpreter
+        return {"interpreter": f"{name} (hash {sha256[:_SHOWN]})", **part}
+
+    def _package(self, name: str, others: Part) -> str | None:
+        """Version and hash of a package; the version alone where only one of two runs imported it."""
+        found = (self.imported or {}).get(name) or (self.packages or {}).get(name)
+        version, _, sha256 = (found or "").partition(" ")
+        both = name in others and name in (self.imported or {})
+        return f"{version} (files {sha256[:_SHOWN]})" if both and sha256 else version or None
+
+
+# Digits of a hash in words.
+_SHOWN = 8
+
 
 def place_of(run: Run) -> Place:
     """The place of a run."""
-    return make_place(run.surroundings, run.environment)
+    found, inputs = make_place(run.surroundings, run.environment), run.inputs
+    if inputs is None:
+        return found
+    packages = {re.sub(r"[-_.]+", "-", name).lower(): one for name, one in inputs.packages.items()}
+    name = str(run.surroundings.get("interpreter") or "python").rpartition("/")[2]
+    return replace(
+        found,
+        imported=packages if packages or inputs.observed == "fully" else None,
+        interpreter=None if inputs.interpreter is None else (name, inputs.interpreter),
+    )
 
 
 def make_place(surroundings: Mapping[str, Any], environment: Mapping[str, Any]) -> Place:
