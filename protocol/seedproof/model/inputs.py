@@ -72,7 +72,9 @@ class RunInputs:
     cut: int = 0
     """How many files of the project and named ones are left out of `files`."""
     packages: Mapping[str, str] = field(default_factory=dict)
-    """Installed packages that were imported: `version hash`, where the hash is of the package's RECORD, by name."""
+    """Installed packages that were imported: `version hash`, where the hash is of the package's RECORD, by normal name.
+
+    The entry `python` is the interpreter's."""
     changed: tuple[str, ...] = ()
     """Files that were changed between the first reading and the end of the run, and not by the run itself."""
     other_content: tuple[OtherContent, ...] = ()

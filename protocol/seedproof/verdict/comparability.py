@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seedproof.ledger.state import Experiment, State
@@ -61,25 +62,26 @@ def differences_now(
 ) -> tuple[Difference, ...]:
     """The differences between a run that would start now and the counted runs of an arm."""
     now, found = make_place(surroundings, environment), []
+    now = replace(now, interpreter=(str(surroundings["interpreter"]), "")) if "interpreter" in surroundings else now
     places = [place_of(run) for run in arm.counted.values()]
     # What this run will import is not known yet: only what the baseline imported can bar it.
     every = [place.imported for place in places]
     imported = None if None in every else {name for one in every for name in one or ()}
     for kind in KINDS:
-        known = [part for place in places if (part := place.part(kind)) is not None]
-        part = now.part(kind)
+        known = next((place for place in places if place.part(kind) is not None), None)
+        old, part = (None, None) if known is None else (known.beside(kind, now), now.beside(kind, known))
         if kind == "packages" and imported is not None:
-            known, part = [_only(one, imported) for one in known], part and _only(part, imported)
-        change = "" if part is None or not known else _describe_change(kind, known[0], part)
+            old, part = (one and _only(one, imported) for one in (old, part))
+        change = "" if part is None or old is None else _describe_change(kind, old, part)
         if change:
             found.append(Difference(kind, change))
     return tuple(found)
 
 
 def _only(packages: Part, names: Collection[str]) -> Part:
-    """The interpreter's version, and those of the named packages."""
-    first = next(iter(packages))
-    return {name: one for name, one in packages.items() if name == first or name in names}
+    """The interpreter and its version, and the versions of the named packages."""
+    first = next(name for name in packages if name != "interpreter")
+    return {name: one for name, one in packages.items() if name in (first, "interpreter") or name in names}
 
 
 def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:

@@ -1,5 +1,6 @@
 """The files that an experiment's flags declare: a flag names a file, its folder or its stem."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 __all__ = ["declared_names", "is_declared"]
@@ -12,7 +13,7 @@ def declared_names(flags: Sequence[str]) -> frozenset[str]:
 
 def is_declared(path: str, names: frozenset[str]) -> bool:
     """Whether one of the names is a path, one of its components, or its stem."""
-    shown = path.removeprefix("…/")
+    shown = re.sub(r" \(\d+\)\Z", "", path.removeprefix("…/"))  # a number tells files of one name apart
     file = shown.rpartition("/")[2]
     found = {shown, *shown.split("/"), file.rpartition(".")[0], file.partition(".")[0]}
     return not names.isdisjoint(map(_plain, found))

@@ -9,7 +9,7 @@ from seedproof.model.inputs import InputFile, RunInputs
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
 from seedproof.phases.control import is_moved
-from seedproof.phases.read_files import are_all_known, is_read, is_unread_change
+from seedproof.phases.read_files import are_all_known, is_read, is_unread_change, read_files
 from seedproof.verdict.declared_names import declared_names, is_declared
 
 __all__ = ["InputDifference", "InputKind", "cache_files", "inputs_bracket", "input_differences", "unobserved"]
@@ -129,8 +129,8 @@ def _other_content(readers: Sequence[_Reader], baseline: Arm, arm: Arm | None) -
     by_path: dict[str, dict[str, list[_Reader]]] = {}
     for reader in readers:
         for path, content in reader.contents.items():
-            # Two files elsewhere may have one printable path; the run's record compares by the real one.
-            if path in told or not path.startswith("…/"):
+            # The run's record leaves out what is no input, such as a list of results that each run adds a line to.
+            if path in told:
                 by_path.setdefault(path, {}).setdefault(content, []).append(reader)
     for path in told & by_path.keys():
         if len(by_path[path]) == 1:
@@ -194,12 +194,12 @@ def _read_by_one_side(baseline: Arm, arm: Arm) -> Iterator[InputDifference]:
         if len(base) < 2 or not runs or not are_all_known([*base, *runs]):
             continue
         added, missing = _alone(runs, base), _alone(base, runs)
-        told = {path: name for path in added if not _is_explained(path, runs, baseline, arm)}
+        told = {path: name for path in added if not _is_explained(path, runs, arm)}
         declared = [path for path in added if is_declared(path, declared_names(arm.flags))]
         told |= {
             path: base_name
             for path in missing
-            if not _is_explained(path, base, baseline, arm) and not any(_is_instead(path, other) for other in declared)
+            if not _is_explained(path, base, arm) and not any(_is_instead(path, other) for other in declared)
         }
         for path, who in told.items():
             if path not in seen:
@@ -218,15 +218,15 @@ def _files(run: Run) -> Mapping[str, InputFile]:
     return {} if run.inputs is None else {p: f for p, f in run.inputs.files.items() if f.origin != "outside"}
 
 
-def _is_explained(path: str, runs: Sequence[Run], baseline: Arm, arm: Arm) -> bool:
-    """Whether flags or the change of code declare a file, or the code that both arms have holds it."""
+def _is_explained(path: str, runs: Sequence[Run], arm: Arm) -> bool:
+    """Whether flags declare a file, the change of code has it, or the code that both arms have holds it."""
     known = [run.inputs for run in runs if run.inputs is not None]
     if is_declared(path, declared_names(arm.flags)):
         return True
-    is_changed = any(_is_in_change(path, one, arm) for one in known)
-    if all(one.files[path].origin == "code" for one in known) and not is_changed:
-        return True  # identified by the code of both; code that was not kept cannot be compared
-    return is_changed and _is_accounted(baseline, arm)
+    if any(_is_in_change(path, one, arm) for one in known):
+        return True  # declared, shown by a control, or told as edited
+    # Identified by the code of both; code that was not kept cannot be compared.
+    return all(one.files[path].origin == "code" for one in known)
 
 
 def _is_instead(path: str, declared: str) -> bool:
@@ -265,7 +265,10 @@ def _edited(readers: Sequence[_Reader], baseline: Arm, arm: Arm) -> Iterator[Inp
     if arm.change is None or not is_moved(baseline, arm) or _is_accounted(baseline, arm):
         return
     names = declared_names(arm.flags)
-    for file in arm.change.files:
-        group = [one for one in readers if one.has_code and is_read(file.path, one.inputs)]
-        if group and not is_declared(file.path, names):
-            yield InputDifference("edited", file.path, _named(group))
+    by_file: dict[str, list[_Reader]] = {}
+    for reader in readers:
+        for path in read_files(arm.change, [reader.run]) if reader.has_code else ():
+            by_file.setdefault(path, []).append(reader)
+    for path, group in by_file.items():
+        if not is_declared(path, names):
+            yield InputDifference("edited", path, _named(group))
