@@ -36,7 +36,7 @@ def admit_control(study: Study, request: RunRequest, project: ProjectView) -> Ad
     Raises:
         BaselineRefusal: There is no complete baseline.
         ExperimentUnknown: The present generation has no such experiment.
-        ControlNotDue: Its code is the baseline's, or is what it declares, or the control has ended.
+        ControlNotDue: Its code is the baseline's, or is what it declares; no run read what differs; the control ended.
         AttemptNotAllowed: The requested attempt is not due.
         OutputExists, SealedChanged, SnapshotMissing, NotComparable: The run could not be started.
     """
@@ -73,7 +73,10 @@ def _require_due(arm: Arm, control: Control, baseline: Baseline, next_call: Next
             next_call = experiment_call(arm.experiment or "")
         why = "its code is what it declares" if arm.code_change else "its code is the baseline's"
         raise ControlNotDue(f"{arm.experiment} needs no control: {why}.", next_call)
-    if control.state != "due":
+    if control.state == "not_needed":
+        why = "no run of the baseline, and none of its own, read a file that differs"
+        raise ControlNotDue(f"{arm.experiment} needs no control: {why}.", next_call)
+    if control.state not in ("due", "offered"):
         seed = baseline.rules.baseline_seeds[0]
         message = f"the control of {arm.experiment}, seed {seed} without flags, has {control.state}"
         raise ControlNotDue(f"{message}; there is one for each code.", next_call)

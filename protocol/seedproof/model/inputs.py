@@ -72,10 +72,19 @@ class RunInputs:
     cut: int = 0
     """How many files of the project and named ones are left out of `files`."""
     packages: Mapping[str, str] = field(default_factory=dict)
-    """Installed packages that were imported: `version hash`, where the hash is of the package's RECORD, by name."""
+    """Installed packages that were imported: `version hash`, where the hash is of the package's RECORD, by normal name.
+
+    The entry `python` is the interpreter's."""
     changed: tuple[str, ...] = ()
     """Files that were changed between the first reading and the end of the run, and not by the run itself."""
     other_content: tuple[OtherContent, ...] = ()
     """Files of any origin that an earlier run of the generation read with another content."""
     left_by_runs: tuple[LeftFile, ...] = ()
     """Files of any origin that an earlier run of the ledger wrote."""
+    folder: str | None = None
+    """Where the project lies in its repository, such as `study/`; empty at its top, None where it was not recorded."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file of the project that the run read is in `files`."""
+        return self.observed == "fully" and not self.cut

@@ -9,6 +9,7 @@ from seedproof.model.results import Notice
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
+from seedproof.notices.inputs import input_notices
 from seedproof.verdict.comparability import KINDS, counted_runs, differences, wall_time_withheld
 from seedproof.verdict.place import place_of, value_of
 
@@ -128,9 +129,10 @@ def _added_differently(sides: _Sides) -> Iterator[Notice]:
 
 
 def comparability_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
-    """Notices on where the runs behind a report were carried out, and on what is withheld because of it."""
+    """Notices on where the runs behind a report were carried out and what they read, and on what is withheld."""
     return [
         *place_notices(baseline, experiment),
+        *input_notices(baseline, experiment),
         *([] if experiment is None else _withheld_notices(baseline, experiment)),
     ]
 

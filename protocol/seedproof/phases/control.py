@@ -8,6 +8,7 @@ from seedproof.ledger.determinism import conditions
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.looks import may_retry
+from seedproof.phases.read_files import is_unread_change, read_files
 from seedproof.stats.distributions import noncentral_t_cdf, t_quantile
 
 __all__ = ["CONFIDENCE", "Control", "control_look", "decide", "half_width_sigmas", "is_moved", "unseen_share"]
@@ -20,8 +21,9 @@ CONFIDENCE = 0.99
 class Control:
     """The state of an experiment's control."""
 
-    state: Literal["none", "due", "open", "passed", "failed"]
-    """`none`: none is needed, as the code is the baseline's or is what the experiment declares."""
+    state: Literal["none", "not_needed", "offered", "due", "open", "passed", "failed"]
+    """`none`: none is needed, as the code is the baseline's or is what the experiment declares. `not_needed`: no run
+    of the baseline read a file that differs. `offered`: neither did one, but a run of the experiment has."""
     run: Run | None = None
     """The run that decided, is active, or was the last attempt; None where there is none."""
     expected: float | None = None
@@ -47,12 +49,18 @@ def control_look(baseline: Baseline, arm: Arm) -> Control:
     if active is not None:
         return Control("open", active)
     if not arm.controls:
-        return Control("due")
+        return Control(_without_control(baseline.arm, arm))
     last = arm.controls[-1]
     is_due = last.state in (RunState.INTERRUPTED, RunState.NOT_NEEDED, RunState.UNREAD) or may_retry(
         arm.controls, metric
     )
-    return Control("due" if is_due else "failed", last)
+    return Control(_without_control(baseline.arm, arm) if is_due else "failed", last)
+
+
+def _without_control(baseline: Arm, arm: Arm) -> Literal["not_needed", "offered", "due"]:
+    if arm.change is None or not is_unread_change(baseline, arm):
+        return "due"
+    return "offered" if read_files(arm.change, (*arm.runs, *arm.fresh)) else "not_needed"
 
 
 def decide(baseline: Baseline, run: Run) -> Control:

@@ -8,6 +8,7 @@ from seedproof.model.runs import Run
 from seedproof.model.untrusted import escape_hidden
 from seedproof.notices.control import control_sentence
 from seedproof.phases.control import CONFIDENCE, control_look, decide, half_width_sigmas, is_moved, unseen_share
+from seedproof.report.inputs import change_lines
 
 __all__ = ["code_lines", "identity"]
 
@@ -30,6 +31,7 @@ def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[st
         lines += _change_lines(arm.change)
     else:
         lines.append("- It is not the baseline's; what differs cannot be told, as the baseline's was not kept here.")
+    lines += [f"- {line}" for line in change_lines(baseline, arm)]
     if arm.code_change:
         lines.append("- The change of code is what the experiment declares, so no control can be asked for.")
     lines += _control_lines(baseline, arm, controls)

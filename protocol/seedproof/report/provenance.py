@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedproof.inputs.names import last_names
-from seedproof.model.arms import Baseline
+from seedproof.model.arms import Arm, Baseline
 from seedproof.model.command import training_argv
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.report.code_section import identity
+from seedproof.report.inputs import input_lines
 from seedproof.verdict.signs import probe_line
 
 __all__ = ["EarlierGeneration", "EarlierVerdict", "LedgerFacts", "command_lines", "provenance_lines", "shorten_path"]
@@ -101,8 +102,12 @@ def _quote_for_shell(part: str) -> str:
     return part if plain else "'" + part.replace("'", "'\"'\"'") + "'"
 
 
-def provenance_lines(baseline: Baseline, facts: LedgerFacts) -> list[str]:
-    """The section `Provenance` of a report."""
+def provenance_lines(baseline: Baseline, facts: LedgerFacts, arm: Arm | None = None) -> list[str]:
+    """The section `Provenance` of a report.
+
+    Args:
+        arm: The experiment; None in the report of a baseline.
+    """
     lines = [
         "## Provenance",
         "",
@@ -114,6 +119,7 @@ def provenance_lines(baseline: Baseline, facts: LedgerFacts) -> list[str]:
     probe = probe_line(baseline.arm, baseline.rules.metric.name)
     if probe:
         lines.append(f"- {probe}")
+    lines += [f"- {line}" for line in input_lines(baseline.arm, arm)]
     if facts.adoption:
         lines.append(f"- This generation {one_line(facts.adoption)}.")
     if facts.reason:

@@ -98,7 +98,7 @@ def experiment_report(
         *_section("Flags and Command", command_lines(rules, arm.flags, f"exp_{arm.experiment}")),
         *run_table([("baseline", baseline.arm), (arm.experiment or "", arm)], rules),
         "",
-        *provenance_lines(baseline, facts),
+        *provenance_lines(baseline, facts, arm),
         *_notices([*comparison_notices(comparison), *comparability_notices(baseline.arm, arm), *disclosed]),
         *_machine_readable(_comparison_document(comparison, facts, evidence, campaign)),
         f"Measured at {rules.label} tokens, on this validation set.",

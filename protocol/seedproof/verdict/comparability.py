@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seedproof.ledger.state import Experiment, State
@@ -11,7 +12,7 @@ from seedproof.model.results import Difference, DifferenceKind
 from seedproof.model.runs import Run
 from seedproof.phases.confirmation import confirm_look, step_attempts
 from seedproof.phases.next_call import new_baseline_call
-from seedproof.verdict.place import THREAD_VARIABLES, Part, make_place, place_of, value_of
+from seedproof.verdict.place import THREAD_VARIABLES, Part, Place, make_place, place_of, value_of
 
 __all__ = [
     "KINDS",
@@ -61,13 +62,26 @@ def differences_now(
 ) -> tuple[Difference, ...]:
     """The differences between a run that would start now and the counted runs of an arm."""
     now, found = make_place(surroundings, environment), []
+    now = replace(now, interpreter=(str(surroundings["interpreter"]), "")) if "interpreter" in surroundings else now
+    places = [place_of(run) for run in arm.counted.values()]
+    # What this run will import is not known yet: only what the baseline imported can bar it.
+    every = [place.imported for place in places]
+    imported = None if None in every else {name for one in every for name in one or ()}
     for kind in KINDS:
-        known = [part for run in arm.counted.values() if (part := place_of(run).part(kind)) is not None]
-        part = now.part(kind)
-        change = "" if part is None or not known else _describe_change(kind, known[0], part)
+        known = next((place for place in places if place.part(kind) is not None), None)
+        old, part = (None, None) if known is None else (known.beside(kind, now), now.beside(kind, known))
+        if kind == "packages" and imported is not None:
+            old, part = (one and _only(one, imported) for one in (old, part))
+        change = "" if part is None or old is None else _describe_change(kind, old, part)
         if change:
             found.append(Difference(kind, change))
     return tuple(found)
+
+
+def _only(packages: Part, names: Collection[str]) -> Part:
+    """The interpreter and its version, and the versions of the named packages."""
+    first = next(name for name in packages if name != "interpreter")
+    return {name: one for name, one in packages.items() if name in (first, "interpreter") or name in names}
 
 
 def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:
@@ -103,14 +117,15 @@ def counted_runs(runs: Iterable[Run]) -> tuple[Run, ...]:
 
 def _differences(kind: DifferenceKind, sides: Sequence[tuple[str, Sequence[Run]]]) -> Iterator[Difference]:
     """One difference for each arm and each change from the first run whose place is known."""
-    first: Part | None = None
+    first: Place | None = None
     for who, runs in sides:
         changes: dict[str, list[int]] = {}
         for run in runs:
-            part = place_of(run).part(kind)
-            first = first or part
-            if part is not None and first is not None:
-                changes.setdefault(_describe_change(kind, first, part), []).append(run.seed)
+            place = place_of(run)
+            first = first or (place if place.part(kind) else None)
+            part, old = place.beside(kind, first or place), (first or place).beside(kind, place)
+            if part is not None and old is not None:
+                changes.setdefault(_describe_change(kind, old, part), []).append(run.seed)
         for change, seeds in changes.items():
             if change:
                 yield Difference(kind, change + _name_runs(who, seeds, is_whole=len(changes) == 1))

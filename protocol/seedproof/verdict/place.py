@@ -1,7 +1,8 @@
 """The place of a run: where and with what it was trained, read from its recorded surroundings and environment."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seedproof.model.results import DifferenceKind
@@ -42,15 +43,71 @@ class Place:
     """Versions by name; the interpreter's comes first."""
     device: Part | None
     """The GPUs with driver and CUDA, or the CPU."""
+    imported: Part | None = None
+    """Version and hash of each package that was imported, by name; None where that was not observed."""
+    interpreter: tuple[str, str] | None = None
+    """Path of the interpreter, and hash of the program that it is; None in a run whose inputs were not recorded."""
 
     def part(self, kind: DifferenceKind) -> Part | None:
         """The part that differences of this kind are about."""
         return self.packages if kind == "packages" else self.device
 
+    def beside(self, kind: DifferenceKind, other: "Place") -> Part | None:
+        """The part that is compared with another place's: of packages those that either imported, where both are known.
+
+        The interpreter's file is among them where the two are known and are not the same.
+        """
+        part = self.part(kind)
+        if part is None or kind != "packages":
+            return part
+        if self.imported is not None and other.imported is not None:
+            first = next(iter(part))  # the interpreter's version
+            names = dict.fromkeys((*self.imported, *other.imported))
+            known = {name: self._package(name, other.imported) for name in names}
+            part = {first: part[first], **{name: one for name, one in known.items() if one}}
+        mine, others = _interpreter_words(self, other), _interpreter_words(other, self)
+        return part if mine == others or mine is None or others is None else {"interpreter": mine, **part}
+
+    def _package(self, name: str, others: Part) -> str | None:
+        """Version and hash of a package; the version alone where only one of two runs imported it."""
+        mine, installed = self.imported or {}, self.packages or {}
+        if name not in mine or name not in others:
+            return installed.get(name) or mine.get(name, "").partition(" ")[0] or None
+        version, _, sha256 = mine[name].partition(" ")
+        return f"{version} (files {sha256[:_SHOWN]})" if sha256 else version
+
+
+# Digits of a hash in words.
+_SHOWN = 8
+
+
+def _interpreter_words(one: Place, other: Place) -> str | None:
+    """An interpreter beside another, without the folders of the machine; the same words where they are the same."""
+    if one.interpreter is None or other.interpreter is None:
+        return None
+    (path, sha256), (other_path, other_sha256) = one.interpreter, other.interpreter
+    # What a run will be started with has no hash yet.
+    known = f"hash {sha256[:_SHOWN]}" if sha256 and other_sha256 else ""
+    name = path.rpartition("/")[2]
+    if not path or not other_path:
+        return known or None
+    if path != other_path and name == other_path.rpartition("/")[2] and (not known or sha256 == other_sha256):
+        known = f"path {hashlib.sha256(path.encode('utf-8', 'replace')).hexdigest()[:_SHOWN]}"
+    return f"{name} ({known})" if known else name
+
 
 def place_of(run: Run) -> Place:
     """The place of a run."""
-    return make_place(run.surroundings, run.environment)
+    found, inputs = make_place(run.surroundings, run.environment), run.inputs
+    if inputs is None:
+        return found
+    # Python itself is compared as the interpreter.
+    packages = {name: one for name, one in inputs.packages.items() if name != "python"}
+    return replace(
+        found,
+        imported=packages if packages or inputs.observed == "fully" else None,
+        interpreter=(str(run.surroundings.get("interpreter", "")), inputs.interpreter or ""),
+    )
 
 
 def make_place(surroundings: Mapping[str, Any], environment: Mapping[str, Any]) -> Place:

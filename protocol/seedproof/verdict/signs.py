@@ -4,7 +4,7 @@ Only equal seeds cap a WINNER (`plausibility.caps_on`); the others are said. doc
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from seedproof.ledger.state import Experiment, State
@@ -17,6 +17,7 @@ from seedproof.phases.probe import LEAST_RATIO, Repeat, early_columns, repeat_of
 from seedproof.stats.coincidence import agreement_chance, share_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
+from seedproof.verdict.inputs import input_differences, inputs_bracket, unobserved
 
 __all__ = [
     "Bracket",
@@ -44,7 +45,17 @@ def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     """The remarks on a verdict about this arm."""
     name = baseline.rules.metric.name
     sentence = seed_not_seen(baseline.arm, name) or seed_not_seen(arm, name)
-    return () if sentence is None else (Bracket("seed not seen to vary the run", sentence),)
+    seeds = () if sentence is None else (Bracket("seed not seen to vary the run", sentence),)
+    return (*seeds, *_inputs(baseline.arm, arm))
+
+
+def _inputs(baseline: Arm, arm: Arm) -> Iterator[Bracket]:
+    found = input_differences(baseline, arm)
+    name, off = inputs_bracket(found), unobserved(baseline, arm)
+    if name is not None:
+        yield Bracket(name, "; ".join(f"{one.path}: {one.where}" for one in found))
+    if off is not None:
+        yield Bracket("inputs not observed", off)
 
 
 # --- seeds that vary nothing ----------------------------------------------------------------------

@@ -77,8 +77,8 @@ class Surroundings:
         return fingerprint, None if is_known else document
 
     def compared(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What decides whether a run can be compared with others: recorded variables, and the environment."""
-        return {"env": self._recorded_values()}, self._environment()
+        """What decides whether a run can be compared with others: variables, interpreter, and the environment."""
+        return {"env": self._recorded_values(), "interpreter": self._shown_python()}, self._environment()
 
     def import_path(self) -> tuple[str, ...]:
         """Where the training's interpreter imports from; empty if it cannot answer."""
@@ -90,14 +90,13 @@ class Surroundings:
         self._hashes(salt)
 
     def _fingerprint(self, code: Code | None, salt: str | None, document: Mapping[str, Any]) -> dict[str, Any]:
-        is_inside = self.python.startswith(f"{self._root}/")
         machine = self._place.machine()
         return {
             "code_sha256": _code_sha256(self._root) if code is None else code.sha256,
             **({} if code is None else {"snapshot": code.snapshot}),
             "packages_sha256": packages_sha256(document),
             "environment_sha256": environment_sha256(document),
-            "interpreter": os.path.relpath(self.python, self._root) if is_inside else self.python,
+            "interpreter": self._shown_python(),
             "host": machine.host,
             "platform": machine.platform,
             "cpu_count": machine.cpu_count,
@@ -108,6 +107,10 @@ class Surroundings:
             "not_code": sorted(self._settings.not_code),
             **self._hashes(salt),
         }
+
+    def _shown_python(self) -> str:
+        is_inside = self.python.startswith(f"{self._root}/")
+        return os.path.relpath(self.python, self._root) if is_inside else self.python
 
     def _environment(self) -> dict[str, Any]:
         return self._place.environment(self.python, self.env, self._root)

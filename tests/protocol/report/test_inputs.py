@@ -1,0 +1,50 @@
+"""What a report says of what its runs read; nothing where they did not record it."""
+
+from dataclasses import replace
+
+from seedproof.model.arms import Arm
+from seedproof.phases.baseline import establish_baseline
+from seedproof.report.inputs import change_lines, input_lines
+
+from tests.support.arms import ROUND_VALUES, RULES, measured
+from tests.support.inputs import OLD, base, changed_files, exp, left, reads
+
+
+def test_a_ledger_without_inputs_has_no_line() -> None:
+    assert input_lines(base(None), exp(None)) == []
+    baseline = establish_baseline(
+        Arm(generation=1, experiment=None, runs=measured(ROUND_VALUES, experiment=None), code=OLD), RULES
+    )
+    assert list(change_lines(baseline, exp(None, **changed_files("notes.md")))) == []
+
+
+def test_how_much_is_known_is_said_once_for_each_degree_with_its_reason() -> None:
+    partly = reads("a.bin", observed="partly", why="a process did not say what it opened")
+    arm = exp(reads("a.bin"), partly, None)
+    assert input_lines(base(reads()), arm) == [
+        "Inputs of 6 runs: known (1 to 2 files each)",
+        "Inputs of 1 run: known in part (2 files each), because a process did not say what it opened",
+        "Inputs of 1 run: not recorded",
+    ]
+    off = reads(observed="off", why="settings.observe_inputs is false", files={}, count=0)
+    assert input_lines(base(off)) == ["Inputs of 5 runs: not observed, because settings.observe_inputs is false"]
+
+
+def test_caches_and_lists_that_were_cut_have_a_line() -> None:
+    arm = exp(reads(cut=3, **left("data/cache/t.bin", is_cache=True)))
+    assert input_lines(base(reads()), arm)[1:] == [
+        "More files than a record lists were read by 3 runs; the whole lists lie beside the logs",
+        "Read from a cache that runs of this ledger wrote: `data/cache/t.bin`",
+    ]
+
+
+def test_the_files_of_a_change_are_told_by_whether_a_run_read_them() -> None:
+    runs = measured(ROUND_VALUES, experiment=None)
+    arm = Arm(generation=1, experiment=None, runs=tuple(replace(one, inputs=reads()) for one in runs), code=OLD)
+    baseline = establish_baseline(arm, RULES)
+    assert list(change_lines(baseline, exp(reads("m.py"), code_change=True, **changed_files("m.py", "n.md")))) == [
+        "Of the files that differ, read by runs: `m.py`; read by none: `n.md`"
+    ]
+    waived = list(change_lines(baseline, exp(reads(), **changed_files("n.md"))))
+    assert waived[0] == "Of the files that differ, read by none: `n.md`"
+    assert waived[1].startswith("No run of the baseline read a file that differs, so no control was asked for.")
