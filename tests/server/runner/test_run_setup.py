@@ -86,6 +86,15 @@ async def test_the_snapshots_that_a_confirmation_needs_survive_freeing_space(
     assert "2 codes in use" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("line", "observe"), [("", True), ("observe_inputs = false\n", False)])
+async def test_whether_reads_are_recorded_is_a_setting(quick: Path, line: str, observe: bool) -> None:
+    with (quick / "seedproof.toml").open("a") as file:
+        file.write(f"[settings]\n{line}")
+    async with quick_tools(quick, InProcessEngine(table())) as call:
+        await call("run_seed", seed=42)
+    assert [spec["observe"] for spec in specs(quick).values()] == [observe]
+
+
 # --- clones ---------------------------------------------------------------------------------------
 
 

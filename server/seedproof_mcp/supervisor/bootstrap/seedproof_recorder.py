@@ -29,7 +29,6 @@ from os import (
     write,
 )
 from os import open as open_descriptor
-from os.path import exists, realpath
 
 TYPE_CHECKING = False  # the name is enough for who checks types, and spares an import
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class _Record:
     def _begin(self) -> bytes:
         self._pid = getpid()
         self._path = f"{self._folder}/{self._pid}-{urandom(6).hex()}.reads"
-        if exists(self._folder + "/full"):
+        if _stat(self._folder + "/full") is not None:
             raise OSError("the supervisor has enough")
         self._open()
         return b"# seedproof-reads 1\t%d\t%d\t%b\n" % (self._pid, getppid(), self._program)
@@ -203,7 +202,7 @@ class _Paths:
 def start() -> None:
     """Record what this process opens from now on, and what it has imported already."""
     folder = environ.get("SEEDPROOF_RUN", "")
-    if not exists(folder):
+    if not folder or _stat(folder) is None:
         return
     record = _Record(folder)
     record.write(b"")  # a process that reads nothing has told that
@@ -273,10 +272,9 @@ def _duplicate(descriptor: int, numbers: "Iterable[int]") -> int:
 
 
 def _tidy(path: str) -> str:
-    """A path without `.` and empty names, and without `..`, which means another folder behind a link."""
-    folder, _, name = path.rpartition("/")
-    if "/../" in path or name == "..":
-        return realpath(folder) + "/" + name
+    """A path without `.` and empty names; one with `..` as it is, since behind a link that is another folder."""
+    if "/../" in path:
+        return path
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
