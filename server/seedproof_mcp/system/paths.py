@@ -79,16 +79,6 @@ class RunPaths:
         return self.folder / "curve.json"
 
     @property
-    def reads(self) -> Path:
-        """What its processes opened: a file for each of them, and observed.json on how sure that is."""
-        return self.folder / "reads"
-
-    @property
-    def observed(self) -> Path:
-        """How much of what a run read is known."""
-        return self.reads / "observed.json"
-
-    @property
     def inputs(self) -> Path:
         """The list of what it read and wrote; its hash stands in the ledger."""
         return self.folder / "inputs.jsonl"
