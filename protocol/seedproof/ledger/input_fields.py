@@ -47,6 +47,7 @@ class RecordedInputs:
             "maps": {name: _map_document(one) for name, one in self.maps.items()},
         }
         known = {name: part for name, part in parts.items() if part}
+        known |= {} if inputs.folder is None else {"folder": inputs.folder}
         return {"observed": inputs.observed, "files": self.files, "packages": self.packages, **known}
 
     @classmethod
@@ -64,6 +65,7 @@ class RecordedInputs:
             count=_as_count(parts.get("count", 0)),
             interpreter=_as_text_or_none(parts.get("interpreter")),
             cut=_as_count(parts.get("cut", 0)),
+            folder=_as_text_or_none(parts.get("folder")),
             changed=as_texts(parts.get("changed", [])),
             other_content=tuple(OtherContent(*as_texts(one)) for one in parts.get("other_content", ())),
             left_by_runs=tuple(_read_left(one) for one in parts.get("left_by_runs", ())),

@@ -91,6 +91,7 @@ class InputRecorder:
             count=len(gathered.listed) + len(gathered.rest),
             interpreter=interpreter,
             files=files_map,
+            folder=gathered.sorting.code.selection.prefix,
             cut=cut,
             packages={**gathered.packages, **_python(observation.processes, interpreter)},
             changed=gathered.changed[:_MOST_CHANGED],
