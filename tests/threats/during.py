@@ -84,7 +84,6 @@ async def snapshot_while_it_trains(agent: Agent) -> Answer:
     "Edits a file of the project while a run trains in place, and sets it back before the end.",
     DIFFERS,
     supervised=True,
-    waits_for="tell",
 )
 async def in_place_while_it_trains(agent: Agent) -> Answer:
     await swaps(agent, "gain.py", has_git=False)

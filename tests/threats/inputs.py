@@ -83,7 +83,6 @@ def named(answer: Answer) -> Answer:
     "Names a configuration outside the repository, and edits it between the seeds.",
     DIFFERS,
     supervised=True,
-    waits_for="tell",
 )
 async def config_outside(agent: Agent) -> Answer:
     config = agent.project.parent / "config.json"
@@ -95,7 +94,7 @@ async def config_outside(agent: Agent) -> Answer:
     return named(await agent.call("compare", experiment="x"))
 
 
-@GROUP.row("Edits code in a folder that git ignores.", DIFFERS, supervised=True, waits_for="tell")
+@GROUP.row("Edits code in a folder that git ignores.", DIFFERS, supervised=True)
 async def ignored_code(agent: Agent) -> Answer:
     reads = "sys.path.insert(0, 'third_party'); from model import gain"
     await a_project(agent, reads, {"third_party/model.py": "gain = 0.0\n"}, ignored="third_party/")
@@ -103,7 +102,7 @@ async def ignored_code(agent: Agent) -> Answer:
     return await judged(agent)
 
 
-@GROUP.row("Edits a package beside the project that is installed editable.", DIFFERS, supervised=True, waits_for="tell")
+@GROUP.row("Edits a package beside the project that is installed editable.", DIFFERS, supervised=True)
 async def editable_sibling(agent: Agent) -> Answer:
     command = [sys.executable, "-m", "venv", "--without-pip", agent.project / ".venv"]
     subprocess.run(command, check=True, capture_output=True)
@@ -116,7 +115,7 @@ async def editable_sibling(agent: Agent) -> Answer:
     return await judged(agent)
 
 
-@GROUP.row("Edits code behind a link that leads out of the repository.", DIFFERS, supervised=True, waits_for="tell")
+@GROUP.row("Edits code behind a link that leads out of the repository.", DIFFERS, supervised=True)
 async def behind_a_link(agent: Agent) -> Answer:
     module = agent.write("../library/model.py", "gain = 0.0\n")
     (agent.project / "src").symlink_to(module.parent.resolve())
@@ -129,7 +128,6 @@ async def behind_a_link(agent: Agent) -> Answer:
     "Names a script outside the project by its absolute path, and edits it.",
     DIFFERS,
     supervised=True,
-    waits_for="tell",
 )
 async def script_outside(agent: Agent) -> Answer:
     script = agent.write("../scripts/train.py", TRAINING.format(reads="gain = 0.0"))
@@ -159,7 +157,6 @@ async def script_by_absolute_path(agent: Agent) -> None:
     "Hides an edit in a tracked file that counts as no code, behind a harmless change of code.",
     DIFFERS,
     supervised=True,
-    waits_for="tell",
 )
 async def tracked_and_no_code(agent: Agent) -> Answer:
     files = {"prompts/system.md": "0.0", "util.py": "x = 1\n"}
@@ -176,7 +173,6 @@ async def tracked_and_no_code(agent: Agent) -> Answer:
     "Edits files between the arms that are not looked at in place: other endings, hidden ones, data.",
     DIFFERS,
     supervised=True,
-    waits_for="tell",
 )
 async def not_hashed_in_place(agent: Agent) -> Answer:
     files = {"config.gin": "0.0", ".env": "0.0", "data/val.csv": "0.0"}
@@ -190,14 +186,14 @@ async def not_hashed_in_place(agent: Agent) -> Answer:
     return answer
 
 
-@GROUP.row("Swaps a file of data between the arms.", DIFFERS, supervised=True, waits_for="tell")
+@GROUP.row("Swaps a file of data between the arms.", DIFFERS, supervised=True)
 async def data_between_arms(agent: Agent) -> Answer:
     await a_project(agent, READS.format("data/val.txt"), {"data/val.txt": "0.0"}, ignored="data/")
     agent.write("data/val.txt", "0.25")
     return await judged(agent)
 
 
-@GROUP.row("Swaps a file of data between the seeds of an experiment.", DIFFERS, supervised=True, waits_for="tell")
+@GROUP.row("Swaps a file of data between the seeds of an experiment.", DIFFERS, supervised=True)
 async def data_between_seeds(agent: Agent) -> Answer:
     await a_project(agent, READS.format("data/val.txt"), {"data/val.txt": "0.0"}, ignored="data/")
     await agent.call("run_seed", experiment="x", flags=["--tag", "a"], hypothesis="it helps", seed=42)
@@ -209,7 +205,6 @@ async def data_between_seeds(agent: Agent) -> Answer:
     "Puts a file of configuration there that all seeds of the experiment read and none of the baseline.",
     DIFFERS,
     supervised=True,
-    waits_for="tell",
 )
 async def only_one_arm_reads(agent: Agent) -> Answer:
     reads = "gain = float(open('local.cfg').read()) if os.path.exists('local.cfg') else 0.0"
@@ -228,9 +223,7 @@ gain = 0.25 * rounds
 """
 
 
-@GROUP.row(
-    "Lets each run go on from the weights that the run before it left.", DIFFERS, supervised=True, waits_for="tell"
-)
+@GROUP.row("Lets each run go on from the weights that the run before it left.", DIFFERS, supervised=True)
 async def warm_start(agent: Agent) -> Answer:
     await a_project(agent, WARM.format(path='"weights.bin"'), {}, ignored="weights.bin")
     return await judged(agent)
@@ -240,7 +233,6 @@ async def warm_start(agent: Agent) -> Answer:
     "Lets each seed go on from the weights that the baseline's run of this seed left.",
     DIFFERS,
     supervised=True,
-    waits_for="tell",
 )
 async def warm_start_by_seed(agent: Agent) -> Answer:
     await a_project(agent, WARM.format(path='f"last_{options.seed}.pt"'), {}, ignored="*.pt")
@@ -251,7 +243,6 @@ async def warm_start_by_seed(agent: Agent) -> Answer:
     "Names another interpreter with the same packages, which hands the script a better result.",
     Refused("not_comparable"),
     supervised=True,
-    waits_for="tell",
 )
 async def other_interpreter(agent: Agent) -> None:
     await a_project(agent, "gain = float(os.environ.get('GAIN', '0'))", {})
