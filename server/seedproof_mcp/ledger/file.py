@@ -22,8 +22,9 @@ from seedproof.model.results import Notice
 from seedproof.notices.past import past_notices
 
 from seedproof_mcp.ledger.damage import damaged_ledger, damaged_mirror, readable
+from seedproof_mcp.ledger.entry import RecordHashes
 from seedproof_mcp.ledger.mirror import Mirror, Signature, file_size, signature
-from seedproof_mcp.ledger.registry import NOTED_EVENTS, RecordHashes, Registry
+from seedproof_mcp.ledger.registry import NOTED_EVENTS, Registry
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 
@@ -214,6 +215,10 @@ class Ledger:
         for event in self._registry.undisclosed(self.state, self.hashes):
             self._store(event)
 
+    def _disclose_others(self) -> None:
+        for event in self._registry.more_others(self.state, self.hashes):
+            self._store(event)
+
     def _update_registry(self) -> None:
         """Write the head to the registry; a failure is only logged, because the ledger is complete without it."""
         if not self._is_registry_behind:
@@ -297,3 +302,11 @@ class Writer:
             OSError: It could not be stored.
         """
         self._ledger._disclose()
+
+    def disclose_others(self) -> None:
+        """Append what is known since of other ledgers that began with this code; before a verdict, which counts them.
+
+        Raises:
+            OSError: It could not be stored.
+        """
+        self._ledger._disclose_others()
