@@ -210,13 +210,9 @@ class Ledger:
         self._is_registry_behind = self._is_registry_behind or is_noted
         return stored
 
-    def _disclose(self) -> None:
+    def _disclose(self, others: bool = False) -> None:
         """Record what only the registry knows, before its entry is overwritten."""
-        for event in self._registry.undisclosed(self.state, self.hashes):
-            self._store(event)
-
-    def _disclose_others(self) -> None:
-        for event in self._registry.more_others(self.state, self.hashes):
+        for event in self._registry.undisclosed(self.state, self.hashes, others):
             self._store(event)
 
     def _update_registry(self) -> None:
@@ -295,18 +291,9 @@ class Writer:
         assert isinstance(stored, type(event))
         return stored
 
-    def disclose(self) -> None:
+    def disclose(self, *, others: bool = False) -> None:
         """Append what only the registry knows of this ledger's past, so that verdicts and reports can disclose it.
 
-        Raises:
-            OSError: It could not be stored.
+        With `others`, also of other ledgers that began with this code. Raises OSError where it could not be stored.
         """
-        self._ledger._disclose()
-
-    def disclose_others(self) -> None:
-        """Append what is known since of other ledgers that began with this code; before a verdict, which counts them.
-
-        Raises:
-            OSError: It could not be stored.
-        """
-        self._ledger._disclose_others()
+        self._ledger._disclose(others)

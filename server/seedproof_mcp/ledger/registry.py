@@ -120,21 +120,22 @@ class Registry:
         moved = (place for entry in self._entries() for place in entry.places)
         return any(one.startswith(name) for one in (*known, *moved))
 
-    def undisclosed(self, state: State, hashes: RecordHashes) -> list[LedgerDisclosed]:
-        """Events for what the registry knows, and neither the ledger holds nor a record discloses."""
+    def undisclosed(self, state: State, hashes: RecordHashes, with_others: bool = False) -> list[LedgerDisclosed]:
+        """Events for what the registry knows, and neither the ledger holds nor a record discloses.
+
+        Args:
+            state: The state of the ledger.
+            hashes: Its hashes.
+            with_others: Whether to look for other ledgers that began with this code, which reads every entry.
+        """
         if not hashes:
             return []
         others = self.others(hashes.of(1))
         found, folders = self._lost(state, hashes, others), len(_copies(others))
-        here = state_folder(self._root)
-        place = here.partition("/")[0]
-        # A ledger that comes from another machine, account or folder has another state folder as a matter of course.
-        is_elsewhere = any(one.startswith(f"{place}/") for one in state.state_folders)
-        if is_elsewhere and here not in state.state_folders:
-            found.append(LedgerDisclosed(what="elsewhere", present=state.head_label, state_folder=here))
         if folders > max((one.folders for one in state.disclosures if one.what == "shared"), default=0):
             found.append(LedgerDisclosed(what="shared", folders=folders, present=state.head_label))
-        return found
+        more = self._more_others(state, hashes) if with_others else ()
+        return [*found, *self._elsewhere(state), *more]
 
     def notices(self, state: State, hashes: RecordHashes) -> list[Notice]:
         """Notices on what the registry knows and the ledger does not hold, with the folders of present copies."""
@@ -158,14 +159,23 @@ class Registry:
             if entry.label not in disclosed and not entry.is_in(hashes)
         ]
 
-    def more_others(self, state: State, hashes: RecordHashes) -> list[LedgerDisclosed]:
+    def _elsewhere(self, state: State) -> Iterator[LedgerDisclosed]:
+        """An event where records here were written with another state folder, and none with this one.
+
+        A ledger that comes from another machine, account or folder has another one as a matter of course.
+        """
+        here = state_folder(self._root)
+        is_from_here = any(one.partition("/")[0] == here.partition("/")[0] for one in state.state_folders)
+        if is_from_here and here not in state.state_folders:
+            yield LedgerDisclosed(what="elsewhere", present=state.head_label, state_folder=here)
+
+    def _more_others(self, state: State, hashes: RecordHashes) -> Iterator[LedgerDisclosed]:
         """An event where more is known of other ledgers than when this one began, and when it last judged."""
         if state.generation is None or state.generation.beginnings is None:
-            return []
+            return
         found = self.others_like(hashes.of(1), began_with(self._root, state.generations))
-        if found is None or (state.others is not None and found.size <= state.others.size):
-            return []
-        return [LedgerDisclosed(what="others", present=state.head_label, others=found)]
+        if found is not None and (state.others is None or found.size > state.others.size):
+            yield LedgerDisclosed(what="others", present=state.head_label, others=found)
 
     def note(self, state: State, hashes: RecordHashes, now: str) -> None:
         """Write the entry of this folder.
