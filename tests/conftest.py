@@ -32,7 +32,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has its own slots; conductors leave soon after the last run."""
+    """Each test has its own slots and registry; conductors leave soon after the last run."""
+    # Beside XDG_STATE_HOME, the registry of the account is read, which lies below its home.
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.setenv("SEEDPROOF_IDLE_S", "0.5")
 

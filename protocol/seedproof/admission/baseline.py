@@ -66,6 +66,7 @@ def _begin_generation(study: Study, request: RunRequest, project: ProjectView) -
         adopted=tuple(run.run_id for run in reuse.runs),
         adoption=reuse.reason,
         code=code,
+        beginnings=project.beginnings(),
     )
     arm = Arm(generation=number, experiment=None, runs=reuse.runs, code=code)
     look = next_look(arm, None, rules)

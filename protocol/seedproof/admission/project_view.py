@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from seedproof.admission.guards import Limits
+from seedproof.ledger.beginnings import Beginnings
 from seedproof.ledger.state import Experiment
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import NextCall, OutputExists
@@ -27,6 +28,9 @@ class ProjectView(Protocol):
 
     def code(self) -> Code | None:
         """The code in the project now; None where it is not known."""
+
+    def beginnings(self) -> Beginnings:
+        """What a generation that begins now begins with."""
 
     def change(self, old: Code, new: Code) -> Change | None:
         """How one code differs from another; None where their hashes are equal."""

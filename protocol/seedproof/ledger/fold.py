@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from seedproof.ledger.beginnings import OtherLedgers
 from seedproof.ledger.event import Event, Record
 from seedproof.ledger.events import read_event
 from seedproof.ledger.fold_runs import APPLY_TO_RUNS
@@ -65,8 +66,23 @@ def _generation_started(state: State, event: GenerationStarted) -> None:
             adoption=event.adoption,
             run_ids=list(event.adopted),
             code=event.code,
+            beginnings=event.beginnings,
         )
     )
+    if event.beginnings is not None:
+        _note_others(state, event, event.beginnings.others)
+        _note_state_folder(state, event.beginnings.state_folder)
+
+
+def _note_others(state: State, event: Event, others: OtherLedgers | None) -> None:
+    """Keep the most that was known of other ledgers; the campaign may count them."""
+    if others is not None and (state.others is None or others.size > state.others.size):
+        state.others, state.campaign_seq = others, event.seq
+
+
+def _note_state_folder(state: State, name: str | None) -> None:
+    if name is not None:
+        state.state_folders.add(name)
 
 
 def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
@@ -145,6 +161,8 @@ def _resumed(state: State, event: Resumed) -> None:
 
 def _ledger_disclosed(state: State, event: LedgerDisclosed) -> None:
     state.disclosures.append(event)
+    _note_others(state, event, event.others)
+    _note_state_folder(state, event.state_folder)
 
 
 _APPLY: Mapping[type[Event], Callable[[State, Any], None]] = {

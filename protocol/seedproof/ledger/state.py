@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from seedproof.ledger.beginnings import Beginnings, OtherLedgers
 from seedproof.ledger.determinism import Repeats
 from seedproof.ledger.records import EMPTY_HASH
 from seedproof.ledger.run_events import MetricsReadAgain
@@ -94,6 +95,8 @@ class Generation:
     """Every change of its metrics, with the runs that were read again."""
     probe_ids: list[str] = field(default_factory=list)
     """Ids of the attempts at its probe, in the order of their requests."""
+    beginnings: Beginnings | None = None
+    """What it begins with; None where an earlier version began it."""
 
 
 _HASH_LENGTH = 12
@@ -131,6 +134,10 @@ class State:
     """The ledger that this folder had before, by the registry; None where it had none."""
     disclosures: list[LedgerDisclosed] = field(default_factory=list)
     """What else the registry knew and this ledger did not hold."""
+    others: OtherLedgers | None = None
+    """The most that was known of other ledgers that began with this code; None while none is known."""
+    state_folders: set[str] = field(default_factory=set)
+    """The state folders that records were written with, as in `Beginnings`, as far as records say."""
     failures_in_row: int = 0
     """Runs in a row that failed, timed out or diverged, up to now."""
     largest_output_bytes: int = 0

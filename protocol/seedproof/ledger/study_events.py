@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
+from seedproof.ledger.beginnings import Beginnings, OtherLedgers
 from seedproof.ledger.event import Event
 from seedproof.ledger.record_fields import (
     Readers,
@@ -62,8 +63,9 @@ class GenerationStarted(Event):
         "rules": Rules.from_document,
         "code": Code.from_document,
         "previous": PastLedger.from_document,
+        "beginnings": Beginnings.from_document,
     }
-    OMITTED = frozenset({"code", "previous"})
+    OMITTED = frozenset({"code", "previous", "beginnings"})
     generation: int
     """Its number, from 1."""
     rules: Rules
@@ -78,6 +80,8 @@ class GenerationStarted(Event):
     """The code that its baseline is trained with; None where it is not known."""
     previous: PastLedger | None = None
     """The ledger that this folder had before this one."""
+    beginnings: Beginnings | None = None
+    """What it begins with, and which other ledgers began alike; None in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,19 +267,24 @@ class LedgerDisclosed(Event):
     """Records what the registry of projects knew and the ledger did not hold."""
 
     kind = "ledger_disclosed"
-    READERS: ClassVar[Readers] = {"had": PastLedger.from_document}
-    OMITTED = frozenset({"folders", "had"})
+    READERS: ClassVar[Readers] = {"had": PastLedger.from_document, "others": OtherLedgers.from_document}
+    OMITTED = frozenset({"folders", "had", "others", "state_folder"})
 
     def __post_init__(self) -> None:
-        if self.had is None and self.what != "shared":
+        if self.had is None and self.what not in ("shared", "others", "elsewhere"):
             raise ValueError(f"{self.what!r:.40} names no ledger that was lost")
 
-    what: Literal["shared", "rewound", "replaced", "copy"]
+    what: Literal["shared", "rewound", "replaced", "copy", "others", "elsewhere"]
     """`shared`: other folders hold this ledger. `rewound`: a later head was seen here. `replaced`: this folder had
-    another ledger. `copy`: a copy that is gone had a later head."""
+    another ledger. `copy`: a copy that is gone had a later head. `others`: more is known of other ledgers that began
+    with this code. `elsewhere`: records are written with another state folder than before."""
     present: str | None
     """The ledger's head at that time; None where it does not matter."""
     folders: int = 0
     """Number of other folders with the same ledger; only for `shared`."""
     had: PastLedger | None = None
-    """The ledger that was lost; None for `shared`."""
+    """The ledger that was lost; None where none was."""
+    others: OtherLedgers | None = None
+    """The other ledgers; only for `others`."""
+    state_folder: str | None = None
+    """The state folder, as in `Beginnings`; only for `elsewhere`."""

@@ -152,6 +152,13 @@ class Rules(BaseModel):
         "plot, once the training was complete and its value printed; see "
         "[how-it-runs.md](how-it-runs.md#a-good-training-that-ends-badly). Both arms alike; reports name such seeds.",
     )
+    campaign: Literal["folder", "code"] = Field(
+        default="folder",
+        description="Which experiments count as ideas tried, for the chance of a WINNER by luck and the adjusted p "
+        "value. `folder`: those of this ledger. `code`: also those of the "
+        "[other ledgers](files.md#outside-the-project) that began with this code.",
+        json_schema_extra={"allowed": '"folder" or "code"'},
+    )
     sealed: tuple[str, ...] = Field(
         default=(),
         description="Files that no arm may change. `*` and `?` stand for anything within a name, `**` for any folders.",

@@ -1,22 +1,65 @@
-"""Notices on the past of a ledger: an earlier one in its folder, copies of it, records that it lost."""
+"""Notices on what was before a ledger or beside it: earlier and other ledgers, copies, records that it lost."""
 
-from seedproof.ledger.state import State
+from collections.abc import Iterator
+
+from seedproof.ledger.state import Generation, State
 from seedproof.ledger.study_events import LedgerDisclosed, PastLedger
 from seedproof.model.results import Notice
 
-__all__ = ["disclosed_notice", "past_lines", "past_notices", "restarted_notice"]
+__all__ = ["disclosed_notice", "head_lines", "past_lines", "past_notices", "restarted_notice"]
+
+# Another one of these in an earlier generation means that something else was measured. Seeds, sizes and limits say how
+# it was measured, and a larger baseline is what the product itself advises.
+_WHAT_IS_MEASURED = ("metric", "command")
 
 
 def past_lines(state: State) -> list[str]:
     """The past as a report prints it, without paths of other folders, because reports are published."""
-    found = [] if state.previous is None else [restarted_notice(state.previous)]
-    return [notice.message for notice in (*found, *map(disclosed_notice, state.disclosures))]
+    return [notice.message for notice in _past(state)]
+
+
+def head_lines(state: State, generation: Generation) -> list[str]:
+    """What the head of a report says besides the result: the past, other ledgers, and other rules before.
+
+    Empty for a generation that an earlier version began: its reports say what they said.
+    """
+    if generation.beginnings is None:
+        return []
+    return [*past_lines(state), *(one.message for one in _begun(state)), *_measured_otherwise(state, generation)]
 
 
 def past_notices(state: State) -> list[Notice]:
     """The past as a reply shows it; another notice names present copies by their paths."""
+    return [*(one for one in _past(state) if one.code != "ledger_shared"), *_begun(state)]
+
+
+def _past(state: State) -> list[Notice]:
     found = [] if state.previous is None else [restarted_notice(state.previous)]
-    return [*found, *(disclosed_notice(one) for one in state.disclosures if one.what != "shared")]
+    return [*found, *(disclosed_notice(one) for one in state.disclosures if one.what != "others")]
+
+
+def _begun(state: State) -> Iterator[Notice]:
+    """Other ledgers that began with the same code, and what an earlier one left in the repository."""
+    others, generation = state.others, state.generation
+    if others is not None and generation is not None:
+        counts = f"{_count(others.experiments, 'experiment')}, {_count(others.winners, 'WINNER')}"
+        counted = "count" if generation.rules.campaign == "code" else "do not count"
+        text = f"{_count(others.ledgers, 'other ledger')} began with this code: {counts}"
+        yield Notice("other_ledgers", f"{text}. They {counted} among the ideas tried here.")
+    first = state.generations[0].beginnings if state.generations else None
+    if first is not None and first.snapshots:
+        text = f"When this ledger began, its repository held {_count(first.snapshots, 'snapshot')} of an earlier ledger"
+        yield Notice("earlier_snapshots", f"{text} that is not known here.")
+
+
+def _measured_otherwise(state: State, generation: Generation) -> Iterator[str]:
+    """The line on earlier generations that measured something else."""
+    earlier = [one.rules.differing(generation.rules) for one in state.generations[: generation.number - 1]]
+    names = [name for name in _WHAT_IS_MEASURED if any(name in one for one in earlier)]
+    if names:
+        count = sum(any(name in one for name in names) for one in earlier)
+        before = _count(count, "earlier generation")
+        yield f"{before} of this baseline differed in: {', '.join(names)}; the section Provenance has their results."
 
 
 def restarted_notice(previous: PastLedger) -> Notice:
@@ -32,6 +75,9 @@ def disclosed_notice(disclosed: LedgerDisclosed) -> Notice:
         count = disclosed.folders
         others = "1 other folder of this machine holds" if count == 1 else f"{count} other folders of this machine hold"
         return Notice("ledger_shared", f"{others} the same ledger; what is run there is not seen here.")
+    if what == "elsewhere":
+        text = f"From {present} on, records were written with another state folder (XDG_STATE_HOME) than before"
+        return Notice("state_folder_changed", f"{text}; what only one of the two knows may be missing here.")
     had = _describe(disclosed.had)
     if what == "replaced":
         return Notice("ledger_restarted", f"This ledger took the place of another one of this folder, {had}.")
@@ -43,5 +89,9 @@ def disclosed_notice(disclosed: LedgerDisclosed) -> Notice:
 
 
 def _describe(past: PastLedger | None) -> str:
-    assert past is not None  # whatever is not `shared` names what was lost
+    assert past is not None  # whatever names no lost ledger was answered before
     return f"begun {past.began}, with {past.records} records and head {past.head}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

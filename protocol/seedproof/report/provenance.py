@@ -30,6 +30,8 @@ class EarlierGeneration:
     """Seeds with a finite value."""
     mean: float | None
     """Their mean; None if there is none."""
+    differed_in: tuple[str, ...] = ()
+    """Names of the rules in which it differed from the present one; empty also where an earlier version began that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,11 @@ class LedgerFacts:
     controls: tuple[Run, ...] = ()
     """Every control run of the ledger, in the order of their requests."""
     past: tuple[str, ...] = ()
-    """Earlier ledgers in its folder, copies of it, and records that it lost."""
+    """Earlier ledgers in its folder, copies of it, and records that it lost; empty where `head_lines` has them."""
+    head_lines: tuple[str, ...] = ()
+    """What stands in the head of the report: the same, other ledgers that began with its code, other rules before."""
+    has_other_state_folder: bool = False
+    """Whether the present generation was begun with a state folder that is not the account's own."""
 
 
 def command_lines(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
@@ -116,6 +122,8 @@ def provenance_lines(baseline: Baseline, facts: LedgerFacts, arm: Arm | None = N
         f"- Baseline generation: {baseline.generation}",
         *([] if baseline.arm.code is None else [f"- Code of the baseline: {identity(baseline.arm.code)}"]),
     ]
+    if facts.has_other_state_folder:
+        lines.append("- State folder: not the account's own, whose registry was read as well (XDG_STATE_HOME)")
     probe = probe_line(baseline.arm, baseline.rules.metric.name)
     if probe:
         lines.append(f"- {probe}")
@@ -127,7 +135,8 @@ def provenance_lines(baseline: Baseline, facts: LedgerFacts, arm: Arm | None = N
     for earlier in facts.earlier:
         mean = "no result" if earlier.mean is None else f"mean {earlier.mean:.6g} over {earlier.seeds} seeds"
         reason = f"; reason: {one_line(earlier.reason)}" if earlier.reason else ""
-        lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}")
+        differed = f"; differed in: {', '.join(earlier.differed_in)}" if earlier.differed_in else ""
+        lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}{differed}")
     for verdict in facts.verdicts:
         lines.append(
             f"- Earlier verdict on this name, generation {verdict.generation}: "

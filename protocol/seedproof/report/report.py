@@ -44,6 +44,7 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
         "",
         f"- {name}{rules.metric.statistic_words}: {spread}",
         f"- {needed} {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
+        *(f"- {line}" for line in facts.head_lines),
         "",
         f"![Every baseline seed: {name} and wall time]({figure})",
         "",
@@ -80,7 +81,7 @@ def experiment_report(
     lines = [
         f"# Experiment: {arm.experiment}",
         "",
-        *(f"- {line}" for line in summary_lines(comparison, evidence, campaign)),
+        *(f"- {line}" for line in summary_lines(comparison, evidence, campaign, facts.head_lines)),
         "",
         f"![Every seed of {arm.experiment} and of the baseline: {rules.metric.name} and wall time]({figure})",
         "",

@@ -1,5 +1,7 @@
 """A result in a few lines: above its report, in a reply, and as a paragraph to paste."""
 
+from collections.abc import Sequence
+
 from seedproof.model.arms import Baseline
 from seedproof.model.results import Comparison, Confirmation, Verdict
 from seedproof.verdict.campaign import Campaign
@@ -24,11 +26,18 @@ class Digits:
         return f"{value:+.{self._decimals}f}"
 
 
-def summary_lines(comparison: Comparison, evidence: Evidence | None, campaign: Campaign | None) -> list[str]:
-    """What a reader has to know first, at most five lines."""
+def summary_lines(
+    comparison: Comparison, evidence: Evidence | None, campaign: Campaign | None, ledger: Sequence[str] = ()
+) -> list[str]:
+    """What a reader has to know first: at most five lines, and what there is to say of the ledger.
+
+    Args:
+        ledger: Lines on what was before this ledger or beside it.
+    """
     lines = [comparison.headline, _interval_line(comparison, evidence)]
     if campaign is not None:
         lines.append(tried_line(campaign))
+    lines += ledger
     if comparison.confirmation is not None:
         lines.append(f"Confirmation: {comparison.confirmation.reason}")
     elif campaign is not None and comparison.caps:
@@ -66,13 +75,16 @@ def _interval_line(comparison: Comparison, evidence: Evidence | None) -> str:
 def tried_line(campaign: Campaign) -> str:
     """How many experiments the ledger has, and what that means."""
     nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
-    count = campaign.declared
+    count, elsewhere = campaign.tried, ""
+    if campaign.elsewhere:
+        elsewhere = f", and {campaign.elsewhere} in other ledgers that began with this code"
     ideas = f"{_WORDS[count] if count < len(_WORDS) else count} idea{'' if count == 1 else 's'}"
     luck = f"{campaign.false_winners_expected:.2f} WINNERs by luck"
     if campaign.false_winner_chance is not None:
         luck = f"a WINNER by luck at most {100 * campaign.false_winner_chance:.1f} % of the time"
     return (
-        f"Experiments declared in this ledger so far: {count}{nulls}; if none helped, {ideas} would show {luck} "
+        f"Experiments declared in this ledger so far: {campaign.declared}{nulls}{elsewhere}; if none helped, {ideas} "
+        f"would show {luck} "
         f"({campaign.label})."
     )
 
@@ -92,8 +104,8 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
     if found is not None:
         effect = None if found.difference is None else fresh_effect(found, Digits(comparison.baseline))
         sentences.append(effect or f"Confirmation: {found.reason}")
-    if campaign is not None and campaign.declared > 1:
-        sentences.append(f"It is one of {campaign.declared} experiments tried.")
+    if campaign is not None and campaign.tried > 1:
+        sentences.append(f"It is one of {campaign.tried} experiments tried.")
     return " ".join(sentences)
 
 

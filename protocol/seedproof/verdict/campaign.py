@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.arms import Arm, Primary
@@ -38,6 +39,9 @@ Key = tuple[int, str]
 class Campaign:
     """All experiments of the ledger as of one record."""
 
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"elsewhere"})
+    """Fields that a document leaves out while they are empty."""
+
     declared: int
     """K: every declared experiment of every generation, abandoned and failed ones too."""
     declared_in_generation: int
@@ -58,6 +62,13 @@ class Campaign:
     """The same adjusted for all K by Holm's method."""
     advice: str | None = None
     """When a larger baseline would pay."""
+    elsewhere: int = 0
+    """Experiments of other ledgers that began with this code, where `rules.campaign` counts them in; else 0."""
+
+    @property
+    def tried(self) -> int:
+        """How many experiments the chances and the adjusted p value count."""
+        return self.declared + self.elsewhere
 
 
 def campaign(state: State) -> Campaign:
@@ -93,9 +104,20 @@ def _campaign(
         false_winner_chance=chance,
         label=label,
         p_better=p_value,
-        p_holm=None if key is None or p_value is None else adjusted_p(p_values, len(state.experiments))[key],
+        p_holm=None if key is None or p_value is None else adjusted_p(p_values, _tried(state))[key],
         advice=None if generation is None else _advice(generation),
+        elsewhere=_elsewhere(state),
     )
+
+
+def _elsewhere(state: State) -> int:
+    """Experiments of other ledgers that the rules of the present generation count in."""
+    generation, others = state.generation, state.others
+    return others.experiments if generation and others and generation.rules.campaign == "code" else 0
+
+
+def _tried(state: State) -> int:
+    return len(state.experiments) + _elsewhere(state)
 
 
 def adjusted_p(p_values: Mapping[Key, float], declared: int) -> dict[Key, float]:
@@ -109,7 +131,7 @@ def stored_p_values(study: Study) -> Mapping[Key, tuple[float, float]]:
     """The recorded p value of each verdict, and the same adjusted for all experiments."""
     state, (seq, cached) = study.state, study.memory.adjusted
     if seq != state.campaign_seq:
-        adjusted = adjusted_p(state.p_values, len(state.experiments))
+        adjusted = adjusted_p(state.p_values, _tried(state))
         cached = {key: (p, adjusted[key]) for key, p in state.p_values.items()}
         study.memory.adjusted = (state.campaign_seq, cached)
     found: Mapping[Key, tuple[float, float]] = cached
@@ -143,6 +165,10 @@ def _false_winners(state: State) -> tuple[float, float | None, str]:
         expected += k * operating_point(0.0, rules).p_winner
         none *= 1 - at_least_one_winner(k, rules.sizes)
         designs.add(rules.design)
+    elsewhere = _elsewhere(state)
+    if elsewhere and state.generation is not None:  # as if they had been tried under the present rules
+        expected += elsewhere * operating_point(0.0, state.generation.rules).p_winner
+        none *= 1 - at_least_one_winner(elsewhere, state.generation.rules.sizes)
     assumed = "independent seeds, normal noise, equal spread"
     if designs - {"protocol"}:
         return expected, None, f"about, {assumed}; docs/calibration.md has the chance of at least one"

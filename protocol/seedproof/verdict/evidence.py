@@ -157,4 +157,5 @@ def as_document(value: "DataclassInstance") -> dict[str, Any]:
             return {name: rounded(one) for name, one in part.items()}
         return float(f"{part:.10g}") if isinstance(part, float) else part
 
-    return {name: rounded(part) for name, part in asdict(value).items()}
+    omitted = getattr(value, "OMITTED", ())
+    return {name: rounded(part) for name, part in asdict(value).items() if part or name not in omitted}

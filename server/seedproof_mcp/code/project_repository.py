@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from pathlib import Path
 
 from seedproof.model.code import Code
@@ -13,6 +14,8 @@ from seedproof_mcp.code.refusals import IN_PLACE, refuse
 from seedproof_mcp.code.snapshot import list_files
 
 __all__ = ["ProjectRepository", "snapshot_missing"]
+
+_REFS = "refs/seedproof"
 
 
 class ProjectRepository:
@@ -26,7 +29,36 @@ class ProjectRepository:
     def refs(self) -> str:
         """Where this project's refs stand: two projects of one repository, or of two of its worktrees, share none."""
         key = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:12]
-        return f"refs/seedproof/{key}"
+        return f"{_REFS}/{key}"
+
+    def first_commit(self) -> str | None:
+        """The first commit of the repository, and the project's folder in it, which tells its projects apart.
+
+        None where there is no repository, no commit, or git cannot say.
+        """
+        try:
+            repository = self.find()
+            if repository is None:
+                return None
+            # Of a merged history, the one that began first here.
+            asked = ("rev-list", "--max-parents=0", "--first-parent", "HEAD")
+            found = repository.git()(*asked, env={"GIT_NO_REPLACE_OBJECTS": "1"}).text()
+        except GitFailed:
+            return None
+        # A folder of the user's is not published with the ledger.
+        folder = hashlib.sha256(os.fsencode(repository.prefix)).hexdigest()[:12]
+        return f"{found}/{folder}" if found else None
+
+    def snapshots(self) -> Counter[str]:
+        """How many snapshots are stored in the repository, by the part of `refs` that names their project."""
+        try:
+            repository = self.find()
+            if repository is None:
+                return Counter()
+            names = repository.git()("for-each-ref", "--format=%(refname)", f"{_REFS}/").lines()
+        except GitFailed:
+            return Counter()
+        return Counter(name.removeprefix(f"{_REFS}/").partition("/")[0] for name in names)
 
     def find(self) -> Repository | None:
         """The repository; None if there is none.

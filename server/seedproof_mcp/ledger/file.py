@@ -22,8 +22,9 @@ from seedproof.model.results import Notice
 from seedproof.notices.past import past_notices
 
 from seedproof_mcp.ledger.damage import damaged_ledger, damaged_mirror, readable
+from seedproof_mcp.ledger.entry import RecordHashes
 from seedproof_mcp.ledger.mirror import Mirror, Signature, file_size, signature
-from seedproof_mcp.ledger.registry import NOTED_EVENTS, RecordHashes, Registry
+from seedproof_mcp.ledger.registry import NOTED_EVENTS, Registry
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 
@@ -209,9 +210,9 @@ class Ledger:
         self._is_registry_behind = self._is_registry_behind or is_noted
         return stored
 
-    def _disclose(self) -> None:
+    def _disclose(self, others: bool = False) -> None:
         """Record what only the registry knows, before its entry is overwritten."""
-        for event in self._registry.undisclosed(self.state, self.hashes):
+        for event in self._registry.undisclosed(self.state, self.hashes, others):
             self._store(event)
 
     def _update_registry(self) -> None:
@@ -290,10 +291,9 @@ class Writer:
         assert isinstance(stored, type(event))
         return stored
 
-    def disclose(self) -> None:
+    def disclose(self, *, others: bool = False) -> None:
         """Append what only the registry knows of this ledger's past, so that verdicts and reports can disclose it.
 
-        Raises:
-            OSError: It could not be stored.
+        With `others`, also of other ledgers that began with this code. Raises OSError where it could not be stored.
         """
-        self._ledger._disclose()
+        self._ledger._disclose(others)

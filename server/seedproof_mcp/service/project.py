@@ -1,28 +1,35 @@
 """The project folder as an admission reads it: code, surroundings, limits, output folders."""
 
+import os
 from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from seedproof.admission.guards import Limits
 from seedproof.admission.request import Admission
+from seedproof.ledger.beginnings import Beginnings
 from seedproof.ledger.event import Event
 from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import BadSettings, ScriptMissing
+from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
 from seedproof.phases.next_call import check_call
 from seedproof.verdict.comparability import require_comparable_now
 
+from seedproof_mcp.code.project_repository import ProjectRepository
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.fingerprint import Surroundings
 from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config, present_limits
+from seedproof_mcp.ledger.entry import began_with, script_hash
+from seedproof_mcp.ledger.registry import Registry, state_folder
 from seedproof_mcp.runner.outputs import is_in_the_way
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.service.verdicts import RandBelow, fresh_seeds_for
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.paths import ProjectPaths, account_state_dir, user_state_dir
 
 __all__ = ["ProjectFolder"]
 
@@ -66,6 +73,10 @@ class ProjectFolder:
             BadSettings: The repository contains something that a snapshot cannot hold.
         """
         return self._once("code", lambda: self.workspace.take(self._config.rules.sealed, self._created()))
+
+    def beginnings(self) -> Beginnings:
+        """What a generation that begins now begins with, and which other ledgers began alike."""
+        return self._once("beginnings", lambda: _beginnings(self._paths.root, self._state, self._config.rules))
 
     def change(self, old: Code, new: Code) -> Change | None:
         """How one code differs from another; None where their hashes are equal."""
@@ -152,3 +163,20 @@ class ProjectFolder:
 
 def _key(code: Code) -> Hashable:
     return code.sha256, code.snapshot
+
+
+def _beginnings(root: Path, state: State, rules: Rules) -> Beginnings:
+    repository, registry = ProjectRepository(root.resolve()), Registry(root)
+    script, commit = script_hash(root / rules.script), repository.first_commit()
+    began = [*began_with(root, state.generations), (script, commit, rules.metric.name)]
+    # Later on, snapshots of the folder's old place are this ledger's own, where the folder was moved.
+    stored = repository.snapshots() if not state.generations else {}
+    here = state_folder(root.resolve())
+    return Beginnings(
+        script=script,
+        first_commit=commit,
+        state_folder=here,
+        is_own_state=os.path.realpath(user_state_dir()) == os.path.realpath(account_state_dir()),
+        snapshots=sum(count for place, count in stored.items() if not registry.knows_place(place)),
+        others=registry.others_like(state.first_hash, began),
+    )

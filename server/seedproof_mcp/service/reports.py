@@ -12,7 +12,7 @@ from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison, Notice
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
-from seedproof.notices.past import past_lines
+from seedproof.notices.past import head_lines, past_lines
 from seedproof.phases.next_call import finish_report_call, require_baseline
 from seedproof.phases.study import Study
 from seedproof.report.provenance import EarlierGeneration, EarlierVerdict, LedgerFacts
@@ -239,14 +239,19 @@ def render_recorded(state: State, report: ReportWritten) -> tuple[str, str]:
 
 
 def _ledger_facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
+    begun = generation.beginnings
     return LedgerFacts(
         head=state.head_label,
         records=state.seq,
         began=state.began or "",
         reason=generation.reason,
-        earlier=tuple(_earlier_generation(state, one) for one in state.generations[: generation.number - 1]),
+        earlier=tuple(
+            _earlier_generation(state, one, generation) for one in state.generations[: generation.number - 1]
+        ),
         adoption=generation.adoption,
-        past=tuple(past_lines(state)),
+        past=tuple(past_lines(state)) if begun is None else (),
+        head_lines=tuple(head_lines(state, generation)),
+        has_other_state_folder=begun is not None and not begun.is_own_state,
         verdicts=() if name is None else tuple(_earlier_verdicts(state, generation, name)),
         controls=tuple(run for run in state.runs.values() if run.role is Role.CONTROL),
     )
@@ -260,7 +265,9 @@ def _earlier_verdicts(state: State, generation: Generation, name: str) -> Iterat
             yield EarlierVerdict(earlier.number, issued.headline, issued.seq)
 
 
-def _earlier_generation(state: State, generation: Generation) -> EarlierGeneration:
+def _earlier_generation(state: State, generation: Generation, present: Generation) -> EarlierGeneration:
     values = list(state.baseline_arm(generation.number).finite(generation.rules.metric.name).values())
     mean = summarize(values).mean if values else None
-    return EarlierGeneration(generation.number, generation.reason, len(values), mean)
+    # A report on a generation that an earlier version began says what it said.
+    differed = [] if present.beginnings is None else generation.rules.differing(present.rules)
+    return EarlierGeneration(generation.number, generation.reason, len(values), mean, tuple(differed))

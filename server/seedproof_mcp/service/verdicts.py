@@ -68,6 +68,7 @@ def issue_verdict(writer: Writer, comparison: Comparison, randbelow: RandBelow) 
     runs = runs_behind(arm, comparison.baseline)
     if issued is not None and issued.runs == runs:
         return
+    writer.disclose(others=True)
     confirmation = comparison.confirmation
     fresh_seeds: tuple[int, ...] = ()
     if confirmation is not None and confirmation.state == "open" and experiment.fresh_plan is None:

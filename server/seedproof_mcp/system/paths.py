@@ -216,7 +216,12 @@ def user_state_dir() -> Path:
     """Return the folder that all projects of one user share."""
     configured = os.environ.get("XDG_STATE_HOME", "")
     # The XDG specification: a relative path is invalid and must be ignored.
-    return _child(configured if os.path.isabs(configured) else os.path.expanduser("~/.local/state"), "seedproof")
+    return _child(configured, "seedproof") if os.path.isabs(configured) else account_state_dir()
+
+
+def account_state_dir() -> Path:
+    """Return what that folder is where XDG_STATE_HOME names no other; it is read and never written in its place."""
+    return _child(os.path.expanduser("~/.local/state"), "seedproof")
 
 
 # Every call of a reading tool asks for these; making a path takes as long as a stat of the file.
@@ -230,11 +235,21 @@ def registry_folder() -> Path:
     return _child(str(user_state_dir()), "projects")
 
 
-def registry_entry(root: Path) -> Path:
-    """Return the registry's file of one project, by its resolved root."""
+def registry_folders() -> list[Path]:
+    """Return the folders of all registries that are read: that one, and the account's own where it is another."""
+    return list(dict.fromkeys((registry_folder(), _child(str(account_state_dir()), "projects"))))
+
+
+def registry_entry(root: Path, folder: Path | None = None) -> Path:
+    """Return a registry's file of one project, by its resolved root.
+
+    Args:
+        folder: The registry's folder; None for the one that is written.
+    """
     import hashlib  # here, as it costs each supervisor 4 MB and is not used there
 
-    return _child(str(registry_folder()), f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json")
+    name = f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
+    return _child(str(folder or registry_folder()), name)
 
 
 def slot_lock(name: str) -> Path:

@@ -10,7 +10,8 @@ from seedproof.ledger.state import State
 from seedproof.ledger.study_events import GenerationStarted, LedgerDisclosed
 from seedproof.notices.past import disclosed_notice
 
-from seedproof_mcp.ledger.registry import RecordHashes, Registry, disclosed_heads
+from seedproof_mcp.ledger.entry import RecordHashes
+from seedproof_mcp.ledger.registry import Registry, disclosed_heads
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.verify.chain import Chain
 from seedproof_mcp.verify.checks import Check, failed, listed, noted, passed
@@ -66,6 +67,8 @@ def check_registry(paths: ProjectPaths, chain: Chain) -> list[Check]:
             )
         ]
     elif own.ledger != chain.records[0]["hash"]:
+        if not own.counts:
+            return [noted("registry", "this folder had another ledger, in which no run had a value; it is gone")]
         text = f"this folder had another ledger, begun {own.began}, with {own.records} records and head {own.label}"
         found = [failed("registry", f"{text}; it is gone, and this ledger does not say so")]
     else:

@@ -3,13 +3,14 @@
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from seedproof.model.refusals import Refusal
 
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import files, locks
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.paths import ProjectPaths, registry_entry
 
 __all__ = ["end_work", "example_script", "prepare", "remove"]
 
@@ -48,13 +49,21 @@ def end_work(project: Path) -> bool:
 
 
 def remove(project: Path) -> bool:
-    """Remove the folder, and try again if a conductor wrote into it meanwhile; return whether it is gone."""
+    """Remove the folder and its entry in the registry, and try again if a conductor wrote meanwhile.
+
+    Returns:
+        Whether the folder is gone.
+    """
     deadline = time.monotonic() + CLEAN_UP_S
     while True:
         try:
             files.remove_tree(project)
-            return True
+            break
         except OSError:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)
+    # A demonstration is no study: the next one, and a study of the same script, are not told of it.
+    with suppress(OSError):
+        files.remove_file(registry_entry(project.resolve()))
+    return True
