@@ -176,7 +176,7 @@ def _check_not_tried(study: Study, baseline: Baseline, request: RunRequest, code
 def duplicate_refusal(study: Study, other: Experiment) -> FlagsDuplicate:
     """The refusal that names the experiment with the same flags, with the next call for that one."""
     name = study.rules.metric.name
-    has_value = any(name in run.metrics for run in study.state.experiment_arm(other).runs)
+    has_value = any(run.is_draw(name) for run in study.state.experiment_arm(other).runs)
     what = "flags and the same code" if other.code_change else "flags"
     return FlagsDuplicate(
         f"{other.name} has the same {what} and {'has been' if has_value else 'is being'} measured; "

@@ -14,7 +14,7 @@ from seedproof.ledger.record_fields import (
     read_known,
 )
 from seedproof.model.lengths import Lengths
-from seedproof.model.runs import MetricValue, RunState
+from seedproof.model.runs import MetricValue, NoResult, RunState
 
 __all__ = [
     "FinishedState",
@@ -111,6 +111,8 @@ class RunEnded(Event):
     """Its output folder."""
     kept: Mapping[str, str] = field(default_factory=dict)
     """Hash of each file that was copied from it into the run's folder, by the copy's name."""
+    no_result: NoResult | None = None
+    """What it leaves without a result; None for a result, and in records of earlier versions."""
 
     @property
     def state(self) -> RunState:
@@ -127,6 +129,7 @@ class RunEnded(Event):
         values = {name: value for name, value in values.items() if value or name not in _OMITTED_PARTS}
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
         values |= {"kept": dict(self.kept)} if self.kept else {}
+        values |= {} if self.no_result is None else {"no_result": self.no_result.document()}
         return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
@@ -146,6 +149,7 @@ class RunEnded(Event):
             "created": tuple(record.get("created", ())),
             "output": _read_part(OutputFolder, record),
             "kept": as_mapping(record.get("kept", {})),
+            "no_result": NoResult.from_document(as_mapping(record["no_result"])) if "no_result" in record else None,
         }
 
 

@@ -156,7 +156,10 @@ def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Itera
 
 def _places_alike(study: Study, experiment: Experiment) -> tuple[int, ...]:
     """Places of the earlier experiments with flags like these; computed once."""
-    known = study.memory.alike
+    memory = study.memory
+    if memory.alike_at != study.state.declared_anew_at:
+        memory.alike, memory.alike_at = {}, study.state.declared_anew_at
+    known = memory.alike
     if experiment.place not in known:
         earlier = study.state.experiments[: experiment.place]
         known[experiment.place] = tuple(one.place for one in earlier if _likeness(experiment, one) is not None)

@@ -21,6 +21,7 @@ from seedproof.stats.summary import summarize
 __all__ = [
     "Bracket",
     "brackets_on",
+    "discarded_attempts",
     "equal_seeds",
     "outlier",
     "probe_line",
@@ -44,7 +45,37 @@ def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     """The remarks on a verdict about this arm."""
     name = baseline.rules.metric.name
     sentence = seed_not_seen(baseline.arm, name) or seed_not_seen(arm, name)
-    return () if sentence is None else (Bracket("seed not seen to vary the run", sentence),)
+    not_seen = None if sentence is None else Bracket("seed not seen to vary the run", sentence)
+    found = (discarded_attempts(baseline.arm, arm), not_seen)
+    return tuple(one for one in found if one is not None)
+
+
+# --- attempts that were discarded -----------------------------------------------------------------
+
+
+def discarded_attempts(*arms: Arm) -> Bracket | None:
+    """Counts the earlier attempts at seeds with a result that told something of theirs; None where they may be.
+
+    One attempt that trained and showed no metric may be, and so may any that a scheduler, the machine or a full disk
+    ended. Attempts of earlier versions have no record of what they told.
+    """
+    discarded: dict[object, list[Run]] = {}
+    for arm in arms:
+        runs = (*arm.runs, *arm.fresh)
+        counted = {(run.role, run.key.side, run.seed) for run in runs if run.state.is_counted}
+        for run in runs:
+            place = (run.role, run.key.side, run.seed)
+            is_end = not run.state.is_active and not run.state.is_counted
+            if place in counted and is_end and run.draw is not None and not run.was_ended_by_machine:
+                discarded.setdefault((arm.experiment, place), []).append(run)
+    all_runs = [run for runs in discarded.values() for run in runs]
+    has_metric = any(run.draw is not None and run.draw.has_metric for run in all_runs)
+    if not has_metric and all(len(runs) == 1 for runs in discarded.values()):
+        return None
+    n = len(all_runs)
+    names = ", ".join(f"{run.experiment or 'baseline'} seed {run.seed} attempt {run.attempt}" for run in all_runs)
+    sentence = f"{names} told something of the result and {'was' if n == 1 else 'were'} repeated: a further draw."
+    return Bracket(f"{n} discarded attempt{'' if n == 1 else 's'}", sentence)
 
 
 # --- seeds that vary nothing ----------------------------------------------------------------------
