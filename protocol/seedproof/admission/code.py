@@ -60,7 +60,7 @@ def present_code(arm: Arm, reference: Code | None, project: ProjectView, metric:
     if code is None or (project.is_kept(arm.code) if is_same else is_settled):
         return ArmCode(arm)
     change = None if reference is None else change_from(reference, code, project, is_declared=arm.code_change)
-    if arm.code_change and change is None:
+    if arm.code_change and (change is None or change.is_empty):
         raise CodeUnchanged(
             f"{arm.experiment} declares a change of code, and nothing differs from the baseline's any more. "
             "Edit the code again, then repeat the call."

@@ -92,7 +92,8 @@ def _continue(
         code = replace(code, arm=with_controls(study.state, code.arm))
         control = control_look(baseline, code.arm)
         # The new code may make it equal to an experiment that was tried before.
-        twin = barring_twin(study.state, replace(experiment, code=code.arm.code), study.rules)
+        moved = replace(experiment, code=code.arm.code, change=code.arm.change)
+        twin = barring_twin(study.state, moved, study.rules)
         if twin is not None:
             raise duplicate_refusal(study, twin)
     _require_control(baseline, code.arm, control)

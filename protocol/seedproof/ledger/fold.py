@@ -88,6 +88,8 @@ def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
         changed_at=event.seq,
         code=event.code,
         change=event.change,
+        repeats=event.repeats,
+        tells_null=event.is_null,
     )
     state.experiments.append(declared)
     state.nulls += declared.is_null
@@ -103,6 +105,7 @@ def _declared_anew(state: State, experiment: Experiment, event: ExperimentDeclar
     experiment.flags, experiment.hypothesis, experiment.code_change = event.flags, event.hypothesis, event.code_change
     experiment.primary, experiment.primary_reason = event.primary, event.primary_reason
     experiment.code, experiment.change = event.code, event.change
+    experiment.repeats, experiment.tells_null = event.repeats, event.is_null
     experiment.declared_at = experiment.set_at = experiment.changed_at = event.seq
     state.nulls += experiment.is_null
     state.campaign_seq = state.declared_anew_at = event.seq

@@ -69,6 +69,10 @@ class Experiment:
     """How that differs from the baseline's code; None where it does not."""
     changed_at: int = 0
     """Number of the newest record about it or its runs."""
+    repeats: tuple[tuple[int, str], ...] = ()
+    """Generation and name of earlier experiments with flags that say the same, as recorded."""
+    tells_null: bool = False
+    """Whether its headline says that it was declared to have no effect; those of earlier versions do not."""
     earlier: list[EarlierDeclaration] = field(default_factory=list)
     """Its earlier declarations, oldest first."""
 
@@ -216,6 +220,7 @@ class State:
             code=experiment.code,
             change=experiment.change,
             code_change=experiment.code_change,
+            tells_null=experiment.tells_null,
             since=sum(run.role is Role.MEASURE for run in past),
         )
 

@@ -71,6 +71,8 @@ class Arm:
     """How that differs from the baseline's code; None where it does not, and for a baseline."""
     code_change: bool = False
     """Whether the experiment declares the change of code."""
+    tells_null: bool = False
+    """Whether the record of its declaration says that it has no effect; earlier versions did not record that."""
     since: int = 0
     """How many of `runs` belong to earlier declarations under the same name."""
 

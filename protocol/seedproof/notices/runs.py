@@ -95,7 +95,19 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
         *beside_baseline_notices(baseline.arm, arm, baseline.rules),
         *([Notice("warm_start", warm)] if warm else ()),
         *_other_spread(comparison),
+        *_null_winner(comparison),
     ]
+
+
+def _null_winner(comparison: Comparison) -> list[Notice]:
+    """What it means that an experiment without effect has one."""
+    if comparison.verdict is not Verdict.WINNER or not comparison.arm.tells_null:
+        return []
+    text = (
+        f"{comparison.arm.experiment} was declared to change nothing and is a WINNER: something but the idea moved, or "
+        "it was luck; other WINNERs of this baseline may come about in the same way."
+    )
+    return [Notice("null_winner", text)]
 
 
 def _other_spread(comparison: Comparison) -> list[Notice]:

@@ -244,6 +244,8 @@ def _brackets_on(baseline: Baseline, arm: Arm, verdict: Verdict, confirmation: C
     """What the headline says of the runs; another spread no longer matters once a WINNER is confirmed."""
     signs = tuple(one.name for one in brackets_on(baseline, arm))
     is_confirmed = confirmation is not None and confirmation.state == "confirmed"
+    if verdict is Verdict.WINNER and arm.tells_null:
+        signs = (*signs, "declared without effect")
     times = None if verdict is not Verdict.WINNER or is_confirmed else other_spread(baseline, arm)
     return signs if times is None else (*signs, f"spread {times:.1f}x the baseline's")
 
