@@ -131,7 +131,7 @@ GROUP.refuses(
     [
         BASELINE,
         declare("x", "--crash"),
-        run(experiment="x", seed=42, attempt=2),
+        declare("y", "--crash", "--lr", "1"),
         writes_settings("[settings]\nrunaway_after = 2\n"),
         declare("next", "--shift", "0.3"),
     ],

@@ -179,7 +179,7 @@ async def nearly_the_same(agent: Agent) -> Answer:
 
 @GROUP.row(
     "Writes the same number in another way, so that the flags are new ones.",
-    Disclosed("near_duplicate", "reply and report"),
+    Disclosed("same flags as bad, LOSER", "reply and report"),
 )
 async def the_same_number(agent: Agent) -> Answer:
     await agent.baseline()

@@ -83,7 +83,7 @@ def make_declaration(
         primary_reason=primary_reason,
         code=code,
         change=change,
-        repeats=repeated_experiments(study.state, request.experiment, request.flags or (), is_null=is_null),
+        repeats=repeated_experiments(study.state, request.experiment, request.flags or ()),
         is_null=is_null,
     )
 

@@ -160,6 +160,7 @@ def _files_removed(state: State, event: FilesRemoved) -> None:
 def _resumed(state: State, event: Resumed) -> None:
     state.failures_in_row = 0
     state.failed_arms.clear()
+    state.resumed += [event] if event.is_told else []
 
 
 def _ledger_disclosed(state: State, event: LedgerDisclosed) -> None:

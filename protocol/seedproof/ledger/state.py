@@ -7,7 +7,7 @@ from typing import Any
 from seedproof.ledger.determinism import Repeats
 from seedproof.ledger.records import EMPTY_HASH
 from seedproof.ledger.run_events import MetricsReadAgain
-from seedproof.ledger.study_events import LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
+from seedproof.ledger.study_events import LedgerDisclosed, PastLedger, ReportWritten, Resumed, VerdictIssued
 from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules
@@ -151,6 +151,8 @@ class State:
     """Runs in a row that failed, timed out or diverged, up to now; those of one arm without a value count once."""
     failed_arms: set[tuple[int, str | None]] = field(default_factory=set)
     """Generation and experiment of the arms among them that failed without a value."""
+    resumed: list[Resumed] = field(default_factory=list)
+    """Each time that new experiments were allowed again after too many of them."""
     declared_anew_at: int = 0
     """Number of the newest record that declared an experiment anew."""
     largest_output_bytes: int = 0

@@ -257,10 +257,13 @@ class Resumed(Event):
     """A person has looked at the failures in a row; new experiments are allowed again."""
 
     kind = "resumed"
+    OMITTED = frozenset({"is_told"})
     reason: str = ""
     """What that person found."""
     failures: int = 0
     """Number of failures in a row."""
+    is_told: bool = False
+    """Whether reports say so; those of earlier versions do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,9 @@ MOST_SINGLE = 2
 
 
 def draw_words(run: Run, metric: str) -> str | None:
-    """What an attempt without a result told of it; None where that is nothing, or an earlier version recorded it."""
+    """What an attempt without a result told of it besides its metrics; None where that is nothing or not recorded."""
     draw = run.draw
-    if draw is None or run.state.is_counted:
+    if draw is None or run.state.is_counted or metric in run.metrics:
         return None
     if draw.is_unread:
         return "its last value cannot be read"
@@ -75,7 +75,11 @@ def _one(run: Run, metric: str) -> str:
 def _many(runs: Sequence[Run], metric: str) -> str:
     """One sentence on all of them: twenty say less, and hide the rest of a reply."""
     states = ", ".join(f"{number} {state}" for state, number in Counter(_state(run) for run in runs).items())
-    drawn = [f"{_name(run)} ({told})" for run in runs if (told := draw_words(run, metric)) is not None]
+    drawn = [
+        f"{_name(run)} ({draw_words(run, metric) or f'its last value {run.shown(metric)}'})"
+        for run in runs
+        if run.is_draw(metric)
+    ]
     seen = f"{len(drawn)} of them showed a value or trained: {list_first(drawn)}" if drawn else f"without any {metric}"
     newest = f"the newest, {_name(runs[-1])}{_because(runs[-1])}"
     return f"{len(runs)} attempts ended without a result ({states}), {seen}; {newest}"

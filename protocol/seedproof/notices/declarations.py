@@ -197,7 +197,7 @@ def _likeness(experiment: Experiment, earlier: Experiment) -> Likeness | None:
 def _describe(state: State, experiment: Experiment, earlier: Experiment, verdicts: bool) -> str:
     """An earlier experiment: its name, its record, its flags and its result."""
     generation = "" if earlier.generation == experiment.generation else f", generation {earlier.generation}"
-    flags = one_line(" ".join(earlier.flags))
+    flags = one_line(" ".join(earlier.flags)) or "no flags"
     return f"{earlier.name} (#{earlier.declared_at}{generation}: {flags}; {_result(state, earlier, verdicts)})"
 
 

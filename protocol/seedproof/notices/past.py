@@ -3,6 +3,7 @@
 from seedproof.ledger.state import State
 from seedproof.ledger.study_events import LedgerDisclosed, PastLedger
 from seedproof.model.results import Notice
+from seedproof.model.untrusted import one_line
 
 __all__ = ["disclosed_notice", "past_lines", "past_notices", "restarted_notice"]
 
@@ -10,7 +11,12 @@ __all__ = ["disclosed_notice", "past_lines", "past_notices", "restarted_notice"]
 def past_lines(state: State) -> list[str]:
     """The past as a report prints it, without paths of other folders, because reports are published."""
     found = [] if state.previous is None else [restarted_notice(state.previous)]
-    return [notice.message for notice in (*found, *map(disclosed_notice, state.disclosures))]
+    resumed = (
+        f"New experiments were allowed again after {one.failures} runs in a row that failed or diverged (record "
+        f"#{one.seq}): {one_line(one.reason)}"
+        for one in state.resumed
+    )
+    return [*(notice.message for notice in (*found, *map(disclosed_notice, state.disclosures))), *resumed]
 
 
 def past_notices(state: State) -> list[Notice]:

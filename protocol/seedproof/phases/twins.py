@@ -79,24 +79,17 @@ def _meaning(reference: Code | None, code: Code | None, change: Change | None) -
 _MOST_REPEATED = 50
 
 
-def repeated_experiments(
-    state: State, name: str, flags: Sequence[str], *, is_null: bool = False
-) -> tuple[tuple[int, str], ...]:
-    """Generation and name of the earlier experiments whose flags say the same, oldest first.
+def repeated_experiments(state: State, name: str, flags: Sequence[str]) -> tuple[tuple[int, str], ...]:
+    """Generation and name of the earlier experiments whose flags say the same, oldest first; of no flags none do.
 
     Args:
         state: The state before the declaration.
         name: The experiment that is declared.
-        flags: Its flags; where there are none, only experiments without effect repeat each other.
-        is_null: Whether it is declared to have no effect.
+        flags: Its flags.
     """
     number = len(state.generations)
-    found = [
-        (other.generation, other.name)
-        for other in state.experiments
-        if (other.generation, other.name) != (number, name)
-        and (say_the_same(flags, other.flags) if flags else is_null and other.is_null and not other.flags)
-    ]
+    others = (one for one in state.experiments if (one.generation, one.name) != (number, name))
+    found = [(one.generation, one.name) for one in others if say_the_same(flags, one.flags)]
     return tuple(found[-_MOST_REPEATED:])
 
 

@@ -215,7 +215,7 @@ def repeated_declaration(state: State, experiment: Experiment) -> str | None:
         is_confirmed = ended is not None and ended.is_winner and ended.confirmation is not None
         if is_confirmed and ended is not None and ended.confirmation and ended.confirmation.state == "confirmed":
             continue
-        if not experiment.flags or not any(run.is_draw(metric) for run in state.experiment_arm(other).runs):
+        if not any(run.is_draw(metric) for run in state.experiment_arm(other).runs):
             continue
         if number != experiment.generation:
             if "metric" in state.rules_of(number).differing(generation.rules):
