@@ -168,7 +168,7 @@ def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Itera
         elif found and kind == "reworded":
             yield Notice(
                 "declared_before",
-                f"{experiment.name}: flags or code that say the same were declared before as {names}.",
+                f"{experiment.name}: flags that say the same were declared before as {names}.",
             )
         elif found:
             near = f"{experiment.name}: flags within {100 * NEAR_SHARE:.0f} % of these were declared before as {names}"
