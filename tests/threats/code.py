@@ -288,6 +288,16 @@ async def a_comment(agent: Agent) -> None:
     await agent.cheat("run_seed", experiment="good", flags=["--lr", "1"], hypothesis="it helps")
 
 
+@GROUP.row("Declares flags that lost again as a change of code, which is a comment.", Refused("code_unchanged"))
+async def a_comment_as_a_change(agent: Agent) -> None:
+    await a_repository(agent)
+    await agent.judge("bad", "--lr", "1")
+    a_script(agent, note="what a difference")
+    words = {"code_change": True, "hypothesis": "it helps"}
+    await agent.cheat("run_seed", experiment="good", flags=["--lr", "1"], **words)
+    await agent.cheat("run_seed", experiment="good", **words)
+
+
 @GROUP.row("Declares a change of code where nothing was changed.", Refused("code_unchanged"))
 async def no_change(agent: Agent) -> None:
     await a_repository(agent)
