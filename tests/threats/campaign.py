@@ -1,6 +1,7 @@
 """Names, hypotheses, and many experiments of which the best is shown."""
 
 from tests.support.callers import Answer
+from tests.support.seeds import SEEDS
 from tests.threats.agent import Agent
 from tests.threats.deeds import BASELINE, DECLARE, DECLARE_X, compare, declare, run, writes_settings
 from tests.threats.rows import Disclosed, Group, Refused
@@ -62,6 +63,30 @@ async def null_again(agent: Agent) -> Answer:
     await agent.baseline()
     await agent.judge("bad", "--lr", "1")
     return await agent.judge("good", "--lr", "1", hypothesis="null: the same again")
+
+
+@GROUP.row(
+    "Declares experiments without effect until one of them is a WINNER.",
+    Disclosed("declared without effect)", "reply and report"),
+)
+async def null_winner(agent: Agent) -> Answer:
+    await agent.baseline()
+    await agent.judge("close", "--lr", "1", hypothesis="null: nothing changes")
+    return await agent.judge("good", "--lr", "2", hypothesis="null: nothing changes")
+
+
+@GROUP.row(
+    "Reads another metric in the next generation, until one shows what it wants.",
+    Disclosed("same flags under 1 other metric in earlier generations", "reply and report"),
+)
+async def other_metrics(agent: Agent) -> Answer:
+    await agent.baseline()
+    await agent.judge("bad", "--lr", "1")
+    for name in ("baseline", "exp_good"):
+        agent.table.prints |= {(name, seed): f"score: {seed % 7}.{seed}\n" for seed in SEEDS}
+    agent.write("seedproof.toml", "[rules.metric]\nname = 'val_loss'\npattern = 'score: (?P<value>[0-9.]+)'\n")
+    await agent.call("run_seed", new_baseline="a better metric", queue_all=True)
+    return await agent.judge("good", "--lr", "1")
 
 
 @GROUP.row(
@@ -131,7 +156,7 @@ GROUP.refuses(
     [
         BASELINE,
         declare("x", "--crash"),
-        run(experiment="x", seed=42, attempt=2),
+        declare("y", "--crash", "--lr", "1"),
         writes_settings("[settings]\nrunaway_after = 2\n"),
         declare("next", "--shift", "0.3"),
     ],

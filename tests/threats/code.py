@@ -279,17 +279,23 @@ async def tries_in_silence(agent: Agent) -> str:
 
 @GROUP.row(
     "Adds a comment to the script, so that flags which lost are new ones.",
-    Disclosed("declared_before", "reply and report"),
+    Refused("flags_duplicate"),
 )
-async def a_comment(agent: Agent) -> Answer:
+async def a_comment(agent: Agent) -> None:
     await a_repository(agent)
     await agent.judge("bad", "--lr", "1")
     a_script(agent, note="what a difference")
-    again = {"experiment": "good", "flags": ["--lr", "1"], "hypothesis": "it helps"}
-    assert (await agent.cheat("run_seed", **again)).code == "control_due"
-    await agent.call("run_seed", experiment="good", role="control")
-    await agent.call("run_seed", experiment="good", queue_all=True)
-    return await agent.call("compare", experiment="good")
+    await agent.cheat("run_seed", experiment="good", flags=["--lr", "1"], hypothesis="it helps")
+
+
+@GROUP.row("Declares flags that lost again as a change of code, which is a comment.", Refused("code_unchanged"))
+async def a_comment_as_a_change(agent: Agent) -> None:
+    await a_repository(agent)
+    await agent.judge("bad", "--lr", "1")
+    a_script(agent, note="what a difference")
+    words = {"code_change": True, "hypothesis": "it helps"}
+    await agent.cheat("run_seed", experiment="good", flags=["--lr", "1"], **words)
+    await agent.cheat("run_seed", experiment="good", **words)
 
 
 @GROUP.row("Declares a change of code where nothing was changed.", Refused("code_unchanged"))

@@ -3,8 +3,9 @@
 import shutil
 
 from tests.support.callers import Answer
-from tests.support.seeds import FRESH
-from tests.threats.agent import Agent
+from tests.support.in_process import Training
+from tests.support.seeds import FRESH, SEEDS
+from tests.threats.agent import BETTER, HYPOTHESIS, Agent
 from tests.threats.deeds import BASELINE, DECLARE, FAR, LATE, NEAR, compare, declare, run, writes_settings
 from tests.threats.rows import Disclosed, Group, InVain, Refused
 
@@ -195,6 +196,44 @@ async def deletes_the_run(agent: Agent) -> str:
     await agent.call("run_seed", experiment="good", seed=42, attempt=2)
     await agent.call("run_seed", experiment="good", queue_all=True)
     return await agent.report("good")
+
+
+@GROUP.row("Lets the script end before it prints a bad value, and tries again.", Refused("arm_failed"))
+async def crash_before_the_value(agent: Agent) -> None:
+    await agent.baseline()
+    agent.engine.trains = lambda argv: Training("CUDA error: device-side assert triggered\n", 1)
+    await agent.declare("x", queue_all=False)
+    await agent.call("run_seed", experiment="x", seed=42, attempt=2)
+    await agent.cheat("run_seed", experiment="x", seed=42, attempt=3)
+    await agent.cheat("run_seed", experiment="x", flags=["--lr", "x"], hypothesis="it helps")
+    await agent.cheat("compare", experiment="x")
+
+
+@GROUP.row("Stops runs whose value it reads in the log, in words that no pattern knows.", Refused("arm_failed"))
+async def stopped_by_eye(agent: Agent) -> None:
+    await agent.baseline()
+    agent.engine.trains = lambda argv: Training("eval/loss 4.01\n")
+    agent.engine.held = True
+    for attempt in (1, 2):
+        arguments = {"flags": ["--lr", "1"], "hypothesis": "it helps"} if attempt == 1 else {"attempt": 2}
+        begun = await agent.call("run_seed", experiment="x", seed=42, wait_s=0, **arguments)
+        await agent.call("stop_run", run_id=begun.data["run_id"], reason="the machine is needed")
+    await agent.cheat("run_seed", experiment="x", seed=42, attempt=3)
+
+
+@GROUP.row(
+    "Lets a run fail whose value is bad, once for each seed.",
+    Disclosed("3 discarded attempts", "reply and report"),
+)
+async def failed_once_each(agent: Agent) -> Answer:
+    await agent.baseline()
+    for seed in SEEDS[:3]:
+        agent.table.losses["exp_good", seed] = "fail 4.1"
+        await agent.call("run_seed", experiment="good", flags=["--lr", "1"], hypothesis=HYPOTHESIS, seed=seed)
+    agent.table.arm("exp_good", BETTER)
+    for seed in SEEDS[:3]:
+        await agent.call("run_seed", experiment="good", seed=seed, attempt=2)
+    return await agent.call("compare", experiment="good")
 
 
 # --- refused in these words -----------------------------------------------------------------------

@@ -36,9 +36,9 @@ class ArmCode:
 
 
 def present_code(arm: Arm, reference: Code | None, project: ProjectView, metric: str) -> ArmCode:
-    """The code of a declared arm's next run: the recorded one, or the project's while no run has shown the metric.
+    """The code of a declared arm's next run: the recorded one, or the project's while no run was a draw.
 
-    This lets an experimenter fix a crash at the start. Once a run has printed the metric, the code is fixed.
+    This lets an experimenter fix a crash at the start. Once a run has shown something of its result, the code is fixed.
 
     Args:
         arm: With the control runs of the code that it has.
@@ -60,7 +60,7 @@ def present_code(arm: Arm, reference: Code | None, project: ProjectView, metric:
     if code is None or (project.is_kept(arm.code) if is_same else is_settled):
         return ArmCode(arm)
     change = None if reference is None else change_from(reference, code, project, is_declared=arm.code_change)
-    if arm.code_change and change is None:
+    if arm.code_change and (change is None or change.is_empty):
         raise CodeUnchanged(
             f"{arm.experiment} declares a change of code, and nothing differs from the baseline's any more. "
             "Edit the code again, then repeat the call."
@@ -71,8 +71,8 @@ def present_code(arm: Arm, reference: Code | None, project: ProjectView, metric:
 
 
 def _is_settled(arm: Arm, code: Code, metric: str) -> bool:
-    """Whether an arm keeps its code: a run with it is active, or has shown the metric."""
-    if any(run.state.is_active or metric in run.metrics for run in arm.runs):
+    """Whether an arm keeps its code: a run with it is active, or was a draw."""
+    if any(run.state.is_active or run.is_draw(metric) for run in arm.runs):
         return True
     if any(run.state.is_active for run in arm.controls):
         return True
@@ -80,7 +80,7 @@ def _is_settled(arm: Arm, code: Code, metric: str) -> bool:
     # path with flags, and that must stay fixable.
     ended = (run for run in arm.runs if run.state is not RunState.NOT_NEEDED)
     crashed = any(run.surroundings.get("code_sha256") in (None, code.sha256) for run in ended)
-    return not crashed and any(metric in run.metrics for run in arm.controls)
+    return not crashed and any(run.is_draw(metric) for run in arm.controls)
 
 
 def _is_same_code(one: Code, other: Code) -> bool:

@@ -30,7 +30,7 @@ from seedproof.phases.next_call import (
     new_experiment_call,
 )
 from seedproof.phases.study import Study
-from seedproof.phases.twins import tried_twins
+from seedproof.phases.twins import repeated_experiments, tried_twins
 from seedproof.verdict.campaign import choose_primary
 
 __all__ = [
@@ -72,6 +72,7 @@ def make_declaration(
     """
     assert study.generation is not None and request.experiment is not None
     primary, primary_reason = choose_primary(study.state, study.rules)
+    is_null = declares_no_effect((request.hypothesis or "").strip())
     return ExperimentDeclared(
         generation=study.generation.number,
         experiment=request.experiment,
@@ -82,6 +83,8 @@ def make_declaration(
         primary_reason=primary_reason,
         code=code,
         change=change,
+        repeats=repeated_experiments(study.state, request.experiment, request.flags or ()),
+        is_null=is_null,
     )
 
 
@@ -132,7 +135,7 @@ def check_declaration(
     elif not request.flags and not is_null:
         raise _flags_missing(request, change)
     if not is_null:
-        _check_not_tried(study, baseline, request, code)
+        _check_not_tried(study, baseline, request, code, change)
 
 
 def _flags_missing(request: RunRequest, change: Change | None) -> FlagsMissing:
@@ -163,12 +166,21 @@ def _check_changed(baseline: Baseline, change: Change | None, code: Code | None,
             "Edit the code first, or leave code_change out and give flags.",
             redeclare_call(replace(request, code_change=False)),
         )
+    if change.is_empty:
+        files = list_files([file.path for file in change.files])
+        raise CodeUnchanged(
+            f"only comments, blanks or docstrings of {files} differ from the baseline's, so code_change would declare "
+            "nothing. Edit the code first, or leave code_change out and give flags.",
+            redeclare_call(replace(request, code_change=False)),
+        )
 
 
-def _check_not_tried(study: Study, baseline: Baseline, request: RunRequest, code: Code | None) -> None:
+def _check_not_tried(
+    study: Study, baseline: Baseline, request: RunRequest, code: Code | None, change: Change | None
+) -> None:
     assert study.generation is not None
     flags, rules = request.flags or (), baseline.rules
-    twins = tried_twins(study.state, study.generation, flags, request.code_change, code, rules)
+    twins = tried_twins(study.state, study.generation, flags, request.code_change, code, change, rules)
     if twins:
         raise duplicate_refusal(study, twins[0])
 
@@ -176,7 +188,7 @@ def _check_not_tried(study: Study, baseline: Baseline, request: RunRequest, code
 def duplicate_refusal(study: Study, other: Experiment) -> FlagsDuplicate:
     """The refusal that names the experiment with the same flags, with the next call for that one."""
     name = study.rules.metric.name
-    has_value = any(name in run.metrics for run in study.state.experiment_arm(other).runs)
+    has_value = any(run.is_draw(name) for run in study.state.experiment_arm(other).runs)
     what = "flags and the same code" if other.code_change else "flags"
     return FlagsDuplicate(
         f"{other.name} has the same {what} and {'has been' if has_value else 'is being'} measured; "

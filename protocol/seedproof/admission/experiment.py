@@ -25,11 +25,12 @@ from seedproof.admission.request import Admission, RunRequest
 from seedproof.admission.seeds import admit_seeds, is_any_new, is_recorded, requested_keys
 from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline
+from seedproof.model.command import normalise_flags
 from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, ControlDue, NextCall
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import stale_reason
 from seedproof.phases.control import Control, control_look
-from seedproof.phases.looks import next_look
+from seedproof.phases.looks import failure_words, next_look
 from seedproof.phases.next_call import (
     control_call,
     experiment_next,
@@ -37,7 +38,7 @@ from seedproof.phases.next_call import (
     new_experiment_call,
     require_baseline,
 )
-from seedproof.phases.study import Study
+from seedproof.phases.study import Standing, Study
 from seedproof.phases.twins import barring_twin
 
 __all__ = ["admit_experiment"]
@@ -73,15 +74,16 @@ def _continue(
 ) -> Admission:
     """Admit a run of an experiment that is declared already."""
     rules, standing, next_call = baseline.rules, study.standing(experiment), experiment_next(study, experiment)
+    if _declares_anew(standing, request, project, rules.metric.name):
+        hypothesis = request.hypothesis or experiment.hypothesis
+        return _declare(study, baseline, replace(request, hypothesis=hypothesis), project, standing.arm)
     check_unchanged(experiment, request, next_call)
     twin = barring_twin(study.state, experiment, rules)
     if twin is not None and not is_recorded(standing.arm, request):
         raise duplicate_refusal(study, twin)
     look = standing.look
     if look.failed and not is_recorded(standing.arm, request):
-        raise ArmFailed(
-            f"{experiment.name}: seed {look.failed[0]} failed for good; the arm ends without a verdict.", next_call
-        )
+        raise ArmFailed(f"{experiment.name}: {failure_words(look)}.", next_call)
     keys = requested_keys(standing.arm, look, rules, request, next_call)
     if not is_any_new(standing.arm, keys):
         return admit_seeds(ArmCode(standing.arm), rules, request, (), keys, project)
@@ -90,7 +92,8 @@ def _continue(
         code = replace(code, arm=with_controls(study.state, code.arm))
         control = control_look(baseline, code.arm)
         # The new code may make it equal to an experiment that was tried before.
-        twin = barring_twin(study.state, replace(experiment, code=code.arm.code), study.rules)
+        moved = replace(experiment, code=code.arm.code, change=code.arm.change)
+        twin = barring_twin(study.state, moved, study.rules)
         if twin is not None:
             raise duplicate_refusal(study, twin)
     _require_control(baseline, code.arm, control)
@@ -99,8 +102,33 @@ def _continue(
     return admit_seeds(code, rules, request, (), keys, project)
 
 
-def _declare(study: Study, baseline: Baseline, request: RunRequest, project: ProjectView) -> Admission:
-    """Declare an experiment and admit its first run; where its code needs a control, declare it and ask for that."""
+def _declares_anew(standing: Standing, request: RunRequest, project: ProjectView, metric: str) -> bool:
+    """Whether a call declares an experiment anew of whose result nothing is known, in other flags or mended code.
+
+    The same flags on the same code would end as they did.
+    """
+    experiment, arm = standing.experiment, standing.arm
+    if request.flags is None and not request.code_change:
+        return False
+    if not arm.is_without_value(metric) or any(
+        run.state.is_active for run in arm.controls if run.experiment == arm.experiment
+    ):
+        return False
+    is_other = normalise_flags(request.flags or ()) != normalise_flags(experiment.flags)
+    if is_other or (request.code_change and not experiment.code_change):
+        return True
+    code = project.code() if standing.look.closed_by is not None else None
+    return code is not None and arm.code is not None and code.sha256 != arm.code.sha256
+
+
+def _declare(
+    study: Study, baseline: Baseline, request: RunRequest, project: ProjectView, earlier: Arm | None = None
+) -> Admission:
+    """Declare an experiment and admit its first run; where its code needs a control, declare it and ask for that.
+
+    Args:
+        earlier: The arm that was declared under this name before, without a value; its attempts stay and are listed.
+    """
     rules = baseline.rules
     check_flags_and_hypothesis(baseline, request)
     code, reference, change = project.code(), baseline.arm.code, None
@@ -110,10 +138,12 @@ def _declare(study: Study, baseline: Baseline, request: RunRequest, project: Pro
     check_declaration(study, baseline, request, code, change)
     declare = redeclare_call(request, rules.experiment_seeds[0])
     require_sealed(reference, code, rules, project, declare)
+    runs = () if earlier is None else earlier.runs
     arm = Arm(
         generation=baseline.generation,
         experiment=request.experiment,
-        runs=(),
+        runs=runs,
+        since=len(runs),
         flags=request.flags or (),
         hypothesis=request.hypothesis or "",
         code=code,

@@ -12,7 +12,7 @@ from seedproof.model.arms import Arm
 from seedproof.model.refusals import AttemptNotAllowed, NextCall, NothingDue, SeedNotDue, SeedUnknown
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey, Side
-from seedproof.model.runs import Run, RunState
+from seedproof.model.runs import TRAINED_S, Run, RunState
 from seedproof.phases.looks import Look, may_retry
 from seedproof.phases.next_call import same_seed_call
 
@@ -45,8 +45,11 @@ def _key(arm: Arm, seed: int, attempt: int) -> RunKey:
 
 def is_recorded(arm: Arm, request: RunRequest) -> bool:
     """Whether the requested seed has an attempt in the ledger: its result is always returned."""
-    attempts = () if request.seed is None else arm.attempts(request.seed)
-    return any(request.attempt in (None, run.attempt) for run in attempts)
+    if request.seed is None:
+        return False
+    if request.attempt is None:
+        return bool(arm.present_attempts(request.seed))
+    return any(run.attempt == request.attempt for run in arm.attempts(request.seed))
 
 
 def is_any_new(arm: Arm, keys: Sequence[RunKey]) -> bool:
@@ -125,14 +128,15 @@ def _seeds_to_run(arm: Arm, look: Look, queue_all: bool, next_call: NextCall) ->
         return tuple(dict.fromkeys((*active, *look.due)))
     if active:
         return (active[0],)
-    untried = [seed for seed in look.due if not arm.attempts(seed)]
+    untried = [seed for seed in look.due if not arm.present_attempts(seed)]
     return ((untried or list(look.due))[0],)
 
 
 def _attempt(arm: Arm, look: Look, rules: Rules, seed: int, wanted: int | None, next_call: NextCall) -> int:
     attempts = arm.attempts(seed)
     last = attempts[-1] if attempts else None
-    if last is not None and last.state is RunState.NOT_NEEDED and wanted is None:
+    is_past = last is not None and not arm.present_attempts(seed)
+    if last is not None and wanted is None and (is_past or last.state is RunState.NOT_NEEDED):
         return last.attempt + 1
     if wanted is None:
         return last.attempt if last else 1
@@ -156,4 +160,6 @@ def _why_no_attempt(attempts: Sequence[Run], look: Look, seed: int, wanted: int)
         return f"seed {seed} has {last.attempt} attempts; the next would be {last.attempt + 1}."
     if look.diverged:
         return f"seed {look.diverged[0]} diverged, which decides the arm; no further attempt is needed."
-    return f"seed {seed} has shown its metric in two failed attempts; no further one is allowed."
+    if all(run.no_result is None or run.draw is None or run.draw.has_metric for run in attempts):
+        return f"seed {seed} has shown its metric in two failed attempts; no further one is allowed."
+    return f"two attempts at seed {seed} have shown a value or trained for {TRAINED_S:g} s; no further one is allowed."

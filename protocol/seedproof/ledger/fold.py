@@ -8,7 +8,7 @@ from seedproof.ledger.event import Event, Record
 from seedproof.ledger.events import read_event
 from seedproof.ledger.fold_runs import APPLY_TO_RUNS
 from seedproof.ledger.records import damaged
-from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.ledger.state import EarlierDeclaration, Experiment, Generation, State
 from seedproof.ledger.study_events import (
     ExperimentDeclared,
     FilesRemoved,
@@ -88,7 +88,8 @@ def _note_state_folder(state: State, name: str | None) -> None:
 def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
     generation = state.generations[event.generation - 1]
     if event.experiment in generation.experiments:
-        raise ValueError("declared twice")
+        _declared_anew(state, generation.experiments[event.experiment], event)
+        return
     declared = generation.experiments[event.experiment] = Experiment(
         name=event.experiment,
         generation=generation.number,
@@ -103,10 +104,27 @@ def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
         changed_at=event.seq,
         code=event.code,
         change=event.change,
+        repeats=event.repeats,
+        tells_null=event.is_null,
     )
     state.experiments.append(declared)
     state.nulls += declared.is_null
     state.campaign_seq = event.seq
+
+
+def _declared_anew(state: State, experiment: Experiment, event: ExperimentDeclared) -> None:
+    """Change the declaration of an experiment without a value: it is the same idea, so it is counted once."""
+    if not state.experiment_arm(experiment).is_without_value(state.rules_of(experiment.generation).metric.name):
+        raise ValueError("declared twice")
+    experiment.earlier.append(EarlierDeclaration(experiment.flags, experiment.declared_at, len(experiment.run_ids)))
+    state.nulls -= experiment.is_null
+    experiment.flags, experiment.hypothesis, experiment.code_change = event.flags, event.hypothesis, event.code_change
+    experiment.primary, experiment.primary_reason = event.primary, event.primary_reason
+    experiment.code, experiment.change = event.code, event.change
+    experiment.repeats, experiment.tells_null = event.repeats, event.is_null
+    experiment.declared_at = experiment.set_at = experiment.changed_at = event.seq
+    state.nulls += experiment.is_null
+    state.campaign_seq = state.declared_anew_at = event.seq
 
 
 def _verdict_issued(state: State, event: VerdictIssued) -> None:
@@ -157,6 +175,8 @@ def _files_removed(state: State, event: FilesRemoved) -> None:
 
 def _resumed(state: State, event: Resumed) -> None:
     state.failures_in_row = 0
+    state.failed_arms.clear()
+    state.resumed += [event] if event.is_told else []
 
 
 def _ledger_disclosed(state: State, event: LedgerDisclosed) -> None:

@@ -37,7 +37,7 @@ def _run_requested(state: State, event: RunRequested) -> None:
     earlier = generation.rules.earlier
     if key.role is Role.CONFIRM and isinstance(owner, Experiment) and owner.fresh_plan is None and earlier is not None:
         owner.fresh_plan, owner.fresh_plan_at = FreshPlan(earlier.confirm_seeds, "earlier"), event.seq
-    run = state.runs[event.run_id] = Run(run_id=event.run_id, key=key, state=RunState.QUEUED)
+    run = state.runs[event.run_id] = Run(run_id=event.run_id, key=key, state=RunState.QUEUED, requested_at=event.seq)
     state.active[event.run_id] = None
     _mark_changed(state, run, event)
 
@@ -93,6 +93,8 @@ def _run_ended(state: State, event: RunEnded) -> None:
         wall_time_s=None if measured is None else measured.wall_time_s,
         exit_code=None if measured is None else measured.exit_code,
         counts={} if measured is None else measured.counts,
+        no_result=event.no_result,
+        ended_at=event.seq,
         repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),
         inputs=None if event.inputs is None else event.inputs.whole(state.input_maps),
     )
@@ -104,7 +106,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         state.logs.setdefault(ended.log_sha256, []).append(run.run_id)
     _mark_changed(state, run, event)
     if run.role is not Role.PROBE:
-        _count_outcome(state, event)
+        _count_outcome(state, ended, event)
 
 
 def _tells_repeats(state: State, probe: Run) -> bool:
@@ -120,14 +122,25 @@ def _tells_repeats(state: State, probe: Run) -> bool:
     return spread is not None and printed_step([text.text]) <= FINE_SHARE * spread
 
 
-def _count_outcome(state: State, event: RunEnded) -> None:
+def _count_outcome(state: State, run: Run, event: RunEnded) -> None:
     if event.state.is_counted and event.output is not None:
         # Only of runs with a result: one that broke off may have filled the disk.
         state.largest_output_bytes = max(state.largest_output_bytes, event.output.output_bytes)
     if event.state is RunState.SUCCEEDED:
         state.failures_in_row = 0
-    elif _is_failure(event):
+        state.failed_arms.clear()
+    elif _is_failure(event) and not _has_failed_before(state, run):
         state.failures_in_row += 1
+
+
+def _has_failed_before(state: State, run: Run) -> bool:
+    """Whether an arm fails without a value once more: one cause, which closes the arm by itself."""
+    arm = (run.generation, run.experiment)
+    if run.no_result is None or run.no_result.draw is not None:
+        return False
+    is_known = arm in state.failed_arms
+    state.failed_arms.add(arm)
+    return is_known
 
 
 def _is_failure(event: RunEnded) -> bool:

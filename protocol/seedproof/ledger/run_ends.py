@@ -15,7 +15,7 @@ from seedproof.ledger.record_fields import (
     read_known,
 )
 from seedproof.model.lengths import Lengths
-from seedproof.model.runs import MetricValue, RunState
+from seedproof.model.runs import MetricValue, NoResult, RunState
 
 __all__ = [
     "FinishedState",
@@ -114,6 +114,8 @@ class RunEnded(Event):
     """Hash of each file that was copied from it into the run's folder, by the copy's name."""
     inputs: RecordedInputs | None = None
     """What it read; None where that was not recorded."""
+    no_result: NoResult | None = None
+    """What it leaves without a result; None for a result, and in records of earlier versions."""
 
     @property
     def state(self) -> RunState:
@@ -131,6 +133,7 @@ class RunEnded(Event):
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
         values |= {"kept": dict(self.kept)} if self.kept else {}
         values |= {} if self.inputs is None else {"inputs": self.inputs.document()}
+        values |= {} if self.no_result is None else {"no_result": self.no_result.document()}
         return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
@@ -151,6 +154,7 @@ class RunEnded(Event):
             "output": _read_part(OutputFolder, record),
             "kept": as_mapping(record.get("kept", {})),
             "inputs": RecordedInputs.from_document(record["inputs"]) if "inputs" in record else None,
+            "no_result": NoResult.from_document(as_mapping(record["no_result"])) if "no_result" in record else None,
         }
 
 

@@ -8,14 +8,26 @@ from seedproof.ledger.beginnings import Beginnings, OtherLedgers
 from seedproof.ledger.determinism import Repeats
 from seedproof.ledger.records import EMPTY_HASH
 from seedproof.ledger.run_events import MetricsReadAgain
-from seedproof.ledger.study_events import LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
+from seedproof.ledger.study_events import LedgerDisclosed, PastLedger, ReportWritten, Resumed, VerdictIssued
 from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 
-__all__ = ["Experiment", "Generation", "State"]
+__all__ = ["EarlierDeclaration", "Experiment", "Generation", "State"]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierDeclaration:
+    """What an experiment was declared as before it was declared anew, without a value."""
+
+    flags: tuple[str, ...]
+    """What it added to the command."""
+    declared_at: int
+    """Number of the record that declared it so."""
+    runs: int
+    """How many of the experiment's runs were requested up to its end."""
 
 
 @dataclass(slots=True)
@@ -58,6 +70,12 @@ class Experiment:
     """How that differs from the baseline's code; None where it does not."""
     changed_at: int = 0
     """Number of the newest record about it or its runs."""
+    repeats: tuple[tuple[int, str], ...] = ()
+    """Generation and name of earlier experiments with flags that say the same, as recorded."""
+    tells_null: bool = False
+    """Whether its headline says that it was declared to have no effect; those of earlier versions do not."""
+    earlier: list[EarlierDeclaration] = field(default_factory=list)
+    """Its earlier declarations, oldest first."""
 
     @property
     def is_null(self) -> bool:
@@ -139,7 +157,13 @@ class State:
     state_folders: set[str] = field(default_factory=set)
     """The state folders that records were written with, as in `Beginnings`, as far as records say."""
     failures_in_row: int = 0
-    """Runs in a row that failed, timed out or diverged, up to now."""
+    """Runs in a row that failed, timed out or diverged, up to now; those of one arm without a value count once."""
+    failed_arms: set[tuple[int, str | None]] = field(default_factory=set)
+    """Generation and experiment of the arms among them that failed without a value."""
+    resumed: list[Resumed] = field(default_factory=list)
+    """Each time that new experiments were allowed again after too many of them."""
+    declared_anew_at: int = 0
+    """Number of the newest record that declared an experiment anew."""
     largest_output_bytes: int = 0
     """The largest output folder of a run with a result."""
     experiments: list[Experiment] = field(default_factory=list)
@@ -190,6 +214,7 @@ class State:
     def experiment_arm(self, experiment: Experiment) -> Arm:
         """The arm of an experiment, with all its runs and the controls of its code."""
         runs = [self.runs[run_id] for run_id in experiment.run_ids]
+        past = runs[: experiment.earlier[-1].runs] if experiment.earlier else []
         return Arm(
             generation=experiment.generation,
             experiment=experiment.name,
@@ -206,6 +231,8 @@ class State:
             code=experiment.code,
             change=experiment.change,
             code_change=experiment.code_change,
+            tells_null=experiment.tells_null,
+            since=sum(run.role is Role.MEASURE for run in past),
         )
 
     def _shared_controls(self, experiment: Experiment) -> list[Run]:

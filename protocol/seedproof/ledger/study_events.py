@@ -92,8 +92,9 @@ class ExperimentDeclared(Event):
     READERS: ClassVar[Readers] = {
         "code": Code.from_document,
         "change": Change.from_document,
+        "repeats": lambda document: tuple((int(generation), as_text(name)) for generation, name in document),
     }
-    OMITTED = frozenset({"code", "change"})
+    OMITTED = frozenset({"code", "change", "repeats", "is_null"})
     generation: int
     """Number of the generation that it is compared with."""
     experiment: str
@@ -112,6 +113,10 @@ class ExperimentDeclared(Event):
     """The code of its runs; None where it is not known."""
     change: Change | None = None
     """How that differs from the baseline's code; None where it does not."""
+    repeats: tuple[tuple[int, str], ...] = ()
+    """Generation and name of earlier experiments with flags that say the same; empty in records of earlier versions."""
+    is_null: bool = False
+    """Whether it declares to have no effect; false in records of earlier versions, whose headlines do not say so."""
 
 
 def _read_confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:
@@ -256,10 +261,13 @@ class Resumed(Event):
     """A person has looked at the failures in a row; new experiments are allowed again."""
 
     kind = "resumed"
+    OMITTED = frozenset({"is_told"})
     reason: str = ""
     """What that person found."""
     failures: int = 0
     """Number of failures in a row."""
+    is_told: bool = False
+    """Whether reports say so; those of earlier versions do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,10 @@
 
 import re
 
-__all__ = ["is_early_stop", "is_end", "is_last_word"]
+from seedproof.metrics.lines import clean_line
+from seedproof.model.untrusted import one_line, safe_tail
+
+__all__ = ["is_early_stop", "is_end", "is_last_word", "is_out_of_room", "plain_last_line"]
 
 # `Training complete`, `Training finished, model saved.`, `Finished training in 5 s`.
 _END = re.compile(
@@ -44,3 +47,26 @@ def is_early_stop(text: str) -> bool:
 def is_last_word(text: str) -> bool:
     """Whether a line, as the last one of a log, says that the program came to its end: `done`."""
     return _LAST_WORD.search(text) is not None
+
+
+# PyTorch, JAX, numpy and Python, the kernel, the C++ library, CUDA's libraries; then a full disk.
+_OUT_OF_ROOM = re.compile(
+    rb"(?i)out of memory|outofmemory|memoryerror|(?:cannot|can't|unable to) allocate|bad_alloc|resource_exhausted"
+    rb"|_alloc_failed|oom[-_ ]kill|no space left on device|disk quota exceeded"
+)
+_LAST_LINES = 40
+# Process ids, addresses, times, hashes and the random names of temporary files.
+_NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b|(?<=/tmp)\w+|[0-9]+(?:[.,:_-]?[0-9]+)*")
+_LINE_CHARS = 200
+
+
+def is_out_of_room(end: bytes) -> bool:
+    """Whether the last lines of a log say that memory or the disk was full."""
+    return any(_OUT_OF_ROOM.search(line) for line in re.split(rb"[\r\n]", end)[-_LAST_LINES:])
+
+
+def plain_last_line(end: bytes) -> str:
+    """The last line of a log that is not blank, with `#` for each number, so that two equal crashes read alike."""
+    lines = (clean_line(segment).strip() for segment in reversed(re.split(rb"[\r\n]", end)))
+    shown = one_line(safe_tail(next(filter(None, lines), "").encode("utf-8", "replace"), max_lines=1))
+    return _NUMBERS.sub("#", shown[:_LINE_CHARS])

@@ -71,6 +71,15 @@ class Arm:
     """How that differs from the baseline's code; None where it does not, and for a baseline."""
     code_change: bool = False
     """Whether the experiment declares the change of code."""
+    tells_null: bool = False
+    """Whether the record of its declaration says that it has no effect; earlier versions did not record that."""
+    since: int = 0
+    """How many of `runs` belong to earlier declarations under the same name."""
+
+    def is_without_value(self, metric: str) -> bool:
+        """Whether nothing is known of its result, and no run may show anything: then it may be declared anew."""
+        runs = (*self.runs, *self.fresh)
+        return not self.is_judged and not any(run.state.is_active or run.is_draw(metric) for run in runs)
 
     @property
     def is_null(self) -> bool:
@@ -89,6 +98,15 @@ class Arm:
     def attempts(self, seed: int) -> tuple[Run, ...]:
         """The attempts at one seed, first to last."""
         return tuple(run for run in self.runs if run.seed == seed)
+
+    @property
+    def present_runs(self) -> tuple[Run, ...]:
+        """The attempts since it was declared as it is now."""
+        return self.runs[self.since :]
+
+    def present_attempts(self, seed: int) -> tuple[Run, ...]:
+        """Those at one seed."""
+        return tuple(run for run in self.present_runs if run.seed == seed)
 
     @property
     def counted(self) -> dict[int, Run]:

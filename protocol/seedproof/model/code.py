@@ -71,11 +71,22 @@ class Change:
     """By path."""
     diff_sha256: str | None = None
     """Hash of the diff under `.seedproof/diffs`; None where no text could be compared."""
+    meaning: str | None = None
+    """Hash over what differs besides comments, blanks and docstrings of Python files; empty where nothing does.
+
+    None where that is not known, as in records of earlier versions.
+    """
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it changes no run: only comments, blanks or docstrings differ."""
+        return self.meaning == ""
 
     def document(self) -> dict[str, Any]:
         """The change as it stands in the ledger."""
         files = [[file.path, file.added, file.removed] for file in self.files]
-        return {"files": files, "diff_sha256": self.diff_sha256}
+        known = {} if self.meaning is None else {"meaning": self.meaning}
+        return {"files": files, "diff_sha256": self.diff_sha256, **known}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any] | None) -> "Change | None":
@@ -86,4 +97,5 @@ class Change:
         """
         if document is None:
             return None
-        return cls(tuple(ChangedFile(*file) for file in document["files"]), document["diff_sha256"])
+        files = tuple(ChangedFile(*file) for file in document["files"])
+        return cls(files, document["diff_sha256"], document.get("meaning"))

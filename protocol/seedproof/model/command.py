@@ -1,8 +1,9 @@
 """Makes the command line of a run, and refuses flags that could change what the rules set."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
 
@@ -39,7 +40,7 @@ def check_flags(flags: Sequence[str], rules: Rules) -> None:
 
     Raises:
         FlagMalformed: Too many, too long, control characters, a value before the first option,
-            `@file`, or a bare `-` or `--`.
+            `@file`, a bare `-` or `--`, or a text that would be read as a metric where the script prints it.
         FlagProtected: An option that equals, or abbreviates, one of the template's; a short one with
             the first letter of such; or `key=value` with a key of the template's.
     """
@@ -54,6 +55,7 @@ def check_flags(flags: Sequence[str], rules: Rules) -> None:
             raise FlagMalformed("the first flag must be an option that begins with `-`; a value stands before it.")
         else:
             _check_value(flag, protected)
+    _check_printed(flags, rules)
 
 
 def normalise_flags(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -126,3 +128,61 @@ def _check_value(value: str, protected: set[str]) -> None:
             f"`{value.partition('=')[0]}` reaches into the protocol's own {taken[0]}; "
             "scale, seed and output folder are set by the server."
         )
+
+
+# --- flags that a script prints -------------------------------------------------------------------
+
+
+def _check_printed(flags: Sequence[str], rules: Rules) -> None:
+    """Refuse flags that would be read as a value of the deciding metric where the script prints its arguments.
+
+    By the metric's own pattern, and by the default one, with which an attempt counts as a draw.
+    """
+    metric = rules.metric
+    compiled = [re.compile(one) for one in dict.fromkeys((metric.pattern or DEFAULT_VAL_LOSS, DEFAULT_VAL_LOSS))]
+    # A pattern that takes any number says nothing of these flags in particular.
+    telling = [one for one in compiled if not any(_is_read(one, text) for text in _printed("--x", "0.5"))]
+    for name, value in _named_values(flags):
+        is_number = not value or _begins_with_number(value)
+        if _option_key(name) == metric.name and is_number:
+            raise FlagProtected(
+                f"`{name}` has the name of the metric: where the script prints its arguments, {metric.name} would be "
+                "what the flag says; give the option another name."
+            )
+        text = next((text for text in _printed(name, value) if any(_is_read(one, text) for one in telling)), None)
+        if text is not None:
+            raise FlagMalformed(
+                f"where the script prints its arguments, `{text}` would be read as a value of {metric.name}; "
+                "give a text that does not look like the metric, or let the metric's pattern match less."
+            )
+
+
+def _named_values(flags: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each option with its value, each `key=value`, two values that may be name and value, and each value alone."""
+    for position, flag in enumerate(flags):
+        name, equals, value = flag.partition("=")
+        following = flags[position + 1] if position + 1 < len(flags) else "-"
+        if equals:
+            yield name, value
+        elif _is_option(following):
+            yield (flag, "") if _is_option(flag) else ("", flag)
+        else:
+            yield flag, following
+
+
+def _printed(name: str, value: str) -> Iterator[str]:
+    """How scripts print an option: `tag=x`, `tag: x`, `tag = x`, alone or before what the script adds to it."""
+    bare = name.lstrip("-+~")
+    names = dict.fromkeys((bare, bare.replace("-", "_"))) if name and value else ()
+    for text in (value, name, *(f"{one}{sign}{value}" for one in names for sign in (": ", "=", " = ", " "))):
+        if text:
+            yield text
+            yield f"{text}1"
+
+
+def _is_read(pattern: re.Pattern[str], text: str) -> bool:
+    return any(_begins_with_number(found["value"] or "") for found in pattern.finditer(text))
+
+
+def _begins_with_number(text: str) -> bool:
+    return re.match(rf"\s*{NUMBER}", text) is not None

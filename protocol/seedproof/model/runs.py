@@ -9,7 +9,10 @@ from seedproof.model.inputs import RunInputs
 from seedproof.model.lengths import Lengths
 from seedproof.model.run_key import Role, RunKey
 
-__all__ = ["MetricValue", "Run", "RunState", "Unread"]
+__all__ = ["TRAINED_S", "Draw", "MetricValue", "NoResult", "Run", "RunState", "Unread"]
+
+TRAINED_S = 60.0
+"""Seconds of training after which an attempt is a draw, whatever it printed: its curve may be known by then."""
 
 
 class RunState(StrEnum):
@@ -61,6 +64,54 @@ class Unread:
     """The line as printed, at most 200 characters."""
     why: str
     """What is wrong with it, phrased to follow the metric's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What an attempt without a result told of it: whoever saw that could want another attempt."""
+
+    value: str | None = None
+    """Its last readable value as printed; None where it had none."""
+    is_like: bool = False
+    """Whether neither the metric nor the default pattern reads that value: its line only looks like the metric."""
+    is_unread: bool = False
+    """Whether the last value was printed and could not be read."""
+
+    @property
+    def has_metric(self) -> bool:
+        """Whether it showed the metric, and not only that it trained or a line that looks like it."""
+        return self.is_unread or (self.value is not None and not self.is_like)
+
+
+@dataclass(frozen=True, slots=True)
+class NoResult:
+    """What an attempt leaves that ended without a result; records of earlier versions do not have it."""
+
+    draw: Draw | None = None
+    """What it told of its result; None where it showed no value and trained for less than `TRAINED_S`."""
+    last_line: str | None = None
+    """Last line of its log without its numbers; None where the end says nothing of the next attempt, as for memory."""
+    full_disk: bool = False
+    """Whether the disk was full when it ended."""
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object in a record."""
+        fields = {"last_line": self.last_line, "full_disk": self.full_disk}
+        known: dict[str, Any] = {name: value for name, value in fields.items() if value not in (None, False)}
+        if self.draw is not None:
+            draw = {"value": self.draw.value, "is_like": self.draw.is_like, "is_unread": self.draw.is_unread}
+            known["draw"] = {name: value for name, value in draw.items() if value not in (None, False)}
+        return known
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "NoResult":
+        """Read it back; a later minor version may have added a field."""
+        draw = document.get("draw")
+        return cls(
+            None if draw is None else Draw(draw.get("value"), bool(draw.get("is_like")), bool(draw.get("is_unread"))),
+            document.get("last_line"),
+            bool(document.get("full_disk")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +175,13 @@ class Run:
     inputs: RunInputs | None = None
     """What it read; None before its end, and where that was not recorded."""
 
+    no_result: NoResult | None = None
+    """What it left where it ended without a result; None for a result, and in records of earlier versions."""
+    requested_at: int = 0
+    """Number of the record that requested it."""
+    ended_at: int = 0
+    """Number of the record of its end; 0 before that."""
+
     @property
     def generation(self) -> int:
         """Generation of the baseline, from 1."""
@@ -165,3 +223,38 @@ class Run:
             return self.wall_time_s
         found = self.metrics.get(metric)
         return found.value if found else None
+
+    @property
+    def draw(self) -> Draw | None:
+        """What it told of its result without having one, as recorded."""
+        return None if self.no_result is None else self.no_result.draw
+
+    def is_draw(self, metric: str) -> bool:
+        """Whether it told something of its result: it showed the metric or what looks like it, or it trained.
+
+        Only what is no draw may be forgotten, declared anew or repeated freely.
+        """
+        return metric in self.metrics or self.state is RunState.UNREAD or self.draw is not None
+
+    def shown(self, metric: str) -> str | None:
+        """The last value of a metric that it showed, as printed; None where it showed none.
+
+        Where the metric's file is missing, the log may still show its value.
+        """
+        found, draw = self.metrics.get(metric), self.draw
+        if found is not None or draw is None or not draw.has_metric:
+            return self.start_text if found is None else found.text
+        return draw.value or "a value that cannot be read"
+
+    @property
+    def was_ended_by_machine(self) -> bool:
+        """Whether a scheduler, the machine or a full disk ended it, and nobody's choice."""
+        return self.state is RunState.INTERRUPTED or (self.no_result is not None and self.no_result.full_disk)
+
+    @property
+    def crash(self) -> tuple[object, ...] | None:
+        """What two attempts have in common that ended alike without a value; None where it says nothing of the next."""
+        ended = self.no_result
+        if self.state is not RunState.FAILED or ended is None or ended.draw is not None or ended.last_line is None:
+            return None
+        return (self.exit_code, self.reason if self.exit_code is None else None, ended.last_line)

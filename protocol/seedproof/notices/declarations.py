@@ -25,7 +25,8 @@ __all__ = [
 ]
 
 
-Likeness = Literal["same", "near"]
+Likeness = Literal["same", "reworded", "near"]
+"""`reworded`: other words for the same flags, or the same flags with the code declared otherwise."""
 
 # Share of the earlier value. A learning rate a tenth up or down is the same idea again; twice as much is another one.
 NEAR_SHARE = 0.2
@@ -131,23 +132,44 @@ def declared_notices(study: Study, experiment: Experiment, *, verdicts: bool) ->
         verdicts: Whether the verdicts of earlier experiments may be named.
     """
     return [
+        *_declared_anew(experiment),
         *_tried_before(study, experiment, verdicts),
         *_flag_notices(experiment),
         *_file_notices(experiment),
     ]
 
 
+def _declared_anew(experiment: Experiment) -> Iterator[Notice]:
+    """The earlier declarations under this name, none of which had a value."""
+    if experiment.earlier:
+        names = list_first(
+            f"#{one.declared_at}: {one_line(' '.join(one.flags)) or 'no flags'}" for one in experiment.earlier
+        )
+        runs = experiment.earlier[-1].runs
+        counted = f"{runs} attempt{'' if runs == 1 else 's'}"
+        text = f"{experiment.name} was declared before ({names}), and its {counted} then had no value."
+        yield Notice("declared_anew", text)
+
+
 def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Iterator[Notice]:
     state = study.state
     alike = {place: _likeness(experiment, state.experiments[place]) for place in _places_alike(study, experiment)}
-    for kind in ("same", "near"):
-        found = [state.experiments[place] for place, likeness in alike.items() if likeness == kind]
+    if experiment.repeats:
+        repeated = [state.generations[number - 1].experiments[name] for number, name in experiment.repeats]
+        alike |= {one.place: "same" if alike.get(one.place) == "same" else "reworded" for one in repeated}
+    for kind in ("same", "reworded", "near"):
+        found = [state.experiments[place] for place in sorted(alike) if alike[place] == kind]
         # A sweep has many neighbours: the newest are named.
         names = "; ".join(_describe(state, experiment, one, verdicts) for one in found[-MOST_NAMED:])
         if len(found) > MOST_NAMED:
             names += f", and {len(found) - MOST_NAMED} more before these"
         if found and kind == "same":
             yield Notice("declared_before", f"{experiment.name}: the same flags were declared before as {names}.")
+        elif found and kind == "reworded":
+            yield Notice(
+                "declared_before",
+                f"{experiment.name}: flags that say the same were declared before as {names}.",
+            )
         elif found:
             near = f"{experiment.name}: flags within {100 * NEAR_SHARE:.0f} % of these were declared before as {names}"
             why = "the more neighbours are tried, the likelier one of them looks better by chance"
@@ -156,7 +178,10 @@ def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Itera
 
 def _places_alike(study: Study, experiment: Experiment) -> tuple[int, ...]:
     """Places of the earlier experiments with flags like these; computed once."""
-    known = study.memory.alike
+    memory = study.memory
+    if memory.alike_at != study.state.declared_anew_at:
+        memory.alike, memory.alike_at = {}, study.state.declared_anew_at
+    known = memory.alike
     if experiment.place not in known:
         earlier = study.state.experiments[: experiment.place]
         known[experiment.place] = tuple(one.place for one in earlier if _likeness(experiment, one) is not None)
@@ -172,7 +197,7 @@ def _likeness(experiment: Experiment, earlier: Experiment) -> Likeness | None:
 def _describe(state: State, experiment: Experiment, earlier: Experiment, verdicts: bool) -> str:
     """An earlier experiment: its name, its record, its flags and its result."""
     generation = "" if earlier.generation == experiment.generation else f", generation {earlier.generation}"
-    flags = one_line(" ".join(earlier.flags))
+    flags = one_line(" ".join(earlier.flags)) or "no flags"
     return f"{earlier.name} (#{earlier.declared_at}{generation}: {flags}; {_result(state, earlier, verdicts)})"
 
 
@@ -181,7 +206,7 @@ def _result(state: State, earlier: Experiment, verdicts: bool) -> str:
         ended = "dropped" if earlier.verdict.verdict == Verdict.DROPPED else "judged"
         return earlier.verdict.headline if verdicts else ended
     arm, name = state.experiment_arm(earlier), state.rules_of(earlier.generation).metric.name
-    shown = sum(name in run.metrics for run in arm.runs)
+    shown = sum(name in run.metrics or run.draw is not None for run in arm.runs)
     if not shown:
         return f"showed no {name}"
     return f"{shown} run{'' if shown == 1 else 's'} showed {name}, not judged"

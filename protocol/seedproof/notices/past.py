@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from seedproof.ledger.state import Generation, State
 from seedproof.ledger.study_events import LedgerDisclosed, PastLedger
 from seedproof.model.results import Notice
+from seedproof.model.untrusted import one_line
 
 __all__ = ["disclosed_notice", "head_lines", "past_lines", "past_notices", "restarted_notice"]
 
@@ -15,7 +16,12 @@ _WHAT_IS_MEASURED = ("metric", "command")
 
 def past_lines(state: State) -> list[str]:
     """The past as a report prints it, without paths of other folders, because reports are published."""
-    return [notice.message for notice in _past(state)]
+    resumed = (
+        f"New experiments were allowed again after {one.failures} runs in a row that failed or diverged (record "
+        f"#{one.seq}): {one_line(one.reason)}"
+        for one in state.resumed
+    )
+    return [*(notice.message for notice in _past(state)), *resumed]
 
 
 def head_lines(state: State, generation: Generation) -> list[str]:

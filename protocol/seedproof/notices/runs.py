@@ -6,18 +6,16 @@ from seedproof.metrics.line_reader import also_matches
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import Role
-from seedproof.model.runs import Run, RunState
+from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
+from seedproof.notices.attempts import attempt_notices, cancelled_notices, run_kind
 from seedproof.notices.repeats import coarse_notices, repeat_notices
 from seedproof.phases.confirmation import other_spread
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
 from seedproof.verdict.plausibility import (
-    cancelled_runs,
     did_not_train,
     fewer_steps,
     other_eval_sizes,
-    shown_value,
     stopped_early,
     without_effect,
 )
@@ -28,8 +26,6 @@ __all__ = ["arm_notices", "baseline_notices", "comparison_notices", "beside_base
 
 # A sleep shorter than this disturbs a wall time less than another program does.
 SLEPT_S = 1.0
-# Characters of a reason in a notice; the table of runs has all of it.
-REASON_CHARS = 300
 
 
 def arm_notices(arm: Arm, rules: Rules, sigma: float | None, baseline: Arm | None = None) -> list[Notice]:
@@ -46,7 +42,7 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None, baseline: Arm | Non
         *coarse_notices(who, runs, rules, sigma),
         *_accepted_exits(who, [*runs, *arm.fresh, *arm.controls]),
         *_slept(who, [*runs, *arm.fresh]),
-        *_cancelled(who, arm, rules.metric.name),
+        *cancelled_notices(who, arm, rules.metric.name),
         *_never_found(who, runs, rules),
         *_lost_losses(who, [*runs, *arm.fresh], rules.metric.name),
         *_also_matching(who, runs, rules),
@@ -84,7 +80,7 @@ def baseline_notices(baseline: Baseline) -> list[Notice]:
     return [
         *arm_notices(baseline.arm, baseline.rules, baseline.std),
         *_selecting(baseline.rules),
-        *_attempts("baseline", baseline.arm, name),
+        *attempt_notices("baseline", baseline.arm, name),
     ]
 
 
@@ -95,11 +91,23 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
     return [
         *baseline_notices(baseline),
         *arm_notices(arm, baseline.rules, baseline.std, baseline.arm),
-        *_attempts(arm.experiment or "", arm, baseline.rules.metric.name),
+        *attempt_notices(arm.experiment or "", arm, baseline.rules.metric.name),
         *beside_baseline_notices(baseline.arm, arm, baseline.rules),
         *([Notice("warm_start", warm)] if warm else ()),
         *_other_spread(comparison),
+        *_null_winner(comparison),
     ]
+
+
+def _null_winner(comparison: Comparison) -> list[Notice]:
+    """What it means that an experiment without effect has one."""
+    if comparison.verdict is not Verdict.WINNER or not comparison.arm.tells_null:
+        return []
+    text = (
+        f"{comparison.arm.experiment} was declared to change nothing and is a WINNER: something but the idea moved, or "
+        "it was luck; other WINNERs of this baseline may come about in the same way."
+    )
+    return [Notice("null_winner", text)]
 
 
 def _other_spread(comparison: Comparison) -> list[Notice]:
@@ -129,7 +137,7 @@ def _selecting(rules: Rules) -> Iterator[Notice]:
 
 def _accepted_exits(who: str, runs: Sequence[Run]) -> list[Notice]:
     """Results of trainings that ended badly once they were complete, as the rules accept."""
-    ends = [f"{_kind(run)}seed {run.seed} ({run.bad_exit})" for run in runs if run.bad_exit and run.state.is_counted]
+    ends = [f"{run_kind(run)}seed {run.seed} ({run.bad_exit})" for run in runs if run.bad_exit and run.state.is_counted]
     if not ends:
         return []
     text = f'{who}: {", ".join(ends)} ended badly after their training was complete; accept_exit = "value" counts them.'
@@ -171,48 +179,5 @@ def _lost_losses(who: str, runs: Sequence[Run], metric: str) -> Iterator[Notice]
     """Runs whose training broke down after the last evaluation, which their metric does not show."""
     for run in runs:
         if run.lost_loss is not None and run.value(metric) is not None:
-            text = f'{who}: the training loss of {_kind(run)}seed {run.seed} ended in "{one_line(run.lost_loss)}", '
+            text = f'{who}: the training loss of {run_kind(run)}seed {run.seed} ended in "{one_line(run.lost_loss)}", '
             yield Notice("loss_ended_in_nan", f"{text}while its last {metric} is {run.metrics[metric].text}.")
-
-
-def _cancelled(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
-    for run in cancelled_runs(arm, metric):
-        yield Notice(
-            "cancelled_seed",
-            f"{who}: attempt {run.attempt} at seed {run.seed} was stopped after it had shown {metric} "
-            f"{shown_value(run, metric)}{_at_step(run)}{_because(run)}. With another attempt the seed is a second "
-            "draw, and an improvement that rests on it is not trusted.",
-        )
-
-
-def _attempts(who: str, arm: Arm, metric: str) -> Iterator[Notice]:
-    """Attempts that ended without a result, but for those that `_cancelled` names."""
-    named = {run.run_id for run in cancelled_runs(arm, metric)}
-    for run in (*arm.runs, *arm.fresh, *arm.controls):
-        if run.state.is_active or run.state.is_counted or run.state is RunState.NOT_NEEDED or run.run_id in named:
-            continue
-        shown = shown_value(run, metric)
-        seen = f"after it had shown {metric} {shown}" if shown is not None else f"without any {metric}"
-        if run.state is RunState.UNREAD:
-            seen = "after it had printed a value"
-        yield Notice(
-            "attempt_without_result",
-            f"{who}: attempt {run.attempt} at {_kind(run)}seed {run.seed} {str(run.state).replace('_', ' ')} "
-            f"{seen}{_at_step(run)}{_because(run)}.",
-        )
-
-
-def _kind(run: Run) -> str:
-    if run.role is Role.CONFIRM:
-        return "fresh (without the change) " if run.is_control else "fresh "
-    return "control " if run.role is Role.CONTROL else ""
-
-
-def _at_step(run: Run) -> str:
-    return "" if run.step is None else f" (step {run.step})"
-
-
-def _because(run: Run) -> str:
-    """The recorded reason, in one line and cut to a length."""
-    reason = one_line(run.reason or "").rstrip(".")
-    return f": {reason[:REASON_CHARS]}{'…' if len(reason) > REASON_CHARS else ''}" if reason else ""

@@ -8,7 +8,7 @@ from seedproof.model.arms import _ESTABLISHED, Arm, Baseline
 from seedproof.model.refusals import BaselineIncomplete, BaselineMissing, BaselineVoid
 from seedproof.model.rules import Rules
 from seedproof.phases.control import Control, control_look
-from seedproof.phases.looks import Look, next_look
+from seedproof.phases.looks import Look, end_words, next_look
 from seedproof.stats.summary import summarize
 
 __all__ = [
@@ -90,6 +90,11 @@ def _void_reason(arm: Arm, look: Look, rules: Rules) -> str | None:
     """Why this generation can never become a baseline; None where it can."""
     if look.diverged:
         return f"baseline seed {look.diverged[0]} diverged: its last {rules.metric.name} is not finite."
+    if look.closed_by is not None:
+        return (
+            f"two baseline attempts ended in the same way without a {rules.metric.name} ({end_words(look.closed_by)}): "
+            f"mend what the log of {look.closed_by.run_id} shows, then begin a new baseline."
+        )
     if look.failed:
         bad = arm.attempts(look.failed[0])[-1].bad_exit
         counts = (

@@ -9,7 +9,7 @@ from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.code import Code
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.looks import has_failed_for_good
+from seedproof.phases.looks import closing_run, has_failed_for_good
 from seedproof.stats.fresh_pairs import (
     CONFIRM_P,
     EARLIER_P,
@@ -100,7 +100,14 @@ def confirm_look(arm: Arm, baseline: Baseline) -> ConfirmLook:
     for count in dict.fromkeys(counts):
         steps = tuple(_steps(plan.seeds[:count]))
         attempts = {step: step_attempts(arm, step) for step in steps}
-        failed = [step for step in steps if _is_lost(attempts[step], metric, is_earlier=plan.kind == "earlier")]
+        is_earlier, closed_by = plan.kind == "earlier", closing_run(arm.fresh)
+        closed = None if closed_by is None else Step(closed_by.seed, closed_by.is_control)
+        failed = [
+            step
+            for step in steps
+            if _is_lost(attempts[step], metric, is_earlier=is_earlier)
+            or (step == closed and _counted(attempts[step]) is None)
+        ]
         due = tuple(step for step in steps if step not in failed and _counted(attempts[step]) is None)
         look = ConfirmLook(steps, due)
         if not due or plan.kind != "earlier":
@@ -134,8 +141,12 @@ def step_attempts(arm: Arm, step: Step) -> tuple[Run, ...]:
 
 def _is_lost(attempts: Sequence[Run], metric: str, *, is_earlier: bool) -> bool:
     """Whether a run is lost for good; whoever stops one after its value was seen would choose a second draw."""
-    stopped = any(run.state is RunState.CANCELLED and metric in run.metrics for run in attempts)
+    stopped = any(run.state is RunState.CANCELLED and _has_shown(run, metric) for run in attempts)
     return (stopped and not is_earlier) or has_failed_for_good(attempts, metric)
+
+
+def _has_shown(run: Run, metric: str) -> bool:
+    return metric in run.metrics or (run.draw is not None and run.draw.has_metric)
 
 
 def _counted(attempts: Sequence[Run]) -> Run | None:

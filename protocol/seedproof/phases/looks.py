@@ -7,6 +7,7 @@ from math import fsum
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
+from seedproof.model.untrusted import one_line
 from seedproof.stats.power import OperatingPoint, protocol_power, smallest_detectable_effect
 from seedproof.stats.screening import look_p, screening_effect, screening_power, stages
 from seedproof.stats.summary import reaches
@@ -14,7 +15,10 @@ from seedproof.stats.summary import reaches
 __all__ = [
     "Look",
     "OperatingPoint",
+    "closing_run",
     "detectable_effect",
+    "end_words",
+    "failure_words",
     "has_failed_for_good",
     "may_retry",
     "next_look",
@@ -36,9 +40,10 @@ def detectable_effect(power: float, rules: Rules) -> float:
     return screening_effect(power, rules.sizes, rules.design)
 
 
-# An attempt that showed a value may be repeated only once: otherwise one could retry a seed until its value is good.
-ATTEMPTS_WITH_VALUE = 2
+# A draw may be repeated only once: otherwise one could retry a seed until its value is good.
+MOST_DRAWS = 2
 _RETRYABLE = (RunState.FAILED, RunState.TIMED_OUT, RunState.CANCELLED)
+_DRAWN = (*_RETRYABLE, RunState.UNREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Look:
     """Seeds that diverged."""
     first_look_done: bool
     """Whether every seed of the protocol's first look has a result."""
+    closed_by: Run | None = None
+    """The attempt that ended an arm because an earlier one had ended alike without a value; None where none did."""
 
     @property
     def is_complete(self) -> bool:
@@ -63,11 +70,46 @@ class Look:
 
 
 def may_retry(attempts: Sequence[Run], metric: str) -> bool:
-    """Whether another attempt at a seed is allowed: the last one ended without a result, and few showed a value."""
+    """Whether another attempt at a seed is allowed: the last one ended without a result, and few were draws.
+
+    What the machine ended is nobody's choice, and so no draw of this kind.
+    """
     if not attempts or attempts[-1].state.is_active or attempts[-1].state.is_counted:
         return False
-    shown = [run for run in attempts if run.state in _RETRYABLE and metric in run.metrics]
-    return len(shown) < ATTEMPTS_WITH_VALUE
+    drawn = [run for run in attempts if run.state in _DRAWN and run.is_draw(metric) and not run.was_ended_by_machine]
+    return len(drawn) < MOST_DRAWS
+
+
+def closing_run(runs: Sequence[Run]) -> Run | None:
+    """The attempt that ended without a value as an earlier one had; None where there is none.
+
+    A third would end so too, or would choose among results. Attempts that were asked for before the first had ended
+    do not count: seeds that are queued together meet one fault together.
+
+    Args:
+        runs: Attempts of an arm, in the order of their requests.
+    """
+    first: dict[tuple[object, ...], Run] = {}
+    for run in runs:
+        if run.crash is not None and run.requested_at > first.setdefault(run.crash, run).ended_at:
+            return run
+    return None
+
+
+def end_words(run: Run) -> str:
+    """How an attempt ended: its reason and the last line of its log."""
+    line = run.no_result.last_line if run.no_result is not None else None
+    said = f'last line "{one_line(line)}"' if line else "no output"
+    return f"{one_line(run.reason or 'it failed')}, {said}"
+
+
+def failure_words(look: Look) -> str | None:
+    """Why an arm ends without a verdict, phrased to follow its name; None where it may still get one."""
+    if look.closed_by is not None:
+        return f"two attempts ended in the same way without a value ({end_words(look.closed_by)}); the arm is closed"
+    if look.failed:
+        return f"seed {look.failed[0]} failed for good; the arm ends without a verdict"
+    return None
 
 
 def next_look(arm: Arm, baseline: Baseline | None, rules: Rules) -> Look:
@@ -82,6 +124,10 @@ def next_look(arm: Arm, baseline: Baseline | None, rules: Rules) -> Look:
     allowed = tuple(counted) if arm.is_judged else _allowed(arm, baseline, rules)
     missing = tuple(seed for seed in allowed if seed not in counted)
     failed = tuple(seed for seed in missing if has_failed_for_good(arm.attempts(seed), rules.metric.name))
+    # An arm that has all its results is not closed by what came before them.
+    closed_by = closing_run(arm.present_runs) if missing and not failed and not arm.diverged_seeds else None
+    if closed_by is not None:
+        failed = (closed_by.seed if closed_by.seed in missing else missing[0],)
     stopped = bool(arm.diverged_seeds or failed)
     return Look(
         due=() if stopped else missing,
@@ -89,6 +135,7 @@ def next_look(arm: Arm, baseline: Baseline | None, rules: Rules) -> Look:
         failed=() if arm.diverged_seeds else failed,
         diverged=arm.diverged_seeds,
         first_look_done=all(seed in counted for seed in first),
+        closed_by=closed_by,
     )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "check_call",
     "confirm_call",
     "control_call",
+    "declare_anew_call",
     "declare_call",
     "declare_unknown_call",
     "experiment_call",
@@ -90,6 +91,8 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
         return new_baseline_call()
     if standing.control.state in ("due", "open"):
         return control_call(experiment.name, standing.control)
+    if look.closed_by is not None and standing.arm.is_without_value(rules.metric.name):
+        return declare_anew_call(experiment)
     if look.failed or (look.due and barring_twin(study.state, experiment, rules) is not None):
         return new_experiment_call()
     name = {"experiment": experiment.name}
@@ -129,7 +132,7 @@ def campaign_next(study: Study) -> NextCall:
         call = _cached_next(study, experiment)
         if call.arguments.get("role") == Role.CONFIRM.value:
             confirming = confirming or call
-        elif "experiment" in call.arguments:
+        elif "experiment" in call.arguments and not call.you_choose:  # a closed arm keeps nobody waiting
             return call
     return confirming or baseline_next(study)
 
@@ -155,7 +158,7 @@ def _depends_only_on_own_records(standing: Standing) -> bool:
     arm = standing.arm
     runs = (*arm.runs, *arm.fresh, *(run for run in arm.controls if run.experiment == arm.experiment))
     metric = standing.rules.metric.name
-    has_shown = arm.is_null or any(metric in run.metrics for run in runs)
+    has_shown = arm.is_null or any(run.is_draw(metric) for run in runs)
     is_open = standing.control.state in ("due", "open") or any(run.state.is_active for run in runs)
     verdict = standing.experiment.verdict
     is_confirming = arm.fresh_plan is not None and not (verdict is not None and verdict.is_confirmation_ended)
@@ -251,6 +254,15 @@ def declare_call(experiment: str | None, *, code_change: bool, has_flags: bool, 
     why = "Declares the experiment." if seed is None else "Declares the experiment and runs its first seed."
     you_choose = ("hypothesis",) if code_change and not has_flags else ("flags", "hypothesis")
     return NextCall("run_seed", why, arguments if seed is None else {**arguments, "seed": seed}, you_choose)
+
+
+def declare_anew_call(experiment: Experiment) -> NextCall:
+    """Declare an experiment under its name again, of whose result nothing is known."""
+    arguments: dict[str, Any] = {"experiment": experiment.name}
+    arguments |= {"code_change": True} if experiment.code_change else {}
+    return NextCall(
+        "run_seed", "Declares it anew, with other flags or mended code.", arguments, ("flags", "hypothesis")
+    )
 
 
 def declare_unknown_call(experiment: str) -> NextCall:

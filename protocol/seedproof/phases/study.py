@@ -29,7 +29,9 @@ class Memory:
     next_calls: dict[int, tuple[int, NextCall]] = field(default_factory=dict)
     """By an experiment's place: number of its newest record, and its next call."""
     alike: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    """By an experiment's place: places of the earlier experiments with similar flags, which never change."""
+    """By an experiment's place: places of the earlier experiments with similar flags, until one is declared anew."""
+    alike_at: int = 0
+    """Number of the newest record that declared an experiment anew when they were found."""
     adjusted: tuple[int, Any] = (-1, None)
     """Number of the newest record about the campaign, and the adjusted p values."""
     state: State | None = None

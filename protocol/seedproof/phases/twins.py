@@ -1,26 +1,39 @@
 """Finds experiments with the same flags and code under another name: a new name is not a new chance."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from seedproof.ledger.state import Experiment, Generation, State
-from seedproof.model.code import Code
+from seedproof.model.code import Change, Code
 from seedproof.model.command import normalise_flags
 from seedproof.model.rules import Rules
 
-__all__ = ["barring_twin", "tried_twins"]
+__all__ = ["barring_twin", "is_same_code", "repeated_experiments", "say_the_same", "tried_twins"]
 
 
 def tried_twins(
-    state: State, generation: Generation, flags: Sequence[str], code_change: bool, code: Code | None, rules: Rules
+    state: State,
+    generation: Generation,
+    flags: Sequence[str],
+    code_change: bool,
+    code: Code | None,
+    change: Change | None,
+    rules: Rules,
 ) -> list[Experiment]:
-    """The experiments with these flags and this code that have shown their metric, or have an active run."""
+    """The experiments with these flags and this code that were a draw, or have an active run.
+
+    Code that differs in comments alone is the same, and so is the same code declared as a change or not.
+    """
     wanted = normalise_flags(flags)
     found = []
     for other in generation.experiments.values():
-        same_code = code is None or other.code is None or other.code.sha256 == code.sha256
-        if normalise_flags(other.flags) == wanted and other.code_change == code_change and same_code:
+        is_known = code is not None and other.code is not None
+        if normalise_flags(other.flags) != wanted or not (is_known or other.code_change == code_change):
+            continue
+        if is_same_code(generation.code, (code, change), (other.code, other.change)):
             runs = state.experiment_arm(other).runs
-            if any(run.state.is_active or rules.metric.name in run.metrics for run in runs):
+            if any(run.state.is_active or run.is_draw(rules.metric.name) for run in runs):
                 found.append(other)
     return found
 
@@ -28,8 +41,118 @@ def tried_twins(
 def barring_twin(state: State, experiment: Experiment, rules: Rules) -> Experiment | None:
     """The twin that was measured before this experiment showed its metric; None if it may run."""
     arm = state.experiment_arm(experiment)
-    if arm.is_null or any(run.state.is_active or rules.metric.name in run.metrics for run in arm.runs):
+    if arm.is_null or any(run.state.is_active or run.is_draw(rules.metric.name) for run in arm.runs):
         return None
     generation = state.generations[experiment.generation - 1]
-    twins = tried_twins(state, generation, experiment.flags, experiment.code_change, experiment.code, rules)
+    own = (experiment.flags, experiment.code_change, experiment.code, experiment.change)
+    twins = tried_twins(state, generation, *own, rules)
     return next((twin for twin in twins if not state.experiment_arm(twin).is_null), None)
+
+
+_Changed = tuple[Code | None, Change | None]
+"""A code, and how it differs from the baseline's."""
+
+
+def is_same_code(reference: Code | None, one: _Changed, other: _Changed) -> bool:
+    """Whether two codes train alike: equal, or with changes that mean the same; also where one was not recorded.
+
+    Args:
+        reference: The baseline's code, which both changes begin at.
+        one: One code.
+        other: The other one.
+    """
+    if one[0] is None or other[0] is None or one[0].sha256 == other[0].sha256:
+        return True
+    meanings = [_meaning(reference, *each) for each in (one, other)]
+    return None not in meanings and meanings[0] == meanings[1]
+
+
+def _meaning(reference: Code | None, code: Code | None, change: Change | None) -> str | None:
+    if code is not None and reference is not None and code.sha256 == reference.sha256:
+        return ""
+    return None if change is None else change.meaning
+
+
+# --- flags that say the same ----------------------------------------------------------------------
+
+# More names tell a reader nothing.
+_MOST_REPEATED = 50
+
+
+def repeated_experiments(state: State, name: str, flags: Sequence[str]) -> tuple[tuple[int, str], ...]:
+    """Generation and name of the earlier experiments whose flags say the same, oldest first; of no flags none do.
+
+    Args:
+        state: The state before the declaration.
+        name: The experiment that is declared.
+        flags: Its flags.
+    """
+    number = len(state.generations)
+    others = (one for one in state.experiments if (one.generation, one.name) != (number, name))
+    found = [(one.generation, one.name) for one in others if say_the_same(flags, one.flags)]
+    return tuple(found[-_MOST_REPEATED:])
+
+
+def say_the_same(flags: Sequence[str], earlier: Sequence[str]) -> bool:
+    """Whether two lists of flags are one in other words.
+
+    Numbers are compared by value, names without case and with `-` as `_`; `--no-x` is `--x false`, of a repeated
+    option the last one counts, and an option may be an abbreviation of the other list's. That `--lr` means
+    `--learning_rate` cannot be known.
+    """
+    one, other = _meant(tuple(flags)), _meant(tuple(earlier))
+    if not one or len(one) != len(other):
+        return False
+    if one == other:
+        return True
+    rest = {name: value for name, value in other.items() if one.get(name) != value}
+    for name, value in one.items():
+        if other.get(name) == value:
+            continue
+        match = next((each for each in rest if rest[each] == value and _is_abbreviation(name, each)), None)
+        if match is None:
+            return False
+        del rest[match]
+    return True
+
+
+def _is_abbreviation(name: str, other: str) -> bool:
+    shorter, longer = sorted((name, other), key=len)
+    return len(shorter) > 1 and longer.startswith(shorter)
+
+
+@lru_cache(maxsize=65536)
+def _meant(flags: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The values of each option by its plain name; every value in one spelling."""
+    options: dict[str, tuple[str, ...]] = {}
+    for option, *values in normalise_flags(flags):
+        name = option.lstrip("-+~").casefold().replace("-", "_")
+        if not values and option[:1] == "-" and option[1:2].isalpha() and _plain_number(option[2:]) is not None:
+            name, values = option[1], [option[2:]]  # `-r0.01` is `-r 0.01`
+        if not values and name.startswith("no_"):
+            name, values = name.removeprefix("no_"), ["false"]
+        # `key=value` elements follow one another behind an option: each is one of its own.
+        plain = [value for value in values if "=" not in value]
+        options[name] = tuple(map(_plain, plain)) or (() if len(values) > len(plain) else ("true",))
+        for key, _, value in (value.partition("=") for value in values if "=" in value):
+            options[key.lstrip("-+~")] = (_plain(value),)
+    return options
+
+
+def _plain(text: str) -> str:
+    return ",".join(_plain_parts(text))
+
+
+def _plain_parts(text: str) -> Iterator[str]:
+    for part in text.split(","):
+        number = _plain_number(part)
+        yield part.lower() if part.lower() in ("true", "false") else part if number is None else number
+
+
+def _plain_number(text: str) -> str | None:
+    """A number in one spelling: `1e-2`, `.01` and `0.010` are one; None for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return repr(value + 0.0) if math.isfinite(value) else None

@@ -7,6 +7,7 @@ from seedproof.model.results import Comparison
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
+from seedproof.notices.attempts import draw_words
 from seedproof.report.summary import Digits
 from seedproof.stats.summary import cohens_d, effect_size, percent_change, summarize
 from seedproof.verdict.comparability import wall_time_withheld
@@ -114,5 +115,6 @@ def _run_row(name: str, run: Run, rules: Rules, extra: Sequence[str]) -> str:
     texts = [run.metrics[metric].text if metric in run.metrics else "-" for metric in (rules.metric.name, *extra)]
     wall = "-" if run.wall_time_s is None else f"{run.wall_time_s:.2f}"
     cells = [name, str(run.seed), str(run.attempt), str(run.state), texts[0], wall, *texts[1:]]
-    note = one_line(run.reason or "").replace("|", "\\|")
+    told = draw_words(run, rules.metric.name)
+    note = "; ".join(part for part in (one_line(run.reason or ""), told) if part).replace("|", "\\|")
     return f"| {' | '.join([*cells, '-' if run.step is None else str(run.step), note])} |"

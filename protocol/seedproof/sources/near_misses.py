@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from seedproof.metrics.scanner import LogScanner
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.untrusted import one_line, safe_tail
 
-__all__ = ["MOST_HINTS", "NearMiss", "near_misses"]
+__all__ = ["MOST_HINTS", "NearMiss", "like_value", "near_misses"]
 
 MOST_HINTS = 5
 """More is no hint."""
@@ -94,6 +95,26 @@ def _is_like(word: str, other: str) -> bool:
 
 
 # --- the log ----------------------------------------------------------------------------------
+
+# `loss is 3.9`, `loss now: 3.9`. A training loss, a target and the loss before the first step tell no result.
+_LINKING = frozenset({"is", "was", "of", "at", "now", "value"})
+_TELLS_NO_RESULT = frozenset({"train", "training", "target", "initial", "expected"})
+
+
+def like_value(metric: MetricRule, log: bytes) -> str | None:
+    """The last finite number under a label of the metric's kind, such as `eval/loss 3.98` for val_loss.
+
+    It counts as shown to whoever reads the log, though no pattern reads it. `val_batch_size: 8` is of another kind.
+    """
+    own = _WORD.findall(metric.name)
+    wanted = [next((word for word in reversed(own) if word.isalpha()), metric.name), "loss"]
+    for match, _ in _last_labelled(log).values():
+        words = [word for word in _WORD.findall(match["label"].lower()) if word.isalpha() and word not in _LINKING]
+        is_kind = bool(words) and any(_is_like(word, words[-1]) for word in wanted)
+        number = parse_number(match["value"])
+        if is_kind and number is not None and math.isfinite(number) and not (_TELLS_NO_RESULT & set(words)) - set(own):
+            return match["value"]
+    return None
 
 
 def _of_log(metric: MetricRule, log: bytes) -> Iterator[_Scored]:

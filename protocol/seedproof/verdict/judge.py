@@ -10,7 +10,7 @@ from seedproof.model.refusals import ArmFailed, ExperimentIncomplete, MoreSeedsN
 from seedproof.model.results import Comparison, Confirmation, Difference, SeedPairs, Verdict
 from seedproof.model.rules import Rules
 from seedproof.phases.confirmation import other_spread
-from seedproof.phases.looks import Look, next_look
+from seedproof.phases.looks import Look, failure_words, next_look
 from seedproof.stats.fresh_pairs import paired_gain
 from seedproof.stats.screening import WINNER_P, Stage, look_p, screening_power, stages
 from seedproof.stats.summary import cohens_d, effect_size, percent_change, reaches, summarize
@@ -70,7 +70,9 @@ def judge(
 def _require_complete(baseline: Baseline, arm: Arm, look: Look) -> None:
     name, rules = arm.experiment, baseline.rules
     if look.failed:
-        raise ArmFailed(f"{name}: seed {_join(look.failed)} failed for good; the arm ends without a verdict.")
+        if len(look.failed) > 1:
+            raise ArmFailed(f"{name}: seed {_join(look.failed)} failed for good; the arm ends without a verdict.")
+        raise ArmFailed(f"{name}: {failure_words(look)}.")
     if not look.due:
         return
     done = sum(seed in arm.counted for seed in look.allowed)
@@ -242,6 +244,8 @@ def _brackets_on(baseline: Baseline, arm: Arm, verdict: Verdict, confirmation: C
     """What the headline says of the runs; another spread no longer matters once a WINNER is confirmed."""
     signs = tuple(one.name for one in brackets_on(baseline, arm))
     is_confirmed = confirmation is not None and confirmation.state == "confirmed"
+    if verdict is Verdict.WINNER and arm.tells_null:
+        signs = (*signs, "declared without effect")
     times = None if verdict is not Verdict.WINNER or is_confirmed else other_spread(baseline, arm)
     return signs if times is None else (*signs, f"spread {times:.1f}x the baseline's")
 

@@ -20,7 +20,6 @@ __all__ = [
     "did_not_train",
     "fewer_steps",
     "other_eval_sizes",
-    "shown_value",
     "stopped_early",
     "without_effect",
 ]
@@ -122,18 +121,9 @@ def did_not_train(baseline: Arm, experiment: Arm) -> str | None:
     )
 
 
-def shown_value(run: Run, metric: str) -> str | None:
-    """The last value of a metric that a run showed, as printed; None where it showed none.
-
-    Where the metric's file is missing, the log may still show its value at step 0.
-    """
-    found = run.metrics.get(metric)
-    return run.start_text if found is None else found.text
-
-
 def cancelled_runs(arm: Arm, metric: str) -> list[Run]:
     """Attempts that somebody stopped after they had shown the metric: the next attempt is a second draw."""
-    return [run for run in arm.runs if run.state is RunState.CANCELLED and shown_value(run, metric) is not None]
+    return [run for run in arm.runs if run.state is RunState.CANCELLED and run.shown(metric) is not None]
 
 
 def cancelled_seeds(baseline: Arm, experiment: Arm, metric: str) -> str | None:
@@ -141,7 +131,7 @@ def cancelled_seeds(baseline: Arm, experiment: Arm, metric: str) -> str | None:
     stopped = []
     for who, arm in (("the baseline's ", baseline), ("", experiment)):
         runs = [run for run in cancelled_runs(arm, metric) if run.seed in arm.counted]
-        stopped += [f"{who}seed {run.seed} was stopped after it had shown {shown_value(run, metric)}" for run in runs]
+        stopped += [f"{who}seed {run.seed} was stopped after it had shown {run.shown(metric)}" for run in runs]
     if not stopped:
         return None
     names = ", ".join(stopped)

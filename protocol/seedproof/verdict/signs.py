@@ -14,6 +14,7 @@ from seedproof.model.metric_rule import LogPattern
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.phases.probe import LEAST_RATIO, Repeat, early_columns, repeat_of, seeds_agree
+from seedproof.phases.twins import is_same_code
 from seedproof.stats.coincidence import agreement_chance, share_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
@@ -22,10 +23,12 @@ from seedproof.verdict.inputs import input_differences, inputs_bracket, unobserv
 __all__ = [
     "Bracket",
     "brackets_on",
+    "discarded_attempts",
     "equal_seeds",
     "outlier",
     "probe_line",
     "refuted_twin",
+    "repeated_declaration",
     "seed_not_seen",
     "warm_start",
 ]
@@ -45,8 +48,9 @@ def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     """The remarks on a verdict about this arm."""
     name = baseline.rules.metric.name
     sentence = seed_not_seen(baseline.arm, name) or seed_not_seen(arm, name)
-    seeds = () if sentence is None else (Bracket("seed not seen to vary the run", sentence),)
-    return (*seeds, *_inputs(baseline.arm, arm))
+    not_seen = None if sentence is None else Bracket("seed not seen to vary the run", sentence)
+    found = (discarded_attempts(baseline.arm, arm), not_seen)
+    return (*(one for one in found if one is not None), *_inputs(baseline.arm, arm))
 
 
 def _inputs(baseline: Arm, arm: Arm) -> Iterator[Bracket]:
@@ -56,6 +60,34 @@ def _inputs(baseline: Arm, arm: Arm) -> Iterator[Bracket]:
         yield Bracket(name, "; ".join(f"{one.path}: {one.where}" for one in found))
     if off is not None:
         yield Bracket("inputs not observed", off)
+
+
+# --- attempts that were discarded -----------------------------------------------------------------
+
+
+def discarded_attempts(*arms: Arm) -> Bracket | None:
+    """Counts the earlier attempts at seeds with a result that told something of theirs; None where they may be.
+
+    One attempt that trained and showed no metric may be, and so may any that a scheduler, the machine or a full disk
+    ended. Attempts of earlier versions have no record of what they told.
+    """
+    discarded: dict[object, list[Run]] = {}
+    for arm in arms:
+        runs = (*arm.runs, *arm.fresh)
+        counted = {(run.role, run.key.side, run.seed) for run in runs if run.state.is_counted}
+        for run in runs:
+            place = (run.role, run.key.side, run.seed)
+            is_end = not run.state.is_active and not run.state.is_counted
+            if place in counted and is_end and run.draw is not None and not run.was_ended_by_machine:
+                discarded.setdefault((arm.experiment, place), []).append(run)
+    all_runs = [run for runs in discarded.values() for run in runs]
+    has_metric = any(run.draw is not None and run.draw.has_metric for run in all_runs)
+    if not has_metric and all(len(runs) == 1 for runs in discarded.values()):
+        return None
+    n = len(all_runs)
+    names = ", ".join(f"{run.experiment or 'baseline'} seed {run.seed} attempt {run.attempt}" for run in all_runs)
+    sentence = f"{names} told something of the result and {'was' if n == 1 else 'were'} repeated: a further draw."
+    return Bracket(f"{n} discarded attempt{'' if n == 1 else 's'}", sentence)
 
 
 # --- seeds that vary nothing ----------------------------------------------------------------------
@@ -178,6 +210,34 @@ def _common_values(arm: Arm, other: Arm, metric: str) -> list[tuple[tuple[float,
     seeds = [seed for seed in arm.counted if seed in other.counted]
     pairs = [(shown(arm.counted[seed]), shown(other.counted[seed])) for seed in seeds]
     return [(one, two) for one, two in pairs if one is not None and two is not None]
+
+
+def repeated_declaration(state: State, experiment: Experiment) -> str | None:
+    """Says that flags that say the same were measured before and gave no confirmed WINNER; None where they were not.
+
+    On other code they are another question, and so they are on a later baseline, unless that differs in the metric.
+    """
+    generation = state.generations[experiment.generation - 1]
+    found, metrics = [], set()
+    for number, name in experiment.repeats:
+        other = state.generations[number - 1].experiments[name]
+        ended, metric = other.verdict, state.rules_of(number).metric.name
+        is_confirmed = ended is not None and ended.is_winner and ended.confirmation is not None
+        if is_confirmed and ended is not None and ended.confirmation and ended.confirmation.state == "confirmed":
+            continue
+        if not any(run.is_draw(metric) for run in state.experiment_arm(other).runs):
+            continue
+        if number != experiment.generation:
+            if "metric" in state.rules_of(number).differing(generation.rules):
+                metrics.add(number)
+        elif is_same_code(generation.code, (experiment.code, experiment.change), (other.code, other.change)):
+            found.append(f"{other.name}, {'not judged' if ended is None else ended.verdict}")
+    parts = [f"same flags as {found[0]}"] if len(found) == 1 else []
+    parts += [f"same flags as {len(found)} earlier experiments"] if len(found) > 1 else []
+    if metrics:
+        n = len(metrics)
+        parts.append(f"same flags under {n} other metric{'' if n == 1 else 's'} in earlier generations")
+    return "; ".join(parts) or None
 
 
 # --- starts and single values ---------------------------------------------------------------------

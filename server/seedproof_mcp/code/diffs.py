@@ -1,8 +1,10 @@
 """How two codes differ: files, line counts, and the text of the diff."""
 
+import ast
 import difflib
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from seedproof_mcp.code.identity import File, printable
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 
-__all__ = ["change_between", "code_of_diff", "git_texts", "keep", "plain_texts"]
+__all__ = ["change_between", "code_of_diff", "git_texts", "keep", "meaning_of", "plain_texts"]
 
 # The first word of a stored diff; the code that it leads to follows. `patch` and git skip the line.
 _HEAD = "seedproof-code"
@@ -129,3 +131,54 @@ def _lines(content: bytes | None) -> list[str] | None:
         return None
     text = content.decode(errors="surrogateescape")
     return text.removesuffix("\n").split("\n") if text else []
+
+
+# --- what a change means --------------------------------------------------------------------------
+
+Content = Callable[[File], bytes | None]
+"""The content of a file of one code; None where it is not stored."""
+# Parsing so many takes a few seconds.
+_MOST_PARSED = 200
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def meaning_of(old: tuple[Sequence[File], Content], new: tuple[Sequence[File], Content]) -> str | None:
+    """Hash over the files that differ in more than comments, blanks and docstrings of Python; empty where none does.
+
+    Two changes from one code that mean the same have the same hash. None where too many files differ, or where one is
+    not stored.
+    """
+    before, after = ({file.path: file for file in files} for files, _ in (old, new))
+    changed = [path for path in sorted({*before, *after}) if before.get(path) != after.get(path)]
+    if len(changed) > _MOST_PARSED:
+        return None
+    digest, is_empty = hashlib.sha256(), True
+    for path in changed:
+        one, other = before.get(path), after.get(path)
+        meant = [None if file is None else _meant(file, read) for file, (_, read) in ((one, old), (other, new))]
+        if meant[0] != meant[1]:
+            digest.update(f"{path}\0{meant[1]}\0".encode(errors="surrogateescape"))
+            is_empty = False
+    return "" if is_empty else digest.hexdigest()
+
+
+def _meant(file: File, read: Content) -> str:
+    """What a file means to a run: of Python its syntax tree, else its bytes."""
+    content = read(file) if file.path.endswith(".py") else None
+    tree = None if content is None else _syntax(content)
+    return f"{file.mode} {file.blob}" if tree is None else f"{file.mode} {hashlib.sha256(tree.encode()).hexdigest()}"
+
+
+def _syntax(source: bytes) -> str | None:
+    """The syntax tree without docstrings, unless the program reads those; None for what cannot be parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+            reads_docstrings = b"__doc__" in source or b"docopt" in source
+            for node in () if reads_docstrings else ast.walk(tree):
+                if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+                    node.body = node.body[1:] or [ast.Pass()]
+            return ast.dump(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from seedproof.model.code import Change, Code
@@ -113,11 +114,20 @@ class Workspace:
                 git = None if old.held == new.held else self._repository.require(new if new.snapshot else old).git()
                 texts = texts_between(self._sources(), git, (old, before), (new, after))
             change, text = diffs.change_between(before, after, new.sha256, texts)
+            if change is not None:
+                meaning = diffs.meaning_of((before, self._content_of(old)), (after, self._content_of(new)))
+                change = replace(change, meaning=meaning)
         except GitFailed as failure:
             raise self._repository.refusal(old, failure) from failure
         if change is not None and change.diff_sha256 is not None:
             self._texts[change.diff_sha256] = text
         return change
+
+    def _content_of(self, code: Code) -> diffs.Content:
+        if code.snapshot is None:
+            return self._sources().text
+        git = self._repository.require(code).git()
+        return lambda file: git("cat-file", "blob", file.blob).out
 
     def keep_change(self, change: Change) -> None:
         """Store the diff of a change that this workspace returned.

@@ -24,7 +24,7 @@ from seedproof.model.lengths import Lengths
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Side
-from seedproof.model.runs import Run, RunState
+from seedproof.model.runs import NoResult, Run, RunState
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
@@ -40,6 +40,7 @@ from seedproof_mcp.runner.log_reader import (
     read_printed_counts,
 )
 from seedproof_mcp.runner.metric_files import read_metric_files
+from seedproof_mcp.runner.no_result import find_draw, find_no_result
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -64,7 +65,8 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     metrics, unread = {**reading.metrics, **found.metrics}, {**reading.unread, **found.unread}
     lengths = read_length_end(folder.log, log_bytes)
     complete = is_complete(lengths, reading, metrics.get(rules.metric.name), _usual_step(state, run))
-    ended = outcome(_ending(result, folder), metrics, rules, unread, is_training_complete=complete)
+    ending = _ending(result, folder)
+    ended = outcome(ending, metrics, rules, unread, is_training_complete=complete)
     if ended.state is RunState.UNREAD or (ended.state is RunState.FAILED and result["exit_code"] == 0):
         keep_candidates(paths, run)
     # The reason of the run says what is wrong with the metric that decides.
@@ -89,6 +91,8 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "kept": kept_hashes(folder),
         "inputs": _inputs(paths, state, run),
     }
+    if not ended.state.is_counted:
+        end["no_result"] = find_no_result(folder.log, result, ending, rules, reading, metrics, unread)
     if ended.state is RunState.CANCELLED:
         return RunCancelled(**end)
     if ended.state is RunState.INTERRUPTED:
@@ -129,6 +133,8 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
         "metrics": reading.metrics,
         "log": _log_read(log, size, reading, read_length_end(log, size).lengths, rules),
     }
+    if not ended.state.is_counted:
+        end["no_result"] = NoResult(find_draw(log, size, rules, reading, reading.metrics, reading.unread))
     return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
 
 

@@ -10,8 +10,9 @@ from seedproof.model.refusals import BadSettings, Refusal
 from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
-from seedproof.model.runs import Run, RunState
+from seedproof.model.runs import NoResult, Run, RunState
 from seedproof.model.untrusted import safe_tail
+from seedproof.notices.attempts import draw_words
 from seedproof.notices.control import control_notices
 from seedproof.notices.declarations import declared_notices
 from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
@@ -26,6 +27,7 @@ from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.runner.kept_output import kept_files
+from seedproof_mcp.runner.no_result import find_draw
 from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
@@ -96,7 +98,14 @@ class Observer:
         rules = state.rules_of(run.generation)
         shown = self._logs.look(self._paths.run(run.run_id), rules).reading
         ended = outcome(Ending("interrupted", detail=LOST), shown.metrics, rules, shown.unread)
-        return replace(run, state=ended.state, reason=ended.reason, metrics=dict(shown.metrics), step=shown.step)
+        log = self._paths.run(run.run_id).log
+        try:
+            draw = find_draw(log, log.stat().st_size, rules, shown, shown.metrics, shown.unread)
+        except OSError:
+            draw = None
+        left = None if ended.state.is_counted else NoResult(draw)
+        metrics = dict(shown.metrics)
+        return replace(run, state=ended.state, reason=ended.reason, metrics=metrics, step=shown.step, no_result=left)
 
     def _is_lost(self, run: Run) -> bool:
         folder = self._paths.run(run.run_id)
@@ -113,7 +122,7 @@ class Observer:
         """
         state = study.state
         rules = state.rules_of(run.generation)
-        status = self._active_status(state, rules, run) if run.state.is_active else self._ended_status(run)
+        status = self._active_status(state, rules, run) if run.state.is_active else self._ended_status(rules, run)
         return RunResult(
             run_id=run.run_id,
             role=run.role.value,
@@ -135,12 +144,13 @@ class Observer:
             next=Follow.of(run_next(study, run)),
         )
 
-    def _ended_status(self, run: Run) -> _Status:
+    def _ended_status(self, rules: Rules, run: Run) -> _Status:
         self._logs.forget(self._paths.run(run.run_id))
         metrics = {name: found.value for name, found in run.metrics.items()}
         if run.wall_time_s is not None:
             metrics["wall_time_s"] = run.wall_time_s
-        return _Status(run.state, metrics, run.step, run.wall_time_s, reason=run.reason)
+        reason = "; ".join(part for part in (run.reason, draw_words(run, rules.metric.name)) if part) or None
+        return _Status(run.state, metrics, run.step, run.wall_time_s, reason=reason)
 
     def _active_status(self, state: State, rules: Rules, run: Run) -> _Status:
         if run.state is RunState.QUEUED:

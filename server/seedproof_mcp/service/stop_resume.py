@@ -50,7 +50,7 @@ class StopResume:
         _require_failures(self._ledger.refresh())
         with self._ledger.writing() as writer:
             failures = _require_failures(writer.state)
-            writer.append(Resumed(reason=reason, failures=failures))
+            writer.append(Resumed(reason=reason, failures=failures, is_told=True))
             return failures
 
 

@@ -15,7 +15,7 @@ from seedproof.verdict.campaign import campaign_at_verdict
 from seedproof.verdict.comparability import accepted_differences, runs_behind
 from seedproof.verdict.evidence import as_document
 from seedproof.verdict.judge import judge
-from seedproof.verdict.signs import refuted_twin
+from seedproof.verdict.signs import refuted_twin, repeated_declaration
 from seedproof.verdict.weigh import weigh
 
 from seedproof_mcp.ledger.file import Writer
@@ -129,8 +129,8 @@ def judge_recorded(state: State, issued: VerdictIssued) -> Comparison:
 
 def _remarks(state: State, experiment: Experiment) -> tuple[str, ...]:
     """What the rest of the ledger adds to the headline of a verdict."""
-    twin = refuted_twin(state, experiment)
-    return () if twin is None else (twin,)
+    found = (refuted_twin(state, experiment), repeated_declaration(state, experiment))
+    return tuple(one for one in found if one is not None)
 
 
 def _unknown_experiment(study: Study, name: str) -> ExperimentUnknown:

@@ -15,7 +15,7 @@ from seedproof.notices.environment import comparability_notices
 from seedproof.notices.readings import reading_notices
 from seedproof.notices.repeats import log_notices
 from seedproof.notices.runs import comparison_notices
-from seedproof.phases.looks import Look
+from seedproof.phases.looks import Look, failure_words
 from seedproof.phases.next_call import baseline_next, experiment_next
 from seedproof.phases.study import Study
 from seedproof.report.summary import paragraph
@@ -97,7 +97,7 @@ def running_row(run: Run | None) -> RunningRow | None:
 
 def arm_failure(look: Look) -> str | None:
     """Why an experiment ends without a verdict; None where it may still get one."""
-    return f"seed {look.failed[0]} failed for good; the arm ends without a verdict" if look.failed else None
+    return failure_words(look)
 
 
 def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, tuple[float, float]]) -> ExperimentRow:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seedproof.model.command import check_flags, normalise_flags, training_argv
+from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
@@ -161,3 +162,55 @@ def test_normalising_does_not_depend_on_the_order_of_different_options(pairs: li
     forward = [part for pair in once.items() for part in pair]
     backward = [part for pair in reversed(once.items()) for part in pair]
     assert normalise_flags(forward) == normalise_flags(backward)
+
+
+# --- flags that a script prints ---------------------------------------------------------------------
+
+FILE = Rules(metric=MetricRule(name="val_loss", file="metrics.json", path="val_loss"))
+BPB = Rules(metric=MetricRule(name="val_bpb", pattern=r"^val_bpb:\s*(?P<value>[0-9.]+)\s*$"))
+ANY = Rules(metric=MetricRule(name="acc", pattern=r"(?P<value>\d+\.\d+)$"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "rules"),
+    [
+        (["--tag", "x | val_loss: 3.2"], Rules()),
+        (["--tag", "x | val_loss: "], Rules()),
+        (["--tag=x | val_loss:"], Rules()),
+        (["--x", "val_loss=3"], Rules()),
+        (["--tag", "x | Val Loss: 3"], FILE),
+        (["--tag", "val_bpb: 0.9"], BPB),
+        (["--val_bpb=0.9"], BPB),
+        (["--val_loss", "3"], BPB),
+        (["--opts", "val_loss", "3.0"], BPB),
+        (["--tag", "x | val_loss: 3.2"], ANY),
+    ],
+)
+def test_a_flag_that_would_be_read_as_the_metric_where_it_is_printed_is_refused(flags: list[str], rules: Rules) -> None:
+    with pytest.raises((FlagMalformed, FlagProtected)) as refused:
+        check_flags(flags, rules)
+    assert "where the script prints its arguments" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "flags", [["--val_loss", "3.0"], ["--val-loss=3"], ["--VAL_LOSS"], ["--opts", "val_loss", "3"]]
+)
+def test_an_option_with_the_name_of_the_metric_is_refused(flags: list[str]) -> None:
+    with pytest.raises(FlagProtected):
+        check_flags(flags, Rules())
+
+
+@pytest.mark.parametrize(
+    ("flags", "rules"),
+    [
+        (["--monitor", "val_loss", "--patience", "3"], Rules()),
+        (["--monitor=val_loss", "--mode=min"], Rules()),
+        (["--val_loss_weight", "0.5"], Rules()),
+        (["--loss", "focal", "--lr", "-1"], Rules()),
+        (["--note", "lower val loss by 3"], Rules()),
+        (["--wandb_name", "val_loss-3.2"], Rules()),
+        (["--lr", "0.1"], ANY),
+    ],
+)
+def test_honest_flags_near_the_metric_are_accepted(flags: list[str], rules: Rules) -> None:
+    check_flags(flags, rules)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seedproof.metrics.scanner import LogScanner
+from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
-from seedproof.sources.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, near_misses
+from seedproof.sources.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, like_value, near_misses
 
 LOSS = Rules().metric
 ACCURACY = MetricRule(name="test_accuracy", direction="maximize", pattern="never: (?P<value>.)")
@@ -84,3 +85,31 @@ def test_whatever_the_log_is_the_settings_read_the_value_that_is_named(text: str
     log = text.encode()
     for hint in near_misses(LOSS, log, {}):
         assert read_by(hint, log) == hint.value
+
+
+# --- what counts as shown ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("log", "value"),
+    [
+        (b"eval/loss 3.98\n", "3.98"),
+        (b"loss = 3.9\n", "3.9"),
+        (b"step 10\nthe loss is 3.9 now\n", "3.9"),
+        (b"valid_loss: 4.1\nvalid_loss: 4.0\nbye\n", "4.0"),
+        (b"iter 0: loss 10.98, time 3 ms\n", "10.98"),
+        (b"", None),
+        (b"loading\nModuleNotFoundError: No module named 'torch'\n", None),
+        (b"val_batch_size: 64\neval_interval = 500\nval_loss_weight: 0.5\n", None),
+        (b"train loss: 4.0\ntarget_loss: 3.0\n", None),
+        (b"RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB\n", None),
+        (b"loss: nan\n", None),
+    ],
+)
+def test_a_number_under_a_label_of_the_metric_s_kind_counts_as_shown(log: bytes, value: str | None) -> None:
+    assert like_value(MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS), log) == value
+
+
+def test_the_kind_of_another_metric_is_its_own_last_word_and_a_loss() -> None:
+    metric = MetricRule(name="val_accuracy", direction="maximize", file="m.json", path="acc")
+    assert [like_value(metric, log) for log in (b"acc: 0.9\n", b"loss: 3.9\n", b"lr: 0.1\n")] == ["0.9", "3.9", None]

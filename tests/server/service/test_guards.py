@@ -74,15 +74,13 @@ def test_a_success_ends_the_row() -> None:
 async def test_after_ten_failures_nothing_new_is_declared_and_what_is_known_goes_on(quick_project: Path) -> None:
     async with quick_tools(quick_project) as call:
         await call.measure_baseline()
-        for name in ("a", "b", "c"):
+        for name in "abcdefghi":
             await declare(call, name, "--nan_seed", "42", "--lr", name)
         await declare(call, "broken", "--crash")
-        for attempt in range(2, 8):
-            await call("run_seed", experiment="broken", seed=42, attempt=attempt)
         before = ProjectPaths(quick_project).ledger.read_bytes()
         refused = await declare(call, "new", "--lr", "1")
         unchanged = ProjectPaths(quick_project).ledger.read_bytes()
-        known = await call("run_seed", experiment="broken", seed=42, attempt=8)
+        known = await call("run_seed", experiment="broken", seed=42, attempt=2)
         baseline = await call("run_seed", new_baseline="the loader was mended")
         names = {tool.name for tool in (await call.client.list_tools()).tools}
     assert refused.text == (

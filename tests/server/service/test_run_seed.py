@@ -129,11 +129,12 @@ async def test_an_arm_that_only_crashed_is_not_retried_once_another_name_has_sho
 # --- attempts ---------------------------------------------------------------------------------
 
 
-async def test_a_run_that_showed_no_value_may_be_repeated_as_often_as_needed(project: Path) -> None:
+async def test_a_run_that_showed_no_value_may_be_repeated_as_often_as_its_end_is_another(project: Path) -> None:
     broken = [True]
+    packages = iter("abcdefgh")
 
     def mended_later(argv: Sequence[str]) -> Training:
-        return Training("Traceback: no such package\n", 1) if broken[0] else train(argv)
+        return Training(f"Traceback: no such package {next(packages)}\n", 1) if broken[0] else train(argv)
 
     async with quick_tools(project, InProcessEngine(mended_later)) as call:
         answer = await call("run_seed")
