@@ -18,6 +18,7 @@ from seedproof.notices.environment import exclusion_notices, exclusions_of, plac
 from seedproof.notices.readings import near_miss_notices
 from seedproof.notices.repeats import log_notices
 from seedproof.notices.runs import arm_notices, beside_baseline_notices
+from seedproof.phases.experiment_state import arm_failure
 from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
 from seedproof.sources.near_misses import near_misses
@@ -29,7 +30,7 @@ from seedproof_mcp.runner.kept_output import kept_files
 from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
-from seedproof_mcp.service.views import arm_failure, eta_s, notice_results, remaining_seeds
+from seedproof_mcp.service.views import eta_s, notice_results, remaining_seeds
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
