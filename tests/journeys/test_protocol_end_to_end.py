@@ -50,5 +50,6 @@ async def test_following_next_leads_from_an_empty_project_to_the_last_report(pro
         *("experiment_better_1M.md", "experiment_better_1M.svg"),
         *("experiment_nothing_1M.md", "experiment_nothing_1M.svg"),
         "ledger.jsonl",
+        *("studies.md", "studies.svg"),
     ]
     assert list((project / "checkpoints").iterdir()) == []

@@ -104,7 +104,7 @@ def _check_list(answer: Answer, then: Sequence[Record]) -> None:
 
 
 def _check_comparison(answer: Answer, then: Sequence[Record]) -> None:
-    generation, name = present_generation(then), answer["experiment"]
+    generation, name = answer["generation"], answer["experiment"]
     issued = _newest(then, "verdict_issued", experiment=name, generation=generation)
     assert issued is not None, f"a verdict that no record holds: {answer}"
     assert {key: answer[key] for key in _SAID_OF_A_VERDICT} == {key: issued[key] for key in _SAID_OF_A_VERDICT}

@@ -15,7 +15,15 @@ from seedproof.report.code_section import identity
 from seedproof.report.inputs import input_lines
 from seedproof.verdict.signs import probe_line
 
-__all__ = ["EarlierGeneration", "EarlierVerdict", "LedgerFacts", "command_lines", "provenance_lines", "shorten_path"]
+__all__ = [
+    "EarlierGeneration",
+    "EarlierVerdict",
+    "LedgerFacts",
+    "command_lines",
+    "provenance_lines",
+    "quote_for_shell",
+    "shorten_path",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ def command_lines(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
     seed = rules.baseline_seeds[0]
     folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
     shown = " ".join(
-        _quote_for_shell(shorten_path(part)) for part in training_argv(rules, "python", seed, flags, folder)
+        quote_for_shell(shorten_path(part)) for part in training_argv(rules, "python", seed, flags, folder)
     )
     flag_text = _json([shorten_path(flag) for flag in flags]) if flags else "none"
     return ["```text", f"flags: {flag_text}", "```", "", "```bash", shown, "```"]
@@ -103,7 +111,8 @@ def _json(value: Any) -> str:
     return json.dumps(value).replace(r"\u2026", "…")
 
 
-def _quote_for_shell(part: str) -> str:
+def quote_for_shell(part: str) -> str:
+    """A part of a command as a shell reads it back."""
     plain = part and all(letter.isalnum() or letter in "-_=./,:+@%…" for letter in part)
     return part if plain else "'" + part.replace("'", "'\"'\"'") + "'"
 

@@ -23,8 +23,12 @@ __all__ = [
     "campaign_at_verdict",
     "campaign_from_records",
     "choose_primary",
+    "confirmed_by_luck",
 ]
 
+# The share of WINNERs without any effect that a confirmation passes (docs/calibration.md, "What a confirmation does";
+# less where their spread is the baseline's).
+_CONFIRMED_BY_LUCK = 0.033
 # Pairing shortens the 95 % interval where r is above .31 with five common seeds, and above .67 with three
 # (t quantiles of 4 and 2 degrees of freedom against Welch's); this lies between.
 PAIRED_FROM = 0.4
@@ -118,6 +122,15 @@ def _elsewhere(state: State) -> int:
 
 def _tried(state: State) -> int:
     return len(state.experiments) + _elsewhere(state)
+
+
+def confirmed_by_luck(found: Campaign) -> float:
+    """The chance, at most, of any confirmed WINNER if no experiment had an effect.
+
+    Fresh seeds are independent of what selected a WINNER, so the expected number of confirmed ones bounds the chance
+    of any (Boole).
+    """
+    return min(1.0, found.false_winners_expected * _CONFIRMED_BY_LUCK)
 
 
 def adjusted_p(p_values: Mapping[Key, float], declared: int) -> dict[Key, float]:

@@ -27,7 +27,7 @@ from seedproof.verdict.headline import (
 from seedproof.verdict.plausibility import Cap, caps_on
 from seedproof.verdict.signs import brackets_on
 
-__all__ = ["judge"]
+__all__ = ["judge", "wall_time_change"]
 
 # The improvement at which the share that screening misses is told.
 _MISSED_SIGMA = 2.0
@@ -157,7 +157,7 @@ def _compare(
         cohens_d=d,
         effect_size=None if d is None else effect_size(d),
         significant=reaches(abs(sigma), rules.winner_sigma),
-        wall_time_change_percent=_wall_time_change(baseline, arm),
+        wall_time_change_percent=wall_time_change(baseline, arm),
         confirmation=confirmation,
         accepted=accepted,
         caps=ruling.caps,
@@ -256,7 +256,8 @@ def _verdict_for(sigma: float, threshold: float) -> Verdict:
     return Verdict.LOSER if reaches(-sigma, threshold) else Verdict.NEUTRAL
 
 
-def _wall_time_change(baseline: Baseline, arm: Arm) -> float | None:
+def wall_time_change(baseline: Baseline, arm: Arm) -> float | None:
+    """Change of the mean wall time in percent, from separate blocks of runs; None where they are not comparable."""
     if wall_time_withheld(baseline.arm.counted.values(), arm.counted.values()) is not None:
         return None
     base = list(baseline.arm.finite("wall_time_s").values())

@@ -1,20 +1,40 @@
-"""The results of the two reading tools: `check_baseline` and `list_experiments`."""
+"""The results that only read: the baseline, the list, and what `compare` says where it gives no new verdict."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from seedproof.model.results import Notice
+from seedproof.admission.declaration import check_name
+from seedproof.ledger.state import Experiment
+from seedproof.model.refusals import NextCall, Refusal
+from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.runs import RunState
-from seedproof.notices.environment import place_notices
+from seedproof.notices.environment import comparability_notices, place_notices
+from seedproof.notices.merged import merged_notices
 from seedproof.notices.readings import reading_notices
 from seedproof.notices.runs import arm_notices
+from seedproof.phases.merged import merged_experiments
 from seedproof.phases.next_call import baseline_next, campaign_next
 from seedproof.phases.study import Study
+from seedproof.report.summary import Digits
+from seedproof.verdict.against import Beside, compare_arms
 from seedproof.verdict.campaign import campaign, stored_p_values
+from seedproof.verdict.comparability import written_acceptance
+from seedproof.verdict.judge import judge
 
-from seedproof_mcp.service.results import BaselineStatus, ExperimentList, Follow
-from seedproof_mcp.service.views import experiment_row, notice_results, running_row, seed_rows, summaries
+from seedproof_mcp.service.results import BaselineStatus, ComparisonResult, ExperimentList, Follow
+from seedproof_mcp.service.rows import AgainstRow, SharedSeeds
+from seedproof_mcp.service.views import (
+    arm_summaries,
+    comparison_result,
+    experiment_row,
+    notice_results,
+    running_row,
+    seed_rows,
+    standing_report,
+    summaries,
+)
 
-__all__ = ["baseline_status", "experiment_list"]
+__all__ = ["against_result", "baseline_status", "earlier_result", "experiment_list"]
 
 
 def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineStatus:
@@ -46,6 +66,7 @@ def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineSta
                 *arm_notices(phase.arm, rules, sigma),
                 *place_notices(phase.arm),
                 *(reading_notices(generation) if generation else ()),
+                *merged_notices(state),
                 *more_notices,
             ]
         ),
@@ -59,7 +80,7 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
     Args:
         notices: What to say beside it.
     """
-    state, adjusted = study.state, stored_p_values(study)
+    state, adjusted, merged = study.state, stored_p_values(study), merged_experiments(study.state)
     active = [state.runs[run_id] for run_id in state.active]
     shown = state.experiments[offset : offset + limit]
     return ExperimentList(
@@ -69,8 +90,133 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
         running=running_row(next((run for run in active if run.state is RunState.RUNNING), None)),
         queued=sum(run.state is RunState.QUEUED for run in active),
         campaign=campaign(state),
-        experiments=[experiment_row(study, one, adjusted) for one in shown],
+        experiments=[experiment_row(study, one, adjusted, merged) for one in shown],
         ledger_head=state.head_label,
         notices=notice_results(notices),
         next=Follow.of(campaign_next(study)),
     )
+
+
+# --- of an earlier generation -----------------------------------------------------------------
+
+
+def earlier_result(study: Study, name: str, past: Iterable[Notice]) -> ComparisonResult | None:
+    """The verdict on an experiment of an earlier generation as it was issued.
+
+    None where the present generation has one of this name, and where the newest of before has no verdict.
+
+    Args:
+        past: Notices on the ledger's past.
+    """
+    experiment = study.state.find_experiment(name)
+    if experiment is None or experiment is study.find(name):
+        return None
+    comparison = _as_issued(study, experiment)
+    if comparison is None:
+        return None
+    return comparison_result(study, comparison, [_belongs_elsewhere(study, experiment), *past])
+
+
+def _as_issued(study: Study, experiment: Experiment) -> Comparison | None:
+    standing, issued = study.standing(experiment), experiment.verdict
+    if issued is None or standing.baseline is None:
+        return None
+    try:
+        found = judge(standing.baseline, standing.arm, issued, written_acceptance(experiment))
+    except Refusal:
+        return None
+    # Runs that ended after the new generation had begun change nothing of what was said.
+    return replace(
+        found,
+        verdict=Verdict(issued.verdict),
+        headline=issued.headline,
+        delta=issued.delta,
+        improvement_sigma=issued.improvement_sigma,
+        cohens_d=issued.cohens_d,
+        caps=issued.caps,
+        brackets=issued.brackets,
+        confirmation=issued.confirmation,
+    )
+
+
+def _belongs_elsewhere(study: Study, experiment: Experiment) -> Notice:
+    assert study.generation is not None  # an earlier one exists
+    report = standing_report(study.state, experiment)
+    where = f"its report is {report}" if report else "it has no report of its own any more"
+    if experiment.report is None:
+        where = "it has no report"
+    text = (
+        f"{experiment.name} belongs to baseline generation {experiment.generation}, and this is its verdict as issued; "
+        f"{where}. The present generation is {study.generation.number}: declare it anew to compare it with that."
+    )
+    return Notice("earlier_generation", text)
+
+
+# --- against another experiment ---------------------------------------------------------------
+
+
+def against_result(study: Study, name: str, other: str, past: Iterable[Notice]) -> ComparisonResult:
+    """Two experiments beside each other, in the structure of a comparison without its verdict.
+
+    Args:
+        past: Notices on the ledger's past.
+
+    Raises:
+        Refusal: They cannot be compared; with the next call.
+    """
+    for one in (name, other):
+        check_name(one)
+    found = compare_arms(study, name, other)
+    rules, metric = found.baseline.rules, found.baseline.rules.metric
+    summaries = [arm_summaries(arm, rules) for arm in found.arms]
+    pairs = found.pairs
+    shared = (
+        None if pairs is None else SharedSeeds(n=pairs.n, difference=pairs.difference, low=pairs.low, high=pairs.high)
+    )
+    return ComparisonResult(
+        experiment=name,
+        headline=_headline(found),
+        verdict=None,
+        caps=[],
+        reason=f"both were compared with the baseline of generation {found.baseline.generation}; between two "
+        "experiments there is no verdict. For one, begin a new baseline that has one of them, and declare the other.",
+        metric=metric.name,
+        direction=metric.direction,
+        delta=None,
+        improvement_sigma=None,
+        change_percent=None,
+        cohens_d=None,
+        effect_size=None,
+        significant=None,
+        baseline_metrics=arm_summaries(found.baseline.arm, rules),
+        experiment_metrics=summaries[0],
+        wall_time_change_percent=None,
+        evidence=None,
+        campaign=None,
+        confirmation=None,
+        brackets=[],
+        pairs=None,
+        accepted=[],
+        paragraph=None,
+        generation=found.baseline.generation,
+        report_path=standing_report(study.state, found.experiment),
+        against=AgainstRow(experiment=other, metrics=summaries[1], difference=found.difference, pairs=shared),
+        ledger_head=study.state.head_label,
+        notices=notice_results([*comparability_notices(*found.arms), *past]),
+        next=Follow.of(NextCall("compare", "Compares it with the baseline.", {"experiment": name})),
+    )
+
+
+def _headline(found: Beside) -> str:
+    number, metric = Digits(found.baseline), found.baseline.rules.metric
+    one, other = (list(arm.finite(metric.name).values()) for arm in found.arms)
+    means = " and ".join(f"{number(sum(values) / len(values))} (n={len(values)})" for values in (one, other))
+    side = "no difference"
+    if found.difference:
+        side = "better" if metric.sign * found.difference > 0 else "worse"
+    line = f"{found.experiment.name} against {found.against.name}: {metric.name} {means}, "
+    line += f"{number.signed(found.difference)}, {side}"
+    if found.pairs is None:
+        return f"{line}; no pairs of seeds to compare"
+    low, high = number.signed(found.pairs.low), number.signed(found.pairs.high)
+    return f"{line}; pairs {number.signed(found.pairs.difference)} (95 % {low} to {high}, n={found.pairs.n})"

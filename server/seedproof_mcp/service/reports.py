@@ -30,7 +30,7 @@ from seedproof_mcp.service.views import verdict_notices, written_evidence
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Reports", "render", "render_recorded", "unverified_report"]
+__all__ = ["Reports", "has_hash", "move_aside", "render", "render_recorded", "unverified_report"]
 
 
 def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:
@@ -76,7 +76,7 @@ class Reports:
         figure = path.with_suffix(".svg")
         # A figure has the name of its report, so both are foreign or neither is.
         foreign = [] if relative in state.reports else [one for one in (path, figure) if os.path.lexists(one)]
-        notices = [self._move_aside(one) for one in foreign]
+        notices = [move_aside(self._paths, one) for one in foreign]
         text, drawing = render(state, generation, name, figure.name, comparison)
         written = writer.append(
             ReportWritten(
@@ -96,18 +96,10 @@ class Reports:
         self._rendered = (written.hash, text, drawing)
         return written, notices
 
-    def _move_aside(self, path: Path) -> Notice:
-        """Rename a report or figure that is not in the ledger to the first free name."""
-        names = (self._paths.unverified(path, number) for number in itertools.count(1))
-        aside = next(name for name in names if not os.path.lexists(name))
-        files.rename(path, aside)
-        old, new = (str(name.relative_to(self._paths.root)) for name in (path, aside))
-        return Notice("report_moved", f"{old} was there and no ledger vouches for it; it is {new} now.")
-
     def restore(self, report: ReportWritten) -> None:
         """Write the files of a report, where they do not match the record; renders them from the ledger."""
         path = self._paths.root / report.path
-        if all(_has_hash(self._paths.root / name, sha256) for name, sha256 in report.files.items()):
+        if all(has_hash(self._paths.root / name, sha256) for name, sha256 in report.files.items()):
             return
         files.make_folder(path.parent)
         if self._rendered is not None and self._rendered[0] == report.hash:
@@ -188,7 +180,17 @@ def _not_removable(folders: list[str]) -> list[Notice]:
     return [Notice("not_removed", text)]
 
 
-def _has_hash(path: Path, sha256: str) -> bool:
+def move_aside(paths: ProjectPaths, path: Path) -> Notice:
+    """Rename a report or figure that is not in the ledger to the first free name; return the notice on it."""
+    names = (paths.unverified(path, number) for number in itertools.count(1))
+    aside = next(name for name in names if not os.path.lexists(name))
+    files.rename(path, aside)
+    old, new = (str(name.relative_to(paths.root)) for name in (path, aside))
+    return Notice("report_moved", f"{old} was there and no ledger vouches for it; it is {new} now.")
+
+
+def has_hash(path: Path, sha256: str) -> bool:
+    """Whether a file is there and has this hash."""
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 

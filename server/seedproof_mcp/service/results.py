@@ -9,7 +9,7 @@ from seedproof.report.summary import tried_line
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 
-from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow, Shape
+from seedproof_mcp.service.rows import AgainstRow, ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow, Shape
 
 __all__ = [
     "BaselineStatus",
@@ -210,6 +210,9 @@ class ComparisonResult(Result):
     pairs: SeedPairs | None
     accepted: list[Difference]
     paragraph: str | None
+    generation: int
+    report_path: str | None
+    against: AgainstRow | None
     headline: str
 
     def first_line(self) -> str:
@@ -281,5 +284,6 @@ class ExperimentList(Result):
             f"- {row.experiment}{' (null)' if row.is_null else ''}: "
             f"{row.headline or f'{row.state}, {row.seeds_done} seeds done, {row.seeds_needed} needed'}"
             f"{f' ({row.reason})' if row.reason else ''}"
+            f"{f' (merged: generation {row.merged})' if row.merged else ''}"
             for row in self.experiments
         ]

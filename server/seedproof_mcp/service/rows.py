@@ -4,8 +4,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from seedproof.model.results import ConfirmationState
+from seedproof.phases.experiment_state import ExperimentState
 
-__all__ = ["ArmSummary", "ExperimentRow", "MetricSummary", "RunningRow", "SeedRow", "Shape"]
+__all__ = [
+    "AgainstRow",
+    "ArmSummary",
+    "ExperimentRow",
+    "MetricSummary",
+    "RunningRow",
+    "SeedRow",
+    "Shape",
+    "SharedSeeds",
+]
 
 
 class Shape(BaseModel):
@@ -40,6 +50,24 @@ class SeedRow(Shape):
     metrics: dict[str, float | None]
 
 
+class SharedSeeds(Shape):
+    """The difference of two experiments over the seeds that both have, with its 95 % interval."""
+
+    n: int
+    difference: float
+    low: float
+    high: float
+
+
+class AgainstRow(Shape):
+    """The other experiment that one was compared with."""
+
+    experiment: str
+    metrics: dict[str, ArmSummary]
+    difference: float
+    pairs: SharedSeeds | None
+
+
 class ExperimentRow(Shape):
     """One experiment of the campaign."""
 
@@ -49,7 +77,7 @@ class ExperimentRow(Shape):
     code_change: bool
     is_null: bool
     hypothesis: str
-    state: Literal["declared", "measuring", "measured", "judged", "dropped", "failed", "superseded"]
+    state: ExperimentState
     reason: str | None
     seeds_done: int
     seeds_needed: int
@@ -59,6 +87,7 @@ class ExperimentRow(Shape):
     p_better: float | None
     p_holm: float | None
     confirmation: ConfirmationState | None
+    merged: int | None
 
 
 class RunningRow(Shape):

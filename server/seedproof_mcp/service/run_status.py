@@ -19,6 +19,7 @@ from seedproof.notices.environment import exclusion_notices, exclusions_of, plac
 from seedproof.notices.readings import near_miss_notices
 from seedproof.notices.repeats import log_notices
 from seedproof.notices.runs import arm_notices, beside_baseline_notices
+from seedproof.phases.looks import failure_words
 from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
 from seedproof.sources.near_misses import near_misses
@@ -31,7 +32,7 @@ from seedproof_mcp.runner.no_result import find_draw
 from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
-from seedproof_mcp.service.views import arm_failure, eta_s, notice_results, remaining_seeds
+from seedproof_mcp.service.views import eta_s, notice_results, remaining_seeds
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -192,7 +193,7 @@ class Observer:
             return [*_baseline_void(study, run), *found, *unverified_report(self._paths, state, rules)]
         experiment = state.generations[run.generation - 1].experiments[run.experiment]
         standing = study.standing(experiment)
-        arm, ended = standing.arm, arm_failure(standing.look)
+        arm, ended = standing.arm, failure_words(standing.look)
         failed = [Notice("arm_failed", f"{run.experiment}: {ended}.")] if ended and run.role is Role.MEASURE else []
         base = state.baseline_arm(run.generation)
         declared = declared_notices(study, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []

@@ -1,4 +1,7 @@
-"""The use cases behind tools and command line; every surface calls them."""
+"""The use cases behind tools and command line; every surface calls them.
+
+Over 300 lines, because every use case of a project stands here.
+"""
 
 import secrets
 import time
@@ -23,7 +26,7 @@ from seedproof_mcp.runner.engines import Engine, Engines
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.cache import ResultCache
 from seedproof_mcp.service.os_errors import writing
-from seedproof_mcp.service.overview import baseline_status, experiment_list
+from seedproof_mcp.service.overview import against_result, baseline_status, earlier_result, experiment_list
 from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.service.read_again import Rereader
 from seedproof_mcp.service.reports import Reports
@@ -38,6 +41,7 @@ from seedproof_mcp.service.results import (
 )
 from seedproof_mcp.service.run_status import Observer, with_exclusions
 from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
+from seedproof_mcp.service.study_files import keep_earlier_baseline, study_result, write_study
 from seedproof_mcp.service.verdicts import RandBelow, issue_verdict, judge_experiment
 from seedproof_mcp.service.views import comparison_result, report_result
 from seedproof_mcp.system import files
@@ -215,15 +219,24 @@ class Service:
 
     # --- judging ------------------------------------------------------------------------------
 
-    def compare(self, name: str) -> ComparisonResult:
-        """The verdict on an experiment; recorded once per set of runs.
+    def compare(self, name: str, against: str | None = None) -> ComparisonResult:
+        """The verdict on an experiment; recorded once per set of runs. One of an earlier generation is as issued.
+
+        Args:
+            against: Another experiment of its generation, beside which it is shown without a verdict.
 
         Raises:
             Refusal: The baseline or the experiment is incomplete; with the next call.
         """
         config = self._rereader.settings()
         with self._lock:
-            judged = self._judge(self._study(self._ledger.refresh(), config), config, name)
+            study = self._study(self._ledger.refresh(), config)
+            if against is not None:
+                return against_result(study, name, against, self._ledger.past())
+            earlier = earlier_result(study, name, self._ledger.past())
+            if earlier is not None:
+                return earlier
+            judged = self._judge(study, config, name)
         with writing(), self._ledger.writing() as writer:
             comparison = self._issue(writer, judged, config, name)
             study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
@@ -260,13 +273,32 @@ class Service:
         with writing(), self._ledger.writing() as writer:
             files.remove_leftovers(self.paths.research)  # safe: only reports are written there, under this lock
             comparison = None if judged is None or name is None else self._issue(writer, judged, config, name)
+            kept = keep_earlier_baseline(self.paths, self._ledger, writer, config.rules.label) if name is None else []
             report, moved = self._reports.record_report(writer, config.rules, comparison)
             self._reports.restore(report)
             removed, freed_bytes, staying = self._reports.clean_up(writer, name)
+            _, replaced = write_study(self.paths, writer.state)
             self._ledger.write_mirror()
             study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
-            result = report_result(study, report, removed, freed_bytes, [*moved, *staying])
+            result = report_result(study, report, removed, freed_bytes, [*kept, *moved, *replaced, *staying])
             return self._with_unfinished_report(study, result)
+
+    def write_study(self) -> ReportResult:
+        """Write the study page alone.
+
+        Raises:
+            BaselineMissing: The ledger has no generation.
+        """
+        config = self._rereader.settings()
+        with self._lock:
+            if not self._ledger.refresh().generations:
+                require_baseline(self._study(self._ledger.state, config))
+        with writing(), self._ledger.writing() as writer:
+            writer.disclose()
+            text, notices = write_study(self.paths, writer.state)
+            self._ledger.write_mirror()  # it has to hold the head that the page names
+            study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
+            return study_result(study, self.paths, text, notices)
 
     # --- shared -------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from seedproof.notices.environment import comparability_notices
 from seedproof.notices.readings import reading_notices
 from seedproof.notices.repeats import log_notices
 from seedproof.notices.runs import comparison_notices
-from seedproof.phases.looks import Look, failure_words
-from seedproof.phases.next_call import baseline_next, experiment_next
+from seedproof.phases.experiment_state import experiment_state
+from seedproof.phases.next_call import baseline_next, campaign_next, experiment_next
 from seedproof.phases.study import Study
 from seedproof.report.summary import paragraph
 from seedproof.stats.summary import summarize
@@ -27,7 +27,6 @@ from seedproof_mcp.service.results import ComparisonResult, Follow, NoticeResult
 from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow
 
 __all__ = [
-    "arm_failure",
     "arm_summaries",
     "comparison_result",
     "eta_s",
@@ -37,6 +36,7 @@ __all__ = [
     "report_result",
     "running_row",
     "seed_rows",
+    "standing_report",
     "summaries",
     "verdict_notices",
     "written_evidence",
@@ -95,30 +95,21 @@ def running_row(run: Run | None) -> RunningRow | None:
     return RunningRow(run_id=run.run_id, experiment=run.experiment, seed=run.seed, attempt=run.attempt)
 
 
-def arm_failure(look: Look) -> str | None:
-    """Why an experiment ends without a verdict; None where it may still get one."""
-    return failure_words(look)
-
-
-def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, tuple[float, float]]) -> ExperimentRow:
+def experiment_row(
+    study: Study, experiment: Experiment, adjusted: Mapping[Key, tuple[float, float]], merged: Mapping[int, int]
+) -> ExperimentRow:
     """The row of an experiment.
 
     Args:
         adjusted: p value and Holm's adjusted p value of each judged experiment.
+        merged: The generation that merged it, by its place.
     """
     standing, verdict = study.standing(experiment), experiment.verdict
-    arm, look, stale = standing.arm, standing.look, None
-    if standing.control.state == "failed":
-        stale = "its control does not agree with the baseline, or failed for good; it gets no verdict"
+    arm, look = standing.arm, standing.look
     present = study.generation is not None and experiment.generation == study.generation.number
     p_better, p_holm = adjusted.get((experiment.generation, experiment.name), (None, None))
-    row_state = "failed" if look.failed or stale else "measured" if look.is_complete else "measuring"
-    if verdict is not None:
-        row_state = "dropped" if verdict.verdict == Verdict.DROPPED else "judged"
-    if verdict is None and not present:
-        row_state = "superseded"
-    elif row_state == "measuring" and not arm.runs:
-        row_state = "declared"
+    row_state, reason = experiment_state(study, experiment)
+    is_stale = standing.control.state == "failed"
     return ExperimentRow.model_validate(
         {
             "experiment": experiment.name,
@@ -128,15 +119,16 @@ def experiment_row(study: Study, experiment: Experiment, adjusted: Mapping[Key, 
             "is_null": arm.is_null,
             "hypothesis": experiment.hypothesis,
             "state": row_state,
-            "reason": (stale or arm_failure(look)) if row_state == "failed" else None,
+            "reason": reason,
             "seeds_done": len(arm.counted),
-            "seeds_needed": len(look.due) if present and not stale else 0,
+            "seeds_needed": len(look.due) if present and not is_stale else 0,
             "verdict": verdict.verdict if verdict and row_state != "dropped" else None,
             "headline": verdict.headline if verdict else None,
             "report_path": experiment.report.path if experiment.report else None,
             "p_better": p_better,
             "p_holm": p_holm,
             "confirmation": verdict.confirmation.state if verdict and verdict.confirmation else None,
+            "merged": merged.get(experiment.place),
         }
     )
 
@@ -197,8 +189,8 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
     """
     baseline, arm = comparison.baseline, comparison.arm
     rules = baseline.rules
-    experiment = study.find(arm.experiment or "")
-    assert experiment is not None
+    experiment = study.state.generations[baseline.generation - 1].experiments[arm.experiment or ""]
+    is_present = study.find(experiment.name) is experiment
     evidence, counted = written_evidence(experiment)
     return ComparisonResult(
         experiment=experiment.name,
@@ -224,6 +216,9 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
         pairs=comparison.pairs,
         accepted=list(comparison.accepted),
         paragraph=None if evidence is None else paragraph(comparison, evidence, counted),
+        generation=experiment.generation,
+        report_path=standing_report(study.state, experiment),
+        against=None,
         ledger_head=study.state.head_label,
         notices=notice_results(
             [
@@ -233,8 +228,14 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
                 *past,
             ]
         ),
-        next=Follow.of(experiment_next(study, experiment)),
+        next=Follow.of(experiment_next(study, experiment) if is_present else campaign_next(study)),
     )
+
+
+def standing_report(state: State, experiment: Experiment) -> str | None:
+    """The path of an experiment's report; None without one, and where a later one has taken the place of its file."""
+    report = experiment.report
+    return report.path if report is not None and state.reports[report.path].seq == report.seq else None
 
 
 def report_result(

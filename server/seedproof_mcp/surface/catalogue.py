@@ -78,7 +78,8 @@ CATALOGUE: tuple[tuple[str, str, str, ToolAnnotations], ...] = (
         "Compare with the baseline",
         "The verdict on an experiment: WINNER, NEUTRAL or LOSER, with the distance in sigmas and Cohen's d; beside it "
         "the evidence, how many experiments were tried, and what fresh seeds say of a WINNER. Refused until the "
-        "baseline is complete and the experiment has the seeds it needs; the refusal names the next call.",
+        "baseline is complete and the experiment has the seeds it needs; the refusal names the next call. With "
+        "`against`: two experiments side by side, without a verdict.",
         _JUDGE,
     ),
     (

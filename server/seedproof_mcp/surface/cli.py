@@ -103,6 +103,11 @@ def _init(options: argparse.Namespace) -> int:
     return 0
 
 
+def _report(options: argparse.Namespace) -> int:
+    service = _service(options)
+    return _show(options, service.write_study() if options.study else service.write_report(options.experiment))
+
+
 def _stop(options: argparse.Namespace) -> int:
     if not options.all:
         return _show(options, _service(options).stop_run(options.run_id, options.reason))
@@ -228,8 +233,8 @@ _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": _status,
     "check-baseline": lambda options: _show(options, _service(options).check_baseline()),
     "run": _run,
-    "compare": lambda options: _show(options, _service(options).compare(options.experiment)),
-    "report": lambda options: _show(options, _service(options).write_report(options.experiment)),
+    "compare": lambda options: _show(options, _service(options).compare(options.experiment, options.against)),
+    "report": _report,
     "stop": _stop,
     "resume": _resume,
     "gc": _gc,

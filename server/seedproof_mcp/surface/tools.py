@@ -196,9 +196,14 @@ class _Tools:
             await anyio.sleep(min(POLL_S, max(0.0, deadline - now)))
 
     async def compare(
-        self, experiment: Annotated[str, Field(description="Name of the experiment.")]
+        self,
+        experiment: Annotated[str, Field(description="Name of the experiment.")],
+        against: Annotated[
+            str | None,
+            Field(description="Another finished experiment of its generation: both side by side, without a verdict."),
+        ] = None,
     ) -> Annotated[CallToolResult, ComparisonResult]:
-        return await self._answer(lambda: self.service.compare(experiment))
+        return await self._answer(lambda: self.service.compare(experiment, against))
 
     async def write_report(
         self,

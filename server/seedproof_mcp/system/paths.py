@@ -199,9 +199,15 @@ class ProjectPaths:
         """Return the files of one run."""
         return RunPaths(self.runs / run_id)
 
-    def baseline_report(self, label: str) -> Path:
-        """Return the baseline report of one scale."""
-        return self.research / f"baseline_variance_{label}.md"
+    def baseline_report(self, label: str, generation: int | None = None) -> Path:
+        """Return the newest baseline report of one scale, or the kept one of an earlier generation."""
+        suffix = "" if generation is None else f"_generation{generation}"
+        return self.research / f"baseline_variance_{label}{suffix}.md"
+
+    @cached_property
+    def study_page(self) -> Path:
+        """The page on every experiment of the ledger."""
+        return self.research / "studies.md"
 
     def unverified(self, report: Path, number: int) -> Path:
         """Return where the number-th report is moved to that no ledger vouches for."""

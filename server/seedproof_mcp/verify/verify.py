@@ -13,6 +13,7 @@ from seedproof_mcp.verify.artifacts import check_logs, check_reports, check_unkn
 from seedproof_mcp.verify.chain import Chain, first_difference, read_chain, whole_lines
 from seedproof_mcp.verify.checks import CannotVerify, Check, Outcome, failed, listed, noted, passed
 from seedproof_mcp.verify.replay import Replay
+from seedproof_mcp.verify.study_page import check_study_page
 from seedproof_mcp.verify.witnesses import check_heads, check_registry
 
 __all__ = ["verify"]
@@ -73,6 +74,8 @@ def _checks(paths: ProjectPaths, source: _Source, regenerate: bool, against: str
     yield from check_logs(paths, chain.records, state)
     yield from check_reports(paths, chain.records)
     yield from check_unknown_reports(paths, chain.records)
+    if state is not None:
+        yield from check_study_page(paths, chain.records, state)
     if against is not None:
         yield check_against(paths, against, source.data)
 

@@ -35,7 +35,7 @@ def read_heads(path: Path) -> list[tuple[int, str]]:
 def check_heads(paths: ProjectPaths, chain: Chain) -> list[Check]:
     """Check the heads in reports on disk, and those that records name."""
     hashes, faults, count = chain.hashes, [], 0
-    for path in sorted(paths.research.glob("*.md")):
+    for path in sorted([*paths.research.glob("*.md"), *paths.research.glob("studies.svg")]):
         if ".unverified" in path.name:
             continue  # moved aside, as it belongs to no ledger
         for seq, digits in read_heads(path):

@@ -23,6 +23,7 @@ from seedproof.model.runs import MetricValue, Run
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.axis import EXACT, fit_axis, spread
 from seedproof.report.figure import baseline_figure, experiment_figure
+from seedproof.report.study_figure import study_figure
 from seedproof.report.svg import escape
 from seedproof.verdict.judge import judge
 
@@ -41,6 +42,7 @@ from tests.support.arms import (
 )
 from tests.support.places import GOLDEN
 from tests.support.seeds import FRESH
+from tests.support.study_stories import a_study, study_of
 
 LOSSES = (4.1234, 4.1190, 4.1302, 4.1251, 4.1218)
 TIMES = (10.2, 10.4, 9.9, 10.8, 10.1)
@@ -84,6 +86,7 @@ FIGURES = {
     "baseline": lambda: baseline_figure(baseline()),
     "winner_confirmed": lambda: experiment_figure(CONFIRMED, PAIRS),
     "loser_diverged": lambda: experiment_figure(LOST),
+    "studies": lambda: study_figure(study_of(a_study())),
 }
 
 

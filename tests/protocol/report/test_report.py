@@ -17,6 +17,7 @@ from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.provenance import EarlierGeneration, LedgerFacts
 from seedproof.report.report import baseline_report, experiment_report
+from seedproof.report.study_page import study_page
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.comparability import differences
 from seedproof.verdict.evidence import Evidence, as_document
@@ -36,6 +37,7 @@ from tests.support.arms import (
 )
 from tests.support.places import GOLDEN
 from tests.support.seeds import FRESH_SIX
+from tests.support.study_stories import a_study, study_of
 
 FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", records=41, began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
 LATER = LedgerFacts(
@@ -165,6 +167,7 @@ REPORTS = {
     "winner_capped": lambda: report_of(judge(make_baseline(LOSSES, step=100), capped()), disclosed=DISCLOSED),
     "winner_that_cannot_be_confirmed": lambda: report_of(edited_in_place()),
     "winner_confirmed": lambda: report_of(judge(baseline(), confirmed(4.13, 4.121, 4.128, 4.02, 4.012, 4.015))),
+    "studies": lambda: study_page(study_of(a_study()), "studies.svg"),
     "winner_not_confirmed_and_slower": lambda: report_of(
         judge(baseline(), confirmed(4.13, 4.121, 4.128, 4.13, 4.12, 4.13, slower=3.0))
     ),
@@ -227,6 +230,7 @@ def test_no_golden_report_is_left_over() -> None:
 def test_words_from_outside_begin_no_heading_and_no_table_row(name: str) -> None:
     expected = {"Baseline", "Experiment", "Experiment:", "Statistical", "Wall", "Verdict:", "Hypothesis", "Flags"}
     expected |= {"Command", "Every", "Provenance", "Machine", "Notices", "Evidence", "Confirmation", "Code"}
+    expected |= {"Study", "Generation", "Error"}
     headings = [line for line in REPORTS[name]().splitlines() if line.startswith("#")]
     assert {line.split()[1] for line in headings} <= expected
 

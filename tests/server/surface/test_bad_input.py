@@ -23,7 +23,7 @@ ARGUMENTS = {
         *("experiment", "seed", "flags", "hypothesis", "role", "code_change"),
         *("attempt", "queue_all", "new_baseline", "wait_s"),
     ),
-    "compare": ("experiment",),
+    "compare": ("experiment", "against"),
     "write_report": ("experiment",),
     "list_experiments": ("offset", "limit"),
     "stop_run": ("run_id", "reason"),

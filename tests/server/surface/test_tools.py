@@ -31,7 +31,7 @@ KEYS = {
         *("experiment", "headline", "verdict", "caps", "reason", "metric", "direction", "delta", "improvement_sigma"),
         *("change_percent", "cohens_d", "effect_size", "significant", "baseline_metrics", "experiment_metrics"),
         *("wall_time_change_percent", "evidence", "campaign", "confirmation", "paragraph", "accepted"),
-        *("brackets", "pairs"),
+        *("brackets", "pairs", "generation", "report_path", "against"),
     },
     "write_report": {"path", "sha256", "headline", "verdict", "figures", "removed", "freed_bytes"},
     "list_experiments": {"generation", "total", "judged", "running", "queued", "campaign", "experiments"},
