@@ -14,7 +14,6 @@ from seedproof.model.metric_rule import LogPattern
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.phases.probe import LEAST_RATIO, Repeat, early_columns, repeat_of, seeds_agree
-from seedproof.phases.twins import is_same_code
 from seedproof.stats.coincidence import agreement_chance, share_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
@@ -28,7 +27,6 @@ __all__ = [
     "outlier",
     "probe_line",
     "refuted_twin",
-    "repeated_declaration",
     "seed_not_seen",
     "warm_start",
 ]
@@ -210,34 +208,6 @@ def _common_values(arm: Arm, other: Arm, metric: str) -> list[tuple[tuple[float,
     seeds = [seed for seed in arm.counted if seed in other.counted]
     pairs = [(shown(arm.counted[seed]), shown(other.counted[seed])) for seed in seeds]
     return [(one, two) for one, two in pairs if one is not None and two is not None]
-
-
-def repeated_declaration(state: State, experiment: Experiment) -> str | None:
-    """Says that flags that say the same were measured before and gave no confirmed WINNER; None where they were not.
-
-    On other code they are another question, and so they are on a later baseline, unless that differs in the metric.
-    """
-    generation = state.generations[experiment.generation - 1]
-    found, metrics = [], set()
-    for number, name in experiment.repeats:
-        other = state.generations[number - 1].experiments[name]
-        ended, metric = other.verdict, state.rules_of(number).metric.name
-        is_confirmed = ended is not None and ended.is_winner and ended.confirmation is not None
-        if is_confirmed and ended is not None and ended.confirmation and ended.confirmation.state == "confirmed":
-            continue
-        if not any(run.is_draw(metric) for run in state.experiment_arm(other).runs):
-            continue
-        if number != experiment.generation:
-            if "metric" in state.rules_of(number).differing(generation.rules):
-                metrics.add(number)
-        elif is_same_code(generation.code, (experiment.code, experiment.change), (other.code, other.change)):
-            found.append(f"{other.name}, {'not judged' if ended is None else ended.verdict}")
-    parts = [f"same flags as {found[0]}"] if len(found) == 1 else []
-    parts += [f"same flags as {len(found)} earlier experiments"] if len(found) > 1 else []
-    if metrics:
-        n = len(metrics)
-        parts.append(f"same flags under {n} other metric{'' if n == 1 else 's'} in earlier generations")
-    return "; ".join(parts) or None
 
 
 # --- starts and single values ---------------------------------------------------------------------

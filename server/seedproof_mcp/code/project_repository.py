@@ -3,17 +3,20 @@
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from seedproof.model.code import Code
 from seedproof.model.refusals import Refusal, SnapshotMissing
 from seedproof.phases.next_call import new_code_call
 
+from seedproof_mcp.code.diffs import Content
 from seedproof_mcp.code.git import GitFailed, GitNotStarted, Repository, find_repository
+from seedproof_mcp.code.in_place import Sources
 from seedproof_mcp.code.refusals import IN_PLACE, refuse
 from seedproof_mcp.code.snapshot import list_files
 
-__all__ = ["ProjectRepository", "snapshot_missing"]
+__all__ = ["ProjectRepository", "content_of", "snapshot_missing"]
 
 _REFS = "refs/seedproof"
 
@@ -130,6 +133,20 @@ class ProjectRepository:
         if code.snapshot is not None and not self.holds(code):
             return snapshot_missing(f"Snapshot {snapshot} is not in this repository; a clone has no snapshots.")
         return refuse(f"git cannot use snapshot {snapshot}: {failure.reason}.")
+
+
+def content_of(code: Code, sources: Callable[[], Sources], repository: ProjectRepository) -> Content:
+    """What reads the files of a code.
+
+    Args:
+        code: The code.
+        sources: Opens the stored sources of codes in place.
+        repository: Where its snapshot lies.
+    """
+    if code.snapshot is None:
+        return sources().text
+    git = repository.require(code).git()
+    return lambda file: git("cat-file", "blob", file.blob).out
 
 
 def snapshot_missing(message: str) -> SnapshotMissing:

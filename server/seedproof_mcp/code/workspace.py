@@ -13,7 +13,7 @@ from seedproof_mcp.code.hashes import Hashes
 from seedproof_mcp.code.identity import File, Selection, identity_of, matches, printable
 from seedproof_mcp.code.in_place import Sources, list_in_place, names_in_place, read_manifest, texts_between
 from seedproof_mcp.code.leftovers import Leftover
-from seedproof_mcp.code.project_repository import ProjectRepository, snapshot_missing
+from seedproof_mcp.code.project_repository import ProjectRepository, content_of, snapshot_missing
 from seedproof_mcp.code.refusals import refuse, refusing_git_failures
 from seedproof_mcp.code.sealed import sealed_here, sealed_in_snapshot, sees_live
 from seedproof_mcp.code.snapshot import list_files, take_snapshot
@@ -115,19 +115,13 @@ class Workspace:
                 texts = texts_between(self._sources(), git, (old, before), (new, after))
             change, text = diffs.change_between(before, after, new.sha256, texts)
             if change is not None:
-                meaning = diffs.meaning_of((before, self._content_of(old)), (after, self._content_of(new)))
-                change = replace(change, meaning=meaning)
+                read = [content_of(code, self._sources, self._repository) for code in (old, new)]
+                change = replace(change, meaning=diffs.meaning_of((before, read[0]), (after, read[1])))
         except GitFailed as failure:
             raise self._repository.refusal(old, failure) from failure
         if change is not None and change.diff_sha256 is not None:
             self._texts[change.diff_sha256] = text
         return change
-
-    def _content_of(self, code: Code) -> diffs.Content:
-        if code.snapshot is None:
-            return self._sources().text
-        git = self._repository.require(code).git()
-        return lambda file: git("cat-file", "blob", file.blob).out
 
     def keep_change(self, change: Change) -> None:
         """Store the diff of a change that this workspace returned.

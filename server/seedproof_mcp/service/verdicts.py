@@ -15,7 +15,8 @@ from seedproof.verdict.campaign import campaign_at_verdict
 from seedproof.verdict.comparability import accepted_differences, runs_behind
 from seedproof.verdict.evidence import as_document
 from seedproof.verdict.judge import judge
-from seedproof.verdict.signs import refuted_twin, repeated_declaration
+from seedproof.verdict.repeated import repeated_declaration
+from seedproof.verdict.signs import refuted_twin
 from seedproof.verdict.weigh import weigh
 
 from seedproof_mcp.ledger.file import Writer
@@ -129,8 +130,8 @@ def judge_recorded(state: State, issued: VerdictIssued) -> Comparison:
 
 def _remarks(state: State, experiment: Experiment) -> tuple[str, ...]:
     """What the rest of the ledger adds to the headline of a verdict."""
-    found = (refuted_twin(state, experiment), repeated_declaration(state, experiment))
-    return tuple(one for one in found if one is not None)
+    remark = refuted_twin(state, experiment) or repeated_declaration(state, experiment)
+    return () if remark is None else (remark,)
 
 
 def _unknown_experiment(study: Study, name: str) -> ExperimentUnknown:

@@ -461,7 +461,10 @@ def with_twin(values: tuple[float, ...]) -> Table:
 
 @pytest.mark.parametrize(
     ("values", "remark"),
-    [(DIGITS, "; same values as a, which was NOT confirmed"), ((3.9013, 3.9127, 3.9202), "")],
+    [
+        (DIGITS, "; same values as a, which was NOT confirmed"),
+        ((3.9013, 3.9127, 3.9202), "; same flags as a, NOT confirmed"),
+    ],
 )
 async def test_the_headline_of_a_twin_says_that_its_values_were_not_confirmed(
     project: Path, values: tuple[float, ...], remark: str

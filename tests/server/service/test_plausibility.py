@@ -157,7 +157,7 @@ async def test_a_seed_that_was_stopped_after_its_value_and_drawn_again_caps_and_
         "With another attempt the seed is a second draw, and an improvement that rests on it is not trusted."
     )
     assert told(stopped, "cancelled_seed") == told(said, "cancelled_seed") == [message]
-    assert said.data["headline"] == "NEUTRAL (capped: cancelled seed): 6.32 sigma better"
+    assert said.data["headline"] == "NEUTRAL (capped: cancelled seed) (1 discarded attempt): 6.32 sigma better"
     assert f"- {message}\n" in report
     assert "| muon | 42 | 1 | cancelled | 3.9 | 1.00 | 100 | it looks bad # and more |" in report
 
@@ -193,7 +193,7 @@ async def test_a_seed_of_the_baseline_that_was_drawn_again_is_told_at_once_and_c
         said = await finish(call, await begin(call))
     (early,) = told(status, "cancelled_seed")
     assert early.startswith("baseline: attempt 1 at seed 42 was stopped after it had shown val_loss 4.0 (step 100)")
-    assert said.data["headline"] == "NEUTRAL (capped: cancelled seed): 6.32 sigma better"
+    assert said.data["headline"] == "NEUTRAL (capped: cancelled seed) (1 discarded attempt): 6.32 sigma better"
     assert early in (project / "docs/research/baseline_variance_1M.md").read_text()
 
 

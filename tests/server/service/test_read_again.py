@@ -252,13 +252,13 @@ async def test_what_still_cannot_be_found_stays_without_a_value(project: Path) -
 
 async def test_a_run_of_code_that_its_arm_has_left_is_no_result_of_the_arm(project: Path) -> None:
     script = Script("val_loss: {loss}")
-    script.lines[42] = "heldout_loss: {loss}"
+    script.lines[42] = "heldout score {loss}"
     metric(project, pattern("val_loss"))
     async with quick_tools(project, InProcessEngine(script)) as call:
         assert (await call("run_seed", seed=42)).data["state"] == "failed"
         (project / "train_llm.py").write_text("steps = 2\n")
         assert (await call("run_seed", seed=137)).data["state"] == "succeeded"
-        metric(project, r"pattern = '(?:val|heldout)_loss: (?P<value>\S+)'")
+        metric(project, r"pattern = '(?:val_loss:|heldout score) (?P<value>\S+)'")
         left = await call("run_seed", seed=42, attempt=1)
         assert left.data["state"] == "failed"
         assert (await call("run_seed", seed=42, attempt=2)).data["state"] == "succeeded"

@@ -96,6 +96,8 @@ def test_flags_stand_behind_two_dashes_as_they_are(here: Path, capsys: pytest.Ca
     code, _, err = run(capsys, "run", "muon", "--seed", "42", "--flags=--shift -0.1 --say= --fast")
     assert code == 1, err
     code, _, err = run(capsys, "run", "muon", "--", "--shift", "-0.2")
+    assert code == 0, err  # without a value, it may be declared anew
+    code, _, err = run(capsys, "run", "muon", "--", "--shift", "-0.3")
     assert code == 3 and err.startswith("flags_changed: ")
     code, _, err = run(capsys, "run", "muon", "--", "--")
     assert code == 3 and err.startswith("flags_changed: ")
