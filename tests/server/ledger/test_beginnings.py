@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from seedproof_mcp.surface.demo.project import remove
 from seedproof_mcp.system.paths import account_state_dir, registry_entry, registry_folder
 
 from tests.support.callers import Answer
-from tests.support.in_process import quick_tools
+from tests.support.in_process import InProcessEngine, Training, option, quick_tools, train
 from tests.support.repositories import git, make_repository
 
 pytestmark = pytest.mark.anyio
@@ -277,16 +277,22 @@ async def test_the_rules_can_count_the_experiments_of_other_ledgers_in(project: 
 async def test_generations_with_another_metric_stand_in_the_head_and_all_differing_rules_beside_them(
     project: Path,
 ) -> None:
-    settings = "[rules.metric]\nname = \"val_loss\"\npattern = 'val_loss: (?P<value>[0-9.]+)'\n"
-    async with quick_tools(project) as call:
+    def two_metrics(argv: Sequence[str]) -> Training:
+        found = train(argv)
+        return Training(f"other: {option(argv, '--seed')}\n{found.log}", files=found.files)
+
+    settings = "[rules.metric]\nname = \"val_loss\"\npattern = 'other: (?P<value>[0-9.]+)'\n"
+    async with quick_tools(project, InProcessEngine(two_metrics)) as call:
         await call.measure_baseline()
+        await call.measure("idea", "--shift", "0.1")
+        await call("compare", experiment="idea")
         (project / "seedproof.toml").write_text(settings)
-        await call("run_seed", new_baseline="the metric is read otherwise", queue_all=True)
+        await call("run_seed", new_baseline="another metric", queue_all=True)
         await call("write_report")
     assert "- 1 earlier generation of this baseline differed in: metric; the section Provenance" in head(
         project, BASELINE
     )
-    assert "; differed in: metric\n" in (project / BASELINE).read_text()
+    assert "over 5 seeds; differed in: metric\n" in (project / BASELINE).read_text()
 
 
 # --- not told --------------------------------------------------------------------------------------
