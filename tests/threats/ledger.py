@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record
 
-from tests.support.arms import SEEDS
 from tests.support.callers import Answer
+from tests.support.seeds import SEEDS
 from tests.threats.agent import Agent, an_agent
 from tests.threats.deeds import (
     BASELINE,
