@@ -5,9 +5,11 @@ import os
 import shutil
 from collections.abc import Callable
 
+import pytest
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record
 
 from tests.support.callers import Answer
+from tests.support.seeds import SEEDS
 from tests.threats.agent import Agent, an_agent
 from tests.threats.deeds import (
     BASELINE,
@@ -30,6 +32,7 @@ EVERY_TOOL = (
     ("write_report", {"experiment": "bad"}),
     ("list_experiments", {}),
 )
+SCRIPT = "import model\nmodel.train()\n"
 Lines = list[str]
 
 
@@ -37,6 +40,11 @@ async def a_loser(agent: Agent) -> None:
     """A study whose result the agent does not like."""
     await agent.baseline()
     await agent.judge("bad")
+
+
+def assert_told(answer: Answer) -> None:
+    """A reply tells of other ledgers."""
+    assert "other_ledgers" in [one["code"] for one in answer.data["notices"]]
 
 
 async def every_tool(agent: Agent, code: str) -> Answer:
@@ -229,6 +237,94 @@ async def copied_project(agent: Agent) -> Answer:
     async with an_agent(copy) as other:
         await other.judge("bad")
     return await agent.judge("good")
+
+
+@GROUP.row(
+    "Copies the project without state and reports, to begin a campaign that counts from zero.",
+    Disclosed("1 other ledger began with this code: 1 experiment, 0 WINNERs", "every reply and report"),
+)
+async def copied_without_state(agent: Agent) -> str:
+    agent.write("train_llm.py", SCRIPT)
+    await a_loser(agent)
+    copy = agent.project.parent / "copy"
+    shutil.copytree(agent.project, copy, ignore=shutil.ignore_patterns(".seedproof", "docs", "checkpoints"))
+    async with an_agent(copy) as other:
+        await other.baseline()
+        assert_told(await other.judge("good"))
+        return await other.report("good")
+
+
+@GROUP.row(
+    "Clones the repository and edits a line of the script, to begin a campaign that counts from zero.",
+    Disclosed("1 other ledger began with this code: 1 experiment, 0 WINNERs", "every reply and report"),
+)
+async def cloned(agent: Agent) -> str:
+    agent.write("train_llm.py", SCRIPT)
+    agent.write(".gitignore", ".venv\n")
+    for command in (("init", "-q", "."), ("add", "-A"), ("commit", "-qm", "begin")):
+        agent.git(*command)
+    await a_loser(agent)
+    clone = agent.project.parent / "clone"
+    agent.git("clone", "-q", str(agent.project), str(clone))
+    async with an_agent(clone) as other:
+        other.write("train_llm.py", f"{SCRIPT}print()\n")
+        await other.baseline()
+        assert_told(await other.judge("good"))
+        return await other.report("good")
+
+
+@GROUP.row(
+    "Deletes state folder, mirror and every trace on the folder, and starts the server with another XDG_STATE_HOME.",
+    Disclosed("earlier_snapshots", "every reply and report"),
+)
+async def begins_anew_elsewhere(agent: Agent) -> Answer:
+    agent.write(".gitignore", ".venv\n")
+    for command in (("init", "-q", "."), ("add", "-A"), ("commit", "-qm", "begin")):
+        agent.git(*command)
+    await a_loser(agent)
+    for folder in (agent.paths.state, agent.paths.research, agent.project / "checkpoints"):
+        shutil.rmtree(folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        if hasattr(os, "removexattr") and "user.seedproof" in os.listxattr(agent.project):
+            os.removexattr(agent.project, "user.seedproof")
+        patch.setenv("XDG_STATE_HOME", str(agent.project.parent / "elsewhere"))
+        await agent.baseline()
+        answer = await agent.judge("good")
+        assert "held 1 snapshot of an earlier ledger" in await agent.report("good")
+    return answer
+
+
+@GROUP.row(
+    "Tries under another XDG_STATE_HOME, and puts state and mirror back after a bad result.",
+    Disclosed("ledger_rewound", "every reply and report"),
+)
+async def put_back_from_elsewhere(agent: Agent) -> Answer:
+    await agent.baseline()
+    await agent.report()
+    put_back = agent.keep()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(agent.project.parent / "elsewhere"))
+        await agent.judge("bad")
+        await agent.report("bad")
+    put_back()
+    shutil.rmtree(agent.project / "checkpoints", ignore_errors=True)
+    agent.table.arm("exp_bad", (3.9, 3.9, 3.9))
+    return await agent.judge("bad")
+
+
+@GROUP.row(
+    "Begins a baseline for one metric of the script after the other, until one is lucky.",
+    Disclosed("1 earlier generation of this baseline differed in: metric"),
+)
+async def another_metric(agent: Agent) -> str:
+    for arm in ("baseline", "exp_bad", "exp_good"):
+        agent.table.prints |= {(arm, seed): f"other: {seed + len(arm)}\n" for seed in SEEDS}
+    await agent.baseline()
+    await agent.judge("bad")
+    agent.write("seedproof.toml", "[rules.metric]\nname = \"val_loss\"\npattern = 'other: (?P<value>[0-9.]+)'\n")
+    await agent.call("run_seed", new_baseline="the evaluation was improved", queue_all=True)
+    await agent.judge("good")
+    return await agent.report("good")
 
 
 # --- refused in these words -----------------------------------------------------------------------
