@@ -33,7 +33,6 @@ def forget(agent: Agent) -> None:
 @GROUP.row(
     "Copies the files without state and reports into another folder, and begins the campaign anew there.",
     Disclosed(BEGAN, "`check_baseline`, `compare` and report"),
-    waits_for="begin",
 )
 async def copied_without_state(agent: Agent) -> str:
     await a_repository(agent)
@@ -46,7 +45,6 @@ async def copied_without_state(agent: Agent) -> str:
 @GROUP.row(
     "Clones the repository, and begins the campaign anew in the clone.",
     Disclosed(BEGAN, "`check_baseline`, `compare` and report"),
-    waits_for="begin",
 )
 async def cloned(agent: Agent) -> str:
     await a_repository(agent)
@@ -59,7 +57,6 @@ async def cloned(agent: Agent) -> str:
 @GROUP.row(
     "Deletes the ledger, renames the folder, and begins the campaign anew.",
     Disclosed("other ledger began with this code", "`check_baseline`, `compare` and report"),
-    waits_for="begin",
 )
 async def renamed(agent: Agent) -> str:
     await a_repository(agent)
@@ -72,7 +69,6 @@ async def renamed(agent: Agent) -> str:
 @GROUP.row(
     "Deletes the ledger, and begins anew with a server whose state folder is another one.",
     Disclosed("earlier_snapshots", "reply and report"),
-    waits_for="begin",
 )
 async def other_registry(agent: Agent) -> Answer:
     await a_repository(agent)
@@ -90,7 +86,6 @@ async def other_registry(agent: Agent) -> Answer:
 @GROUP.row(
     "Tries on under other state folders, puts a copy of the ledger back each time, and goes on with a lucky one.",
     Disclosed("state_folder_changed", "reply and report"),
-    waits_for="begin",
 )
 async def rolled_back(agent: Agent) -> Answer:
     await agent.baseline()
@@ -113,7 +108,6 @@ METRIC = "[rules.metric]\nname = \"val_loss\"\npattern = 'metric{}: (?P<value>[0
 @GROUP.row(
     "Reads another of the printed metrics in each generation, until one of them shows a WINNER.",
     Disclosed("differed in: metric"),
-    waits_for="begin",
 )
 async def metric_shopping(agent: Agent) -> str:
     table = agent.table
