@@ -67,23 +67,6 @@ async def renamed(agent: Agent) -> str:
 
 
 @GROUP.row(
-    "Deletes the ledger, and begins anew with a server whose state folder is another one.",
-    Disclosed("earlier_snapshots", "reply and report"),
-)
-async def other_registry(agent: Agent) -> Answer:
-    await a_repository(agent)
-    await agent.judge("bad")
-    forget(agent)
-    with agent.environment(XDG_STATE_HOME=str(agent.project.parent / "other")):
-        async with an_agent(agent.project) as anew:
-            await anew.baseline()
-            answer = await anew.judge("good")
-            notice = next(one for one in answer.data["notices"] if one["code"] == "earlier_snapshots")
-            assert notice["message"].partition(". ")[0] in await anew.report("good")
-    return answer
-
-
-@GROUP.row(
     "Tries on under other state folders, puts a copy of the ledger back each time, and goes on with a lucky one.",
     Disclosed("state_folder_changed", "reply and report"),
 )

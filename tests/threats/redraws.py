@@ -7,7 +7,7 @@ from seedproof_mcp.system.paths import RunPaths
 from tests.support.callers import Answer
 from tests.support.in_process import Training
 from tests.threats.agent import Agent
-from tests.threats.code import a_repository, a_script
+from tests.threats.code import a_repository
 from tests.threats.rows import Disclosed, Group, Refused
 from tests.threats.seeds import stopped
 
@@ -81,7 +81,10 @@ async def stops_after_the_value(agent: Agent) -> Answer:
     agent.table.losses["exp_good", 42] = "3.9"
     await agent.call("run_seed", experiment="good", seed=42, attempt=2)
     await agent.call("run_seed", experiment="good", queue_all=True)
-    assert "| good | 42 | 1 | cancelled | 4.1 |" in await agent.report("good")
+    lines = (await agent.report("good")).splitlines()
+    # The rule reads a file that is not there; what the log showed is a reason and no value.
+    stopped_run = next(line for line in lines if line.startswith("| good | 42 | 1 | cancelled | - |"))
+    assert "its last value 4.1" in stopped_run
     return await agent.call("compare", experiment="good")
 
 
@@ -147,26 +150,25 @@ async def aliases(agent: Agent) -> Answer:
 
 
 @GROUP.row(
-    "Declares flags that lost as a change of code, with a comment for a change.",
+    "Declares flags that lost as a change of code, with a statement that does nothing for a change.",
     Disclosed("declared_before", "reply and report"),
 )
-async def flags_as_a_change(agent: Agent) -> Answer:
+async def flags_with_a_near_empty_edit(agent: Agent) -> Answer:
     await a_repository(agent)
     await agent.judge("bad", "--lr", "1")
-    a_script(agent, note="what a difference")
+    agent.write("train_llm.py", "shift = 0.0\nx = 1\n")
     return await agent.judge("good", "--lr", "1", code_change=True)
 
 
 @GROUP.row(
-    "Declares the same change of code again and again, each time with another comment.",
-    Disclosed("declared_before", "reply and report"),
+    "Declares the same change of code again and again, each time with another comment.", Refused("flags_duplicate")
 )
-async def another_comment(agent: Agent) -> Answer:
+async def another_comment(agent: Agent) -> None:
     await a_repository(agent)
-    for name, note in (("bad", "one"), ("good", "another")):
-        a_script(agent, note=note)
-        answer = await agent.judge(name, flags=[], code_change=True)
-    return answer
+    agent.write("train_llm.py", "shift = 0.0  # one\nx = 1\n")
+    await agent.judge("bad", flags=[], code_change=True)
+    agent.write("train_llm.py", "shift = 0.0  # another\nx = 1\n")
+    await agent.cheat("run_seed", experiment="good", flags=[], hypothesis="it helps", code_change=True, queue_all=True)
 
 
 @GROUP.row(

@@ -29,6 +29,7 @@ from seedproof.phases.next_call import (
     new_baseline_call,
     new_experiment_call,
 )
+from seedproof.phases.option_names import OptionNames
 from seedproof.phases.study import Study
 from seedproof.phases.twins import repeated_experiments, tried_twins
 from seedproof.verdict.campaign import choose_primary
@@ -62,13 +63,18 @@ def check_name(name: str) -> None:
 
 
 def make_declaration(
-    study: Study, request: RunRequest, code: Code | None = None, change: Change | None = None
+    study: Study,
+    request: RunRequest,
+    code: Code | None = None,
+    change: Change | None = None,
+    names: OptionNames = (),
 ) -> ExperimentDeclared:
     """The declaration of an experiment, with the primary test chosen before any result.
 
     Args:
         code: The code of its runs; None where it is not recorded.
         change: How that differs from the baseline's code; None where it does not.
+        names: The options of its training script.
     """
     assert study.generation is not None and request.experiment is not None
     primary, primary_reason = choose_primary(study.state, study.rules)
@@ -83,7 +89,7 @@ def make_declaration(
         primary_reason=primary_reason,
         code=code,
         change=change,
-        repeats=repeated_experiments(study.state, request.experiment, request.flags or ()),
+        repeats=repeated_experiments(study.state, request.experiment, request.flags or (), names),
         is_null=is_null,
     )
 

@@ -154,7 +154,8 @@ def _declare(
     control = control_look(baseline, arm)
     _require_agreement(baseline, arm, control)
     keys = requested_keys(arm, next_look(arm, baseline, rules), rules, request, declare)
-    declared = make_declaration(study, request, code, change)
+    names = () if code is None or not request.flags else project.option_names(code)
+    declared = make_declaration(study, request, code, change, names)
     try:
         _require_control(baseline, arm, control)
     except ControlDue as refusal:

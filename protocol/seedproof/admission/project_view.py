@@ -10,6 +10,7 @@ from seedproof.model.code import Change, Code
 from seedproof.model.refusals import NextCall, OutputExists
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import RunKey
+from seedproof.phases.option_names import OptionNames
 
 __all__ = ["ProjectView", "require_free"]
 
@@ -34,6 +35,9 @@ class ProjectView(Protocol):
 
     def change(self, old: Code, new: Code) -> Change | None:
         """How one code differs from another; None where their hashes are equal."""
+
+    def option_names(self, code: Code) -> OptionNames:
+        """The options that the training script of a code defines, as far as they can be read."""
 
     def is_kept(self, code: Code) -> bool:
         """Whether a run could still be started with this code; a fresh clone has no snapshots."""

@@ -7,7 +7,7 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
 
-__all__ = ["check_flags", "normalise_flags", "training_argv"]
+__all__ = ["check_flags", "normalise_flags", "option_groups", "training_argv"]
 
 MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
@@ -63,6 +63,11 @@ def normalise_flags(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
 
     Repetitions of one option keep their order: with argparse the last one wins.
     """
+    return tuple(sorted(option_groups(flags), key=lambda group: group[0]))
+
+
+def option_groups(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Each option with its values, in the order in which they were given."""
     groups: list[list[str]] = []
     for flag in flags:
         if _is_option(flag):
@@ -72,7 +77,7 @@ def normalise_flags(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
             groups[-1].append(flag)
         else:
             groups.append(["", flag])
-    return tuple(tuple(group) for group in sorted(groups, key=lambda group: group[0]))
+    return tuple(map(tuple, groups))
 
 
 def _is_option(flag: str) -> bool:

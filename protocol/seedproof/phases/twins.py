@@ -6,8 +6,9 @@ from functools import lru_cache
 
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.code import Change, Code
-from seedproof.model.command import normalise_flags
+from seedproof.model.command import normalise_flags, option_groups
 from seedproof.model.rules import Rules
+from seedproof.phases.option_names import OptionNames, known_options, plain_name
 
 __all__ = ["barring_twin", "is_same_code", "repeated_experiments", "say_the_same", "tried_twins"]
 
@@ -79,37 +80,45 @@ def _meaning(reference: Code | None, code: Code | None, change: Change | None) -
 _MOST_REPEATED = 50
 
 
-def repeated_experiments(state: State, name: str, flags: Sequence[str]) -> tuple[tuple[int, str], ...]:
+def repeated_experiments(
+    state: State, name: str, flags: Sequence[str], names: OptionNames = ()
+) -> tuple[tuple[int, str], ...]:
     """Generation and name of the earlier experiments whose flags say the same, oldest first; of no flags none do.
 
     Args:
         state: The state before the declaration.
         name: The experiment that is declared.
         flags: Its flags.
+        names: The options of its training script.
     """
     number = len(state.generations)
     others = (one for one in state.experiments if (one.generation, one.name) != (number, name))
-    found = [(one.generation, one.name) for one in others if say_the_same(flags, one.flags)]
+    found = [(one.generation, one.name) for one in others if say_the_same(flags, one.flags, names)]
     return tuple(found[-_MOST_REPEATED:])
 
 
-def say_the_same(flags: Sequence[str], earlier: Sequence[str]) -> bool:
+def say_the_same(flags: Sequence[str], earlier: Sequence[str], names: OptionNames = ()) -> bool:
     """Whether two lists of flags are one in other words.
 
     Numbers are compared by value, names without case and with `-` as `_`; `--no-x` is `--x false`, of a repeated
     option the last one counts, and an option may be an abbreviation of the other list's. That `--lr` means
-    `--learning_rate` cannot be known.
+    `--learning_rate` is known from `names`; options that these have apart are never one.
+
+    Args:
+        names: The options of the training script, as far as they are known.
     """
-    one, other = _meant(tuple(flags)), _meant(tuple(earlier))
+    one, other = _meant(tuple(flags), names), _meant(tuple(earlier), names)
     if not one or len(one) != len(other):
         return False
     if one == other:
         return True
+    known = known_options(names).titles
     rest = {name: value for name, value in other.items() if one.get(name) != value}
     for name, value in one.items():
         if other.get(name) == value:
             continue
-        match = next((each for each in rest if rest[each] == value and _is_abbreviation(name, each)), None)
+        alike = (each for each in rest if rest[each] == value and not {name, each} <= known)
+        match = next((each for each in alike if _is_abbreviation(name, each)), None)
         if match is None:
             return False
         del rest[match]
@@ -122,14 +131,17 @@ def _is_abbreviation(name: str, other: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _meant(flags: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """The values of each option by its plain name; every value in one spelling."""
+def _meant(flags: tuple[str, ...], names: OptionNames) -> dict[str, tuple[str, ...]]:
+    """The values of each option by one of its names; every value in one spelling."""
     options: dict[str, tuple[str, ...]] = {}
-    for option, *values in normalise_flags(flags):
-        name = option.lstrip("-+~").casefold().replace("-", "_")
-        if not values and option[:1] == "-" and option[1:2].isalpha() and _plain_number(option[2:]) is not None:
+    for option, *values in option_groups(flags):
+        title, inside = known_options(names).find(option)
+        name = title or plain_name(option)
+        if inside is not None:
+            values = [inside, *values]
+        elif title is None and not values and option[1:2].isalpha() and _plain_number(option[2:]) is not None:
             name, values = option[1], [option[2:]]  # `-r0.01` is `-r 0.01`
-        if not values and name.startswith("no_"):
+        if title is None and not values and name.startswith("no_"):
             name, values = name.removeprefix("no_"), ["false"]
         # `key=value` elements follow one another behind an option: each is one of its own.
         plain = [value for value in values if "=" not in value]

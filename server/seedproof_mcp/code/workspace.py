@@ -1,4 +1,7 @@
-"""The code of a project: taken, stored, compared, checked out."""
+"""The code of a project: taken, stored, compared, checked out.
+
+Over 300 lines on purpose: one class is the door to all that other rooms ask of the code.
+"""
 
 import os
 from collections.abc import Collection, Sequence
@@ -122,6 +125,24 @@ class Workspace:
         if change is not None and change.diff_sha256 is not None:
             self._texts[change.diff_sha256] = text
         return change
+
+    def content(self, code: Code, path: str) -> bytes | None:
+        """The content of one of the files that can change a run; None where there is none, or it is not stored.
+
+        Args:
+            path: In the project.
+
+        Raises:
+            SnapshotMissing: The code is not stored any more.
+            BadSettings: git refuses.
+        """
+        repository = self._find() if code.snapshot is None else self._repository.require(code)
+        whole = f"{'' if repository is None else repository.prefix}{path}"
+        file = next((one for one in self._files(code) if one.path == whole), None)
+        try:
+            return None if file is None else content_of(code, self._sources, self._repository)(file)
+        except GitFailed as failure:
+            raise self._repository.refusal(code, failure) from failure
 
     def keep_change(self, change: Change) -> None:
         """Store the diff of a change that this workspace returned.

@@ -13,10 +13,11 @@ from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
 from seedproof.model.code import Change, Code
-from seedproof.model.refusals import BadSettings, ScriptMissing
+from seedproof.model.refusals import BadSettings, Refusal, ScriptMissing
 from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
 from seedproof.phases.next_call import check_call
+from seedproof.phases.option_names import OptionNames, option_names
 from seedproof.verdict.comparability import require_comparable_now
 
 from seedproof_mcp.code.project_repository import ProjectRepository
@@ -81,6 +82,16 @@ class ProjectFolder:
     def change(self, old: Code, new: Code) -> Change | None:
         """How one code differs from another; None where their hashes are equal."""
         return self._once(("change", _key(old), _key(new)), lambda: self.workspace.change(old, new))
+
+    def option_names(self, code: Code) -> OptionNames:
+        """The options that the training script of a code defines, as far as they can be read."""
+        return self._once(("options", _key(code)), lambda: self._option_names(code))
+
+    def _option_names(self, code: Code) -> OptionNames:
+        try:
+            return option_names(self.workspace.content(code, self._config.rules.script))
+        except (Refusal, OSError):
+            return ()  # a notice is no reason to refuse a run
 
     def is_kept(self, code: Code) -> bool:
         """Whether a run could still be started with this code."""

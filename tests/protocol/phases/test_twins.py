@@ -1,6 +1,7 @@
 """Flags that say the same in other words."""
 
 import pytest
+from seedproof.phases.option_names import option_names
 from seedproof.phases.twins import say_the_same
 
 
@@ -40,3 +41,68 @@ def test_flags_in_other_words_say_the_same_both_ways(one: list[str], other: list
 def test_other_flags_do_not(one: list[str], other: list[str]) -> None:
     assert not say_the_same(one, other)
     assert not say_the_same(other, one)
+
+
+# --- with the options of the script ----------------------------------------------------------------
+
+SCRIPT = b"""
+import argparse, click
+parser = argparse.ArgumentParser()
+parser.add_argument("config")
+parser.add_argument("--learning_rate", "--lr", "-r", type=float)
+parser.add_argument("--lr_decay", type=float)
+group = parser.add_argument_group()
+group.add_argument("-R", "--resume")
+parser.add_argument("--bias", action=argparse.BooleanOptionalAction)
+
+@click.option("--shout/--no-shout", " /-S", default=False)
+def run(shout): ...
+"""
+NAMES = option_names(SCRIPT)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["--lr", "0.01"], ["--learning_rate", "1e-2"]),
+        (["-r", "0.01"], ["--lr=0.01"]),
+        (["-r0.01"], ["--learning_rate", "0.01"]),
+        (["--lea", "0.01"], ["--lr", "0.01"]),
+        (["--learning-rate", "0.01"], ["--lr", "0.01"]),
+        (["--lr", "9", "-r", "1"], ["--lr", "1"]),
+        (["--no-bias"], ["--bias", "false"]),
+        (["-Rlast"], ["--resume", "last"]),
+    ],
+)
+def test_names_of_one_option_say_the_same(one: list[str], other: list[str]) -> None:
+    assert say_the_same(one, other, NAMES)
+    assert say_the_same(other, one, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["--lr", "0.01"], ["--lr_decay", "0.01"]),
+        (["-r", "1"], ["-R", "1"]),
+        (["-r", "9", "--lr", "1"], ["--lr", "1", "-r", "9"]),
+        (["--shout"], ["--no-shout"]),
+        (["--lr", "0.01"], ["--learning_rate", "0.02"]),
+    ],
+)
+def test_options_that_the_script_has_apart_are_never_one(one: list[str], other: list[str]) -> None:
+    assert not say_the_same(one, other, NAMES)
+    assert not say_the_same(other, one, NAMES)
+
+
+def test_a_name_of_several_options_means_none_of_them() -> None:
+    names = option_names(b'a.add_argument("--lr", "-l")\nb.add_argument("--layers", "-l")\n')
+    assert not say_the_same(["-l", "3"], ["--lr", "3"], names)
+    assert not say_the_same(["-l", "3"], ["--layers", "3"], names)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [None, b"", b"def", b"\xff\xfe", b"a\0b", b"x = 1\n" * 200_000, b"(" * 5000, b'add_argument("lr", name, *names)'],
+)
+def test_a_script_that_cannot_be_read_has_no_known_options(source: bytes | None) -> None:
+    assert option_names(source) == ()
