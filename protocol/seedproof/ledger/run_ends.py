@@ -111,6 +111,8 @@ class RunEnded(Event):
     """Its output folder."""
     kept: Mapping[str, str] = field(default_factory=dict)
     """Hash of each file that was copied from it into the run's folder, by the copy's name."""
+    printed: Mapping[str, str] = field(default_factory=dict)
+    """By name, the last value in the log of each metric whose file holds another."""
 
     @property
     def state(self) -> RunState:
@@ -126,7 +128,7 @@ class RunEnded(Event):
         values |= {} if self.log is None else {"lengths": self.log.lengths.document()}
         values = {name: value for name, value in values.items() if value or name not in _OMITTED_PARTS}
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
-        values |= {"kept": dict(self.kept)} if self.kept else {}
+        values |= {name: dict(found) for name in ("kept", "printed") if (found := getattr(self, name))}
         return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
@@ -146,6 +148,7 @@ class RunEnded(Event):
             "created": tuple(record.get("created", ())),
             "output": _read_part(OutputFolder, record),
             "kept": as_mapping(record.get("kept", {})),
+            "printed": as_mapping(record.get("printed", {})),
         }
 
 
@@ -181,6 +184,8 @@ class RunFinished(RunEnded):
     """Whether its training never started."""
     bad_exit: str | None = None
     """How it ended badly after its training was complete, such as `exit code 1`; counted if the rules accept that."""
+    changed_meanwhile: str | None = None
+    """What of its code or of the sealed files changed during it, as a sentence; then it is no result."""
 
     @property
     def state(self) -> RunState:
@@ -188,7 +193,8 @@ class RunFinished(RunEnded):
         return self.end
 
     def fields(self) -> dict[str, Any]:
-        more = {"never_started": self.never_started, "bad_exit": self.bad_exit}
+        names = ("never_started", "bad_exit", "changed_meanwhile")
+        more = {name: getattr(self, name) for name in names}
         known = {name: value for name, value in more.items() if value}
         return {**RunEnded.fields(self), "state": self.end.value, **known}
 
@@ -197,9 +203,13 @@ class RunFinished(RunEnded):
         end: Any = RunState(record["state"])
         if end not in get_args(FinishedState):
             raise ValueError(f"a finished run is not {end}")
-        bad_exit = as_text(record["bad_exit"]) if "bad_exit" in record else None
-        never_started = bool(record.get("never_started"))
-        return cls(end=end, never_started=never_started, bad_exit=bad_exit, **cls._end_values(record))
+        return cls(
+            end=end,
+            never_started=bool(record.get("never_started")),
+            bad_exit=as_text(record["bad_exit"]) if "bad_exit" in record else None,
+            changed_meanwhile=as_text(record["changed_meanwhile"]) if "changed_meanwhile" in record else None,
+            **cls._end_values(record),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
