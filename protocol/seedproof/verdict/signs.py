@@ -44,7 +44,44 @@ def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     """The remarks on a verdict about this arm."""
     name = baseline.rules.metric.name
     sentence = seed_not_seen(baseline.arm, name) or seed_not_seen(arm, name)
-    return () if sentence is None else (Bracket("seed not seen to vary the run", sentence),)
+    not_seen = None if sentence is None else Bracket("seed not seen to vary the run", sentence)
+    starts = (_code_held(baseline.arm, arm), _script_outside(baseline.arm, arm), _variables(baseline.arm, arm))
+    found = (not_seen, *starts)
+    return tuple(one for one in found if one is not None)
+
+
+# --- runs that were not started alike -------------------------------------------------------------
+
+
+def _counted(*arms: Arm) -> list[Run]:
+    return [run for arm in arms for run in (*arm.runs, *arm.all_fresh) if run.state.is_counted]
+
+
+def _code_held(baseline: Arm, arm: Arm) -> Bracket | None:
+    """Says that settings.code changed between runs; a run says how its code is held where the baseline's is not so."""
+    others = [run for run in _counted(baseline, arm) if "held" in run.surroundings]
+    if not others:
+        return None
+    sentence = f"{len(others)} runs had their code in another way than the baseline's."
+    return Bracket("code held in place in some runs, in snapshots in others", sentence)
+
+
+def _script_outside(baseline: Arm, arm: Arm) -> Bracket | None:
+    """Says that a script that is no part of the project had several contents."""
+    scripts = [run.surroundings["script"] for run in _counted(baseline, arm) if "script" in run.surroundings]
+    contents = {script["content"] for script in scripts}
+    if len(contents) < 2:
+        return None
+    return Bracket("script outside the project changed", f"It had {len(contents)} contents.")
+
+
+def _variables(baseline: Arm, arm: Arm) -> Bracket | None:
+    """Names the inherited variables that the code names and that are not the same in all runs."""
+    known = [run.surroundings["variables"] for run in _counted(baseline, arm) if "variables" in run.surroundings]
+    names = sorted({name for found in known for name in found if len({one.get(name) for one in known}) > 1})
+    if not names:
+        return None
+    return Bracket("variables differ", f"The server passed on other values of {', '.join(names)} to some runs.")
 
 
 # --- seeds that vary nothing ----------------------------------------------------------------------
