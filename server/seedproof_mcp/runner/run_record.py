@@ -16,7 +16,7 @@ from seedproof.ledger.run_ends import (
     RunInterrupted,
 )
 from seedproof.ledger.state import State
-from seedproof.metrics.run_state import Ending, is_complete, outcome
+from seedproof.metrics.run_state import Ending, is_complete, outcome, spoiled
 from seedproof.metrics.scanner import LogReading
 from seedproof.model.lengths import Lengths
 from seedproof.model.refusals import Refusal
@@ -27,6 +27,7 @@ from seedproof.model.runs import Run, RunState
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.runner import outputs
+from seedproof_mcp.runner.changed_meanwhile import changed_meanwhile
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
 from seedproof_mcp.runner.log_reader import (
     read_first_values,
@@ -36,7 +37,7 @@ from seedproof_mcp.runner.log_reader import (
     read_lost_loss,
     read_printed_counts,
 )
-from seedproof_mcp.runner.metric_files import read_metric_files
+from seedproof_mcp.runner.metric_files import printed_otherwise, read_metric_files
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -62,6 +63,8 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     lengths = read_length_end(folder.log, log_bytes)
     complete = is_complete(lengths, reading, metrics.get(rules.metric.name), _usual_step(state, run))
     ended = outcome(_ending(result, folder), metrics, rules, unread, is_training_complete=complete)
+    changed = changed_meanwhile(paths, state, run)
+    ended = ended if changed is None else spoiled(ended, changed)
     if ended.state is RunState.UNREAD or (ended.state is RunState.FAILED and result["exit_code"] == 0):
         keep_candidates(paths, run)
     # The reason of the run says what is wrong with the metric that decides.
@@ -84,6 +87,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "created": _created(paths, state, run),
         "output": _output(paths, run),
         "kept": kept_hashes(folder),
+        "printed": printed_otherwise(folder.log, log_bytes, rules, found),
     }
     if ended.state is RunState.CANCELLED:
         return RunCancelled(**end)
@@ -91,7 +95,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         return RunInterrupted(**end)
     finished: Any = ended.state
     assert finished in get_args(FinishedState)
-    return RunFinished(end=finished, bad_exit=ended.bad_exit, **end)
+    return RunFinished(end=finished, bad_exit=ended.bad_exit, changed_meanwhile=changed, **end)
 
 
 def _usual_step(state: State, run: Run) -> int | None:
