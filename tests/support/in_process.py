@@ -3,10 +3,11 @@
 import itertools
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.runner.conductor import Conductor
@@ -49,6 +50,17 @@ def train(argv: Sequence[str]) -> Training:
     return Training(log, 1 if "--fail_after" in argv else 0, {"model.bin": "x" * 1000})
 
 
+def told_by_side(spec: Mapping[str, Any]) -> list[str]:
+    """The command of a run; of a confirmation with an output folder that tells the side, as no script sees it."""
+    argv, run = list(spec["argv"]), spec["run_id"]
+    if "-confirm" in run:
+        place = argv.index("--output_dir") + 1
+        folder, _, name = argv[place].rpartition("/")
+        side = "control" if "-confirm_control-" in run else "confirm"
+        argv[place] = f"{folder}/{side}_{name.removeprefix('confirm_').rpartition('_')[0]}"
+    return argv
+
+
 class InProcessEngine(Engine):
     """Runs end when they are submitted, or, while `held`, when they are released."""
 
@@ -66,7 +78,7 @@ class InProcessEngine(Engine):
         if not run.started.exists():
             run.started.write_text(json.dumps({"started_at": STARTED_AT}))
             spec = json.loads(run.spec.read_bytes())
-            training = self.trains(spec["argv"])
+            training = self.trains(told_by_side(spec))
             run.log.write_text(training.log)
             folder = Path(spec["cwd"]) / option(spec["argv"], "--output_dir")
             folder.mkdir(parents=True)
@@ -82,7 +94,7 @@ class InProcessEngine(Engine):
         """Let every waiting run end."""
         while self._waiting:
             run = self._waiting[-1]
-            training = self.trains(json.loads(run.spec.read_bytes())["argv"])
+            training = self.trains(told_by_side(json.loads(run.spec.read_bytes())))
             self._publish(run, "exited", training.exit_code, training.wall_time_s)
             self._waiting.pop()
 

@@ -12,8 +12,9 @@ __all__ = ["Reuse", "reused_runs"]
 
 # Fields of a fingerprint that may differ. The slot changes neither values nor, by itself, wall times. The load is never
 # the same twice. A snapshot also holds files that cannot change a run; the hash of the code covers those that can.
-# A notice with every verdict names the files that the settings exclude from that hash.
-_IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code"})
+# A notice with every verdict names the files that the settings exclude from that hash; others say what a run alone
+# has: how its code is held, its command, and the variables that its code names.
+_IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code", "held", "script", "rewritten", "variables"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from seedproof.ledger.state import Experiment
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import NextCall, OutputExists
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import RunKey
+from seedproof.model.run_key import Role, RunKey
 from seedproof.phases.option_names import OptionNames
 
 __all__ = ["ProjectView", "require_free"]
@@ -53,7 +53,7 @@ class ProjectView(Protocol):
 
 
 def require_free(project: ProjectView, key: RunKey, rules: Rules, retry_call: NextCall) -> None:
-    """Refuse a run whose output folder is taken.
+    """Refuse a run whose output folder is taken; that of a confirmation is named when it starts, as nothing else is.
 
     Args:
         retry_call: The call to repeat once the folder was moved away.
@@ -62,7 +62,7 @@ def require_free(project: ProjectView, key: RunKey, rules: Rules, retry_call: Ne
         OutputExists: The folder exists, and the ledger does not own it.
     """
     folder = key.output_dir(rules.label)
-    if project.is_in_the_way(folder):
+    if key.role is not Role.CONFIRM and project.is_in_the_way(folder):
         raise OutputExists(
             f"{folder} exists and this ledger does not own it; move it away, nothing is deleted for you.", retry_call
         )

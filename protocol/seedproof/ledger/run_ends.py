@@ -116,6 +116,8 @@ class RunEnded(Event):
     """What it read; None where that was not recorded."""
     no_result: NoResult | None = None
     """What it leaves without a result; None for a result, and in records of earlier versions."""
+    printed: Mapping[str, str] = field(default_factory=dict)
+    """By name, the last value in the log of each metric whose file holds another."""
 
     @property
     def state(self) -> RunState:
@@ -131,7 +133,7 @@ class RunEnded(Event):
         values |= {} if self.log is None else {"lengths": self.log.lengths.document()}
         values = {name: value for name, value in values.items() if value or name not in _OMITTED_PARTS}
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
-        values |= {"kept": dict(self.kept)} if self.kept else {}
+        values |= {name: dict(found) for name in ("kept", "printed") if (found := getattr(self, name))}
         values |= {} if self.inputs is None else {"inputs": self.inputs.document()}
         values |= {} if self.no_result is None else {"no_result": self.no_result.document()}
         return values | ({"created": list(self.created)} if self.created else {})
@@ -155,6 +157,7 @@ class RunEnded(Event):
             "kept": as_mapping(record.get("kept", {})),
             "inputs": RecordedInputs.from_document(record["inputs"]) if "inputs" in record else None,
             "no_result": NoResult.from_document(as_mapping(record["no_result"])) if "no_result" in record else None,
+            "printed": as_mapping(record.get("printed", {})),
         }
 
 
@@ -190,6 +193,8 @@ class RunFinished(RunEnded):
     """Whether its training never started."""
     bad_exit: str | None = None
     """How it ended badly after its training was complete, such as `exit code 1`; counted if the rules accept that."""
+    changed_meanwhile: str | None = None
+    """What of its code or of the sealed files changed during it, as a sentence; then it is no result."""
 
     @property
     def state(self) -> RunState:
@@ -197,7 +202,8 @@ class RunFinished(RunEnded):
         return self.end
 
     def fields(self) -> dict[str, Any]:
-        more = {"never_started": self.never_started, "bad_exit": self.bad_exit}
+        names = ("never_started", "bad_exit", "changed_meanwhile")
+        more = {name: getattr(self, name) for name in names}
         known = {name: value for name, value in more.items() if value}
         return {**RunEnded.fields(self), "state": self.end.value, **known}
 
@@ -206,9 +212,13 @@ class RunFinished(RunEnded):
         end: Any = RunState(record["state"])
         if end not in get_args(FinishedState):
             raise ValueError(f"a finished run is not {end}")
-        bad_exit = as_text(record["bad_exit"]) if "bad_exit" in record else None
-        never_started = bool(record.get("never_started"))
-        return cls(end=end, never_started=never_started, bad_exit=bad_exit, **cls._end_values(record))
+        return cls(
+            end=end,
+            never_started=bool(record.get("never_started")),
+            bad_exit=as_text(record["bad_exit"]) if "bad_exit" in record else None,
+            changed_meanwhile=as_text(record["changed_meanwhile"]) if "changed_meanwhile" in record else None,
+            **cls._end_values(record),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

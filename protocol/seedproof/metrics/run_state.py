@@ -11,7 +11,16 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, RunState, Unread
 from seedproof.model.untrusted import one_line, safe_tail
 
-__all__ = ["LOST", "Ending", "Outcome", "is_complete", "lacks_value", "outcome", "outcome_read_again"]
+__all__ = [
+    "LOST",
+    "Ending",
+    "Outcome",
+    "is_complete",
+    "lacks_value",
+    "outcome",
+    "outcome_read_again",
+    "spoiled",
+]
 
 LOST = "the supervisor or the machine was lost"
 """The reason of an interrupted run whose end was not recorded."""
@@ -103,6 +112,13 @@ def outcome(
     return Outcome(ended.state, f'{after}; accept_exit = "value" in [rules] counts such runs', ended.reason)
 
 
+def spoiled(ended: Outcome, changed: str) -> Outcome:
+    """The state of a run during which its code or a sealed file changed: whatever it printed is no result."""
+    if ended.state in _ENDED_FROM_OUTSIDE:
+        return replace(ended, reason="; ".join(part for part in (ended.reason, changed) if part))
+    return Outcome(RunState.FAILED, changed if ended.reason is None else f"{changed}; {ended.reason}")
+
+
 def _outcome(ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread]) -> Outcome:
     name = rules.metric.name
     last, lost = metrics.get(name), unread.get(name)
@@ -142,7 +158,7 @@ def _not_read(name: str, lost: Unread) -> str:
 
 def lacks_value(run: Run, metric: str) -> bool:
     """Whether a training ended well, and its metric was not read: then other settings may read it."""
-    ended_well = run.state is RunState.FAILED and run.exit_code == 0
+    ended_well = run.state is RunState.FAILED and run.exit_code == 0 and run.changed_meanwhile is None
     return run.state is RunState.UNREAD or (ended_well and metric not in run.metrics)
 
 
@@ -150,6 +166,8 @@ def outcome_read_again(
     run: Run, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread]
 ) -> Outcome:
     """The state of an ended run whose output was read again; how it ended is what its record says."""
+    if run.changed_meanwhile is not None:
+        return Outcome(RunState.FAILED, run.reason)
     ending = _recorded_ending(run)
     if ending is not None:
         return outcome(ending, metrics, rules, unread, is_training_complete=run.bad_exit is not None)

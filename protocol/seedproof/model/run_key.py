@@ -58,16 +58,19 @@ class RunKey:
         arm = own if self.experiment is None else f"{kind}{side}-{self.experiment}"
         return f"g{self.generation}-{arm}-s{self.seed}-a{self.attempt}"
 
-    def output_dir(self, label: str) -> str:
-        """The output folder, relative to the project; attempts at one seed share it.
+    def output_dir(self, label: str, mark: str = "") -> str:
+        """The output folder, relative to the project; attempts at one seed share it, but for those of a confirmation.
 
         Args:
             label: The scale in file names, such as `1M`.
+            mark: Of a run of a confirmation: what makes its name its own. Both sides are named alike, so that no script
+                knows by its folder on which side it runs.
         """
-        kind = "control" if self.is_control else "exp" if self.role is Role.MEASURE else str(self.role)
+        is_control = self.is_control and self.role is not Role.CONFIRM
+        kind = "control" if is_control else "exp" if self.role is Role.MEASURE else str(self.role)
         own = "probe" if self.role is Role.PROBE else "baseline"
         name = own if self.experiment is None else f"{kind}_{self.experiment}"
-        return f"checkpoints/{name}_{label}_seed{self.seed}"
+        return f"checkpoints/{name}_{label}_seed{self.seed}" + (f"_{mark}" if self.role is Role.CONFIRM else "")
 
     def flags(self, of_experiment: Sequence[str]) -> tuple[str, ...]:
         """What the run adds to the command: the experiment's flags on its own side, nothing on the baseline's."""

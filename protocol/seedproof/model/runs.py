@@ -138,6 +138,8 @@ class Run:
     """SHA-256 of the log that counts."""
     kept: Mapping[str, str] = field(default_factory=dict)
     """Hash of each file of its output folder that its own folder has a copy of, by the copy's name."""
+    printed: Mapping[str, str] = field(default_factory=dict)
+    """The last value in its log of each metric whose file holds another, as printed, by name."""
     output_dir: str | None = None
     """Its output folder, relative to the project; known from the start of the run."""
     output_id: tuple[int, ...] | None = None
@@ -170,6 +172,8 @@ class Run:
     """Whether its log is one line, or holds nothing but values of metrics."""
     bad_exit: str | None = None
     """How it ended badly after its training was complete; a result only where the rules accept that."""
+    changed_meanwhile: str | None = None
+    """What of its code or of the sealed files changed during it, for which it failed; None where nothing did."""
     counts: Mapping[str, str] = field(default_factory=dict)
     """What it printed of the size of its evaluation, such as `val_tokens`, by name."""
     inputs: RunInputs | None = None

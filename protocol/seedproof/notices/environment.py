@@ -10,6 +10,7 @@ from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
 from seedproof.notices.inputs import input_notices
+from seedproof.notices.starts import start_notices
 from seedproof.verdict.comparability import KINDS, counted_runs, differences, wall_time_withheld
 from seedproof.verdict.place import place_of, value_of
 
@@ -155,6 +156,7 @@ def place_notices(baseline: Arm, experiment: Arm | None = None) -> list[Notice]:
         *_recorded(every),
         *_added_to_some(every),
         *_added_differently(every),
+        *start_notices(every),
         *exclusion_notices({who: exclusions_of(runs) for who, runs in every.items()}, scripts),
         *_unknown(who, [run for runs in sides.values() for run in runs]),
     ]

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from seedproof.ledger.run_events import MetricsReadAgain, RunReading
 from seedproof.ledger.state import Generation
 from seedproof.model.results import Notice
+from seedproof.model.run_key import Role
+from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
 from seedproof.phases.read_again import Rereading
 from seedproof.sources.near_misses import NearMiss
 
-__all__ = ["near_miss_notices", "pending_notices", "reading_notices"]
+__all__ = ["near_miss_notices", "pending_notices", "printed_notices", "reading_notices"]
 
 
 def near_miss_notices(run_id: str, metric: str, found: Sequence[NearMiss]) -> list[Notice]:
@@ -24,6 +26,21 @@ def near_miss_notices(run_id: str, metric: str, found: Sequence[NearMiss]) -> li
         "is kept of the run, without a training."
     )
     return [Notice("near_miss", text)]
+
+
+def printed_notices(who: str, runs: Sequence[Run]) -> list[Notice]:
+    """Runs whose log printed another value than the file that their metric is read from."""
+    found = [
+        f"{name} of {'fresh ' if run.role is Role.CONFIRM else ''}seed {run.seed} is {run.metrics[name].text} in its "
+        f"file, and the log printed {text} last"
+        for run in runs
+        for name, text in run.printed.items()
+        if name in run.metrics
+    ]
+    if not found:
+        return []
+    text = f"{who}: {list_first(found)}. The file counts, as it was when the training ended; find out which is right."
+    return [Notice("metric_file_differs", text)]
 
 
 def pending_notices(found: Rereading | None) -> list[Notice]:

@@ -9,6 +9,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.attempts import attempt_notices, cancelled_notices, run_kind
+from seedproof.notices.readings import printed_notices
 from seedproof.notices.repeats import coarse_notices, repeat_notices
 from seedproof.phases.confirmation import other_spread
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
@@ -44,6 +45,7 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None, baseline: Arm | Non
         *_slept(who, [*runs, *arm.fresh]),
         *cancelled_notices(who, arm, rules.metric.name),
         *_never_found(who, runs, rules),
+        *printed_notices(who, [*runs, *arm.fresh]),
         *_lost_losses(who, [*runs, *arm.fresh], rules.metric.name),
         *_also_matching(who, runs, rules),
         *(_signs(arm, rules) if sigma is not None else ()),

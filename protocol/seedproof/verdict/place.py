@@ -1,14 +1,24 @@
 """The place of a run: where and with what it was trained, read from its recorded surroundings and environment."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from seedproof.model.arms import Arm
 from seedproof.model.results import DifferenceKind
 from seedproof.model.runs import Run
 
-__all__ = ["DEVICE_VARIABLES", "THREAD_VARIABLES", "Part", "Place", "make_place", "place_of", "value_of"]
+__all__ = [
+    "DEVICE_VARIABLES",
+    "THREAD_VARIABLES",
+    "Part",
+    "Place",
+    "make_place",
+    "place_of",
+    "start_differences",
+    "value_of",
+]
 
 # Variables that choose a device or how it computes.
 DEVICE_VARIABLES = (
@@ -160,3 +170,22 @@ def value_of(run: Run, variable: str) -> str:
     """The recorded value of an environment variable, as notices print it."""
     value = run.surroundings.get("env", {}).get(variable)
     return "unset" if value is None else f"{value or repr(value):.60}"
+
+
+def start_differences(baseline: Arm, arm: Arm) -> Iterator[tuple[str, str]]:
+    """What was not alike at the starts of the counted runs: a name for the headline, and a sentence."""
+    places = [
+        run.surroundings for one in (baseline, arm) for run in (*one.runs, *one.all_fresh) if run.state.is_counted
+    ]
+    # A run says how its code is held only where the baseline's is held otherwise.
+    held = sum("held" in place for place in places)
+    if held:
+        sentence = f"{held} runs had their code in another way than the baseline's."
+        yield "code held in place in some runs, in snapshots in others", sentence
+    contents = {place["script"]["content"] for place in places if "script" in place}
+    if len(contents) > 1:
+        yield "script outside the project changed", f"It had {len(contents)} contents."
+    known = [place["variables"] for place in places if "variables" in place]
+    names = sorted({name for found in known for name in found if len({one.get(name) for one in known}) > 1})
+    if names:
+        yield "variables differ", f"The server passed on other values of {', '.join(names)} to some runs."

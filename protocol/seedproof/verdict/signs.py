@@ -18,6 +18,7 @@ from seedproof.stats.coincidence import agreement_chance, share_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
 from seedproof.verdict.inputs import input_differences, inputs_bracket, unobserved
+from seedproof.verdict.place import start_differences
 
 __all__ = [
     "Bracket",
@@ -48,7 +49,8 @@ def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     sentence = seed_not_seen(baseline.arm, name) or seed_not_seen(arm, name)
     not_seen = None if sentence is None else Bracket("seed not seen to vary the run", sentence)
     found = (discarded_attempts(baseline.arm, arm), not_seen)
-    return (*(one for one in found if one is not None), *_inputs(baseline.arm, arm))
+    starts = (Bracket(*words) for words in start_differences(baseline.arm, arm))
+    return (*(one for one in found if one is not None), *_inputs(baseline.arm, arm), *starts)
 
 
 def _inputs(baseline: Arm, arm: Arm) -> Iterator[Bracket]:

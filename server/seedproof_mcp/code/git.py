@@ -128,6 +128,8 @@ class Git:
     def _environment(self) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _INHERITED}
         env |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
+        # A replace ref would give a snapshot other content under the same name.
+        env["GIT_NO_REPLACE_OBJECTS"] = "1"
         # LANGUAGE would win over LC_ALL.
         env.pop("LANGUAGE", None)
         if self._index is not None:

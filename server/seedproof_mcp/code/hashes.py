@@ -13,19 +13,41 @@ from seedproof_mcp.code.identity import LINK, blob_of
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 
-__all__ = ["SOURCE_BYTES", "Hashes"]
+__all__ = ["SOURCE_BYTES", "TICK_NS", "Hashes", "read_blob"]
 
 # Longer files are no sources: they are hashed again only when they have changed, and no copy of them is kept.
 SOURCE_BYTES = 256 * 1024
 _CHUNK_BYTES = 1 << 20
 # File times have a resolution of a few milliseconds, on some file systems of two seconds: a second write within
 # that time may change neither size nor time.
-_TICK_NS = 2_000_000_000
+TICK_NS = 2_000_000_000
 
 # Of a file that is hashed by parts. A block of a data file holds thousands of tokens or some images.
 _PART_BYTES, _BLOCKS = 1 << 16, 64
 
 Signature = list[int]
+
+
+def read_blob(path: Path) -> str:
+    """Git's hash of a file's content, read in full.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    # O_NONBLOCK: opening a FIFO would otherwise wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode):
+            raise OSError(0, "not a regular file", str(path))
+        return _digest(seen.st_size, file)
+
+
+def _digest(size: int, file: Any) -> str:
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 class Hashes:
@@ -103,7 +125,7 @@ class Hashes:
         if known is not None and list(known[0]) == signature:
             return known[1]
         digest = compute()
-        if time.time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) > _TICK_NS:
+        if time.time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) > TICK_NS:
             self._load()[name] = (signature, digest)
             self._is_new = True
         return digest

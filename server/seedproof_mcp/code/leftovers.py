@@ -57,7 +57,7 @@ def find(paths: ProjectPaths, repository: Repository | None, refs: str, needed: 
     return found
 
 
-def release(repository: Repository | None, leftovers: Iterable[Leftover]) -> int:
+def release(paths: ProjectPaths, repository: Repository | None, leftovers: Iterable[Leftover]) -> int:
     """Remove leftovers and return the freed bytes.
 
     Raises:
@@ -70,7 +70,7 @@ def release(repository: Repository | None, leftovers: Iterable[Leftover]) -> int
             if repository is not None:
                 repository.git()("update-ref", "-d", one.name)
         elif one.kind == "worktree" and repository is not None:
-            freed += worktree.remove(repository, one.path)
+            freed += worktree.remove(paths, repository, one.path)
         elif os.path.lexists(one.path):
             freed += files.remove_tree(one.path)
     return freed

@@ -190,6 +190,36 @@ class Workspace:
         except GitFailed as failure:
             raise self._repository.refusal(code, failure) from failure
 
+    def places(self, code: Code) -> tuple[Path, Path]:
+        """The folder that the paths of the project's files begin in, and the one where a run with a code has them.
+
+        Raises:
+            SnapshotMissing: The snapshot is not there.
+            BadSettings: git refuses.
+        """
+        if code.snapshot is not None:
+            return self._repository.require(code).top, self._paths.worktree(code.snapshot)
+        repository = self._find()
+        top = self._paths.root if repository is None else repository.top
+        return top, top
+
+    def listed(self, code: Code, created: Collection[str] = ()) -> list[File]:
+        """The files of a code that can change a run.
+
+        Raises:
+            SnapshotMissing, BadSettings: As `places`.
+        """
+        repository = self._find() if code.snapshot is None else self._repository.require(code)
+        return self._selection(repository, created).of(self._files(code))
+
+    def prefix(self, code: Code) -> str:
+        """The project's folder in the repository of a snapshot; empty in place.
+
+        Raises:
+            SnapshotMissing, BadSettings: As `places`.
+        """
+        return "" if code.snapshot is None else self._repository.require(code).prefix
+
     def unmatched(self, code: Code, patterns: Sequence[str]) -> tuple[str, ...]:
         """Patterns of sealed files that matched no file when a code was taken."""
         return tuple(one for one in patterns if not any(matches(path, one) for path in code.sealed))
@@ -270,7 +300,7 @@ class Workspace:
             OSError: A file cannot be deleted.
         """
         try:
-            return leftovers.release(self._repository.find(), unneeded)
+            return leftovers.release(self._paths, self._repository.find(), unneeded)
         except GitFailed as failure:
             raise refuse(f"git cannot remove a snapshot: {failure.reason}.") from failure
 
@@ -294,7 +324,7 @@ class Workspace:
         if code.sha256 in self._taken:
             return self._taken[code.sha256]
         if code.snapshot is None:
-            found = read_manifest(self._paths.code_files(code.sha256))
+            found = read_manifest(self._paths.code_files(code.sha256)) or self._present(code)
             if found is None:
                 raise snapshot_missing("The list of files that the code consisted of is gone from .seedproof/code.")
             return found
@@ -303,6 +333,12 @@ class Workspace:
             return self._selection(repository, ()).of(list_files(repository.git(), code.snapshot))
         except GitFailed as failure:
             raise self._repository.refusal(code, failure) from failure
+
+    def _present(self, code: Code) -> list[File] | None:
+        """The project's own files, where they are a code that is trained in place."""
+        repository = self._find()
+        now = list_in_place(self._paths.root, repository, self._selection(repository, ()), self._hashes)
+        return now if identity_of(now) == code.sha256 else None
 
     def _sealed_in(self, repository: Repository, files: Sequence[File], patterns: Sequence[str]) -> dict[str, str]:
         if not patterns:

@@ -5,6 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from pathlib import Path, PurePosixPath
 
+from seedproof.model.refusals import BadSettings
+
+from seedproof_mcp.code.checked_out import differing_files, note_conversions
 from seedproof_mcp.code.git import Git, GitFailed, Repository
 from seedproof_mcp.code.identity import Selection, matches
 from seedproof_mcp.code.snapshot import ignored_names, list_files
@@ -26,6 +29,7 @@ def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_link
 
     Raises:
         GitFailed: The snapshot is not there, or git cannot check it out.
+        BadSettings: It was checked out with other bytes than before.
         OSError: The folder cannot be written.
     """
     tree = paths.worktree(commit)
@@ -34,26 +38,36 @@ def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_link
         files.make_folder(paths.checkpoints)
     links = {name: str(repository.top / name) for name in linked_names(paths, repository, not_linked)}
     added = _added_files(repository, tree, commit, links)
-    if added is None:
+    # git's own comparison trusts times, flags in its index, and what a filter says of a file.
+    if added is None or differing_files(paths, tree, list_files(repository.git(), commit)):
+        added = None
         _set_aside(repository, tree, commit)
-        remove(repository, tree)
+        remove(paths, repository, tree)
         prepare_state(paths)
         files.make_folder(paths.worktrees)
         # Twice: the place may be registered already, and even locked, for a folder that is gone.
         repository.git()("worktree", "add", "--force", "--force", "--detach", str(tree), commit)
+        listed = list_files(repository.git(), commit)
+        try:
+            note_conversions(paths, repository.git(), commit, tree, listed)
+        except BadSettings:
+            remove(paths, repository, tree)
+            raise
     files.make_folder(tree / repository.prefix)
     _unlink(repository, tree, set(added or ()) - set(links))
     _link(tree, links)
     return tree
 
 
-def remove(repository: Repository, tree: Path) -> int:
-    """Remove a working tree and its entry in the repository's list; return the freed bytes.
+def remove(paths: ProjectPaths, repository: Repository, tree: Path) -> int:
+    """Remove a working tree, what was cached of it, and its entry in git's list; return the freed bytes.
 
     Raises:
         OSError: A file cannot be deleted.
     """
     freed = files.remove_tree(tree) if os.path.lexists(tree) else 0
+    if os.path.lexists(paths.worktree_hashes(tree)):
+        files.remove_file(paths.worktree_hashes(tree))
     # Not `git worktree prune`: it would also forget the user's own trees on a disk that is not mounted now.
     listing = repository.git()("worktree", "list", "--porcelain", allowed=(0, 128))
     # Not line by line: a folder may have a line break in its name.

@@ -129,7 +129,7 @@ class Conductor:
 
     def _start(self, writer: Writer, run: Run, config: Config, setups: RunSetups) -> bool:
         """Write down that a run starts, and what its supervisor is told; false if it cannot start."""
-        folder = run.key.output_dir(config.rules.label)
+        folder = run.key.output_dir(config.rules.label, mark=os.urandom(4).hex())
         try:
             setup = setups.make(writer.state, run)
         except BadSettings:
@@ -151,7 +151,7 @@ class Conductor:
                 argv=spec.argv,
                 output_dir=folder,
                 timeout_s=spec.timeout_s,
-                fingerprint=fingerprint,
+                fingerprint=fingerprint | dict(setup.noted),
                 environment=environment,
             )
         )
@@ -219,7 +219,7 @@ class Conductor:
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
             self._lose(run, f"{refusal.code}: {refusal.message}")
             return
-        present = setups.surroundings.fingerprint(setup.code, state.first_hash)
+        present = setups.surroundings.fingerprint(setup.code, state.first_hash) | dict(setup.noted)
         if {**present, "load": None} != {**run.surroundings, "load": None}:
             self._lose(run, "its surroundings changed before it could be started")
             return

@@ -16,6 +16,7 @@ from seedproof.phases.read_again import KeptOutput
 from seedproof.sources.metric_file import read_file_metric
 
 from seedproof_mcp.runner.log_reader import kept_log_size, read_first_values, read_log
+from seedproof_mcp.supervisor.metric_copies import is_later
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -33,11 +34,11 @@ def keep_candidates(paths: ProjectPaths, run: Run) -> None:
     """Copy small files of numbers from the output folder of a run without a value: one of them may hold it."""
     if run.output_dir is None:
         return
-    source = paths.root / run.output_dir
+    source, folder = paths.root / run.output_dir, paths.run(run.run_id)
     with suppress(OSError):  # a hint is not worth waiting for room on the disk
         for name in itertools.islice(_candidates(source), MOST_CANDIDATES):
-            copy = paths.run(run.run_id).metric_copy(_COPY + _quote(name))
-            if not copy.exists():
+            copy = folder.metric_copy(_COPY + _quote(name))
+            if not copy.exists() and not is_later(os.lstat(source / name), folder.exited):
                 files.copy_file(source / name, copy)
 
 

@@ -1,25 +1,23 @@
-"""Reads metrics from the files that a training writes, and keeps a copy of each in the run's folder."""
+"""Reads metrics from the copies that are kept of the files that a training writes."""
 
-import glob
 import json
-import os
-import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedproof.model.metric_rule import MetricFile
+from seedproof.model.metric_rule import MetricFile, MetricRule
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, Unread
 from seedproof.sources.metric_file import read_file_metric
+from seedproof.sources.printed import is_printed_value, log_rule
 
 from seedproof_mcp.runner import outputs
-from seedproof_mcp.system import files
-from seedproof_mcp.system.paths import ProjectPaths, RunPaths
+from seedproof_mcp.runner.log_reader import read_log
+from seedproof_mcp.supervisor.metric_copies import NotOfThisRun, copy_metric_file
+from seedproof_mcp.supervisor.run_contract import Fault, WantedFile
+from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["FileMetrics", "read_metric_files"]
-
-MAX_METRIC_FILE = 64 << 20
+__all__ = ["FileMetrics", "printed_otherwise", "read_metric_files", "wanted_files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +32,8 @@ class FileMetrics:
     """What is wrong with files that could not be copied."""
 
 
-class _NotOfThisRun(ValueError):
-    """A file outside the output folder that this run did not write."""
-
-
 def read_metric_files(paths: ProjectPaths, run: Run, rules: Rules) -> FileMetrics:
-    """Keep a copy of each metric file of an ended run, and read the metrics from the copies.
+    """Read the metrics of an ended run from the copies of its files.
 
     Raises:
         OSError: A copy, which is ours, cannot be written: a full disk is waited for, and the run keeps its value.
@@ -54,8 +48,8 @@ def read_metric_files(paths: ProjectPaths, run: Run, rules: Rules) -> FileMetric
         copy = paths.run(run.run_id).metric_copy(source.copy_name)
         try:
             if not copy.exists():
-                _keep(paths, run, source, copy)
-        except _NotOfThisRun as problem:
+                _keep(paths, run, source)
+        except NotOfThisRun as problem:
             unread[rule.name] = Unread(None, source.name, str(problem))
             continue
         except ValueError as problem:
@@ -69,8 +63,52 @@ def read_metric_files(paths: ProjectPaths, run: Run, rules: Rules) -> FileMetric
     return FileMetrics(metrics, unread, tuple(dict.fromkeys(faults)))
 
 
-def _keep(paths: ProjectPaths, run: Run, source: MetricFile, copy: Path) -> None:
-    """Copy a metric file.
+def printed_otherwise(log: Path, size: int, rules: Rules, found: FileMetrics) -> dict[str, str]:
+    """What a log printed last of metrics that a file holds, where it printed the file's value neither last nor as best.
+
+    Returns:
+        The last printed values as printed, by name.
+    """
+    last = {rule: log_rule(rule) for rule in rules.metrics if rule.name in found.metrics}
+    if not last or not log.exists():
+        return {}
+    others = {}
+    printed = read_log(log, size, rules.with_metrics(*_some(last.values()))).metrics
+    for rule in last:
+        value = found.metrics[rule.name]
+        if rule.name not in printed or is_printed_value(value, printed[rule.name]):
+            continue
+        best = read_log(log, size, rules.with_metrics(log_rule(rule, best=True), ())).metrics.get(rule.name)
+        if best is None or not is_printed_value(value, best):
+            others[rule.name] = printed[rule.name].text
+    return others
+
+
+def _some(metrics: Iterable[MetricRule]) -> tuple[MetricRule, tuple[MetricRule, ...]]:
+    first, *others = metrics
+    return first, tuple(others)
+
+
+def wanted_files(rules: Rules, output: str, working_directory: str) -> tuple[WantedFile, ...]:
+    """The files that the metrics of a run are read from.
+
+    Args:
+        output: Its output folder, absolute.
+        working_directory: The folder that it is started in, likewise.
+    """
+    sources = dict.fromkeys(rule.source for rule in rules.metrics if isinstance(rule.source, MetricFile))
+    wanted = {
+        source.copy_name: WantedFile(
+            source.name, working_directory if source.outside else output, source.copy_name, source.outside
+        )
+        for source in sources
+        if isinstance(source, MetricFile)
+    }
+    return tuple(wanted.values())
+
+
+def _keep(paths: ProjectPaths, run: Run, source: MetricFile) -> None:
+    """Copy a metric file, where the supervisor did not: it had no room, or none was asked for.
 
     Raises:
         ValueError: What is wrong with the file, in words.
@@ -82,59 +120,11 @@ def _keep(paths: ProjectPaths, run: Run, source: MetricFile, copy: Path) -> None
     if run.output_id is not None and outputs.identity(folder) != list(run.output_id):
         # It ended long ago, and another attempt may have written there since.
         raise ValueError("the output folder of this run is gone")
+    told = json.loads(run_paths.result.read_bytes()).get("metric_faults", {}).get(source.copy_name)
+    if told is not None:
+        fault = Fault(**told)
+        raise (NotOfThisRun if fault.is_foreign else ValueError)(fault.why)
     if source.outside:
         folder = Path(json.loads(run_paths.spec.read_bytes())["cwd"])
-    found: Path | None = None
-    try:
-        found = _find(folder, source.name)
-        seen = os.lstat(found)
-        # A fifo would block the conductor for ever, a link would read what is not the training's.
-        if not stat.S_ISREG(seen.st_mode):
-            raise ValueError("is not a regular file")
-        if seen.st_size > MAX_METRIC_FILE:
-            raise ValueError(f"is larger than {MAX_METRIC_FILE >> 20} MB")
-        if source.outside:
-            _require_written_by(run_paths, seen)
-        elif not found.parent.resolve().is_relative_to(folder.resolve()):
-            raise ValueError("a link leads out of the output folder")
-        files.copy_file(found, copy)
-    except OSError as error:
-        if found is not None and str(error.filename) != str(found):
-            raise
-        raise ValueError(error.strerror or str(error)) from error
-
-
-def _find(folder: Path, name: str) -> Path:
-    """The file of that name; of several that a name with `*` or `?` stands for, the one that was written last.
-
-    Raises:
-        ValueError: There is none, or two are equally new.
-    """
-    if not any(sign in name for sign in "*?"):
-        return folder / name
-    pattern = name.replace("[", "[[]")  # brackets are no wildcards here
-    found = [folder / one for one in glob.glob(pattern, root_dir=folder)]
-    regular = [(seen.st_mtime_ns, one) for one in found if stat.S_ISREG((seen := os.lstat(one)).st_mode)]
-    if not regular:
-        raise ValueError("there is no such file" if not found else "is not a regular file")
-    newest = [one for written, one in regular if written == max(regular)[0]]
-    # A folder that is reached through a link as well, such as W&B's latest-run, is one folder.
-    if len({one.resolve() for one in newest}) > 1:
-        names = sorted(str(one.relative_to(folder)) for one in newest)
-        raise ValueError(f"{len(names)} files are equally new: {', '.join(names)[:200]}")
-    return newest[0]
-
-
-def _require_written_by(run: RunPaths, seen: os.stat_result) -> None:
-    """Accept a file that was written while the run went on.
-
-    Both marks are files of the supervisor beside the log: what compares are times of one clock. The first one is
-    written as soon as the training process exists, so that no training can have written before it.
-
-    Raises:
-        _NotOfThisRun: It is older, or was written after the end, when another program may have been it.
-    """
-    if not run.started.exists() or seen.st_mtime_ns < run.started.stat().st_mtime_ns:
-        raise _NotOfThisRun("stands in a file outside the output folder that this run did not write: it is older")
-    if seen.st_mtime_ns > run.result.stat().st_mtime_ns:
-        raise _NotOfThisRun("stands in a file outside the output folder that was written after this run's end")
+    ended = run_paths.exited if run_paths.exited.exists() else run_paths.result
+    copy_metric_file(run_paths, WantedFile(source.name, str(folder), source.copy_name, source.outside), ended)

@@ -18,7 +18,7 @@ from seedproof.ledger.run_ends import (
     RunInterrupted,
 )
 from seedproof.ledger.state import State
-from seedproof.metrics.run_state import Ending, is_complete, outcome
+from seedproof.metrics.run_state import Ending, is_complete, outcome, spoiled
 from seedproof.metrics.scanner import LogReading
 from seedproof.model.lengths import Lengths
 from seedproof.model.refusals import Refusal
@@ -30,6 +30,7 @@ from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.inputs.recorder import InputRecorder
 from seedproof_mcp.runner import outputs
+from seedproof_mcp.runner.changed_meanwhile import changed_meanwhile
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
 from seedproof_mcp.runner.log_reader import (
     read_first_values,
@@ -39,7 +40,7 @@ from seedproof_mcp.runner.log_reader import (
     read_lost_loss,
     read_printed_counts,
 )
-from seedproof_mcp.runner.metric_files import read_metric_files
+from seedproof_mcp.runner.metric_files import printed_otherwise, read_metric_files
 from seedproof_mcp.runner.no_result import find_draw, find_no_result
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -67,6 +68,8 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     complete = is_complete(lengths, reading, metrics.get(rules.metric.name), _usual_step(state, run))
     ending = _ending(result, folder)
     ended = outcome(ending, metrics, rules, unread, is_training_complete=complete)
+    changed = changed_meanwhile(paths, state, run)
+    ended = ended if changed is None else spoiled(ended, changed)
     if ended.state is RunState.UNREAD or (ended.state is RunState.FAILED and result["exit_code"] == 0):
         keep_candidates(paths, run)
     # The reason of the run says what is wrong with the metric that decides.
@@ -90,6 +93,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "output": _output(paths, run),
         "kept": kept_hashes(folder),
         "inputs": _inputs(paths, state, run),
+        "printed": printed_otherwise(folder.log, log_bytes, rules, found),
     }
     if not ended.state.is_counted:
         end["no_result"] = find_no_result(folder.log, result, ending, rules, reading, metrics, unread)
@@ -99,7 +103,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         return RunInterrupted(**end)
     finished: Any = ended.state
     assert finished in get_args(FinishedState)
-    return RunFinished(end=finished, bad_exit=ended.bad_exit, **end)
+    return RunFinished(end=finished, bad_exit=ended.bad_exit, changed_meanwhile=changed, **end)
 
 
 def _usual_step(state: State, run: Run) -> int | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seedproof.admission.code import changed_seals, list_files
 from seedproof.ledger.state import State
@@ -15,11 +16,15 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
 from seedproof.phases.probe import limit_s
 from seedproof.phases.study import Study
+from seedproof.report.provenance import shorten_path
 
 from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host import variables
 from seedproof_mcp.host.fingerprint import Surroundings
 from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config
+from seedproof_mcp.runner.metric_files import wanted_files
+from seedproof_mcp.runner.own_paths import OwnPaths, outside_script, source_texts, tracked_files
 from seedproof_mcp.supervisor.run_contract import Spec
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -29,6 +34,10 @@ __all__ = ["RunSetup", "RunSetups", "code_of"]
 FIRST_LIMIT_S = 24 * 3600.0
 LIMIT_FACTOR = 3.0
 LEAST_LIMIT_S = 600.0
+
+# The words in the sources of a code, by its hash: a conductor starts many runs with few codes.
+_words: dict[str, set[str]] = {}
+_MAX_WORDS = 8
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,10 @@ class RunSetup:
     """What the run adds to the command."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that make imports find the code of the run."""
+    command: tuple[str, ...] | None = None
+    """The command of the rules as it is run; None for the very same."""
+    noted: Mapping[str, Any] = field(default_factory=dict)
+    """What its fingerprint says of it beside the surroundings."""
 
 
 class RunSetups:
@@ -70,7 +83,9 @@ class RunSetups:
         folder = self._workspace.working_directory(code)
         is_in_place = code.held == "in-place"
         environment = {} if is_in_place else self._workspace.environment(code, self.surroundings.import_path())
-        setup = RunSetup(code, folder, flags, environment)
+        command, flags, noted = self._command(flags, code, folder)
+        noted |= self._held(state, run, code) | self._variables(state, code)
+        setup = RunSetup(code, folder, flags, environment, command, noted)
         if code.snapshot is not None:
             self._made[run.run_id, code.snapshot] = setup
         return setup
@@ -85,6 +100,8 @@ class RunSetups:
             output_dir: Its output folder, in the project.
         """
         rules, settings = self._config.rules, self._config.settings
+        if setup.command is not None:
+            rules = rules.model_copy(update={"command": setup.command})
         # Where the training starts elsewhere, a relative folder would lie there.
         output = output_dir if setup.working_directory == self._root else str(self._root / output_dir)
         return Spec(
@@ -98,7 +115,41 @@ class RunSetups:
             log_cap_bytes=int(settings.log_cap_mb * 1e6),
             engine=settings.engine,
             observe=settings.observe_inputs,
+            metric_files=wanted_files(
+                state.rules_of(run.generation), str(self._root / output_dir), str(setup.working_directory)
+            ),
         )
+
+    def _command(
+        self, flags: tuple[str, ...], code: Code, folder: Path
+    ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]]:
+        """The command and the flags as they are run, and what is recorded of that."""
+        command, noted = self._config.rules.command, dict[str, Any]()
+        top, tree = self._workspace.places(code)
+        if code.held == "snapshot" and any(part.startswith("/") or "=/" in part for part in (*command, *flags)):
+            own = OwnPaths(top, tree, folder, tracked_files(top, code))
+            was, (command, flags) = (*command, *flags), (own.rewritten(command), own.rewritten(flags))
+            changed = [shorten_path(old) for old, new in zip(was, (*command, *flags), strict=True) if old != new]
+            noted |= {"rewritten": changed} if changed else {}
+        script = outside_script(command, folder, (self._root.resolve(), top, tree))
+        return command, flags, noted | ({"script": script} if script is not None else {})
+
+    @staticmethod
+    def _held(state: State, run: Run, code: Code) -> dict[str, Any]:
+        """How the code is held, where that is not how the baseline's is."""
+        reference = state.generations[run.generation - 1].code
+        return {"held": code.held} if reference is not None and reference.held != code.held else {}
+
+    def _variables(self, state: State, code: Code) -> dict[str, Any]:
+        """Hashes of inherited variables that the code names."""
+        env = self.surroundings.env
+        names = variables.candidates(env, self._config.settings.env)
+        if names and code.sha256 not in _words:
+            _words[code.sha256] = variables.words_of(source_texts(self._workspace, code))
+            if len(_words) > _MAX_WORDS:
+                _words.pop(next(iter(_words)))
+        salt = state.first_hash or ""
+        return {"variables": variables.hashes(salt, env, names & _words[code.sha256]) if names else {}}
 
     def _require(self, state: State, run: Run, code: Code) -> None:
         if not self._workspace.is_kept(code):
@@ -113,6 +164,8 @@ class RunSetups:
         differing = self._workspace.differing(code, state.created)
         if differing:
             raise NotComparable(f"{list_files(differing)} changed since the run was requested")
+        if code.held == "in-place":  # a ledger that was copied here has no list of its files, which the end asks for
+            self._workspace.keep(code)
 
 
 def code_of(state: State, run: Run) -> Code | None:

@@ -8,18 +8,53 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths
 
-__all__ = ["End", "Result", "Spec", "describe_error", "log_problem", "publish", "read_spec"]
+__all__ = [
+    "End",
+    "Fault",
+    "Result",
+    "Spec",
+    "WantedFile",
+    "describe_error",
+    "log_problem",
+    "publish",
+    "read_spec",
+]
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 # How late it may be noticed that a result can be written again.
 _RETRY_S = 0.1
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """A file of metrics that the training writes."""
+
+    name: str
+    """Its path from the folder on, which may hold `*` and `?`."""
+    folder: str
+    """The folder, absolute."""
+    copy: str
+    """The name of its copy in the run's folder."""
+    outside: bool = False
+    """Whether the folder is another than the output folder; then only a file that this run wrote counts."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a file of metrics has no copy."""
+
+    why: str
+    """What is wrong with it."""
+    is_foreign: bool = False
+    """Whether this run did not write it, or not before its end."""
+
 
 End = Literal["exited", "timed_out", "cancelled", "interrupted", "not_started"]
 
@@ -48,6 +83,8 @@ class Spec:
     """The engine that places the run; nothing to the supervisor, all to whoever asks for the run later."""
     observe: bool = True
     """Whether the files that the training reads are recorded."""
+    metric_files: tuple[WantedFile, ...] = ()
+    """What is copied the moment the training ends."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +115,8 @@ class Result:
     """Whether there was no room for this result when the training had ended."""
     load: float | None = None
     """Load average of the machine over the last minute when the run ended; None where the system has none."""
+    metric_faults: Mapping[str, Fault] = field(default_factory=dict)
+    """Why a file of metrics was not copied when the training ended, by the name of the copy."""
 
 
 def read_spec(path: Path) -> Spec:
@@ -89,7 +128,8 @@ def read_spec(path: Path) -> Spec:
         TypeError: Keys are missing or unknown.
     """
     spec = Spec(**json.loads(path.read_bytes()))
-    return replace(spec, argv=tuple(spec.argv))
+    wanted: Any = spec.metric_files
+    return replace(spec, argv=tuple(spec.argv), metric_files=tuple(WantedFile(**one) for one in wanted))
 
 
 def publish(run: RunPaths, alive: locks.Lock, result: Result) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from seedproof_mcp.supervisor import machine
 from seedproof_mcp.supervisor.capped_log import CappedLog
 from seedproof_mcp.supervisor.idle import IdleWatch
+from seedproof_mcp.supervisor.metric_copies import MetricCopies
 from seedproof_mcp.supervisor.observation import Observation, give_up
 from seedproof_mcp.supervisor.processes import (
     KILL_BOUND_S,
@@ -64,6 +65,8 @@ class _Training:
         self.marker = marker
         self.started_s = started_s
         self.exit: _Exit | None = None
+        self.at_exit: Callable[[], None] = lambda: None
+        """Called once, when it has ended and nothing that it left has been ended yet."""
         self._process = process
         self.log = log
 
@@ -81,6 +84,7 @@ class _Training:
                 self.exit = _Exit(code, wall_time_s, self.log.size, machine.now())
                 self.log.settle(self.exit.log_bytes)
                 self._process.returncode = code  # or Popen would ask for the status that is now gone
+                self.at_exit()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -169,6 +173,8 @@ def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Res
             observation.end()
             return Result("not_started", error=describe_error(problem))
         training = _Training(process, CappedLog(log, spec.log_cap_bytes), started_s, marker)
+        copies = MetricCopies(run, spec.metric_files)
+        training.at_exit = copies.take
         observation.begin(training.pid)
         end, error = _record_start_and_wait(spec, run, wakeups, training, observation, started_at)
         leftovers, survivors = _end_tree(spec, wakeups, training)
@@ -178,7 +184,7 @@ def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Res
         # Clocks that are read one after the other differ by microseconds, a sleep lasts seconds.
         slept_s = round(machine.asleep_s() - asleep_s, 1)
         result = Result(end, started_at=started_at, error=error, killed_leftovers=leftovers, slept_s=max(0.0, slept_s))
-        return _with_exit(result, training.exit)
+        return _with_exit(replace(result, metric_faults=copies.faults), training.exit)
     finally:
         os.close(log)
 

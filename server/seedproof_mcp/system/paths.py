@@ -59,6 +59,11 @@ class RunPaths:
         return self.folder.parent / ".reads" / token
 
     @property
+    def exited(self) -> Path:
+        """Written the moment the main process of the training has ended; what is newer is not the training's."""
+        return self.folder / "exited"
+
+    @property
     def idle(self) -> Path:
         """Since when the training neither prints nor uses a processor; absent while it does."""
         return self.folder / "idle.json"
@@ -182,6 +187,15 @@ class ProjectPaths:
     def worktree(self, commit: str) -> Path:
         """Return where a snapshot is checked out."""
         return self.worktrees / commit[:12]
+
+    def worktree_hashes(self, tree: Path) -> Path:
+        """Return the cached hashes of the files of a checked-out snapshot."""
+        return self.state / "worktree-hashes" / f"{tree.name}.json"
+
+    @cached_property
+    def conversions(self) -> Path:
+        """What git made of tracked files when it checked them out, where that is not what the commit holds."""
+        return self.state / "conversions.json"
 
     def diff(self, sha256: str) -> Path:
         """Return a diff between two codes, by the hash of its text."""

@@ -9,7 +9,7 @@ from seedproof.model.command import check_flags, normalise_flags, training_argv
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import Role
+from seedproof.model.run_key import Role, RunKey, Side
 
 from tests.support.arms import run_key
 
@@ -31,9 +31,14 @@ def test_an_experiment_adds_its_flags_before_the_output_folder() -> None:
 
 
 def test_each_role_has_a_folder_of_its_own() -> None:
-    roles = (Role.MEASURE, Role.CONTROL, Role.CONFIRM)
-    folders = {run_key("muon", 42, role=role).output_dir(RULES.label) for role in roles}
-    assert folders == {f"checkpoints/{kind}_muon_1M_seed42" for kind in ("exp", "control", "confirm")}
+    folders = {run_key("muon", 42, role=role).output_dir(RULES.label, "9f") for role in (Role.MEASURE, Role.CONTROL)}
+    assert folders == {f"checkpoints/{kind}_muon_1M_seed42" for kind in ("exp", "control")}
+
+
+def test_both_sides_of_a_confirmation_have_folders_that_their_marks_alone_tell_apart() -> None:
+    sides = [RunKey(1, Role.CONFIRM, side, "muon", 100_001, 1) for side in Side]
+    folders = {side.output_dir(RULES.label, "9f2c04a1") for side in sides}
+    assert folders == {"checkpoints/confirm_muon_1M_seed100001_9f2c04a1"}
 
 
 def test_the_probe_has_a_name_and_a_folder_beside_the_run_that_it_repeats() -> None:

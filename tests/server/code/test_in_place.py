@@ -114,7 +114,7 @@ def test_code_whose_list_of_files_is_gone_cannot_be_compared_and_says_so(folder:
 def test_a_large_file_is_read_again_only_when_it_has_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = folder / "data.json"
     data.write_bytes(b"1" * 2 * hashes.SOURCE_BYTES)
-    monkeypatch.setattr(hashes, "_TICK_NS", -(10**18))
+    monkeypatch.setattr(hashes, "TICK_NS", -(10**18))
     space = workspace(folder)
     code = space.take(["data*"])
     space.keep(code)

@@ -251,7 +251,7 @@ def test_large_sealed_files_are_read_once(project: Path, place: str, monkeypatch
     large = project / "data/val.bin"
     large.write_bytes(b"x" * (SOURCE_BYTES + 1))
     # Or whoever edits within the same tick of the clock would not be seen.
-    monkeypatch.setattr(hashes, "_TICK_NS", 0)
+    monkeypatch.setattr(hashes, "TICK_NS", 0)
     space = workspace(project, code=place)
     code = space.take(["data/val*"])
     space.keep(code)

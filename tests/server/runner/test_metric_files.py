@@ -11,12 +11,12 @@ from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import Run, RunState
-from seedproof_mcp.runner import metric_files
 from seedproof_mcp.runner.metric_files import FileMetrics, read_metric_files
+from seedproof_mcp.supervisor import metric_copies
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.event_files import event_file, simple
-from tests.support.in_process import InProcessEngine, Training, quick_tools
+from tests.support.in_process import InProcessEngine, Training, option, quick_tools
 
 STARTED, ENDED = 1_000_000, 2_000_000
 
@@ -145,7 +145,7 @@ def test_a_folder_that_is_a_link_out_of_the_output_folder_is_refused(ended: Ende
 
 
 def test_a_large_file_is_refused(ended: Ended, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metric_files, "MAX_METRIC_FILE", 1 << 20)
+    monkeypatch.setattr(metric_copies, "MAX_METRIC_FILE", 1 << 20)
     ended.write("m.json", b"x" * ((1 << 20) + 1))
     assert ended.result("m.json") == "m.json: is larger than 1 MB"
     assert list(ended.folder.folder.glob("metric-*")) == []
@@ -245,3 +245,72 @@ async def test_a_presets_file_is_found_in_the_folder_of_the_run(project: Path) -
         "succeeded",
         1.85,
     )
+
+
+# --- what counts when, and what the log says ------------------------------------------------------
+
+
+def test_a_file_that_was_written_once_the_training_had_ended_does_not_count(ended: Ended) -> None:
+    ended.write("metrics.json")
+    ended.stamp(ended.folder.exited, STARTED)  # the file's change time is now, long after
+    assert ended.result("metrics.json") == "stands in a file that was written after the training had ended"
+
+
+def test_what_the_supervisor_found_wrong_stays_wrong_whatever_comes_later(ended: Ended) -> None:
+    told = {"metric-metrics.json": {"why": "No such file or directory", "is_foreign": False}}
+    ended.folder.result.write_text(json.dumps({"metric_faults": told}))
+    ended.write("metrics.json")
+    assert ended.result("metrics.json") == "metrics.json: No such file or directory"
+
+
+JSON_RULE = 'name = "val_loss"\nfile = "metrics.json"\npath = "loss"'
+
+
+ACCURACY = 'name = "val_acc"\ndirection = "maximize"\nfile = "metrics.json"\npath = "loss"'
+
+
+async def told_of_a_baseline(project: Path, log: str, loss: str, rule: str = JSON_RULE) -> list[str]:
+    """The notices on values that differ between file and log."""
+    (project / "seedproof.toml").write_text(f"[rules.metric]\n{rule}\n")
+
+    def trains(argv: Sequence[str]) -> Training:
+        seed = int(option(argv, "--seed"))
+        return Training(log.replace("SEED", str(seed)), files={"metrics.json": f'{{"loss": {loss}{seed:04d}}}'})
+
+    async with quick_tools(project, InProcessEngine(trains)) as call:
+        await call.measure_baseline()
+        notices = (await call("check_baseline")).data["notices"]
+    return [one["message"] for one in notices if one["code"] == "metric_file_differs"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("log", "loss"),
+    [
+        ("Step 9 | val_loss: 4.12\n", "4.12"),  # rounded
+        ("Step 9 | val_loss: 4.13\n", "4.12"),  # rounded up
+        ("Step 5 | val_loss: 4.12\nStep 9 | val_loss: 4.5\n", "4.12"),  # the file holds the best
+        ("Step 9 | train_loss: 3.9\n", "4.12"),  # the log has none
+        ("done\n", "4.12"),
+    ],
+)
+async def test_a_file_and_a_log_that_say_the_same_are_no_notice(project: Path, log: str, loss: str) -> None:
+    assert await told_of_a_baseline(project, log, loss) == []
+
+
+@pytest.mark.anyio
+async def test_a_share_in_the_file_and_a_percentage_in_the_log_are_the_same(project: Path) -> None:
+    assert await told_of_a_baseline(project, "Val_Acc: 91.2\n", "0.912", ACCURACY) == []
+
+
+@pytest.mark.anyio
+async def test_another_percentage_in_the_log_is_told(project: Path) -> None:
+    (found,) = await told_of_a_baseline(project, "Val_Acc: 90.2\n", "0.912", ACCURACY)
+    assert found.startswith("baseline: val_acc of seed 42 is 0.9120042 in its file, and the log printed 90.2 last")
+
+
+@pytest.mark.anyio
+async def test_another_value_in_the_log_is_told_with_both(project: Path) -> None:
+    (found,) = await told_of_a_baseline(project, "Step 9 | val_loss: 4.2SEED\n", "4.12")
+    assert found.startswith("baseline: val_loss of seed 42 is 4.120042 in its file, and the log printed 4.242 last")
+    assert found.endswith("The file counts, as it was when the training ended; find out which is right.")

@@ -1,5 +1,6 @@
 """Confirmations through the tools: pairs of fresh seeds in turn, evaluated after three pairs and after six."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -528,6 +529,23 @@ async def test_a_verdict_is_written_once_per_state(project: Path) -> None:
     assert first["delta"] == second["delta"]
 
 
+def confirming_folders(project: Path) -> list[str]:
+    return [run["output_dir"] for run in records(project, "run_started") if "-confirm" in run["run_id"]]
+
+
+async def test_both_sides_of_a_confirmation_run_in_folders_of_one_form_that_nobody_can_foresee(project: Path) -> None:
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await to_winner(call)
+        for folder in ("confirm_a_1M_seed100000", "control_a_1M_seed100000"):
+            (project / "checkpoints" / folder).mkdir()  # once in the way
+        await call("run_seed", **CONFIRM, queue_all=True)
+        assert (await call("compare", experiment="a")).data["confirmation"]["state"] == "confirmed"
+    folders = confirming_folders(project)
+    seeds = [re.fullmatch(r"checkpoints/confirm_a_1M_seed(\d+)_[0-9a-f]{8}", one) for one in folders]
+    assert [int(one[1]) for one in seeds if one] == [seed for _, seed in PLACES[:6]]
+    assert len({one.rpartition("_")[2] for one in folders}) == 6
+
+
 async def test_the_report_is_written_anew_after_the_confirmation_and_only_then(project: Path) -> None:
     async with quick_tools(project, InProcessEngine(table())) as call:
         await to_winner(call)
@@ -535,7 +553,8 @@ async def test_the_report_is_written_anew_after_the_confirmation_and_only_then(p
         assert first.data["headline"].startswith("WINNER (unconfirmed): ")
         assert (await call("write_report", experiment="a")).data["sha256"] == first.data["sha256"]
         await call("run_seed", **CONFIRM, queue_all=True)
-        kept = [f"checkpoints/{name}_1M_seed{seed}" for name, seed in PLACES[:6]]
+        kept = confirming_folders(project)
+        assert len(kept) == 6
         assert all((project / folder).is_dir() for folder in kept)
         second = await call("write_report", experiment="a")
         assert sorted(second.data["removed"]) == sorted(kept)

@@ -1,0 +1,139 @@
+"""Finds what changed during a run of its code and of the sealed files, at its end."""
+
+import os
+import re
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+
+from seedproof.admission.code import changed_seals, list_files
+from seedproof.ledger.state import State
+from seedproof.model.code import SOURCE_ENDINGS, Code
+from seedproof.model.refusals import Refusal, SnapshotMissing
+from seedproof.model.runs import Run
+
+from seedproof_mcp.code.checked_out import differing_files, was_written_since
+from seedproof_mcp.code.git import Git, GitFailed
+from seedproof_mcp.code.hashes import Hashes
+from seedproof_mcp.code.identity import File, printable
+from seedproof_mcp.code.in_place import Sources
+from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.settings import Settings, load_config
+from seedproof_mcp.runner.run_setup import code_of
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths
+
+__all__ = ["changed_meanwhile"]
+
+_ESCAPES = {r"\\": "\\", r"\n": "\n", r"\t": "\t"}
+
+
+def changed_meanwhile(paths: ProjectPaths, state: State, run: Run) -> str | None:
+    """What of a run's code or of the sealed files changed during it, as the reason of its failure; None for nothing.
+
+    A file that was set back before the end counts: nobody knows what the run read.
+
+    Raises:
+        BadSettings: git, or a sealed file, cannot be read now; the end waits until that is mended.
+        OSError: The run's folder cannot be read.
+    """
+    code, folder = code_of(state, run), paths.run(run.run_id)
+    if code is None:
+        return None
+    # Written once the code was looked at, and before the training could read anything.
+    began_ns = folder.spec.stat().st_mtime_ns
+    workspace = Workspace(paths, _settings_of(paths, run))
+    try:
+        sealed = _sealed(paths, state, run, workspace, code, began_ns)
+        changed = _code_files(paths, state, workspace, code, began_ns, _written_by(folder))
+    except SnapshotMissing as refusal:
+        return f"whether its code changed during the run cannot be told: {refusal.message.rstrip('.')}"
+    where = " of the snapshot" if code.held == "snapshot" else ""
+    found = [f"{list_files(changed)}{where} changed during the run"] if changed else []
+    found += [f"{list_files(sealed)} is sealed and changed during the run"] if sealed else []
+    return "; ".join(found) or None
+
+
+def _settings_of(paths: ProjectPaths, run: Run) -> Settings:
+    """The present settings with what the run left out of its code; defaults where they cannot be read."""
+    settings = Settings()
+    with suppress(Refusal):
+        settings = load_config(paths.settings).settings
+    return settings.model_copy(update={"not_code": list(run.surroundings.get("not_code", ()))})
+
+
+def _sealed(paths: ProjectPaths, state: State, run: Run, workspace: Workspace, code: Code, began_ns: int) -> list[str]:
+    patterns, reference = state.rules_of(run.generation).sealed, state.generations[run.generation - 1].code
+    if not patterns or reference is None:
+        return []
+    now = workspace.sealed_now(code, patterns)
+    with suppress(OSError):  # then the large ones are read again
+        workspace.remember()
+    top = workspace.places(code)[1] / workspace.prefix(code)
+    # Of a snapshot, what its own links lead to: a sealed file may be one of the project's ignored ones.
+    written = {name for name in now if was_written_since((top / name).resolve(), began_ns)}
+    return sorted({*changed_seals(reference, now), *written})
+
+
+def _code_files(
+    paths: ProjectPaths, state: State, workspace: Workspace, code: Code, began_ns: int, own: Collection[str]
+) -> list[str]:
+    """Files of the code that are not as they were, or were written; new ones are none.
+
+    A file of results that only grew is none, and neither is what the run wrote itself, except for Python: a program
+    that was rewritten is not the one that the record of the run names.
+    """
+    (origin, top), listed = workspace.places(code), workspace.listed(code, state.created)
+    if code.held == "snapshot":
+        other = set(differing_files(paths, top, listed))
+    else:
+        hashes = Hashes(paths)
+        other = {file.path for file in listed if _hash(hashes, top / file.path) != file.blob}
+
+    def is_changed(file: File) -> bool:
+        place = top / file.path
+        if file.path not in other and not was_written_since(place, began_ns):
+            return False
+        is_own = os.path.realpath(place) in own or _only_grew(place, lambda: _content_of(paths, origin, code, file))
+        return place.suffix == ".py" or not is_own
+
+    return [printable(file.path) for file in listed if is_changed(file)]
+
+
+def _hash(hashes: Hashes, place: Path) -> str | None:
+    try:
+        return hashes.of(place)[1]
+    except OSError:
+        return None
+
+
+def _content_of(paths: ProjectPaths, top: Path, code: Code, file: File) -> bytes | None:
+    """What a file held when its code was taken; None where that is not stored."""
+    if code.snapshot is None:
+        return Sources(paths, top).text(file)
+    try:
+        return Git(top)("cat-file", "blob", file.blob).out
+    except GitFailed:
+        return None
+
+
+def _only_grew(place: Path, content: Callable[[], bytes | None]) -> bool:
+    """Whether a file that is no source begins with its old content, as a table of results does."""
+    if place.suffix.lower() in SOURCE_ENDINGS:
+        return False
+    try:
+        old = content()
+        return old is not None and place.read_bytes().startswith(old)
+    except OSError:
+        return False
+
+
+def _written_by(run: RunPaths) -> set[str]:
+    """Real paths of the files that the processes of a run are known to have opened for writing."""
+    found = set()
+    for place in (run.folder / "reads").glob("*.reads"):
+        with suppress(OSError):
+            for line in place.read_text("utf-8", "surrogateescape").split("\n"):
+                if line.startswith("w\t"):
+                    path = line.split("\t", 5)[-1]
+                    found.add(os.path.realpath(re.sub(r"\\[\\nt]", lambda seen: _ESCAPES[seen[0]], path)))
+    return found
