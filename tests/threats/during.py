@@ -72,7 +72,6 @@ async def swaps(agent: Agent, path: str, place: str = "", **more: object) -> Ans
     "Edits the snapshot's own working tree while a run trains, and sets it back before the end.",
     Detected("failed", "the end of the run"),
     supervised=True,
-    waits_for="snap",
 )
 async def snapshot_while_it_trains(agent: Agent) -> Answer:
     answer = await swaps(agent, "gain.py", ".seedproof/worktrees/*/gain.py")
@@ -94,7 +93,6 @@ async def in_place_while_it_trains(agent: Agent) -> Answer:
     "Exchanges sealed data while a run trains, and sets it back before the end.",
     Detected("failed", "the end of the run"),
     supervised=True,
-    waits_for="snap",
 )
 async def sealed_while_it_trains(agent: Agent) -> Answer:
     answer = await swaps(agent, "data/val.txt", ignored="data/", rules='sealed = ["data/val*"]\n')
@@ -132,7 +130,6 @@ async def with_a_metric_file(agent: Agent, gain: str) -> None:
     "Writes another value into the file of the metric once the training has ended.",
     InVain("the file is taken the moment the main process ends"),
     supervised=True,
-    waits_for="snap",
 )
 async def metric_file_afterwards(agent: Agent) -> None:
     await with_a_metric_file(agent, "0.0")
@@ -155,7 +152,6 @@ async def metric_file_afterwards(agent: Agent) -> None:
     "Writes a better value into the file of the metric than the training printed.",
     Disclosed("metric_file_differs", "reply and report"),
     supervised=True,
-    waits_for="snap",
 )
 async def metric_file_differs(agent: Agent) -> Answer:
     await with_a_metric_file(agent, "(0.25 if options.tag else 0.0)")
@@ -168,7 +164,6 @@ async def metric_file_differs(agent: Agent) -> Answer:
 @GROUP.row(
     "Lets the script tell the two sides of a confirmation apart by the output folder.",
     Disclosed("WINNER (NOT confirmed on 3 fresh seeds", "reply and report"),
-    waits_for="snap",
 )
 async def role_by_the_folder(agent: Agent) -> Answer:
     def trains(argv):  # type: ignore[no-untyped-def]
@@ -187,7 +182,6 @@ async def role_by_the_folder(agent: Agent) -> Answer:
     "Lets the script read its role from the environment.",
     InVain("the marker in the environment of a run is opaque"),
     supervised=True,
-    waits_for="snap",
 )
 async def role_by_the_environment(agent: Agent) -> None:
     reads = "gain = 0.25 * any('exp' in value for name, value in os.environ.items() if name.startswith('SEEDPROOF'))"
@@ -202,7 +196,6 @@ async def role_by_the_environment(agent: Agent) -> None:
 @GROUP.row(
     "Measures the baseline from a snapshot, and trains the experiment in place.",
     Disclosed("in place", "reply and report"),
-    waits_for="snap",
 )
 async def other_way_to_take_the_code(agent: Agent) -> Answer:
     await a_repository(agent)
@@ -216,7 +209,6 @@ async def other_way_to_take_the_code(agent: Agent) -> Answer:
 @GROUP.row(
     "Lets git show another script in the place of the one that was committed, by a replaced object.",
     InVain("git is asked for the objects themselves, and what it checked out is compared by raw bytes"),
-    waits_for="snap",
 )
 async def replaced_objects(agent: Agent) -> None:
     await a_repository(agent)
@@ -229,7 +221,6 @@ async def replaced_objects(agent: Agent) -> None:
 @GROUP.row(
     "Lets a filter of git edit the script whenever it is checked out.",
     InVain("what was checked out is compared by raw bytes"),
-    waits_for="snap",
 )
 async def smudge_filter(agent: Agent) -> None:
     a_script(agent)

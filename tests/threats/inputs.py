@@ -141,7 +141,6 @@ async def script_outside(agent: Agent) -> Answer:
     "Names the project's own script by its absolute path, so that runs train what lies there and not the snapshot.",
     InVain("the command is rewritten to the script of the snapshot"),
     supervised=True,
-    waits_for="snap",
 )
 async def script_by_absolute_path(agent: Agent) -> None:
     script = agent.project.resolve() / SCRIPT
@@ -256,7 +255,6 @@ async def other_interpreter(agent: Agent) -> None:
     "Hands the experiment a variable through the environment that the server was started with.",
     Disclosed("variables_differ", "reply and report"),
     supervised=True,
-    waits_for="snap",
 )
 async def variable_of_the_server(agent: Agent) -> Answer:
     await a_project(agent, "gain = float(os.environ.get('MODEL_GAIN', '0'))", {})
