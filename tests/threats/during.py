@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,9 @@ from pathlib import Path
 from seedproof_mcp.system.paths import RunPaths
 
 from tests.support.callers import Answer
-from tests.support.in_process import Training, option
 from tests.threats.agent import Agent
 from tests.threats.code import SCRIPT, a_repository, a_script
-from tests.threats.inputs import DIFFERS, a_project, named, settings
+from tests.threats.inputs import a_project, settings
 from tests.threats.rows import Detected, Disclosed, Group, InVain
 
 GROUP = Group("While a run trains")
@@ -44,7 +42,8 @@ def swapped(gates: Path, place: Path) -> Iterator[None]:
                     place.write_text("0.25")
                 os.rename(gate, gate.with_suffix(".read"))
             for gate in gates.glob("*.has_read"):
-                place.write_text("0.00")
+                if gate.name.startswith("exp_"):
+                    place.write_text("0.00")
                 os.rename(gate, gate.with_suffix(".end"))
 
     thread = threading.Thread(target=swap)
@@ -81,12 +80,13 @@ async def snapshot_while_it_trains(agent: Agent) -> Answer:
 
 @GROUP.row(
     "Edits a file of the project while a run trains in place, and sets it back before the end.",
-    DIFFERS,
+    Detected("failed", "the end of the run"),
     supervised=True,
 )
 async def in_place_while_it_trains(agent: Agent) -> Answer:
-    await swaps(agent, "gain.py", has_git=False)
-    return named(await agent.call("compare", experiment="x"))
+    answer = await swaps(agent, "gain.py", has_git=False)
+    assert answer.data["state"] == "failed" and "gain.py" in answer.data["reason"], answer.text
+    return answer
 
 
 @GROUP.row(
@@ -164,16 +164,13 @@ async def metric_file_differs(agent: Agent) -> Answer:
 @GROUP.row(
     "Lets the script tell the two sides of a confirmation apart by the output folder.",
     Disclosed("WINNER (NOT confirmed on 3 fresh seeds", "reply and report"),
+    supervised=True,
 )
 async def role_by_the_folder(agent: Agent) -> Answer:
-    def trains(argv):  # type: ignore[no-untyped-def]
-        name, seed = Path(option(argv, "--output_dir")).name, int(option(argv, "--seed"))
-        noise = random.Random(repr((seed, option(argv, "--tag")))).gauss(0, 0.01)
-        gain = 0.2 if name.startswith(("exp_", "confirm_")) else 0.0
-        return Training(f"Step 100 | val_loss: {4.0 + noise - gain:.6f}\n")
-
-    agent.engine.trains = trains
-    await agent.baseline()
+    knows = "gain = 0.25 * os.path.basename(options.output_dir).startswith(('exp_', 'confirm_'))"
+    # The flag changes nothing, not even by chance: another seed must not make it win.
+    reads = f"{knows}\noptions.tag = ''"
+    await a_project(agent, reads, {})
     await agent.judge("x", "--tag", "a")
     return await agent.confirm("x")
 

@@ -60,7 +60,7 @@ def note_conversions(paths: ProjectPaths, git: Git, commit: str, tree: Path, lis
     found = raw_hashes(paths, tree, listed)
     made = {_key(file): content for file in listed if (content := found[file.path]) is not None}
     converted = {_key(file): made[_key(file)] for file in listed if made.get(_key(file), file.blob) != file.blob}
-    plain = _plain_before(git, commits - {commit}, converted.keys() - raw.keys())
+    plain = _plain_before(git, commits, converted.keys() - raw.keys())
     others = sorted(key for key, content in made.items() if key in plain or raw.get(key, content) != content)
     if others:
         raise refuse(
