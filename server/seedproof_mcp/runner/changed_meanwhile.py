@@ -1,8 +1,9 @@
 """Finds what changed during a run of its code and of the sealed files, at its end."""
 
+import json
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def changed_meanwhile(paths: ProjectPaths, state: State, run: Run) -> str | None
     workspace = Workspace(paths, _settings_of(paths, run))
     try:
         sealed = _sealed(paths, state, run, workspace, code, began_ns)
-        changed = _code_files(paths, state, workspace, code, began_ns, _written_by(folder))
+        changed = _code_files(paths, state, workspace, code, began_ns, folder)
     except SnapshotMissing as refusal:
         return f"whether its code changed during the run cannot be told: {refusal.message.rstrip('.')}"
     where = " of the snapshot" if code.held == "snapshot" else ""
@@ -75,13 +76,17 @@ def _sealed(paths: ProjectPaths, state: State, run: Run, workspace: Workspace, c
 
 
 def _code_files(
-    paths: ProjectPaths, state: State, workspace: Workspace, code: Code, began_ns: int, own: Collection[str]
+    paths: ProjectPaths, state: State, workspace: Workspace, code: Code, began_ns: int, run: RunPaths
 ) -> list[str]:
     """Files of the code that are not as they were, or were written; new ones are none.
 
     A file of results that only grew is none, and neither is what the run wrote itself, except for Python: a program
-    that was rewritten is not the one that the record of the run names.
+    that was rewritten is not the one that the record of the run names. In place, where people work meanwhile, a file
+    that the run is known not to have opened is none either.
     """
+    own, opened = _opened(run, "w"), None
+    if code.held != "snapshot" and _is_fully_observed(run):
+        opened = _opened(run, "ri")
     (origin, top), listed = workspace.places(code), workspace.listed(code, state.created)
     if code.held == "snapshot":
         other = set(differing_files(paths, top, listed))
@@ -93,7 +98,10 @@ def _code_files(
         place = top / file.path
         if file.path not in other and not was_written_since(place, began_ns):
             return False
-        is_own = os.path.realpath(place) in own or _only_grew(place, lambda: _content_of(paths, origin, code, file))
+        real = os.path.realpath(place)
+        if opened is not None and real not in opened:
+            return False
+        is_own = real in own or _only_grew(place, lambda: _content_of(paths, origin, code, file))
         return place.suffix == ".py" or not is_own
 
     return [printable(file.path) for file in listed if is_changed(file)]
@@ -127,13 +135,20 @@ def _only_grew(place: Path, content: Callable[[], bytes | None]) -> bool:
         return False
 
 
-def _written_by(run: RunPaths) -> set[str]:
-    """Real paths of the files that the processes of a run are known to have opened for writing."""
+def _is_fully_observed(run: RunPaths) -> bool:
+    try:
+        return bool(json.loads(run.observed.read_bytes())["observed"] == "fully")
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _opened(run: RunPaths, kinds: str) -> set[str]:
+    """Real paths of the files that the processes of a run are known to have opened, for the kinds of its records."""
     found = set()
-    for place in (run.folder / "reads").glob("*.reads"):
+    for place in run.reads.glob("*.reads"):
         with suppress(OSError):
             for line in place.read_text("utf-8", "surrogateescape").split("\n"):
-                if line.startswith("w\t"):
+                if line[1:2] == "\t" and line[0] in kinds:
                     path = line.split("\t", 5)[-1]
                     found.add(os.path.realpath(re.sub(r"\\[\\nt]", lambda seen: _ESCAPES[seen[0]], path)))
     return found

@@ -113,6 +113,20 @@ async def test_another_link_or_attribute_of_a_file_is_no_change(project: Path, p
         assert (await end(call, engine)).data["state"] == "succeeded"
 
 
+@pytest.mark.parametrize("is_opened", [True, False], ids=["opened", "never opened"])
+async def test_in_place_a_file_that_the_run_never_opened_may_be_edited(project: Path, is_opened: bool) -> None:
+    settings(project, "in-place")
+    engine = InProcessEngine(table())
+    async with quick_tools(project, engine) as call:
+        run = await begin(call, engine)
+        rewrite(project / "evaluate.py", "# edited meanwhile\n", run, project)
+        opened = f"r\t-\t-\t-\t-\t{project / ('evaluate.py' if is_opened else SCRIPT)}\n"
+        reads = ProjectPaths(project).run(run).reads
+        reads.mkdir()
+        write(reads, {"1-a.reads": opened, "observed.json": '{"observed": "fully"}'})
+        assert (await end(call, engine)).data["state"] == ("failed" if is_opened else "succeeded")
+
+
 @pytest.mark.parametrize("place", PLACES)
 async def test_results_that_grow_and_new_files_are_no_change(project: Path, place: str) -> None:
     settings(project, place)
