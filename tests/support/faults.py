@@ -26,7 +26,7 @@ VARIABLE = "SEEDPROOF_TEST_FAULT"
 CHANGES = {
     "os": (
         *("open", "write", "ftruncate", "fsync", "fdatasync", "mkdir", "rename", "replace", "unlink", "rmdir"),
-        *("symlink", "link", "chmod", "fchmod", "utime"),
+        *("symlink", "link", "chmod", "fchmod", "utime", "setxattr"),
     ),
     "fcntl": ("flock",),
     "shutil": ("copyfile",),

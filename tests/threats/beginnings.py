@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 from tests.support.callers import Answer
-from tests.support.in_process import Training
 from tests.threats.agent import Agent, an_agent
 from tests.threats.code import a_repository
 from tests.threats.rows import Disclosed, Group
@@ -28,18 +27,6 @@ def forget(agent: Agent) -> None:
     """Delete the ledger and what was made with it."""
     for name in (".seedproof", "docs", "checkpoints"):
         shutil.rmtree(agent.project / name, ignore_errors=True)
-
-
-@GROUP.row(
-    "Copies the files without state and reports into another folder, and begins the campaign anew there.",
-    Disclosed(BEGAN, "`check_baseline`, `compare` and report"),
-)
-async def copied_without_state(agent: Agent) -> str:
-    await a_repository(agent)
-    await agent.judge("bad")
-    copy = agent.project.parent / "copy"
-    shutil.copytree(agent.project, copy, ignore=shutil.ignore_patterns(".seedproof", "research", "checkpoints"))
-    return (await elsewhere(agent, copy)).text
 
 
 @GROUP.row(
@@ -83,27 +70,3 @@ async def rolled_back(agent: Agent) -> Answer:
         async with an_agent(agent.project) as anew:
             await anew.judge("good")
     return await agent.call("compare", experiment="good")
-
-
-METRIC = "[rules.metric]\nname = \"val_loss\"\npattern = 'metric{}: (?P<value>[0-9.]+)'\n"
-
-
-@GROUP.row(
-    "Reads another of the printed metrics in each generation, until one of them shows a WINNER.",
-    Disclosed("differed in: metric"),
-)
-async def metric_shopping(agent: Agent) -> str:
-    table = agent.table
-
-    def trains(argv):  # type: ignore[no-untyped-def]
-        value = table(argv).log.partition("val_loss: ")[2].split()[0]
-        return Training(f"metric0: 4.{int(float(value) * 7e3) % 97}1\nmetric1: {value}\n")
-
-    agent.engine.trains = trains
-    agent.write("seedproof.toml", METRIC.format(0))
-    await agent.baseline()
-    await agent.judge("bad")
-    agent.write("seedproof.toml", METRIC.format(1))
-    await agent.call("run_seed", new_baseline="the evaluation was improved", queue_all=True)
-    await agent.judge("good")
-    return await agent.report("good")

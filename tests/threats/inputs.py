@@ -260,3 +260,22 @@ async def variable_of_the_server(agent: Agent) -> Answer:
     await a_project(agent, "gain = float(os.environ.get('MODEL_GAIN', '0'))", {})
     with agent.environment(MODEL_GAIN="0.25"):
         return await agent.judge("x", "--tag", "a")
+
+
+@GROUP.row(
+    "Declares flags that lost once more, with an edit of a file that no run reads.",
+    Refused("flags_duplicate"),
+    supervised=True,
+)
+async def unread_edit(agent: Agent) -> None:
+    reads = "gain = float(open('more.txt').read()) if options.tag == 'more' else 0.0"
+    await a_project(agent, reads, {"more.txt": "0.0", "unread.txt": "0"})
+    await agent.judge("x", "--tag", "a")
+    await agent.judge("y", "--tag", "more")
+    agent.write("unread.txt", "1")
+    for more in ({}, {"code_change": True}):
+        await agent.cheat("run_seed", experiment="z", flags=["--tag", "a"], hypothesis="it helps", **more)
+    # What the earlier experiment read, and the baseline did not, is another question.
+    agent.write("more.txt", "0.5")
+    answer = await agent.call("run_seed", experiment="z", flags=["--tag", "more"], hypothesis="h", code_change=True)
+    assert not answer.is_error, answer.text

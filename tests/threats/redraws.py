@@ -43,16 +43,6 @@ def writes_a_file(agent: Agent) -> None:
     agent.engine.trains = trains
 
 
-@GROUP.row("Lets the script crash before it prints a bad value, again and again.", Refused("arm_failed"))
-async def crashes_before_the_value(agent: Agent) -> None:
-    await agent.baseline()
-    prints(agent, "CUDA error: device-side assert triggered\n", exit_code=1)
-    await agent.declare("x", queue_all=False)
-    await agent.call("run_seed", experiment="x", seed=42, attempt=2)
-    await agent.cheat("run_seed", experiment="x", seed=42, attempt=3)
-    await agent.cheat("run_seed", experiment="x", seed=137)
-
-
 @GROUP.row(
     "Lets the script crash after a bad value in words that only the default pattern reads, again and again.",
     Refused("arm_failed"),
@@ -111,25 +101,6 @@ def lasted(seconds: float):  # type: ignore[no-untyped-def]
         run.result.write_text(json.dumps({**result, "wall_time_s": seconds}))
 
     return after_end
-
-
-@GROUP.row(
-    "Stops run upon run on values that it reads in words which no pattern knows.",
-    Refused("arm_failed"),
-)
-async def unread_values(agent: Agent) -> None:
-    await agent.baseline()
-    agent.engine.trains = lambda argv: Training("eval/loss 4.1000\n")
-    await stopped(agent, "x", 42)
-    await stopped(agent, "x", 42, attempt=2)
-    await agent.cheat("run_seed", experiment="x", seed=42, attempt=3)
-
-
-@GROUP.row("Puts the words of the metric into a flag that the script prints.", Refused("flag_malformed"))
-async def metric_inside_a_flag(agent: Agent) -> None:
-    await agent.baseline()
-    for flags in (["--tag", "x | val_loss: 3.2"], ["--tag=val_loss: 3.2"], ["--tag", "Val Loss: 3.2"]):
-        await agent.cheat("run_seed", experiment="x", flags=flags, hypothesis="it helps")
 
 
 ALIASES = 'parser.add_argument("--learning_rate", "--lr", "-r", dest="rate")\n'

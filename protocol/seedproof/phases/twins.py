@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.model.arms import Arm
 from seedproof.model.code import Change, Code
 from seedproof.model.command import normalise_flags, option_groups
 from seedproof.model.rules import Rules
 from seedproof.phases.option_names import OptionNames, known_options, plain_name
+from seedproof.phases.read_files import is_unread_change
 
 __all__ = ["barring_twin", "is_same_code", "repeated_experiments", "say_the_same", "tried_twins"]
 
@@ -24,18 +27,21 @@ def tried_twins(
 ) -> list[Experiment]:
     """The experiments with these flags and this code that were a draw, or have an active run.
 
-    Code that differs in comments alone is the same, and so is the same code declared as a change or not.
+    Code that differs in comments alone is the same, and so is the same code declared as a change or not; likewise code
+    that differs in files that neither the baseline nor the earlier experiment read.
     """
-    wanted = normalise_flags(flags)
+    wanted, baseline = normalise_flags(flags), state.baseline_arm(generation.number)
     found = []
     for other in generation.experiments.values():
         is_known = code is not None and other.code is not None
         if normalise_flags(other.flags) != wanted or not (is_known or other.code_change == code_change):
             continue
-        if is_same_code(generation.code, (code, change), (other.code, other.change)):
-            runs = state.experiment_arm(other).runs
-            if any(run.state.is_active or run.is_draw(rules.metric.name) for run in runs):
-                found.append(other)
+        arm, codes = state.experiment_arm(other), ((code, change), (other.code, other.change))
+        is_same = is_same_code(generation.code, *codes) or all(
+            _trains_alike(generation.code, each, (baseline, arm)) for each in codes
+        )
+        if is_same and any(run.state.is_active or run.is_draw(rules.metric.name) for run in arm.runs):
+            found.append(other)
     return found
 
 
@@ -66,6 +72,13 @@ def is_same_code(reference: Code | None, one: _Changed, other: _Changed) -> bool
         return True
     meanings = [_meaning(reference, *each) for each in (one, other)]
     return None not in meanings and meanings[0] == meanings[1]
+
+
+def _trains_alike(reference: Code | None, changed: _Changed, arms: Sequence[Arm]) -> bool:
+    """Whether a code trains as the reference: it means the same, or no run of these arms read what differs."""
+    if _meaning(reference, *changed) == "":
+        return True
+    return all(is_unread_change(arm, replace(arm, change=changed[1])) for arm in arms)
 
 
 def _meaning(reference: Code | None, code: Code | None, change: Change | None) -> str | None:

@@ -44,6 +44,8 @@ def take_snapshot(repository: Repository, created: Collection[str]) -> tuple[str
     with _temporary_index(repository) as index, refusing_git_failures():
         git = repository.git(index)
         untracked, conflicts = _read_status(git, repository)
+        # The study page conflicts in nearly every merge; it is no code, and the next report writes it anew.
+        conflicts = [path for path in conflicts if not is_result(path, repository.prefix)]
         if conflicts:
             raise refuse(
                 f"{printable(conflicts[0])} has conflicts of a merge: resolve them and `git add` it, "

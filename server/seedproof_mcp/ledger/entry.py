@@ -13,6 +13,8 @@ from seedproof.ledger.state import Generation, State
 from seedproof.ledger.study_events import PastLedger
 from seedproof.model.runs import Run, RunState
 
+from seedproof_mcp.system import files
+
 __all__ = [
     "Began",
     "Entry",
@@ -231,7 +233,7 @@ def write_note(root: Path, entry: Entry) -> None:
     with suppress(OSError, AttributeError):
         document = json.dumps({"inode": root.stat().st_ino, "entry": note.document()}).encode()
         if len(document) <= _LONGEST_NOTE:
-            os.setxattr(root, _ATTRIBUTE, document)
+            files.set_attribute(root, _ATTRIBUTE, document)
 
 
 def read_note(root: Path) -> Entry | None:

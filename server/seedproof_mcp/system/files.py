@@ -236,6 +236,16 @@ def make_read_only(path: Path) -> None:
         os.close(descriptor)
 
 
+def set_attribute(path: Path, name: str, data: bytes) -> None:
+    """Give a file or folder an extended attribute, at once and whole.
+
+    Raises:
+        OSError: It is missing, or the file system has no such attributes, or no room for this one.
+        AttributeError: The system has none.
+    """
+    os.setxattr(path, name, data)
+
+
 def free_bytes(path: Path) -> int | None:
     """Free bytes for this user on the file system of a path; None if they cannot be read."""
     try:

@@ -47,6 +47,16 @@ def test_a_snapshot_holds_tracked_modified_and_untracked_files_but_no_ignored_on
     assert state_of(repository) == before
 
 
+def test_a_file_of_a_code_is_read_as_it_was_taken(tmp_path: Path) -> None:
+    project = make_repository(tmp_path / "top", {f"study/{name}": text for name, text in SCRIPT.items()}) / "study"
+    space = workspace(project)
+    code = space.take()
+    write(project, {"train_llm.py": "print('edited')\n"})
+    assert space.content(code, "train_llm.py") == SCRIPT["train_llm.py"].encode()
+    assert space.content(code, "../train_llm.py") is None
+    assert space.content(code, "missing.py") is None
+
+
 def test_the_same_tree_gives_the_same_commit_whoever_takes_it(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

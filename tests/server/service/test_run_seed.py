@@ -299,11 +299,12 @@ async def test_a_name_may_be_declared_anew_against_the_next_baseline_and_compare
         first = await call("compare", experiment="idea")
         await call("run_seed", new_baseline="new data")
         await call.measure_baseline()
-        unknown = await call("compare", experiment="idea")
+        between = await call("compare", experiment="idea")
         await call.measure("idea", "--shift", "0.1")
         second = await call("compare", experiment="idea")
         rows = (await call("list_experiments")).data["experiments"]
-    assert unknown.code == "experiment_unknown"
+    assert (between.data["generation"], between.data["headline"]) == (1, first.data["headline"])
+    assert "earlier_generation" in [notice["code"] for notice in between.data["notices"]]
     assert (first.data["verdict"], second.data["verdict"]) == ("WINNER", "LOSER")
     assert [(row["generation"], row["verdict"]) for row in rows] == [(1, "WINNER"), (2, "LOSER")]
 
