@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,15 @@ def test_modules_are_recorded_as_their_sources_and_extensions_as_imported(local:
         assert found.written == set()
         if origin := getattr(_json, "__file__", None):
             assert os.path.basename(origin) in recorded(run.paths, Path(origin).parent).imported
+
+
+def test_a_compiled_module_that_claims_to_need_no_check_is_checked(local: LocalRuns) -> None:
+    module = local.work / "module.py"
+    module.write_text("value = 'hidden'")
+    py_compile.compile(str(module), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    module.write_text("value = 'source'")
+    run = ended(local, local.submit("import sys; sys.path.insert(0, '.'); import module; print(module.value)"))
+    assert run.log.decode().strip() == "source"
 
 
 def test_names_of_any_kind_are_recorded(local: LocalRuns) -> None:

@@ -11,6 +11,11 @@ try:
     import seedproof_recorder  # type: ignore[import-not-found]
 
     seedproof_recorder.start()
+    import _imp
+
+    # Else a compiled file could hold other code than the source that is recorded for it (PEP 552).
+    if _imp.check_hash_based_pycs == "default":
+        _imp.check_hash_based_pycs = "always"
 except Exception:  # the training comes first, and the supervisor sees what does not record
     pass
 sys.modules.pop("seedproof_recorder", None)
