@@ -174,9 +174,8 @@ def value_of(run: Run, variable: str) -> str:
 
 def start_differences(baseline: Arm, arm: Arm) -> Iterator[tuple[str, str]]:
     """What was not alike at the starts of the counted runs: a name for the headline, and a sentence."""
-    places = [
-        run.surroundings for one in (baseline, arm) for run in (*one.runs, *one.all_fresh) if run.state.is_counted
-    ]
+    runs = [run for one in (baseline, arm) for run in (*one.runs, *one.all_fresh) if run.state.is_counted]
+    places = [run.surroundings for run in runs]
     # A run says how its code is held only where the baseline's is held otherwise.
     held = sum("held" in place for place in places)
     if held:
@@ -184,7 +183,7 @@ def start_differences(baseline: Arm, arm: Arm) -> Iterator[tuple[str, str]]:
         yield "code held in place in some runs, in snapshots in others", sentence
     contents = {place["script"]["content"] for place in places if "script" in place}
     # Where every run says what it read, `inputs differ` names the script.
-    if len(contents) > 1 and any(run.inputs is None for run in runs if run.state.is_counted):
+    if len(contents) > 1 and any(run.inputs is None for run in runs):
         yield "script outside the project changed", f"It had {len(contents)} contents."
     known = [place["variables"] for place in places if "variables" in place]
     names = sorted({name for found in known for name in found if len({one.get(name) for one in known}) > 1})

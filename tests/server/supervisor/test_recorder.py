@@ -199,10 +199,13 @@ os.execv(sys.executable, [sys.executable, "-c", "open('executed').close()"])
 def test_a_forked_process_does_not_write_into_the_record_of_its_parent(local: LocalRuns) -> None:
     files(local, *(f"data/{number}" for number in range(200)))
     code = """
-children = [os.fork() for _ in range(3)]
+first, own = os.getpid(), []
+for _ in range(3):
+    child = os.fork()
+    own = own + [child] if child else []
 for number in range(200): open(f"data/{number}").close()
-if 0 in children: os._exit(0)
-for _ in children: os.wait()
+for child in own: os.waitpid(child, 0)
+if os.getpid() != first: os._exit(0)
 """
     run = ended(local, local.submit(code))
     found = recorded(run.paths, local.work)
