@@ -19,7 +19,7 @@ from seedproof.ledger.study_events import (
     Resumed,
     VerdictIssued,
 )
-from seedproof.model.arms import FreshPlan
+from seedproof.model.arms import FreshKind, FreshPlan
 from seedproof.model.results import Verdict
 
 __all__ = ["apply", "fold"]
@@ -132,7 +132,9 @@ def _verdict_issued(state: State, event: VerdictIssued) -> None:
     before = judged.verdict
     judged.verdict, judged.changed_at = event, event.seq
     if event.fresh_seeds:
-        _set_fresh_seeds(state, judged, event.fresh_seeds, "winner" if event.is_winner else "pairs", event)
+        # A capped WINNER has seeds where its confirmation may lift the cap.
+        kind: FreshKind = "winner" if event.is_winner or event.caps else "pairs"
+        _set_fresh_seeds(state, judged, event.fresh_seeds, kind, event)
     state.judged += before is None and event.verdict != Verdict.DROPPED
     state.winners += event.is_winner - (before is not None and before.is_winner)
     key = (judged.generation, judged.name)

@@ -12,11 +12,10 @@ from seedproof.notices.attempts import attempt_notices, cancelled_notices, run_k
 from seedproof.notices.repeats import coarse_notices, repeat_notices
 from seedproof.phases.confirmation import other_spread
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
+from seedproof.verdict.length import length_of, took_longer
 from seedproof.verdict.plausibility import (
     did_not_train,
-    fewer_steps,
     other_eval_sizes,
-    stopped_early,
     without_effect,
 )
 from seedproof.verdict.signs import outlier, seed_not_seen, warm_start
@@ -63,12 +62,10 @@ def beside_baseline_notices(baseline: Arm, experiment: Arm, rules: Rules) -> lis
     """Notices on how an experiment's runs compare with those of its baseline; also while some are missing."""
     who = experiment.experiment or ""
     alike = without_effect(baseline, experiment, rules.metric.name)
-    short, fewer = stopped_early(baseline, experiment), fewer_steps(baseline, experiment)
-    quick = did_not_train(baseline, experiment)
+    quick, length = did_not_train(baseline, experiment), length_of(baseline, experiment, rules)
     return [
         *([Notice("no_effect_flag", f"{who}: {alike}")] if alike else ()),
-        *([Notice("stopped_early", f"{who}: {short}")] if short else ()),
-        *([Notice("fewer_steps", f"{who}: {fewer}")] if fewer else ()),
+        *([Notice(_LENGTHS[length.kind], f"{who}: {length.sentence}")] if length else ()),
         *([Notice("did_not_train", f"{who}: {quick}")] if quick else ()),
         *(Notice("eval_size_differs", f"{who}: {other}") for other in other_eval_sizes(baseline, experiment)),
     ]
@@ -87,16 +84,25 @@ def baseline_notices(baseline: Baseline) -> list[Notice]:
 def comparison_notices(comparison: Comparison) -> list[Notice]:
     """Notices on both arms of a comparison, each by itself and compared with the other."""
     baseline, arm = comparison.baseline, comparison.arm
-    warm = warm_start(baseline.arm, arm, baseline.rules)
+    warm, took = warm_start(baseline.arm, arm, baseline.rules), took_longer(baseline, arm)
     return [
         *baseline_notices(baseline),
         *arm_notices(arm, baseline.rules, baseline.std, baseline.arm),
         *attempt_notices(arm.experiment or "", arm, baseline.rules.metric.name),
         *beside_baseline_notices(baseline.arm, arm, baseline.rules),
+        *([Notice("took_longer", f"{arm.experiment}: {took}")] if took else ()),
         *([Notice("warm_start", warm)] if warm else ()),
         *_other_spread(comparison),
         *_null_winner(comparison),
     ]
+
+
+_LENGTHS = {
+    "longer": "trained_longer",
+    "shorter": "trained_shorter",
+    "stopped early": "stopped_early",
+    "own end": "fewer_steps",
+}
 
 
 def _null_winner(comparison: Comparison) -> list[Notice]:

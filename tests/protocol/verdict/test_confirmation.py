@@ -569,7 +569,7 @@ def test_fewer_than_five_pairs_are_not_called_noise_and_offer_nothing() -> None:
 
 def test_pairs_of_runs_that_would_cap_a_winner_tell_nothing() -> None:
     arm = experiment_arm(
-        *measured([v - g for v, g in zip(EVEN, GAINS, strict=True)], step=50),
+        *measured([v - g for v, g in zip(EVEN, GAINS, strict=True)], step=200),
     )
     baseline = make_baseline(EVEN, step=100)
     found = judge(baseline, arm)
