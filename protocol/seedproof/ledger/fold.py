@@ -1,7 +1,7 @@
 """Folds the records of a ledger into its state."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from seedproof.ledger.beginnings import OtherLedgers
 from seedproof.ledger.event import Event, Record
@@ -151,12 +151,17 @@ def _fresh_seeds_drawn(state: State, event: FreshSeedsDrawn) -> None:
 
 
 def _set_fresh_seeds(
-    state: State, experiment: Experiment, seeds: tuple[int, ...], kind: Literal["winner", "pairs"], event: Event
+    state: State,
+    experiment: Experiment,
+    seeds: tuple[int, ...],
+    kind: FreshKind,
+    event: VerdictIssued | FreshSeedsDrawn,
 ) -> None:
     if experiment.fresh_plan is not None:
         raise ValueError("fresh seeds drawn twice")
     given = state.rules_of(experiment.generation).confirm_seeds
-    experiment.fresh_plan, experiment.fresh_plan_at = FreshPlan(seeds, kind, is_given=seeds == given), event.seq
+    experiment.fresh_plan = FreshPlan(seeds, kind, is_given=seeds == given, has_own_controls=event.own_controls)
+    experiment.fresh_plan_at = event.seq
 
 
 def _report_written(state: State, event: ReportWritten) -> None:

@@ -138,7 +138,7 @@ class VerdictIssued(Event):
         "confirmation": _read_confirmation,
         "accepted": lambda documents: tuple(read_known(Difference, one) for one in documents or ()),
     }
-    OMITTED = frozenset({"fresh_seeds", "brackets"})
+    OMITTED = frozenset({"fresh_seeds", "brackets", "own_controls"})
     generation: int
     """Number of the experiment's generation."""
     experiment: str
@@ -171,6 +171,8 @@ class VerdictIssued(Event):
     """Version of the report format."""
     fresh_seeds: tuple[int, ...] = ()
     """The fresh seeds of its confirmation, drawn for this record; empty where it has none, or has them already."""
+    own_controls: bool = False
+    """Whether the runs without the change at these seeds have the experiment's code; else the baseline's."""
     brackets: tuple[str, ...] = ()
     """What the headline says in brackets of the runs themselves, such as `spread 3.1x the baseline's`."""
 
@@ -200,6 +202,7 @@ class FreshSeedsDrawn(Event):
     """Fresh seeds are drawn for a WINNER of an earlier version, whose verdict has none."""
 
     kind = "fresh_seeds_drawn"
+    OMITTED = frozenset({"own_controls"})
     READERS: ClassVar[Readers] = {"seeds": as_seeds}
     generation: int
     """Number of the experiment's generation."""
@@ -207,6 +210,8 @@ class FreshSeedsDrawn(Event):
     """Name of the experiment."""
     seeds: tuple[int, ...]
     """One for each pair of runs."""
+    own_controls: bool = False
+    """Whether the runs without the change at these seeds have the experiment's code; else the baseline's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

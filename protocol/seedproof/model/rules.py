@@ -237,6 +237,11 @@ class Rules(BaseModel):
         return str(self.train_tokens)
 
     @property
+    def names_tokens(self) -> bool:
+        """Whether the command sets the training tokens; else their number says nothing of the runs."""
+        return any("{train_tokens}" in part for part in self.command)
+
+    @property
     def all_seeds(self) -> tuple[int, ...]:
         """Every seed of baseline and experiments, in order, without repetition; confirmations have their own."""
         return tuple(dict.fromkeys((*self.baseline_seeds, *self.experiment_seeds, *self.extra_seeds)))

@@ -9,6 +9,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.attempts import attempt_notices, cancelled_notices, run_kind
+from seedproof.notices.control import control_notices
 from seedproof.notices.repeats import coarse_notices, repeat_notices
 from seedproof.phases.confirmation import other_spread
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
@@ -92,6 +93,7 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
         *beside_baseline_notices(baseline.arm, arm, baseline.rules),
         *([Notice("took_longer", f"{arm.experiment}: {took}")] if took else ()),
         *([Notice("warm_start", warm)] if warm else ()),
+        *control_notices(baseline, arm),
         *_other_spread(comparison),
         *_null_winner(comparison),
     ]

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from seedproof.model.arms import Baseline
 from seedproof.model.results import Comparison, Confirmation, Verdict
+from seedproof.model.rules import Rules
+from seedproof.notices.control import control_sentence
+from seedproof.phases.control import control_look
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, FalseWinner
 
@@ -94,8 +97,11 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
     rules, arm = comparison.baseline.rules, comparison.arm
     sentences = [
         f"{arm.experiment} was compared with its baseline over {len(rules.baseline_seeds)} baseline and "
-        f"{len(arm.counted)} experiment seeds at {rules.label} tokens: {comparison.headline}."
+        f"{len(arm.counted)} experiment seeds{_scale(rules)}: {comparison.headline}."
     ]
+    control = control_look(comparison.baseline, arm)
+    if control.state == "passed":
+        sentences.append(f"Its code is not the baseline's; {control_sentence(control, comparison.baseline)}")
     if comparison.delta is None:
         sentences.append("A diverged seed decides, so no difference is given.")
     else:
@@ -107,6 +113,11 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
     if campaign is not None and campaign.tried > 1:
         sentences.append(f"It is one of {campaign.tried} experiments tried.")
     return " ".join(sentences)
+
+
+def _scale(rules: Rules) -> str:
+    """The scale of the trainings; empty where the command does not set it."""
+    return f" at {rules.label} tokens" if rules.names_tokens else ""
 
 
 def _how_sure(comparison: Comparison, evidence: Evidence) -> str:
