@@ -10,9 +10,10 @@ from seedproof.phases.control import control_look
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, FalseWinner
 
-__all__ = ["Digits", "false_verdicts", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
+__all__ = ["WORDS", "Digits", "false_verdicts", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
 
-_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+"""Small numbers in words, by their value."""
 
 
 class Digits:
@@ -81,7 +82,7 @@ def tried_line(campaign: Campaign) -> str:
     count, elsewhere = campaign.tried, ""
     if campaign.elsewhere:
         elsewhere = f", and {campaign.elsewhere} in other ledgers that began with this code"
-    ideas = f"{_WORDS[count] if count < len(_WORDS) else count} idea{'' if count == 1 else 's'}"
+    ideas = f"{WORDS[count] if count < len(WORDS) else count} idea{'' if count == 1 else 's'}"
     luck = f"{campaign.false_winners_expected:.2f} WINNERs by luck"
     if campaign.false_winner_chance is not None:
         luck = f"a WINNER by luck at most {100 * campaign.false_winner_chance:.1f} % of the time"

@@ -22,6 +22,8 @@ from seedproof.verdict.headline import (
     in_brackets,
     pairs_reason,
     protocol_reason,
+    shown_brackets,
+    worst_first,
     write_headline,
 )
 from seedproof.verdict.plausibility import TOOK_LONGER, Cap, caps_on
@@ -143,10 +145,11 @@ def _compare(
     if ruling.verdict is Verdict.WINNER or is_offered or is_on_trial:
         recorded = issued.confirmation if issued is not None and issued.is_confirmation_ended else None
         confirmation = recorded or confirm(baseline, arm, "pairs" if is_offered else "winner")
-    brackets = (*_brackets_on(baseline, arm, ruling.verdict, confirmation), *remarks)
+    brackets = worst_first((*_brackets_on(baseline, arm, ruling.verdict, confirmation), *remarks))
     if issued is not None and is_known:
         brackets = issued.brackets
-    headline = write_headline(ruling, baseline, arm, sigma, pairs, confirmation, (*brackets, *accepted_kinds(accepted)))
+    said = (*shown_brackets(brackets), *accepted_kinds(accepted))
+    headline = write_headline(ruling, baseline, arm, sigma, pairs, confirmation, said)
     return Comparison(
         baseline=baseline,
         arm=arm,

@@ -202,8 +202,15 @@ class _Tools:
             str | None,
             Field(description="Another finished experiment of its generation: both side by side, without a verdict."),
         ] = None,
+        detail: Annotated[
+            Literal["short", "full"], Field(description="`full` adds `evidence` and `campaign` to the structure.")
+        ] = "short",
     ) -> Annotated[CallToolResult, ComparisonResult]:
-        return await self._answer(lambda: self.service.compare(experiment, against))
+        def compare() -> ComparisonResult:
+            found = self.service.compare(experiment, against)
+            return found if detail == "full" else found.brief()
+
+        return await self._answer(compare)
 
     async def write_report(
         self,
