@@ -164,7 +164,7 @@ def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
     fresh = counted_runs(experiment.all_fresh)
     groups = {
         "wall time": wall_time_withheld(baseline.counted.values(), experiment.counted.values()),
-        "the confirmation's wall time": wall_time_withheld(
+        "the confirmation's wall time": pairs_withheld(
             [run for run in fresh if run.is_control], [run for run in fresh if not run.is_control]
         ),
     }

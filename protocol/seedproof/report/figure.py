@@ -54,7 +54,7 @@ def baseline_figure(baseline: Baseline) -> str:
         _value_panel(baseline, (_row(runs, rules.metric.name),), 210),
         _time_panel(rules, runs, "one block of runs", (_row(runs, _TIME),), 150),
     )
-    title = f"Baseline, generation {baseline.generation} ({rules.label} tokens)"
+    title = f"Baseline, generation {baseline.generation}{f' ({rules.label} tokens)' if rules.names_tokens else ''}"
     return _picture(title, _headline(baseline), panels, _EXPLAINED_BASELINE)
 
 

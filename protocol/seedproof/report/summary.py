@@ -10,7 +10,7 @@ from seedproof.phases.control import control_look
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, FalseWinner
 
-__all__ = ["WORDS", "Digits", "false_verdicts", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
+__all__ = ["WORDS", "Digits", "false_verdicts", "fresh_effect", "paragraph", "scale", "summary_lines", "tried_line"]
 
 WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 """Small numbers in words, by their value."""
@@ -98,7 +98,7 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
     rules, arm = comparison.baseline.rules, comparison.arm
     sentences = [
         f"{arm.experiment} was compared with its baseline over {len(rules.baseline_seeds)} baseline and "
-        f"{len(arm.counted)} experiment seeds{_scale(rules)}: {comparison.headline}."
+        f"{len(arm.counted)} experiment seeds{scale(rules)}: {comparison.headline}."
     ]
     control = control_look(comparison.baseline, arm)
     if control.state == "passed":
@@ -116,7 +116,7 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
     return " ".join(sentences)
 
 
-def _scale(rules: Rules) -> str:
+def scale(rules: Rules) -> str:
     """The scale of the trainings; empty where the command does not set it."""
     return f" at {rules.label} tokens" if rules.names_tokens else ""
 

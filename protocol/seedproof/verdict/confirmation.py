@@ -19,7 +19,7 @@ from seedproof.phases.confirmation import (
 from seedproof.stats.fresh_pairs import PairTest
 from seedproof.stats.summary import SampleError
 from seedproof.stats.tests import paired
-from seedproof.verdict.comparability import wall_time_withheld
+from seedproof.verdict.comparability import pairs_withheld
 from seedproof.verdict.headline import shown_p
 from seedproof.verdict.plausibility import LEAST_WALL_S
 
@@ -129,7 +129,7 @@ def _withheld(pairs: Sequence[Pair]) -> str | None:
         return "a run has no wall time"
     if len({run.experiment for run in (*controls, *experiments)}) > 1:
         return "another experiment ran a control at another time"
-    return wall_time_withheld(controls, experiments)
+    return pairs_withheld(controls, experiments)
 
 
 def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:

@@ -17,7 +17,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.confirmation import ConfirmLook, Step, confirm_look
-from seedproof.verdict.confirmation import confirm, pairs_of
+from seedproof.verdict.confirmation import confirm, pairs_of, wall_time_reason
 from seedproof.verdict.judge import judge
 
 from tests.support.arms import MAXIMIZE, RULES, as_attempt, experiment_arm, make_baseline, make_run, measured
@@ -480,6 +480,29 @@ def test_a_slowdown_is_said_in_the_headline_and_claimed_only_where_the_interval_
     assert found is not None
     assert found.claim == claim
     assert headline(arm) == f"WINNER (confirmed on 3 fresh seeds): {SIGMA}{tail}"
+
+
+@pytest.mark.parametrize(
+    ("control_share", "exp_share", "is_claimed"),
+    [(0.0, 0.0, True), (0.3, 0.3, True), (0.04, 0.0, True), (0.06, 0.0, False), (0.0, 0.06, False), (0.5, 0.0, False)],
+)
+def test_no_time_is_told_where_one_side_was_held_up_for_over_a_twentieth_of_it(
+    control_share: float, exp_share: float, is_claimed: bool
+) -> None:
+    arm = timed((0.80, 0.81, 0.82))
+    runs = [
+        replace(run, held_up_s=(run.wall_time_s or 0) * (control_share if run.is_control else exp_share))
+        for run in arm.fresh
+    ]
+    arm = replace(arm, fresh=tuple(runs))
+    found = confirm(make_baseline(BASE), arm)
+    assert (found.wall_time is not None) == is_claimed
+    why = wall_time_reason(arm, found.pairs)
+    assert (why is None) == is_claimed
+    if control_share == 0.5:
+        assert why == (
+            "the runs without the change were stopped or waited for a processor 50 % of their time, those with it 0 %"
+        )
 
 
 @pytest.mark.parametrize(("mean", "claim"), [(1.0, "slowdown"), (0.999, "none")])
