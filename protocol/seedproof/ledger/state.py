@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seedproof.ledger.beginnings import Beginnings, OtherLedgers
+from seedproof.ledger.beginnings import Beginnings, OtherLedgers, PastLedger
 from seedproof.ledger.determinism import Repeats
 from seedproof.ledger.records import EMPTY_HASH
 from seedproof.ledger.run_events import MetricsReadAgain
-from seedproof.ledger.study_events import LedgerDisclosed, PastLedger, ReportWritten, Resumed, VerdictIssued
+from seedproof.ledger.study_events import LedgerDisclosed, ReportWritten, Resumed, VerdictIssued
 from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules

@@ -32,8 +32,7 @@ class EarlierRules:
     """The fresh seeds of every confirmation; three pairs, confirmed at t(.90) of the spread of all four arms."""
 
 
-# The fresh seeds of every ledger whose settings named no others.
-_EARLIER_CONFIRM_SEEDS = (100_003, 100_019, 100_043)
+_EARLIER_CONFIRM_SEEDS = (100_003, 100_019, 100_043)  # of every ledger whose settings named no others
 # What a generation of records of format 1 cannot differ in, as it cannot have it; and what later ones may lack.
 _NEWER_RULES, _NEWEST_RULES = frozenset({"confirm_seeds", "repeat_probe"}), frozenset({"budget"})
 
@@ -148,11 +147,8 @@ class Rules(BaseModel):
     )
     budget: Literal["steps", "time", "none"] = Field(
         default="steps",
-        description="What both arms may use up alike. `steps`: tokens, samples or epochs where both print them, else "
-        "steps. `time`: wall time, as with a training for a fixed time. `none`: the length is part of the method, as "
-        "with early stopping, and only told. See "
-        "[disclosures.md](disclosures.md#what-caps-a-winner).",
-        json_schema_extra={"allowed": '"steps", "time" or "none"'},
+        description="What both arms get alike. `steps`: tokens, samples or epochs where both print them, else steps. "
+        "`time`: wall time. `none`: the length is part of the method, as with early stopping; reports tell it.",
     )
     accept_exit: Literal["zero", "value"] = Field(
         default="zero",
@@ -235,11 +231,6 @@ class Rules(BaseModel):
             if self.train_tokens % size == 0:
                 return f"{self.train_tokens // size}{unit}"
         return str(self.train_tokens)
-
-    @property
-    def names_tokens(self) -> bool:
-        """Whether the command sets the training tokens; else their number says nothing of the runs."""
-        return any("{train_tokens}" in part for part in self.command)
 
     @property
     def all_seeds(self) -> tuple[int, ...]:

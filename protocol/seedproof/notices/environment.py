@@ -10,7 +10,7 @@ from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
 from seedproof.notices.inputs import input_notices
-from seedproof.verdict.comparability import KINDS, counted_runs, differences, wall_time_withheld
+from seedproof.verdict.comparability import KINDS, counted_runs, differences, pairs_withheld, wall_time_withheld
 from seedproof.verdict.place import place_of, value_of
 
 __all__ = ["Exclusions", "comparability_notices", "exclusion_notices", "exclusions_of", "place_notices", "scripts_of"]

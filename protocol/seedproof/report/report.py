@@ -126,7 +126,7 @@ def _large_beside_neutral(comparison: Comparison) -> list[str]:
 
 def _last_line(rules: Rules) -> str:
     """What the numbers hold for."""
-    return f"Measured{scale(rules)}{',' if rules.names_tokens else ''} on this validation set."
+    return f"Measured{f'{scale(rules)},' if scale(rules) else ''} on this validation set."
 
 
 def _notices(notices: Sequence[Notice]) -> list[str]:

@@ -118,7 +118,7 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
 
 def scale(rules: Rules) -> str:
     """The scale of the trainings; empty where the command does not set it."""
-    return f" at {rules.label} tokens" if rules.names_tokens else ""
+    return f" at {rules.label} tokens" if any("{train_tokens}" in part for part in rules.command) else ""
 
 
 def _how_sure(comparison: Comparison, evidence: Evidence) -> str:
