@@ -13,15 +13,16 @@ from seedproof.notices.control import control_notices
 from seedproof.notices.repeats import coarse_notices, repeat_notices
 from seedproof.phases.confirmation import other_spread
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
-from seedproof.verdict.length import length_of, took_longer
+from seedproof.verdict.headline import worst_first
+from seedproof.verdict.length import Length, length_of, took_longer
 from seedproof.verdict.plausibility import (
     did_not_train,
     other_eval_sizes,
     without_effect,
 )
-from seedproof.verdict.signs import outlier, seed_not_seen, warm_start
+from seedproof.verdict.signs import brackets_on, outlier, seed_not_seen, warm_start
 
-__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "beside_baseline_notices"]
+__all__ = ["arm_notices", "bracket_sentences", "baseline_notices", "comparison_notices", "beside_baseline_notices"]
 
 
 # A sleep shorter than this disturbs a wall time less than another program does.
@@ -66,7 +67,7 @@ def beside_baseline_notices(baseline: Arm, experiment: Arm, rules: Rules) -> lis
     quick, length = did_not_train(baseline, experiment), length_of(baseline, experiment, rules)
     return [
         *([Notice("no_effect_flag", f"{who}: {alike}")] if alike else ()),
-        *([Notice(_LENGTHS[length.kind], f"{who}: {length.sentence}")] if length else ()),
+        *([_length_notice(length, who)] if length else ()),
         *([Notice("did_not_train", f"{who}: {quick}")] if quick else ()),
         *(Notice("eval_size_differs", f"{who}: {other}") for other in other_eval_sizes(baseline, experiment)),
     ]
@@ -99,12 +100,29 @@ def comparison_notices(comparison: Comparison) -> list[Notice]:
     ]
 
 
-_LENGTHS = {
-    "longer": "trained_longer",
-    "shorter": "trained_shorter",
-    "stopped early": "stopped_early",
-    "own end": "fewer_steps",
-}
+def _length_notice(length: Length, who: str) -> Notice:
+    text = f"{who}: {length.sentence}"
+    notices = {
+        "longer": Notice("trained_longer", text),
+        "shorter": Notice("trained_shorter", text),
+        "stopped early": Notice("stopped_early", text),
+        "own end": Notice("fewer_steps", text),
+    }
+    return notices[length.kind]
+
+
+def bracket_sentences(comparison: Comparison) -> list[tuple[str, str]]:
+    """What the headline says in brackets of the runs, the worst first: each name with its sentence.
+
+    Names that say all there is to say stand for their sentence; so do those that no longer hold.
+    """
+    known = {one.name: one.sentence for one in brackets_on(comparison.baseline, comparison.arm)}
+    told = {"declared": _null_winner(comparison), "spread": _other_spread(comparison)}
+    found = []
+    for name in worst_first(comparison.brackets):
+        notices = told.get(name.split()[0], [])
+        found.append((name, notices[0].message if notices else known.get(name, f"{name}.")))
+    return found
 
 
 def _null_winner(comparison: Comparison) -> list[Notice]:

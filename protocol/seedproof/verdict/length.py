@@ -4,9 +4,10 @@ Where both arms print tokens, samples or epochs, these are the budget, and else 
 steps at equal tokens.
 """
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from seedproof.model.arms import Arm, Baseline
@@ -21,6 +22,7 @@ _MORE, _LESS = 1.1, 0.9
 # Start-up and the load of the machine make up a difference of less.
 _LEAST_EXTRA_S = 0.5
 _LEAST_PAIRS = 3
+_BATCH = re.compile(r"(?i)batch|accum")
 
 Kind = Literal["longer", "shorter", "stopped early", "own end"]
 
@@ -39,7 +41,23 @@ class Length:
 def length_of(baseline: Arm, experiment: Arm, rules: Rules) -> Length | None:
     """What the logs say of the lengths; None where they are alike, not known, or not the budget."""
     found = _counts(baseline, experiment) if rules.budget == "steps" else None
-    return None if found is None else _compared(baseline, experiment, *found)
+    length = None if found is None else _compared(baseline, experiment, *found)
+    if length is None or length.kind not in ("shorter", "stopped early") or not _has_other_batch(experiment, rules):
+        return length
+    # Both were told to take as many tokens, so that larger batches make fewer steps, and on a GPU in less time.
+    is_as_long = length.kind == "shorter" and _is_known(baseline) and _is_known(experiment)
+    return None if is_as_long else replace(length, kind="shorter")
+
+
+def _has_other_batch(experiment: Arm, rules: Rules) -> bool:
+    """Whether the flags name a batch, and the command tells both arms their tokens."""
+    options = [flag.partition("=")[0] for flag in experiment.flags if flag.startswith("-") or "=" in flag]
+    is_told = any("{train_tokens}" in part for part in rules.command)
+    return is_told and any(_BATCH.search(option) for option in options)
+
+
+def _is_known(arm: Arm) -> bool:
+    return _median_s(arm.counted.values()) is not None
 
 
 def length_remark(baseline: Baseline, experiment: Arm) -> str | None:

@@ -1,6 +1,7 @@
 """Whether two arms trained as long: steps, tokens and epochs, the trainings' own ends, and a budget of time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from seedproof.model.arms import Arm, Baseline, FreshPlan
@@ -9,7 +10,7 @@ from seedproof.model.results import Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
-from seedproof.notices.runs import comparison_notices
+from seedproof.notices.runs import bracket_sentences, comparison_notices
 from seedproof.verdict.judge import judge
 from seedproof.verdict.length import length_of, length_remark
 
@@ -68,6 +69,8 @@ def test_shorter_is_a_bracket_and_caps_only_where_it_took_less_time_as_well() ->
     assert as_long.headline == "WINNER (unconfirmed; trained shorter): 3.00 sigma better"
     assert (as_long.caps, as_long.brackets) == ((), ("trained shorter",))
     assert "trained_shorter" in codes(base_of(), arm_of(step=50, wall_time_s=10.0))
+    ((name, sentence),) = bracket_sentences(as_long)
+    assert (name, sentence[:18]) == ("trained shorter", "seed 42 at step 50")
     in_less_time = judge(base_of(), arm_of(step=50, wall_time_s=8.9))
     assert in_less_time.headline == "NEUTRAL (capped: stopped early): 3.00 sigma better"
     assert "seed 42 at step 50, seed 137 at step 50" in in_less_time.reason
@@ -115,6 +118,32 @@ def test_a_larger_batch_at_equal_tokens_is_as_long(what: str) -> None:
     assert codes(comparison.baseline, comparison.arm) == []
     more = judge(baseline, arm_of(step=100, lengths=Lengths(**{what: 3000})))
     assert more.caps == ("trained longer",) and f"{what} 3000" in more.reason
+
+
+@pytest.mark.parametrize(
+    ("flags", "wall_s", "brackets", "caps"),
+    [
+        (("--batch_size", "8"), 10.0, (), ()),
+        (("data.batch_size=8",), 10.0, (), ()),
+        (("--accumulate=2",), 10.0, (), ()),
+        (("--batch_size", "8"), 5.0, ("trained shorter",), ()),
+        (("--batch_size", "8"), None, ("trained shorter",), ()),
+        (("--lr", "batch"), 10.0, ("trained shorter",), ()),
+        (("--lr", "8"), 5.0, (), ("stopped early",)),
+    ],
+)
+def test_flags_that_name_a_batch_take_fewer_steps_where_the_command_tells_both_their_tokens(
+    flags: tuple[str, ...], wall_s: float | None, brackets: tuple[str, ...], caps: tuple[str, ...]
+) -> None:
+    arm = replace(arm_of(step=50, wall_time_s=wall_s), flags=flags)
+    comparison = judge(base_of(), arm)
+    assert (comparison.brackets, comparison.caps) == (brackets, caps)
+
+
+def test_without_tokens_in_the_command_a_batch_explains_nothing() -> None:
+    rules = Rules(command=("{python}", "train.py", "--seed", "{seed}", "{flags}", "--out", "{output_dir}"))
+    arm = replace(arm_of(step=50, wall_time_s=10.0), flags=("--batch_size", "8"))
+    assert judge(base_of(rules=rules), arm).brackets == ("trained shorter",)
 
 
 def test_tokens_that_one_run_does_not_print_and_a_single_epoch_leave_steps_as_the_budget() -> None:
