@@ -117,7 +117,9 @@ def ideas_line(campaign: Campaign, confirmation: Confirmation | None) -> str:
     Before a confirmation has ended it speaks of any WINNER of the procedure, and then of a confirmed one.
     """
     count = campaign.tried
-    line = f"Ideas tried: {count}. If none helped"
+    more = [f"{campaign.nulls} of them declared without effect"] if campaign.nulls else []
+    more += [f"{campaign.elsewhere} in other ledgers that began with this code"] if campaign.elsewhere else []
+    line = f"Ideas tried: {', '.join([str(count), *more])}. If none helped"
     if confirmation is not None and confirmation.state in _ENDED:
         return f"{line}: a confirmed WINNER by luck in {100 * confirmed_by_luck(campaign):.1f} % of studies"
     ideas = f"{WORDS[count] if count < len(WORDS) else count} idea{'' if count == 1 else 's'}"

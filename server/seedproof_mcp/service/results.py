@@ -237,9 +237,9 @@ class ComparisonResult(Result):
         shown = self.model_copy(update={"notices": told})
         return Result.text(shown, next_line)
 
-    def brief(self) -> Self:
-        """The same without evidence and campaign."""
-        return self.model_copy(update={"evidence": None, "campaign": None})
+    def shown(self, is_full: bool) -> Self:
+        """The same; without evidence and campaign unless all is asked for."""
+        return self if is_full else self.model_copy(update={"evidence": None, "campaign": None})
 
 
 def _brief(call: Follow) -> str:

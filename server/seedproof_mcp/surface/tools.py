@@ -206,11 +206,8 @@ class _Tools:
             Literal["short", "full"], Field(description="`full` adds `evidence` and `campaign` to the structure.")
         ] = "short",
     ) -> Annotated[CallToolResult, ComparisonResult]:
-        def compare() -> ComparisonResult:
-            found = self.service.compare(experiment, against)
-            return found if detail == "full" else found.brief()
-
-        return await self._answer(compare)
+        is_full = detail == "full"
+        return await self._answer(lambda: self.service.compare(experiment, against).shown(is_full))
 
     async def write_report(
         self,
