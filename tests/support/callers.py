@@ -47,7 +47,9 @@ class Caller:
         self.client = client
 
     async def __call__(self, tool: str, **arguments: Any) -> Answer:
-        result = await self.client.call_tool(tool, arguments)
+        # The tests look at evidence and campaign as well.
+        full = {"detail": "full"} if tool == "compare" else {}
+        result = await self.client.call_tool(tool, {**full, **arguments})
         return Answer(result.content[0].text, result.structured_content, bool(result.is_error))
 
     async def measure_baseline(self) -> None:

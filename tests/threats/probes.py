@@ -29,6 +29,7 @@ def prints(agent: Agent, before: str = "", step: int = 100, arm: str = "exp_good
 async def stopped_early(agent: Agent) -> Answer:
     await agent.baseline()
     prints(agent, step=40)
+    agent.table.wall("exp_good", (0.8, 0.8, 0.8))
     answer = await agent.judge("good")
     assert "stopped_early" in [notice["code"] for notice in answer.data["notices"]]
     return answer

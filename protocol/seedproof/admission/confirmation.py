@@ -13,7 +13,7 @@ from seedproof.model.arms import Arm, Baseline, FreshPlan
 from seedproof.model.refusals import AttemptNotAllowed, ConfirmNotDue
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.confirmation import Step, cannot_be_confirmed, step_attempts
+from seedproof.phases.confirmation import Step, cannot_be_confirmed, needs_own_controls, step_attempts
 from seedproof.phases.looks import may_retry
 from seedproof.phases.next_call import confirm_call, experiment_next, new_baseline_call, require_baseline
 from seedproof.phases.study import Standing, Study
@@ -43,8 +43,14 @@ def admit_confirmation(study: Study, request: RunRequest, project: ProjectView) 
     events: list[Event] = []
     if standing.arm.fresh_plan is None:  # a WINNER of an earlier version, whose verdict has no seeds
         seeds = project.fresh_seeds(experiment)
-        events.append(FreshSeedsDrawn(generation=experiment.generation, experiment=experiment.name, seeds=seeds))
-        plan = FreshPlan(seeds, "winner", is_given=seeds == baseline.rules.confirm_seeds)
+        is_own = needs_own_controls(study.state, experiment)
+        events.append(
+            FreshSeedsDrawn(
+                generation=experiment.generation, experiment=experiment.name, seeds=seeds, own_controls=is_own
+            )
+        )
+        is_given = seeds == baseline.rules.confirm_seeds
+        plan = FreshPlan(seeds, "winner", is_given=is_given, has_own_controls=is_own)
         standing = replace(standing, arm=replace(standing.arm, fresh_plan=plan))
     if not standing.confirmation.due:
         message = f"the confirmation of {experiment.name} has ended; there is one per experiment."
@@ -52,11 +58,12 @@ def admit_confirmation(study: Study, request: RunRequest, project: ProjectView) 
     arm = standing.arm
     # In place only the present files can be run, which are the experiment's.
     has_snapshot = baseline.arm.code is not None and baseline.arm.code.held == "snapshot"
+    is_own = arm.fresh_plan is not None and arm.fresh_plan.has_own_controls
     active = [run for run in arm.fresh if run.state.is_active]
     new = _new_runs(standing, request, active)
     for key in new:
         require_free(project, key, study.rules, confirm_call(standing))
-        trained = baseline.arm if key.is_control and has_snapshot else arm
+        trained = baseline.arm if key.is_control and has_snapshot and not is_own else arm
         require_sealed(baseline.arm.code, trained.code, study.rules, project, next_call)
         require_code(trained, [key.seed], project, new_baseline_call())
     requested = (RunRequested(key=key) for key in new)

@@ -1,4 +1,4 @@
-"""What a baseline generation begins with, and which other ledgers of the same user began alike."""
+"""What a baseline generation begins with, and which other ledgers there were, here and of the same user."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from seedproof.ledger.record_fields import read_known
 
-__all__ = ["Beginnings", "OtherLedgers"]
+__all__ = ["Beginnings", "OtherLedgers", "PastLedger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +59,26 @@ class Beginnings:
             return None
         others = OtherLedgers.from_document(document.get("others"))
         return read_known(cls, {**document, "others": others})
+
+
+@dataclass(frozen=True, slots=True)
+class PastLedger:
+    """What the registry of projects noted of a ledger."""
+
+    began: str
+    """Time of its first record."""
+    records: int
+    """How many records it held."""
+    head: str
+    """Its head as reports print it."""
+    gone: int | None = None
+    """How many ledgers its folder had before it; None where that does not matter."""
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object in a record."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any] | None) -> "PastLedger | None":
+        """Read the JSON object; None where there is none."""
+        return read_known(cls, document) if document else None

@@ -1,7 +1,7 @@
 """Folds the records of a ledger into its state."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from seedproof.ledger.beginnings import OtherLedgers
 from seedproof.ledger.event import Event, Record
@@ -19,7 +19,7 @@ from seedproof.ledger.study_events import (
     Resumed,
     VerdictIssued,
 )
-from seedproof.model.arms import FreshPlan
+from seedproof.model.arms import FreshKind, FreshPlan
 from seedproof.model.results import Verdict
 
 __all__ = ["apply", "fold"]
@@ -132,7 +132,9 @@ def _verdict_issued(state: State, event: VerdictIssued) -> None:
     before = judged.verdict
     judged.verdict, judged.changed_at = event, event.seq
     if event.fresh_seeds:
-        _set_fresh_seeds(state, judged, event.fresh_seeds, "winner" if event.is_winner else "pairs", event)
+        # A capped WINNER has seeds where its confirmation may lift the cap.
+        kind: FreshKind = "winner" if event.is_winner or event.caps else "pairs"
+        _set_fresh_seeds(state, judged, event.fresh_seeds, kind, event)
     state.judged += before is None and event.verdict != Verdict.DROPPED
     state.winners += event.is_winner - (before is not None and before.is_winner)
     key = (judged.generation, judged.name)
@@ -149,12 +151,17 @@ def _fresh_seeds_drawn(state: State, event: FreshSeedsDrawn) -> None:
 
 
 def _set_fresh_seeds(
-    state: State, experiment: Experiment, seeds: tuple[int, ...], kind: Literal["winner", "pairs"], event: Event
+    state: State,
+    experiment: Experiment,
+    seeds: tuple[int, ...],
+    kind: FreshKind,
+    event: VerdictIssued | FreshSeedsDrawn,
 ) -> None:
     if experiment.fresh_plan is not None:
         raise ValueError("fresh seeds drawn twice")
     given = state.rules_of(experiment.generation).confirm_seeds
-    experiment.fresh_plan, experiment.fresh_plan_at = FreshPlan(seeds, kind, is_given=seeds == given), event.seq
+    experiment.fresh_plan = FreshPlan(seeds, kind, is_given=seeds == given, has_own_controls=event.own_controls)
+    experiment.fresh_plan_at = event.seq
 
 
 def _report_written(state: State, event: ReportWritten) -> None:

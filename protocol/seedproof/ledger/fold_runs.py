@@ -94,6 +94,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         lost_loss=log.lost_loss,
         wall_time_s=None if measured is None else measured.wall_time_s,
         exit_code=None if measured is None else measured.exit_code,
+        held_up_s=0.0 if measured is None else (measured.waited_s or 0.0) + (measured.stopped_s or 0.0),
         counts={} if measured is None else measured.counts,
         no_result=event.no_result,
         ended_at=event.seq,

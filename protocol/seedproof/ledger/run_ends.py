@@ -75,6 +75,12 @@ class Measured:
     """Sizes of the evaluation as printed, by name."""
     load: float | None = None
     """Load average of the machine at the end."""
+    cpu_s: float | None = None
+    """Processor time of its processes in seconds."""
+    waited_s: float | None = None
+    """Seconds for which a process could have run and had no processor."""
+    stopped_s: float | None = None
+    """Seconds for which a process was stopped by a signal; a record leaves out these three while they are zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,7 @@ def _read_part(part: type[P], record: Record) -> P | None:
 
 
 # Fields of the parts of an end that a record leaves out while they are empty.
-_OMITTED_PARTS = frozenset({"early", "lengths", "bare_log", "lost_loss"})
+_OMITTED_PARTS = frozenset({"early", "lengths", "bare_log", "lost_loss", "cpu_s", "waited_s", "stopped_s"})
 
 
 FinishedState = Literal[RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.UNREAD, RunState.TIMED_OUT]

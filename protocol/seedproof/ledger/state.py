@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seedproof.ledger.beginnings import Beginnings, OtherLedgers
+from seedproof.ledger.beginnings import Beginnings, OtherLedgers, PastLedger
 from seedproof.ledger.determinism import Repeats
 from seedproof.ledger.records import EMPTY_HASH
 from seedproof.ledger.run_events import MetricsReadAgain
-from seedproof.ledger.study_events import LedgerDisclosed, PastLedger, ReportWritten, Resumed, VerdictIssued
+from seedproof.ledger.study_events import LedgerDisclosed, ReportWritten, Resumed, VerdictIssued
 from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules
@@ -247,11 +247,23 @@ class State:
         others = (
             one
             for one in self.generations[experiment.generation - 1].experiments.values()
-            if one is not experiment and one.fresh_plan is not None and one.fresh_plan.seeds == plan.seeds
+            if one is not experiment
+            and one.fresh_plan is not None
+            and one.fresh_plan.seeds == plan.seeds
+            and self.unchanged_code(one) == self.unchanged_code(experiment)
         )
         runs = (self.runs[run_id] for one in others for run_id in one.run_ids)
         found = [run for run in runs if run.role is Role.CONFIRM and run.is_control]
         return sorted((run for run in found if run.state is RunState.SUCCEEDED), key=lambda run: run.ended or "")
+
+    def unchanged_code(self, experiment: Experiment) -> Code | None:
+        """The code of an experiment's runs on fresh seeds without its change.
+
+        In place nothing but the present files can be run: they are the experiment's, without its flags.
+        """
+        reference, plan = self.generations[experiment.generation - 1].code, experiment.fresh_plan
+        is_kept = reference is not None and reference.held == "snapshot"
+        return reference if is_kept and not (plan is not None and plan.has_own_controls) else experiment.code
 
     def controls_of(self, number: int, code: Code | None) -> tuple[Run, ...]:
         """The control runs of a code in a generation, in the order of their requests."""

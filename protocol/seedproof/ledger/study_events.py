@@ -1,10 +1,10 @@
 """Events on the study: baselines, experiments, verdicts, reports, and the ledger itself."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from seedproof.ledger.beginnings import Beginnings, OtherLedgers
+from seedproof.ledger.beginnings import Beginnings, OtherLedgers, PastLedger
 from seedproof.ledger.event import Event
 from seedproof.ledger.record_fields import (
     Readers,
@@ -24,34 +24,10 @@ __all__ = [
     "FreshSeedsDrawn",
     "GenerationStarted",
     "LedgerDisclosed",
-    "PastLedger",
     "ReportWritten",
     "Resumed",
     "VerdictIssued",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class PastLedger:
-    """What the registry of projects noted of a ledger."""
-
-    began: str
-    """Time of its first record."""
-    records: int
-    """How many records it held."""
-    head: str
-    """Its head as reports print it."""
-    gone: int | None = None
-    """How many ledgers its folder had before it; None where that does not matter."""
-
-    def document(self) -> dict[str, Any]:
-        """The JSON object in a record."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any] | None) -> "PastLedger | None":
-        """Read the JSON object; None where there is none."""
-        return read_known(cls, document) if document else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +114,7 @@ class VerdictIssued(Event):
         "confirmation": _read_confirmation,
         "accepted": lambda documents: tuple(read_known(Difference, one) for one in documents or ()),
     }
-    OMITTED = frozenset({"fresh_seeds", "brackets"})
+    OMITTED = frozenset({"fresh_seeds", "brackets", "own_controls"})
     generation: int
     """Number of the experiment's generation."""
     experiment: str
@@ -171,6 +147,8 @@ class VerdictIssued(Event):
     """Version of the report format."""
     fresh_seeds: tuple[int, ...] = ()
     """The fresh seeds of its confirmation, drawn for this record; empty where it has none, or has them already."""
+    own_controls: bool = False
+    """Whether its runs without the change have the experiment's code; else the baseline's."""
     brackets: tuple[str, ...] = ()
     """What the headline says in brackets of the runs themselves, such as `spread 3.1x the baseline's`."""
 
@@ -200,6 +178,7 @@ class FreshSeedsDrawn(Event):
     """Fresh seeds are drawn for a WINNER of an earlier version, whose verdict has none."""
 
     kind = "fresh_seeds_drawn"
+    OMITTED = frozenset({"own_controls"})
     READERS: ClassVar[Readers] = {"seeds": as_seeds}
     generation: int
     """Number of the experiment's generation."""
@@ -207,6 +186,8 @@ class FreshSeedsDrawn(Event):
     """Name of the experiment."""
     seeds: tuple[int, ...]
     """One for each pair of runs."""
+    own_controls: bool = False
+    """Whether the runs without the change at these seeds have the experiment's code; else the baseline's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,8 @@ class FreshPlan:
     the rule of records before format 2."""
     is_given: bool = False
     """Whether the rules gave the seeds; else they were drawn after the verdict."""
+    has_own_controls: bool = False
+    """Whether its runs without the change have the experiment's code without its flags; else the baseline's code."""
 
 
 @dataclass(frozen=True, slots=True)

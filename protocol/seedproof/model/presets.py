@@ -6,7 +6,7 @@ from typing import Final
 
 from seedproof.model.metric_patterns import NUMBER
 
-__all__ = ["PRESETS"]
+__all__ = ["PRESETS", "PRESET_RULES"]
 
 _Fields = Mapping[str, str | bool | int]
 
@@ -197,3 +197,8 @@ PRESETS: Final[Mapping[str, tuple[_Fields, ...]]] = MappingProxyType(
     }
 )
 """Ready-made metrics by program, each as fields of `MetricRule`; the first one decides. The only list of presets."""
+
+PRESET_RULES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {"autoresearch": {"budget": "time"}, "parameter-golf": {"budget": "time"}}
+)
+"""Rules that go with a preset, unless the settings name them: both programs train for a fixed time."""

@@ -18,8 +18,7 @@ from seedproof.stats.power import Sizes
 __all__ = ["RETIRED_RULES", "EarlierRules", "Rules"]
 
 _SEEDS = "whole numbers from 0 to 4294967295, each once"
-# Three pairs are one stage of a confirmation, six are two.
-_CONFIRM_COUNTS = (0, 3, 6)
+_CONFIRM_COUNTS = (0, 3, 6)  # three pairs are one stage of a confirmation, six are two
 
 RETIRED_RULES = {"sequential_variance": "each look pools the variance of both arms"}
 """Rules that a `seedproof.toml` of an earlier version may have, and what holds now; they are told and ignored."""
@@ -33,10 +32,9 @@ class EarlierRules:
     """The fresh seeds of every confirmation; three pairs, confirmed at t(.90) of the spread of all four arms."""
 
 
-# The fresh seeds of every ledger whose settings named no others.
-_EARLIER_CONFIRM_SEEDS = (100_003, 100_019, 100_043)
-# What a generation of before cannot have, and so cannot differ in.
-_NEWER_RULES = frozenset({"confirm_seeds", "repeat_probe"})
+_EARLIER_CONFIRM_SEEDS = (100_003, 100_019, 100_043)  # of every ledger whose settings named no others
+# What a generation of records of format 1 cannot differ in, as it cannot have it; and what later ones may lack.
+_NEWER_RULES, _NEWEST_RULES = frozenset({"confirm_seeds", "repeat_probe"}), frozenset({"budget"})
 
 
 class Rules(BaseModel):
@@ -44,6 +42,7 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     _earlier: EarlierRules | None = PrivateAttr(default=None)
+    _newer: frozenset[str] = PrivateAttr(default=frozenset())
 
     command: tuple[str, ...] = Field(
         default=(
@@ -145,6 +144,11 @@ class Rules(BaseModel):
         description="Whether the first baseline seed is started once more behind the last one, for a short while, to "
         "see whether the seed varies the run at all.",
         json_schema_extra={"allowed": "true or false"},
+    )
+    budget: Literal["steps", "time", "none"] = Field(
+        default="steps",
+        description="What both arms get alike. `steps`: tokens, samples or epochs where both print them, else steps. "
+        "`time`: wall time. `none`: the length is part of the method, as with early stopping; reports tell it.",
     )
     accept_exit: Literal["zero", "value"] = Field(
         default="zero",
@@ -260,8 +264,11 @@ class Rules(BaseModel):
         Raises:
             pydantic.ValidationError: The document is not one that `document` wrote.
         """
+        newest = _NEWEST_RULES - document.keys()
         if "repeat_probe" in document:
-            return cls.model_validate_json(json.dumps(dict(document)))
+            rules = cls.model_validate_json(json.dumps(dict(document)))
+            rules._newer = newest
+            return rules
         given = tuple(document.get("confirm_seeds", _EARLIER_CONFIRM_SEEDS))
         # Seeds that everybody knew confirm nothing that begins now; those of the user's choice stay.
         stay = given != _EARLIER_CONFIRM_SEEDS and len(given) in _CONFIRM_COUNTS
@@ -269,7 +276,7 @@ class Rules(BaseModel):
         rules = cls.model_validate_json(
             json.dumps({**known, "confirm_seeds": given if stay else (), "repeat_probe": False})
         )
-        rules._earlier = EarlierRules(given)
+        rules._earlier, rules._newer = EarlierRules(given), _NEWER_RULES | newest
         return rules
 
     def differing(self, present: "Rules") -> list[str]:
@@ -277,12 +284,12 @@ class Rules(BaseModel):
         if self == present:
             return []
         begun, now = self._compared(), present._compared()
-        return sorted(name for name in now if now[name] != begun[name] and not self._is_newer(name))
+        return sorted(name for name in now if now[name] != begun[name] and name not in self._newer)
 
     def differences(self) -> list[tuple[str, Any, Any]]:
         """(name, default, present value) of each rule that differs from the protocol's default."""
         default, present = Rules().document(), self._compared()
-        names = [name for name in present if present[name] != default[name] and not self._is_newer(name)]
+        names = [name for name in present if present[name] != default[name] and name not in self._newer]
         return [(name, default[name], present[name]) for name in names]
 
     def _compared(self) -> dict[str, Any]:
@@ -291,6 +298,3 @@ class Rules(BaseModel):
         if is_default_pattern(self.metric.pattern):
             document["metric"]["pattern"] = DEFAULT_VAL_LOSS
         return document
-
-    def _is_newer(self, name: str) -> bool:
-        return self._earlier is not None and name in _NEWER_RULES

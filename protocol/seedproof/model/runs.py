@@ -156,6 +156,8 @@ class Run:
     """Interpreter, packages and devices that the fingerprint names by their hash; empty where none were recorded."""
     load: float | None = None
     """Load average of the machine before its start; None where it was not recorded."""
+    held_up_s: float = 0.0
+    """Seconds for which it was stopped, or could have run and had no processor, as far as that is known."""
     slept_s: float = 0.0
     """Seconds that the machine slept during the run; the wall time does not hold them."""
     repeats: bool = False

@@ -11,7 +11,7 @@ from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
 from seedproof.notices.inputs import input_notices
 from seedproof.notices.starts import start_notices
-from seedproof.verdict.comparability import KINDS, counted_runs, differences, wall_time_withheld
+from seedproof.verdict.comparability import KINDS, counted_runs, differences, pairs_withheld, wall_time_withheld
 from seedproof.verdict.place import place_of, value_of
 
 __all__ = ["Exclusions", "comparability_notices", "exclusion_notices", "exclusions_of", "place_notices", "scripts_of"]
@@ -166,7 +166,7 @@ def _withheld_notices(baseline: Arm, experiment: Arm) -> list[Notice]:
     fresh = counted_runs(experiment.all_fresh)
     groups = {
         "wall time": wall_time_withheld(baseline.counted.values(), experiment.counted.values()),
-        "the confirmation's wall time": wall_time_withheld(
+        "the confirmation's wall time": pairs_withheld(
             [run for run in fresh if run.is_control], [run for run in fresh if not run.is_control]
         ),
     }

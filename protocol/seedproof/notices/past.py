@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from seedproof.ledger.beginnings import PastLedger
 from seedproof.ledger.state import Generation, State
-from seedproof.ledger.study_events import LedgerDisclosed, PastLedger
+from seedproof.ledger.study_events import LedgerDisclosed
 from seedproof.model.results import Notice
 from seedproof.model.untrusted import one_line
 

@@ -9,20 +9,21 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.attempts import attempt_notices, cancelled_notices, run_kind
+from seedproof.notices.control import control_notices
 from seedproof.notices.readings import printed_notices
 from seedproof.notices.repeats import coarse_notices, repeat_notices
 from seedproof.phases.confirmation import other_spread
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
+from seedproof.verdict.headline import worst_first
+from seedproof.verdict.length import Length, length_of, took_longer
 from seedproof.verdict.plausibility import (
     did_not_train,
-    fewer_steps,
     other_eval_sizes,
-    stopped_early,
     without_effect,
 )
-from seedproof.verdict.signs import outlier, seed_not_seen, warm_start
+from seedproof.verdict.signs import brackets_on, outlier, seed_not_seen, warm_start
 
-__all__ = ["arm_notices", "baseline_notices", "comparison_notices", "beside_baseline_notices"]
+__all__ = ["arm_notices", "bracket_sentences", "baseline_notices", "comparison_notices", "beside_baseline_notices"]
 
 
 # A sleep shorter than this disturbs a wall time less than another program does.
@@ -65,12 +66,10 @@ def beside_baseline_notices(baseline: Arm, experiment: Arm, rules: Rules) -> lis
     """Notices on how an experiment's runs compare with those of its baseline; also while some are missing."""
     who = experiment.experiment or ""
     alike = without_effect(baseline, experiment, rules.metric.name)
-    short, fewer = stopped_early(baseline, experiment), fewer_steps(baseline, experiment)
-    quick = did_not_train(baseline, experiment)
+    quick, length = did_not_train(baseline, experiment), length_of(baseline, experiment, rules)
     return [
         *([Notice("no_effect_flag", f"{who}: {alike}")] if alike else ()),
-        *([Notice("stopped_early", f"{who}: {short}")] if short else ()),
-        *([Notice("fewer_steps", f"{who}: {fewer}")] if fewer else ()),
+        *([_length_notice(length, who)] if length else ()),
         *([Notice("did_not_train", f"{who}: {quick}")] if quick else ()),
         *(Notice("eval_size_differs", f"{who}: {other}") for other in other_eval_sizes(baseline, experiment)),
     ]
@@ -89,16 +88,43 @@ def baseline_notices(baseline: Baseline) -> list[Notice]:
 def comparison_notices(comparison: Comparison) -> list[Notice]:
     """Notices on both arms of a comparison, each by itself and compared with the other."""
     baseline, arm = comparison.baseline, comparison.arm
-    warm = warm_start(baseline.arm, arm, baseline.rules)
+    warm, took = warm_start(baseline.arm, arm, baseline.rules), took_longer(baseline, arm)
     return [
         *baseline_notices(baseline),
         *arm_notices(arm, baseline.rules, baseline.std, baseline.arm),
         *attempt_notices(arm.experiment or "", arm, baseline.rules.metric.name),
         *beside_baseline_notices(baseline.arm, arm, baseline.rules),
+        *([Notice("took_longer", f"{arm.experiment}: {took}")] if took else ()),
         *([Notice("warm_start", warm)] if warm else ()),
+        *control_notices(baseline, arm),
         *_other_spread(comparison),
         *_null_winner(comparison),
     ]
+
+
+def _length_notice(length: Length, who: str) -> Notice:
+    text = f"{who}: {length.sentence}"
+    notices = {
+        "longer": Notice("trained_longer", text),
+        "shorter": Notice("trained_shorter", text),
+        "stopped early": Notice("stopped_early", text),
+        "own end": Notice("fewer_steps", text),
+    }
+    return notices[length.kind]
+
+
+def bracket_sentences(comparison: Comparison) -> list[tuple[str, str]]:
+    """What the headline says in brackets of the runs, the worst first: each name with its sentence.
+
+    Names that say all there is to say stand for their sentence; so do those that no longer hold.
+    """
+    known = {one.name: one.sentence for one in brackets_on(comparison.baseline, comparison.arm)}
+    told = {"declared": _null_winner(comparison), "spread": _other_spread(comparison)}
+    found = []
+    for name in worst_first(comparison.brackets):
+        notices = told.get(name.split()[0], [])
+        found.append((name, notices[0].message if notices else known.get(name, f"{name}.")))
+    return found
 
 
 def _null_winner(comparison: Comparison) -> list[Notice]:

@@ -31,6 +31,7 @@ __all__ = [
     "cannot_be_confirmed",
     "confirm_look",
     "draw_fresh_seeds",
+    "needs_own_controls",
     "other_spread",
     "seeds_to_share",
     "step_attempts",
@@ -261,14 +262,26 @@ def seeds_to_share(state: State, experiment: Experiment) -> tuple[int, ...] | No
     Nobody knew these seeds when this experiment's flags and code were set, so they are as fresh for it.
     """
     generation = state.generations[experiment.generation - 1]
-    reference = generation.code
+    reference, is_own = generation.code, needs_own_controls(state, experiment)
     for other in generation.experiments.values():
         plan = other.fresh_plan
         if other is experiment or plan is None or plan.is_given or plan.kind == "earlier":
             continue
         was_unknown = experiment.set_at < other.fresh_plan_at
         # In place a control has the files of the experiment that asked for it.
-        is_same_code = experiment.code == other.code or (reference is not None and reference.held == "snapshot")
-        if was_unknown and is_same_code:
+        is_reference = reference is not None and reference.held == "snapshot" and not is_own
+        if was_unknown and state.unchanged_code(other) == (reference if is_reference else experiment.code):
             return plan.seeds
     return None
+
+
+def needs_own_controls(state: State, experiment: Experiment) -> bool:
+    """Whether an experiment with flags has code of its own: only its runs without flags tell what the flags change.
+
+    Against the baseline's code a confirmation would credit the flags with what the edit does.
+    """
+    reference, code = state.generations[experiment.generation - 1].code, experiment.code
+    if experiment.code_change or reference is None or code is None or reference.held != "snapshot":
+        return False
+    is_idle = experiment.change is not None and experiment.change.is_empty
+    return code.sha256 != reference.sha256 and not is_idle

@@ -13,6 +13,7 @@ from seedproof.report import svg
 from seedproof.report.axis import EXACT
 from seedproof.report.drawing import EDGE, draw_panel
 from seedproof.report.panel import Band, Block, Column, Panel, Point, Side
+from seedproof.report.summary import scale
 from seedproof.stats.summary import summarize
 
 __all__ = ["baseline_figure", "experiment_figure"]
@@ -54,7 +55,7 @@ def baseline_figure(baseline: Baseline) -> str:
         _value_panel(baseline, (_row(runs, rules.metric.name),), 210),
         _time_panel(rules, runs, "one block of runs", (_row(runs, _TIME),), 150),
     )
-    title = f"Baseline, generation {baseline.generation} ({rules.label} tokens)"
+    title = f"Baseline, generation {baseline.generation}{f' ({rules.label} tokens)' if scale(rules) else ''}"
     return _picture(title, _headline(baseline), panels, _EXPLAINED_BASELINE)
 
 

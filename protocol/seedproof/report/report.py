@@ -15,7 +15,7 @@ from seedproof.notices.runs import baseline_notices, comparison_notices
 from seedproof.report.code_section import code_lines
 from seedproof.report.provenance import LedgerFacts, command_lines, provenance_lines, shorten_path
 from seedproof.report.sections import confirmation_lines, evidence_lines
-from seedproof.report.summary import Digits, summary_lines
+from seedproof.report.summary import Digits, scale, summary_lines
 from seedproof.report.tables import metric_names, run_table, statistics_table, test_table, wall_clock_table
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.confirmation import pairs_of
@@ -55,7 +55,7 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
         *provenance_lines(baseline, facts),
         *_notices([*baseline_notices(baseline), *comparability_notices(baseline.arm)]),
         *_machine_readable(_baseline_document(baseline, facts)),
-        f"Measured at {rules.label} tokens, on this validation set.",
+        _last_line(rules),
     ]
     return "\n".join(lines) + "\n"
 
@@ -102,7 +102,7 @@ def experiment_report(
         *provenance_lines(baseline, facts, arm),
         *_notices([*comparison_notices(comparison), *comparability_notices(baseline.arm, arm), *disclosed]),
         *_machine_readable(_comparison_document(comparison, facts, evidence, campaign)),
-        f"Measured at {rules.label} tokens, on this validation set.",
+        _last_line(rules),
     ]
     return "\n".join(lines) + "\n"
 
@@ -122,6 +122,11 @@ def _large_beside_neutral(comparison: Comparison) -> list[str]:
         "for a distance in the baseline's own sigma. "
         "With so few seeds a large d is common without any effect; it is reported and never decides.",
     ]
+
+
+def _last_line(rules: Rules) -> str:
+    """What the numbers hold for."""
+    return f"Measured{f'{scale(rules)},' if scale(rules) else ''} on this validation set."
 
 
 def _notices(notices: Sequence[Notice]) -> list[str]:

@@ -14,6 +14,7 @@ from seedproof.report import svg
 from seedproof.report.axis import EXACT, Axis, fit_axis
 from seedproof.report.drawing import EDGE
 from seedproof.report.study_page import origin
+from seedproof.report.summary import scale
 from seedproof.stats.summary import summarize
 
 __all__ = ["study_figure"]
@@ -97,7 +98,7 @@ def study_figure(study: Study) -> str:
 def _title(baseline: Baseline) -> str:
     metric = baseline.rules.metric
     side = "higher" if metric.sign > 0 else "lower"
-    return f"Generation {baseline.generation}: {metric.name} at {baseline.rules.label} tokens ({side} is better)"
+    return f"Generation {baseline.generation}: {metric.name}{scale(baseline.rules)} ({side} is better)"
 
 
 # --- rows -------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from seedproof.phases.merged import is_confirmed_winner, merged_experiments
 from seedproof.phases.study import Study
 from seedproof.report.code_section import identity
 from seedproof.report.provenance import quote_for_shell, shorten_path
-from seedproof.report.summary import Digits
+from seedproof.report.summary import Digits, scale
 from seedproof.verdict.campaign import Campaign, campaign, confirmed_by_luck
 from seedproof.verdict.judge import wall_time_change
 
@@ -85,7 +85,7 @@ def _generation_lines(study: Study, generation: Generation, merged: Mapping[int,
 
 def _baseline_words(study: Study, generation: Generation, baseline: Baseline | None) -> str:
     rules, report = generation.rules, generation.report
-    begun = f"Baseline at {rules.label} tokens, begun {generation.started[:10]}"
+    begun = f"Baseline{scale(rules)}, begun {generation.started[:10]}"
     code = "" if generation.code is None else f", code {identity(generation.code)}"
     link = _link(study.state, "report", None if report is None else report.path, None if report is None else report.seq)
     linked = "" if link == "report" else f"; {link}"

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 from seedproof.model.arms import Baseline
 from seedproof.model.results import Comparison, Confirmation, Verdict
+from seedproof.model.rules import Rules
+from seedproof.notices.control import control_sentence
+from seedproof.phases.control import control_look
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, FalseWinner
 
-__all__ = ["Digits", "false_verdicts", "fresh_effect", "paragraph", "summary_lines", "tried_line"]
+__all__ = ["WORDS", "Digits", "false_verdicts", "fresh_effect", "paragraph", "scale", "summary_lines", "tried_line"]
 
-_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+"""Small numbers in words, by their value."""
 
 
 class Digits:
@@ -78,7 +82,7 @@ def tried_line(campaign: Campaign) -> str:
     count, elsewhere = campaign.tried, ""
     if campaign.elsewhere:
         elsewhere = f", and {campaign.elsewhere} in other ledgers that began with this code"
-    ideas = f"{_WORDS[count] if count < len(_WORDS) else count} idea{'' if count == 1 else 's'}"
+    ideas = f"{WORDS[count] if count < len(WORDS) else count} idea{'' if count == 1 else 's'}"
     luck = f"{campaign.false_winners_expected:.2f} WINNERs by luck"
     if campaign.false_winner_chance is not None:
         luck = f"a WINNER by luck at most {100 * campaign.false_winner_chance:.1f} % of the time"
@@ -94,8 +98,11 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
     rules, arm = comparison.baseline.rules, comparison.arm
     sentences = [
         f"{arm.experiment} was compared with its baseline over {len(rules.baseline_seeds)} baseline and "
-        f"{len(arm.counted)} experiment seeds at {rules.label} tokens: {comparison.headline}."
+        f"{len(arm.counted)} experiment seeds{scale(rules)}: {comparison.headline}."
     ]
+    control = control_look(comparison.baseline, arm)
+    if control.state == "passed":
+        sentences.append(f"Its code is not the baseline's; {control_sentence(control, comparison.baseline)}")
     if comparison.delta is None:
         sentences.append("A diverged seed decides, so no difference is given.")
     else:
@@ -107,6 +114,11 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
     if campaign is not None and campaign.tried > 1:
         sentences.append(f"It is one of {campaign.tried} experiments tried.")
     return " ".join(sentences)
+
+
+def scale(rules: Rules) -> str:
+    """The scale of the trainings; empty where the command does not set it."""
+    return f" at {rules.label} tokens" if any("{train_tokens}" in part for part in rules.command) else ""
 
 
 def _how_sure(comparison: Comparison, evidence: Evidence) -> str:

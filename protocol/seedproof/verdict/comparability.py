@@ -22,6 +22,7 @@ __all__ = [
     "differences",
     "differences_now",
     "runs_behind",
+    "pairs_withheld",
     "wall_time_withheld",
     "written_acceptance",
 ]
@@ -34,6 +35,8 @@ _NAMED_CHANGES = 5
 # Load per processor. It cannot be below 1, because the previous run counts: the load average before the first run of a
 # queue is that of an idle machine, before the next run that of a training on all processors, which is 1.
 LOAD_DIFFERS = 1.0
+# A share of wall time. Whoever stops the runs of one side, or keeps the processors busy, makes the other look fast.
+HELD_UP_DIFFERS = 0.05
 
 
 KINDS: tuple[DifferenceKind, ...] = ("packages", "device")
@@ -98,6 +101,28 @@ def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:
     if loads[0] is not None and loads[1] is not None and abs(loads[0] - loads[1]) > LOAD_DIFFERS:
         why.append(f"the load before the runs was {loads[0]:.1f} and {loads[1]:.1f} per processor (medians)")
     return "; ".join(why) or None
+
+
+def pairs_withheld(controls: Iterable[Run], experiments: Iterable[Run]) -> str | None:
+    """Why the wall times of alternated runs are not comparable; None if they are."""
+    sides = [list(controls), list(experiments)]
+    shares = [_held_up_share(side) for side in sides]
+    found = wall_time_withheld(*sides)
+    why = [] if found is None else [found]
+    if abs(shares[0] - shares[1]) > HELD_UP_DIFFERS:
+        without, with_it = (f"{100 * share:.0f} %" for share in shares)
+        why.append(
+            f"the runs without the change were stopped or waited for a processor {without} of their time, those with "
+            f"it {with_it}"
+        )
+    return "; ".join(why) or None
+
+
+def _held_up_share(runs: Sequence[Run]) -> float:
+    """The share of wall time for which runs were stopped, or could have run and had no processor; 0 if not known."""
+    timed = [run for run in runs if run.wall_time_s]
+    total_s = sum(run.wall_time_s or 0.0 for run in timed)
+    return sum(run.held_up_s for run in timed) / total_s if total_s else 0.0
 
 
 def _load_per_processor(runs: Sequence[Run]) -> float | None:

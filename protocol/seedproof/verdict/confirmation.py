@@ -19,11 +19,11 @@ from seedproof.phases.confirmation import (
 from seedproof.stats.fresh_pairs import PairTest
 from seedproof.stats.summary import SampleError
 from seedproof.stats.tests import paired
-from seedproof.verdict.comparability import wall_time_withheld
+from seedproof.verdict.comparability import pairs_withheld
 from seedproof.verdict.headline import shown_p
 from seedproof.verdict.plausibility import LEAST_WALL_S
 
-__all__ = ["confirm", "pairs_of", "written_confirmation"]
+__all__ = ["confirm", "pairs_of", "wall_time_reason", "written_confirmation"]
 
 
 def pairs_of(arm: Arm) -> tuple[Pair, ...]:
@@ -113,6 +113,25 @@ def _evaluated(arm: Arm, look: ConfirmLook, test: PairTest, sign: int) -> Confir
     )
 
 
+def wall_time_reason(arm: Arm, n: int | None) -> str | None:
+    """Why the pairs of a confirmation tell nothing of wall time; None where they do, or where it has no pairs.
+
+    Args:
+        n: How many pairs it has counted.
+    """
+    return None if n is None else _withheld(pairs_of(arm)[:n])
+
+
+def _withheld(pairs: Sequence[Pair]) -> str | None:
+    sides = [[pair.control for pair in pairs], [pair.experiment for pair in pairs]]
+    controls, experiments = ([run for run in side if run and run.host and run.wall_time_s] for side in sides)
+    if min(len(controls), len(experiments)) < len(pairs):
+        return "a run has no wall time"
+    if len({run.experiment for run in (*controls, *experiments)}) > 1:
+        return "another experiment ran a control at another time"
+    return pairs_withheld(controls, experiments)
+
+
 def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
     """The change of wall time, from a paired test of the logarithms; None where it would mean nothing.
 
@@ -120,12 +139,7 @@ def _wall_time(pairs: Sequence[Pair]) -> WallTimeChange | None:
     known host, with equal devices, threads and load, and none that another experiment ran at another time. The claim is
     `none` where the controls' mean is below a second: start-up and machine load make up such a time.
     """
-    sides = [[pair.control for pair in pairs], [pair.experiment for pair in pairs]]
-    controls, experiments = ([run for run in side if run and run.host and run.wall_time_s] for side in sides)
-    is_shared = len({run.experiment for run in (*controls, *experiments)}) > 1
-    if is_shared or min(len(controls), len(experiments)) < len(pairs):
-        return None
-    if wall_time_withheld(controls, experiments) is not None:
+    if _withheld(pairs) is not None:
         return None
     control = {pair.seed: math.log(_seconds(pair.control)) for pair in pairs}
     experiment = {pair.seed: math.log(_seconds(pair.experiment)) for pair in pairs}

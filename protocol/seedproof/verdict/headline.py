@@ -1,5 +1,6 @@
 """Words of a verdict: its headline, and its reason under the protocol's rule."""
 
+import re
 from dataclasses import dataclass
 
 from seedproof.model.arms import Arm, Baseline
@@ -7,7 +8,18 @@ from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
 from seedproof.model.rules import Rules
 from seedproof.stats.summary import reaches
 
-__all__ = ["Ruling", "accepted_kinds", "in_brackets", "pairs_reason", "protocol_reason", "shown_p", "write_headline"]
+__all__ = [
+    "Ruling",
+    "accepted_kinds",
+    "format_distance",
+    "in_brackets",
+    "pairs_reason",
+    "protocol_reason",
+    "shown_brackets",
+    "shown_p",
+    "worst_first",
+    "write_headline",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,37 @@ class Ruling:
     """The rule that decided; one sentence or more."""
     caps: tuple[str, ...] = ()
     """Names of the caps that turned a WINNER into NEUTRAL."""
+
+
+# The brackets by how much they take from a verdict, the most first: another result, another draw, another training,
+# another noise.
+_WORST = (
+    r"same values as ",
+    r"inputs differ",
+    r"[0-9]+ discarded attempt",
+    r"declared without effect",
+    r"seed not seen",
+    r"trained shorter",
+    r"same flags ",
+    r"spread ",
+    r"inputs not observed",
+)
+_SHOWN = 2
+
+
+def worst_first(brackets: tuple[str, ...]) -> tuple[str, ...]:
+    """Brackets in the order in which headline and report name them."""
+
+    def place(name: str) -> int:
+        return next((at for at, words in enumerate(_WORST) if re.match(words, name)), len(_WORST))
+
+    return tuple(sorted(brackets, key=place))
+
+
+def shown_brackets(brackets: tuple[str, ...]) -> tuple[str, ...]:
+    """The worst two, and how many more the report names."""
+    shown, more = worst_first(brackets)[:_SHOWN], len(brackets) - _SHOWN
+    return (*shown, f"+{more} more, see report") if more > 0 else shown
 
 
 _CONFIRMED = {
@@ -59,7 +102,7 @@ def write_headline(
         n = len(arm.counted)
         return f"DROPPED after {n} seed{'' if n == 1 else 's'} (screening; no verdict)"
     side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
-    distance = f"{_format_distance(sigma, rules)} sigma{side}"
+    distance = f"{format_distance(sigma, rules)} sigma{side}"
     if pairs is not None and pairs.is_offered:
         return _pairs_headline(baseline, arm, distance, pairs, confirmation, remarks)
     tail = ""
@@ -112,14 +155,18 @@ def accepted_kinds(accepted: tuple[Difference, ...]) -> list[str]:
     return [f"accepted: other {' and '.join(kinds)}"] if kinds else []
 
 
-def _format_distance(sigma: float, rules: Rules) -> str:
-    """The distance with two decimals, or with more where two would put it on the wrong side of a threshold."""
+def format_distance(sigma: float, rules: Rules, least: int = 2) -> str:
+    """The distance with two decimals, or with more where they would put it on the wrong side of a threshold.
+
+    Args:
+        least: Decimals to begin with.
+    """
     thresholds = (rules.suggestive_sigma, rules.winner_sigma)
 
     def sides(value: float) -> list[bool]:
         return [reaches(value, threshold) for threshold in thresholds]
 
-    texts = (f"{abs(sigma):.{decimals}f}" for decimals in range(2, 10))
+    texts = (f"{abs(sigma):.{decimals}f}" for decimals in range(least, 10))
     return next((text for text in texts if sides(float(text)) == sides(abs(sigma))), repr(abs(sigma)))
 
 
@@ -144,13 +191,11 @@ def pairs_reason(sigma: float, pairs: SeedPairs, rules: Rules) -> str:
 
 
 def shown_p(p: float) -> str:
-    """A p value in words: four decimals, or that it is smaller."""
-    return "below 0.0001" if p < 1e-4 else f"{p:.4f}"
+    """A p value with four decimals, or that it is smaller."""
+    return "<0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
 def _means(sigma: float, rules: Rules) -> str:
     if not sigma:
         return "The means are equal"
-    return (
-        f"The mean is {_format_distance(sigma, rules)} sigma {'better' if sigma > 0 else 'worse'} than the baseline's"
-    )
+    return f"The mean is {format_distance(sigma, rules)} sigma {'better' if sigma > 0 else 'worse'} than the baseline's"

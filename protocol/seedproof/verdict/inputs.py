@@ -104,10 +104,11 @@ def _readers(baseline: Arm, arm: Arm | None) -> list[_Reader]:
     groups = [("baseline", tuple(baseline.counted.values()), False)]
     if arm is not None:
         fresh = [run for run in arm.all_fresh if run.state.is_counted]
+        has_own_controls = arm.fresh_plan is not None and arm.fresh_plan.has_own_controls
         groups += [
             (arm.experiment or "", tuple(arm.counted.values()), True),
             ("control", tuple(run for run in arm.controls if run.state.is_counted), True),
-            ("fresh runs without the change", tuple(run for run in fresh if run.is_control), False),
+            ("fresh runs without the change", tuple(run for run in fresh if run.is_control), has_own_controls),
             ("fresh runs with the change", tuple(run for run in fresh if not run.is_control), True),
         ]
     return [_Reader(run, run.inputs, who, has) for who, runs, has in groups for run in runs if run.inputs is not None]

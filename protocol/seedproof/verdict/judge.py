@@ -22,9 +22,11 @@ from seedproof.verdict.headline import (
     in_brackets,
     pairs_reason,
     protocol_reason,
+    shown_brackets,
+    worst_first,
     write_headline,
 )
-from seedproof.verdict.plausibility import Cap, caps_on
+from seedproof.verdict.plausibility import TOOK_LONGER, Cap, caps_on
 from seedproof.verdict.signs import brackets_on
 
 __all__ = ["judge", "wall_time_change"]
@@ -138,13 +140,16 @@ def _compare(
         pairs = _telling_pairs(baseline, arm)
     confirmation = None
     is_offered = pairs is not None and pairs.is_offered
-    if ruling.verdict is Verdict.WINNER or is_offered:
+    # Its pairs may lift this cap.
+    is_on_trial = ruling.caps == (TOOK_LONGER,)
+    if ruling.verdict is Verdict.WINNER or is_offered or is_on_trial:
         recorded = issued.confirmation if issued is not None and issued.is_confirmation_ended else None
         confirmation = recorded or confirm(baseline, arm, "pairs" if is_offered else "winner")
-    brackets = (*_brackets_on(baseline, arm, ruling.verdict, confirmation), *remarks)
+    brackets = worst_first((*_brackets_on(baseline, arm, ruling.verdict, confirmation), *remarks))
     if issued is not None and is_known:
         brackets = issued.brackets
-    headline = write_headline(ruling, baseline, arm, sigma, pairs, confirmation, (*brackets, *accepted_kinds(accepted)))
+    said = (*shown_brackets(brackets), *accepted_kinds(accepted))
+    headline = write_headline(ruling, baseline, arm, sigma, pairs, confirmation, said)
     return Comparison(
         baseline=baseline,
         arm=arm,

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.stats.summary import summarize
+from seedproof.verdict.length import length_of, took_longer
 from seedproof.verdict.signs import equal_seeds
 
 __all__ = [
     "Cap",
     "LEAST_WALL_S",
+    "TOOK_LONGER",
     "cancelled_runs",
     "cancelled_seeds",
     "caps_on",
     "did_not_train",
-    "fewer_steps",
     "other_eval_sizes",
-    "stopped_early",
     "without_effect",
 ]
 
@@ -35,21 +35,22 @@ class Cap:
     """What happened, with numbers, and what to do."""
 
 
+TOOK_LONGER = "took longer"
+"""Name of the only cap that a confirmation may lift."""
+LENGTH_CAPS = {"longer": "trained longer", "stopped early": "stopped early"}
+
+
 def caps_on(baseline: Baseline, arm: Arm) -> tuple[Cap, ...]:
     """The caps on an improvement of this arm; empty where its runs are plausible."""
+    length = length_of(baseline.arm, arm, baseline.rules)
     found = {
-        "stopped early": stopped_early(baseline.arm, arm),
+        **({LENGTH_CAPS[length.kind]: length.sentence} if length is not None and length.kind in LENGTH_CAPS else {}),
+        TOOK_LONGER: took_longer(baseline, arm),
         "did not train": did_not_train(baseline.arm, arm),
         "cancelled seed": cancelled_seeds(baseline.arm, arm, baseline.rules.metric.name),
         "seeds all equal": equal_seeds(baseline, arm),
     }
     return tuple(Cap(name, sentence) for name, sentence in found.items() if sentence is not None)
-
-
-# A script that ends by time takes a few per cent more or fewer steps depending on the machine's load, and the last
-# printed step may lie a print interval before the end. A tenth covers both; stopping a training early only pays off
-# much earlier.
-STEPS_SHARE = 0.9
 
 
 # Compilers and faster kernels give a factor of two or three, not of five.
@@ -58,51 +59,6 @@ WALL_SHARE = 0.2
 
 # Below this mean, start-up and machine load dominate the wall time.
 LEAST_WALL_S = 1.0
-
-
-def stopped_early(baseline: Arm, experiment: Arm) -> str | None:
-    """Names the seeds whose last step is well below the baseline's smallest; None where a baseline step is unknown."""
-    short, least = _short_runs(baseline, experiment)
-    said = [f"seed {run.seed} ended at step {run.step}" for run in short if not _is_own_end(baseline, run)]
-    if not said:
-        return None
-    return (
-        f"{', '.join(said)}, below {100 * STEPS_SHARE:g} % of the baseline's smallest last step, {least}; where fewer "
-        "steps are meant, as with a larger batch, measure a new baseline whose command takes as many."
-    )
-
-
-def fewer_steps(baseline: Arm, experiment: Arm) -> str | None:
-    """Names the seeds that came to their own end after far fewer steps than the baseline's, which came to theirs."""
-    short, least = _short_runs(baseline, experiment)
-    said = [f"seed {run.seed} at step {run.step}" for run in short if _is_own_end(baseline, run)]
-    if not said:
-        return None
-    return (
-        f"{', '.join(said)}: below {100 * STEPS_SHARE:g} % of the baseline's smallest last step, {least}, and yet the "
-        "training's own end, to which the baseline's runs came as well, as with a limit on time or early stopping. "
-        "Such runs count in full."
-    )
-
-
-def _short_runs(baseline: Arm, experiment: Arm) -> tuple[list[Run], int]:
-    """The results whose last step is well below the baseline's smallest, and that one."""
-    steps = [run.step for run in baseline.counted.values()]
-    known = [step for step in steps if step is not None]
-    if not known or len(known) < len(steps):  # the run without a step might have the smallest
-        return [], 0
-    least = min(known)
-    runs = experiment.counted.values()
-    return [run for run in runs if run.step is not None and run.step < STEPS_SHARE * least], least
-
-
-def _is_own_end(baseline: Arm, run: Run) -> bool:
-    """Whether a run came to its own end as the baseline's runs did, and was not told to take fewer steps than they."""
-    others = [one.lengths for one in baseline.counted.values()]
-    if run.lengths.reached_end is not True or not all(one.reached_end is True for one in others):
-        return False
-    told = [one.steps for one in others if one.steps is not None]
-    return run.lengths.steps is None or not told or run.lengths.steps >= STEPS_SHARE * min(told)
 
 
 def did_not_train(baseline: Arm, experiment: Arm) -> str | None:

@@ -18,6 +18,7 @@ from seedproof.stats.coincidence import agreement_chance, share_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
 from seedproof.verdict.inputs import input_differences, inputs_bracket, unobserved
+from seedproof.verdict.length import length_of
 from seedproof.verdict.place import start_differences
 
 __all__ = [
@@ -48,7 +49,9 @@ def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     name = baseline.rules.metric.name
     sentence = seed_not_seen(baseline.arm, name) or seed_not_seen(arm, name)
     not_seen = None if sentence is None else Bracket("seed not seen to vary the run", sentence)
-    found = (discarded_attempts(baseline.arm, arm), not_seen)
+    length = length_of(baseline.arm, arm, baseline.rules)
+    shorter = None if length is None or length.kind != "shorter" else Bracket("trained shorter", length.sentence)
+    found = (discarded_attempts(baseline.arm, arm), not_seen, shorter)
     starts = (Bracket(*words) for words in start_differences(baseline.arm, arm))
     return (*(one for one in found if one is not None), *_inputs(baseline.arm, arm), *starts)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from pydantic.fields import FieldInfo
 from seedproof.admission.guards import GIGABYTE, Limits
 from seedproof.ledger.state import Generation
-from seedproof.model.presets import PRESETS
+from seedproof.model.presets import PRESET_RULES, PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.results import DifferenceKind, Notice
 from seedproof.model.rules import RETIRED_RULES, Rules
@@ -219,6 +219,8 @@ def _expand_presets(document: dict[str, Any]) -> None:
     name = metric.pop("preset")
     if not isinstance(name, str) or name not in PRESETS:
         raise _bad(f"seedproof.toml: rules.metric.preset is {name!r:.60}; allowed: {', '.join(PRESETS)}.")
+    for rule, value in PRESET_RULES.get(name, {}).items():
+        rules.setdefault(rule, value)
     first, *others = PRESETS[name]
     rules["metric"] = {**first, **metric}
     if others:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from seedproof.ledger.beginnings import PastLedger
 from seedproof.ledger.state import Generation, State
-from seedproof.ledger.study_events import PastLedger
 from seedproof.model.runs import Run, RunState
 
 from seedproof_mcp.system import files

@@ -15,10 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from seedproof.ledger.beginnings import OtherLedgers
+from seedproof.ledger.beginnings import OtherLedgers, PastLedger
 from seedproof.ledger.run_ends import RunCancelled, RunFinished, RunInterrupted
 from seedproof.ledger.state import State
-from seedproof.ledger.study_events import GenerationStarted, LedgerDisclosed, PastLedger, ReportWritten, VerdictIssued
+from seedproof.ledger.study_events import GenerationStarted, LedgerDisclosed, ReportWritten, VerdictIssued
 from seedproof.model.results import Notice
 from seedproof.notices.past import disclosed_notice, restarted_notice
 

@@ -169,17 +169,12 @@ class RunSetups:
 
 
 def code_of(state: State, run: Run) -> Code | None:
-    """The code that a run is trained with: its arm's, and the baseline's for the control side of a confirmation.
-
-    In place nothing but the present files can be run: they are the experiment's, without its flags.
-    """
+    """The code that a run is trained with: its arm's, or of a confirmation's run without the change what that needs."""
     generation = state.generations[run.generation - 1]
     if run.experiment is None:
         return generation.code
-    is_fresh_control = run.role is Role.CONFIRM and run.is_control
-    if is_fresh_control and generation.code is not None and generation.code.held == "snapshot":
-        return generation.code
-    return generation.experiments[run.experiment].code
+    experiment = generation.experiments[run.experiment]
+    return state.unchanged_code(experiment) if run.role is Role.CONFIRM and run.is_control else experiment.code
 
 
 def _flags_of(state: State, run: Run) -> tuple[str, ...]:

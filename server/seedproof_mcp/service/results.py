@@ -1,8 +1,9 @@
 """The tools' results, and the text of each. docs/tools.md describes every field."""
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self
 
+from pydantic import PrivateAttr
 from seedproof.model.refusals import NextCall
 from seedproof.model.results import Confirmation, Difference, Notice, SeedPairs, Verdict
 from seedproof.report.summary import tried_line
@@ -215,26 +216,35 @@ class ComparisonResult(Result):
     against: AgainstRow | None
     headline: str
 
+    _lines: list[str] = PrivateAttr(default_factory=list)
+
+    def with_lines(self, lines: Sequence[str]) -> Self:
+        """The same result, read as these lines."""
+        self._lines = list(lines)
+        return self
+
     def first_line(self) -> str:
-        """Verdict and distance."""
-        return self.headline
+        """The verdict."""
+        return self._lines[0] if self._lines else self.headline
 
     def details(self) -> list[str]:
-        """Difference, effect size and wall time."""
-        lines = [f"{self.experiment}: {self.reason}"]
-        if self.delta is not None:
-            percent = "" if self.change_percent is None else f" ({self.change_percent:+.2f} %)"
-            lines.append(f"{self.metric}: {self.delta:+.6g}{percent}, experiment minus baseline.")
-        if self.cohens_d is not None:
-            lines.append(f"Cohen's d {self.cohens_d:.2f} ({self.effect_size}); reported, never deciding.")
-        if self.campaign is not None:
-            lines.append(tried_line(self.campaign))
-        if self.paragraph is not None:
-            lines.append(f"To paste: {self.paragraph}")
-        if self.wall_time_change_percent is not None:
-            change = f"{self.wall_time_change_percent:+.1f} %"
-            lines.append(f"Wall time changed by {change} (separate blocks of runs, not tested).")
-        return lines
+        """Effect, cost, what to merge, and how many ideas were tried; of two experiments why there is no verdict."""
+        return self._lines[1:] if self._lines else [f"{self.experiment}: {self.reason}"]
+
+    def text(self, next_line: Callable[[Follow], str] = lambda call: _brief(call)) -> str:
+        """What is read; a notice that says what the reason has said is left to the structure."""
+        told = [one for one in self.notices if one.message.removeprefix(f"{self.experiment}: ") not in self.reason]
+        shown = self.model_copy(update={"notices": told})
+        return Result.text(shown, next_line)
+
+    def shown(self, is_full: bool) -> Self:
+        """The same; without evidence and campaign unless all is asked for."""
+        return self if is_full else self.model_copy(update={"evidence": None, "campaign": None})
+
+
+def _brief(call: Follow) -> str:
+    """A call, and what it brings unless its name says that."""
+    return str(call) if call.tool in ("write_report", "compare") else f"{call}: {call.why[:1].lower()}{call.why[1:-1]}"
 
 
 class ReportResult(Result):

@@ -8,7 +8,7 @@ from seedproof.ledger.study_events import VerdictIssued
 from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NoRandomSource, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison
 from seedproof.phases.baseline import establish_baseline, stale_reason
-from seedproof.phases.confirmation import draw_fresh_seeds, seeds_to_share
+from seedproof.phases.confirmation import draw_fresh_seeds, needs_own_controls, seeds_to_share
 from seedproof.phases.next_call import declare_unknown_call, experiment_next, new_baseline_call, require_baseline
 from seedproof.phases.study import Study
 from seedproof.verdict.campaign import campaign_at_verdict
@@ -92,6 +92,7 @@ def issue_verdict(writer: Writer, comparison: Comparison, randbelow: RandBelow) 
             on_head=state.head_label,
             report_format=REPORT_FORMAT,
             fresh_seeds=fresh_seeds,
+            own_controls=bool(fresh_seeds) and needs_own_controls(state, experiment),
             brackets=comparison.brackets,
         )
     )

@@ -18,6 +18,7 @@ from seedproof.notices.runs import comparison_notices
 from seedproof.phases.experiment_state import experiment_state
 from seedproof.phases.next_call import baseline_next, campaign_next, experiment_next
 from seedproof.phases.study import Study
+from seedproof.report.reply import reply_lines
 from seedproof.report.summary import paragraph
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
@@ -192,7 +193,7 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
     experiment = study.state.generations[baseline.generation - 1].experiments[arm.experiment or ""]
     is_present = study.find(experiment.name) is experiment
     evidence, counted = written_evidence(experiment)
-    return ComparisonResult(
+    result = ComparisonResult(
         experiment=experiment.name,
         headline=comparison.headline,
         verdict=None if comparison.verdict is Verdict.DROPPED else comparison.verdict,
@@ -230,6 +231,7 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
         ),
         next=Follow.of(experiment_next(study, experiment) if is_present else campaign_next(study)),
     )
+    return result.with_lines(reply_lines(comparison, evidence, counted))
 
 
 def standing_report(state: State, experiment: Experiment) -> str | None:

@@ -117,6 +117,12 @@ class Result:
     """Load average of the machine over the last minute when the run ended; None where the system has none."""
     metric_faults: Mapping[str, Fault] = field(default_factory=dict)
     """Why a file of metrics was not copied when the training ended, by the name of the copy."""
+    cpu_s: float | None = None
+    """Processor time of its ended processes; None if it never ran."""
+    waited_s: float | None = None
+    """How long the process that waited longest could have run and had no processor; None where that is not known."""
+    stopped_s: float = 0.0
+    """How long one of its processes was seen stopped by a signal."""
 
 
 def read_spec(path: Path) -> Spec:

@@ -5,7 +5,7 @@ import select
 import signal
 from types import FrameType
 
-__all__ = ["Wakeups"]
+__all__ = ["Wakeups", "signal_name"]
 
 
 class Wakeups:
@@ -33,3 +33,11 @@ class Wakeups:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGCHLD and self.interrupted_by is None:
             self.interrupted_by = signal.Signals(number).name
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has a number only
+        return f"SIG{number}"

@@ -30,7 +30,8 @@ from seedproof_mcp.supervisor.processes import (
     sweep,
 )
 from seedproof_mcp.supervisor.run_contract import End, Result, Spec, describe_error, log_problem, publish, read_spec
-from seedproof_mcp.supervisor.signals import Wakeups
+from seedproof_mcp.supervisor.signals import Wakeups, signal_name
+from seedproof_mcp.supervisor.usage import Usage
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
@@ -44,6 +45,9 @@ _SHUTDOWN_S = 0.5
 _ENDED_BY_SHUTDOWN = (-signal.SIGTERM, -signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
 _EXIT_USAGE = 2
 _EXIT_ALREADY_SUPERVISED = 3
+
+
+_Watches = tuple[Observation, Usage]
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,9 @@ def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Res
         training = _Training(process, CappedLog(log, spec.log_cap_bytes), started_s, marker)
         copies = MetricCopies(run, spec.metric_files)
         training.at_exit = copies.take
+        usage = Usage(process.pid, lambda: live_of(marker, process.pid))
         observation.begin(training.pid)
-        end, error = _record_start_and_wait(spec, run, wakeups, training, observation, started_at)
+        end, error = _record_start_and_wait(spec, run, wakeups, training, (observation, usage), started_at)
         leftovers, survivors = _end_tree(spec, wakeups, training)
         observation.end()
         if survivors:
@@ -184,7 +189,7 @@ def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Res
         # Clocks that are read one after the other differ by microseconds, a sleep lasts seconds.
         slept_s = round(machine.asleep_s() - asleep_s, 1)
         result = Result(end, started_at=started_at, error=error, killed_leftovers=leftovers, slept_s=max(0.0, slept_s))
-        return _with_exit(replace(result, metric_faults=copies.faults), training.exit)
+        return _with_exit(replace(result, metric_faults=copies.faults, **usage.measured()), training.exit)
     finally:
         os.close(log)
 
@@ -204,7 +209,7 @@ def _start(spec: Spec, more: Mapping[str, str], log: int, slot: locks.Lock) -> s
 
 
 def _record_start_and_wait(
-    spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training, observation: Observation, started_at: str
+    spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training, watches: _Watches, started_at: str
 ) -> tuple[End, str | None]:
     """Return why the training ended or has to; it may still run."""
     try:
@@ -219,19 +224,21 @@ def _record_start_and_wait(
             **machine.description(),
         }
         files.write_atomic(run.started, json.dumps(started).encode())
-        return _await_end(spec, run, wakeups, training, observation)
+        return _await_end(spec, run, wakeups, training, watches)
     except Exception as problem:  # whatever fails here, the training must not run on unwatched
         log_problem(traceback.format_exc())
         return "interrupted", describe_error(problem)
 
 
 def _await_end(
-    spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training, observation: Observation
+    spec: Spec, run: RunPaths, wakeups: Wakeups, training: _Training, watches: _Watches
 ) -> tuple[End, str | None]:
     timeout_s = math.inf if spec.timeout_s is None else spec.timeout_s
     deadline_s = training.started_s + timeout_s
     idle = IdleWatch(run, cpu_s)
     while True:
+        for watch in watches:  # also at what has just ended, before it is gone
+            watch.look(time.monotonic() - training.started_s)
         training.reap()
         if training.exit is not None:
             return _why_it_exited(training.exit, wakeups)
@@ -240,7 +247,6 @@ def _await_end(
             return asked
         training.log.trim()
         idle.look(time.monotonic() - training.started_s, training.log.size)
-        observation.look(time.monotonic() - training.started_s)
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             return "timed_out", None
@@ -288,18 +294,11 @@ def _with_exit(result: Result, end: _Exit | None) -> Result:
     return replace(
         result,
         exit_code=end.code if has_exited else None,
-        signal=None if has_exited else _signal_name(-end.code),
+        signal=None if has_exited else signal_name(-end.code),
         wall_time_s=end.wall_time_s,
         log_bytes=end.log_bytes,
         ended_at=end.at,
     )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal has a number only
-        return f"SIG{number}"
 
 
 if __name__ == "__main__":

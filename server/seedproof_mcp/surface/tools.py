@@ -202,8 +202,12 @@ class _Tools:
             str | None,
             Field(description="Another finished experiment of its generation: both side by side, without a verdict."),
         ] = None,
+        detail: Annotated[
+            Literal["short", "full"], Field(description="`full` adds `evidence` and `campaign` to the structure.")
+        ] = "short",
     ) -> Annotated[CallToolResult, ComparisonResult]:
-        return await self._answer(lambda: self.service.compare(experiment, against))
+        is_full = detail == "full"
+        return await self._answer(lambda: self.service.compare(experiment, against).shown(is_full))
 
     async def write_report(
         self,

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seedproof.ledger.beginnings import PastLedger
 from seedproof.ledger.event import Record
 from seedproof.ledger.events import read_event
 from seedproof.ledger.fold import fold
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
 from seedproof.ledger.state import Experiment
-from seedproof.ledger.study_events import ExperimentDeclared, FreshSeedsDrawn, PastLedger, VerdictIssued
+from seedproof.ledger.study_events import ExperimentDeclared, FreshSeedsDrawn, VerdictIssued
 from seedproof.model.arms import FreshPlan
 from seedproof.model.refusals import LedgerDamaged, LedgerNewer
 from seedproof.model.results import REPORT_FORMAT, Confirmation

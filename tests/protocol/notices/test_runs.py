@@ -241,8 +241,8 @@ def test_fewer_steps_and_little_time_are_told_with_numbers_and_the_way_out() -> 
     (short, quick) = probed(*measured([3.0], step=50, wall_time_s=1.5), base=base)
     assert short == (
         "stopped_early",
-        "muon: seed 42 ended at step 50, below 90 % of the baseline's smallest last step, 100; where fewer steps are "
-        "meant, as with a larger batch, measure a new baseline whose command takes as many.",
+        "muon: seed 42 at step 50: below 90 % of the baseline's smallest, 100, and in less time. Where fewer are "
+        'meant, measure a new baseline whose command takes as many: run_seed(new_baseline="the same length").',
     )
     assert quick == (
         "did_not_train",

@@ -17,7 +17,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.phases.confirmation import ConfirmLook, Step, confirm_look
-from seedproof.verdict.confirmation import confirm, pairs_of
+from seedproof.verdict.confirmation import confirm, pairs_of, wall_time_reason
 from seedproof.verdict.judge import judge
 
 from tests.support.arms import MAXIMIZE, RULES, as_attempt, experiment_arm, make_baseline, make_run, measured
@@ -88,9 +88,7 @@ def test_three_pairs_are_tested_with_the_spread_of_the_experiment_and_both_fresh
     assert found.p_better == pytest.approx(float(stats.t.sf(7 / ERROR, 6)))
     assert found.threshold == pytest.approx(T_98 * ERROR, abs=5e-4)
     assert found.at_least == pytest.approx(7 - T_98 * ERROR, abs=5e-4)
-    assert found.reason == (
-        "On 3 fresh seeds the experiment is 7 better (one-sided p below 0.0001); at most 0.02 confirms."
-    )
+    assert found.reason == ("On 3 fresh seeds the experiment is 7 better (one-sided p <0.0001); at most 0.02 confirms.")
     assert found.wall_time is None
 
 
@@ -484,6 +482,29 @@ def test_a_slowdown_is_said_in_the_headline_and_claimed_only_where_the_interval_
     assert headline(arm) == f"WINNER (confirmed on 3 fresh seeds): {SIGMA}{tail}"
 
 
+@pytest.mark.parametrize(
+    ("control_share", "exp_share", "is_claimed"),
+    [(0.0, 0.0, True), (0.3, 0.3, True), (0.04, 0.0, True), (0.06, 0.0, False), (0.0, 0.06, False), (0.5, 0.0, False)],
+)
+def test_no_time_is_told_where_one_side_was_held_up_for_over_a_twentieth_of_it(
+    control_share: float, exp_share: float, is_claimed: bool
+) -> None:
+    arm = timed((0.80, 0.81, 0.82))
+    runs = [
+        replace(run, held_up_s=(run.wall_time_s or 0) * (control_share if run.is_control else exp_share))
+        for run in arm.fresh
+    ]
+    arm = replace(arm, fresh=tuple(runs))
+    found = confirm(make_baseline(BASE), arm)
+    assert (found.wall_time is not None) == is_claimed
+    why = wall_time_reason(arm, found.pairs)
+    assert (why is None) == is_claimed
+    if control_share == 0.5:
+        assert why == (
+            "the runs without the change were stopped or waited for a processor 50 % of their time, those with it 0 %"
+        )
+
+
 @pytest.mark.parametrize(("mean", "claim"), [(1.0, "slowdown"), (0.999, "none")])
 def test_trainings_of_less_than_a_second_claim_nothing_about_wall_time(mean: float, claim: str) -> None:
     arm = timed((1.20, 1.21, 1.22))  # the controls last 20 s in the mean
@@ -569,7 +590,7 @@ def test_fewer_than_five_pairs_are_not_called_noise_and_offer_nothing() -> None:
 
 def test_pairs_of_runs_that_would_cap_a_winner_tell_nothing() -> None:
     arm = experiment_arm(
-        *measured([v - g for v, g in zip(EVEN, GAINS, strict=True)], step=50),
+        *measured([v - g for v, g in zip(EVEN, GAINS, strict=True)], step=200),
     )
     baseline = make_baseline(EVEN, step=100)
     found = judge(baseline, arm)

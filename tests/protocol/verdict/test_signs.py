@@ -15,6 +15,7 @@ from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.notices.runs import baseline_notices, comparison_notices
 from seedproof.phases.baseline import establish_baseline
 from seedproof.phases.probe import Repeat, repeat_of, seeds_agree
+from seedproof.verdict.headline import shown_brackets, worst_first
 from seedproof.verdict.judge import judge
 from seedproof.verdict.plausibility import caps_on
 from seedproof.verdict.signs import outlier, probe_line, seed_not_seen, warm_start
@@ -394,3 +395,14 @@ def test_at_most_one_in_twenty_honest_studies_of_ten_experiments_shows_any_sign(
     # R below 3 is wrong in .3 % of baselines whose machine has a share of .001: two of five kinds here.
     assert told["bracket"] <= 3 and told["seed_not_seen"] <= 3, told
     assert told["cap"] == told["warm_start"] == 0, told
+
+
+# --- how many a headline names --------------------------------------------------------------------
+
+
+def test_a_headline_names_the_two_worst_brackets_and_counts_the_rest() -> None:
+    found = ("spread 3.1x the baseline's", "inputs differ: eval.txt", "trained shorter", "2 discarded attempts")
+    assert worst_first(found) == (found[1], found[3], found[2], found[0])
+    assert shown_brackets(found) == (found[1], found[3], "+2 more, see report")
+    assert shown_brackets(found[:2]) == (found[1], found[0])
+    assert shown_brackets(found[:1]) == found[:1] and shown_brackets(()) == ()

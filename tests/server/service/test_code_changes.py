@@ -11,9 +11,22 @@ from seedproof_mcp.system import spawn
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.callers import Caller
+from tests.support.confirmations import CONTROL, gains
 from tests.support.in_process import InProcessEngine, quick_tools
-from tests.support.seeds import SEEDS
-from tests.support.studies import SCRIPT, THREE, a_repository, declare, edit, records, specs, table, write_settings
+from tests.support.seeds import FRESH_SIX, SEEDS
+from tests.support.studies import (
+    BETTER,
+    SCRIPT,
+    THREE,
+    a_repository,
+    declare,
+    edit,
+    records,
+    specs,
+    table,
+    write_settings,
+)
+from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio
 
@@ -369,3 +382,67 @@ async def test_a_request_looks_at_the_code_once_although_it_is_decided_twice(
         assert (await declare(call)).code == "control_due"
         for what in ("commit-tree", "--numstat", "--patch", "update-ref"):
             assert sum(what in one for one in processes) == 1, what
+
+
+# --- flags on edited code -------------------------------------------------------------------------
+
+
+async def confirmed(call: Caller, name: str, project: Path, code: str, **more: Any) -> str:
+    """Take an experiment on this code to its verdict, and that through its confirmation; its headline."""
+    edit(project, code)
+    answer = await declare(call, name, **more)
+    while (following := answer.data["next"])["tool"] == "run_seed" and following["arguments"].get("experiment") == name:
+        answer = await call("run_seed", **following["arguments"])
+        assert not answer.is_error, answer.text
+        if answer.data["next"]["tool"] == "compare":
+            answer = await call("compare", experiment=name)
+    return (await call("compare", experiment=name)).data["headline"]
+
+
+def fresh_table(*names: str, gain: float) -> Table:
+    made = table()
+    for name in names:
+        made.arm(f"control_{name}", CONTROL, FRESH_SIX)
+        gains(made, name, gain)
+    return made
+
+
+@pytest.mark.parametrize(("more", "control"), [({}, "steps = 2"), (CHANGED, "steps = 1")], ids=["flags", "code"])
+async def test_flags_on_edited_code_are_confirmed_against_that_code_and_a_change_against_the_baselines(
+    project: Path, more: dict[str, Any], control: str
+) -> None:
+    async with quick_tools(project, InProcessEngine(fresh_table("a", gain=0.07))) as call:
+        await call.measure_baseline()
+        headline = await confirmed(call, "a", project, "steps = 2\n", **more)
+        assert headline.startswith("WINNER (confirmed on 3 fresh seeds)")
+    found = scripts(project)
+    fresh = {run: code for run, code in found.items() if "fresh" in run or "confirm" in run}
+    assert len(fresh) == 6
+    assert sorted(fresh.values()) == sorted([control] * 3 + ["steps = 2"] * 3)
+
+
+async def test_what_the_edit_does_and_not_the_flags_is_not_confirmed(project: Path) -> None:
+    """The runs without flags have the edit as well, so that the pairs show nothing of it."""
+    async with quick_tools(project, InProcessEngine(fresh_table("a", gain=0.0))) as call:
+        await call.measure_baseline()
+        headline = await confirmed(call, "a", project, "steps = 2\n")
+        assert headline.startswith("WINNER (NOT confirmed on 3 fresh seeds)")
+
+
+async def test_controls_are_shared_only_between_experiments_with_one_code(project: Path) -> None:
+    made = fresh_table("a", "b", gain=0.07).arm("exp_c", BETTER)
+    async with quick_tools(project, InProcessEngine(made)) as call:
+        await call.measure_baseline()
+        edit(project)
+        for name in ("a", "b"):
+            answer = await declare(call, name, queue_all=True)
+            if answer.data["next"]["arguments"].get("role") == "control" or answer.code == "control_due":
+                await call("run_seed", experiment=name, role="control")
+                await call("run_seed", experiment=name, queue_all=True)
+        await declare(call, "c", queue_all=True, **{**CHANGED, "hypothesis": "the edit helps"})
+        for name in ("a", "b", "c"):
+            assert (await call("compare", experiment=name)).data["verdict"] == "WINNER"
+    drawn = {one["experiment"]: one for one in records(project, "verdict_issued")}
+    assert drawn["a"]["fresh_seeds"] == drawn["b"]["fresh_seeds"] != drawn["c"]["fresh_seeds"]
+    assert (drawn["a"]["own_controls"], drawn["b"]["own_controls"]) == (True, True)
+    assert "own_controls" not in drawn["c"]

@@ -65,6 +65,7 @@ async def test_an_honest_winner_is_capped_by_nothing_and_told_nothing(project: P
 async def test_a_winner_that_stopped_early_is_neutral_everywhere(project: Path) -> None:
     training = table()
     training.steps = {("exp_muon", seed): 80 for seed in SEEDS}
+    training.wall("exp_muon", [1.6] * 3)
     async with quick_tools(project, InProcessEngine(training)) as call:
         await call.measure_baseline()
         first = await begin(call)
@@ -74,11 +75,12 @@ async def test_a_winner_that_stopped_early_is_neutral_everywhere(project: Path) 
         report = await reported(call, project)
         status = await call("list_experiments")
     (early,) = told(first, "stopped_early")
-    assert "seed 42 ended at step 80, below 90 % of the baseline's smallest last step, 100" in early
+    assert "seed 42 at step 80: below 90 % of the baseline's smallest, 100, and in less time" in early
     assert said.data["headline"] == "NEUTRAL (capped: stopped early): 6.32 sigma better"
     assert (said.data["verdict"], said.data["caps"]) == ("NEUTRAL", ["stopped early"])
     assert said.data["confirmation"] is None
     assert "measure a new baseline whose command takes as many" in said.data["reason"]
+    assert said.text.count("below 90 %") == 1  # the notice says the same in the structure
     assert "The difference is not trusted (stopped early)" in said.data["paragraph"]
     assert said.data["next"]["tool"] == "write_report"
     assert confirm.code == "confirm_not_due"
@@ -118,6 +120,7 @@ async def test_under_screening_a_winner_is_capped_at_its_first_look(project: Pat
     (project / "seedproof.toml").write_text('[rules]\ndesign = "screening"\n')
     training = table()
     training.steps = {("exp_muon", seed): 80 for seed in SEEDS}
+    training.wall("exp_muon", [1.6] * 3)
     async with quick_tools(project, InProcessEngine(training)) as call:
         await call.measure_baseline()
         said = await finish(call, await begin(call))
@@ -128,6 +131,7 @@ async def test_under_screening_a_winner_is_capped_at_its_first_look(project: Pat
 async def test_a_loser_that_stopped_early_stays_one(project: Path) -> None:
     training = table((4.2, 4.2, 4.2))
     training.steps = {("exp_muon", seed): 80 for seed in SEEDS}
+    training.wall("exp_muon", [1.6] * 3)
     async with quick_tools(project, InProcessEngine(training)) as call:
         await call.measure_baseline()
         said = await finish(call, await begin(call))

@@ -70,7 +70,7 @@ async def test_five_pairs_that_tell_are_in_the_headline_and_next_offers_fresh_pa
     assert not NOT_SAID.search(said.text + text)
     assert said.data["reason"] == (
         "The mean is 0.87 sigma better than the baseline's; 2 sigma decide. The same-seed pairs, which that rule does "
-        "not see, are better: one-sided paired p below 0.0001 over 5 seeds."
+        "not see, are better: one-sided paired p <0.0001 over 5 seeds."
     )
     (record,) = records(project, "verdict_issued")
     assert record["fresh_seeds"] == list(FRESH_SIX)
@@ -183,7 +183,7 @@ async def test_pairs_that_are_all_worse_are_no_noise_and_offer_nothing(project: 
     async with quick_tools(project, InProcessEngine(table([-gain for gain in GAINS]))) as call:
         said = await judge(call)
         assert said.data["headline"] == "NEUTRAL: 0.87 sigma worse"
-        assert "see, are worse: one-sided paired p below 0.0001 over 5 seeds." in said.data["reason"]
+        assert "see, are worse: one-sided paired p <0.0001 over 5 seeds." in said.data["reason"]
         assert "noise" not in said.data["reason"]
         await refused_after(call)
 
@@ -200,6 +200,7 @@ async def test_four_pairs_are_no_noise_and_offer_nothing(project: Path) -> None:
 async def test_pairs_of_runs_that_stopped_early_are_an_ordinary_neutral(project: Path) -> None:
     trained = table()
     trained.steps |= {("exp_a", seed): 50 for name, seed in trained.losses if name == "exp_a"}
+    trained.wall("exp_a", [1.0] * 5)
     async with quick_tools(project, InProcessEngine(trained)) as call:
         assert (await judge(call)).data["headline"] == NOISE
         await refused_after(call)
@@ -208,6 +209,7 @@ async def test_pairs_of_runs_that_stopped_early_are_an_ordinary_neutral(project:
 async def test_a_capped_winner_is_not_offered_fresh_pairs(project: Path) -> None:
     trained = table((0.05, 0.0501, 0.0502, 0.05, 0.05))
     trained.steps |= {("exp_a", seed): 50 for name, seed in trained.losses if name == "exp_a"}
+    trained.wall("exp_a", [1.0] * 5)
     async with quick_tools(project, InProcessEngine(trained)) as call:
         said = await judge(call)
         assert said.data["headline"].startswith("NEUTRAL (capped: stopped early): ")

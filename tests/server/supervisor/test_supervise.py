@@ -52,12 +52,15 @@ def test_a_normal_exit_is_published_with_code_log_and_times(local: LocalRuns) ->
     assert result["load"] >= 0
     assert (run.started["host"], run.started["cpu_count"]) == (os.uname().nodename, os.cpu_count())
     assert run.started["load"] >= 0
-    del result["wall_time_s"], result["started_at"], result["ended_at"], result["load"]
+    assert result["cpu_s"] > 0 and (result["waited_s"] or 0) >= 0
+    for name in ("wall_time_s", "started_at", "ended_at", "load", "cpu_s", "waited_s"):
+        del result[name]
     assert result == {
         "end": "exited",
         "exit_code": 0,
         "signal": None,
         "log_bytes": len(b"val_loss: 4.1\nwarning\n"),
+        "stopped_s": 0.0,
         "error": None,
         "killed_leftovers": 0,
         "slept_s": 0.0,

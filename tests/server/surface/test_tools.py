@@ -205,7 +205,9 @@ async def test_delta_is_experiment_minus_baseline_and_better_is_positive_in_eith
     assert (data["confirmation"] is not None) == (verdict == "WINNER")
     assert data["evidence"]["unpaired"]["difference"] == pytest.approx(data["delta"])
     assert (data["evidence"]["unpaired"]["p_better"] < 0.05) == better
-    assert answer.text.splitlines()[0] == data["headline"]
+    first, second = answer.text.splitlines()[:2]
+    assert data["headline"].startswith(first)
+    assert second.startswith(f"val_loss {base['mean']:.4f} -> {exp['mean']:.4f} ({data['delta']:+.4f}, ")
     sign = 1 if direction == "maximize" else -1
     assert status.data["winner_threshold"] == pytest.approx(base["mean"] + sign * 2 * base["std"])
 
@@ -220,8 +222,8 @@ async def test_the_change_of_wall_time_is_of_the_means_in_percent(project: Path)
         await call.measure("slow", "--slow", seeds=SEEDS)
         answer = await call("compare", experiment="slow")
     assert answer.data["wall_time_change_percent"] == pytest.approx(50.0)
-    assert "Wall time changed by +50.0 % (separate blocks of runs, not tested)." in answer.text
-    assert "slowdown" not in answer.text
+    # Of separate blocks of runs nothing is said in words: the machine may have been slower.
+    assert "wall time" not in answer.text and "slowdown" not in answer.text
 
 
 async def test_a_diverged_seed_is_a_loser_at_once_without_any_number(project: Path) -> None:
