@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.code import Change, Code
+from seedproof.model.code import Code
 from seedproof.model.runs import Run
-from seedproof.model.untrusted import escape_hidden
+from seedproof.model.untrusted import escape_hidden, one_line
 from seedproof.notices.control import control_sentence
 from seedproof.phases.control import CONFIDENCE, control_look, decide, half_width_sigmas, is_moved, unseen_share
-from seedproof.report.inputs import change_lines
+from seedproof.report.diff import left_out, shown_diff
+from seedproof.report.inputs import control_line, read_by_runs
 
 __all__ = ["code_lines", "identity"]
 
@@ -16,11 +17,13 @@ __all__ = ["code_lines", "identity"]
 _MOST_FILES = 40
 
 
-def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[str]:
+def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run], diff: str | None, stem: str) -> list[str]:
     """The section of an experiment's report on its code: identity, what changed, and every control run.
 
     Args:
         controls: Every control run, this experiment's or not, of this generation or not, in the order of requests.
+        diff: The published text of the change; None where there is none.
+        stem: Name of the report's file without its ending.
     """
     if arm.code is None:
         return ["- The code of these runs was not recorded."]
@@ -28,14 +31,15 @@ def code_lines(baseline: Baseline, arm: Arm, controls: Iterable[Run]) -> list[st
     if baseline.arm.code is None:
         lines.append("- The code of the baseline was not recorded, so what differs is not known.")
     elif arm.change is not None or not is_moved(baseline.arm, arm):
-        lines += _change_lines(arm.change)
+        lines += _change_lines(baseline, arm, diff, stem)
     else:
         lines.append("- It is not the baseline's; what differs cannot be told, as the baseline's was not kept here.")
-    lines += [f"- {line}" for line in change_lines(baseline, arm)]
+    lines += [f"- {line}" for line in control_line(baseline, arm)]
     if arm.code_change:
         lines.append("- The change of code is what the experiment declares, so no control can be asked for.")
     lines += _control_lines(baseline, arm, controls)
-    return lines
+    shown = [] if diff is None else shown_diff(diff)
+    return [*lines, "", *shown] if shown else lines
 
 
 def identity(code: Code) -> str:
@@ -44,16 +48,23 @@ def identity(code: Code) -> str:
     return f"`{code.sha256[:12]}` ({how})"
 
 
-def _change_lines(change: Change | None) -> list[str]:
+def _change_lines(baseline: Baseline, arm: Arm, diff: str | None, stem: str) -> list[str]:
+    """Every file that differs, those that runs read first, and how to apply the change to another copy."""
+    change = arm.change
     if change is None:
         return ["- No file that can change a run differs between them."]
-    lines = [f"- Files that differ: {len(change.files)}"]
-    for file in change.files[:_MOST_FILES]:
-        lines.append(f"  - `{escape_hidden(file.path)}` ({file.counts})")
+    lines, read = [f"- Files that differ: {len(change.files)}"], read_by_runs(baseline, arm)
+    for file in sorted(change.files, key=lambda one: read is not None and one.path not in read)[:_MOST_FILES]:
+        by = "" if read is None else ", read by runs" if file.path in read else ", read by no run"
+        lines.append(f"  - `{escape_hidden(file.path)}` ({file.counts}){by}")
     if len(change.files) > _MOST_FILES:
-        lines.append(f"  - and {len(change.files) - _MOST_FILES} more")
-    if change.diff_sha256 is not None:
-        lines.append(f"- The diff is kept under `.seedproof/diffs`; SHA-256 `{change.diff_sha256[:12]}…`")
+        lines.append(f"  - and {len(change.files) - _MOST_FILES} more, all of them in `{stem}.json`")
+    if diff is not None:
+        lines.append(f"- In a clone at the baseline's code: `git apply docs/research/{stem}.diff`")
+        lines += [f"- Not in it: {one_line(one)}" for one in left_out(diff)]
+    elif change.diff_sha256 is not None:
+        kept = f"SHA-256 `{change.diff_sha256[:12]}…`"
+        lines.append(f"- The text of the change is not beside this report: longer than 1 MB, or not kept here; {kept}")
     return lines
 
 
