@@ -52,7 +52,7 @@ def _sections(stored: str) -> Iterator[tuple[str, str]]:
     """Path and text of each file's part; in a hunk no line begins like the head of a part."""
     lines = stored.split("\n")
     starts = [number for number, line in enumerate(lines) if line.startswith(_SECTION)]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=False):
         names = lines[start].removeprefix(_SECTION)
         # Both names are the same, as renames are not looked for: `a/x b/x`, in quotes where x is odd.
         path = names[: (len(names) - 1) // 2].strip('"').removeprefix("a/")

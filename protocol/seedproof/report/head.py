@@ -34,7 +34,7 @@ def experiment_head(
     """
     baseline, arm = comparison.baseline, comparison.arm
     lines = [
-        f"**{comparison.headline}**",
+        comparison.headline,
         f"Merge: {_merge_words(comparison, facts.diff, stem)}",
         f"{_effect_words(comparison, evidence)} {_cost_words(comparison)}",
         _values_line(comparison),
@@ -183,7 +183,7 @@ def _values_line(comparison: Comparison) -> str:
 
 
 def _ideas_line(comparison: Comparison, campaign: Campaign) -> str:
-    nulls = f" ({campaign.nulls} declared without effect)" if campaign.nulls else ""
+    nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
     elsewhere = f" and {campaign.elsewhere} in other ledgers that began with this code" if campaign.elsewhere else ""
     found = comparison.confirmation
     if found is not None and found.state == "confirmed":

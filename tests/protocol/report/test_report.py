@@ -215,7 +215,7 @@ def test_a_report_under_other_rules_has_the_numbers_of_these_rules() -> None:
 
 def test_the_report_of_a_dropped_idea_stands_under_neutral_and_says_that_it_is_no_verdict() -> None:
     text = REPORTS["dropped_by_screening"]()
-    assert "- **DROPPED after 2 seeds (screening; no verdict)**" in text
+    assert "- DROPPED after 2 seeds (screening; no verdict)" in text
     assert re.findall(r"(?m)^## Verdict: .*$", text) == ["## Verdict: NEUTRAL"]
     assert "That is no verdict: screening saves runs and misses 23 % of 2-sigma improvements." in text
     assert "The verdict DROPPED" not in text and "noise" not in text.replace("normal noise", "")

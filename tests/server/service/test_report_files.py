@@ -218,7 +218,7 @@ async def test_a_report_is_written_again_when_its_confirmation_begins_and_when_i
         assert ran.next == "compare(experiment='a')"
         said = await call("compare", experiment="a")
     text = (project / f"{STEM}.md").read_text()
-    assert f"\n- **{said.data['headline']}**\n" in text
+    assert f"\n- {said.data['headline']}\n" in text
     assert said.data["headline"].startswith("WINNER (confirmed" if better else "WINNER (NOT confirmed")
     assert [one["code"] for one in said.data["notices"]].count("report_rewritten") == 1
     assert (project / "docs/research/ledger.jsonl").read_bytes() == (project / ".seedproof/ledger.jsonl").read_bytes()
