@@ -142,6 +142,7 @@ def _renamed(paths: ProjectPaths, ledger: Ledger, earlier: ReportWritten, to: Pa
         return render_recorded(paths, ledger.state_at(earlier.at_seq), kept)
     if len(earlier.figures) != 1 or not all(has_hash(paths.root / name, one) for name, one in earlier.files.items()):
         return None
-    text, drawing = ((paths.root / name).read_bytes() for name in earlier.files)
-    old, new = Path(earlier.figures[0]).name, to.with_suffix(".svg").name
-    return {".svg": drawing, ".md": text.decode().replace(f"({old})", f"({new})").encode()}
+    copied = {Path(name).suffix: (paths.root / name).read_bytes() for name in earlier.files}
+    text, stem = copied.pop(".md").decode(), Path(earlier.path).stem
+    # Links to the figure and to the numbers.
+    return {**copied, ".md": text.replace(f"({stem}.", f"({to.stem}.").encode()}
