@@ -1,4 +1,7 @@
-"""Events on the study: baselines, experiments, verdicts, reports, and the ledger itself."""
+"""Events on the study: baselines, experiments, verdicts, reports, and the ledger itself.
+
+Over 300 lines, because every field of these records is described here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -139,8 +139,10 @@ def _effect_words(comparison: Comparison, evidence: Evidence | None) -> str:
     if comparison.caps:
         return f"Effect: not trusted ({', '.join(comparison.caps)})."
     if found is not None and found.difference is not None:
+        if found.state != "confirmed":
+            return f"Effect on {found.pairs} fresh pairs: {number.signed(found.difference)}."
         bound = ""
-        if found.state == "confirmed" and found.at_least is not None and found.limit is not None:
+        if found.at_least is not None and found.limit is not None:
             bound = f", at least {number(found.at_least)} better (one-sided {100 * (1 - found.limit):g} %)"
         return f"Use this effect: {number.signed(found.difference)} on {found.pairs} fresh pairs{bound}."
     interval = primary_interval(evidence)

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from seedproof.model.code import Change
-from seedproof.report.diff import publish_diff
+from seedproof.report.code_section import publish_diff
 
 from seedproof_mcp.system.paths import ProjectPaths
 

@@ -1,7 +1,7 @@
 """The text of a change as it is published: no binary file, nothing like a secret, and never a broken fence."""
 
 import pytest
-from seedproof.report.diff import MOST_BYTES, left_out, publish_diff, shown_diff
+from seedproof.report.code_section import MOST_BYTES, left_out, publish_diff, shown_diff
 
 
 def part(path: str, *added: str) -> str:
