@@ -132,7 +132,7 @@ async def twins(agent: Agent) -> None:
 
 @GROUP.row(
     "Stops the runs of a name before they show anything, and declares the flags anew.",
-    Disclosed("Experiments declared in this ledger so far: 2"),
+    Disclosed("Ideas tried: 2."),
 )
 async def declared_anew(agent: Agent) -> str:
     await agent.baseline()

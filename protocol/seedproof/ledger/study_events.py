@@ -1,13 +1,17 @@
-"""Events on the study: baselines, experiments, verdicts, reports, and the ledger itself."""
+"""Events on the study: baselines, experiments, verdicts, reports, and the ledger itself.
+
+Over 300 lines, because every field of these records is described here.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from seedproof.ledger.beginnings import Beginnings, OtherLedgers, PastLedger
 from seedproof.ledger.event import Event
 from seedproof.ledger.record_fields import (
     Readers,
+    as_mapping,
     as_seeds,
     as_text,
     as_texts,
@@ -195,7 +199,13 @@ class ReportWritten(Event):
     """A report is written; its files can be rendered again from the records before this one."""
 
     kind = "report_written"
-    READERS: ClassVar[Readers] = {"path": as_text, "figures": as_texts, "figure_sha256": as_texts}
+    READERS: ClassVar[Readers] = {
+        "path": as_text,
+        "figures": as_texts,
+        "figure_sha256": as_texts,
+        "beside": lambda document: {as_text(name): as_text(one) for name, one in as_mapping(document).items()},
+    }
+    OMITTED = frozenset({"beside"})
     path: str
     """The report's file, relative to the project."""
     sha256: str = ""
@@ -218,11 +228,14 @@ class ReportWritten(Event):
     """Hashes of the figures, in the same order."""
     report_format: int | None = None
     """Version of the report format; None in the oldest ledgers."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each other file beside it, by path: its numbers, and the text of a change; empty before format 6."""
 
     @property
     def files(self) -> dict[str, str]:
         """Hash of each of its files, by path."""
-        return {self.path: self.sha256, **dict(zip(self.figures, self.figure_sha256, strict=False))}
+        figures = dict(zip(self.figures, self.figure_sha256, strict=False))
+        return {self.path: self.sha256, **figures, **self.beside}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,9 @@ __all__ = [
 ]
 
 
-REPORT_FORMAT = 5
-"""Version of the words and numbers of verdicts and reports. 5: fresh seeds are drawn, and screening drops ideas."""
+REPORT_FORMAT = 6
+"""Version of the words and numbers of verdicts and reports. 5: fresh seeds are drawn, and screening drops ideas.
+6: a report has its numbers and the text of its change in files beside it."""
 
 
 class Verdict(StrEnum):

@@ -101,10 +101,12 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
         return due
     if experiment.verdict is None:
         return NextCall("compare", "Gives the verdict.", name)
-    confirmation = _confirm_next(standing, baseline)
+    report, confirmation = experiment.report, _confirm_next(standing, baseline)
+    if report is not None and report.seq < experiment.verdict.seq:
+        return NextCall("write_report", "Writes the report again: it shows an earlier verdict.", name)
     if confirmation is not None:
         return confirmation
-    if experiment.report is None or experiment.report.runs != study.state.ended_runs(experiment):
+    if report is None or report.runs != study.state.ended_runs(experiment):
         return NextCall("write_report", "Writes the report and removes the checkpoints.", name)
     return new_experiment_call()
 

@@ -11,10 +11,13 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.report import svg
 from seedproof.report.axis import EXACT
+from seedproof.report.difference import Difference, differences_of, draw_differences
 from seedproof.report.drawing import EDGE, draw_panel
+from seedproof.report.head import tried_words
 from seedproof.report.panel import Band, Block, Column, Panel, Point, Side
 from seedproof.report.summary import scale
 from seedproof.stats.summary import summarize
+from seedproof.verdict.evidence import Evidence
 
 __all__ = ["baseline_figure", "experiment_figure"]
 
@@ -33,17 +36,25 @@ _EXPLAINED_BASELINE = (
 )
 
 
-def experiment_figure(comparison: Comparison, pairs: Sequence[Pair] = ()) -> str:
-    """Both arms of an experiment, seed by seed, and the pairs of its confirmation, as the text of an SVG file."""
+def experiment_figure(comparison: Comparison, pairs: Sequence[Pair] = (), evidence: Evidence | None = None) -> str:
+    """Both arms of an experiment, seed by seed, and the pairs of its confirmation, as the text of an SVG file.
+
+    Args:
+        pairs: Those of its confirmation.
+        evidence: As recorded with the verdict; it has the interval.
+    """
     baseline, rules = comparison.baseline, comparison.baseline.rules
     arms = (list(baseline.arm.counted.values()), list(comparison.arm.counted.values()))
     panels = (
         _value_panel(baseline, _blocks(arms, pairs, rules.metric.name, "fresh seeds"), 250),
         _time_panel(
-            rules, arms[0], "separate blocks of runs", _blocks(arms, pairs, _TIME, "fresh seeds, alternated"), 170
+            rules, arms[0], "separate blocks of runs", _blocks(arms, pairs, _TIME, "fresh seeds, alternated"), 70
         ),
     )
-    return _picture(f"Experiment {comparison.arm.experiment}", comparison.headline, panels, _EXPLAINED)
+    title = f"Experiment {comparison.arm.experiment}"
+    tried = f"Tried: {tried_words(comparison.arm)}"
+    rows = differences_of(comparison, evidence)
+    return _picture(title, (comparison.headline, tried), panels, _EXPLAINED, (rules.metric.name, rows))
 
 
 def baseline_figure(baseline: Baseline) -> str:
@@ -53,10 +64,10 @@ def baseline_figure(baseline: Baseline) -> str:
     runs = sorted(baseline.arm.counted.values(), key=lambda run: order.get(run.seed, len(order)))
     panels = (
         _value_panel(baseline, (_row(runs, rules.metric.name),), 210),
-        _time_panel(rules, runs, "one block of runs", (_row(runs, _TIME),), 150),
+        _time_panel(rules, runs, "one block of runs", (_row(runs, _TIME),), 90),
     )
     title = f"Baseline, generation {baseline.generation}{f' ({rules.label} tokens)' if scale(rules) else ''}"
-    return _picture(title, _headline(baseline), panels, _EXPLAINED_BASELINE)
+    return _picture(title, (_headline(baseline),), panels, _EXPLAINED_BASELINE)
 
 
 def _value_panel(baseline: Baseline, blocks: tuple[Block, ...], height: float) -> Panel:
@@ -145,22 +156,40 @@ def _band(mean: float, sigma: float | None, rules: Rules) -> Band | None:
 # --- the sheet --------------------------------------------------------------------------------
 
 
-def _picture(title: str, headline: str, panels: Sequence[Panel], note: str) -> str:
+def _picture(
+    title: str,
+    heads: Sequence[str],
+    panels: Sequence[Panel],
+    note: str,
+    differences: tuple[str, list[Difference]] = ("", []),
+) -> str:
+    """The whole sheet.
+
+    Args:
+        heads: Lines below the title, the headline first.
+        differences: Name of the metric, and what stands between the panels.
+    """
     body = [svg.text(EDGE, 32, title, "title")]
     y = 34.0
-    for line in textwrap.wrap(headline, _HEADLINE_LETTERS):
-        y += 18
-        body.append(svg.text(EDGE, y, line, "headline"))
+    for head in heads:
+        for line in textwrap.wrap(head, _HEADLINE_LETTERS):
+            y += 18
+            body.append(svg.text(EDGE, y, line, "headline"))
+    name, rows = differences
     with localcontext(EXACT):
-        for panel in panels:
+        for place, panel in enumerate(panels):
             drawn, y = draw_panel(panel, y + 28)
             body += drawn
+            if place == 0 and rows:
+                drawn, y = draw_differences(rows, name, y + 30)
+                body += drawn
     y += 8
     for line in textwrap.wrap(note, _NOTE_LETTERS):
         y += 15
         body.append(svg.text(EDGE, y, line, "faint"))
-    description = " ".join([*(panel.description for panel in panels), note])
-    return svg.document(_WIDTH, y + 18, f"{title}: {headline}", description, body)
+    said = [f"Difference in {name}: {'; '.join(f'{row.name} {row.words}' for row in rows)}."] if rows else []
+    description = " ".join([*(panel.description for panel in panels), *said, note])
+    return svg.document(_WIDTH, y + 18, f"{title}: {heads[0]}", description, body)
 
 
 def _headline(baseline: Baseline) -> str:

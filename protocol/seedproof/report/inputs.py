@@ -1,6 +1,6 @@
 """Lines of a report on what its runs read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.inputs import Observed
@@ -10,7 +10,7 @@ from seedproof.phases.control import control_look
 from seedproof.phases.read_files import are_all_known, read_files
 from seedproof.verdict.inputs import cache_files
 
-__all__ = ["change_lines", "input_lines"]
+__all__ = ["control_line", "input_lines", "read_by_runs"]
 
 _MOST_NAMED = 10
 _WORDS: dict[Observed, str] = {
@@ -64,15 +64,16 @@ def _files(paths: Sequence[str]) -> str:
     return ", ".join(f"`{one_line(path)}`" for path in paths[:_MOST_NAMED]) + more
 
 
-def change_lines(baseline: Baseline, arm: Arm) -> Iterator[str]:
-    """Which files of a change the runs read and which none did, and that no control was needed; where it is known."""
+def read_by_runs(baseline: Baseline, arm: Arm) -> Collection[str] | None:
+    """The files of a change that runs read; None where not every run told what it read."""
     runs: list[Run] = [run for side in (baseline.arm, arm) for run in side.counted.values()]
-    if arm.change is not None and arm.counted and are_all_known(runs):
-        read = read_files(arm.change, (*runs, *arm.controls, *arm.fresh))
-        unread = [file.path for file in arm.change.files if file.path not in read]
-        parts = [f"read by runs: {_files(read)}"] if read else []
-        parts += [f"read by none: {_files(unread)}"] if unread else []
-        yield f"Of the files that differ, {'; '.join(parts)}"
+    if arm.change is None or not arm.counted or not are_all_known(runs):
+        return None
+    return read_files(arm.change, (*runs, *arm.controls, *arm.fresh))
+
+
+def control_line(baseline: Baseline, arm: Arm) -> Iterator[str]:
+    """That no control was needed, where that is so."""
     if control_look(baseline, arm).state in ("not_needed", "offered"):
         yield (
             "No run of the baseline read a file that differs, so no control was asked for. Whether a program only "

@@ -80,6 +80,10 @@ class LedgerFacts:
     """What stands in the head of the report: the same, other ledgers that began with its code, other rules before."""
     has_other_state_folder: bool = False
     """Whether the present generation was begun with a state folder that is not the account's own."""
+    ledger: str = ""
+    """The ledger by the first digits of the hash of its first record; empty where it is not known."""
+    diff: str | None = None
+    """The text of the experiment's change that is published beside the report; None where none is."""
 
 
 def command_lines(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
@@ -117,6 +121,10 @@ def quote_for_shell(part: str) -> str:
     return part if plain else "'" + part.replace("'", "'\"'\"'") + "'"
 
 
+def _named(ledger: str) -> str:
+    return f"; ledger {ledger}" if ledger else ""
+
+
 def provenance_lines(baseline: Baseline, facts: LedgerFacts, arm: Arm | None = None) -> list[str]:
     """The section `Provenance` of a report.
 
@@ -126,7 +134,7 @@ def provenance_lines(baseline: Baseline, facts: LedgerFacts, arm: Arm | None = N
     lines = [
         "## Provenance",
         "",
-        f"- Ledger head: {facts.head}; {facts.records} records, begun {facts.began}",
+        f"- Ledger head: {facts.head}; {facts.records} records, begun {facts.began}{_named(facts.ledger)}",
         *(f"- {line}" for line in facts.past),
         f"- Baseline generation: {baseline.generation}",
         *([] if baseline.arm.code is None else [f"- Code of the baseline: {identity(baseline.arm.code)}"]),

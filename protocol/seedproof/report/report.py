@@ -1,4 +1,4 @@
-"""Reports in Markdown on a baseline and on an experiment."""
+"""Reports in Markdown on a baseline and on an experiment, and the JSON with their numbers."""
 
 import json
 from collections.abc import Sequence
@@ -13,48 +13,40 @@ from seedproof.model.untrusted import escape_hidden, one_line
 from seedproof.notices.environment import comparability_notices
 from seedproof.notices.runs import baseline_notices, comparison_notices
 from seedproof.report.code_section import code_lines
+from seedproof.report.head import baseline_head, experiment_head
 from seedproof.report.provenance import LedgerFacts, command_lines, provenance_lines, shorten_path
 from seedproof.report.sections import confirmation_lines, evidence_lines
-from seedproof.report.summary import Digits, scale, summary_lines
+from seedproof.report.summary import Digits, paragraph, scale
 from seedproof.report.tables import metric_names, run_table, statistics_table, test_table, wall_clock_table
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.evidence import Evidence, as_document
 
-__all__ = ["baseline_report", "experiment_report"]
+__all__ = ["baseline_numbers", "baseline_report", "experiment_numbers", "experiment_report"]
 
 
-def baseline_report(baseline: Baseline, facts: LedgerFacts, figure: str) -> str:
+def baseline_report(baseline: Baseline, facts: LedgerFacts, stem: str) -> str:
     """`baseline_variance_<scale>.md`.
 
     Args:
-        figure: File name of the figure, which lies beside the report.
+        stem: Name of the report's file without its ending; figure and numbers lie beside it.
     """
     rules = baseline.rules
-    name = rules.metric.name
-    side = "at most" if rules.metric.direction == "minimize" else "at least"
-    needed = "A WINNER needs a mean of"
-    if rules.design != "protocol":
-        needed = f"Experiments are judged by the {rules.design} design; the protocol's own rule would ask for a mean of"
-    n = len(rules.baseline_seeds)
-    number = Digits(baseline)
-    spread = f"{number(baseline.mean)} ± {number(baseline.std)} (mean ± standard deviation, {n} seeds)"
     lines = [
         f"# Baseline Variance ({rules.label} tokens)",
         "",
-        f"- {name}{rules.metric.statistic_words}: {spread}",
-        f"- {needed} {side} {number(baseline.winner_threshold)} ({rules.winner_sigma:g} sigma).",
-        *(f"- {line}" for line in facts.head_lines),
+        *baseline_head(baseline, facts, stem),
         "",
-        f"![Every baseline seed: {name} and wall time]({figure})",
-        "",
-        *_section(f"Baseline Statistics (N={n} runs)", statistics_table(baseline.arm, rules, number)),
+        *_section(
+            f"Baseline Statistics (N={len(rules.baseline_seeds)} runs)",
+            statistics_table(baseline.arm, rules, Digits(baseline)),
+        ),
         *run_table([("baseline", baseline.arm)], rules),
         "",
         *_section("Command", command_lines(rules, (), "baseline")),
         *provenance_lines(baseline, facts),
         *_notices([*baseline_notices(baseline), *comparability_notices(baseline.arm)]),
-        *_machine_readable(_baseline_document(baseline, facts)),
+        *_machine_readable(stem),
         _last_line(rules),
     ]
     return "\n".join(lines) + "\n"
@@ -65,7 +57,7 @@ def experiment_report(
     facts: LedgerFacts,
     evidence: Evidence | None,
     campaign: Campaign | None,
-    figure: str,
+    stem: str,
     disclosed: Sequence[Notice] = (),
 ) -> str:
     """`experiment_<name>_<scale>.md`, with the sections of the experiment-runner protocol.
@@ -73,7 +65,7 @@ def experiment_report(
     Args:
         evidence: As recorded with the verdict; None in a ledger from before there was any.
         campaign: Likewise.
-        figure: File name of the figure, which lies beside the report.
+        stem: Name of the report's file without its ending; figure, numbers and change lie beside it.
         disclosed: Further notices, on what the ledger knows besides the runs of the two arms.
     """
     baseline, arm = comparison.baseline, comparison.arm
@@ -81,9 +73,7 @@ def experiment_report(
     lines = [
         f"# Experiment: {arm.experiment}",
         "",
-        *(f"- {line}" for line in summary_lines(comparison, evidence, campaign, facts.head_lines)),
-        "",
-        f"![Every seed of {arm.experiment} and of the baseline: {rules.metric.name} and wall time]({figure})",
+        *experiment_head(comparison, facts, evidence, campaign, stem),
         "",
         *_section(
             f"Baseline Statistics (N={len(baseline.arm.counted)} runs)", statistics_table(baseline.arm, rules, number)
@@ -94,14 +84,15 @@ def experiment_report(
         *_section(f"Verdict: {comparison.verdict.heading}", [comparison.reason, *_large_beside_neutral(comparison)]),
         *_section("Confirmation", confirmation_lines(comparison)),
         *_section("Evidence", [] if evidence is None else evidence_lines(comparison, evidence, campaign)),
-        *_section("Hypothesis", [f"> {escape_hidden(line)}".rstrip() for line in arm.hypothesis.splitlines() or [""]]),
-        *_section("Code", code_lines(baseline, arm, facts.controls)),
-        *_section("Flags and Command", command_lines(rules, arm.flags, f"exp_{arm.experiment}")),
         *run_table([("baseline", baseline.arm), (arm.experiment or "", arm)], rules),
         "",
+        *_section("Hypothesis", [f"> {escape_hidden(line)}".rstrip() for line in arm.hypothesis.splitlines() or [""]]),
+        *_section("Code", code_lines(baseline, arm, facts.controls, facts.diff, stem)),
+        *_section("Flags and Command", command_lines(rules, arm.flags, f"exp_{arm.experiment}")),
+        *_section("Paragraph to Paste", [] if evidence is None else [paragraph(comparison, evidence, campaign)]),
         *provenance_lines(baseline, facts, arm),
         *_notices([*comparison_notices(comparison), *comparability_notices(baseline.arm, arm), *disclosed]),
-        *_machine_readable(_comparison_document(comparison, facts, evidence, campaign)),
+        *_machine_readable(stem),
         _last_line(rules),
     ]
     return "\n".join(lines) + "\n"
@@ -117,10 +108,9 @@ def _large_beside_neutral(comparison: Comparison) -> list[str]:
         return []
     return [
         "",
-        "Cohen's d is large although the verdict is NEUTRAL: d divides by the spread pooled over both arms, "
-        "which is small when the experiment's few seeds happen to lie close together, while the verdict asks "
-        "for a distance in the baseline's own sigma. "
-        "With so few seeds a large d is common without any effect; it is reported and never decides.",
+        "Cohen's d is large although the verdict is NEUTRAL: it divides by the spread of both arms, which is small "
+        "when the experiment's few seeds happen to lie close together. That is common without any effect, and d "
+        "never decides.",
     ]
 
 
@@ -133,9 +123,27 @@ def _notices(notices: Sequence[Notice]) -> list[str]:
     return _section("Notices", [f"- {one_line(notice.message)}" for notice in notices])
 
 
-def _machine_readable(document: dict[str, Any]) -> list[str]:
-    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False)
-    return _section("Machine Readable", ["```json", text, "```"])
+def _machine_readable(stem: str) -> list[str]:
+    return _section("Machine Readable", [f"Every number of this report: [{stem}.json]({stem}.json)"])
+
+
+# --- the numbers beside a report ----------------------------------------------------------------
+
+
+def baseline_numbers(baseline: Baseline, facts: LedgerFacts) -> str:
+    """`baseline_variance_<scale>.json`."""
+    return _json(_baseline_document(baseline, facts))
+
+
+def experiment_numbers(
+    comparison: Comparison, facts: LedgerFacts, evidence: Evidence | None, campaign: Campaign | None
+) -> str:
+    """`experiment_<name>_<scale>.json`; the arguments are those of its report."""
+    return _json(_comparison_document(comparison, facts, evidence, campaign))
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def _arm_document(arm: Arm, rules: Rules) -> dict[str, Any]:
@@ -148,6 +156,7 @@ def _baseline_document(baseline: Baseline, facts: LedgerFacts) -> dict[str, Any]
         "kind": "baseline",
         "generation": baseline.generation,
         "code_sha256": None if baseline.arm.code is None else baseline.arm.code.sha256,
+        "ledger": facts.ledger,
         "ledger_head": facts.head,
         "mean": baseline.mean,
         "std": baseline.std,

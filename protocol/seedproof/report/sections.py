@@ -1,7 +1,7 @@
 """The sections `Evidence` and `Confirmation` of a report."""
 
-from seedproof.model.results import Comparison, Verdict, WallTimeChange
-from seedproof.report.summary import Digits, false_verdicts, fresh_effect, paragraph
+from seedproof.model.results import Comparison, Confirmation, Verdict, WallTimeChange
+from seedproof.report.summary import Digits, false_verdicts, fresh_effect
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 
@@ -11,55 +11,40 @@ __all__ = ["confirmation_lines", "evidence_lines"]
 
 
 def evidence_lines(comparison: Comparison, evidence: Evidence, campaign: Campaign | None) -> list[str]:
-    """The section `Evidence` of a report."""
+    """The section `Evidence` of a report: what stands beside the verdict and never decides, in at most six points."""
     number = Digits(comparison.baseline)
-    return [
-        "What stands beside the verdict and never decides.",
-        "",
-        *_interval_table(evidence, number),
-        *(f"- {point}" for point in _points(comparison, evidence, campaign, number)),
-        "",
-        paragraph(comparison, evidence, campaign),
-    ]
-
-
-def _interval_table(evidence: Evidence, number: Digits) -> list[str]:
-    rows = []
-    for found in (evidence.unpaired, evidence.paired):
-        if found is None:
-            continue
-        is_paired = found.test == "paired"
-        label = f"paired, {found.n} seeds" if is_paired else "Welch, unpaired"
-        values = [number.signed(value) for value in (found.difference, found.low, found.high)]
-        percents = ["-" if value is None else f"{value:+.2f}" for value in (found.low_percent, found.high_percent)]
-        test = [f"{found.t:.2f}", f"{found.df:.1f}", f"{found.p_value:.4f}"]
-        cells = [label, *values, *percents, *test, "yes" if is_paired == (evidence.primary == "paired") else "no"]
-        rows.append(f"| {' | '.join(cells)} |")
-    head = "| Interval (95 %) | Difference | Low | High | Low % | High % | t | df | p (two-sided) | Primary |"
-    return [head, "| --- " * 10 + "|", *rows, ""] if rows else []
-
-
-def _points(comparison: Comparison, evidence: Evidence, campaign: Campaign | None, number: Digits) -> list[str]:
-    return [
-        f"The primary interval is the {evidence.primary} one {evidence.primary_reason}; chosen before the results.",
-        *(_not_trusted(comparison) or _disagreement(comparison, evidence)),
-        *_seed_by_seed(evidence, number),
+    points = [
+        _intervals(comparison, evidence, number),
+        _seed_by_seed(evidence, number),
         _errors(evidence),
-        *_reach(evidence, number),
-        *([evidence.seed_varies] if evidence.seed_varies else []),
-        *_among_many(campaign),
-        *(f"Not available: {part.replace('_', ' ')} ({why})." for part, why in evidence.unavailable.items()),
+        _reach(evidence, number),
+        _among_many(campaign),
+        _surroundings(evidence),
     ]
+    return [f"- {point}" for point in points if point]
+
+
+def _intervals(comparison: Comparison, evidence: Evidence, number: Digits) -> str:
+    """The primary interval, the other one, and where they or the verdict disagree."""
+    found = [one for one in (evidence.unpaired, evidence.paired) if one is not None]
+    if evidence.primary == "paired":
+        found.reverse()
+    parts = []
+    for one in found:
+        label = f"paired over {one.n} seeds" if one.test == "paired" else "Welch"
+        p = "below 0.0001" if one.p_value < 1e-4 else f"{one.p_value:.4f}"
+        parts.append(f"{number.signed(one.low)} to {number.signed(one.high)} ({label}, two-sided p {p})")
+    head = f"95 % intervals: {' and '.join(parts)}; the {evidence.primary} one is primary {evidence.primary_reason}."
+    if not parts:
+        head = f"No interval; the {evidence.primary} one would be primary {evidence.primary_reason}."
+    return " ".join([head, *(_not_trusted(comparison) or _disagreement(comparison, evidence))])
 
 
 def _not_trusted(comparison: Comparison) -> list[str]:
     """What a cap means for every number of the section."""
     if not comparison.caps:
         return []
-    return [
-        f"The difference is not trusted ({', '.join(comparison.caps)}): what intervals and p values say of it rests on "
-        "runs that do not compare with the baseline's. Capped is not inconclusive; more seeds would change nothing."
-    ]
+    return ["They rest on runs that do not compare with the baseline's, so they support no claim."]
 
 
 def _disagreement(comparison: Comparison, evidence: Evidence) -> list[str]:
@@ -91,10 +76,10 @@ def _disagreement(comparison: Comparison, evidence: Evidence) -> list[str]:
     return []
 
 
-def _seed_by_seed(evidence: Evidence, number: Digits) -> list[str]:
+def _seed_by_seed(evidence: Evidence, number: Digits) -> str:
     found = evidence.per_seed
     if found is None:
-        return []
+        return ""
     by_seed = sorted(found.differences.items(), key=lambda item: int(item[0]))
     values = ", ".join(f"{seed}: {number.signed(value)}" for seed, value in by_seed)
     pattern = {
@@ -102,11 +87,7 @@ def _seed_by_seed(evidence: Evidence, number: Digits) -> list[str]:
         "mixed": "of both signs",
         "one_outlier": f"seed {found.outlier_seed} lies far from the others",
     }[found.pattern]
-    n = len(found.differences)
-    points = [f"Seed by seed: {values}; {pattern}, {found.improved} of {n} better."]
-    if found.smallest_sign_p > 0.05:
-        points.append(f"A sign test of {n} seeds cannot go below p = {found.smallest_sign_p:g}, so it is not made.")
-    return points
+    return f"Seed by seed: {values}; {pattern}, {found.improved} of {len(found.differences)} better."
 
 
 def _errors(evidence: Evidence) -> str:
@@ -115,36 +96,40 @@ def _errors(evidence: Evidence) -> str:
     if found.correlation_06 is None or found.correlation_09 is None:
         return f"{text}."
     rates = [f"{100 * rate:.1f} %" for rate in (found.correlation_06, found.correlation_09)]
-    return f"{text}; WINNER in {' and in '.join(rates)} where the same seed moves both arms with correlation .6 and .9."
+    return f"{text}; WINNER in {' and in '.join(rates)} where equal seeds correlate by .6 and .9."
 
 
-def _reach(evidence: Evidence, number: Digits) -> list[str]:
+def _reach(evidence: Evidence, number: Digits) -> str:
     seen, needed = evidence.smallest_detectable, evidence.seeds_needed
     counts = ["more than 1,000" if n is None else str(n) for n in (needed.at_estimate, needed.at_upper)]
-    return [
-        f"Smallest improvement that the rule in force finds with {100 * seen.power:.0f} % probability: "
-        f"{seen.sigma:.2f} sigma = {number(seen.difference)}; between {number(seen.low)} and {number(seen.high)}, as "
-        f"sigma itself is known to {seen.sigma_low_factor:.2f} to {seen.sigma_high_factor:.2f} times its value.",
-        f"Seeds in each arm with which a t test finds {needed.worthwhile_sigma:g} sigma with "
-        f"{100 * seen.power:.0f} % probability: {counts[0]} if sigma is as estimated, "
-        f"{counts[1]} if it is at its upper 80 % limit.",
-    ]
+    return (
+        f"With {100 * seen.power:.0f} % probability the rule finds {seen.sigma:.2f} sigma = {number(seen.difference)} "
+        f"({number(seen.low)} to {number(seen.high)}, as sigma is an estimate), and a t test finds "
+        f"{needed.worthwhile_sigma:g} sigma with {counts[0]} seeds in each arm ({counts[1]} if sigma is large)."
+    )
 
 
-def _among_many(campaign: Campaign | None) -> list[str]:
+def _among_many(campaign: Campaign | None) -> str:
     if campaign is None:
-        return []
+        return ""
     k, here = campaign.declared, campaign.declared_in_generation
-    points = [
-        f"Campaign: {k} experiment{'' if k == 1 else 's'} declared, {here} of them on this baseline; "
-        f"if none had an effect, {campaign.false_winners_expected:.2f} WINNERs would be expected by luck."
-    ]
+    text = f"Of {k} experiment{'' if k == 1 else 's'} declared, {here} are on this baseline"
     if campaign.p_better is not None and campaign.p_holm is not None:
-        points.append(
-            f"One-sided p that it is better: {campaign.p_better:.4f}; adjusted for all {k} by Holm's method: "
-            f"{campaign.p_holm:.4f}."
+        text += (
+            f"; one-sided p that this one is better: {campaign.p_better:.4f}, adjusted for all by Holm's method "
+            f"{campaign.p_holm:.4f}"
         )
-    return [*points, campaign.advice] if campaign.advice else points
+    return f"{text}. {campaign.advice}" if campaign.advice else f"{text}."
+
+
+def _surroundings(evidence: Evidence) -> str:
+    """Time and place between the arms, noise that sigma does not cover, and what could not be computed."""
+    hours = "an unknown time" if evidence.hours_between is None else f"{evidence.hours_between:.1f} hours"
+    where = {True: "the same machine", False: "different machines", None: "machines that are not known"}
+    parts = [f"Between baseline and experiment: {hours}, on {where[evidence.same_machine]}."]
+    parts += [evidence.seed_varies] if evidence.seed_varies else []
+    parts += [f"Not available: {part.replace('_', ' ')} ({why})." for part, why in evidence.unavailable.items()]
+    return " ".join(parts)
 
 
 # --- the section of the confirmation ------------------------------------------------------------
@@ -160,9 +145,14 @@ def confirmation_lines(comparison: Comparison) -> list[str]:
     done = f"Runs on fresh seeds: {found.done} of {found.needed}."
     return [
         done if found.state == "open" else f"{done} {found.reason}",
-        *([] if found.difference is None else [fresh_effect(found, Digits(comparison.baseline))]),
+        *([] if found.difference is None or found.state == "confirmed" else [_fresh(comparison, found)]),
         *([] if found.wall_time is None else [_alternated(found.wall_time)]),
     ]
+
+
+def _fresh(comparison: Comparison, found: Confirmation) -> str:
+    """What fresh seeds measured where they confirm nothing; else the head of the report has it."""
+    return fresh_effect(found, Digits(comparison.baseline))
 
 
 def _alternated(time: WallTimeChange) -> str:

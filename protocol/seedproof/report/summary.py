@@ -1,6 +1,4 @@
-"""A result in a few lines: above its report, in a reply, and as a paragraph to paste."""
-
-from collections.abc import Sequence
+"""A result in a few words: in a reply, and as a paragraph to paste."""
 
 from seedproof.model.arms import Baseline
 from seedproof.model.results import Comparison, Confirmation, Verdict
@@ -10,7 +8,7 @@ from seedproof.phases.control import control_look
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, FalseWinner
 
-__all__ = ["WORDS", "Digits", "false_verdicts", "fresh_effect", "paragraph", "scale", "summary_lines", "tried_line"]
+__all__ = ["WORDS", "Digits", "false_verdicts", "fresh_effect", "paragraph", "scale", "tried_line"]
 
 WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 """Small numbers in words, by their value."""
@@ -28,31 +26,6 @@ class Digits:
     def signed(self, value: float) -> str:
         """With its sign; never a minus before zeros."""
         return f"{value:+.{self._decimals}f}"
-
-
-def summary_lines(
-    comparison: Comparison, evidence: Evidence | None, campaign: Campaign | None, ledger: Sequence[str] = ()
-) -> list[str]:
-    """What a reader has to know first: at most five lines, and what there is to say of the ledger.
-
-    Args:
-        ledger: Lines on what was before this ledger or beside it.
-    """
-    lines = [comparison.headline, _interval_line(comparison, evidence)]
-    if campaign is not None:
-        lines.append(tried_line(campaign))
-    lines += ledger
-    if comparison.confirmation is not None:
-        lines.append(f"Confirmation: {comparison.confirmation.reason}")
-    elif campaign is not None and comparison.caps:
-        lines.append(f"Confirmation: none; the difference is not trusted ({', '.join(comparison.caps)}).")
-    elif campaign is not None:
-        lines.append("Confirmation: none is due.")
-    if evidence is not None:
-        hours = "an unknown time" if evidence.hours_between is None else f"{evidence.hours_between:.1f} hours"
-        where = {True: "the same machine", False: "different machines", None: "machines that are not known"}
-        lines.append(f"Between baseline and experiment: {hours}, on {where[evidence.same_machine]}.")
-    return lines
 
 
 def _interval_line(comparison: Comparison, evidence: Evidence | None) -> str:

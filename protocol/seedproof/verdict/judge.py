@@ -136,7 +136,9 @@ def _compare(
     is_known = issued is not None and issued.runs == runs_behind(arm, baseline)
     ruling = _rule(baseline, arm, exp, sigma, issued)
     pairs = None
-    if ruling.verdict is Verdict.NEUTRAL and (issued is None or not issued.is_earlier):
+    # Seeds that were drawn for pairs stay a question, whichever version gave that verdict.
+    is_asked = arm.fresh_plan is not None and arm.fresh_plan.kind == "pairs"
+    if ruling.verdict is Verdict.NEUTRAL and (issued is None or not issued.is_earlier or is_asked):
         pairs = _telling_pairs(baseline, arm)
     confirmation = None
     is_offered = pairs is not None and pairs.is_offered

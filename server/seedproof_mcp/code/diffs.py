@@ -116,21 +116,30 @@ def plain_texts(old: Mapping[str, bytes | None], new: Mapping[str, bytes | None]
             if before is None or after is None:
                 text += f"{name}: no text to compare\n"
                 continue
-            found = list(difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm=""))
+            sides = f"a/{name}" if path in old else "/dev/null", f"b/{name}" if path in new else "/dev/null"
+            found = list(difflib.unified_diff(before, after, *sides))
             body = found[2:]
             counts[path] = (sum(one[0] == "+" for one in body), sum(one[0] == "-" for one in body))
-            text += "".join(f"{one}\n" for one in found) or f"{name}: its mode alone\n"
+            text += _patch(name, sides, found) if found else f"{name}: its mode alone\n"
         return counts, text
 
     return read
 
 
+def _patch(name: str, sides: tuple[str, str], found: Sequence[str]) -> str:
+    """One file's part of a diff, as git writes it and `git apply` takes it."""
+    mode = "new file mode 100644\n" if sides[0] == "/dev/null" else ""
+    mode = "deleted file mode 100644\n" if sides[1] == "/dev/null" else mode
+    lines = (one if one.endswith("\n") else f"{one}\n\\ No newline at end of file\n" for one in found)
+    return f"diff --git a/{name} b/{name}\n{mode}{''.join(lines)}"
+
+
 def _lines(content: bytes | None) -> list[str] | None:
-    """The lines of a text; None for binary content, and for one that was not stored."""
+    """The lines of a text, each with its newline; None for binary content, and for one that was not stored."""
     if content is None or b"\0" in content:
         return None
-    text = content.decode(errors="surrogateescape")
-    return text.removesuffix("\n").split("\n") if text else []
+    lines = content.decode(errors="surrogateescape").split("\n")
+    return [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
 # --- what a change means --------------------------------------------------------------------------

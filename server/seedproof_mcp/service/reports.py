@@ -1,9 +1,13 @@
-"""Records reports in the ledger, renders them from it, and removes the checkpoints afterwards."""
+"""Records reports in the ledger, renders them from it, and removes the checkpoints afterwards.
+
+Over 300 lines, because a report is recorded, rendered and restored in this one place.
+"""
 
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from seedproof.ledger.state import Experiment, Generation, State
@@ -16,13 +20,14 @@ from seedproof.notices.past import head_lines, past_lines
 from seedproof.phases.next_call import finish_report_call, require_baseline
 from seedproof.phases.study import Study
 from seedproof.report.provenance import EarlierGeneration, EarlierVerdict, LedgerFacts
-from seedproof.report.report import baseline_report, experiment_report
+from seedproof.report.report import baseline_numbers, baseline_report, experiment_numbers, experiment_report
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import campaign_from_records
 from seedproof.verdict.comparability import written_acceptance
 from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.judge import judge
 
+from seedproof_mcp.code.published import DiffGone, published_again, published_diff
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.service.verdicts import judge_experiment
@@ -30,7 +35,19 @@ from seedproof_mcp.service.views import verdict_notices, written_evidence
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Reports", "has_hash", "move_aside", "render", "render_recorded", "unverified_report"]
+__all__ = [
+    "Files",
+    "Reports",
+    "has_hash",
+    "move_aside",
+    "render",
+    "render_recorded",
+    "unverified_report",
+    "write_files",
+]
+
+Files = Mapping[str, bytes]
+"""The files of a report by their ending, in the order to write them."""
 
 
 def unverified_report(paths: ProjectPaths, state: State, rules: Rules) -> list[Notice]:
@@ -49,11 +66,11 @@ class Reports:
     def __init__(self, paths: ProjectPaths, ledger: Ledger) -> None:
         self._paths = paths
         self._ledger = ledger
-        self._rendered: tuple[str, str, str] | None = None
-        """Hash of the newest record, text of its report, and figure."""
+        self._rendered: tuple[str, Files] | None = None
+        """Hash of the newest record, and the files of its report."""
 
     def record_report(
-        self, writer: Writer, rules: Rules, comparison: Comparison | None
+        self, writer: Writer, rules: Rules, comparison: Comparison | None, *, anew: bool = False
     ) -> tuple[ReportWritten, list[Notice]]:
         """Append the record of a report, unless the last one is still current; return it and notices on moved files.
 
@@ -62,38 +79,42 @@ class Reports:
 
         Args:
             comparison: The experiment's, with its verdict recorded; None for the baseline's report.
+            anew: Whether it is written even where its runs and its verdict are the same.
         """
         writer.disclose()
         state = writer.state
         generation, name = state.generations[-1], None if comparison is None else comparison.arm.experiment
         owner: Generation | Experiment = generation if name is None else generation.experiments[name]
-        if owner.report is not None and _is_current(owner.report, state, owner):
+        if owner.report is not None and not anew and self._is_current(owner.report, state, owner):
             return owner.report, []
         path = self._paths.baseline_report(rules.label)
         if name is not None:
             path = self._paths.experiment_report(name, rules.label)
-        relative = str(path.relative_to(self._paths.root))
-        figure = path.with_suffix(".svg")
-        # A figure has the name of its report, so both are foreign or neither is.
-        foreign = [] if relative in state.reports else [one for one in (path, figure) if os.path.lexists(one)]
-        notices = [move_aside(self._paths, one) for one in foreign]
-        text, drawing = render(state, generation, name, figure.name, comparison)
+        change = owner.change if isinstance(owner, Experiment) else None
+        rendered = render(state, generation, name, path.stem, published_diff(self._paths, change), comparison)
+        files_of = {str(path.with_suffix(end).relative_to(self._paths.root)): data for end, data in rendered.items()}
+        known = {name for report in state.reports.values() for name in report.files}
+        foreign = [one for one in files_of if one not in known and os.path.lexists(self._paths.root / one)]
+        notices = [move_aside(self._paths, self._paths.root / one) for one in reversed(foreign)]
+        hashes = {one: hashlib.sha256(data).hexdigest() for one, data in files_of.items()}
+        relative, figure = (str(path.with_suffix(end).relative_to(self._paths.root)) for end in (".md", ".svg"))
         written = writer.append(
             ReportWritten(
                 path=relative,
-                sha256=hashlib.sha256(text.encode()).hexdigest(),
+                sha256=hashes[relative],
                 generation=generation.number,
                 experiment=name,
                 headline="baseline measured" if comparison is None else comparison.headline,
                 verdict=None if comparison is None else str(comparison.verdict),
                 runs=state.ended_runs(owner),
                 at_seq=state.seq,
-                figures=(str(figure.relative_to(self._paths.root)),),
-                figure_sha256=(hashlib.sha256(drawing.encode()).hexdigest(),),
+                figures=(figure,),
+                figure_sha256=(hashes[figure],),
                 report_format=REPORT_FORMAT,
+                beside={one: sha256 for one, sha256 in hashes.items() if one not in (relative, figure)},
             )
         )
-        self._rendered = (written.hash, text, drawing)
+        self._rendered = (written.hash, rendered)
         return written, notices
 
     def restore(self, report: ReportWritten) -> None:
@@ -103,12 +124,53 @@ class Reports:
             return
         files.make_folder(path.parent)
         if self._rendered is not None and self._rendered[0] == report.hash:
-            _, text, drawing = self._rendered
+            rendered = self._rendered[1]
         else:
-            text, drawing = render_recorded(self._ledger.state_at(report.at_seq), report)
-        # The figure first, so that no report shows a missing figure.
-        files.write_atomic(path.with_suffix(".svg"), drawing.encode())
-        files.write_atomic(path, text.encode())
+            rendered = render_recorded(self._paths, self._ledger.state_at(report.at_seq), report)
+        write_files(path, rendered)
+
+    def rewrite(self, writer: Writer, rules: Rules, name: str, comparison: Comparison | None = None) -> list[Notice]:
+        """Write an experiment's report again if it shows an earlier verdict, or if fresh seeds were begun since.
+
+        Args:
+            comparison: With its verdict recorded; None for the recorded one.
+
+        Returns:
+            What was written and removed.
+        """
+        state = writer.state
+        experiment = state.generations[-1].experiments[name]
+        report, verdict = experiment.report, experiment.verdict
+        if report is None or verdict is None:
+            return []
+        has_begun = comparison is None and _began_confirmation(state, experiment, report)
+        if report.seq > verdict.seq and not has_begun:
+            return []
+        shown = comparison or recorded_comparison(Study(state, state.generations[-1].rules), experiment)
+        written, moved = self.record_report(writer, rules, shown, anew=has_begun)
+        self.restore(written)
+        removed, _, staying = ([], 0, []) if has_begun else self.clean_up(writer, name)
+        gone = f" {len(removed)} checkpoint folders were removed." if removed else ""
+        text = f"{written.path} was written again, as it showed an earlier state of this experiment.{gone}"
+        return [*moved, *staying, Notice("report_rewritten", text)]
+
+    def _is_current(self, report: ReportWritten, state: State, owner: Generation | Experiment) -> bool:
+        """Whether a report shows the newest verdict, every ended run, reading and disclosure, and can be restored.
+
+        One of another format is never rendered again.
+        """
+        readings = state.generations[report.generation - 1].readings
+        later = [one.seq for one in (*state.disclosures, *readings)]
+        later += [owner.verdict.seq] if isinstance(owner, Experiment) and owner.verdict is not None else []
+        if report.report_format != REPORT_FORMAT or max(later, default=0) > report.seq:
+            return False
+        if report.runs != state.ended_runs(owner):
+            return False
+        try:
+            recorded_diff(self._paths, state, report)
+        except DiffGone:
+            return all(has_hash(self._paths.root / name, sha256) for name, sha256 in report.files.items())
+        return True
 
     def unfinished(self, study: Study) -> NextCall | None:
         """The call that finishes the newest report, where a file of it or its mirrored record is missing; else None.
@@ -119,7 +181,7 @@ class Reports:
         report = study.state.newest_report
         if report is None or report.generation != len(study.state.generations):
             return None
-        names = (report.path, *report.figures)
+        names = report.files
         if self._ledger.is_report_mirrored() and all(os.path.lexists(self._paths.root / name) for name in names):
             return None
         try:
@@ -194,50 +256,94 @@ def has_hash(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
-def _is_current(report: ReportWritten, state: State, owner: Generation | Experiment) -> bool:
-    """Whether a report shows every ended run, reading and disclosure. One of another format is never rendered again."""
-    readings = state.generations[report.generation - 1].readings
-    has_disclosures = not any(one.seq > report.seq for one in (*state.disclosures, *readings))
-    return report.report_format == REPORT_FORMAT and has_disclosures and report.runs == state.ended_runs(owner)
+def _began_confirmation(state: State, experiment: Experiment, report: ReportWritten) -> bool:
+    """Whether the first run on fresh seeds was requested after the report was written."""
+    fresh = [run for run_id in experiment.run_ids if (run := state.runs[run_id]).role is Role.CONFIRM]
+    return bool(fresh) and fresh[0].requested_at > report.seq
+
+
+def recorded_comparison(study: Study, experiment: Experiment) -> Comparison:
+    """The comparison of an experiment as its newest verdict has it."""
+    standing = study.standing(experiment)
+    assert standing.baseline is not None  # only judged experiments get reports
+    return judge(standing.baseline, standing.arm, experiment.verdict, written_acceptance(experiment))
 
 
 def render(
-    state: State, generation: Generation, name: str | None, figure: str, comparison: Comparison | None = None
-) -> tuple[str, str]:
-    """The text and the figure of a report; equal states give equal bytes.
+    state: State,
+    generation: Generation,
+    name: str | None,
+    stem: str,
+    diff: str | None = None,
+    comparison: Comparison | None = None,
+) -> Files:
+    """The files of a report; equal states and diffs give equal bytes.
 
     Args:
+        stem: Name of the report's file without its ending.
+        diff: The text to publish of the experiment's change; None where there is none.
         comparison: The experiment's, where it was judged on this state already.
     """
     # Imported here: it takes a twelfth of the server's import time, and most answers draw nothing.
     from seedproof.report.figure import baseline_figure, experiment_figure
 
     study = Study(state, generation.rules)
-    facts = _ledger_facts(state, generation, name)
+    facts = replace(_ledger_facts(state, generation, name), diff=diff)
     if name is None:
         baseline = study.baseline_of(generation.number)
         assert baseline is not None  # only complete baselines get reports
-        return baseline_report(baseline, facts, figure), baseline_figure(baseline)
+        numbers, drawing = baseline_numbers(baseline, facts), baseline_figure(baseline)
+        return _encoded(None, numbers, drawing, baseline_report(baseline, facts, stem))
     experiment = generation.experiments[name]
-    if comparison is None:
-        standing = study.standing(experiment)
-        assert standing.baseline is not None  # only judged experiments get reports
-        comparison = judge(standing.baseline, standing.arm, experiment.verdict, written_acceptance(experiment))
+    comparison = comparison or recorded_comparison(study, experiment)
     evidence, counted = written_evidence(experiment)
     # The campaign at the report, not at the verdict: other experiments may have been declared since.
     counted = None if counted is None else campaign_from_records(state, experiment)
-    text = experiment_report(comparison, facts, evidence, counted, figure, verdict_notices(study, experiment))
-    return text, experiment_figure(comparison, pairs_of(comparison.arm))
+    text = experiment_report(comparison, facts, evidence, counted, stem, verdict_notices(study, experiment))
+    drawing = experiment_figure(comparison, pairs_of(comparison.arm), evidence)
+    return _encoded(diff, experiment_numbers(comparison, facts, evidence, counted), drawing, text)
 
 
-def render_recorded(state: State, report: ReportWritten) -> tuple[str, str]:
-    """The text and the figure of a recorded report.
+def _encoded(diff: str | None, numbers: str, drawing: str, text: str) -> Files:
+    beside = {} if diff is None else {".diff": diff.encode(errors="surrogateescape")}
+    return {**beside, ".json": numbers.encode(), ".svg": drawing.encode(), ".md": text.encode()}
+
+
+def write_files(report: Path, rendered: Files) -> None:
+    """Write the files of a report, the report last, so that none shows what is missing.
+
+    Raises:
+        OSError: One cannot be written.
+    """
+    for end, data in rendered.items():
+        files.write_atomic(report.with_suffix(end), data)
+
+
+def recorded_diff(paths: ProjectPaths, state: State, report: ReportWritten) -> str | None:
+    """The text of the change that a recorded report was published with; None where it had none.
+
+    Raises:
+        DiffGone: It is not here any more.
+    """
+    path = (paths.root / report.path).with_suffix(".diff")
+    sha256 = report.beside.get(str(path.relative_to(paths.root)))
+    if sha256 is None or report.experiment is None:
+        return None
+    experiment = state.generations[report.generation - 1].experiments[report.experiment]
+    return published_again(paths, experiment.change, path, sha256)
+
+
+def render_recorded(paths: ProjectPaths, state: State, report: ReportWritten) -> Files:
+    """The files of a recorded report.
 
     Args:
         state: The state after the records that it was rendered from.
+
+    Raises:
+        DiffGone: It shows the text of a change that is not here any more.
     """
-    figure = Path(report.path).with_suffix(".svg").name
-    return render(state, state.generations[report.generation - 1], report.experiment, figure)
+    diff, stem = recorded_diff(paths, state, report), Path(report.path).stem
+    return render(state, state.generations[report.generation - 1], report.experiment, stem, diff)
 
 
 def _ledger_facts(state: State, generation: Generation, name: str | None) -> LedgerFacts:
@@ -254,6 +360,7 @@ def _ledger_facts(state: State, generation: Generation, name: str | None) -> Led
         past=tuple(past_lines(state)) if begun is None else (),
         head_lines=tuple(head_lines(state, generation)),
         has_other_state_folder=begun is not None and not begun.is_own_state,
+        ledger=(state.first_hash or "")[:12],
         verdicts=() if name is None else tuple(_earlier_verdicts(state, generation, name)),
         controls=tuple(run for run in state.runs.values() if run.role is Role.CONTROL),
     )

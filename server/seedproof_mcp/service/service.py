@@ -6,7 +6,7 @@ Over 300 lines, because every use case of a project stands here.
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,8 @@ from seedproof.admission.gate import admit
 from seedproof.admission.request import RunRequest
 from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
-from seedproof.model.results import Comparison
+from seedproof.model.results import Comparison, Notice
+from seedproof.model.run_key import Role
 from seedproof.phases.next_call import is_after_reports, require_baseline
 from seedproof.phases.study import Memory, Study
 
@@ -171,6 +172,9 @@ class Service:
         with self._lock, writing():
             if self._ledger.state.active:
                 self._start_conductor(self.paths)
+        if request.role is Role.CONFIRM and request.experiment is not None:
+            with suppress(OSError), self._ledger.writing() as writer:  # the run is requested, whatever the disk does
+                self._rewrite_report(writer, config, request.experiment)
         return admission.run_id
 
     def stop_run(self, run_id: str, reason: str) -> RunResult:
@@ -239,8 +243,10 @@ class Service:
             judged = self._judge(study, config, name)
         with writing(), self._ledger.writing() as writer:
             comparison = self._issue(writer, judged, config, name)
+            rewritten = self._rewrite_report(writer, config, name, comparison)
             study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
-            return self._with_unfinished_report(study, comparison_result(study, comparison, self._ledger.past()))
+            notices = [*self._ledger.past(), *rewritten]
+            return self._with_unfinished_report(study, comparison_result(study, comparison, notices))
 
     def _judge(self, study: Study, config: Config, name: str) -> "_Judged":
         return _Judged(study.state, study.state.seq, judge_experiment(study, name, config.settings.accepted))
@@ -254,6 +260,16 @@ class Service:
         return judged.comparison
 
     # --- reporting ----------------------------------------------------------------------------
+
+    def _rewrite_report(
+        self, writer: Writer, config: Config, name: str, comparison: Comparison | None = None
+    ) -> list[Notice]:
+        """Let no report outlive its verdict; return notices on what was written again."""
+        found = self._reports.rewrite(writer, config.rules, name, comparison)
+        if found:
+            write_study(self.paths, writer.state)
+            self._ledger.write_mirror()
+        return found
 
     def write_report(self, name: str | None = None) -> ReportResult:
         """Write the baseline's or an experiment's report, then remove its checkpoints.

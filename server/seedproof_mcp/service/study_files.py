@@ -16,7 +16,7 @@ from seedproof.phases.next_call import campaign_next
 from seedproof.phases.study import Study
 
 from seedproof_mcp.ledger.file import Ledger, Writer
-from seedproof_mcp.service.reports import has_hash, move_aside, render_recorded
+from seedproof_mcp.service.reports import Files, has_hash, move_aside, render_recorded, write_files
 from seedproof_mcp.service.results import Follow, NoticeResult, ReportResult
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
@@ -105,22 +105,24 @@ def keep_earlier_baseline(paths: ProjectPaths, ledger: Ledger, writer: Writer, l
     state, path = writer.state, paths.baseline_report(label)
     for report in [one for one in state.reports.values() if _is_kept(one, state)]:
         if not all(os.path.lexists(paths.root / name) for name in report.files):
-            _write(paths, report, *render_recorded(ledger.state_at(report.at_seq), report))
+            write_files(paths.root / report.path, render_recorded(paths, ledger.state_at(report.at_seq), report))
     earlier = state.reports.get(str(path.relative_to(paths.root)))
     if earlier is None or earlier.generation == len(state.generations):
         return []
     to = paths.baseline_report(label, earlier.generation)
-    names = [str(one.relative_to(paths.root)) for one in (to, to.with_suffix(".svg"))]
-    kept = replace(earlier, path=names[0], figures=(names[1],), seq=0, time="", hash="")
-    found = _texts(paths, ledger, earlier, kept)
+    found = _renamed(paths, ledger, earlier, to)
     if found is None:
         return []
-    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in found]
+    names = {end: str(to.with_suffix(end).relative_to(paths.root)) for end in found}
+    hashes = {end: hashlib.sha256(data).hexdigest() for end, data in found.items()}
     notices = []
-    if names[0] not in state.reports:
-        notices = [move_aside(paths, paths.root / name) for name in names if os.path.lexists(paths.root / name)]
-        writer.append(replace(kept, sha256=hashes[0], figure_sha256=(hashes[1],)))
-    _write(paths, kept, *found)
+    if names[".md"] not in state.reports:
+        notices = [move_aside(paths, paths.root / one) for one in names.values() if os.path.lexists(paths.root / one)]
+        kept = replace(earlier, path=names[".md"], sha256=hashes[".md"], seq=0, time="", hash="")
+        kept = replace(kept, figures=(names[".svg"],), figure_sha256=(hashes[".svg"],))
+        kept = replace(kept, beside={names[end]: one for end, one in hashes.items() if end not in (".md", ".svg")})
+        writer.append(kept)
+    write_files(to, found)
     return notices
 
 
@@ -130,21 +132,17 @@ def _is_kept(report: ReportWritten, state: State) -> bool:
     return is_earlier and report.report_format == REPORT_FORMAT and f"_generation{report.generation}." in report.path
 
 
-def _texts(paths: ProjectPaths, ledger: Ledger, earlier: ReportWritten, kept: ReportWritten) -> tuple[str, str] | None:
-    """Text and figure of a report under its new name; None for one of an earlier version that is not as recorded.
+def _renamed(paths: ProjectPaths, ledger: Ledger, earlier: ReportWritten, to: Path) -> Files | None:
+    """The files of a report under its new name; None for one of an earlier version that is not as recorded.
 
     Those are never rendered again, so they are copied.
     """
     if earlier.report_format == REPORT_FORMAT:
-        return render_recorded(ledger.state_at(earlier.at_seq), kept)
+        kept = replace(earlier, path=str(to.relative_to(paths.root)))
+        return render_recorded(paths, ledger.state_at(earlier.at_seq), kept)
     if len(earlier.figures) != 1 or not all(has_hash(paths.root / name, one) for name, one in earlier.files.items()):
         return None
-    text, drawing = ((paths.root / name).read_bytes().decode() for name in earlier.files)
-    old, new = (Path(one.figures[0]).name for one in (earlier, kept))
-    return text.replace(f"({old})", f"({new})"), drawing
-
-
-def _write(paths: ProjectPaths, report: ReportWritten, text: str, drawing: str) -> None:
-    # The figure first, so that no report shows a missing figure.
-    files.write_atomic(paths.root / report.figures[0], drawing.encode())
-    files.write_atomic(paths.root / report.path, text.encode())
+    copied = {Path(name).suffix: (paths.root / name).read_bytes() for name in earlier.files}
+    text, stem = copied.pop(".md").decode(), Path(earlier.path).stem
+    # Links to the figure and to the numbers.
+    return {**copied, ".md": text.replace(f"({stem}.", f"({to.stem}.").encode()}

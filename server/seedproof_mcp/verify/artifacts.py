@@ -22,8 +22,12 @@ from seedproof_mcp.verify.witnesses import read_heads
 
 __all__ = ["check_logs", "check_reports", "check_unknown_reports"]
 
-# The names of Seedproof's reports and figures.
-_REPORT_NAMES = ("baseline_variance_*.md", "experiment_*.md", "baseline_variance_*.svg", "experiment_*.svg")
+# The names of Seedproof's reports and of what lies beside them.
+_REPORT_NAMES = tuple(
+    f"{name}_*.{end}"
+    for name in ("baseline_variance", "experiment")
+    for end in ("md", "markdown", "svg", "json", "diff")
+)
 
 
 # --- logs -------------------------------------------------------------------------------------
@@ -138,7 +142,7 @@ def check_reports(paths: ProjectPaths, records: Sequence[Record]) -> list[Check]
         for name, sha256 in report.files.items():
             hashes.setdefault(name, []).append((report.seq, sha256))
     faults = [fault for name, known in hashes.items() if (fault := _file_fault(paths.root / name, name, known))]
-    return listed("reports", faults, passed("reports", f"{len(hashes)} reports and figures are as recorded"))
+    return listed("reports", faults, passed("reports", f"{len(hashes)} files of reports are as recorded"))
 
 
 def _file_fault(path: Path, name: str, known: Sequence[tuple[int, str]]) -> str | None:
@@ -159,7 +163,7 @@ def _file_fault(path: Path, name: str, known: Sequence[tuple[int, str]]) -> str 
 
 def check_unknown_reports(paths: ProjectPaths, records: Sequence[Record]) -> Iterator[Check]:
     """Find reports and figures with our names that the ledger does not know."""
-    known = {name for report in read_events(records, ReportWritten) for name in (report.path, *report.figures)}
+    known = {name for report in read_events(records, ReportWritten) for name in report.files}
     for path in sorted({path for pattern in _REPORT_NAMES for path in paths.research.glob(pattern)}):
         name = str(path.relative_to(paths.root))
         if name not in known:
@@ -170,7 +174,7 @@ def _unknown_report(path: Path, name: str) -> Check:
     """A fault if the report names a ledger head, as it then claims to come from a ledger; else a note."""
     if ".unverified" in path.name:
         return noted("unknown", f"{name} was moved aside: no ledger vouches for it")
-    heads = read_heads(path) if path.suffix == ".md" else []
+    heads = read_heads(path) if path.suffix != ".svg" else []
     if heads:
         text = f"{name} names ledger head #{heads[0][0]} {heads[0][1]}, and this ledger never wrote it"
         return failed("unknown", f"{text}: it is forged, or of another ledger")

@@ -12,6 +12,7 @@ from seedproof_mcp.verify.against_git import check_against
 from seedproof_mcp.verify.artifacts import check_logs, check_reports, check_unknown_reports
 from seedproof_mcp.verify.chain import Chain, first_difference, read_chain, whole_lines
 from seedproof_mcp.verify.checks import CannotVerify, Check, Outcome, failed, listed, noted, passed
+from seedproof_mcp.verify.documents import check_documents, check_headlines
 from seedproof_mcp.verify.replay import Replay
 from seedproof_mcp.verify.study_page import check_study_page
 from seedproof_mcp.verify.witnesses import check_heads, check_registry
@@ -66,7 +67,7 @@ def _checks(paths: ProjectPaths, source: _Source, regenerate: bool, against: str
     if chain.faults:
         yield noted("state", "not checked, and neither are verdicts: the chain is broken")
     else:
-        replay = Replay(chain.records, regenerate)
+        replay = Replay(paths, chain.records, regenerate)
         yield from replay.run()
         state = replay.state
     yield from check_heads(paths, chain)
@@ -74,7 +75,9 @@ def _checks(paths: ProjectPaths, source: _Source, regenerate: bool, against: str
     yield from check_logs(paths, chain.records, state)
     yield from check_reports(paths, chain.records)
     yield from check_unknown_reports(paths, chain.records)
+    yield from check_documents(paths, chain.records)
     if state is not None:
+        yield from check_headlines(state)
         yield from check_study_page(paths, chain.records, state)
     if against is not None:
         yield check_against(paths, against, source.data)

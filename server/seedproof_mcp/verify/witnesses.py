@@ -35,7 +35,8 @@ def read_heads(path: Path) -> list[tuple[int, str]]:
 def check_heads(paths: ProjectPaths, chain: Chain) -> list[Check]:
     """Check the heads in reports on disk, and those that records name."""
     hashes, faults, count = chain.hashes, [], 0
-    for path in sorted([*paths.research.glob("*.md"), *paths.research.glob("studies.svg")]):
+    names = ("*.md", "baseline_variance_*.json", "experiment_*.json", "studies.svg")
+    for path in sorted(path for name in names for path in paths.research.glob(name)):
         if ".unverified" in path.name:
             continue  # moved aside, as it belongs to no ledger
         for seq, digits in read_heads(path):

@@ -7,16 +7,18 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, localcontext
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from seedproof.model.arms import Arm, Baseline, Pair
+from seedproof.model.code import Change, ChangedFile
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import BaselineVoid
-from seedproof.model.results import Comparison, Verdict
+from seedproof.model.results import Comparison, Confirmation, Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import MetricValue, Run
@@ -26,6 +28,7 @@ from seedproof.report.figure import baseline_figure, experiment_figure
 from seedproof.report.study_figure import study_figure
 from seedproof.report.svg import escape
 from seedproof.verdict.judge import judge
+from seedproof.verdict.weigh import weigh
 
 from tests.support.arms import (
     MAXIMIZE,
@@ -78,13 +81,18 @@ def compared(base: Baseline, side: Arm, headline: str = "NEUTRAL: a headline") -
 
 
 PAIRS = (pair(2048, 4.125, 4.113), pair(4096, 4.119, 4.108), pair(8192, 4.127, 4.1165))
-WINNER = judge(baseline(), arm(4.11, 4.108, 4.112))
-CONFIRMED = dataclasses.replace(WINNER, headline="WINNER (confirmed on 3 fresh seeds): 3.33 sigma better")
+WINNER = judge(baseline(), dataclasses.replace(arm(4.11, 4.108, 4.112), flags=("--lr", "0.02")))
+FRESH_PAIRS = Confirmation("confirmed", 6, 6, "", "winner", 3, -0.0112, 0.0112, 0.001, 0.02, 0.004, 0.0072)
+CONFIRMED = dataclasses.replace(
+    WINNER, confirmation=FRESH_PAIRS, headline="WINNER (confirmed on 3 fresh seeds): 3.33 sigma better"
+)
 LOST = judge(baseline(), experiment_arm(make_run(42, 4.12), diverged(137, wall_time_s=3.0)))
+
+EVIDENCE = weigh(WINNER)
 
 FIGURES = {
     "baseline": lambda: baseline_figure(baseline()),
-    "winner_confirmed": lambda: experiment_figure(CONFIRMED, PAIRS),
+    "winner_confirmed": lambda: experiment_figure(CONFIRMED, PAIRS, EVIDENCE),
     "loser_diverged": lambda: experiment_figure(LOST),
     "studies": lambda: study_figure(study_of(a_study())),
 }
@@ -324,6 +332,56 @@ def test_who_cannot_see_it_is_told_what_it_shows() -> None:
     said = root[1].text or ""
     assert said.startswith("val_loss (lower is better): baseline mean 4.1239 (5 seeds), experiment mean 4.11 (3 seeds)")
     assert "fresh seeds, alternated: control mean 10.3 (3 seeds), experiment mean 8.2 (3 seeds)" in said
+
+
+def shapes_of(figure: str, kind: str) -> list[ElementTree.Element]:
+    """The shapes outside of the panels."""
+    return [shape for shape in ElementTree.fromstring(figure) if kind in kinds(shape)]
+
+
+def test_the_difference_stands_with_its_interval_beside_zero_and_above_what_fresh_pairs_gave() -> None:
+    figure, welch = FIGURES["winner_confirmed"](), EVIDENCE.unpaired
+    assert welch is not None
+    (zero,), (first, second) = shapes_of(figure, "middle"), shapes_of(figure, "mean")
+    ticks = {shape.text: float(shape.attrib["x"]) for shape in shapes_of(figure, "tick")}
+    unit = (ticks["0"] - ticks["-0.020"]) / 0.020
+    assert float(zero.attrib["x1"]) == pytest.approx(ticks["0"], abs=0.02)
+    expected = [ticks["0"] + unit * value for value in (welch.low, welch.high)]
+    assert [float(first.attrib[name]) for name in ("x1", "x2")] == pytest.approx(expected, abs=0.1)
+    # One-sided: at least .0072 better, and no bound on the other side.
+    assert float(second.attrib["x2"]) == pytest.approx(ticks["0"] - unit * 0.0072, abs=0.1)
+    assert float(second.attrib["x1"]) == pytest.approx(
+        min(float(shape.attrib["x"]) for shape in shapes_of(figure, "frame"))
+    )
+    assert "-0.0112 (at least -0.0072)" in words(ElementTree.fromstring(figure))
+
+
+def test_a_diverged_seed_leaves_no_difference_to_draw() -> None:
+    assert "Difference in" not in experiment_figure(LOST)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_the_numbers_of_a_difference_fit_beside_it(scale: float) -> None:
+    found = judge(baseline([scale * value for value in LOSSES]), arm(*(scale * one for one in (4.11, 4.108, 4.112))))
+    figure = experiment_figure(found, (), weigh(found))
+    assert_nothing_is_cut_off(figure)
+    assert_words_are_apart(ElementTree.fromstring(figure))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"flags": ("--lr", "0.02")}, "Tried: --lr 0.02"),
+        (
+            {"change": Change(tuple(ChangedFile(f"m{n}.py", 3, n) for n in range(4)))},
+            "Tried: m0.py (+3 -0), m1.py (+3 -1), 2 more files",
+        ),
+        ({}, "Tried: no change"),
+    ],
+)
+def test_the_figure_names_what_was_tried(changed: dict[str, Any], said: str) -> None:
+    figure = experiment_figure(judge(baseline(), dataclasses.replace(arm(4.11, 4.108, 4.112), **changed)))
+    assert said in words(ElementTree.fromstring(figure))
 
 
 # --- diverged, missing, unfinished ------------------------------------------------------------

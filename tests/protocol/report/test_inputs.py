@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from seedproof.model.arms import Arm
 from seedproof.phases.baseline import establish_baseline
-from seedproof.report.inputs import change_lines, input_lines
+from seedproof.report.code_section import code_lines
+from seedproof.report.inputs import control_line, input_lines, read_by_runs
 
 from tests.support.arms import ROUND_VALUES, RULES, measured
 from tests.support.inputs import OLD, base, changed_files, exp, left, reads
@@ -15,7 +16,9 @@ def test_a_ledger_without_inputs_has_no_line() -> None:
     baseline = establish_baseline(
         Arm(generation=1, experiment=None, runs=measured(ROUND_VALUES, experiment=None), code=OLD), RULES
     )
-    assert list(change_lines(baseline, exp(None, **changed_files("notes.md")))) == []
+    unknown = exp(None, **changed_files("notes.md"))
+    assert read_by_runs(baseline, unknown) is None
+    assert list(control_line(baseline, unknown)) == []
 
 
 def test_how_much_is_known_is_said_once_for_each_degree_with_its_reason() -> None:
@@ -42,9 +45,8 @@ def test_the_files_of_a_change_are_told_by_whether_a_run_read_them() -> None:
     runs = measured(ROUND_VALUES, experiment=None)
     arm = Arm(generation=1, experiment=None, runs=tuple(replace(one, inputs=reads()) for one in runs), code=OLD)
     baseline = establish_baseline(arm, RULES)
-    assert list(change_lines(baseline, exp(reads("m.py"), code_change=True, **changed_files("m.py", "n.md")))) == [
-        "Of the files that differ, read by runs: `m.py`; read by none: `n.md`"
-    ]
-    waived = list(change_lines(baseline, exp(reads(), **changed_files("n.md"))))
-    assert waived[0] == "Of the files that differ, read by none: `n.md`"
-    assert waived[1].startswith("No run of the baseline read a file that differs, so no control was asked for.")
+    both = exp(reads("m.py"), code_change=True, **changed_files("a.md", "m.py"))
+    files = [line for line in code_lines(baseline, both, (), None, "experiment_x_1M") if line.startswith("  - ")]
+    assert files == ["  - `m.py` (+1 -1), read by runs", "  - `a.md` (+1 -1), read by no run"]
+    (waived,) = control_line(baseline, exp(reads(), **changed_files("n.md")))
+    assert waived.startswith("No run of the baseline read a file that differs, so no control was asked for.")

@@ -155,7 +155,7 @@ async def test_a_change_of_code_is_measured_and_cannot_be_confirmed(project: Pat
         assert refused.next == "write_report(experiment='a')"
         assert "confirm" not in (await call("write_report", experiment="a")).next
     text = (project / "docs/research/experiment_a_1M.md").read_text()
-    assert f"- Confirmation: {said['reason']}\n" in text
+    assert "- Merge: nothing yet, it cannot be confirmed; tried: " in text
     assert f"## Confirmation\n\n{said['reason']}\n" in text
     assert "runs on fresh seeds" not in judged.text.lower() + text.lower()
 

@@ -68,10 +68,10 @@ async def test_every_declaration_counts_and_each_verdict_keeps_the_campaign_of_i
         written = await call("write_report", experiment="better")
     assert again.data["campaign"] == first.data["campaign"]
     assert again.data["ledger_head"] != first.data["ledger_head"]
-    said = (project / written.data["path"]).read_text().splitlines()[4]
+    said = (project / written.data["path"]).read_text().splitlines()[6]
     assert said == (
-        "- Experiments declared in this ledger so far: 5, 1 of them declared without effect; if none helped, five "
-        "ideas would show a WINNER by luck at most 9.4 % of the time (independent seeds, normal noise, equal spread)."
+        "- Ideas tried: 5, 1 of them declared without effect. If none helped: a WINNER by luck in at most 9.4 % of "
+        "such studies"
     )
     campaign = listed["campaign"]
     assert [campaign[name] for name in ("declared", "declared_in_generation", "nulls", "winners")] == [5, 5, 1, 1]

@@ -76,9 +76,9 @@ async def test_a_change_of_code_is_measured_and_its_difference_is_kept_and_told(
     assert b"-steps = 1\n+steps = 2\n+heads = 4\n" in kept
     text = (project / "docs/research/experiment_a_1M.md").read_text()
     assert "  - `new file.py` (+1 -0)\n  - `train_llm.py` (+2 -1)\n" in text
-    assert change["diff_sha256"][:12] in text
+    assert "`git apply docs/research/experiment_a_1M.diff`" in text
     assert "The change of code is what the experiment declares, so no control can be asked for." in text
-    document = json.loads(text.split("```json\n")[1].split("```")[0])
+    document = json.loads((project / "docs/research/experiment_a_1M.json").read_text())
     (begun,) = records(project, "generation_started")
     assert document["code_change"] is True
     assert document["code_sha256"] == begun["code"]["sha256"]

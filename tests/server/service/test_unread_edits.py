@@ -56,7 +56,7 @@ async def test_a_stray_file_asks_for_no_control_and_nothing_is_told() -> None:
         assert not [one for one in answer.data["notices"] if "input" in one["code"] or "control" in one["code"]]
         await call("write_report", experiment="a")
         text = (project / "docs/research/experiment_a_1M.md").read_text()
-    assert "- Of the files that differ, read by none: `ideas.yaml`" in text
+    assert "  - `ideas.yaml` (+1 -0), read by no run" in text
     assert "- No run of the baseline read a file that differs, so no control was asked for." in text
     assert "- Inputs of 8 runs: known (1 file each)" in text
 

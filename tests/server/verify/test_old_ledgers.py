@@ -1,4 +1,4 @@
-"""Studies that c3868cf recorded are read, shown as issued, verified, and continued; nothing is judged again."""
+"""Studies that earlier versions recorded are read, shown as issued, verified, and continued; none is judged again."""
 
 import json
 import random
@@ -24,15 +24,17 @@ from tests.support.tables import Table
 
 pytestmark = pytest.mark.anyio
 
-RECORDED = ROOT / "tests/old_ledgers/record_format_1"
-RECORDED_STUDIES = sorted(path.name for path in RECORDED.iterdir())
+OLD = ROOT / "tests/old_ledgers"
+RECORDED = OLD / "record_format_1"
+LATER = sorted(str(path.relative_to(OLD)) for path in (OLD / "report_format_5").iterdir())
+RECORDED_STUDIES = [*sorted(path.name for path in RECORDED.iterdir()), *LATER]
 # The settings of this one are refused by now; it has a test of its own.
 STUDIES = [name for name in RECORDED_STUDIES if name != "given_seeds"]
 WITH_DEFAULT_RULES = ["protocol", "confirmations", "in_place"]
 LEDGER = ".seedproof/ledger.jsonl"
 MIRROR = "docs/research/ledger.jsonl"
-# c3868cf wrote 1 and 4.
-RECORD_FORMAT, REPORT_FORMAT = 2, 5
+# c3868cf wrote 1 and 4, ff65c9d 2 and 5.
+RECORD_FORMAT, REPORT_FORMAT = 2, 6
 MORE_SEEDS = "[rules]\nbaseline_seeds = [42, 137, 256, 512, 1024, 2048, 4096]\n"
 PYTHON = '[settings]\npython = "python3"\n'
 
@@ -61,7 +63,8 @@ class Study:
     """A copy of a recorded study, as it lies where it was recorded."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.project = Path(shutil.copytree(RECORDED / name, folder / name))
+        recorded = OLD / name if name in LATER else RECORDED / name
+        self.project = Path(shutil.copytree(recorded, folder / recorded.name))
         (self.project / LEDGER).parent.mkdir()
         shutil.copy(self.project / MIRROR, self.project / LEDGER)
         self.recorded = (self.project / LEDGER).read_bytes()
@@ -83,10 +86,15 @@ class Study:
         assert {record["format"] for record in records} <= {RECORD_FORMAT}
         return [record for record in records if kind in (None, record["kind"])]
 
-    def issued(self) -> dict[tuple[int, str], tuple[str, str]]:
-        """By generation and experiment: verdict and headline as they were issued last."""
+    def issued(self) -> dict[tuple[int, str], tuple[str | None, str]]:
+        """By generation and experiment: verdict and headline as they were issued last; that an idea was dropped is no
+        verdict."""
         records = [record for record in self.before if record["kind"] == "verdict_issued"]
-        return {(one["generation"], one["experiment"]): (one["verdict"], one["headline"]) for one in records}
+        words = {"DROPPED": None}
+        return {
+            (one["generation"], one["experiment"]): (words.get(one["verdict"], one["verdict"]), one["headline"])
+            for one in records
+        }
 
 
 Open = Callable[[str], Study]
@@ -110,9 +118,9 @@ def verify(study: Study, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return said
 
 
-def listed(answer: Answer) -> dict[tuple[int, str], tuple[str, str]]:
-    """What `list_experiments` says of the experiments that have a verdict."""
-    rows = [row for row in answer.data["experiments"] if row["verdict"] is not None]
+def listed(answer: Answer) -> dict[tuple[int, str], tuple[str | None, str]]:
+    """What `list_experiments` says of the experiments that were judged."""
+    rows = [row for row in answer.data["experiments"] if row["headline"] is not None]
     return {(row["generation"], row["experiment"]): (row["verdict"], row["headline"]) for row in rows}
 
 
@@ -229,6 +237,17 @@ def test_an_edited_report_of_an_older_format_is_found_by_its_hash(
     assert f"{kind} was edited" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", LATER)
+async def test_reports_of_an_older_format_stay_as_they_are(study: Open, name: str) -> None:
+    here = study(name)
+    reports = {path: path.read_bytes() for path in (here.project / "docs/research").iterdir()}
+    async with here.tools() as call:
+        for _, experiment in here.issued():
+            await call("compare", experiment=experiment)
+    assert {path: path.read_bytes() for path in reports} == reports
+    assert here.added() == []
+
+
 # --- confirmations --------------------------------------------------------------------------------
 
 
@@ -299,6 +318,22 @@ async def test_a_confirmation_on_four_given_seeds_ends_on_them_once_the_refused_
         *(("confirm_half", 10), ("control_half", 10)),
     ]
     assert said.data["headline"].startswith("WINNER (confirmed on 4 ")
+    assert here.added("fresh_seeds_drawn") == []
+    verify(here, capsys)
+
+
+async def test_fresh_pairs_of_an_older_verdict_are_run_and_judged(
+    study: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = study("report_format_5/protocol")
+    async with here.tools(noisy) as call:
+        for _ in range(12):
+            ran = await call("run_seed", experiment="paired", role="confirm")
+            assert ran.data["state"] == "succeeded", ran.text
+        said = await call("compare", experiment="paired")
+    assert said.data["headline"].startswith("NEUTRAL (2-sigma rule); pairs hold on 6 fresh seeds: -0.")
+    (issued,) = here.added("verdict_issued")
+    assert issued["confirmation"]["state"] == "confirmed"
     assert here.added("fresh_seeds_drawn") == []
     verify(here, capsys)
 
