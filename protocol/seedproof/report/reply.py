@@ -12,7 +12,7 @@ from seedproof.verdict.confirmation import wall_time_reason
 from seedproof.verdict.evidence import Evidence
 from seedproof.verdict.headline import format_distance, shown_p
 
-__all__ = ["ideas_line", "merge_words", "reply_lines"]
+__all__ = ["ideas_line", "reply_lines"]
 
 # Ends of a confirmation after which the campaign's chance is that of a confirmed WINNER.
 _ENDED = ("confirmed", "not_confirmed")
@@ -21,7 +21,7 @@ _ENDED = ("confirmed", "not_confirmed")
 def reply_lines(comparison: Comparison, evidence: Evidence | None, campaign: Campaign | None) -> list[str]:
     """The answer to a comparison, one fact a line; notices and the next call come behind it."""
     lines = [_first_line(comparison), *_values(comparison, evidence), *_why(comparison)]
-    lines += [*_fresh(comparison), *_cost(comparison), f"Merge: {merge_words(comparison)}"]
+    lines += [*_fresh(comparison), *_cost(comparison), f"Merge: {_merge_words(comparison)}"]
     return [*lines, *([ideas_line(campaign, comparison.confirmation)] if campaign is not None else ())]
 
 
@@ -90,25 +90,20 @@ def _cost(comparison: Comparison) -> Iterator[str]:
         yield f"Cost: {time.change_percent:+.1f} % wall time (alternated pairs)"
 
 
-def merge_words(comparison: Comparison, diff: str | None = None) -> str:
-    """What to take over: flags to paste, a change of code, or nothing yet.
-
-    Args:
-        diff: Path of the diff of a change of code; by default its snapshot is named.
-    """
+def _merge_words(comparison: Comparison) -> str:
+    """What to take over: flags to paste, the diff that the report writes, or nothing yet."""
     found, arm = comparison.confirmation, comparison.arm
     if comparison.verdict is Verdict.LOSER or (found is not None and found.state == "not_confirmed"):
         return "nothing"
-    is_confirmed = found is not None and found.state == "confirmed" and not comparison.caps
-    if comparison.verdict is not Verdict.WINNER and not is_confirmed:
+    if found is None or found.state != "confirmed" or comparison.caps:
         return "nothing yet"
     parts = [shlex.join(arm.flags)] if arm.flags else []
-    if arm.code_change and arm.code is not None:
-        snapshot = f"the change of code, {'held in place' if arm.code.snapshot is None else arm.code.snapshot[:12]}"
-        parts.insert(0, diff or snapshot)
-    elif arm.code is not None and is_moved(comparison.baseline.arm, arm):
+    if arm.code_change:
+        label = comparison.baseline.rules.label
+        parts.insert(0, f"git apply docs/research/experiment_{arm.experiment}_{label}.diff")
+    elif is_moved(comparison.baseline.arm, arm):
         parts.append("on its edited code")
-    return f"{' '.join(parts) or 'nothing'}{'' if is_confirmed else ' (unconfirmed)'}"
+    return " with ".join(parts) or "nothing"
 
 
 def ideas_line(campaign: Campaign, confirmation: Confirmation | None) -> str:
