@@ -279,3 +279,15 @@ async def unread_edit(agent: Agent) -> None:
     agent.write("more.txt", "0.5")
     answer = await agent.call("run_seed", experiment="z", flags=["--tag", "more"], hypothesis="h", code_change=True)
     assert not answer.is_error, answer.text
+
+
+@GROUP.row(
+    "Declares flags that lost once more with a new file for a change of code, which no run reads.",
+    Disclosed("same flags as x, ", "reply and report"),
+    supervised=True,
+)
+async def unread_file(agent: Agent) -> Answer:
+    await a_project(agent, "", {})
+    await agent.judge("x", "--tag", "a")
+    agent.write("plugins/new.py", "gain = 1.0\n")
+    return await agent.judge("y", "--tag", "a", code_change=True)

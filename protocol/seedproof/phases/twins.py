@@ -13,7 +13,7 @@ from seedproof.model.rules import Rules
 from seedproof.phases.option_names import OptionNames, known_options, plain_name
 from seedproof.phases.read_files import is_unread_change
 
-__all__ = ["barring_twin", "is_same_code", "repeated_experiments", "say_the_same", "tried_twins"]
+__all__ = ["barring_twin", "is_same_code", "repeated_experiments", "say_the_same", "trained_alike", "tried_twins"]
 
 
 def tried_twins(
@@ -28,17 +28,20 @@ def tried_twins(
     """The experiments with these flags and this code that were a draw, or have an active run.
 
     Code that differs in comments alone is the same, and so is the same code declared as a change or not; likewise code
-    that differs in files that neither the baseline nor the earlier experiment read.
+    that differs in files that neither the baseline nor the earlier experiment read. Files that are new may be read by
+    this one alone, as plugins are: who declares them as a change is not refused, and the verdict says what was read.
     """
-    wanted, baseline = normalise_flags(flags), state.baseline_arm(generation.number)
+    wanted = normalise_flags(flags)
+    may_matter = code_change and change is not None and any(not file.removed for file in change.files)
     found = []
     for other in generation.experiments.values():
         is_known = code is not None and other.code is not None
         if normalise_flags(other.flags) != wanted or not (is_known or other.code_change == code_change):
             continue
         arm, codes = state.experiment_arm(other), ((code, change), (other.code, other.change))
-        is_same = is_same_code(generation.code, *codes) or all(
-            _trains_alike(generation.code, each, (baseline, arm)) for each in codes
+        arms = (state.baseline_arm(generation.number), arm)
+        is_same = is_same_code(generation.code, *codes) or (
+            not may_matter and all(_trains_alike(generation.code, each, arms) for each in codes)
         )
         if is_same and any(run.state.is_active or run.is_draw(rules.metric.name) for run in arm.runs):
             found.append(other)
@@ -54,6 +57,14 @@ def barring_twin(state: State, experiment: Experiment, rules: Rules) -> Experime
     own = (experiment.flags, experiment.code_change, experiment.code, experiment.change)
     twins = tried_twins(state, generation, *own, rules)
     return next((twin for twin in twins if not state.experiment_arm(twin).is_null), None)
+
+
+def trained_alike(state: State, one: Experiment, other: Experiment) -> bool:
+    """Whether two experiments of a generation trained the same code, as far as their runs read it."""
+    generation = state.generations[one.generation - 1]
+    codes = ((one.code, one.change), (other.code, other.change))
+    arms = (state.baseline_arm(generation.number), state.experiment_arm(one), state.experiment_arm(other))
+    return is_same_code(generation.code, *codes) or all(_trains_alike(generation.code, each, arms) for each in codes)
 
 
 _Changed = tuple[Code | None, Change | None]

@@ -1,7 +1,7 @@
 """Says in a headline that flags which say the same were measured before."""
 
 from seedproof.ledger.state import Experiment, State
-from seedproof.phases.twins import is_same_code
+from seedproof.phases.twins import trained_alike
 
 __all__ = ["repeated_declaration"]
 
@@ -21,7 +21,7 @@ def repeated_declaration(state: State, experiment: Experiment) -> str | None:
         if number != experiment.generation:
             if "metric" in state.rules_of(number).differing(generation.rules):
                 metrics.add(number)
-        elif is_same_code(generation.code, (experiment.code, experiment.change), (other.code, other.change)):
+        elif trained_alike(state, experiment, other):
             found.append(f"{name}, {ended}")
     parts = [f"same flags as {found[0]}"] if len(found) == 1 else []
     parts += [f"same flags as {len(found)} earlier experiments"] if len(found) > 1 else []
