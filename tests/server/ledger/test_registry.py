@@ -64,7 +64,8 @@ async def test_reports_print_when_the_ledger_began_and_how_many_records_it_holds
         await call.measure_baseline()
         await call("write_report")
     first, *_, last = [one for one in records_of(quick_project) if one["kind"] != "files_removed"][:-1]
-    line = f"- Ledger head: #{last['seq']} {last['hash'][:12]}; {last['seq']} records, begun {first['time']}\n"
+    line = f"- Ledger head: #{last['seq']} {last['hash'][:12]}; {last['seq']} records, begun {first['time']}"
+    line += f"; ledger {first['hash'][:12]}\n"
     assert line in (quick_project / BASELINE).read_text()
 
 
