@@ -286,3 +286,14 @@ def test_a_ledger_with_an_earlier_default_pattern_counts_as_having_todays() -> N
     # Its runs go on being read by its own pattern, also when something else about the metrics changes.
     extra = present.with_metrics(present.metric, (MetricRule(name="acc", pattern="acc=(?P<value>x)"),))
     assert present_metrics(begun, extra).metric == begun.metric
+
+
+def test_a_generation_from_before_budgets_had_steps_and_differs_in_none_of_them() -> None:
+    """An update, also of a preset, ends no study."""
+    document = Rules().document()
+    del document["budget"]
+    before = Rules.from_document(document)
+    assert before.budget == "steps"
+    assert before.differing(Rules(budget="time")) == []
+    assert Rules().differing(Rules(budget="time")) == ["budget"]
+    assert Rules.from_document(Rules(budget="none").document()).differing(Rules()) == ["budget"]

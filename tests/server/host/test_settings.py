@@ -157,3 +157,20 @@ def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "seedproof.toml").mkdir()
     with pytest.raises(BadSettings, match="cannot be read"):
         load_config(tmp_path / "seedproof.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ('[rules.metric]\npreset = "autoresearch"\n', "time"),
+        ('[rules.metric]\npreset = "parameter-golf"\n', "time"),
+        ('[rules.metric]\npreset = "nanogpt"\n', "steps"),
+        ('[rules]\nbudget = "none"\n[rules.metric]\npreset = "autoresearch"\n', "none"),
+    ],
+)
+def test_presets_of_programs_that_train_for_a_fixed_time_make_time_the_budget(
+    tmp_path: Path, text: str, budget: str
+) -> None:
+    path = tmp_path / "seedproof.toml"
+    path.write_text(text)
+    assert load_config(path).rules.budget == budget

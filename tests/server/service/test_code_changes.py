@@ -415,6 +415,12 @@ async def test_flags_on_edited_code_are_confirmed_against_that_code_and_a_change
         await call.measure_baseline()
         headline = await confirmed(call, "a", project, "steps = 2\n", **more)
         assert headline.startswith("WINNER (confirmed on 3 fresh seeds)")
+        said = await call("compare", experiment="a")
+        report = (project / (await call("write_report", experiment="a")).data["path"]).read_text()
+    # What the control of edited code gave stands in the reply, in the paragraph and in the report.
+    places = [said.text, said.data["paragraph"], report]
+    assert all(("agrees with the baseline: asked was" in one) == (control == "steps = 2") for one in places)
+    assert ("control_passed" in said.text) == (control == "steps = 2")
     found = scripts(project)
     fresh = {run: code for run, code in found.items() if "fresh" in run or "confirm" in run}
     assert len(fresh) == 6
