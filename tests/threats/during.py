@@ -187,7 +187,6 @@ async def role_by_the_folder(agent: Agent) -> Answer:
     "Lets the script read its role from the environment.",
     InVain("the marker in the environment of a run is opaque"),
     supervised=True,
-    waits_for="snap",
 )
 async def role_by_the_environment(agent: Agent) -> None:
     reads = "gain = 0.25 * any('exp' in value for name, value in os.environ.items() if name.startswith('SEEDPROOF'))"
