@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seedproof.admission.guards import Limits
+from seedproof.ledger.beginnings import Beginnings
 from seedproof.model.code import Change, ChangedFile, Code
+from seedproof.phases.option_names import OptionNames
 
 
 @dataclass
@@ -29,6 +31,12 @@ class PlainSite:
 
     def code(self) -> Code | None:
         return self.present
+
+    def beginnings(self) -> Beginnings:
+        return Beginnings()
+
+    def option_names(self, code: Code) -> OptionNames:
+        return ()
 
     def change(self, old: Code, new: Code) -> Change | None:
         return None if old.sha256 == new.sha256 else Change((ChangedFile("train_llm.py", 1, 1),))

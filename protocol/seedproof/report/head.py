@@ -8,8 +8,8 @@ from seedproof.model.results import Comparison, Verdict
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.report.provenance import LedgerFacts, quote_for_shell, shorten_path
-from seedproof.report.summary import Digits
-from seedproof.verdict.campaign import Campaign, confirmed_by_luck
+from seedproof.report.summary import Digits, ideas_line
+from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, Interval
 from seedproof.verdict.place import Part, place_of
 from seedproof.verdict.signs import brackets_on, discarded_attempts
@@ -185,18 +185,9 @@ def _values_line(comparison: Comparison) -> str:
 
 
 def _ideas_line(comparison: Comparison, campaign: Campaign) -> str:
-    nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
-    elsewhere = f" and {campaign.elsewhere} in other ledgers that began with this code" if campaign.elsewhere else ""
-    found = comparison.confirmation
-    if found is not None and found.state == "confirmed":
-        luck = f"a confirmed WINNER by luck in at most {100 * confirmed_by_luck(campaign):.1f} % of such studies"
-    elif campaign.false_winner_chance is not None:
-        luck = f"a WINNER by luck in at most {100 * campaign.false_winner_chance:.1f} % of such studies"
-    else:
-        luck = f"{campaign.false_winners_expected:.2f} WINNERs by luck"
     discarded = discarded_attempts(comparison.baseline.arm, comparison.arm)
-    attempts = f"; {discarded.name}" if discarded is not None else ""
-    return f"Ideas tried: {campaign.declared}{nulls}{elsewhere}{attempts}. If none helped: {luck}"
+    line = ideas_line(campaign, comparison.confirmation)
+    return line if discarded is None else f"{line}; {discarded.name}"
 
 
 def _rules_line(baseline: Baseline) -> list[str]:

@@ -241,7 +241,8 @@ def test_wherever_the_verdict_fails_seeds_are_drawn_once(project: Path, tmp_path
         assert drawn(project) == [[*seeds]]
         service.request_run(RunRequest(experiment="a", role=Role.CONFIRM))
         assert records(project, "run_requested")[-1]["seed"] == seeds[0]
-    assert outcomes == ({False} if kind == "torn" else {True, False})
+    # Torn writes behind the verdict, as of a report, leave it recorded.
+    assert False in outcomes and (kind == "torn" or True in outcomes)
 
 
 # --- shared -----------------------------------------------------------------------------------------

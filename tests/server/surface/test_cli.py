@@ -45,7 +45,7 @@ def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFi
     code, out, _ = run(capsys, "run", "muon", *flags, "--all")
     assert code == 0 and out.count("succeeded") == 3
     code, out, _ = run(capsys, "compare", "muon")
-    assert code == 0 and out.startswith("WINNER (unconfirmed): ")
+    assert code == 0 and out.startswith("WINNER (unconfirmed)\nval_loss ")
     code, out, _ = run(capsys, "report", "muon")
     assert code == 0 and (here / "docs/research/experiment_muon_1M.md").exists()
 

@@ -19,7 +19,8 @@ from tests.support.in_process import quick_tools
 NEVER_NEXT = {"wait_s", "offset", "limit", "against", "detail"}
 
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True)
-texts = st.text(st.characters(exclude_categories=["C"]), min_size=1)
+# argparse takes a lone -- for the end of options.
+texts = st.text(st.characters(exclude_categories=["C"]), min_size=1).filter(lambda text: text != "--")
 # Of each argument of run_seed: the values that it may have.
 run_arguments: dict[str, st.SearchStrategy[Any]] = {
     "experiment": names,
