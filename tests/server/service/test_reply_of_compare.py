@@ -32,7 +32,7 @@ async def test_a_winner_is_answered_before_and_after_its_confirmation(project: P
     assert lines_of(first) == [
         "WINNER (unconfirmed)",
         "val_loss 4.0000 -> 3.9100 (-0.0900, 5.7 sigma; 5 and 3 seeds)",
-        "Merge: --lr 0.1 (unconfirmed)",
+        "Merge: nothing yet",
         "Ideas tried: 1. If none helped, one idea would show a WINNER by luck 3.0 % of the time",
         'Next: run_seed(experiment="a", role="confirm"): confirms the WINNER on fresh seeds: 0 of 6 runs',
     ]
