@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner.changed_meanwhile import changed_meanwhile
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.callers import Answer, Caller
@@ -202,3 +204,16 @@ async def test_settings_that_are_broken_or_widened_meanwhile_hide_nothing(projec
         write_settings(project, settings='code = "in-place"\nnot_code = ["*.py"]')
         ended = await end(call, engine)
     assert ended.data["reason"] == f"{SCRIPT} changed during the run"
+
+
+async def test_without_the_spec_of_a_run_nobody_can_tell_what_changed(project: Path) -> None:
+    settings(project, "snapshot")
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+    paths = ProjectPaths(project)
+    state = Ledger(paths).refresh()
+    run = next(iter(state.runs.values()))
+    assert changed_meanwhile(paths, state, run) is None
+    paths.run(run.run_id).spec.unlink()
+    said = changed_meanwhile(paths, state, run)
+    assert said == "whether its code changed during the run cannot be told: spec.json is gone"
