@@ -96,7 +96,8 @@ def test_what_to_merge_is_a_line_to_paste_once_it_is_confirmed_and_nothing_befor
 
 def test_compare_merges_what_the_head_merges() -> None:
     held = confirmed(4.13, 4.121, 4.128, 4.02, 4.012, 4.015)
-    null, small = replace(held, hypothesis="null: nothing changes"), replace(judge(baseline(), held), verdict=Verdict.NEUTRAL)
+    null = replace(held, hypothesis="null: nothing changes")
+    small = replace(judge(baseline(), held), verdict=Verdict.NEUTRAL)
     said = {merge_of(one): reply_merge(one) for one in (held, null, small)}
     assert list(said.values()) == ["--lr 0.02", "nothing", "nothing by the 2-sigma rule, though its small effect holds"]
     for in_head, in_reply in list(said.items())[1:]:
