@@ -18,8 +18,7 @@ from seedproof.notices.runs import comparison_notices
 from seedproof.phases.experiment_state import experiment_state
 from seedproof.phases.next_call import baseline_next, campaign_next, experiment_next
 from seedproof.phases.study import Study
-from seedproof.report.reply import reply_lines
-from seedproof.report.summary import paragraph
+from seedproof.report.summary import paragraph, reply_lines
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence

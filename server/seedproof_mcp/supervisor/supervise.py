@@ -1,4 +1,7 @@
-"""Runs one training under supervision: `python -P -m seedproof_mcp.supervisor.supervise RUN_DIR`."""
+"""Runs one training under supervision: `python -P -m seedproof_mcp.supervisor.supervise RUN_DIR`.
+
+Over 300 lines, because the order of everything from the start of a training to its result is decided here.
+"""
 
 import json
 import math

@@ -255,7 +255,7 @@ def test_the_order_of_the_runs_does_not_matter_and_one_unequal_pair_is_enough(
 
 
 def lines(arm: Arm, controls: tuple[Run, ...] = ()) -> str:
-    return "\n".join(code_lines(baseline(), arm, controls))
+    return "\n".join(code_lines(baseline(), arm, controls, None, "experiment_muon_1M"))
 
 
 def test_the_report_says_what_changed_what_the_control_gave_and_what_it_can_see() -> None:
@@ -266,7 +266,8 @@ def test_the_report_says_what_changed_what_the_control_gave_and_what_it_can_see(
         "- Files that differ: 2",
         "  - `train_llm.py` (+3 -1)",
         "  - `weights.bin` (not text)",
-        "- The diff is kept under `.seedproof/diffs`; SHA-256 `cccccccccccc…`",
+        "- The text of the change is not beside this report: longer than 1 MB, or not kept here; SHA-256 "
+        "`cccccccccccc…`",
         "- The control, seed 42 without flags, gave 4.5 and agrees with the baseline: asked was 4 ± 5.04 "
         "(99 % prediction interval of one baseline run).",
         "- What such a control can see: 5.04 sigma to either side pass. A change that alone moves every result by "
@@ -302,7 +303,7 @@ def test_the_report_says_what_is_known_of_the_code(name: str) -> None:
 def test_a_long_list_of_files_is_cut_and_their_names_are_escaped() -> None:
     files = tuple(ChangedFile(f"a\x1b{number}.py", 1, 0) for number in range(60))
     text = lines(moved(control(4.0), change=Change(files)))
-    assert "  - and 20 more" in text
+    assert "  - and 20 more, all of them in `experiment_muon_1M.json`" in text
     assert "\x1b" not in text
 
 

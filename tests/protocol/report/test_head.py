@@ -11,7 +11,7 @@ from seedproof.model.rules import Rules
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.head import experiment_head, tried_words
 from seedproof.report.provenance import LedgerFacts
-from seedproof.report.reply import reply_lines
+from seedproof.report.summary import reply_lines
 from seedproof.verdict.judge import judge
 
 from tests.protocol.report.test_report import (

@@ -15,7 +15,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.sections import evidence_lines
-from seedproof.report.summary import paragraph, summary_lines, tried_line
+from seedproof.report.summary import paragraph, tried_line
 from seedproof.stats.tests import paired, welch
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, as_document
@@ -107,7 +107,7 @@ def test_the_machine_is_the_same_different_or_not_known(
     found = with_runs(base, exp)
     assert weigh(found).same_machine is same
     said = {True: "on the same machine", False: "on different machines", None: "on machines that are not known"}[same]
-    assert said in summary_lines(found, weigh(found), None)[-1]
+    assert said in evidence_lines(found, weigh(found), None)[-1]
 
 
 @pytest.mark.parametrize(
@@ -170,11 +170,10 @@ def test_the_paragraph_is_one_that_a_researcher_can_paste() -> None:
 SELECTED = " A WINNER was selected by its size: its interval covers a small true effect less often than 95 %."
 
 
-def test_beside_a_winner_its_interval_is_said_to_be_selected_in_the_summary_and_in_the_paragraph() -> None:
+def test_beside_a_winner_its_interval_x() -> None:
     for values, said in (((1.0, 1.1, 0.9), True), (FIVE, False), ((7.0, 7.5, 8.0), False)):
         comparison = compared(values)
         evidence = weigh(comparison)
-        assert summary_lines(comparison, evidence, None)[1].endswith(f"(Welch).{SELECTED if said else ''}")
         assert (f"(Welch).{SELECTED}" in paragraph(comparison, evidence, None)) == said
 
 
@@ -184,8 +183,8 @@ def test_the_section_says_how_often_the_rule_errs_to_either_side() -> None:
     assert found.false_winner.loser == found.false_winner.independent
     assert (
         "- Where nothing differs, the rule says WINNER in 3.0 % and LOSER in 3.0 % of experiments "
-        "(independent seeds, normal noise, equal spread); WINNER in 1.0 % and in 0.1 % where the same seed moves both "
-        "arms with correlation .6 and .9."
+        "(independent seeds, normal noise, equal spread); WINNER in 1.0 % and in 0.1 % where equal seeds correlate by "
+        ".6 and .9."
     ) in evidence_lines(comparison, found, None)
 
 
@@ -219,9 +218,6 @@ def test_the_number_of_ideas_is_said_with_what_luck_alone_makes_of_them(
     label = "independent seeds, normal noise, equal spread"
     counted = Campaign(declared, declared, 0, 0, 0.0609, chance, label)
     assert tried_line(counted) == f"Experiments declared in this ledger so far: {said} ({label})."
-    section = evidence_lines(comparison := compared(FIVE), weigh(comparison), counted)
-    expected = "; if none had an effect, 0.06 WINNERs would be expected by luck."
-    assert [line for line in section if line.startswith("- Campaign: ") and line.endswith(expected)]
 
 
 def test_there_is_no_power_at_the_effect_seen() -> None:

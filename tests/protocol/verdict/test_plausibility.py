@@ -14,7 +14,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.sections import evidence_lines
-from seedproof.report.summary import paragraph, summary_lines
+from seedproof.report.summary import paragraph
 from seedproof.report.tables import test_table as significance_table
 from seedproof.verdict.judge import judge
 from seedproof.verdict.plausibility import caps_on
@@ -139,7 +139,7 @@ def test_under_the_sequential_design_a_cap_stands_before_the_design() -> None:
 def test_nothing_beside_a_capped_verdict_calls_it_inconclusive_or_a_claim() -> None:
     comparison = judge(base_of(), arm_of(step=50, wall_time_s=5.0))
     evidence = weigh(comparison)
-    lines = [*summary_lines(comparison, evidence, None), *evidence_lines(comparison, evidence, None)]
+    lines = evidence_lines(comparison, evidence, None)
     text = "\n".join([*lines, paragraph(comparison, evidence, None), *significance_table(comparison)])
     assert "The difference is not trusted (stopped early)" in text
     assert "disagree" not in text and "suggestive" not in text

@@ -105,7 +105,7 @@ async def test_a_script_outside_the_project_is_disclosed_and_its_changes_are_a_b
         script.write_text("steps = 2\n")
         notices, brackets = await judged(call)
     assert notices["script_outside"] == f"{text}, and it had 2 different contents."
-    assert "script outside the project changed" in brackets
+    assert "inputs differ: train.py" in brackets
 
 
 async def test_in_place_the_projects_own_script_by_absolute_path_is_no_script_outside(project: Path) -> None:

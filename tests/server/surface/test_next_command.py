@@ -16,7 +16,7 @@ from seedproof_mcp.surface.next_command import next_command, next_line
 from tests.support.in_process import quick_tools
 
 # Arguments that say how to wait or what to show, and stand in no `next`.
-NEVER_NEXT = {"wait_s", "offset", "limit", "against"}
+NEVER_NEXT = {"wait_s", "offset", "limit", "against", "detail"}
 
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True)
 texts = st.text(st.characters(exclude_categories=["C"]), min_size=1)
