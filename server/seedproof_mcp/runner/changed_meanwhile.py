@@ -72,10 +72,18 @@ def _sealed(paths: ProjectPaths, state: State, run: Run, workspace: Workspace, c
     now = workspace.sealed_now(code, patterns)
     with suppress(OSError):  # then the large ones are read again
         workspace.remember()
-    top = workspace.places(code)[1] / workspace.prefix(code)
+    folder = paths.root if code.snapshot is None else workspace.places(code)[1] / workspace.prefix(code)
     # Of a snapshot, what its own links lead to: a sealed file may be one of the project's ignored ones.
-    written = {name for name in now if was_written_since((top / name).resolve(), began_ns)}
+    written = {name for name in now if was_written_since(Path(os.path.realpath(_named(folder, name))), began_ns)}
     return sorted({*changed_seals(reference, now), *written})
+
+
+def _named(folder: Path, name: str) -> Path:
+    """The file that `printable` gave a name."""
+    if os.path.lexists(folder / name):
+        return folder / name
+    raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), name.encode())
+    return folder / os.fsdecode(raw)
 
 
 def _code_files(
@@ -142,7 +150,7 @@ def _only_grew(place: Path, content: Callable[[], bytes | None]) -> bool:
 def _is_fully_observed(run: RunPaths) -> bool:
     try:
         return bool(json.loads(run.observed.read_bytes())["observed"] == "fully")
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
