@@ -269,8 +269,8 @@ async def test_the_rules_can_count_the_experiments_of_other_ledgers_in(project: 
     compared = await study(copy, "-0.1")
     assert (compared.data["campaign"]["declared"], compared.data["campaign"]["elsewhere"]) == (1, 3)
     assert compared.data["campaign"]["p_holm"] == pytest.approx(4 * compared.data["campaign"]["p_better"])
-    line = "Experiments declared in this ledger so far: 1, and 3 in other ledgers that began with this code; if none"
-    assert f"{line} helped, four ideas would show a WINNER by luck at most" in head(copy)
+    line = "Ideas tried: 1 and 3 in other ledgers that began with this code. If none helped: a WINNER by luck in"
+    assert f"{line} at most" in head(copy)
     assert words(compared.data, "other_ledgers").endswith("They count among the ideas tried here.")
 
 
