@@ -47,9 +47,9 @@ async def test_following_next_leads_from_an_empty_project_to_the_last_report(pro
     assert [row["seeds_done"] for row in listing.data["experiments"]] == [3, 5]
     assert sorted(path.name for path in (project / "docs/research").iterdir()) == [
         ".gitattributes",
-        *("baseline_variance_1M.md", "baseline_variance_1M.svg"),
-        *("experiment_better_1M.md", "experiment_better_1M.svg"),
-        *("experiment_nothing_1M.md", "experiment_nothing_1M.svg"),
+        *("baseline_variance_1M.json", "baseline_variance_1M.md", "baseline_variance_1M.svg"),
+        *("experiment_better_1M.json", "experiment_better_1M.md", "experiment_better_1M.svg"),
+        *("experiment_nothing_1M.json", "experiment_nothing_1M.md", "experiment_nothing_1M.svg"),
         "ledger.jsonl",
         *("studies.md", "studies.svg"),
     ]

@@ -8,6 +8,7 @@ __all__ = ["is_cache_folder", "is_empty_lock", "is_log", "is_no_input"]
 _SYSTEM = re.compile(
     r"/proc/|/sys/|/dev/(?!shm/)|/run/(?!user/)"
     r"|/etc/(?:hosts|resolv\.conf|nsswitch\.conf|mtab|localtime|timezone|ld\.so\.cache|passwd|group|gitconfig)\Z"
+    r"|/etc/(?:ssl|pki|ca-certificates)/|/usr/(?:local/)?share/ca-certificates/"
     r"|/var/cache/fontconfig/|/usr/share/zoneinfo/|/usr/lib/locale/"
 )
 # Made by tools from other files, each under a name of its own that says what it was made of.
@@ -21,9 +22,14 @@ _TOOL_CACHES = re.compile(
 _WEIGHTS = re.compile(
     r"\.(?:pt|pth|ckpt|safetensors|npz|npy|bin|h5|hdf5|pkl|pickle|onnx|gguf|msgpack)\Z", re.IGNORECASE
 )
-# Read by programs that say which commit they ran at.
+# Who may read data; short-lived ones are written anew every hour.
+_CREDENTIALS = re.compile(
+    r"/\.aws/(?:config|credentials|(?:sso|cli)/cache/[^/]+)\Z|/\.kaggle/kaggle\.json\Z|/\.docker/config\.json\Z"
+    r"|/\.config/gcloud/(?:[^/]+/)*[^/]+\.(?:json|db)\Z|/\.azure/[^/]+\.json\Z"
+)
+# Read by programs that say which commit they ran at; also of submodules and of bare repositories with working trees.
 _GIT = re.compile(
-    r"/\.git/(?:worktrees/[^/]+/)?(?:HEAD|ORIG_HEAD|FETCH_HEAD|COMMIT_EDITMSG|index|config(?:\.worktree)?|packed-refs"
+    r"/(?:[^/]*\.git|\.bare)/(?:(?:modules|worktrees)/.+/)?(?:HEAD|ORIG_HEAD|FETCH_HEAD|COMMIT_EDITMSG|index|config(?:\.worktree)?|packed-refs"
     r"|description|commondir|gitdir|shallow|(?:refs|logs|objects|info)/.*)\Z"
     r"|/\.gitconfig\Z|/\.config/git/config\Z|/\.git\Z",
     re.DOTALL,
@@ -33,7 +39,7 @@ _CACHE_FOLDER = re.compile(r"(?:^|/)(?:[^/]*cache[^/]*|\.triton|torchinductor_[^
 
 def is_no_input(path: str) -> bool:
     """Whether a file is no input of any run, by its real path."""
-    if _SYSTEM.match(path) or _GIT.search(path):
+    if _SYSTEM.match(path) or _CREDENTIALS.search(path) or _GIT.search(path):
         return True
     return _TOOL_CACHES.search(path) is not None and _WEIGHTS.search(path) is None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Opened", "Process", "Seen", "Stat", "add_up", "read_process"]
+__all__ = ["Opened", "Process", "Seen", "Stat", "add_up", "is_unchanged", "read_process"]
 
 Stat = tuple[int, int, int, int]
 """Size in bytes, inode, time of modification and of status change in nanoseconds."""
@@ -66,6 +66,14 @@ class Seen:
         return started_ns is not None and self.stat is not None and self.stat[3] > started_ns
 
 
+def is_unchanged(one: Stat, other: Stat) -> bool:
+    """Whether a file was the same at two moments, by its size and times.
+
+    Some network file systems give a file a new inode each time that they look it up.
+    """
+    return (one[0], *one[2:]) == (other[0], *other[2:])
+
+
 def read_process(text: str) -> Process | None:
     """What a process said; None where its first line is not that of such a file."""
     lines = text.split("\n")
@@ -123,7 +131,8 @@ def add_up(processes: Iterable[Process], real: Callable[[str], str], started_ns:
         if seen.is_written and stat is not None and started_ns is not None and stat[3] > started_ns:
             seen.is_read_after = True
             continue
-        seen.is_moving |= seen.stat is not None and stat is not None and stat != seen.stat and not seen.is_written
+        if seen.stat is not None and stat is not None and not seen.is_written:
+            seen.is_moving |= not is_unchanged(seen.stat, stat)
         seen.stat = seen.stat or stat
         seen.is_read = True
     return found

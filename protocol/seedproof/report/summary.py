@@ -212,10 +212,12 @@ def _cost(comparison: Comparison) -> Iterator[str]:
 def _merge_words(comparison: Comparison) -> str:
     """What to take over: flags to paste, the diff that the report writes, or nothing yet."""
     found, arm = comparison.confirmation, comparison.arm
-    if comparison.verdict is Verdict.LOSER or (found is not None and found.state == "not_confirmed"):
+    if comparison.verdict is Verdict.LOSER or arm.is_null or (found is not None and found.state == "not_confirmed"):
         return "nothing"
     if found is None or found.state != "confirmed" or comparison.caps:
         return "nothing yet"
+    if comparison.verdict is not Verdict.WINNER:
+        return f"nothing by the {comparison.baseline.rules.winner_sigma:g}-sigma rule, though its small effect holds"
     parts = [shlex.join(arm.flags)] if arm.flags else []
     if arm.code_change:
         label = comparison.baseline.rules.label

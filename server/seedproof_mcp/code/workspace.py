@@ -1,6 +1,6 @@
 """The code of a project: taken, stored, compared, checked out.
 
-Over 300 lines on purpose: one class is the door to all that other rooms ask of the code.
+Over 300 lines on purpose: one class answers all that other rooms ask of the code.
 """
 
 import os

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seedproof.inputs.history import History
 from seedproof.inputs.listed import ListedFile, WrittenFile
-from seedproof.inputs.reads import Stat
+from seedproof.inputs.reads import Stat, is_unchanged
 from seedproof.model.inputs import Origin
 
 from seedproof_mcp.code.git import GitFailed
@@ -35,7 +35,8 @@ class Contents:
     def of(self, file: ReadFile) -> tuple[ListedFile, bool]:
         """The file with its content, and whether somebody else changed it since the run read it."""
         place, seen = file.place, file.seen
-        is_steady = file.now is not None and (seen.stat is None or seen.stat == file.now) and not seen.is_moving
+        is_steady = file.now is not None and (seen.stat is None or is_unchanged(seen.stat, file.now))
+        is_steady = is_steady and not seen.is_moving
         present = self._present(file)
         listed = ListedFile(
             path=place.name,

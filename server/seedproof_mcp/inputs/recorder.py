@@ -30,6 +30,7 @@ from seedproof_mcp.inputs.observed import Observation, observation_of
 from seedproof_mcp.inputs.packages import ImportedPackages
 from seedproof_mcp.inputs.places import Places
 from seedproof_mcp.inputs.recorded_code import RecordedCode, recorded_code
+from seedproof_mcp.supervisor.samples import is_python
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -83,7 +84,7 @@ class InputRecorder:
         listed = Listed(tuple(kept), gathered.written, _folder_digests(gathered.rest))
         history = gathered.sorting.history
         outputs = output_places(self._paths, state, run, gathered.sorting.places)
-        interpreter = _interpreter(observation.processes, spec)
+        interpreter = _interpreter(observation, spec)
         inputs = RunInputs(
             observed=observation.observed,
             why=observation.why,
@@ -191,11 +192,13 @@ def _main_process(processes: Sequence[Process]) -> Process | None:
     return min((one for one in processes if one.parent not in known), key=lambda one: one.pid, default=None)
 
 
-def _interpreter(processes: Sequence[Process], spec: Mapping[str, Any]) -> str | None:
-    """Hash of the program of the main process; None where it cannot be read."""
-    main = _main_process(processes)
+def _interpreter(observation: Observation, spec: Mapping[str, Any]) -> str | None:
+    """Hash of the program of the main process; None where it cannot be read, or is not known."""
+    main, named = _main_process(observation.processes), spec["argv"][0]
+    if main is None and observation.observed in ("off", "not") and not is_python(named):
+        return None  # it may start a Python, as torchrun and `uv run` do, whose hash the other runs have
     search = str(spec["env"].get("PATH", os.defpath))
-    program = main.executable if main is not None else shutil.which(spec["argv"][0], path=search)
+    program = main.executable if main is not None else shutil.which(named, path=search)
     if not program:
         return None
     try:

@@ -173,8 +173,11 @@ def _parse(document: Mapping[str, Any]) -> Entry | None:
     values["earlier"] = tuple(Known(**_values(Known, one)) for one in values.get("earlier", ()))
     values["places"] = tuple(values.get("places", ()))
     entry = Entry(**values)
-    numbers = [entry.gone, *(count for one in entry.ledgers for count in (one.seq, one.experiments, one.winners))]
-    is_sound = all(type(one) is int for one in numbers) and isinstance(entry.head, str) and isinstance(entry.root, str)
+    numbers, texts = [entry.gone], [entry.root, entry.seen]
+    for one in entry.ledgers:
+        numbers += [one.seq, one.records, one.experiments, one.winners]
+        texts += [one.ledger, one.began, one.head]
+    is_sound = all(type(one) is int for one in numbers) and all(type(one) is str for one in texts)
     return entry if is_sound and entry.seq > 0 else None
 
 

@@ -90,7 +90,7 @@ class Registry:
         if found:
             newest = max(found, key=lambda one: one.seen)
             return newest.had(max(one.gone for one in found))
-        # One in which no run had a value leaves no stain, those before it do.
+        # One in which no run had a value is not disclosed, those before it are.
         own = self.own()
         return None if own is None or not own.earlier else own.earlier[-1].had(own.gone - 1)
 

@@ -40,8 +40,11 @@ def changed_meanwhile(paths: ProjectPaths, state: State, run: Run) -> str | None
     code, folder = code_of(state, run), paths.run(run.run_id)
     if code is None:
         return None
-    # Written once the code was looked at, and before the training could read anything.
-    began_ns = folder.spec.stat().st_mtime_ns
+    try:
+        # Written once the code was looked at, and before the training could read anything.
+        began_ns = folder.spec.stat().st_mtime_ns
+    except FileNotFoundError:
+        return f"whether its code changed during the run cannot be told: {folder.spec.name} is gone"
     workspace = Workspace(paths, _settings_of(paths, run))
     try:
         sealed = _sealed(paths, state, run, workspace, code, began_ns)
@@ -69,10 +72,18 @@ def _sealed(paths: ProjectPaths, state: State, run: Run, workspace: Workspace, c
     now = workspace.sealed_now(code, patterns)
     with suppress(OSError):  # then the large ones are read again
         workspace.remember()
-    top = workspace.places(code)[1] / workspace.prefix(code)
+    folder = paths.root if code.snapshot is None else workspace.places(code)[1] / workspace.prefix(code)
     # Of a snapshot, what its own links lead to: a sealed file may be one of the project's ignored ones.
-    written = {name for name in now if was_written_since((top / name).resolve(), began_ns)}
+    written = {name for name in now if was_written_since(Path(os.path.realpath(_named(folder, name))), began_ns)}
     return sorted({*changed_seals(reference, now), *written})
+
+
+def _named(folder: Path, name: str) -> Path:
+    """The file that `printable` gave a name."""
+    if os.path.lexists(folder / name):
+        return folder / name
+    raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), name.encode())
+    return folder / os.fsdecode(raw)
 
 
 def _code_files(
@@ -84,27 +95,28 @@ def _code_files(
     that was rewritten is not the one that the record of the run names. In place, where people work meanwhile, a file
     that the run is known not to have opened is none either.
     """
-    own, opened = _opened(run, "w"), None
-    if code.held != "snapshot" and _is_fully_observed(run):
-        opened = _opened(run, "ri")
     (origin, top), listed = workspace.places(code), workspace.listed(code, state.created)
     if code.held == "snapshot":
         other = set(differing_files(paths, top, listed))
     else:
         hashes = Hashes(paths)
         other = {file.path for file in listed if _hash(hashes, top / file.path) != file.blob}
+    written = [file for file in listed if file.path in other or was_written_since(top / file.path, began_ns)]
+    if not written:  # the records of a run may be long
+        return []
+    own, opened = _opened(run, "w"), None
+    if code.held != "snapshot" and _is_fully_observed(run):
+        opened = _opened(run, "ri")
 
     def is_changed(file: File) -> bool:
         place = top / file.path
-        if file.path not in other and not was_written_since(place, began_ns):
-            return False
         real = os.path.realpath(place)
         if opened is not None and real not in opened:
             return False
         is_own = real in own or _only_grew(place, lambda: _content_of(paths, origin, code, file))
         return place.suffix == ".py" or not is_own
 
-    return [printable(file.path) for file in listed if is_changed(file)]
+    return [printable(file.path) for file in written if is_changed(file)]
 
 
 def _hash(hashes: Hashes, place: Path) -> str | None:
@@ -138,7 +150,7 @@ def _only_grew(place: Path, content: Callable[[], bytes | None]) -> bool:
 def _is_fully_observed(run: RunPaths) -> bool:
     try:
         return bool(json.loads(run.observed.read_bytes())["observed"] == "fully")
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -146,9 +158,9 @@ def _opened(run: RunPaths, kinds: str) -> set[str]:
     """Real paths of the files that the processes of a run are known to have opened, for the kinds of its records."""
     found = set()
     for place in run.reads.glob("*.reads"):
-        with suppress(OSError):
-            for line in place.read_text("utf-8", "surrogateescape").split("\n"):
+        with suppress(OSError), place.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            for line in lines:
                 if line[1:2] == "\t" and line[0] in kinds:
-                    path = line.split("\t", 5)[-1]
+                    path = line.removesuffix("\n").split("\t", 5)[-1]
                     found.add(os.path.realpath(re.sub(r"\\[\\nt]", lambda seen: _ESCAPES[seen[0]], path)))
     return found

@@ -12,6 +12,9 @@ from seedproof.inputs.exempt import is_cache_folder, is_empty_lock, is_no_input
         *("/home/me/.cache/matplotlib/fontlist-v390.json", "/p/k.f-1.py311.nbi", "/home/me/.cache/fontconfig/a-le64"),
         *("/home/me/.config/wandb/settings", "/home/me/.cache/huggingface/hub/version.txt", "/home/me/.gitconfig"),
         *("/p/.git/HEAD", "/p/.git/worktrees/a/index", "/p/.git/refs/heads/main", "/p/.git/objects/ab/cd", "/p/.git"),
+        *("/p/.git/modules/a/b/HEAD", "/p/.git/modules/a/refs/heads/main", "/p/.bare/HEAD", "/p.git/worktrees/a/index"),
+        *("/home/me/.aws/credentials", "/home/me/.aws/sso/cache/ab.json", "/home/me/.kaggle/kaggle.json"),
+        *("/home/me/.config/gcloud/application_default_credentials.json", "/etc/ssl/certs/ca-certificates.crt"),
     ],
 )
 def test_what_the_system_and_tools_keep_for_themselves_is_no_input(path: str) -> None:
@@ -23,6 +26,7 @@ def test_what_the_system_and_tools_keep_for_themselves_is_no_input(path: str) ->
     [
         *("/dev/shm/x", "/run/user/1000/x", "/etc/my.conf", "/processed/x", "/etc/hosts.json", "/p/etc/hosts"),
         *("/home/me/.triton/w.pt", "/tmp/torchinductor_me/w.safetensors", "/p/__pycache__/ids.npy"),
+        *("/p/.git/modules/weights", "/p/git/HEAD", "/home/me/.aws/w.pt", "/p/credentials", "/p/etc/ssl/x"),
         *("/p/.git/weights", "/p/.github/x", "/home/me/.config/matplotlib/matplotlibrc"),
         *("/home/me/.cache/huggingface/hub/models--a/blobs/ab", "/p/version.txt", "/p/nbi"),
     ],

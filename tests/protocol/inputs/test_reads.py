@@ -55,8 +55,14 @@ def test_a_file_that_was_not_there_is_no_input_and_a_module_without_looks_is_one
 
 def test_a_file_that_changed_between_two_readings_is_moving_unless_the_run_wrote_it() -> None:
     assert seen(process(r("/a"), r("/a", size=6))).is_moving
+    assert seen(process(r("/a"), r("/a", OLD + 1))).is_moving
     assert not seen(process(r("/a"), r("/a"))).is_moving
     assert not seen(process(r("/a"), w("/a"), r("/a", NEW))).is_moving
+
+
+def test_another_inode_alone_is_no_change() -> None:
+    line = f"r\t5\t{{}}\t{OLD}\t{OLD}\t/a"
+    assert not seen(process(line.format(1)), process(line.format(2))).is_moving
 
 
 def test_paths_that_lead_to_one_file_are_one() -> None:

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 from seedproof.model.arms import Arm
 from seedproof.model.code import Change, ChangedFile
-from seedproof.model.results import Comparison
+from seedproof.model.results import Comparison, Verdict
 from seedproof.model.rules import Rules
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.head import experiment_head, tried_words
 from seedproof.report.provenance import LedgerFacts
+from seedproof.report.summary import reply_lines
 from seedproof.verdict.judge import judge
 
 from tests.protocol.report.test_report import (
@@ -39,6 +40,11 @@ def head_of(comparison: Comparison, facts: LedgerFacts = FACTS) -> list[str]:
 def merge_of(found: Arm | Comparison, facts: LedgerFacts = FACTS) -> str:
     comparison = judge(baseline(), found) if isinstance(found, Arm) else found
     return head_of(comparison, facts)[1].removeprefix("- Merge: ")
+
+
+def reply_merge(found: Arm | Comparison) -> str:
+    comparison = judge(baseline(), found) if isinstance(found, Arm) else found
+    return next(line for line in reply_lines(comparison, None, None) if line.startswith("Merge: "))[7:]
 
 
 @pytest.mark.parametrize("name", [name for name in REPORTS if name != "studies"])
@@ -86,6 +92,16 @@ def test_what_to_merge_is_a_line_to_paste_once_it_is_confirmed_and_nothing_befor
     assert merge_of(judge(make_baseline(LOSSES, step=100), capped())).startswith("nothing; tried: ")
     null = replace(held, hypothesis="null: nothing changes")
     assert merge_of(null) == "nothing, it was declared to have no effect; tried: `--lr 0.02`"
+
+
+def test_compare_merges_what_the_head_merges() -> None:
+    held = confirmed(4.13, 4.121, 4.128, 4.02, 4.012, 4.015)
+    null = replace(held, hypothesis="null: nothing changes")
+    small = replace(judge(baseline(), held), verdict=Verdict.NEUTRAL)
+    said = {merge_of(one): reply_merge(one) for one in (held, null, small)}
+    assert list(said.values()) == ["--lr 0.02", "nothing", "nothing by the 2-sigma rule, though its small effect holds"]
+    for in_head, in_reply in list(said.items())[1:]:
+        assert in_head.startswith(in_reply)
 
 
 def test_flags_are_quoted_as_a_shell_reads_them_and_end_no_code() -> None:

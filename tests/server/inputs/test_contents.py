@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -108,6 +109,17 @@ def test_in_place_the_list_of_files_is_the_code(tmp_path: Path) -> None:
     assert code.holds("train.py", root / "train.py", hashes)
     (root / "train.py").write_text("a = 2\n")
     assert not code.holds("train.py", root / "train.py", hashes)
+
+
+def test_a_file_with_another_inode_is_the_one_that_was_read(tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_text("data")
+    code = RecordedCode(tmp_path)
+    contents, file = Contents(Hashes(ProjectPaths(tmp_path)), code, History(), 1), place_in(tmp_path, "data.bin", code)
+    assert file.now is not None
+    size, inode, *times = file.now
+    for looks, is_changed in (((size, inode + 1, *times), False), ((size, inode, times[0], times[1] - 1), True)):
+        found, is_other = contents.of(replace(file, seen=Seen(stat=looks, is_read=True)))
+        assert (is_other, found.content == "") == (is_changed, is_changed)
 
 
 def test_a_project_in_a_folder_of_its_repository_has_paths_of_its_own(tmp_path: Path) -> None:

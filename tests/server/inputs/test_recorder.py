@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -463,3 +464,16 @@ async def test_a_run_that_is_not_to_be_observed_says_so(project: Path) -> None:
 
     (found,) = await measure(project, opens, 42)
     assert (found.observed, found.why) == ("off", "settings.observe_inputs is false")
+
+
+@pytest.mark.parametrize(("program", "is_known"), [(sys.executable, True), ("sh", False)], ids=["a Python", "a shell"])
+async def test_unobserved_a_program_that_may_start_a_python_is_no_interpreter(
+    project: Path, program: str, is_known: bool
+) -> None:
+    def opens(training: Opens) -> None:
+        spec = json.loads(training.run.spec.read_bytes())
+        changed = {**spec, "observe": False, "argv": [program, *spec["argv"][1:]]}
+        training.run.spec.write_text(json.dumps(changed))
+
+    (found,) = await measure(project, opens, 42)
+    assert (found.interpreter is not None) is is_known

@@ -430,3 +430,18 @@ async def test_a_note_that_nobody_can_read_says_nothing(project: Path, note: byt
     os.setxattr(project, "user.seedproof", note.replace(b"1", str(project.stat().st_ino).encode()))
     async with quick_tools(project) as call:
         assert told((await call("check_baseline")).data) == []
+
+
+@pytest.mark.parametrize("broken", [{"ledger": ["a"]}, {"records": "5"}, {"began": 1}, {"seen": None}], ids=str)
+async def test_an_entry_of_another_project_with_odd_values_stops_nothing(
+    project: Path, tmp_path: Path, broken: dict[str, Any]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(project, other)
+    await study(other)
+    entry = registry_entry(other.resolve())
+    document = json.loads(entry.read_bytes())
+    entry.write_text(json.dumps({**document, **broken, "earlier": [document, {**document, **broken}]}))
+    async with quick_tools(project) as call:
+        await call.measure_baseline()
+        assert told((await call("check_baseline")).data) == []

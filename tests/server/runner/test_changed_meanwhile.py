@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner.changed_meanwhile import changed_meanwhile
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.callers import Answer, Caller
@@ -127,6 +129,19 @@ async def test_in_place_a_file_that_the_run_never_opened_may_be_edited(project: 
         assert (await end(call, engine)).data["state"] == ("failed" if is_opened else "succeeded")
 
 
+@pytest.mark.parametrize("text", ["[1]", "null", "[" * 100_000], ids=["list", "null", "deep"])
+async def test_in_place_an_edit_fails_the_run_where_what_it_opened_cannot_be_read(project: Path, text: str) -> None:
+    settings(project, "in-place")
+    engine = InProcessEngine(table())
+    async with quick_tools(project, engine) as call:
+        run = await begin(call, engine)
+        rewrite(project / "evaluate.py", "# edited meanwhile\n", run, project)
+        reads = ProjectPaths(project).run(run).reads
+        reads.mkdir()
+        write(reads, {"observed.json": text})
+        assert (await end(call, engine)).data["state"] == "failed"
+
+
 @pytest.mark.parametrize("place", PLACES)
 async def test_results_that_grow_and_new_files_are_no_change(project: Path, place: str) -> None:
     settings(project, place)
@@ -202,3 +217,32 @@ async def test_settings_that_are_broken_or_widened_meanwhile_hide_nothing(projec
         write_settings(project, settings='code = "in-place"\nnot_code = ["*.py"]')
         ended = await end(call, engine)
     assert ended.data["reason"] == f"{SCRIPT} changed during the run"
+
+
+async def test_without_the_spec_of_a_run_nobody_can_tell_what_changed(project: Path) -> None:
+    settings(project, "snapshot")
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+    paths = ProjectPaths(project)
+    state = Ledger(paths).refresh()
+    run = next(iter(state.runs.values()))
+    assert changed_meanwhile(paths, state, run) is None
+    paths.run(run.run_id).spec.unlink()
+    said = changed_meanwhile(paths, state, run)
+    assert said == "whether its code changed during the run cannot be told: spec.json is gone"
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_sealed_files_with_odd_names_and_below_the_top_of_a_repository_are_found(place: str) -> None:
+    with a_repository() as top:
+        project = top / "study"
+        write(project, {SCRIPT: "steps = 1\n", "sealed/val.txt": "1 2 3\n"})
+        (project / os.fsdecode(b"sealed/caf\xe9.txt")).write_text("4\n")
+        (project / "sealed/\\xe9.txt").write_text("5\n")
+        (project / "sealed/link.txt").symlink_to("val.txt")
+        git(top, "add", "-A")
+        git(top, "commit", "-qm", "study")
+        settings(project, place, 'sealed = ["sealed/**"]')
+        async with quick_tools(project, InProcessEngine(table())) as call:
+            first = await call("run_seed", seed=42)
+    assert first.data.get("state") == "succeeded", first.text
