@@ -11,6 +11,8 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
 from seedproof.notices.runs import bracket_sentences, comparison_notices
+from seedproof.report.provenance import LedgerFacts
+from seedproof.report.report import experiment_report
 from seedproof.verdict.judge import judge
 from seedproof.verdict.length import length_of, length_remark
 
@@ -21,6 +23,7 @@ from .test_plausibility import BETTER, arm_of, base_of
 BY_TIME = Rules(budget="time")
 BY_NONE = Rules(budget="none")
 OWN_END = Lengths(reached_end=True)
+FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", records=41, began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
 
 
 def codes(baseline: Baseline, arm: Arm) -> list[str]:
@@ -202,8 +205,13 @@ def test_without_a_budget_only_the_report_tells() -> None:
     comparison = judge(baseline, arm)
     assert comparison.headline == "WINNER (unconfirmed): 3.00 sigma better"
     assert codes(comparison.baseline, comparison.arm) == []
-    assert length_remark(baseline, arm) == (
+    remark = (
         'muon ended at step 300 (mean), the baseline at 100 to 100; rules.budget is "none", so that is part of the '
         "method."
     )
+    assert length_remark(baseline, arm) == remark
+    report = experiment_report(comparison, FACTS, None, None, "experiment_muon_1M")
+    assert f"\n\n{remark}\n\n## Confirmation\n" in report
+    as_long = experiment_report(judge(baseline, arm_of()), FACTS, None, None, "experiment_muon_1M")
+    assert "rules.budget is" not in as_long
     assert length_remark(baseline, arm_of()) is None and length_remark(base_of(), arm) is None
