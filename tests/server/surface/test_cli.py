@@ -45,7 +45,7 @@ def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFi
     code, out, _ = run(capsys, "run", "muon", *flags, "--all")
     assert code == 0 and out.count("succeeded") == 3
     code, out, _ = run(capsys, "compare", "muon")
-    assert code == 0 and out.startswith("WINNER (unconfirmed): ")
+    assert code == 0 and out.startswith("WINNER (unconfirmed)\n")
     code, out, _ = run(capsys, "report", "muon")
     assert code == 0 and (here / "docs/research/experiment_muon_1M.md").exists()
 
@@ -77,6 +77,17 @@ def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     assert "(attempt 2)" not in out
     assert "Next: seedproof run --seed 42 --attempt 2  # Tries seed 42 again" in out
     assert run(capsys, "check-baseline")[1].startswith("Baseline measuring ")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_fault_of_the_project(here: Path, unbuffered: str) -> None:
+    out, into = os.pipe()
+    os.close(out)
+    command = [sys.executable, "-m", "seedproof_mcp.surface.cli", "check-baseline"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, cwd=here, env=environment, stdout=into, stderr=subprocess.PIPE, check=False)
+    os.close(into)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_status_tells_of_a_report_that_nobody_vouches_for(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
