@@ -188,7 +188,7 @@ def _ideas_line(comparison: Comparison, campaign: Campaign) -> str:
     nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
     elsewhere = f" and {campaign.elsewhere} in other ledgers that began with this code" if campaign.elsewhere else ""
     found = comparison.confirmation
-    if found is not None and found.state == "confirmed":
+    if found is not None and found.state in ("confirmed", "not_confirmed"):
         luck = f"a confirmed WINNER by luck in at most {100 * confirmed_by_luck(campaign):.1f} % of such studies"
     elif campaign.false_winner_chance is not None:
         luck = f"a WINNER by luck in at most {100 * campaign.false_winner_chance:.1f} % of such studies"
