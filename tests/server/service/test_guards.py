@@ -115,7 +115,7 @@ async def test_resume_lifts_the_guard_and_is_recorded_with_its_reason(
     assert accepted.data["state"] == "succeeded"
     head, _, _ = (quick_project / report.data["path"]).read_text().partition("## Baseline Statistics")
     assert (
-        "- New experiments were allowed again after 2 runs in a row that failed or diverged "
+        "- `seedproof resume` allowed new experiments again after 2 runs in a row that failed or diverged "
         f"(record #{resumed['seq']}): the loader dropped a column\n"
     ) in head
 
