@@ -18,8 +18,8 @@ _WHAT_IS_MEASURED = ("metric", "command")
 def past_lines(state: State) -> list[str]:
     """The past as a report prints it, without paths of other folders, because reports are published."""
     resumed = (
-        f"New experiments were allowed again after {one.failures} runs in a row that failed or diverged (record "
-        f"#{one.seq}): {one_line(one.reason)}"
+        f"`seedproof resume` allowed new experiments again after {one.failures} runs in a row that failed or diverged "
+        f"(record #{one.seq}): {one_line(one.reason)}"
         for one in state.resumed
     )
     return [*(notice.message for notice in _past(state)), *resumed]

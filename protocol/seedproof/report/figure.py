@@ -15,7 +15,7 @@ from seedproof.report.difference import Difference, differences_of, draw_differe
 from seedproof.report.drawing import EDGE, draw_panel
 from seedproof.report.head import tried_words
 from seedproof.report.panel import Band, Block, Column, Panel, Point, Side
-from seedproof.report.summary import scale
+from seedproof.report.summary import scale_in_title
 from seedproof.stats.summary import summarize
 from seedproof.verdict.evidence import Evidence
 
@@ -66,7 +66,7 @@ def baseline_figure(baseline: Baseline) -> str:
         _value_panel(baseline, (_row(runs, rules.metric.name),), 210),
         _time_panel(rules, runs, "one block of runs", (_row(runs, _TIME),), 90),
     )
-    title = f"Baseline, generation {baseline.generation}{f' ({rules.label} tokens)' if scale(rules) else ''}"
+    title = f"Baseline, generation {baseline.generation}{scale_in_title(rules)}"
     return _picture(title, (_headline(baseline),), panels, _EXPLAINED_BASELINE)
 
 

@@ -16,11 +16,12 @@ from seedproof.report.code_section import code_lines
 from seedproof.report.head import baseline_head, experiment_head
 from seedproof.report.provenance import LedgerFacts, command_lines, provenance_lines, shorten_path
 from seedproof.report.sections import confirmation_lines, evidence_lines
-from seedproof.report.summary import Digits, paragraph, scale
+from seedproof.report.summary import Digits, paragraph, scale, scale_in_title
 from seedproof.report.tables import metric_names, run_table, statistics_table, test_table, wall_clock_table
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.evidence import Evidence, as_document
+from seedproof.verdict.length import length_remark
 
 __all__ = ["baseline_numbers", "baseline_report", "experiment_numbers", "experiment_report"]
 
@@ -33,7 +34,7 @@ def baseline_report(baseline: Baseline, facts: LedgerFacts, stem: str) -> str:
     """
     rules = baseline.rules
     lines = [
-        f"# Baseline Variance ({rules.label} tokens)",
+        f"# Baseline Variance{scale_in_title(rules)}",
         "",
         *baseline_head(baseline, facts, stem),
         "",
@@ -81,7 +82,10 @@ def experiment_report(
         *_section(f"Experiment Statistics (N={len(arm.counted)} runs)", statistics_table(arm, rules, number)),
         *_section("Statistical Test", test_table(comparison)),
         *_section("Wall Clock", wall_clock_table(comparison)),
-        *_section(f"Verdict: {comparison.verdict.heading}", [comparison.reason, *_large_beside_neutral(comparison)]),
+        *_section(
+            f"Verdict: {comparison.verdict.heading}",
+            [comparison.reason, *_large_beside_neutral(comparison), *_other_length(comparison)],
+        ),
         *_section("Confirmation", confirmation_lines(comparison)),
         *_section("Evidence", [] if evidence is None else evidence_lines(comparison, evidence, campaign)),
         *run_table([("baseline", baseline.arm), (arm.experiment or "", arm)], rules),
@@ -112,6 +116,12 @@ def _large_beside_neutral(comparison: Comparison) -> list[str]:
         "when the experiment's few seeds happen to lie close together. That is common without any effect, and d "
         "never decides.",
     ]
+
+
+def _other_length(comparison: Comparison) -> list[str]:
+    """Says that the arms trained for other lengths where the rules allow that."""
+    remark = length_remark(comparison.baseline, comparison.arm)
+    return [] if remark is None else ["", one_line(remark)]
 
 
 def _last_line(rules: Rules) -> str:

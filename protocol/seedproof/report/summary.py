@@ -14,7 +14,17 @@ from seedproof.verdict.confirmation import wall_time_reason
 from seedproof.verdict.evidence import Evidence, FalseWinner
 from seedproof.verdict.headline import format_distance, shown_p
 
-__all__ = ["Digits", "false_verdicts", "fresh_effect", "ideas_line", "paragraph", "reply_lines", "scale", "tried_line"]
+__all__ = [
+    "Digits",
+    "false_verdicts",
+    "fresh_effect",
+    "ideas_line",
+    "paragraph",
+    "reply_lines",
+    "scale",
+    "scale_in_title",
+    "tried_line",
+]
 
 _WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
@@ -97,6 +107,11 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
 def scale(rules: Rules) -> str:
     """The scale of the trainings; empty where the command does not set it."""
     return f" at {rules.label} tokens" if any("{train_tokens}" in part for part in rules.command) else ""
+
+
+def scale_in_title(rules: Rules) -> str:
+    """The same in brackets, for the end of a title."""
+    return f" ({rules.label} tokens)" if scale(rules) else ""
 
 
 def _how_sure(comparison: Comparison, evidence: Evidence) -> str:

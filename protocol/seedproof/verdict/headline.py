@@ -39,12 +39,15 @@ class Ruling:
 _WORST = (
     r"same values as ",
     r"inputs differ",
+    r"script outside the project changed",
+    r"variables differ",
     r"[0-9]+ discarded attempt",
     r"declared without effect",
     r"seed not seen",
     r"trained shorter",
     r"same flags ",
     r"spread ",
+    r"code held ",
     r"inputs not observed",
 )
 _SHOWN = 2

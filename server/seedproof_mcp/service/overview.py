@@ -15,7 +15,7 @@ from seedproof.notices.runs import arm_notices
 from seedproof.phases.merged import merged_experiments
 from seedproof.phases.next_call import baseline_next, campaign_next
 from seedproof.phases.study import Study
-from seedproof.report.summary import Digits
+from seedproof.report.summary import Digits, scale_in_title
 from seedproof.verdict.against import Beside, compare_arms
 from seedproof.verdict.campaign import campaign, stored_p_values
 from seedproof.verdict.comparability import written_acceptance
@@ -71,7 +71,7 @@ def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineSta
             ]
         ),
         next=Follow.of(baseline_next(study)),
-    )
+    ).titled(scale_in_title(rules))
 
 
 def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Notice] = ()) -> ExperimentList:

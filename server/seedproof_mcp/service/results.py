@@ -5,19 +5,27 @@ from typing import Any, Literal, Self
 
 from pydantic import PrivateAttr
 from seedproof.model.refusals import NextCall
-from seedproof.model.results import Confirmation, Difference, Notice, SeedPairs, Verdict
+from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
 from seedproof.report.summary import tried_line
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 
-from seedproof_mcp.service.rows import AgainstRow, ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow, Shape
+from seedproof_mcp.service.rows import (
+    AgainstRow,
+    ArmSummary,
+    ExperimentRow,
+    MetricSummary,
+    NoticeResult,
+    RunningRow,
+    SeedRow,
+    Shape,
+)
 
 __all__ = [
     "BaselineStatus",
     "ComparisonResult",
     "ExperimentList",
     "Follow",
-    "NoticeResult",
     "ReportResult",
     "Result",
     "RunResult",
@@ -41,18 +49,6 @@ class Follow(Shape):
 
     def __str__(self) -> str:
         return str(NextCall(self.tool, self.why, self.arguments, tuple(self.you_choose)))
-
-
-class NoticeResult(Shape):
-    """Something to know beside the numbers."""
-
-    code: str
-    message: str
-
-    @classmethod
-    def of(cls, notice: Notice) -> "NoticeResult":
-        """The notice as a result shows it."""
-        return cls(code=notice.code, message=notice.message)
 
 
 class Result(Shape):
@@ -95,9 +91,16 @@ class BaselineStatus(Result):
     metrics: dict[str, MetricSummary]
     report_path: str | None
 
+    _scale_words: str = PrivateAttr(default="")
+
+    def titled(self, scale: str) -> Self:
+        """The same result, whose first line names this scale."""
+        self._scale_words = scale
+        return self
+
     def first_line(self) -> str:
         """Phase and, once it is known, mean and sigma."""
-        line = f"Baseline {self.phase} ({self.scale} tokens)"
+        line = f"Baseline {self.phase}{self._scale_words}"
         summary = self.metrics.get(self.metric)
         if self.phase != "ready" or summary is None or summary.std is None:
             return f"{line}: {self.reason}" if self.reason else line
@@ -264,10 +267,8 @@ class ReportResult(Result):
 
     def details(self) -> list[str]:
         """Where the report is, and what the clean-up removed."""
-        lines = [f"Report written: {self.path}"]
-        if self.removed:
-            lines.append(f"Removed {len(self.removed)} checkpoint folders ({self.freed_bytes} bytes).")
-        return lines
+        removed = f"Removed {len(self.removed)} checkpoint folders ({self.freed_bytes} bytes)."
+        return [f"Report written: {self.path}", *([removed] if self.removed else [])]
 
 
 class ExperimentList(Result):

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from seedproof.model.results import ConfirmationState
+from seedproof.model.results import ConfirmationState, Notice
 from seedproof.phases.experiment_state import ExperimentState
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ArmSummary",
     "ExperimentRow",
     "MetricSummary",
+    "NoticeResult",
     "RunningRow",
     "SeedRow",
     "Shape",
@@ -22,6 +23,18 @@ class Shape(BaseModel):
     """A frozen model that accepts no unknown field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoticeResult(Shape):
+    """Something to know beside the numbers."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, notice: Notice) -> "NoticeResult":
+        """The notice as a result shows it."""
+        return cls(code=notice.code, message=notice.message)
 
 
 class MetricSummary(Shape):

@@ -23,8 +23,8 @@ from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
 
-from seedproof_mcp.service.results import ComparisonResult, Follow, NoticeResult, ReportResult
-from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, RunningRow, SeedRow
+from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult
+from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, NoticeResult, RunningRow, SeedRow
 
 __all__ = [
     "arm_summaries",

@@ -20,13 +20,15 @@ __all__ = ["main"]
 
 POLL_S = 0.2
 REFUSED = 3
+UNREAD = 128 + 13
+"""As of a program that SIGPIPE ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 1 a run brought no result or a check failed, 2 wrong usage, 3 refused.
+        0 done, 1 a run brought no result or a check failed, 2 wrong usage, 3 refused, 141 nobody reads the output.
     """
     if sys.platform == "win32":
         print("Seedproof needs Linux or macOS (file locks, process groups). On Windows use WSL.", file=sys.stderr)
@@ -38,7 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from seedproof.model.refusals import Refusal
 
     try:
-        return _ACTS[options.command](options)
+        code = _ACTS[options.command](options)
+        sys.stdout.flush()  # here, where a reader that left, such as `head`, is no fault of the project's folder
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still in the buffer
+        return UNREAD
     except Refusal as refusal:
         print(f"{refusal.code}: {refusal.message}", file=sys.stderr)
         print(f"Next: {_next_line(options, refusal.next_call)}", file=sys.stderr)

@@ -1,6 +1,8 @@
 """Whether two arms trained as long: steps, tokens and epochs, the trainings' own ends, and a budget of time."""
 
-from collections.abc import Sequence
+import math
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,16 +13,23 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
 from seedproof.notices.runs import bracket_sentences, comparison_notices
+from seedproof.phases.baseline import establish_baseline
+from seedproof.report.provenance import LedgerFacts
+from seedproof.report.report import experiment_report
 from seedproof.verdict.judge import judge
 from seedproof.verdict.length import length_of, length_remark
+from seedproof.verdict.plausibility import caps_on
+from seedproof.verdict.signs import brackets_on
 
-from tests.support.arms import RULES, experiment_arm, make_run, measured
+from tests.support.arms import RULES, baseline_arm, experiment_arm, make_run, measured
+from tests.support.seeds import SEEDS
 
 from .test_plausibility import BETTER, arm_of, base_of
 
 BY_TIME = Rules(budget="time")
 BY_NONE = Rules(budget="none")
 OWN_END = Lengths(reached_end=True)
+FACTS = LedgerFacts(head="#41 9f2c04a1b7d3", records=41, began="2026-01-01T00:00:00.000Z", reason=None, earlier=())
 
 
 def codes(baseline: Baseline, arm: Arm) -> list[str]:
@@ -202,8 +211,53 @@ def test_without_a_budget_only_the_report_tells() -> None:
     comparison = judge(baseline, arm)
     assert comparison.headline == "WINNER (unconfirmed): 3.00 sigma better"
     assert codes(comparison.baseline, comparison.arm) == []
-    assert length_remark(baseline, arm) == (
+    remark = (
         'muon ended at step 300 (mean), the baseline at 100 to 100; rules.budget is "none", so that is part of the '
         "method."
     )
+    assert length_remark(baseline, arm) == remark
+    report = experiment_report(comparison, FACTS, None, None, "experiment_muon_1M")
+    assert f"\n\n{remark}\n\n## Confirmation\n" in report
+    as_long = experiment_report(judge(baseline, arm_of()), FACTS, None, None, "experiment_muon_1M")
+    assert "rules.budget is" not in as_long
     assert length_remark(baseline, arm_of()) is None and length_remark(base_of(), arm) is None
+
+
+# --- honest studies -------------------------------------------------------------------------------
+
+STUDIES = 200
+EXPERIMENTS = 10
+LARGER_BATCH = Lengths(tokens=1_000_000)
+ENDS_EARLY = range(700, 1000)
+
+# Step, lengths and seconds of a run; an experiment takes two batches at once, or its model is as much slower.
+KINDS: dict[str, tuple[Rules, Callable[[random.Random, int], tuple[int, Lengths, float]]]] = {
+    "a number of steps": (RULES, lambda rng, slower: (1000, Lengths(), 10.0 * slower)),
+    "early stopping": (RULES, lambda rng, slower: (end := rng.choice(ENDS_EARLY), OWN_END, end / 100)),
+    "early stopping, no final line": (RULES, lambda rng, slower: (end := rng.choice(ENDS_EARLY), Lengths(), end / 100)),
+    "a larger batch at equal tokens": (RULES, lambda rng, slower: (1000 // slower, LARGER_BATCH, 10.0 / slower)),
+    "a budget of time": (BY_TIME, lambda rng, slower: (rng.randrange(800, 1000) // slower, OWN_END, 10.0)),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_at_most_one_in_twenty_honest_studies_of_ten_experiments_has_a_word_on_its_length(name: str) -> None:
+    rules, length = KINDS[name]
+
+    def run(rng: random.Random, seed: int, experiment: str | None, slower: int) -> Run:
+        step, lengths, wall = length(rng, slower)
+        wall *= rng.gauss(1, 0.03)  # the machine
+        value = rng.gauss(4, 0.01)
+        return make_run(seed, value, experiment=experiment, step=step, lengths=lengths, wall_time_s=wall)
+
+    told = 0
+    for number in range(STUDIES):
+        rng = random.Random(f"{number} {name}")
+        baseline = establish_baseline(baseline_arm(*(run(rng, seed, None, 1) for seed in SEEDS)), rules)
+        found: list[str] = []
+        for _ in range(EXPERIMENTS):
+            slower = rng.choice((1, 2))
+            arm = experiment_arm(*(run(rng, seed, "muon", slower) for seed in SEEDS[:3]))
+            found += [one.name for one in (*caps_on(baseline, arm), *brackets_on(baseline, arm))]
+        told += bool(found)
+    assert told <= 0.05 * STUDIES + 2 * math.sqrt(0.05 * 0.95 * STUDIES), told

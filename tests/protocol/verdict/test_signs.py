@@ -406,3 +406,21 @@ def test_a_headline_names_the_two_worst_brackets_and_counts_the_rest() -> None:
     assert shown_brackets(found) == (found[1], found[3], "+2 more, see report")
     assert shown_brackets(found[:2]) == (found[1], found[0])
     assert shown_brackets(found[:1]) == found[:1] and shown_brackets(()) == ()
+
+
+def test_every_bracket_has_its_place_among_the_others() -> None:
+    names = (
+        "same values as other, which was NOT confirmed",
+        "inputs differ: eval.txt, +2 more",
+        "script outside the project changed",
+        "variables differ",
+        "1 discarded attempt",
+        "declared without effect",
+        "seed not seen to vary the run",
+        "trained shorter",
+        "same flags as other, LOSER",
+        "spread 3.1x the baseline's",
+        "code held in place in some runs, in snapshots in others",
+        "inputs not observed",
+    )
+    assert worst_first(names[::-1]) == names

@@ -105,6 +105,7 @@ async def test_resume_lifts_the_guard_and_is_recorded_with_its_reason(
         assert main([*arguments, " "]) == 3
         assert main([*arguments, "the loader dropped a column"]) == 0
         accepted = await declare(call, "new", "--lr", "1")
+        report = await call("write_report")
     said = capsys.readouterr()
     assert refused.code == "runaway"
     assert "bad_arguments: reason says in 1 to 2000 characters why the runs failed." in said.err
@@ -112,6 +113,11 @@ async def test_resume_lifts_the_guard_and_is_recorded_with_its_reason(
     (resumed,) = [record for record in records(quick_project) if record["kind"] == "resumed"]
     assert (resumed["reason"], resumed["failures"]) == ("the loader dropped a column", 2)
     assert accepted.data["state"] == "succeeded"
+    head, _, _ = (quick_project / report.data["path"]).read_text().partition("## Baseline Statistics")
+    assert (
+        "- `seedproof resume` allowed new experiments again after 2 runs in a row that failed or diverged "
+        f"(record #{resumed['seq']}): the loader dropped a column\n"
+    ) in head
 
 
 def test_resume_where_nothing_failed_is_refused_and_leaves_no_trace(
@@ -297,7 +303,7 @@ import sys, time
 if any("s137-a1" in word for word in sys.orig_argv):
     real, looks = time.clock_gettime, [0]
     def clock_gettime(clock):
-        looks[0] += clock == time.CLOCK_BOOTTIME
+        looks[0] += clock == time.CLOCK_BOOTTIME and sys._getframe(1).f_code.co_name == "asleep_s"
         return real(clock) + 3600 * looks[0] * (clock == time.CLOCK_BOOTTIME)
     time.clock_gettime = clock_gettime
 """

@@ -641,3 +641,18 @@ async def test_a_statistic_stands_in_the_metric_line_of_the_report_and_holds_bef
     first = records(project, "run_finished")[0]
     assert first["metrics"]["loss"]["value"] == pytest.approx(value + 0.042)
     assert cli.main(["verify", "--project", str(project)]) == 0
+
+
+async def test_a_command_that_takes_no_tokens_has_none_in_titles(quick_project: Path) -> None:
+    command = '["{python}", "train_llm.py", "--seed", "{seed}", "--output_dir", "{output_dir}", "{flags}"]'
+    (quick_project / "seedproof.toml").write_text(f"[rules]\ncommand = {command}\n")
+    async with quick_tools(quick_project) as call:
+        before = await call("check_baseline")
+        await call.measure_baseline()
+        after = await call("check_baseline")
+        report = await call("write_report")
+    assert before.text.splitlines()[0] == "Baseline unmeasured"
+    assert after.text.startswith("Baseline ready: val_loss ")
+    assert "1M" not in report.text.replace("baseline_variance_1M", "")
+    text = (quick_project / report.data["path"]).read_text()
+    assert text.startswith("# Baseline Variance\n") and " tokens" not in text

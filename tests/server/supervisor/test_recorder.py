@@ -213,19 +213,19 @@ if os.getpid() != first: os._exit(0)
     assert found.lines == 8 * 200
 
 
-def test_threads_that_open_many_files_lose_none(local: LocalRuns) -> None:
-    files(local, *(f"data/{number}" for number in range(5000)))
+def test_threads_that_open_a_hundred_thousand_times_lose_none(local: LocalRuns) -> None:
+    files(local, *(f"data/{number}" for number in range(25_000)))
     code = """
 import threading
 def work(first):
-    for number in range(first, 5000): open(f"data/{number}").close()
+    for number in range(first, 25000): open(f"data/{number}").close()
     for number in range(first): open(f"data/{number}").close()
-threads = [threading.Thread(target=work, args=(first,)) for first in (0, 1000, 2000, 3000)]
+threads = [threading.Thread(target=work, args=(first,)) for first in (0, 6000, 12000, 18000)]
 for one in threads: one.start()
 for one in threads: one.join()
 """
     found = recorded(ended(local, local.submit(code)).paths, local.work)
-    assert set(found.read) == {f"data/{number}" for number in range(5000)}
+    assert set(found.read) == {f"data/{number}" for number in range(25_000)}
 
 
 def test_a_program_that_closes_all_descriptors_gets_the_numbers_it_expects(local: LocalRuns) -> None:

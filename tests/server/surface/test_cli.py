@@ -79,6 +79,17 @@ def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     assert run(capsys, "check-baseline")[1].startswith("Baseline measuring ")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_fault_of_the_project(here: Path, unbuffered: str) -> None:
+    out, into = os.pipe()
+    os.close(out)
+    command = [sys.executable, "-m", "seedproof_mcp.surface.cli", "check-baseline"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, cwd=here, env=environment, stdout=into, stderr=subprocess.PIPE, check=False)
+    os.close(into)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_status_tells_of_a_report_that_nobody_vouches_for(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = here / "docs/research/baseline_variance_1M.md"
     report.parent.mkdir(parents=True)
