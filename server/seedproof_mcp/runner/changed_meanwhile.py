@@ -1,6 +1,7 @@
 """Finds what changed during a run of its code and of the sealed files, at its end."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable
@@ -93,7 +94,8 @@ def _code_files(
 
     A file of results that only grew is none, and neither is what the run wrote itself, except for Python: a program
     that was rewritten is not the one that the record of the run names. In place, where people work meanwhile, a file
-    that the run is known not to have opened is none either.
+    that the run is known not to have opened is none either. Nor is one that has its content, and that the run did not
+    open after it was touched: other rights, or a backup, touch files too.
     """
     (origin, top), listed = workspace.places(code), workspace.listed(code, state.created)
     if code.held == "snapshot":
@@ -104,14 +106,14 @@ def _code_files(
     written = [file for file in listed if file.path in other or was_written_since(top / file.path, began_ns)]
     if not written:  # the records of a run may be long
         return []
-    own, opened = _opened(run, "w"), None
-    if code.held != "snapshot" and _is_fully_observed(run):
-        opened = _opened(run, "ri")
+    own, opened = _opened(run, "w"), _opened(run, "ri") if _is_fully_observed(run) else None
 
     def is_changed(file: File) -> bool:
         place = top / file.path
         real = os.path.realpath(place)
-        if opened is not None and real not in opened:
+        if opened is not None and file.path not in other and opened.get(real, 0) <= began_ns:
+            return False
+        if opened is not None and code.held != "snapshot" and real not in opened:
             return False
         is_own = real in own or _only_grew(place, lambda: _content_of(paths, origin, code, file))
         return place.suffix == ".py" or not is_own
@@ -154,13 +156,20 @@ def _is_fully_observed(run: RunPaths) -> bool:
         return False
 
 
-def _opened(run: RunPaths, kinds: str) -> set[str]:
-    """Real paths of the files that the processes of a run are known to have opened, for the kinds of its records."""
-    found = set()
+def _opened(run: RunPaths, kinds: str) -> dict[str, float]:
+    """When the files that the processes of a run are known to have opened had last been touched at that moment.
+
+    By real path, in nanoseconds; infinite where a record does not say so.
+
+    Args:
+        kinds: Kinds of lines in the records.
+    """
+    found: dict[str, float] = {}
     for place in run.reads.glob("*.reads"):
         with suppress(OSError), place.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             for line in lines:
                 if line[1:2] == "\t" and line[0] in kinds:
-                    path = line.removesuffix("\n").split("\t", 5)[-1]
-                    found.add(os.path.realpath(re.sub(r"\\[\\nt]", lambda seen: _ESCAPES[seen[0]], path)))
+                    *_, touched, path = line.removesuffix("\n").split("\t", 5)
+                    real = os.path.realpath(re.sub(r"\\[\\nt]", lambda seen: _ESCAPES[seen[0]], path))
+                    found[real] = max(found.get(real, 0.0), int(touched) if touched.isdecimal() else math.inf)
     return found

@@ -143,6 +143,28 @@ async def test_in_place_an_edit_fails_the_run_where_what_it_opened_cannot_be_rea
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("is_before", [True, False], ids=["opened before", "opened after"])
+async def test_a_file_that_only_gets_other_rights_counts_where_it_was_opened_after(
+    project: Path, place: str, is_before: bool
+) -> None:
+    settings(project, place)
+    engine = InProcessEngine(table())
+    async with quick_tools(project, engine) as call:
+        run = await begin(call, engine)
+        began = ProjectPaths(project).run(run).spec.stat().st_mtime_ns
+        script = trained_in(project, place) / SCRIPT
+        touched = script.stat().st_ctime_ns
+        while script.stat().st_ctime_ns <= began:
+            script.chmod(0o640)
+            script.chmod(0o644)
+        touched = touched if is_before else script.stat().st_ctime_ns
+        reads = ProjectPaths(project).run(run).reads
+        reads.mkdir()
+        write(reads, {"1-a.reads": f"r\t1\t1\t1\t{touched}\t{script}\n", "observed.json": '{"observed": "fully"}'})
+        assert (await end(call, engine)).data["state"] == ("succeeded" if is_before else "failed")
+
+
+@pytest.mark.parametrize("place", PLACES)
 async def test_results_that_grow_and_new_files_are_no_change(project: Path, place: str) -> None:
     settings(project, place)
     engine = InProcessEngine(table())
