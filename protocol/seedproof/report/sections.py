@@ -4,6 +4,7 @@ from seedproof.model.results import Comparison, Confirmation, Verdict, WallTimeC
 from seedproof.report.summary import Digits, false_verdicts, fresh_effect
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
+from seedproof.verdict.headline import shown_p
 
 __all__ = ["confirmation_lines", "evidence_lines"]
 
@@ -32,7 +33,7 @@ def _intervals(comparison: Comparison, evidence: Evidence, number: Digits) -> st
     parts = []
     for one in found:
         label = f"paired over {one.n} seeds" if one.test == "paired" else "Welch"
-        p = "below 0.0001" if one.p_value < 1e-4 else f"{one.p_value:.4f}"
+        p = shown_p(one.p_value)
         parts.append(f"{number.signed(one.low)} to {number.signed(one.high)} ({label}, two-sided p {p})")
     head = f"95 % intervals: {' and '.join(parts)}; the {evidence.primary} one is primary {evidence.primary_reason}."
     if not parts:
@@ -113,11 +114,11 @@ def _among_many(campaign: Campaign | None) -> str:
     if campaign is None:
         return ""
     k, here = campaign.declared, campaign.declared_in_generation
-    text = f"Of {k} experiment{'' if k == 1 else 's'} declared, {here} are on this baseline"
+    text = f"Of {k} experiment{'' if k == 1 else 's'} declared, {here} {'is' if here == 1 else 'are'} on this baseline"
     if campaign.p_better is not None and campaign.p_holm is not None:
         text += (
-            f"; one-sided p that this one is better: {campaign.p_better:.4f}, adjusted for all by Holm's method "
-            f"{campaign.p_holm:.4f}"
+            f"; one-sided p that this one is better: {shown_p(campaign.p_better)}, adjusted for all by Holm's "
+            f"method {shown_p(campaign.p_holm)}"
         )
     return f"{text}. {campaign.advice}" if campaign.advice else f"{text}."
 
