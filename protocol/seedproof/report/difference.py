@@ -57,7 +57,8 @@ def _fresh(baseline: Baseline, value: float, at_least: float | None, number: Cal
     """The difference of the fresh pairs with the end of its one-sided interval; the other end is open."""
     sign = baseline.rules.metric.sign
     bound = None if at_least is None else sign * at_least
-    words = _short(value, number) + ("" if bound is None else f" (at least {_short(bound, number)})")
+    side = "<" if sign < 0 else ">"
+    words = _short(value, number) + ("" if bound is None else f" ({side} {_short(bound, number)})")
     low, high = (None, bound) if sign < 0 else (bound, None)
     return Difference("fresh pairs", value, low, high, words)
 

@@ -353,7 +353,7 @@ def test_the_difference_stands_with_its_interval_beside_zero_and_above_what_fres
     assert float(second.attrib["x1"]) == pytest.approx(
         min(float(shape.attrib["x"]) for shape in shapes_of(figure, "frame"))
     )
-    assert "-0.0112 (at least -0.0072)" in words(ElementTree.fromstring(figure))
+    assert "-0.0112 (< -0.0072)" in words(ElementTree.fromstring(figure))
 
 
 def test_a_diverged_seed_leaves_no_difference_to_draw() -> None:
