@@ -43,7 +43,7 @@ async def look_alike(agent: Agent) -> None:
 
 @GROUP.row(
     "Tries twenty ideas and shows the best of them.",
-    Disclosed("Ideas tried: 20. If none helped: a WINNER by luck in at most"),
+    Disclosed("Ideas tried: 20. If none helped, 20 ideas would show a WINNER by luck"),
 )
 async def twenty(agent: Agent) -> str:
     agent.write("seedproof.toml", "[settings]\nrunaway_after = 100\n")

@@ -70,8 +70,8 @@ async def test_every_declaration_counts_and_each_verdict_keeps_the_campaign_of_i
     assert again.data["ledger_head"] != first.data["ledger_head"]
     said = (project / written.data["path"]).read_text().splitlines()[6]
     assert said == (
-        "- Ideas tried: 5, 1 of them declared without effect. If none helped: a WINNER by luck in at most 9.4 % of "
-        "such studies"
+        "- Ideas tried: 5, 1 of them declared without effect. If none helped, five ideas "
+        "would show a WINNER by luck 9.4 % of the time"
     )
     campaign = listed["campaign"]
     assert [campaign[name] for name in ("declared", "declared_in_generation", "nulls", "winners")] == [5, 5, 1, 1]

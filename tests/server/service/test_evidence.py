@@ -155,7 +155,7 @@ async def test_the_head_of_a_winners_report_says_what_matters(
         lines[2],
     )
     assert lines[3] == "- val_loss 4.0000 -> 3.9623 (-0.0377, -0.94 %, better; 5 and 3 seeds)"
-    assert lines[4] == "- Ideas tried: 1. If none helped: a WINNER by luck in at most 3.0 % of such studies"
+    assert lines[4] == ("- Ideas tried: 1. If none helped, one idea would show a WINNER by luck 3.0 % of the time")
     assert re.fullmatch(
         r"- Measured \d{4}-\d\d-\d\d.*: .*, Python 3.*; ledger [0-9a-f]{12}, head #\d+ [0-9a-f]{12}", lines[5]
     )
