@@ -195,8 +195,9 @@ def _main_process(processes: Sequence[Process]) -> Process | None:
 def _interpreter(observation: Observation, spec: Mapping[str, Any]) -> str | None:
     """Hash of the program of the main process; None where it cannot be read, or is not known."""
     main, named = _main_process(observation.processes), spec["argv"][0]
-    if main is None and observation.observed in ("off", "not") and not is_python(named):
-        return None  # it may start a Python, as torchrun and `uv run` do, whose hash the other runs have
+    # A program may start the Python whose hash the other runs have, as torchrun, `uv run` and shims do.
+    if main is None and (observation.observed != "off" or not is_python(named)):
+        return None
     search = str(spec["env"].get("PATH", os.defpath))
     program = main.executable if main is not None else shutil.which(named, path=search)
     if not program:
