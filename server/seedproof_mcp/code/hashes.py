@@ -5,9 +5,10 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from seedproof_mcp.code.identity import LINK, blob_of
 from seedproof_mcp.system import files
@@ -34,20 +35,20 @@ def read_blob(path: Path) -> str:
     Raises:
         OSError: It cannot be read, or is no regular file.
     """
+    with _open_regular(path) as (file, seen):
+        return _read_whole(file, _new_blob(seen.st_size))
+
+
+@contextmanager
+def _open_regular(path: Path) -> Iterator[tuple[BinaryIO, os.stat_result]]:
+    """A regular file and what it is; links are followed."""
     # O_NONBLOCK: opening a FIFO would otherwise wait for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
             raise OSError(0, "not a regular file", str(path))
-        return _digest(seen.st_size, file)
-
-
-def _digest(size: int, file: Any) -> str:
-    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    while chunk := file.read(_CHUNK_BYTES):
-        digest.update(chunk)
-    return digest.hexdigest()
+        yield file, seen
 
 
 class Hashes:
@@ -76,12 +77,7 @@ class Hashes:
         Raises:
             OSError: It cannot be read, or is no regular file.
         """
-        # O_NONBLOCK: opening a FIFO would otherwise wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            seen = os.fstat(descriptor)
-            if not stat.S_ISREG(seen.st_mode):
-                raise OSError(0, "not a regular file", str(path))
+        with _open_regular(path) as (file, seen):
             if seen.st_size <= SOURCE_BYTES:
                 return blob_of(file.read())
             return self._large(str(path), seen, lambda: _read_whole(file, _new_blob(seen.st_size)))
@@ -96,11 +92,7 @@ class Hashes:
         Raises:
             OSError: It cannot be read, or is no regular file.
         """
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            seen = os.fstat(descriptor)
-            if not stat.S_ISREG(seen.st_mode):
-                raise OSError(0, "not a regular file", str(path))
+        with _open_regular(path) as (file, seen):
             if seen.st_size <= SOURCE_BYTES:
                 return hashlib.sha256(file.read()).hexdigest()
             if most_bytes is None or seen.st_size <= most_bytes:
@@ -144,13 +136,13 @@ def _new_blob(size: int) -> Any:
     return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
 
-def _read_whole(file: Any, digest: Any) -> str:
+def _read_whole(file: BinaryIO, digest: Any) -> str:
     while chunk := file.read(_CHUNK_BYTES):
         digest.update(chunk)
     return str(digest.hexdigest())
 
 
-def _read_parts(file: Any, size: int) -> str:
+def _read_parts(file: BinaryIO, size: int) -> str:
     """Hash of a file's size, head, tail and blocks at even distances: a function of its size alone."""
     digest = hashlib.sha256(b"parts %d\0" % size)
     last = size - _PART_BYTES
