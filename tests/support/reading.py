@@ -39,6 +39,11 @@ class Opens:
         """What follows is told by another process."""
         self._processes.append([])
 
+    def lose(self, why: str) -> None:
+        """Nothing of what is told reaches the record, as on a full disk."""
+        self._processes = []
+        self.observed = {"observed": "partly", "why": why, "processes": 0, "sampled": []}
+
     def tell(self, kind: str, path: str | Path, *, is_stat: bool = True) -> None:
         """One line, as the file is at this moment."""
         numbers = "-\t-\t-\t-"

@@ -477,3 +477,10 @@ async def test_unobserved_a_program_that_may_start_a_python_is_no_interpreter(
 
     (found,) = await measure(project, opens, 42)
     assert (found.interpreter is not None) is is_known
+
+
+async def test_where_the_record_found_no_room_the_interpreter_is_not_known(project: Path) -> None:
+    """The command may name a shim, whose hash is not that of the interpreter which the other runs tell."""
+    why = "the record of what it read could not be written to its end"
+    (found,) = await measure(project, lambda training: training.lose(why), 42)
+    assert (found.observed, found.why, found.interpreter) == ("partly", why, None)
