@@ -23,7 +23,6 @@ __all__ = [
     "reply_lines",
     "scale",
     "scale_in_title",
-    "tried_line",
 ]
 
 _WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -62,23 +61,6 @@ def _interval_line(comparison: Comparison, evidence: Evidence | None) -> str:
     if comparison.verdict is not Verdict.WINNER:
         return line
     return f"{line} A WINNER was selected by its size: its interval covers a small true effect less often than 95 %."
-
-
-def tried_line(campaign: Campaign) -> str:
-    """How many experiments the ledger has, and what that means."""
-    nulls = f", {campaign.nulls} of them declared without effect" if campaign.nulls else ""
-    count, elsewhere = campaign.tried, ""
-    if campaign.elsewhere:
-        elsewhere = f", and {campaign.elsewhere} in other ledgers that began with this code"
-    ideas = f"{_WORDS[count] if count < len(_WORDS) else count} idea{'' if count == 1 else 's'}"
-    luck = f"{campaign.false_winners_expected:.2f} WINNERs by luck"
-    if campaign.false_winner_chance is not None:
-        luck = f"a WINNER by luck at most {100 * campaign.false_winner_chance:.1f} % of the time"
-    return (
-        f"Experiments declared in this ledger so far: {campaign.declared}{nulls}{elsewhere}; if none helped, {ideas} "
-        f"would show {luck} "
-        f"({campaign.label})."
-    )
 
 
 def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | None) -> str:
@@ -242,7 +224,7 @@ def _merge_words(comparison: Comparison) -> str:
     return " with ".join(parts) or "nothing"
 
 
-def ideas_line(campaign: Campaign, confirmation: Confirmation | None) -> str:
+def ideas_line(campaign: Campaign, confirmation: Confirmation | None = None) -> str:
     """How many ideas were tried, and how often luck alone would have done as well.
 
     Before a confirmation has ended it speaks of any WINNER of the procedure, and then of a confirmed one.

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import PrivateAttr
 from seedproof.model.refusals import NextCall
 from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
-from seedproof.report.summary import tried_line
+from seedproof.report.summary import ideas_line
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 
@@ -289,7 +289,7 @@ class ExperimentList(Result):
     def details(self) -> list[str]:
         """What is training, and one line for each experiment."""
         lines = [f"Training now: {self.running.run_id}"] if self.running else []
-        lines += [tried_line(self.campaign)] if self.total else []
+        lines += [ideas_line(self.campaign)] if self.total else []
         lines += [self.campaign.advice] if self.campaign.advice else []
         return lines + [
             f"- {row.experiment}{' (null)' if row.is_null else ''}: "

@@ -154,7 +154,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
-    from seedproof.report.summary import tried_line
+    from seedproof.report.summary import ideas_line
 
     service = _service(options)
     console = Console(highlight=False)
@@ -172,7 +172,7 @@ def _status(options: argparse.Namespace) -> int:
             break
     if page.total:
         console.print(table)
-        console.print(tried_line(page.campaign), markup=False)
+        console.print(ideas_line(page.campaign), markup=False)
     if page.running or page.queued:
         now = page.running.run_id if page.running else "nothing"
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)

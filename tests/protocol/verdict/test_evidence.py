@@ -15,7 +15,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import establish_baseline
 from seedproof.report.sections import evidence_lines
-from seedproof.report.summary import paragraph, tried_line
+from seedproof.report.summary import ideas_line, paragraph
 from seedproof.stats.tests import paired, welch
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, as_document
@@ -205,11 +205,11 @@ def test_evidence_that_a_version_before_recorded_is_read_without_what_went_and_s
 @pytest.mark.parametrize(
     ("declared", "chance", "said"),
     [
-        (1, 0.0305, "1; if none helped, one idea would show a WINNER by luck at most 3.0 % of the time"),
-        (3, 0.0679, "3; if none helped, three ideas would show a WINNER by luck at most 6.8 % of the time"),
-        (12, 0.15, "12; if none helped, twelve ideas would show a WINNER by luck at most 15.0 % of the time"),
-        (13, 0.16, "13; if none helped, 13 ideas would show a WINNER by luck at most 16.0 % of the time"),
-        (2, None, "2; if none helped, two ideas would show 0.06 WINNERs by luck"),
+        (1, 0.0305, "1. If none helped, one idea would show a WINNER by luck 3.0 % of the time"),
+        (3, 0.0679, "3. If none helped, three ideas would show a WINNER by luck 6.8 % of the time"),
+        (12, 0.15, "12. If none helped, twelve ideas would show a WINNER by luck 15.0 % of the time"),
+        (13, 0.16, "13. If none helped, 13 ideas would show a WINNER by luck 16.0 % of the time"),
+        (2, None, "2. If none helped, two ideas would show 0.06 WINNERs by luck"),
     ],
 )
 def test_the_number_of_ideas_is_said_with_what_luck_alone_makes_of_them(
@@ -217,7 +217,7 @@ def test_the_number_of_ideas_is_said_with_what_luck_alone_makes_of_them(
 ) -> None:
     label = "independent seeds, normal noise, equal spread"
     counted = Campaign(declared, declared, 0, 0, 0.0609, chance, label)
-    assert tried_line(counted) == f"Experiments declared in this ledger so far: {said} ({label})."
+    assert ideas_line(counted) == f"Ideas tried: {said}"
 
 
 def test_there_is_no_power_at_the_effect_seen() -> None:

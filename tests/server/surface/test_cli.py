@@ -53,7 +53,7 @@ def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFi
     assert code == 0
     assert out.startswith("Baseline ready (1M tokens): val_loss ")
     assert "muon" in out and "WINNER (unconfirmed): " in out and "experiment_muon_1M.md" in out
-    assert "if none helped, one idea would show a WINNER by luck at most 3.0 % of the time" in " ".join(out.split())
+    assert "If none helped, one idea would show a WINNER by luck 3.0 % of the time" in " ".join(out.split())
     assert "\nNext: seedproof run muon --confirm  # Confirms the WINNER on fresh seeds: 0 of 6 runs.\n" in out
 
 
