@@ -13,12 +13,12 @@ import anyio
 import numpy as np
 from figures import Figure, in_turn, median, show
 from mcp.client.client import Client
+from seedproof.commands.argv import training_argv
 from seedproof.ledger.event import Event, Record
 from seedproof.ledger.records import EMPTY_HASH, canonical, make_record, read_line
 from seedproof.ledger.run_ends import LogRead, Measured, RunFinished
 from seedproof.ledger.run_events import RunRequested, RunStarted
 from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted, VerdictIssued
-from seedproof.model.command import training_argv
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import MetricValue, RunState

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seedproof.admission.guards import Limits
+from seedproof.commands.option_names import OptionNames
 from seedproof.ledger.beginnings import Beginnings
 from seedproof.model.code import Change, ChangedFile, Code
-from seedproof.phases.option_names import OptionNames
 
 
 @dataclass

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from seedproof.admission.code import list_files
 from seedproof.admission.request import RunRequest
+from seedproof.commands.flags import check_flags, normalise_flags
+from seedproof.commands.option_names import OptionNames
 from seedproof.ledger.state import Experiment
 from seedproof.ledger.study_events import ExperimentDeclared
 from seedproof.model.arms import Baseline, declares_no_effect
 from seedproof.model.code import Change, Code
-from seedproof.model.command import check_flags, normalise_flags
 from seedproof.model.refusals import (
     CodeUnchanged,
     DeclarationRefusal,
@@ -29,7 +30,6 @@ from seedproof.phases.next_call import (
     new_baseline_call,
     new_experiment_call,
 )
-from seedproof.phases.option_names import OptionNames
 from seedproof.phases.study import Study
 from seedproof.phases.twins import repeated_experiments, tried_twins
 from seedproof.verdict.campaign import choose_primary

@@ -23,9 +23,9 @@ from seedproof.admission.declaration import (
 from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
 from seedproof.admission.seeds import admit_seeds, is_any_new, is_recorded, requested_keys
+from seedproof.commands.flags import normalise_flags
 from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.command import normalise_flags
 from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, ControlDue, NextCall
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import stale_reason

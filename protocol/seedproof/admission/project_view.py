@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from seedproof.admission.guards import Limits
+from seedproof.commands.option_names import OptionNames
 from seedproof.ledger.beginnings import Beginnings
 from seedproof.ledger.state import Experiment
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import NextCall, OutputExists
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey
-from seedproof.phases.option_names import OptionNames
 
 __all__ = ["ProjectView", "require_free"]
 

@@ -2,6 +2,8 @@
 
 A field's description, its allowed values (in words) and its examples are also what `seedproof init` writes, what an
 error message says and what docs/settings.md lists.
+
+Over 300 lines, because every rule stands here.
 """
 
 import json
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, is_default_pattern
 from seedproof.model.metric_rule import MetricRule
+from seedproof.model.template import find_script, holds, seed_fault, unknown_field
 from seedproof.stats.power import Sizes
 
 __all__ = ["RETIRED_RULES", "EarlierRules", "Rules"]
@@ -56,11 +59,62 @@ class Rules(BaseModel):
             "--output_dir",
             "{output_dir}",
         ),
-        description="Command template; `{flags}` is one element, and empty for the baseline. "
-        "Options of the template are protected from flags.",
+        description="Command template of any program; `{flags}` is one element, and empty for the baseline. An "
+        "experiment may replace the template's options, except those that hold a field and those that "
+        "[flags.md](flags.md#protected-options) names.",
+        json_schema_extra={"allowed": "a list of texts, one of which is {flags}; see `seed` for {seed}"},
+    )
+    env: dict[str, str] = Field(
+        default_factory=dict,
+        description="Variables that every run is started with. Their values may hold {seed}, {output_dir} and "
+        "{train_tokens}. SEEDPROOF_SEED and SEEDPROOF_OUTPUT_DIR are always set.",
         json_schema_extra={
-            "allowed": "a list of texts that holds {seed}, {output_dir}, {flags} and a script that ends in .py"
+            "allowed": 'names of variables, each with a text in quotes, such as SEED = "{seed}"',
         },
+        examples=[{"SEED": "{seed}"}],
+    )
+    seed: Literal["argument", "environment", "inject", "unseeded"] = Field(
+        default="argument",
+        description="How the training gets its seed. `argument`: the command holds {seed}. `environment`: `env` holds "
+        "it, or the script reads SEEDPROOF_SEED. `inject`: a Python script that seeds itself with `replace_seed` is "
+        "given the run's seed in its place, see [flags.md](flags.md#scripts-without-a-seed-option). `unseeded`: it has "
+        "none; every headline says so.",
+    )
+    replace_seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**32,
+        description='The seed that the script itself uses, for seed = "inject": what `random`, numpy or torch are '
+        "seeded with.",
+        json_schema_extra={"allowed": "a whole number from 0 to 4294967295"},
+        examples=[1337],
+    )
+    flag_style: Literal["auto", "options", "overrides", "pairs", "variables"] = Field(
+        default="auto",
+        description="How an experiment's flags are written. `options`: --lr 0.01. `overrides`: key=value, +key=value, "
+        "~key. `pairs`: KEY VALUE. `variables`: NAME=value, behind a command's `env`. `auto`: as the template is, and "
+        "options always.",
+    )
+    protected: tuple[str, ...] = Field(
+        default=(),
+        description="More options and keys that no experiment may set, as they are written without dashes.",
+        json_schema_extra={"allowed": "a list of names of options or keys"},
+        examples=[["batch_size"]],
+    )
+    free: tuple[str, ...] = Field(
+        default=(),
+        description="Options and keys that an experiment may set although their names have a word such as `eval`, "
+        "`val`, `test`, `metric` or `data`.",
+        json_schema_extra={"allowed": "a list of names of options or keys"},
+        examples=[["data_augmentation"]],
+    )
+    scale: str | None = Field(
+        default=None,
+        pattern=r"^[0-9][0-9.]{0,11} ?[A-Za-z][A-Za-z-]{0,19}$",
+        description="How long every run trains, in words, where no {train_tokens} says it: `300 s`, `20 epochs`. It "
+        "stands in reports and in file names, as 300s or 20epochs, and sets nothing.",
+        json_schema_extra={"allowed": 'a number and its unit, such as "300 s"'},
+        examples=["20 epochs"],
     )
     train_tokens: int = Field(
         default=1_000_000,
@@ -194,12 +248,22 @@ class Rules(BaseModel):
     @field_validator("command")
     @classmethod
     def _complete_command(cls, command: tuple[str, ...]) -> tuple[str, ...]:
-        missing = [field for field in ("{seed}", "{output_dir}") if not any(field in part for part in command)]
-        if missing or command.count("{flags}") != 1:
-            raise ValueError("the command needs {seed}, {output_dir} and one element that is {flags}")
-        if not any(part.endswith(".py") for part in command):
-            raise ValueError("the command names a training script that ends in .py")
+        unknown = unknown_field(command)
+        if unknown is not None:
+            raise ValueError(unknown)
+        if command.count("{flags}") != 1:
+            raise ValueError("the command needs one element that is {flags}, where an experiment's flags stand")
+        if command[0] == "{flags}":
+            raise ValueError("the command begins with a program, not with {flags}")
         return command
+
+    @field_validator("env")
+    @classmethod
+    def _fields_of_env(cls, env: dict[str, str]) -> dict[str, str]:
+        unknown = unknown_field(list(env.values()))
+        if unknown is not None or holds(list(env.values()), "python") or holds(list(env.values()), "flags"):
+            raise ValueError(unknown or "values may hold {seed}, {output_dir} and {train_tokens}")
+        return env
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -207,6 +271,13 @@ class Rules(BaseModel):
             raise ValueError("experiment_seeds and extra_seeds have a seed in common")
         if set(self.confirm_seeds) & set(self.all_seeds):
             raise ValueError("confirm_seeds are fresh: none of them may be a seed of baseline or experiment")
+        fault = seed_fault(self.command, self.env, self.seed, self.replace_seed)
+        if fault is not None:
+            raise ValueError(fault)
+        if self.scale is not None and self._holds("train_tokens"):
+            raise ValueError("scale is for commands without {train_tokens}; train_tokens is the scale here")
+        if self.metric.file is not None and not self._holds("output_dir") and self.seed == "argument":
+            raise ValueError("the metric is read from a file, so the command or env needs {output_dir}")
         if self.suggestive_sigma > self.winner_sigma:
             raise ValueError("suggestive_sigma is at most winner_sigma")
         names = [metric.name for metric in self.metrics] + ["wall_time_s"]
@@ -214,23 +285,37 @@ class Rules(BaseModel):
             raise ValueError("two metrics have the same name (wall_time_s is taken)")
         return self
 
+    def _holds(self, field: str) -> bool:
+        """Whether command or variables have a field."""
+        return holds((*self.command, *self.env.values()), field)
+
     @property
     def metrics(self) -> tuple[MetricRule, ...]:
         """All metrics; the deciding one comes first."""
         return (self.metric, *self.extra_metrics)
 
     @property
-    def script(self) -> str:
-        """The training script, relative to the project."""
-        return next(part for part in self.command if part.endswith(".py"))
+    def script(self) -> str | None:
+        """The training script, relative to the project; None where the command names none."""
+        return find_script(self.command)
 
     @property
     def label(self) -> str:
-        """The scale as it stands in file names: 1000000 -> `1M`, 100000 -> `100k`, 1500 -> `1500`."""
+        """The scale as it stands in file names: 1000000 -> `1M`, 100000 -> `100k`, `300 s` -> `300s`.
+
+        A command without {train_tokens} and without `scale` keeps the label of `train_tokens`.
+        """
+        if self.scale is not None:
+            return self.scale.replace(" ", "")
         for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
             if self.train_tokens % size == 0:
                 return f"{self.train_tokens // size}{unit}"
         return str(self.train_tokens)
+
+    @property
+    def scale_words(self) -> str | None:
+        """The scale for a reader: `1M tokens`, `300 s`; None where nothing tells it."""
+        return f"{self.label} tokens" if self._holds("train_tokens") else self.scale
 
     @property
     def all_seeds(self) -> tuple[int, ...]:

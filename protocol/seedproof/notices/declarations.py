@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal
 
+from seedproof.commands.flags import normalise_flags
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.code import SOURCE_ENDINGS, Change, ChangedFile
-from seedproof.model.command import normalise_flags
 from seedproof.model.results import Notice, Verdict
 from seedproof.model.untrusted import one_line
 from seedproof.phases.study import Study

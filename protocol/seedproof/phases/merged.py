@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from seedproof.commands.flags import normalise_flags
 from seedproof.ledger.state import Experiment, Generation, State
-from seedproof.model.command import normalise_flags
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 

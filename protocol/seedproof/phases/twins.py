@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from seedproof.commands.flags import normalise_flags, option_groups
+from seedproof.commands.option_names import OptionNames, known_options, plain_name
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.arms import Arm
 from seedproof.model.code import Change, Code
-from seedproof.model.command import normalise_flags, option_groups
 from seedproof.model.rules import Rules
-from seedproof.phases.option_names import OptionNames, known_options, plain_name
 from seedproof.phases.read_files import is_unread_change
 
 __all__ = ["barring_twin", "is_same_code", "repeated_experiments", "say_the_same", "trained_alike", "tried_twins"]

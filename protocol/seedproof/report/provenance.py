@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seedproof.commands.argv import training_argv
 from seedproof.inputs.names import last_names
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.command import training_argv
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line

@@ -88,12 +88,12 @@ def paragraph(comparison: Comparison, evidence: Evidence, campaign: Campaign | N
 
 def scale(rules: Rules) -> str:
     """The scale of the trainings; empty where the command does not set it."""
-    return f" at {rules.label} tokens" if any("{train_tokens}" in part for part in rules.command) else ""
+    return f" at {rules.scale_words}" if rules.scale_words else ""
 
 
 def scale_in_title(rules: Rules) -> str:
     """The same in brackets, for the end of a title."""
-    return f" ({rules.label} tokens)" if scale(rules) else ""
+    return f" ({rules.scale_words})" if rules.scale_words else ""
 
 
 def _how_sure(comparison: Comparison, evidence: Evidence) -> str:

@@ -122,6 +122,10 @@ class Settings(BaseModel):
         "headline and record say what was accepted; see [how-it-runs.md](how-it-runs.md#what-is-compared-with-what).",
         json_schema_extra={"allowed": 'a list of "packages" and "device", or true'},
     )
+    keep_outputs: Literal["none", "winner", "all"] = Field(
+        default="none",
+        description="Which output folders stay when a report is written: none, those of a WINNER, or all.",
+    )
     observe_inputs: bool = Field(
         default=True,
         description="Whether the files that a training reads are [recorded](how-it-runs.md#what-a-run-reads). `false`: "

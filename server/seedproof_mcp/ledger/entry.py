@@ -200,7 +200,7 @@ def began_with(root: Path, generations: Iterable[Generation]) -> Iterator[Began]
     found: dict[Began, None] = {}
     for one in generations:
         begun = one.beginnings
-        script = script_hash(root / one.rules.script) if begun is None else begun.script
+        script = script_hash(root / (one.rules.script or "")) if begun is None else begun.script
         found[script, None if begun is None else begun.first_commit, one.rules.metric.name] = None
     yield from list(found)[-_MOST:]
 

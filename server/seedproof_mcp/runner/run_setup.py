@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seedproof.admission.code import changed_seals, list_files
+from seedproof.commands.argv import training_argv
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
-from seedproof.model.command import training_argv
 from seedproof.model.refusals import NotComparable, SealedChanged, SnapshotMissing
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from seedproof.admission.guards import Limits
 from seedproof.admission.request import Admission
+from seedproof.commands.option_names import OptionNames, option_names
 from seedproof.ledger.beginnings import Beginnings
 from seedproof.ledger.event import Event
 from seedproof.ledger.run_events import RunRequested
@@ -17,7 +18,6 @@ from seedproof.model.refusals import BadSettings, Refusal, ScriptMissing
 from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
 from seedproof.phases.next_call import check_call
-from seedproof.phases.option_names import OptionNames, option_names
 from seedproof.verdict.comparability import require_comparable_now
 
 from seedproof_mcp.code.project_repository import ProjectRepository
@@ -88,6 +88,8 @@ class ProjectFolder:
         return self._once(("options", _key(code)), lambda: self._option_names(code))
 
     def _option_names(self, code: Code) -> OptionNames:
+        if self._config.rules.script is None:
+            return ()
         try:
             return option_names(self.workspace.content(code, self._config.rules.script))
         except (Refusal, OSError):
@@ -154,7 +156,7 @@ class ProjectFolder:
             ScriptMissing: The project folder does not have it.
         """
         script = self._config.rules.script
-        if not (self._paths.root / script).is_file():
+        if script is not None and not (self._paths.root / script).is_file():
             raise ScriptMissing(
                 f"{script} is not in the project folder; the command in seedproof.toml names the script.",
                 check_call("Shows where the protocol stands once the script is there."),
@@ -178,7 +180,7 @@ def _key(code: Code) -> Hashable:
 
 def _beginnings(root: Path, state: State, rules: Rules) -> Beginnings:
     repository, registry = ProjectRepository(root.resolve()), Registry(root)
-    script, commit = script_hash(root / rules.script), repository.first_commit()
+    script, commit = script_hash(root / (rules.script or "")), repository.first_commit()
     began = [*began_with(root, state.generations), (script, commit, rules.metric.name)]
     # Later on, snapshots of the folder's old place are this ledger's own, where the folder was moved.
     stored = repository.snapshots() if not state.generations else {}

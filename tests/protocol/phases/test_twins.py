@@ -1,7 +1,7 @@
 """Flags that say the same in other words."""
 
 import pytest
-from seedproof.phases.option_names import option_names
+from seedproof.commands.option_names import option_names
 from seedproof.phases.twins import say_the_same
 
 

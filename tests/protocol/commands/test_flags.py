@@ -5,7 +5,8 @@ import argparse
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from seedproof.model.command import check_flags, normalise_flags, training_argv
+from seedproof.commands.argv import training_argv
+from seedproof.commands.flags import check_flags, normalise_flags
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules

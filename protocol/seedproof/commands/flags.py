@@ -1,4 +1,4 @@
-"""Makes the command line of a run, and refuses flags that could change what the rules set."""
+"""The flags of an experiment: refuses those that could change what the rules set, and tells which are the same."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,32 +7,13 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
 
-__all__ = ["check_flags", "normalise_flags", "option_groups", "training_argv"]
+__all__ = ["check_flags", "normalise_flags", "option_groups"]
 
 MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
 _NUMBER = re.compile(r"^-(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
 _FIELDS = ("train_tokens", "seed", "output_dir")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def training_argv(rules: Rules, python: str, seed: int, flags: Sequence[str], folder: str) -> tuple[str, ...]:
-    """The command of one run: the template with its fields filled in."""
-    fields = {
-        "{python}": python,
-        "{train_tokens}": str(rules.train_tokens),
-        "{seed}": str(seed),
-        "{output_dir}": folder,
-    }
-    argv: list[str] = []
-    for part in rules.command:
-        if part == "{flags}":
-            argv.extend(flags)
-            continue
-        for field, value in fields.items():
-            part = part.replace(field, value)
-        argv.append(part)
-    return tuple(argv)
 
 
 def check_flags(flags: Sequence[str], rules: Rules) -> None:
