@@ -44,6 +44,8 @@ def test_the_template_with_every_line_switched_on_is_what_it_says(tmp_path: Path
     text = re.sub(r"(?m)^# (\w+ = |\[[a-z.]+\]$)", r"\1", TEMPLATE)
     # A ready-made metric, a pattern and a file exclude each other: keep the first.
     text = re.sub(r"(?m)^(name|pattern|select|file|path|column|tag|n) = .*\n", "", text)
+    # These two are for other commands than the default.
+    text = re.sub(r"(?m)^(replace_seed|scale) = .*\n", "", text)
     found = load(tmp_path, text)
     assert found.settings.python == ".venv/bin/python"  # type: ignore[attr-defined]
     assert found.settings.env == {"CUDA_VISIBLE_DEVICES": "0"}  # type: ignore[attr-defined]
