@@ -266,7 +266,7 @@ class Rules(BaseModel):
         fault = env_fault(env)
         if fault is not None:
             raise ValueError(fault)
-        return env
+        return dict(sorted(env.items()))  # as the ledger keeps it, so that reports name them alike
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
