@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from seedproof.model.rules import Rules
+from seedproof.model.template import holds
 
-__all__ = ["training_argv", "training_env"]
+__all__ = ["REPLACES", "fixed_env", "training_argv", "training_env"]
+
+REPLACES = "SEEDPROOF_REPLACE_SEED"
+"""The variable that tells the processes of a run which seed of the script's own they replace."""
 
 
 def training_argv(rules: Rules, python: str, seed: int, flags: Sequence[str], folder: str) -> tuple[str, ...]:
@@ -25,13 +29,21 @@ def training_argv(rules: Rules, python: str, seed: int, flags: Sequence[str], fo
 
 
 def training_env(rules: Rules, seed: int, folder: str) -> Mapping[str, str]:
-    """The variables that the rules give to one run: `rules.env` with its fields filled in, and Seedproof's own two.
+    """The variables that the rules give to one run: `rules.env` with its fields filled in, and Seedproof's own.
 
     Args:
         folder: The run's output folder.
     """
     own = {"SEEDPROOF_SEED": str(seed), "SEEDPROOF_OUTPUT_DIR": folder}
+    if rules.replace_seed is not None:
+        own[REPLACES] = str(rules.replace_seed)
     return {**own, **{name: _filled(value, rules, seed, folder) for name, value in rules.env.items()}}
+
+
+def fixed_env(rules: Rules) -> Mapping[str, str]:
+    """The variables of `rules.env` that are the same in every run."""
+    fixed = {name: value for name, value in rules.env.items() if not holds([value], "seed")}
+    return {name: _filled(value, rules, 0, "") for name, value in fixed.items() if not holds([value], "output_dir")}
 
 
 def _filled(part: str, rules: Rules, seed: int, folder: str) -> str:

@@ -96,12 +96,13 @@ def _run_ended(state: State, event: RunEnded) -> None:
         exit_code=None if measured is None else measured.exit_code,
         held_up_s=0.0 if measured is None else (measured.waited_s or 0.0) + (measured.stopped_s or 0.0),
         counts={} if measured is None else measured.counts,
+        seeding=event.seeding,
         no_result=event.no_result,
         ended_at=event.seq,
         repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),
         inputs=None if event.inputs is None else event.inputs.whole(state.input_maps),
     )
-    if run.role is not Role.PROBE or _tells_repeats(state, ended):
+    if _tells_repeats(state, ended):
         state.repeats.add(ended, _command_key(state, run), state.rules_of(run.generation).metric.name)
     state.created.update(event.created)
     del state.active[run.run_id]
@@ -112,14 +113,19 @@ def _run_ended(state: State, event: RunEnded) -> None:
         _count_outcome(state, ended, event)
 
 
-def _tells_repeats(state: State, probe: Run) -> bool:
-    """Whether a probe says something about repeats: values printed coarsely are equal by chance.
+def _tells_repeats(state: State, run: Run) -> bool:
+    """Whether a run says something about repeats: values that a probe prints coarsely are equal by chance.
 
     A control that is asked for the very same value fails where that was chance.
     """
-    name, arm = state.rules_of(probe.generation).metric.name, state.baseline_arm(probe.generation)
-    values, text = arm.finite(name), probe.metrics.get(name)
-    if text is None or len(values) < 2 or values.get(probe.seed) != text.value:
+    rules = state.rules_of(run.generation)
+    if rules.seed == "unseeded":  # equal seeds are no repeats there
+        return False
+    if run.role is not Role.PROBE:
+        return True
+    name, arm = rules.metric.name, state.baseline_arm(run.generation)
+    values, text = arm.finite(name), run.metrics.get(name)
+    if text is None or len(values) < 2 or values.get(run.seed) != text.value:
         return True
     spread = summarize(list(values.values())).std
     return spread is not None and printed_step([text.text]) <= FINE_SHARE * spread
@@ -174,7 +180,7 @@ def _metrics_read_again(state: State, event: MetricsReadAgain) -> None:
         )
         command = _command_key(state, run)
         state.repeats.forget(run, command, old)
-        if run.role is not Role.PROBE or _tells_repeats(state, read_now):
+        if _tells_repeats(state, read_now):
             state.repeats.add(read_now, command, event.metric.name)
         state.failures_in_row = max(0, state.failures_in_row - _was_mended(before.state, now.state))
     for experiment in generation.experiments.values():
@@ -190,10 +196,11 @@ def _was_mended(before: RunState, now: RunState) -> int:
 
 
 def _command_key(state: State, run: Run) -> Any:
-    """Command and flags of a run, without seed and output folder; hashable."""
+    """Command, variables and flags of a run, without seed and output folder; hashable."""
     rules, experiments = state.rules_of(run.generation), state.generations[run.generation - 1].experiments
     experiment = experiments.get(run.experiment or "")
-    return rules.command, rules.train_tokens, run.key.flags(() if experiment is None else experiment.flags)
+    given = (rules.command, tuple(sorted(rules.env.items())), rules.replace_seed, rules.train_tokens)
+    return *given, run.key.flags(() if experiment is None else experiment.flags)
 
 
 def _mark_changed(state: State, run: Run, event: Event) -> None:

@@ -16,6 +16,7 @@ from seedproof.ledger.record_fields import (
 )
 from seedproof.model.lengths import Lengths
 from seedproof.model.runs import MetricValue, NoResult, RunState
+from seedproof.model.seeding import Seeding
 
 __all__ = [
     "FinishedState",
@@ -124,6 +125,8 @@ class RunEnded(Event):
     """What it leaves without a result; None for a result, and in records of earlier versions."""
     printed: Mapping[str, str] = field(default_factory=dict)
     """By name, the last value in the log of each metric whose file holds another."""
+    seeding: Seeding | None = None
+    """How its training seeded itself; not in the record where the rules replace no seed."""
 
     @property
     def state(self) -> RunState:
@@ -142,6 +145,7 @@ class RunEnded(Event):
         values |= {name: dict(found) for name in ("kept", "printed") if (found := getattr(self, name))}
         values |= {} if self.inputs is None else {"inputs": self.inputs.document()}
         values |= {} if self.no_result is None else {"no_result": self.no_result.document()}
+        values |= {} if self.seeding is None else {"seeding": self.seeding.document()}
         return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
@@ -164,6 +168,7 @@ class RunEnded(Event):
             "inputs": RecordedInputs.from_document(record["inputs"]) if "inputs" in record else None,
             "no_result": NoResult.from_document(as_mapping(record["no_result"])) if "no_result" in record else None,
             "printed": as_mapping(record.get("printed", {})),
+            "seeding": Seeding.from_document(as_mapping(record["seeding"])) if "seeding" in record else None,
         }
 
 

@@ -9,6 +9,7 @@ from seedproof.metrics.lengths import LengthReading
 from seedproof.metrics.scanner import LogReading
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, Run, RunState, Unread
+from seedproof.model.seeding import Seeding
 from seedproof.model.untrusted import one_line, safe_tail
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "outcome",
     "outcome_read_again",
     "spoiled",
+    "uninjected",
 ]
 
 LOST = "the supervisor or the machine was lost"
@@ -119,6 +121,17 @@ def spoiled(ended: Outcome, changed: str) -> Outcome:
     return Outcome(RunState.FAILED, changed if ended.reason is None else f"{changed}; {ended.reason}")
 
 
+def uninjected(ended: Outcome, seeding: Seeding | None, rules: Rules) -> Outcome:
+    """The state of a run whose own seed was to be replaced: a result only where that took place.
+
+    What failed by itself keeps its reason.
+    """
+    if seeding is None or rules.replace_seed is None or not ended.state.is_counted:
+        return ended
+    fault = seeding.fault(rules.replace_seed)
+    return ended if fault is None else replace(spoiled(ended, fault), bad_exit=None)
+
+
 def _outcome(ending: Ending, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread]) -> Outcome:
     name = rules.metric.name
     last, lost = metrics.get(name), unread.get(name)
@@ -166,6 +179,10 @@ def outcome_read_again(
     run: Run, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread]
 ) -> Outcome:
     """The state of an ended run whose output was read again; how it ended is what its record says."""
+    return uninjected(_read_again(run, metrics, rules, unread), run.seeding, rules)
+
+
+def _read_again(run: Run, metrics: Mapping[str, MetricValue], rules: Rules, unread: Mapping[str, Unread]) -> Outcome:
     if run.changed_meanwhile is not None:
         return Outcome(RunState.FAILED, run.reason)
     ending = _recorded_ending(run)

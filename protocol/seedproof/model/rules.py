@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, is_default_pattern
 from seedproof.model.metric_rule import MetricRule
-from seedproof.model.template import find_script, holds, seed_fault, unknown_field
+from seedproof.model.template import env_fault, find_script, holds, seed_fault, unknown_field
 from seedproof.stats.power import Sizes
 
 __all__ = ["RETIRED_RULES", "EarlierRules", "Rules"]
@@ -263,7 +263,10 @@ class Rules(BaseModel):
         unknown = unknown_field(list(env.values()))
         if unknown is not None or holds(list(env.values()), "python") or holds(list(env.values()), "flags"):
             raise ValueError(unknown or "values may hold {seed}, {output_dir} and {train_tokens}")
-        return env
+        fault = env_fault(env)
+        if fault is not None:
+            raise ValueError(fault)
+        return dict(sorted(env.items()))  # as the ledger keeps it, so that reports name them alike
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any
 from seedproof.model.inputs import RunInputs
 from seedproof.model.lengths import Lengths
 from seedproof.model.run_key import Role, RunKey
+from seedproof.model.seeding import NOT_INJECTED, Seeding
 
 __all__ = ["TRAINED_S", "Draw", "MetricValue", "NoResult", "Run", "RunState", "Unread"]
 
@@ -181,6 +182,8 @@ class Run:
     inputs: RunInputs | None = None
     """What it read; None before its end, and where that was not recorded."""
 
+    seeding: Seeding | None = None
+    """How it seeded itself; None before its end, and where the rules replace no seed."""
     no_result: NoResult | None = None
     """What it left where it ended without a result; None for a result, and in records of earlier versions."""
     requested_at: int = 0
@@ -251,6 +254,11 @@ class Run:
         if found is not None or draw is None or not draw.has_metric:
             return self.start_text if found is None else found.text
         return draw.value or "a value that cannot be read"
+
+    @property
+    def is_not_injected(self) -> bool:
+        """Whether it would be a result, had the run's seed reached its training."""
+        return self.seeding is not None and (self.reason or "").startswith(NOT_INJECTED)
 
     @property
     def was_ended_by_machine(self) -> bool:

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["COMMAND_FIELDS", "find_script", "holds", "seed_fault", "unknown_field"]
+__all__ = ["COMMAND_FIELDS", "env_fault", "find_script", "holds", "seed_fault", "unknown_field"]
 
 COMMAND_FIELDS = ("python", "train_tokens", "seed", "flags", "output_dir")
 """What stands in braces in a command; `rules.env` may hold `train_tokens`, `seed` and `output_dir`."""
@@ -12,6 +12,9 @@ COMMAND_FIELDS = ("python", "train_tokens", "seed", "flags", "output_dir")
 # A shell's ${NAME}, awk's {print} inside a text and Hydra's {key: value} are no fields of ours.
 _FIELD = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
 _SCRIPTS = (".py", ".sh", ".bash")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# They choose the program, or what a Python is before the script begins, and the supervisor sets some of them.
+_STEERING = re.compile(r"SEEDPROOF_.*|PATH|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
 
 
 def holds(parts: Sequence[str], field: str) -> bool:
@@ -27,6 +30,19 @@ def unknown_field(parts: Sequence[str]) -> str | None:
                 close = difflib.get_close_matches(name, COMMAND_FIELDS, 1, 0.5)
                 meant = f"; did you mean {{{close[0]}}}?" if close else ""
                 return f"{{{name}}} is no field{meant} Fields are {', '.join(f'{{{one}}}' for one in COMMAND_FIELDS)}"
+    return None
+
+
+def env_fault(env: Mapping[str, str]) -> str | None:
+    """Why the rules cannot give a run these variables; None where they can."""
+    for name, value in env.items():
+        if not _VARIABLE.fullmatch(name):
+            return f"{name!r:.40} is no name of a variable"
+        if _STEERING.fullmatch(name):
+            where = "Seedproof sets it" if name.startswith("SEEDPROOF_") else "set it in [settings.env]"
+            return f"{name} decides what is started, and belongs to no rule; {where}"
+        if "\0" in value:
+            return f"the value of {name} has a NUL"
     return None
 
 

@@ -2,12 +2,12 @@
 
 import hashlib
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from seedproof.commands.seeding import seed_question
 from seedproof.ledger.state import Experiment, State
 from seedproof.metrics.numbers import printed_step
 from seedproof.model.results import Notice
@@ -15,6 +15,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
 from seedproof.notices.declarations import list_first
+from seedproof.phases.equal_values import significant_digits
 from seedproof.stats.coincidence import FINE_SHARE, agreement_chance, share_step
 from seedproof.stats.summary import summarize
 
@@ -54,7 +55,7 @@ class _Grain:
         if len(set(every)) > 1 and len(every) >= _LEAST_VALUES:
             step = share_step(every, step)
         spread = _spread(others) or _spread(values)
-        return cls(step, spread, max(map(_significant_digits, texts), default=0))
+        return cls(step, spread, max(map(significant_digits, texts), default=0))
 
     @property
     def is_coarse(self) -> bool:
@@ -80,10 +81,6 @@ def _printed(runs: Iterable[Run], metric: str) -> tuple[list[float], list[str]]:
 
 def _spread(values: Sequence[float]) -> float | None:
     return (summarize(values).std or None) if len(values) > 1 else None
-
-
-def _significant_digits(text: str) -> int:
-    return len(re.sub(r"[eE].*|[^0-9]", "", text).lstrip("0"))
 
 
 def repeat_notices(who: str, runs: Sequence[Run], rules: Rules, beside: Sequence[Run] = ()) -> list[Notice]:
@@ -123,7 +120,7 @@ def _odd_values(who: str, odd: dict[float, list[int]], rules: Rules, *, is_only_
     name = rules.metric.name
     if is_only_value and odd:
         (seeds,) = odd.values()
-        text = f"{who}: {len(seeds)} seeds gave the same {name}; does the script use --seed?"
+        text = f"{who}: {len(seeds)} seeds gave the same {name}; {seed_question(rules)}"
         return [Notice("same_values", text)]
     return [
         Notice(

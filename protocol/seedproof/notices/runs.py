@@ -55,7 +55,7 @@ def arm_notices(arm: Arm, rules: Rules, sigma: float | None, baseline: Arm | Non
 
 def _signs(arm: Arm, rules: Rules) -> Iterator[Notice]:
     """Signs on a complete arm by itself."""
-    not_seen, far = seed_not_seen(arm, rules.metric.name), outlier(arm, rules)
+    not_seen, far = seed_not_seen(arm, rules), outlier(arm, rules)
     if not_seen:
         yield Notice("seed_not_seen", not_seen)
     if far:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from seedproof.commands.seeding import seed_question
 from seedproof.ledger.state import Generation, State
 from seedproof.model.arms import _ESTABLISHED, Arm, Baseline
 from seedproof.model.refusals import BaselineIncomplete, BaselineMissing, BaselineVoid
 from seedproof.model.rules import Rules
 from seedproof.phases.control import Control, control_look
+from seedproof.phases.equal_values import may_be_equal
 from seedproof.phases.looks import Look, end_words, next_look
 from seedproof.stats.summary import summarize
 
@@ -66,7 +68,7 @@ def assess_baseline(arm: Arm, rules: Rules) -> BaselinePhase:
     look = next_look(arm, None, rules)
     fault = _void_reason(arm, look, rules)
     if fault:
-        return BaselinePhase("void", fault, look, arm)
+        return BaselinePhase("void", fault, replace(look, due=()), arm)
     if look.due:
         return BaselinePhase("measuring" if arm.runs else "unmeasured", None, look, arm)
     values = arm.finite(rules.metric.name)
@@ -95,6 +97,10 @@ def _void_reason(arm: Arm, look: Look, rules: Rules) -> str | None:
             f"two baseline attempts ended in the same way without a {rules.metric.name} ({end_words(look.closed_by)}): "
             f"mend what the log of {look.closed_by.run_id} shows, then begin a new baseline."
         )
+    uninjected = next((run for run in arm.present_runs if run.is_not_injected), None)
+    if uninjected is not None:
+        words = f"baseline seed {uninjected.seed}: {uninjected.reason}"
+        return f"{words}. Name the number that it uses, or let it take the seed."
     if look.failed:
         bad = arm.attempts(look.failed[0])[-1].bad_exit
         counts = (
@@ -102,9 +108,14 @@ def _void_reason(arm: Arm, look: Look, rules: Rules) -> str | None:
         )
         return f"baseline seed {look.failed[0]} failed for good.{counts}"
     values = list(arm.finite(rules.metric.name).values())
-    if not look.due and summarize(values).std == 0:
-        return f"all {len(values)} seeds gave the same {rules.metric.name}; does the script use --seed?"
-    return None
+    if len(values) < 2 or summarize(values).std != 0:
+        return None
+    texts = [run.metrics[rules.metric.name].text for run in arm.counted.values()]
+    if look.due and may_be_equal(texts, rules.metric):
+        return None
+    which = f"{'the first' if look.due else 'all'} {len(values)} seeds"
+    rest = ", so the others are not run" if look.due else ""
+    return f"{which} gave the same {rules.metric.name}{rest}; {seed_question(rules)}"
 
 
 def baseline_phase(state: State, rules: Rules, conflict: str | None = None) -> BaselinePhase:

@@ -79,8 +79,10 @@ def _trains_alike(state: State, experiment: Experiment, generation: Generation) 
     """Whether the baseline of a generation has the code and the command of an experiment's runs."""
     if experiment.code is None or generation.code is None or experiment.code.sha256 != generation.code.sha256:
         return False
-    before = state.rules_of(experiment.generation)
-    return _command(before, experiment.flags) == _command(generation.rules, ())
+    before, now = state.rules_of(experiment.generation), generation.rules
+    if (before.env, before.seed, before.replace_seed) != (now.env, now.seed, now.replace_seed):
+        return False
+    return _command(before, experiment.flags) == _command(now, ())
 
 
 def _command(rules: Rules, flags: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

@@ -50,7 +50,7 @@ _CHANCE = 1e-3
 def next_probe(study: Study) -> RunKey | None:
     """The key of the probe that the present generation needs now; None where it needs none."""
     generation = study.generation
-    if generation is None or not generation.rules.repeat_probe:
+    if generation is None or not generation.rules.repeat_probe or generation.rules.seed == "unseeded":
         return None
     # In place, whoever edits the project after the last seed would edit what the probe is trained with.
     if generation.code is None or generation.code.held != "snapshot":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seedproof.commands.argv import training_argv
+from seedproof.commands.argv import training_argv, training_env
 from seedproof.inputs.names import last_names
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.rules import Rules
@@ -87,12 +87,13 @@ class LedgerFacts:
 
 
 def command_lines(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
-    """The flags of an arm, and the command of its run at the first baseline seed."""
+    """The flags of an arm, and the command of its run at the first baseline seed, behind the variables of the rules."""
     seed = rules.baseline_seeds[0]
     folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
-    shown = " ".join(
-        quote_for_shell(shorten_path(part)) for part in training_argv(rules, "python", seed, flags, folder)
-    )
+    parts = [quote_for_shell(shorten_path(part)) for part in training_argv(rules, "python", seed, flags, folder)]
+    env = training_env(rules, seed, folder)
+    variables = [f"{name}={quote_for_shell(shorten_path(env[name]))}" for name in rules.env]
+    shown = " ".join([*variables, *parts])
     flag_text = _json([shorten_path(flag) for flag in flags]) if flags else "none"
     return ["```text", f"flags: {flag_text}", "```", "", "```bash", shown, "```"]
 

@@ -35,7 +35,7 @@ class Beside:
     difference: float
     """Mean of the first minus mean of the other, in the metric's unit."""
     pairs: PairedTest | None
-    """The same over the seeds that both have; None where these are fewer than two, or differ all alike."""
+    """The same over the seeds that both have; None where these are fewer than two or no seeds, or differ all alike."""
 
 
 def compare_arms(study: Study, name: str, other: str) -> Beside:
@@ -61,7 +61,7 @@ def compare_arms(study: Study, name: str, other: str) -> Beside:
     values = [arm.finite(baseline.rules.metric.name) for arm in arms]
     means = [summarize(list(one.values())).mean for one in values]
     try:
-        pairs = paired(values[1], values[0])
+        pairs = paired(values[1], values[0]) if baseline.rules.seed != "unseeded" else None
     except SampleError:
         pairs = None
     return Beside(baseline, found[0], found[1], arms, means[0] - means[1], pairs)

@@ -215,6 +215,8 @@ def _advice(generation: Generation) -> str | None:
 
 def choose_primary(state: State, rules: Rules) -> tuple[Primary, str]:
     """The primary interval of the next experiment, and why that one."""
+    if rules.seed == "unseeded":
+        return "unpaired", "as the runs have no seed"
     if rules.pairing != "auto":
         return rules.pairing, "by rules.pairing"
     pooled, arms = _pooled_correlation(state)
@@ -237,7 +239,10 @@ def _pooled_correlation(state: State) -> tuple[float | None, int]:
     """
     total, weights, arms = 0.0, 0, 0
     for one in state.experiments:
-        name = state.rules_of(one.generation).metric.name
+        rules = state.rules_of(one.generation)
+        if rules.seed == "unseeded":
+            continue
+        name = rules.metric.name
         base, exp = _common_values(state.baseline_arm(one.generation), state.experiment_arm(one), name)
         found = correlation(base, exp) if len(base) > 2 else None
         if found is not None:

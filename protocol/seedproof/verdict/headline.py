@@ -9,7 +9,9 @@ from seedproof.model.rules import Rules
 from seedproof.stats.summary import reaches
 
 __all__ = [
+    "UNSEEDED",
     "Ruling",
+    "always_said",
     "accepted_kinds",
     "format_distance",
     "in_brackets",
@@ -37,6 +39,7 @@ class Ruling:
 # The brackets by how much they take from a verdict, the most first: another result, another draw, another training,
 # another noise.
 _WORST = (
+    r"unseeded$",
     r"same values as ",
     r"inputs differ",
     r"script outside the project changed",
@@ -51,6 +54,8 @@ _WORST = (
     r"inputs not observed",
 )
 _SHOWN = 2
+UNSEEDED = "unseeded"
+"""The bracket of every verdict on runs without a seed; a headline names it beside the worst two others."""
 
 
 def worst_first(brackets: tuple[str, ...]) -> tuple[str, ...]:
@@ -64,8 +69,14 @@ def worst_first(brackets: tuple[str, ...]) -> tuple[str, ...]:
 
 def shown_brackets(brackets: tuple[str, ...]) -> tuple[str, ...]:
     """The worst two, and how many more the report names."""
-    shown, more = worst_first(brackets)[:_SHOWN], len(brackets) - _SHOWN
-    return (*shown, f"+{more} more, see report") if more > 0 else shown
+    shown = _SHOWN + (UNSEEDED in brackets)
+    more = len(brackets) - shown
+    return (*worst_first(brackets)[:shown], *([f"+{more} more, see report"] if more > 0 else ()))
+
+
+def always_said(rules: Rules) -> list[str]:
+    """What every headline under these rules says in brackets."""
+    return [UNSEEDED] if rules.seed == "unseeded" else []
 
 
 _CONFIRMED = {
@@ -103,7 +114,8 @@ def write_headline(
     rules = baseline.rules
     if ruling.verdict is Verdict.DROPPED:
         n = len(arm.counted)
-        return f"DROPPED after {n} seed{'' if n == 1 else 's'} (screening; no verdict)"
+        said = "; ".join(["screening", "no verdict", *always_said(rules)])
+        return f"DROPPED after {n} seed{'' if n == 1 else 's'} ({said})"
     side = " better" if sigma > 0 else " worse" if sigma < 0 else ", no difference"
     distance = f"{format_distance(sigma, rules)} sigma{side}"
     if pairs is not None and pairs.is_offered:

@@ -19,6 +19,7 @@ from seedproof.verdict.confirmation import confirm
 from seedproof.verdict.headline import (
     Ruling,
     accepted_kinds,
+    always_said,
     in_brackets,
     pairs_reason,
     protocol_reason,
@@ -102,13 +103,13 @@ def _join(seeds: tuple[int, ...]) -> str:
 
 
 def _diverged_comparison(baseline: Baseline, arm: Arm, look: Look, accepted: tuple[Difference, ...]) -> Comparison:
-    seeds = f"{len(look.diverged)} of {len(arm.counted)} seeds"
+    said = f"diverged: {len(look.diverged)} of {len(arm.counted)} seeds", *always_said(baseline.rules)
     metric = baseline.rules.metric.name
     return Comparison(
         baseline=baseline,
         arm=arm,
         verdict=Verdict.LOSER,
-        headline=f"LOSER{in_brackets(f'diverged: {seeds}', *accepted_kinds(accepted))}",
+        headline=f"LOSER{in_brackets(*said, *accepted_kinds(accepted))}",
         reason=f"The last {metric} of seed {_join(look.diverged)} is not finite; a diverged seed decides.",
         delta=None,
         improvement_sigma=None,
@@ -235,7 +236,8 @@ def _telling_pairs(baseline: Baseline, arm: Arm) -> SeedPairs | None:
     rules = baseline.rules
     base, exp = baseline.arm.finite(rules.metric.name), arm.finite(rules.metric.name)
     seeds = [seed for seed in base if seed in exp]
-    if rules.design != "protocol" or len(seeds) < _LEAST_PAIRS or caps_on(baseline, arm):
+    is_none = rules.design != "protocol" or rules.seed == "unseeded"
+    if is_none or len(seeds) < _LEAST_PAIRS or caps_on(baseline, arm):
         return None
     step = printed_step(
         one.counted[seed].metrics[rules.metric.name].text for one in (baseline.arm, arm) for seed in seeds

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from seedproof.commands.seeding import seed_question
 from seedproof.ledger.state import Experiment, State
 from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import Arm, Baseline
@@ -17,6 +18,7 @@ from seedproof.phases.probe import LEAST_RATIO, Repeat, early_columns, repeat_of
 from seedproof.stats.coincidence import agreement_chance, share_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
+from seedproof.verdict.headline import UNSEEDED
 from seedproof.verdict.inputs import input_differences, inputs_bracket, unobserved
 from seedproof.verdict.length import length_of
 from seedproof.verdict.place import start_differences
@@ -44,14 +46,21 @@ class Bracket:
     """What was seen, with numbers."""
 
 
+_UNSEEDED = (
+    'rules.seed = "unseeded": the runs were given no seed, so none can be repeated, runs of equal seed belong together '
+    "no more than others, and what varies them is not known."
+)
+
+
 def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     """The remarks on a verdict about this arm."""
-    name = baseline.rules.metric.name
-    sentence = seed_not_seen(baseline.arm, name) or seed_not_seen(arm, name)
+    rules = baseline.rules
+    sentence = seed_not_seen(baseline.arm, rules) or seed_not_seen(arm, rules)
     not_seen = None if sentence is None else Bracket("seed not seen to vary the run", sentence)
-    length = length_of(baseline.arm, arm, baseline.rules)
+    length = length_of(baseline.arm, arm, rules)
     shorter = None if length is None or length.kind != "shorter" else Bracket("trained shorter", length.sentence)
-    found = (discarded_attempts(baseline.arm, arm), not_seen, shorter)
+    unseeded = Bracket(UNSEEDED, _UNSEEDED) if rules.seed == "unseeded" else None
+    found = (unseeded, discarded_attempts(baseline.arm, arm), not_seen, shorter)
     starts = (Bracket(*words) for words in start_differences(baseline.arm, arm))
     return (*(one for one in found if one is not None), *_inputs(baseline.arm, arm), *starts)
 
@@ -96,9 +105,12 @@ def discarded_attempts(*arms: Arm) -> Bracket | None:
 # --- seeds that vary nothing ----------------------------------------------------------------------
 
 
-def seed_not_seen(arm: Arm, metric: str) -> str | None:
+def seed_not_seen(arm: Arm, rules: Rules) -> str | None:
     """Says that the seed was not seen to vary the runs of an arm; None where it was, or where nothing is known."""
-    runs = list(arm.counted.values())
+    if rules.seed == "unseeded":
+        return None
+    runs, metric, question = list(arm.counted.values()), rules.metric.name, seed_question(rules)
+    question = question[0].upper() + question[1:]
     who = arm.experiment or "baseline"
     if seeds_agree(runs, metric):
         columns = early_columns(runs)
@@ -106,7 +118,7 @@ def seed_not_seen(arm: Arm, metric: str) -> str | None:
         shown = ", ".join(column.texts[0] for column in columns)
         return (
             f"{who}: all {len(runs)} seeds agree in their first three values ({shown}, {places}) and differ only "
-            "later: the seed was not seen to vary the run. Does the script use --seed?"
+            f"later: the seed was not seen to vary the run. {question}"
         )
     repeat = repeat_of(arm, metric)
     if repeat is None or repeat.ratio >= LEAST_RATIO:
@@ -114,7 +126,7 @@ def seed_not_seen(arm: Arm, metric: str) -> str | None:
     return (
         f"{who}: at {repeat.place}, two seeds lie {repeat.seeds:.3g} apart (median), and a repeat of seed "
         f"{repeat.run.seed} {repeat.repeat:.3g} from its first run: less than {LEAST_RATIO:g} times as far, so the "
-        "seed was not seen to vary the run. Does the script use --seed?"
+        f"seed was not seen to vary the run. {question}"
     )
 
 

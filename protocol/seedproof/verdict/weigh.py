@@ -36,7 +36,10 @@ def weigh(comparison: Comparison) -> Evidence:
     parts = _Parts(missing)
     one, other = list(base.values()), list(exp.values())
     unpaired = parts.get("unpaired", lambda: _interval("welch", welch(one, other), baseline))
-    by_seed = parts.get("paired", lambda: _paired_interval(base, exp, baseline))
+    is_seeded = rules.seed != "unseeded"
+    by_seed = parts.get("paired", lambda: _paired_interval(base, exp, baseline)) if is_seeded else None
+    if not is_seeded:
+        missing["paired"] = "the runs have no seed, so none of them belong together"
     return Evidence(
         primary=arm.primary if by_seed is not None else "unpaired",
         primary_reason=_primary_reason(arm, by_seed),
@@ -45,8 +48,8 @@ def weigh(comparison: Comparison) -> Evidence:
         seeds_needed=_seeds_needed(rules),
         unpaired=unpaired,
         paired=by_seed,
-        per_seed=_per_seed(base, exp, rules),
-        seed_varies=_seed_varies(baseline),
+        per_seed=_per_seed(base, exp, rules) if is_seeded else None,
+        seed_varies=_seed_varies(baseline) if is_seeded else None,
         hours_between=_hours_between(baseline.arm, arm),
         same_machine=_same_machine(baseline.arm, arm),
         unavailable=missing,
@@ -116,6 +119,8 @@ def _false_winner(rules: Rules) -> FalseWinner:
     null = operating_point(0.0, rules)
     if rules.design != "protocol":
         return FalseWinner(label, null.p_winner, None, None)
+    if rules.seed == "unseeded":
+        return FalseWinner(label, null.p_winner, None, None, null.p_loser)
     return FalseWinner(label, null.p_winner, false_winner(0.6, sizes), false_winner(0.9, sizes), null.p_loser)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seedproof.commands.argv import fixed_env
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.verdict.place import DEVICE_VARIABLES, THREAD_VARIABLES
@@ -50,7 +51,9 @@ class Surroundings:
             place: Where the engine would start the run.
         """
         self.python = interpreter(paths, config.settings)
-        self.env = {**os.environ, **config.settings.env, "PYTHONUNBUFFERED": "1"}
+        # Variables of the rules replace inherited ones; what differs from run to run is no part of the surroundings.
+        inherited = {name: value for name, value in os.environ.items() if name not in config.rules.env}
+        self.env = {**inherited, **config.settings.env, **fixed_env(config.rules), "PYTHONUNBUFFERED": "1"}
         self._root = paths.root
         self._settings = config.settings
         self._place = place

@@ -5,9 +5,9 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from seedproof.admission.guards import GIGABYTE, Limits
 from seedproof.ledger.state import Generation
@@ -161,6 +161,15 @@ class Config(BaseModel):
     rules: Rules = Field(default=Rules(), json_schema_extra={"allowed": "a table, written [rules]"})
     settings: Settings = Field(default=Settings(), json_schema_extra={"allowed": "a table, written [settings]"})
     _retired: tuple[str, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        both = sorted(self.rules.env.keys() & self.settings.env.keys())
+        if both:
+            raise ValueError(f"[rules.env] and [settings.env] both set {', '.join(both)}; leave one of them out")
+        if self.rules.seed == "inject" and not self.settings.observe_inputs:
+            raise ValueError('rules.seed = "inject" needs settings.observe_inputs = true: one program does both')
+        return self
 
     def notices(self, generation: Generation | None = None) -> list[Notice]:
         """A notice for each key that an earlier version knew, and for seeds that the present baseline cannot have."""

@@ -30,7 +30,7 @@ def candidates(env: Mapping[str, str], settings: Collection[str]) -> frozenset[s
 
     Args:
         env: The environment of the training.
-        settings: Names from `[settings.env]`, which are recorded anyway.
+        settings: Names from `[settings.env]` and `[rules.env]`, which are recorded anyway.
     """
     named = {*settings, *RECORDED_VALUES}
     return frozenset(

@@ -18,17 +18,19 @@ from seedproof.ledger.run_ends import (
     RunInterrupted,
 )
 from seedproof.ledger.state import State
-from seedproof.metrics.run_state import Ending, is_complete, outcome, spoiled
+from seedproof.metrics.run_state import Ending, is_complete, outcome, spoiled, uninjected
 from seedproof.metrics.scanner import LogReading
 from seedproof.model.lengths import Lengths
 from seedproof.model.refusals import Refusal
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Side
 from seedproof.model.runs import NoResult, Run, RunState
+from seedproof.model.seeding import Seeding
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.inputs.recorder import InputRecorder
+from seedproof_mcp.inputs.seeding import seeding_of
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.changed_meanwhile import changed_meanwhile
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
@@ -68,8 +70,8 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     complete = is_complete(lengths, reading, metrics.get(rules.metric.name), _usual_step(state, run))
     ending = _ending(result, folder)
     ended = outcome(ending, metrics, rules, unread, is_training_complete=complete)
-    changed = changed_meanwhile(paths, state, run)
-    ended = ended if changed is None else spoiled(ended, changed)
+    changed, seeding = changed_meanwhile(paths, state, run), _seeding(folder, rules)
+    ended = uninjected(ended if changed is None else spoiled(ended, changed), seeding, rules)
     if ended.state is RunState.UNREAD or (ended.state is RunState.FAILED and result["exit_code"] == 0):
         keep_candidates(paths, run)
     # The reason of the run says what is wrong with the metric that decides.
@@ -97,6 +99,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "kept": kept_hashes(folder),
         "inputs": _inputs(paths, state, run),
         "printed": printed_otherwise(folder.log, log_bytes, rules, found),
+        "seeding": seeding,
     }
     if not ended.state.is_counted:
         end["no_result"] = find_no_result(folder.log, result, ending, rules, reading, metrics, unread)
@@ -126,15 +129,17 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
     Whoever ended it from outside has seen its values, so the record shows them to every reader.
     """
     rules = state.rules_of(run.generation)
-    log = paths.run(run.run_id).log
+    log, seeding = paths.run(run.run_id).log, _seeding(paths.run(run.run_id), rules)
     end: dict[str, Any] = {"run_id": run.run_id, "created": _created(paths, state, run), "output": _output(paths, run)}
-    end["inputs"] = _inputs(paths, state, run)
+    end |= {"inputs": _inputs(paths, state, run), "seeding": seeding}
     try:
         size = log.stat().st_size
         reading = read_log(log, size, rules)
     except OSError:
         return RunInterrupted(reason=reason, **end)
-    ended = outcome(Ending("interrupted", detail=reason), reading.metrics, rules, reading.unread)
+    ended = uninjected(
+        outcome(Ending("interrupted", detail=reason), reading.metrics, rules, reading.unread), seeding, rules
+    )
     end |= {
         "reason": ended.reason,
         "metrics": reading.metrics,
@@ -143,6 +148,11 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
     if not ended.state.is_counted:
         end["no_result"] = NoResult(find_draw(log, size, rules, reading, reading.metrics, reading.unread))
     return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
+
+
+def _seeding(folder: RunPaths, rules: Rules) -> Seeding | None:
+    """How a run seeded itself; None where the rules replace no seed."""
+    return seeding_of(folder) if rules.seed == "inject" else None
 
 
 def _log_read(log: Path, size: int, reading: LogReading, lengths: Lengths, rules: Rules) -> LogRead:

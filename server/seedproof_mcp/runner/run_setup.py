@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seedproof.admission.code import changed_seals, list_files
-from seedproof.commands.argv import training_argv
+from seedproof.commands.argv import REPLACES, training_argv, training_env
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.model.refusals import NotComparable, SealedChanged, SnapshotMissing
@@ -104,11 +104,13 @@ class RunSetups:
             rules = rules.model_copy(update={"command": setup.command})
         # Where the training starts elsewhere, a relative folder would lie there.
         output = output_dir if setup.working_directory == self._root else str(self._root / output_dir)
+        # A server that a training started has the variable of that training.
+        inherited = {name: value for name, value in self.surroundings.env.items() if name != REPLACES}
         return Spec(
             run_id=run.run_id,
             argv=training_argv(rules, self.surroundings.python, run.seed, setup.flags, output),
             cwd=str(setup.working_directory),
-            env={**self.surroundings.env, **setup.environment},
+            env={**inherited, **setup.environment, **training_env(rules, run.seed, output)},
             timeout_s=_time_limit_s(state, self._config, run),
             grace_s=settings.grace_s,
             slot=settings.slot,
@@ -143,7 +145,7 @@ class RunSetups:
     def _variables(self, state: State, code: Code) -> dict[str, Any]:
         """Hashes of inherited variables that the code names."""
         env = self.surroundings.env
-        names = variables.candidates(env, self._config.settings.env)
+        names = variables.candidates(env, {*self._config.settings.env, *self._config.rules.env})
         if names and code.sha256 not in _words:
             _words[code.sha256] = variables.words_of(source_texts(self._workspace, code))
             if len(_words) > _MAX_WORDS:

@@ -8,6 +8,7 @@ from seedproof.ledger.state import Experiment
 from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.runs import RunState
+from seedproof.notices.beginnings import beginning_notices
 from seedproof.notices.environment import comparability_notices, place_notices
 from seedproof.notices.merged import merged_notices
 from seedproof.notices.readings import reading_notices
@@ -64,6 +65,7 @@ def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineSta
         notices=notice_results(
             [
                 *arm_notices(phase.arm, rules, sigma),
+                *(beginning_notices(phase.arm, rules) if baseline else ()),
                 *place_notices(phase.arm),
                 *(reading_notices(generation) if generation else ()),
                 *merged_notices(state),

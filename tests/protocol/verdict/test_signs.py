@@ -67,7 +67,7 @@ SAME = [("6.0000", "5.0000", "4.5000")] * 5
 
 def test_seeds_that_agree_in_their_first_three_values_and_differ_later_are_told() -> None:
     baseline = baseline_of(SAME)
-    said = seed_not_seen(baseline.arm, "val_loss")
+    said = seed_not_seen(baseline.arm, baseline.rules)
     assert said == (
         "baseline: all 5 seeds agree in their first three values (6.0000, 5.0000, 4.5000, step 100 to 300) and differ "
         "only later: the seed was not seen to vary the run. Does the script use --seed?"
@@ -76,9 +76,9 @@ def test_seeds_that_agree_in_their_first_three_values_and_differ_later_are_told(
 
 
 def test_seeds_that_differ_early_or_show_only_two_values_are_no_sign() -> None:
-    assert seed_not_seen(baseline_of(SPREAD).arm, "val_loss") is None
-    assert seed_not_seen(baseline_of([first[:2] for first in SAME]).arm, "val_loss") is None
-    assert seed_not_seen(baseline_of().arm, "val_loss") is None
+    assert seed_not_seen(baseline_of(SPREAD).arm, RULES) is None
+    assert seed_not_seen(baseline_of([first[:2] for first in SAME]).arm, RULES) is None
+    assert seed_not_seen(baseline_of().arm, RULES) is None
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_the_ratio_is_that_of_the_median_distance_to_the_repeats() -> None:
     seeds = [(f"{value:.4f}",) for value in (0, 1, 3, 6, 10)]
     repeat = found(seeds, probe_of("0.5000"))
     assert repeat is not None and (repeat.seeds, repeat.repeat, repeat.ratio) == (4.5, 0.5, 9.0)
-    assert seed_not_seen(baseline_of(seeds, probe=probe_of("0.5000")).arm, "val_loss") is None
+    assert seed_not_seen(baseline_of(seeds, probe=probe_of("0.5000")).arm, RULES) is None
 
 
 def test_seeds_that_lie_no_further_apart_than_a_repeat_are_told_with_both_distances() -> None:
     seeds = [(f"{value:.4f}",) for value in (0, 1, 3, 6, 10)]
     baseline = baseline_of(seeds, probe=probe_of("2.0000"))
-    assert seed_not_seen(baseline.arm, "val_loss") == (
+    assert seed_not_seen(baseline.arm, baseline.rules) == (
         "baseline: at step 100, two seeds lie 4.5 apart (median), and a repeat of seed 42 2 from its first run: less "
         "than 3 times as far, so the seed was not seen to vary the run. Does the script use --seed?"
     )
@@ -134,7 +134,7 @@ def test_an_exact_repeat_is_no_sign_and_its_line_says_so() -> None:
     baseline = baseline_of(SPREAD, probe=probe_of(*SPREAD[0]))
     repeat = repeat_of(baseline.arm, "val_loss")
     assert repeat is not None and repeat.ratio == math.inf
-    assert seed_not_seen(baseline.arm, "val_loss") is None
+    assert seed_not_seen(baseline.arm, baseline.rules) is None
     assert "repeats its first run exactly at step 100" in (probe_line(baseline.arm, "val_loss") or "")
 
 
@@ -145,8 +145,8 @@ def test_a_place_where_all_are_equal_says_nothing_and_the_next_one_decides() -> 
 
 
 def test_a_whole_probe_without_first_values_is_compared_at_its_end() -> None:
-    assert "at the end" in (seed_not_seen(baseline_of(probe=probe_of(last="4.0300")).arm, "val_loss") or "")
-    assert seed_not_seen(baseline_of(probe=probe_of(last="4.0124")).arm, "val_loss") is None
+    assert "at the end" in (seed_not_seen(baseline_of(probe=probe_of(last="4.0300")).arm, RULES) or "")
+    assert seed_not_seen(baseline_of(probe=probe_of(last="4.0124")).arm, RULES) is None
 
 
 def test_a_difference_of_one_printed_step_is_rounding() -> None:
@@ -157,7 +157,7 @@ def test_a_difference_of_one_printed_step_is_rounding() -> None:
 def test_a_probe_on_another_machine_or_without_a_value_shows_nothing() -> None:
     elsewhere = replace(probe_of("8.0000"), surroundings={"host": "other"})
     baseline = baseline_of(SPREAD, probe=elsewhere)
-    assert seed_not_seen(baseline.arm, "val_loss") is None
+    assert seed_not_seen(baseline.arm, baseline.rules) is None
     line = probe_line(baseline_of(SPREAD, probe=probe_of()).arm, "val_loss")
     assert line == "Probe: seed 42 was started once more (cancelled); it shows nothing."
     assert probe_line(baseline_of().arm, "val_loss") is None

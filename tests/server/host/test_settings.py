@@ -112,6 +112,19 @@ def test_every_preset_can_be_chosen(tmp_path: Path, name: str) -> None:
             "[rules]\nconfirm_seeds = 7",
             "line 2: rules.confirm_seeds: allowed is an empty list, or one of 3 or 6:",
         ),
+        (
+            "[rules.env]\nPYTHONHOME = 'x'",
+            "rules.env: PYTHONHOME decides what is started, and belongs to no rule; set it in [settings.env].",
+        ),
+        (
+            "[rules.env]\nA = '1'\nB = '1'\n[settings.env]\nB = '1'\nC = '1'",
+            "[rules.env] and [settings.env] both set B; leave one of them out.",
+        ),
+        (
+            "[rules]\ncommand = ['x', '{flags}']\nseed = 'inject'\nreplace_seed = 7\n"
+            "[settings]\nobserve_inputs = false",
+            'rules.seed = "inject" needs settings.observe_inputs = true',
+        ),
     ],
 )
 def test_a_mistake_is_told_with_line_key_and_what_is_allowed(tmp_path: Path, text: str | bytes, says: str) -> None:
