@@ -31,7 +31,7 @@ from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, 
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import stale_reason
 from seedproof.phases.control import Control, control_look
-from seedproof.phases.looks import closing_run, failure_words, next_look
+from seedproof.phases.looks import closing_run, end_words, failure_words, next_look
 from seedproof.phases.next_call import (
     control_call,
     experiment_next,
@@ -79,7 +79,7 @@ def _continue(
         hypothesis = request.hypothesis or experiment.hypothesis
         return _declare(study, baseline, replace(request, hypothesis=hypothesis), project, standing.arm)
     if not is_recorded(standing.arm, request):
-        require_not_withdrawn(experiment)
+        _require_standing(standing, request, next_call)
     check_unchanged(experiment, request, next_call)
     twin = barring_twin(study.state, experiment, rules)
     if twin is not None and not is_recorded(standing.arm, request):
@@ -103,6 +103,20 @@ def _continue(
     require_sealed(baseline.arm.code, code.arm.code, rules, project, next_call)
     require_code(code.arm, [key.seed for key in keys], project, new_experiment_call())
     return admit_seeds(code, rules, request, (), keys, project)
+
+
+def _require_standing(standing: Standing, request: RunRequest, next_call: NextCall) -> None:
+    """Refuse to go on with an experiment that was withdrawn.
+
+    Raises:
+        ArmFailed: It is declared anew in what ended in the same way twice.
+        ExperimentUnknown: It is not declared anew.
+    """
+    experiment, closed_by = standing.experiment, closing_run(standing.arm.present_runs)
+    if experiment.withdrawn is not None and request.flags is not None and closed_by is not None:
+        ends = f"two attempts ended in the same way without a value ({end_words(closed_by)})"
+        raise ArmFailed(f"{experiment.name}: {ends}; the same flags on the same code would end so too.", next_call)
+    require_not_withdrawn(experiment)
 
 
 def _declares_anew(standing: Standing, request: RunRequest, project: ProjectView, metric: str) -> bool:

@@ -161,8 +161,8 @@ def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Itera
         alike |= {one.place: "same" if alike.get(one.place) == "same" else "reworded" for one in repeated}
     for kind in ("same", "reworded", "near"):
         found = [state.experiments[place] for place in sorted(alike) if alike[place] == kind]
-        # A withdrawn one showed nothing that a neighbour could follow; equal flags that ended early are told.
-        found = [one for one in found if one.withdrawn is None or (kind != "near" and one.run_ids)]
+        # One that was withdrawn showed nothing, and misspelt flags are like the right ones; the very same are told.
+        found = [one for one in found if one.withdrawn is None or (kind == "same" and one.run_ids)]
         # A sweep has many neighbours: the newest are named.
         names = "; ".join(_describe(state, experiment, one, verdicts) for one in found[-MOST_NAMED:])
         if len(found) > MOST_NAMED:

@@ -66,6 +66,8 @@ def require_baseline(study: Study) -> Baseline:
 def baseline_next(study: Study) -> NextCall:
     """The next call for the baseline, or the first one after it."""
     phase = study.baseline_phase
+    if study.reads_again and phase.baseline is None:
+        return NextCall("run_seed", "Reads the kept logs again by the mended metric, without a training.", {})
     if phase.phase in ("void", "stale"):
         return _replacing_call(study)
     due = _next_run(phase.arm, phase.look, study.rules, {})

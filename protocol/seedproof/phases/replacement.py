@@ -33,7 +33,7 @@ def is_empty(study: Study) -> bool:
 
 def _has_told_nothing(study: Study, generation: Generation) -> bool:
     metric = generation.rules.metric.name
-    has_drawn = any(run.is_draw(metric) for run in study.baseline_phase.arm.runs)
+    has_drawn = any(run.state.is_counted or run.is_draw(metric) for run in study.baseline_phase.arm.runs)
     return not (has_drawn or generation.experiments or study.shows_value)
 
 

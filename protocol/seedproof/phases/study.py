@@ -87,6 +87,8 @@ class Study:
     """Why the runs of the present generation cannot be read by the metrics of the settings; None where they can."""
     shows_value: bool = False
     """Whether a run without a value has one by these metrics, where more than the metrics differs."""
+    reads_again: bool = False
+    """Whether the next request reads kept logs otherwise than they are recorded."""
     _results: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -48,7 +48,7 @@ class Rereader:
             return Study(state, rules, memory, shows_value=shows_value(state, rules, self._read))
         if found.event is None:
             return Study(state, rules, memory, found.conflict)
-        return Study(state, metrics_begun_with(state, rules), memory)
+        return Study(state, metrics_begun_with(state, rules), memory, reads_again=bool(found.event.runs))
 
     def pending(self, state: State, rules: Rules) -> list[Notice]:
         """What the next writing call takes over from the settings, or which value keeps it from that."""
