@@ -123,7 +123,7 @@ async def test_queued_runs_end_with_a_generation_without_a_value(quick_project: 
         begun = await call("run_seed", queue_all=True)
     assert (waiting.data["state"], refused.code) == ("running", "baseline_void")
     assert f"once {waiting.data['run_id']} has ended or is stopped" in refused.text
-    assert begun.data["generation" if "generation" in begun.data else "run_id"] == "g2-baseline-s42-a1"
+    assert begun.data["run_id"] == "g2-baseline-s42-a1"
     ended = {one["run_id"] for kind in ("run_not_needed", "run_cancelled") for one in records(quick_project, kind)}
     assert len(ended) == len({run_id for run_id in ended if run_id.startswith("g1-")}) >= 4
     assert verified(quick_project) == []
@@ -219,7 +219,7 @@ async def test_the_study_page_shows_a_withdrawn_experiment_with_its_reason(quick
     assert "| withdrawn: misspelt \\| --lr # WINNER | - |" in row
     assert "- Ideas tried: 1; 1 WINNER, 0 without a verdict\n- Not counted: 1 experiment without any value\n" in page
     assert "Ideas tried: 1." in (quick_project / report.data["path"]).read_text()
-    assert [one["code"] for one in said.data["notices"]] == ["coarse_resolution"]
+    assert {one["code"] for one in said.data["notices"]} == {"coarse_resolution"}  # of the table's short values
     assert verified(quick_project) == []
 
 
