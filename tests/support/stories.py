@@ -46,12 +46,18 @@ class Story:
         seeds = (*self.rules.experiment_seeds, *self.rules.extra_seeds)
         return self.declare(name, hypothesis).runs(name, dict(zip(seeds, values, strict=False)))
 
+    def request(self, experiment: str | None, seed: int) -> "Story":
+        """A queued run, its first attempt."""
+        number = len(self.state.generations)
+        run_id = run_key(experiment, seed, generation=number).run_id
+        key = {"generation": number, "role": "measure", "seed": seed, "attempt": 1}
+        return self.tell("run_requested", run_id=run_id, experiment=experiment, **key)
+
     def runs(self, experiment: str | None, values: dict[int, float | None] | dict[int, float]) -> "Story":
         """Finished runs."""
         for seed, value in values.items():
             run_id = run_key(experiment, seed, generation=len(self.state.generations)).run_id
-            key = {"generation": len(self.state.generations), "role": "measure", "seed": seed, "attempt": 1}
-            self.tell("run_requested", run_id=run_id, experiment=experiment, **key)
+            self.request(experiment, seed)
             metric = {"value": value, "text": "nan" if value is None else repr(value)}
             ended = "diverged" if value is None else "succeeded"
             self.tell("run_finished", run_id=run_id, state=ended, metrics={"val_loss": metric}, wall_time_s=2.0)

@@ -1,6 +1,7 @@
 """Kinder baselines and kinder rules."""
 
 from tests.support.callers import Answer
+from tests.support.in_process import Training
 from tests.support.seeds import SEEDS
 from tests.threats.agent import Agent
 from tests.threats.deeds import BASELINE, NEAR, compare, diverges, fails_late, ignores_its_seed, run, writes_settings
@@ -33,6 +34,45 @@ async def same_reason(agent: Agent) -> str:
         await agent.call("run_seed", new_baseline="the machine was busy", queue_all=True)
     await agent.judge("close")
     return await agent.report("close")
+
+
+@GROUP.row(
+    "Changes a rule once a baseline value was shown, and begins anew without a reason.", Refused("baseline_void")
+)
+async def replaced_after_a_value(agent: Agent) -> None:
+    for text in ("fail 4.2", "4.2"):
+        agent.table.losses["baseline", 42] = text
+        await agent.call("run_seed", **({} if text != "4.2" else {"new_baseline": "mended"}))
+        agent.write("seedproof.toml", f"[rules]\nwinner_sigma = {2.5 if text == '4.2' else 2.25}\n")
+        await agent.cheat("run_seed")
+        await agent.cheat("run_seed", queue_all=True)
+
+
+@GROUP.row(
+    "Names a metric that no run has, reads the values in the logs, and begins anew with another command and metric.",
+    Refused("baseline_void"),
+)
+async def replaced_after_a_look(agent: Agent) -> None:
+    others = agent.engine.trains
+    agent.engine.trains = lambda argv: Training("score7: 4.25\n", 0, {}, others(argv).wall_time_s)
+    agent.write("seedproof.toml", "[rules.metric]\nname = 'val_loss'\npattern = 'nothing: (?P<value>[0-9.]+)'\n")
+    await agent.call("run_seed", queue_all=True)
+    metric = "{ name = 'val_loss', pattern = 'score7: (?P<value>[0-9.]+)' }"
+    agent.write("seedproof.toml", f"[rules]\nwinner_sigma = 2.5\nmetric = {metric}\n")
+    await agent.cheat("run_seed")
+
+
+@GROUP.row(
+    "Lets the baseline end before a bad first value again and again, and begins anew each time.",
+    Refused("baseline_void"),
+)
+async def ends_before_the_value(agent: Agent) -> None:
+    agent.engine.trains = lambda argv: Training("KeyError: 'lr'\n", 1)
+    for _ in range(2):
+        await agent.call("run_seed")
+        await agent.call("run_seed", seed=42, attempt=2)
+    assert (await agent.call("check_baseline")).data["generation"] == 2
+    await agent.cheat("run_seed")
 
 
 @GROUP.row("Begins a new baseline and gives no reason.", Refused("bad_arguments"))

@@ -49,7 +49,7 @@ async def twenty(agent: Agent) -> str:
     agent.write("seedproof.toml", "[settings]\nrunaway_after = 100\n")
     await agent.baseline()
     for number in range(19):
-        agent.table.losses[f"exp_idea{number}", 42] = "crash"
+        agent.table.losses[f"exp_idea{number}", 42] = "4.1"
         await agent.declare(f"idea{number}", queue_all=False)
     await agent.judge("good")
     return await agent.report("good")

@@ -1,6 +1,7 @@
 """Flags that reach into what the server sets, and second chances for the same flags."""
 
 from tests.support.callers import Answer
+from tests.support.in_process import Training
 from tests.threats.agent import Agent
 from tests.threats.deeds import BASELINE, DECLARE_X, NEAR, declare, protected, run
 from tests.threats.rows import Disclosed, Group, Refused
@@ -132,14 +133,55 @@ async def twins(agent: Agent) -> None:
 
 @GROUP.row(
     "Stops the runs of a name before they show anything, and declares the flags anew.",
-    Disclosed("Ideas tried: 2."),
+    Disclosed("declared_before", "reply and report"),
 )
-async def declared_anew(agent: Agent) -> str:
+async def declared_anew(agent: Agent) -> Answer:
     await agent.baseline()
     agent.table.losses["exp_first", 42] = "crash"
     await agent.declare("first", "--lr", "1", queue_all=False)
-    await agent.judge("good", "--lr", "1")
-    return await agent.report("good")
+    return await agent.judge("good", "--lr", "1")
+
+
+@GROUP.row(
+    "Withdraws one name after the other whose run ended before a value, and declares the same flags until one lives.",
+    Disclosed("declared_before", "reply and report"),
+)
+async def withdrawn_and_renamed(agent: Agent) -> Answer:
+    await agent.baseline()
+    for name in ("first", "second"):
+        agent.table.losses[f"exp_{name}", 42] = "crash"
+        await agent.declare(name, "--lr", "1", queue_all=False)
+        withdrawn = await agent.call("stop_run", experiment=name, reason="misspelt")
+        assert withdrawn.data["state"] == "withdrawn"
+    answer = await agent.judge("good", "--lr", "1")
+    (told,) = (one["message"] for one in answer.data["notices"] if one["code"] == "declared_before")
+    assert "first (#" in told and "second (#" in told
+    return answer
+
+
+@GROUP.row(
+    "Withdraws a name whose runs ended in the same way before a value, and declares the same flags under it.",
+    Refused("arm_failed"),
+)
+async def withdrawn_and_repeated(agent: Agent) -> None:
+    await agent.baseline()
+    agent.engine.trains = lambda argv: Training("KeyError: 'lr'\n", 1)
+    await agent.declare("x", "--lr", "1", queue_all=False)
+    await agent.call("run_seed", experiment="x", seed=42, attempt=2)
+    await agent.call("stop_run", experiment="x", reason="misspelt")
+    await agent.cheat("run_seed", experiment="x", flags=["--lr", "1"], hypothesis="it helps")
+
+
+@GROUP.row("Withdraws an experiment that went badly, so that it does not count.", Refused("experiment_measured"))
+async def withdrawn_result(agent: Agent) -> None:
+    await agent.baseline()
+    await agent.judge("bad")
+    agent.table.losses["exp_late", 42] = "fail 4.1"
+    await agent.declare("late", queue_all=False)
+    agent.table.losses["exp_open", 42] = "4.1"
+    await agent.declare("open", queue_all=False)
+    for name in ("bad", "late", "open"):
+        await agent.cheat("stop_run", experiment=name, reason="it was misspelt")
 
 
 @GROUP.row("Changes the flags between two seeds of an experiment.", Refused("flags_changed"))

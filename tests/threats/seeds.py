@@ -254,6 +254,25 @@ GROUP.refuses(
     "run_ended: the run has ended already (succeeded). Next: list_experiments()",
     [BASELINE, ("stop_run", {"run_id": "g1-baseline-s42-a1", "reason": "a bad value"})],
 )
+GROUP.refuses(
+    "stopping nothing, or two things at once",
+    "bad_arguments: name either the run (run_id) or the experiment that is withdrawn (experiment). "
+    "Next: check_baseline()",
+    [BASELINE, ("stop_run", {"run_id": "g1-baseline-s42-a1", "experiment": "near", "reason": "a bad value"})],
+)
+GROUP.refuses(
+    "withdrawing what was never declared",
+    "experiment_unknown: no experiment 'near' has been declared. "
+    'Next: run_seed(experiment="near", flags=…, hypothesis=…)',
+    [BASELINE, ("stop_run", {"experiment": "near", "reason": "misspelt"})],
+)
+GROUP.refuses(
+    "withdrawing an experiment with values",
+    "experiment_measured: a run of near has shown a value or trained for a minute, so the experiment is measured, "
+    "stays and counts; only one without any value can be withdrawn. "
+    'Next: run_seed(experiment="near", seed=512)',
+    [BASELINE, NEAR, ("stop_run", {"experiment": "near", "reason": "it went badly"})],
+)
 FAILED_FOR_GOOD = f"arm_failed: late: seed 42 failed for good; the arm ends without a verdict. Next: {DECLARE}"
 GROUP.refuses("compare after a seed failed for good", FAILED_FOR_GOOD, [*LATE, compare("late")])
 GROUP.refuses("one more seed after one failed for good", FAILED_FOR_GOOD, [*LATE, run(experiment="late", seed=137)])

@@ -23,7 +23,9 @@ from seedproof.model.refusals import (
     NextCall,
     SnapshotMissing,
 )
+from seedproof.model.untrusted import one_line
 from seedproof.phases.next_call import (
+    declare_anew_call,
     declare_call,
     declare_unknown_call,
     experiment_next,
@@ -43,6 +45,7 @@ __all__ = [
     "make_declaration",
     "redeclare_call",
     "require_declared",
+    "require_not_withdrawn",
 ]
 
 
@@ -87,6 +90,7 @@ def make_declaration(
         code_change=request.code_change,
         primary=primary,
         primary_reason=primary_reason,
+        counts_by_value=True,
         code=code,
         change=change,
         repeats=repeated_experiments(study.state, request.experiment, request.flags or (), names),
@@ -207,14 +211,29 @@ def require_declared(study: Study, request: RunRequest) -> Experiment:
     """The experiment of the present generation that a request names.
 
     Raises:
-        ExperimentUnknown: It was never declared.
+        ExperimentUnknown: It was never declared, or withdrawn.
     """
     assert request.experiment is not None
     experiment = study.find(request.experiment)
     if experiment is None:
         next_call = declare_unknown_call(request.experiment)
         raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", next_call)
+    require_not_withdrawn(experiment)
     return experiment
+
+
+def require_not_withdrawn(experiment: Experiment) -> None:
+    """Refuse to go on with an experiment that was withdrawn.
+
+    Raises:
+        ExperimentUnknown: With the call that declares it anew.
+    """
+    if experiment.withdrawn is not None:
+        reason = one_line(experiment.withdrawn.reason)
+        raise ExperimentUnknown(
+            f"{experiment.name} was withdrawn ({reason}); its name may be declared anew.",
+            declare_anew_call(experiment),
+        )
 
 
 def check_unchanged(experiment: Experiment, request: RunRequest, next_call: NextCall) -> None:

@@ -19,6 +19,7 @@ from seedproof.admission.declaration import (
     duplicate_refusal,
     make_declaration,
     redeclare_call,
+    require_not_withdrawn,
 )
 from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
@@ -30,7 +31,7 @@ from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, 
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import stale_reason
 from seedproof.phases.control import Control, control_look
-from seedproof.phases.looks import failure_words, next_look
+from seedproof.phases.looks import closing_run, end_words, failure_words, next_look
 from seedproof.phases.next_call import (
     control_call,
     experiment_next,
@@ -77,6 +78,8 @@ def _continue(
     if _declares_anew(standing, request, project, rules.metric.name):
         hypothesis = request.hypothesis or experiment.hypothesis
         return _declare(study, baseline, replace(request, hypothesis=hypothesis), project, standing.arm)
+    if not is_recorded(standing.arm, request):
+        _require_standing(standing, request, next_call)
     check_unchanged(experiment, request, next_call)
     twin = barring_twin(study.state, experiment, rules)
     if twin is not None and not is_recorded(standing.arm, request):
@@ -102,22 +105,37 @@ def _continue(
     return admit_seeds(code, rules, request, (), keys, project)
 
 
+def _require_standing(standing: Standing, request: RunRequest, next_call: NextCall) -> None:
+    """Refuse to go on with an experiment that was withdrawn.
+
+    Raises:
+        ArmFailed: It is declared anew in what ended in the same way twice.
+        ExperimentUnknown: It is not declared anew.
+    """
+    experiment, closed_by = standing.experiment, closing_run(standing.arm.present_runs)
+    if experiment.withdrawn is not None and request.flags is not None and closed_by is not None:
+        ends = f"two attempts ended in the same way without a value ({end_words(closed_by)})"
+        raise ArmFailed(f"{experiment.name}: {ends}; the same flags on the same code would end so too.", next_call)
+    require_not_withdrawn(experiment)
+
+
 def _declares_anew(standing: Standing, request: RunRequest, project: ProjectView, metric: str) -> bool:
     """Whether a call declares an experiment anew of whose result nothing is known, in other flags or mended code.
 
-    The same flags on the same code would end as they did.
+    The same flags on the same code would end as they did. One that was withdrawn may have them, unless two runs did.
     """
     experiment, arm = standing.experiment, standing.arm
-    if request.flags is None and not request.code_change:
+    is_withdrawn, is_closed = experiment.withdrawn is not None, closing_run(arm.present_runs) is not None
+    if request.flags is None and not request.code_change and not (is_withdrawn and request.hypothesis is not None):
         return False
     if not arm.is_without_value(metric) or any(
         run.state.is_active for run in arm.controls if run.experiment == arm.experiment
     ):
         return False
     is_other = normalise_flags(request.flags or ()) != normalise_flags(experiment.flags)
-    if is_other or (request.code_change and not experiment.code_change):
+    if is_other or (request.code_change and not experiment.code_change) or (is_withdrawn and not is_closed):
         return True
-    code = project.code() if standing.look.closed_by is not None else None
+    code = project.code() if is_closed else None
     return code is not None and arm.code is not None and code.sha256 != arm.code.sha256
 
 

@@ -9,6 +9,7 @@ from seedproof.ledger.run_ends import RUN_ENDS
 from seedproof.ledger.run_events import MetricsReadAgain, RunRequested, RunStarted
 from seedproof.ledger.study_events import (
     ExperimentDeclared,
+    ExperimentWithdrawn,
     FilesRemoved,
     FreshSeedsDrawn,
     GenerationStarted,
@@ -27,7 +28,7 @@ EVENTS: Mapping[str, type[Event]] = {
     event.kind: event
     for event in (
         *(GenerationStarted, ExperimentDeclared, RunRequested, RunStarted, *RUN_ENDS, MetricsReadAgain),
-        *(VerdictIssued, FreshSeedsDrawn, ReportWritten, FilesRemoved, Resumed, LedgerDisclosed),
+        *(ExperimentWithdrawn, VerdictIssued, FreshSeedsDrawn, ReportWritten, FilesRemoved, Resumed, LedgerDisclosed),
     )
 }
 """The class of each kind of record."""

@@ -11,6 +11,7 @@ from seedproof.ledger.records import damaged
 from seedproof.ledger.state import EarlierDeclaration, Experiment, Generation, State
 from seedproof.ledger.study_events import (
     ExperimentDeclared,
+    ExperimentWithdrawn,
     FilesRemoved,
     FreshSeedsDrawn,
     GenerationStarted,
@@ -56,6 +57,8 @@ def _generation_started(state: State, event: GenerationStarted) -> None:
     state.previous = state.previous or event.previous
     if not all(state.runs[run_id].experiment is None for run_id in event.adopted):
         raise ValueError("a baseline takes over runs of a baseline only")
+    if event.replaces_empty:
+        _mark_empty(state)
     state.generations.append(
         Generation(
             number=event.generation,
@@ -72,6 +75,14 @@ def _generation_started(state: State, event: GenerationStarted) -> None:
     if event.beginnings is not None:
         _note_others(state, event, event.beginnings.others)
         _note_state_folder(state, event.beginnings.state_folder)
+
+
+def _mark_empty(state: State) -> None:
+    """Mark the generation before as one of which no run had a value."""
+    replaced = state.generations[-1]
+    if replaced.experiments or not state.baseline_arm(replaced.number).is_without_value(replaced.rules.metric.name):
+        raise ValueError("a generation with a value is replaced as one without")
+    replaced.is_empty = True
 
 
 def _note_others(state: State, event: Event, others: OtherLedgers | None) -> None:
@@ -106,25 +117,35 @@ def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
         change=event.change,
         repeats=event.repeats,
         tells_null=event.is_null,
+        counts_by_value=event.counts_by_value,
     )
     state.experiments.append(declared)
-    state.nulls += declared.is_null
     state.campaign_seq = event.seq
 
 
 def _declared_anew(state: State, experiment: Experiment, event: ExperimentDeclared) -> None:
     """Change the declaration of an experiment without a value: it is the same idea, so it is counted once."""
-    if not state.experiment_arm(experiment).is_without_value(state.rules_of(experiment.generation).metric.name):
+    if not state.is_without_value(experiment):
         raise ValueError("declared twice")
-    experiment.earlier.append(EarlierDeclaration(experiment.flags, experiment.declared_at, len(experiment.run_ids)))
-    state.nulls -= experiment.is_null
+    reason = None if experiment.withdrawn is None else experiment.withdrawn.reason
+    past = EarlierDeclaration(experiment.flags, experiment.declared_at, len(experiment.run_ids), reason)
+    experiment.earlier.append(past)
+    experiment.withdrawn, experiment.counts_by_value = None, event.counts_by_value
     experiment.flags, experiment.hypothesis, experiment.code_change = event.flags, event.hypothesis, event.code_change
     experiment.primary, experiment.primary_reason = event.primary, event.primary_reason
     experiment.code, experiment.change = event.code, event.change
     experiment.repeats, experiment.tells_null = event.repeats, event.is_null
     experiment.declared_at = experiment.set_at = experiment.changed_at = event.seq
-    state.nulls += experiment.is_null
     state.campaign_seq = state.declared_anew_at = event.seq
+
+
+def _experiment_withdrawn(state: State, event: ExperimentWithdrawn) -> None:
+    experiment = state.generations[event.generation - 1].experiments[event.experiment]
+    has_run = any(run_id in state.active for run_id in experiment.run_ids)  # its control as well
+    if experiment.withdrawn is not None or has_run or not state.is_without_value(experiment):
+        raise ValueError("withdrawn twice, or with a value")
+    experiment.withdrawn, experiment.changed_at = event, event.seq
+    state.campaign_seq = event.seq
 
 
 def _verdict_issued(state: State, event: VerdictIssued) -> None:
@@ -195,6 +216,7 @@ def _ledger_disclosed(state: State, event: LedgerDisclosed) -> None:
 _APPLY: Mapping[type[Event], Callable[[State, Any], None]] = {
     GenerationStarted: _generation_started,
     ExperimentDeclared: _experiment_declared,
+    ExperimentWithdrawn: _experiment_withdrawn,
     **APPLY_TO_RUNS,
     VerdictIssued: _verdict_issued,
     FreshSeedsDrawn: _fresh_seeds_drawn,

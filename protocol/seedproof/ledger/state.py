@@ -1,4 +1,7 @@
-"""The state of a ledger: generations, experiments and runs after its records were applied."""
+"""The state of a ledger: generations, experiments and runs after its records were applied.
+
+Over 300 lines, because every field of the state is described here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +11,13 @@ from seedproof.ledger.beginnings import Beginnings, OtherLedgers, PastLedger
 from seedproof.ledger.determinism import Repeats
 from seedproof.ledger.records import EMPTY_HASH
 from seedproof.ledger.run_events import MetricsReadAgain
-from seedproof.ledger.study_events import LedgerDisclosed, ReportWritten, Resumed, VerdictIssued
+from seedproof.ledger.study_events import (
+    ExperimentWithdrawn,
+    LedgerDisclosed,
+    ReportWritten,
+    Resumed,
+    VerdictIssued,
+)
 from seedproof.model.arms import Arm, FreshPlan, Primary, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules
@@ -28,6 +37,8 @@ class EarlierDeclaration:
     """Number of the record that declared it so."""
     runs: int
     """How many of the experiment's runs were requested up to its end."""
+    withdrawn: str | None = None
+    """Why it was withdrawn; None where it was not."""
 
 
 @dataclass(slots=True)
@@ -76,6 +87,10 @@ class Experiment:
     """Whether its headline says that it was declared to have no effect; those of earlier versions do not."""
     earlier: list[EarlierDeclaration] = field(default_factory=list)
     """Its earlier declarations, oldest first."""
+    counts_by_value: bool = False
+    """Whether it counts among the ideas tried only while it is not without a value."""
+    withdrawn: ExperimentWithdrawn | None = None
+    """The record that withdrew it; None where it stands."""
 
     @property
     def is_null(self) -> bool:
@@ -115,6 +130,8 @@ class Generation:
     """Ids of the attempts at its probe, in the order of their requests."""
     beginnings: Beginnings | None = None
     """What it begins with; None where an earlier version began it."""
+    is_empty: bool = False
+    """Whether no run of it had a value when the next one took its place, as that one's record says."""
 
 
 _HASH_LENGTH = 12
@@ -172,8 +189,6 @@ class State:
     """Number of experiments with a verdict."""
     winners: int = 0
     """Number of experiments whose newest verdict is WINNER."""
-    nulls: int = 0
-    """Number of experiments declared to have no effect."""
     p_values: dict[tuple[int, str], float] = field(default_factory=dict)
     """The p value recorded with the newest verdict, by generation and name."""
     repeats: Repeats = field(default_factory=Repeats)
@@ -231,6 +246,7 @@ class State:
             code=experiment.code,
             change=experiment.change,
             code_change=experiment.code_change,
+            is_withdrawn=experiment.withdrawn is not None,
             tells_null=experiment.tells_null,
             since=sum(run.role is Role.MEASURE for run in past),
         )
@@ -269,6 +285,25 @@ class State:
         """The control runs of a code in a generation, in the order of their requests."""
         found = () if code is None else self.generations[number - 1].controls.get(code.sha256, ())
         return tuple(self.runs[run_id] for run_id in found)
+
+    def is_without_value(self, experiment: Experiment) -> bool:
+        """Whether nothing is known of its result, and no run may show anything."""
+        if experiment.verdict is not None:
+            return False
+        metric = self.rules_of(experiment.generation).metric.name
+        return self.experiment_arm(experiment).is_without_value(metric)
+
+    @property
+    def ideas(self) -> list[Experiment]:
+        """The experiments that count among the ideas tried, in the order of their declaration."""
+        return [one for one in self.experiments if self._is_idea(one)]
+
+    def _is_idea(self, experiment: Experiment) -> bool:
+        if experiment.verdict is not None:  # of a long campaign most have one, and each answer counts them
+            return True
+        if experiment.withdrawn is not None:
+            return False
+        return not (experiment.counts_by_value and self.is_without_value(experiment))
 
     def ended_runs(self, owner: Generation | Experiment) -> tuple[str, ...]:
         """Ids of the ended runs of an arm, in the order of their requests; those of a baseline's probe come last."""

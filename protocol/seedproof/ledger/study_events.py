@@ -24,6 +24,7 @@ from seedproof.model.rules import Rules
 
 __all__ = [
     "ExperimentDeclared",
+    "ExperimentWithdrawn",
     "FilesRemoved",
     "FreshSeedsDrawn",
     "GenerationStarted",
@@ -45,7 +46,7 @@ class GenerationStarted(Event):
         "previous": PastLedger.from_document,
         "beginnings": Beginnings.from_document,
     }
-    OMITTED = frozenset({"code", "previous", "beginnings"})
+    OMITTED = frozenset({"code", "previous", "beginnings", "replaces_empty"})
     generation: int
     """Its number, from 1."""
     rules: Rules
@@ -62,6 +63,8 @@ class GenerationStarted(Event):
     """The ledger that this folder had before this one."""
     beginnings: Beginnings | None = None
     """What it begins with, and which other ledgers began alike; None in records of earlier versions."""
+    replaces_empty: bool = False
+    """Whether no run of the generation before had a value; false in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ class ExperimentDeclared(Event):
         "change": Change.from_document,
         "repeats": lambda document: tuple((int(generation), as_text(name)) for generation, name in document),
     }
-    OMITTED = frozenset({"code", "change", "repeats", "is_null"})
+    OMITTED = frozenset({"code", "change", "repeats", "is_null", "counts_by_value"})
     generation: int
     """Number of the generation that it is compared with."""
     experiment: str
@@ -97,6 +100,23 @@ class ExperimentDeclared(Event):
     """Generation and name of earlier experiments with flags that say the same; empty in records of earlier versions."""
     is_null: bool = False
     """Whether it declares to have no effect; false in records of earlier versions, whose headlines do not say so."""
+    counts_by_value: bool = False
+    """Whether it counts among the ideas tried only while it is not without a value; one that an earlier version
+    declared always counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentWithdrawn(Event):
+    """An experiment without a value is withdrawn: it counts as no idea, and its name may be declared anew."""
+
+    kind = "experiment_withdrawn"
+    READERS: ClassVar[Readers] = {"experiment": as_text, "reason": as_text}
+    generation: int
+    """Number of its generation."""
+    experiment: str
+    """Its name."""
+    reason: str
+    """Why it was withdrawn."""
 
 
 def _read_confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:

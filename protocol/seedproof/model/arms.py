@@ -73,6 +73,8 @@ class Arm:
     """How that differs from the baseline's code; None where it does not, and for a baseline."""
     code_change: bool = False
     """Whether the experiment declares the change of code."""
+    is_withdrawn: bool = False
+    """Whether the experiment was withdrawn: then no run is due."""
     tells_null: bool = False
     """Whether the record of its declaration says that it has no effect; earlier versions did not record that."""
     since: int = 0

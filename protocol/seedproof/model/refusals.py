@@ -4,8 +4,8 @@ Refusal
 ├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended,
 │                       disk_low, runaway, no_random_source
 ├── BaselineRefusal     baseline_missing, baseline_incomplete, baseline_void, baseline_stale
-├── ExperimentRefusal   experiment_unknown, experiment_incomplete, more_seeds_needed, arm_failed,
-│                       not_comparable
+├── ExperimentRefusal   experiment_unknown, experiment_incomplete, experiment_measured, more_seeds_needed,
+│                       arm_failed, not_comparable
 ├── CodeRefusal         control_due, code_unchanged, sealed_changed, snapshot_missing
 ├── DeclarationRefusal  name_invalid, hypothesis_missing, flags_missing, flags_changed,
 │                       flags_duplicate, flag_protected, flag_malformed
@@ -38,6 +38,7 @@ __all__ = [
     "DeclarationRefusal",
     "DiskLow",
     "ExperimentIncomplete",
+    "ExperimentMeasured",
     "ExperimentRefusal",
     "ExperimentUnknown",
     "FlagMalformed",
@@ -170,6 +171,9 @@ class ExperimentUnknown(ExperimentRefusal): ...
 
 
 class ExperimentIncomplete(ExperimentRefusal): ...
+
+
+class ExperimentMeasured(ExperimentRefusal): ...
 
 
 class MoreSeedsNeeded(ExperimentRefusal): ...

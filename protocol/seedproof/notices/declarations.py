@@ -143,7 +143,9 @@ def _declared_anew(experiment: Experiment) -> Iterator[Notice]:
     """The earlier declarations under this name, none of which had a value."""
     if experiment.earlier:
         names = list_first(
-            f"#{one.declared_at}: {one_line(' '.join(one.flags)) or 'no flags'}" for one in experiment.earlier
+            f"#{one.declared_at}: {one_line(' '.join(one.flags)) or 'no flags'}"
+            + ("" if one.withdrawn is None else f", withdrawn: {one_line(one.withdrawn)}")
+            for one in experiment.earlier
         )
         runs = experiment.earlier[-1].runs
         counted = f"{runs} attempt{'' if runs == 1 else 's'}"
@@ -159,6 +161,8 @@ def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Itera
         alike |= {one.place: "same" if alike.get(one.place) == "same" else "reworded" for one in repeated}
     for kind in ("same", "reworded", "near"):
         found = [state.experiments[place] for place in sorted(alike) if alike[place] == kind]
+        # One that was withdrawn showed nothing, and misspelt flags are like the right ones; the very same are told.
+        found = [one for one in found if one.withdrawn is None or (kind == "same" and one.run_ids)]
         # A sweep has many neighbours: the newest are named.
         names = "; ".join(_describe(state, experiment, one, verdicts) for one in found[-MOST_NAMED:])
         if len(found) > MOST_NAMED:
@@ -208,7 +212,7 @@ def _result(state: State, earlier: Experiment, verdicts: bool) -> str:
     arm, name = state.experiment_arm(earlier), state.rules_of(earlier.generation).metric.name
     shown = sum(name in run.metrics or run.draw is not None for run in arm.runs)
     if not shown:
-        return f"showed no {name}"
+        return f"showed no {name}" + ("" if earlier.withdrawn is None else ", withdrawn")
     return f"{shown} run{'' if shown == 1 else 's'} showed {name}, not judged"
 
 

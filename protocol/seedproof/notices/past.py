@@ -61,7 +61,8 @@ def _begun(state: State) -> Iterator[Notice]:
 
 def _measured_otherwise(state: State, generation: Generation) -> Iterator[str]:
     """The line on earlier generations that measured something else."""
-    earlier = [one.rules.differing(generation.rules) for one in state.generations[: generation.number - 1]]
+    begun = [one for one in state.generations[: generation.number - 1] if not one.is_empty]
+    earlier = [one.rules.differing(generation.rules) for one in begun]
     names = [name for name in _WHAT_IS_MEASURED if any(name in one for one in earlier)]
     if names:
         count = sum(any(name in one for name in names) for one in earlier)

@@ -145,6 +145,8 @@ def _find_stale_reason(state: State, generation: Generation, baseline: Baseline)
     code as the change needs no control.
     """
     for experiment in reversed(generation.experiments.values()):
+        if experiment.withdrawn is not None:
+            continue
         arm = state.experiment_arm(experiment)
         control = control_look(baseline, arm)
         return stale_reason(arm, baseline, control) if control.state == "failed" else None

@@ -113,7 +113,7 @@ def failure_words(look: Look) -> str | None:
 
 
 def next_look(arm: Arm, baseline: Baseline | None, rules: Rules) -> Look:
-    """What an arm needs next; nothing once its verdict is recorded.
+    """What an arm needs next; nothing once its verdict is recorded, or it is withdrawn.
 
     Args:
         baseline: What the arm is compared with; None for the baseline's own arm.
@@ -121,7 +121,7 @@ def next_look(arm: Arm, baseline: Baseline | None, rules: Rules) -> Look:
     first = rules.baseline_seeds if arm.experiment is None else rules.experiment_seeds
     counted = arm.counted
     # A verdict of an earlier version is not judged again, whatever its runs would need today.
-    allowed = tuple(counted) if arm.is_judged else _allowed(arm, baseline, rules)
+    allowed = tuple(counted) if arm.is_judged or arm.is_withdrawn else _allowed(arm, baseline, rules)
     missing = tuple(seed for seed in allowed if seed not in counted)
     failed = tuple(seed for seed in missing if has_failed_for_good(arm.attempts(seed), rules.metric.name))
     # An arm that has all its results is not closed by what came before them.

@@ -8,7 +8,7 @@ from typing import Any
 
 from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline
-from seedproof.model.refusals import BaselineRefusal, NextCall
+from seedproof.model.refusals import NextCall
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
@@ -16,10 +16,12 @@ from seedproof.phases.baseline import no_baseline_refusal
 from seedproof.phases.confirmation import cannot_be_confirmed, step_attempts
 from seedproof.phases.control import Control
 from seedproof.phases.looks import Look, may_retry
+from seedproof.phases.replacement import NO_VALUE, replaceable, unended_run
 from seedproof.phases.study import Standing, Study
 from seedproof.phases.twins import barring_twin
 
 __all__ = [
+    "arm_next",
     "baseline_next",
     "campaign_next",
     "check_call",
@@ -41,6 +43,7 @@ __all__ = [
     "same_seed_call",
     "show_experiments_call",
     "stop_call",
+    "withdraw_call",
 ]
 
 
@@ -63,14 +66,28 @@ def require_baseline(study: Study) -> Baseline:
 def baseline_next(study: Study) -> NextCall:
     """The next call for the baseline, or the first one after it."""
     phase = study.baseline_phase
+    if study.reads_again and phase.baseline is None:
+        return NextCall("run_seed", "Reads the kept logs again by the mended metric, without a training.", {})
     if phase.phase in ("void", "stale"):
-        return new_baseline_call()
+        return _replacing_call(study)
     due = _next_run(phase.arm, phase.look, study.rules, {})
     if due is not None:
         return due
     if study.generation is not None and study.generation.report is None:
         return NextCall("write_report", "Writes the baseline report and removes the baseline's checkpoints.")
     return new_experiment_call()
+
+
+def _replacing_call(study: Study) -> NextCall:
+    """Begin the next generation; where nothing is known of the present one, no reason is asked for."""
+    replaced = replaceable(study)
+    if replaced is None:
+        return new_baseline_call()
+    unended = unended_run(study.baseline_phase.arm)
+    if unended is not None:
+        return _wait_call(unended, {})
+    why = f"Begins the next generation once the cause is mended, as {NO_VALUE.format(replaced.number)}."
+    return NextCall("run_seed", why, {})
 
 
 def experiment_next(study: Study, experiment: Experiment) -> NextCall:
@@ -87,6 +104,8 @@ def experiment_next(study: Study, experiment: Experiment) -> NextCall:
 
 def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> NextCall:
     experiment, look, rules = standing.experiment, standing.look, baseline.rules
+    if experiment.withdrawn is not None:
+        return declare_anew_call(experiment)
     if standing.control.state == "failed":
         return new_baseline_call()
     if standing.control.state in ("due", "open"):
@@ -178,13 +197,14 @@ def run_next(study: Study, run: Run) -> NextCall | None:
         if run.role is Role.CONFIRM:
             return confirm_call(study.standing(generation.experiments[run.experiment or ""]))
         return _wait_call(run, {} if run.experiment is None else {"experiment": run.experiment})
-    experiment = study.find(run.experiment or "")
-    if experiment is None:
+    return arm_next(study, study.find(run.experiment or ""))
+
+
+def arm_next(study: Study, experiment: Experiment | None) -> NextCall:
+    """The next call for an experiment of the present generation; for the baseline where there is none, or it is due."""
+    if experiment is None or study.baseline is None:
         return baseline_next(study)
-    try:
-        return experiment_next(study, experiment)
-    except BaselineRefusal as refusal:
-        return refusal.next_call
+    return experiment_next(study, experiment)
 
 
 def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextCall | None:
@@ -200,7 +220,10 @@ def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextC
         # Retry before the next seed: what ended this one without a result would probably end that one too.
         if may_retry(attempts, rules.metric.name):
             retry = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
-            return NextCall("run_seed", f"Tries seed {seed} again; the last attempt {attempts[-1].state}.", retry)
+            why = f"Tries seed {seed} again; the last attempt {attempts[-1].state}."
+            if name and arm.is_without_value(rules.metric.name):
+                why += " With other flags, the same name declares the experiment anew."
+            return NextCall("run_seed", why, retry)
     return None
 
 
@@ -307,6 +330,11 @@ def finish_report_call(experiment: str | None) -> NextCall:
 def stop_call(run_id: str) -> NextCall:
     """Stop a run; the caller gives the reason."""
     return NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
+
+
+def withdraw_call(experiment: str) -> NextCall:
+    """Withdraw an experiment without a value; the caller gives the reason."""
+    return NextCall("stop_run", "Withdraws the experiment.", {"experiment": experiment}, ("reason",))
 
 
 def check_call(why: str) -> NextCall:

@@ -11,7 +11,15 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey
 from seedproof.model.runs import MetricValue, Run, Unread
 
-__all__ = ["KeptOutput", "ReadOutput", "Rereading", "metrics_begun_with", "plan_rereading", "present_metrics"]
+__all__ = [
+    "KeptOutput",
+    "ReadOutput",
+    "Rereading",
+    "metrics_begun_with",
+    "plan_rereading",
+    "present_metrics",
+    "shows_value",
+]
 
 _METRICS = {"metric", "extra_metrics"}
 
@@ -85,6 +93,25 @@ def plan_rereading(state: State, rules: Rules, read: ReadOutput) -> Rereading | 
         return Rereading(_Plan(state, generation, present_metrics(generation.rules, rules), read).event())
     except _Conflict as conflict:
         return Rereading(conflict=str(conflict), values=conflict.values)
+
+
+def shows_value(state: State, rules: Rules, read: ReadOutput) -> bool:
+    """Whether a run of a generation without a value has one by another metric of the settings.
+
+    False where the metrics alone differ: then the runs are read again.
+
+    Args:
+        read: Called for every run that has a log.
+    """
+    generation = state.generation
+    changed = set() if generation is None else set(generation.rules.differing(rules))
+    if generation is None or "metric" not in changed or changed <= _METRICS:
+        return False
+    arm, name = state.baseline_arm(generation.number), rules.metric.name
+    if not arm.is_without_value(generation.rules.metric.name):
+        return False
+    found = (read(run, rules) for run in arm.runs if run.log_sha256 is not None)
+    return any(isinstance(one, KeptOutput) and (name in one.metrics or name in one.unread) for one in found)
 
 
 class _Plan:

@@ -32,15 +32,15 @@ class Memory:
     """By an experiment's place: places of the earlier experiments with similar flags, until one is declared anew."""
     alike_at: int = 0
     """Number of the newest record that declared an experiment anew when they were found."""
-    adjusted: tuple[int, Any] = (-1, None)
-    """Number of the newest record about the campaign, and the adjusted p values."""
+    adjusted: tuple[tuple[int, int], Any] = ((-1, 0), None)
+    """Number of the newest record about the campaign, with the number of ideas; and the adjusted p values."""
     state: State | None = None
     """The state that the results belong to; appended records change that object."""
 
     def of(self, state: State) -> "Memory":
         """This memory, emptied where the ledger was read again from its start, and may be another one."""
         if self.state is not state:
-            self.next_calls, self.alike, self.adjusted, self.state = {}, {}, (-1, None), state
+            self.next_calls, self.alike, self.adjusted, self.state = {}, {}, ((-1, 0), None), state
         return self
 
 
@@ -85,6 +85,10 @@ class Study:
     """The cache shared with earlier studies."""
     conflict: str | None = None
     """Why the runs of the present generation cannot be read by the metrics of the settings; None where they can."""
+    shows_value: bool = False
+    """Whether a run without a value has one by these metrics, where more than the metrics differs."""
+    reads_again: bool = False
+    """Whether the next request reads kept logs otherwise than they are recorded."""
     _results: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -40,6 +40,8 @@ class EarlierGeneration:
     """Their mean; None if there is none."""
     differed_in: tuple[str, ...] = ()
     """Names of the rules in which it differed from the present one; empty also where an earlier version began that."""
+    empty_attempts: int | None = None
+    """Attempts of one of which no run had a value, so that no result was discarded; None for every other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,9 @@ def provenance_lines(baseline: Baseline, facts: LedgerFacts, arm: Arm | None = N
         lines.append(f"- Reason of this generation: {one_line(facts.reason)}")
     for earlier in facts.earlier:
         mean = "no result" if earlier.mean is None else f"mean {earlier.mean:.6g} over {earlier.seeds} seeds"
+        if earlier.empty_attempts is not None:
+            tries = "1 attempt" if earlier.empty_attempts == 1 else f"{earlier.empty_attempts} attempts"
+            mean = f"{tries}, none of which had a value"
         reason = f"; reason: {one_line(earlier.reason)}" if earlier.reason else ""
         differed = f"; differed in: {', '.join(earlier.differed_in)}" if earlier.differed_in else ""
         lines.append(f"- Earlier generation {earlier.number}: {mean}{reason}{differed}")

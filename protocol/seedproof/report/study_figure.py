@@ -107,6 +107,8 @@ def _title(baseline: Baseline) -> str:
 def _rows(study: Study, generation: Generation, baseline: Baseline) -> tuple[_Row, ...]:
     rows = [_Row("baseline", tuple(baseline.arm.counted.values()), "", "baseline")]
     for experiment in reversed(generation.experiments.values()):
+        if experiment.withdrawn is not None:
+            continue
         runs = tuple(study.standing(experiment).arm.counted.values())
         rows.append(_Row(experiment.name, runs, _outcome(study, experiment), "experiment"))
     return tuple(rows)

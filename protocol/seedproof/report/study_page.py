@@ -9,13 +9,14 @@ from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.arms import Baseline
 from seedproof.model.results import Confirmation, Verdict
 from seedproof.model.rules import Rules
+from seedproof.model.runs import RunState
 from seedproof.model.untrusted import one_line
 from seedproof.phases.experiment_state import experiment_state
 from seedproof.phases.merged import is_confirmed_winner, merged_experiments
 from seedproof.phases.study import Study
 from seedproof.report.code_section import identity
 from seedproof.report.provenance import quote_for_shell, shorten_path
-from seedproof.report.summary import Digits, scale
+from seedproof.report.summary import Digits, scale, without_value_words
 from seedproof.verdict.campaign import Campaign, campaign, confirmed_by_luck
 from seedproof.verdict.judge import wall_time_change
 
@@ -89,6 +90,11 @@ def _baseline_words(study: Study, generation: Generation, baseline: Baseline | N
     code = "" if generation.code is None else f", code {identity(generation.code)}"
     link = _link(study.state, "report", None if report is None else report.path, None if report is None else report.seq)
     linked = "" if link == "report" else f"; {link}"
+    if generation.is_empty:
+        runs = study.state.baseline_arm(generation.number).runs
+        tries = sum(run.state is not RunState.NOT_NEEDED for run in runs)
+        attempts = f"{tries} attempt{'' if tries == 1 else 's'} without a value"
+        return f"{begun}{code}: {attempts}; generation {generation.number + 1} took its place"
     if baseline is None:
         done, needed = len(study.state.baseline_arm(generation.number).counted), len(rules.baseline_seeds)
         return f"{begun}{code}: not complete, {done} of {needed} seeds{linked}"
@@ -200,6 +206,8 @@ def _outcome(study: Study, experiment: Experiment) -> str:
     if experiment.verdict is not None:
         return _plain(experiment.verdict.verdict)
     word, reason = experiment_state(study, experiment)
+    if word == "withdrawn":
+        return f"withdrawn: {_plain(_cut(reason or '', _MOST_OF_A_REASON))}"
     standing = study.standing(experiment)
     done, due = len(standing.arm.counted), len(standing.look.due)
     if word == "superseded":
@@ -226,12 +234,14 @@ def _legend() -> list[str]:
 
 def _budget_lines(state: State, merged: Mapping[int, int]) -> Iterator[str]:
     found = campaign(state)
-    verdicts = [one.verdict.verdict for one in state.experiments if one.verdict is not None]
+    verdicts = [one.verdict.verdict for one in state.ideas if one.verdict is not None]
     counts = ", ".join(f"{verdicts.count(str(word))} {word}" for word in Verdict if str(word) in verdicts)
-    without = len(state.experiments) - len(verdicts)
+    without = found.declared - len(verdicts)
     confirmed = sum(is_confirmed_winner(one) for one in state.experiments)
     nulls = f" ({found.nulls} declared without effect)" if found.nulls else ""
     yield f"- Ideas tried: {found.declared}{nulls}; {counts + ', ' if counts else ''}{without} without a verdict"
+    if found.without_value:
+        yield f"- {without_value_words(found)}"
     yield f"- Confirmed: {confirmed}; merged: {len(merged)}"
     if found.declared:
         yield f"- If none helped, luck alone would show {_luck(found)} ({found.label})"

@@ -23,6 +23,7 @@ __all__ = [
     "reply_lines",
     "scale",
     "scale_in_title",
+    "without_value_words",
 ]
 
 _WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -224,6 +225,12 @@ def _merge_words(comparison: Comparison) -> str:
     return " with ".join(parts) or "nothing"
 
 
+def without_value_words(campaign: Campaign) -> str:
+    """How many declared experiments count as no ideas, and why."""
+    n = campaign.without_value
+    return f"Not counted: {n} experiment{'' if n == 1 else 's'} without any value"
+
+
 def ideas_line(campaign: Campaign, confirmation: Confirmation | None = None) -> str:
     """How many ideas were tried, and how often luck alone would have done as well.
 
@@ -233,6 +240,8 @@ def ideas_line(campaign: Campaign, confirmation: Confirmation | None = None) -> 
     more = [f"{campaign.nulls} of them declared without effect"] if campaign.nulls else []
     more += [f"{campaign.elsewhere} in other ledgers that began with this code"] if campaign.elsewhere else []
     line = f"Ideas tried: {', '.join([str(count), *more])}. If none helped"
+    if not count:
+        return "Ideas tried: 0"
     if confirmation is not None and confirmation.state in _ENDED:
         return f"{line}: a confirmed WINNER by luck in {100 * confirmed_by_luck(campaign):.1f} % of studies"
     ideas = f"{_WORDS[count] if count < len(_WORDS) else count} idea{'' if count == 1 else 's'}"

@@ -1,11 +1,12 @@
 """Campaign statistics: false WINNERs to expect, and p values adjusted for all experiments of a ledger."""
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from seedproof.ledger.state import Experiment, Generation, State
+from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm, Primary
 from seedproof.model.rules import Rules
 from seedproof.phases.looks import operating_point
@@ -43,11 +44,11 @@ Key = tuple[int, str]
 class Campaign:
     """All experiments of the ledger as of one record."""
 
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"elsewhere"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"elsewhere", "without_value"})
     """Fields that a document leaves out while they are empty."""
 
     declared: int
-    """K: every declared experiment of every generation, abandoned and failed ones too."""
+    """K: every experiment of every generation of which something was seen or may be, abandoned and failed ones too."""
     declared_in_generation: int
     """Those of this generation, which share its baseline."""
     nulls: int
@@ -68,6 +69,8 @@ class Campaign:
     """When a larger baseline would pay."""
     elsewhere: int = 0
     """Experiments of other ledgers that began with this code, where `rules.campaign` counts them in; else 0."""
+    without_value: int = 0
+    """Declared experiments that do not count, as no run of theirs showed anything; withdrawn ones too."""
 
     @property
     def tried(self) -> int:
@@ -96,21 +99,24 @@ def _campaign(
     generation, winners = state.generation, state.winners
     if verdict is not None and of is not None:  # it replaces an earlier verdict
         winners += (verdict == "WINNER") - (of.verdict is not None and of.verdict.is_winner)
-    expected, chance, label = _false_winners(state)
+    ideas = state.ideas
+    expected, chance, label = _false_winners(state, ideas)
+    here = sum(generation is not None and one.generation == generation.number for one in ideas)
     key = None if of is None else (of.generation, of.name)
     p_value = None if key is None else p_values.get(key)
     return Campaign(
-        declared=len(state.experiments),
-        declared_in_generation=len(generation.experiments) if generation else 0,
-        nulls=state.nulls,
+        declared=len(ideas),
+        declared_in_generation=here,
+        nulls=sum(one.is_null for one in ideas),
         winners=winners,
         false_winners_expected=expected,
         false_winner_chance=chance,
         label=label,
         p_better=p_value,
         p_holm=None if key is None or p_value is None else adjusted_p(p_values, _tried(state))[key],
-        advice=None if generation is None else _advice(generation),
+        advice=None if generation is None else _advice(generation.rules, here),
         elsewhere=_elsewhere(state),
+        without_value=len(state.experiments) - len(ideas),
     )
 
 
@@ -121,7 +127,7 @@ def _elsewhere(state: State) -> int:
 
 
 def _tried(state: State) -> int:
-    return len(state.experiments) + _elsewhere(state)
+    return len(state.ideas) + _elsewhere(state)
 
 
 def confirmed_by_luck(found: Campaign) -> float:
@@ -142,11 +148,13 @@ def adjusted_p(p_values: Mapping[Key, float], declared: int) -> dict[Key, float]
 
 def stored_p_values(study: Study) -> Mapping[Key, tuple[float, float]]:
     """The recorded p value of each verdict, and the same adjusted for all experiments."""
-    state, (seq, cached) = study.state, study.memory.adjusted
-    if seq != state.campaign_seq:
-        adjusted = adjusted_p(state.p_values, _tried(state))
+    state, (known_at, cached) = study.state, study.memory.adjusted
+    # A run that ends changes the number of ideas, without a record about the campaign.
+    now = (state.campaign_seq, _tried(state))
+    if known_at != now:
+        adjusted = adjusted_p(state.p_values, now[1])
         cached = {key: (p, adjusted[key]) for key, p in state.p_values.items()}
-        study.memory.adjusted = (state.campaign_seq, cached)
+        study.memory.adjusted = (now, cached)
     found: Mapping[Key, tuple[float, float]] = cached
     return found
 
@@ -168,11 +176,12 @@ def _p_values(state: State) -> dict[Key, float]:
     return found
 
 
-def _false_winners(state: State) -> tuple[float, float | None, str]:
+def _false_winners(state: State, ideas: Sequence[Experiment]) -> tuple[float, float | None, str]:
     """Expected number of false WINNERs, chance of at least one, and what both assume."""
     expected, none, designs = 0.0, 1.0, set()
+    counts = Counter(one.generation for one in ideas)
     for generation in state.generations:
-        rules, k = state.rules_of(generation.number), len(generation.experiments)
+        rules, k = generation.rules, counts[generation.number]
         if k == 0:  # the power needs numpy, whose import takes most of a server's first answer
             continue
         expected += k * operating_point(0.0, rules).p_winner
@@ -189,21 +198,20 @@ def _false_winners(state: State) -> tuple[float, float | None, str]:
     return expected, 1 - none, assumed
 
 
-def _advice(generation: Generation) -> str | None:
-    """The advice to measure a larger baseline, where that pays; all experiments share its error.
+def _advice(rules: Rules, k: int) -> str | None:
+    """The advice to measure a larger baseline for k experiments, where that pays; all of them share its error.
 
     Source: Dunnett 1955, section 5: n_baseline = n x sqrt(K) is best for K comparisons with one control.
     """
-    rules = generation.rules
     now, n = len(rules.baseline_seeds), len(rules.experiment_seeds)
-    best = round(n * math.sqrt(len(generation.experiments)))
+    best = round(n * math.sqrt(k))
     if best <= now or rules.design != "protocol":
         return None
     larger = rules.model_copy(update={"baseline_seeds": (*rules.baseline_seeds, *range(10_000, 10_000 + best - now))})
     before, after = (100 * protocol_power(0.0, each.sizes).p_winner for each in (rules, larger))
     least, then = (smallest_detectable_effect(0.8, each.sizes) for each in (rules, larger))
     return (
-        f"{len(generation.experiments)} experiments share {now} baseline seeds; {best} would pay "
+        f"{k} experiments share {now} baseline seeds; {best} would pay "
         f"(n x sqrt(K)): more runs: {best - now}, false WINNERs {before:.1f} -> {after:.1f} %, smallest detectable "
         f"effect {least:.2f} -> {then:.2f} sigma. List them in rules.baseline_seeds, the present ones first, and start "
         "a new baseline: it takes over the runs it has."

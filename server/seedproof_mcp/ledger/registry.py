@@ -192,7 +192,7 @@ class Registry:
             records=len(hashes),
             seen=now,
             began_with=tuple(began_with(self._root, state.generations)),
-            experiments=len(state.experiments),
+            experiments=len(state.ideas),
             winners=state.winners,
             has_value=has_value(state),
         )

@@ -7,7 +7,7 @@ from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run
 from seedproof.notices.readings import pending_notices
-from seedproof.phases.read_again import KeptOutput, Rereading, metrics_begun_with, plan_rereading
+from seedproof.phases.read_again import KeptOutput, Rereading, metrics_begun_with, plan_rereading, shows_value
 from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.settings import Config, load_config
@@ -44,9 +44,11 @@ class Rereader:
     def study(self, state: State, rules: Rules, memory: Memory) -> Study:
         """A study of a state; where other metrics wait to be taken over, by those of the records."""
         found = self._plan(state, rules)
-        if found is None or found.event is None:
-            return Study(state, rules, memory, None if found is None else found.conflict)
-        return Study(state, metrics_begun_with(state, rules), memory)
+        if found is None:
+            return Study(state, rules, memory, shows_value=shows_value(state, rules, self._read))
+        if found.event is None:
+            return Study(state, rules, memory, found.conflict)
+        return Study(state, metrics_begun_with(state, rules), memory, reads_again=bool(found.event.runs))
 
     def pending(self, state: State, rules: Rules) -> list[Notice]:
         """What the next writing call takes over from the settings, or which value keeps it from that."""

@@ -16,6 +16,7 @@ from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison, Notice
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
+from seedproof.model.runs import RunState
 from seedproof.notices.past import head_lines, past_lines
 from seedproof.phases.next_call import finish_report_call, require_baseline
 from seedproof.phases.study import Study
@@ -379,4 +380,12 @@ def _earlier_generation(state: State, generation: Generation, present: Generatio
     mean = summarize(values).mean if values else None
     # A report on a generation that an earlier version began says what it said.
     differed = [] if present.beginnings is None else generation.rules.differing(present.rules)
-    return EarlierGeneration(generation.number, generation.reason, len(values), mean, tuple(differed))
+    attempts = [one for one in generation.run_ids if state.runs[one].state is not RunState.NOT_NEEDED]
+    return EarlierGeneration(
+        generation.number,
+        generation.reason,
+        len(values),
+        mean,
+        tuple(differed),
+        len(attempts) if generation.is_empty else None,
+    )

@@ -1,12 +1,15 @@
-"""The tools' results, and the text of each. docs/tools.md describes every field."""
+"""The tools' results, and the text of each. docs/tools.md describes every field.
+
+Over 300 lines, because what every tool answers stands here.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, RootModel
 from seedproof.model.refusals import NextCall
 from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
-from seedproof.report.summary import ideas_line
+from seedproof.report.summary import ideas_line, without_value_words
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
 
@@ -29,6 +32,8 @@ __all__ = [
     "ReportResult",
     "Result",
     "RunResult",
+    "StopResult",
+    "WithdrawnResult",
 ]
 
 
@@ -189,6 +194,27 @@ class RunResult(Result):
         return ", ".join(parts) or "starting"
 
 
+class WithdrawnResult(Result):
+    """An experiment that was withdrawn."""
+
+    experiment: str
+    state: Literal["withdrawn"]
+    reason: str
+    generation: int
+
+    def first_line(self) -> str:
+        """That it is withdrawn, and what that means."""
+        return f"{self.experiment} is withdrawn: it counts as no idea, and its name may be declared anew"
+
+    def details(self) -> list[str]:
+        """Why."""
+        return [f"Reason: {self.reason}"]
+
+
+class StopResult(RootModel[RunResult | WithdrawnResult]):
+    """What `stop_run` answers, for its schema."""
+
+
 class ComparisonResult(Result):
     """The protocol's verdict on one experiment."""
 
@@ -290,6 +316,7 @@ class ExperimentList(Result):
         """What is training, and one line for each experiment."""
         lines = [f"Training now: {self.running.run_id}"] if self.running else []
         lines += [ideas_line(self.campaign)] if self.total else []
+        lines += [without_value_words(self.campaign)] if self.campaign.without_value else []
         lines += [self.campaign.advice] if self.campaign.advice else []
         return lines + [
             f"- {row.experiment}{' (null)' if row.is_null else ''}: "

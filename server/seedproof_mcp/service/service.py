@@ -13,10 +13,12 @@ from typing import TypeVar
 
 from seedproof.admission.gate import admit
 from seedproof.admission.request import RunRequest
+from seedproof.admission.withdrawal import known_experiment, measured_refusal
 from seedproof.ledger.state import State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.run_key import Role
+from seedproof.model.runs import TRAINED_S
 from seedproof.phases.next_call import is_after_reports, require_baseline
 from seedproof.phases.study import Memory, Study
 
@@ -39,12 +41,13 @@ from seedproof_mcp.service.results import (
     ReportResult,
     Result,
     RunResult,
+    WithdrawnResult,
 )
 from seedproof_mcp.service.run_status import Observer, with_exclusions
 from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
 from seedproof_mcp.service.study_files import keep_earlier_baseline, study_result, write_study
 from seedproof_mcp.service.verdicts import RandBelow, issue_verdict, judge_experiment
-from seedproof_mcp.service.views import comparison_result, report_result
+from seedproof_mcp.service.views import comparison_result, report_result, withdrawn_result
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -177,6 +180,18 @@ class Service:
                 self._rewrite_report(writer, config, request.experiment)
         return admission.run_id
 
+    def stop(self, run_id: str | None, experiment: str | None, reason: str) -> RunResult | WithdrawnResult:
+        """Cancel a run, or withdraw an experiment.
+
+        Raises:
+            BadArguments: Not exactly one of the two is named.
+        """
+        if run_id is not None and experiment is None:
+            return self.stop_run(run_id, reason)
+        if experiment is not None and run_id is None:
+            return self.stop_experiment(experiment, reason)
+        raise BadArguments("name either the run (run_id) or the experiment that is withdrawn (experiment).")
+
     def stop_run(self, run_id: str, reason: str) -> RunResult:
         """Cancel a queued or running run.
 
@@ -187,6 +202,31 @@ class Service:
         with writing():
             self._stop_resume.stop(run_id, reason)
         return self._await_end(run_id, grace_s)
+
+    def stop_experiment(self, name: str, reason: str) -> WithdrawnResult:
+        """Withdraw an experiment of which nothing was seen; its runs are cancelled, and none is due any more.
+
+        Raises:
+            ExperimentUnknown, ExperimentMeasured, BadArguments: It cannot be withdrawn, or no reason given.
+        """
+        with self._reading() as (study, _):
+            running = self._stop_resume.runs_to_end(study, name, reason)
+            shown = [self._observer.run_result(study, run) for run in running]
+            if any(self._may_be_known(study, one) for one in shown):
+                raise measured_refusal(study, known_experiment(study, name))
+        for run in running:
+            with suppress(RunEnded):  # it has just ended by itself
+                self.stop_run(run.run_id, reason)
+        with writing(), self._reading() as (_, config):
+            self._stop_resume.withdraw(lambda state: self._study(state, config), name, reason)
+        with self._reading() as (study, _):
+            return withdrawn_result(study, known_experiment(study, name))
+
+    def _may_be_known(self, study: Study, seen: RunResult) -> bool:
+        """Whether a run of an experiment that goes on has shown its metric, or trained so long that it is a draw."""
+        name = study.rules.metric.name
+        is_own = seen.role != "control"
+        return is_own and (name in seen.metrics or (seen.elapsed_s or 0.0) >= TRAINED_S)
 
     def stop_all(self, reason: str) -> Iterator[RunResult]:
         """Cancel every queued or running run, the newest request first; yield the result of each.

@@ -1,11 +1,15 @@
-"""Stops a run, or resumes after failures in a row; each needs a reason."""
+"""Stops a run, withdraws an experiment, or resumes after failures in a row; each needs a reason."""
 
+from collections.abc import Callable
+
+from seedproof.admission.withdrawal import admit_withdrawal, known_experiment, unended_runs
 from seedproof.ledger.run_ends import RunCancelled
-from seedproof.ledger.state import State
+from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import Resumed
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, NextCall, NothingDue, RunEnded, RunUnknown
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.next_call import show_experiments_call, stop_call
+from seedproof.phases.next_call import show_experiments_call, stop_call, withdraw_call
+from seedproof.phases.study import Study
 
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.engines import Engines
@@ -17,7 +21,7 @@ MAX_REASON = 2000
 
 
 class StopResume:
-    """Cancels runs and resumes the queue of one project."""
+    """Cancels runs, withdraws experiments and resumes the queue of one project."""
 
     def __init__(self, paths: ProjectPaths, ledger: Ledger, engines: Engines) -> None:
         self._paths = paths
@@ -39,6 +43,35 @@ class StopResume:
             else:
                 folder = self._paths.run(run_id)
                 self._engines.of(folder).cancel(str(folder.folder), reason)
+
+    def runs_to_end(self, study: Study, name: str, reason: str) -> list[Run]:
+        """The runs that have to end before an experiment can be withdrawn.
+
+        Raises:
+            ExperimentUnknown, ExperimentMeasured, BadArguments: It cannot be withdrawn, or no reason given.
+        """
+        experiment = known_experiment(study, name)
+        require_reason(reason, "the experiment is withdrawn", withdraw_call(name))
+        running = unended_runs(study.state, experiment)
+        if not running:
+            admit_withdrawal(study, experiment, reason)
+        return running
+
+    def withdraw(self, study_of: Callable[[State], Study], name: str, reason: str) -> Experiment:
+        """Cancel the queued runs of an experiment and withdraw it; nothing is recorded where it is withdrawn already.
+
+        Args:
+            study_of: Makes a study of the state that is written to.
+
+        Raises:
+            ExperimentUnknown, ExperimentMeasured: It cannot be withdrawn.
+        """
+        with self._ledger.writing() as writer:
+            study = study_of(writer.state)
+            experiment = known_experiment(study, name)
+            for event in admit_withdrawal(study, experiment, reason):
+                writer.append(event)
+            return experiment
 
     def resume(self, reason: str) -> int:
         """Record that a person has looked at the failures in a row; return their number.

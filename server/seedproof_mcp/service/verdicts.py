@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from seedproof.admission.declaration import check_name
+from seedproof.admission.declaration import check_name, require_not_withdrawn
 from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import VerdictIssued
 from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NoRandomSource, Refusal
@@ -42,6 +42,7 @@ def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> C
     experiment = study.find(name)
     if experiment is None:
         raise _unknown_experiment(study, name)
+    require_not_withdrawn(experiment)
     standing = study.standing(experiment)
     if standing.control.state == "failed":
         raise BaselineStale(stale_reason(standing.arm, baseline, standing.control), new_baseline_call())

@@ -23,7 +23,7 @@ from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
 
-from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult
+from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult, WithdrawnResult
 from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, NoticeResult, RunningRow, SeedRow
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "standing_report",
     "summaries",
     "verdict_notices",
+    "withdrawn_result",
     "written_evidence",
 ]
 
@@ -262,4 +263,18 @@ def report_result(
             "notices": notice_results(notices),
             "next": Follow.of(baseline_next(study) if experiment is None else experiment_next(study, experiment)),
         }
+    )
+
+
+def withdrawn_result(study: Study, experiment: Experiment) -> WithdrawnResult:
+    """The result of withdrawing an experiment."""
+    assert experiment.withdrawn is not None
+    return WithdrawnResult(
+        experiment=experiment.name,
+        state="withdrawn",
+        reason=experiment.withdrawn.reason,
+        generation=experiment.generation,
+        ledger_head=study.state.head_label,
+        notices=[],
+        next=Follow.of(campaign_next(study)),
     )

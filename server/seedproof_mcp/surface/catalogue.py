@@ -100,7 +100,8 @@ CATALOGUE: tuple[tuple[str, str, str, ToolAnnotations], ...] = (
         "stop_run",
         "Stop a run",
         "Cancels a queued or running training and everything it started. The reason is recorded and printed; a seed "
-        "that already showed its metric may be repeated once.",
+        "that already showed its metric may be repeated once. With `experiment` instead of `run_id`: withdraws an "
+        "experiment of which no run had a value, such as one with misspelt flags.",
         _CLEAN,
     ),
 )

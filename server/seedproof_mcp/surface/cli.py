@@ -117,7 +117,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _stop(options: argparse.Namespace) -> int:
     if not options.all:
-        return _show(options, _service(options).stop_run(options.run_id, options.reason))
+        return _show(options, _service(options).stop(options.run_id, options.experiment, options.reason))
     stopped = []
     for result in _service(options).stop_all(options.reason):
         print(result.first_line(), flush=True)  # at once: stopping the next one may fail
@@ -154,7 +154,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
-    from seedproof.report.summary import ideas_line
+    from seedproof.report.summary import ideas_line, without_value_words
 
     service = _service(options)
     console = Console(highlight=False)
@@ -173,6 +173,8 @@ def _status(options: argparse.Namespace) -> int:
     if page.total:
         console.print(table)
         console.print(ideas_line(page.campaign), markup=False)
+        if page.campaign.without_value:
+            console.print(without_value_words(page.campaign), markup=False)
     if page.running or page.queued:
         now = page.running.run_id if page.running else "nothing"
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)

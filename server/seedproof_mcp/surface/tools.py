@@ -1,4 +1,7 @@
-"""The MCP tools: a few lines each over the service."""
+"""The MCP tools: a few lines each over the service.
+
+Over 300 lines, because every argument of every tool is described here.
+"""
 
 import json
 import logging
@@ -29,6 +32,7 @@ from seedproof_mcp.service.results import (
     ReportResult,
     Result,
     RunResult,
+    StopResult,
 )
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
@@ -226,10 +230,13 @@ class _Tools:
 
     async def stop_run(
         self,
-        run_id: Annotated[str, Field(description="The run, as run_seed or list_experiments named it.")],
-        reason: Annotated[str, Field(description="Why it is stopped; printed in the report.")],
-    ) -> Annotated[CallToolResult, RunResult]:
-        return await self._answer(lambda: self.service.stop_run(run_id, reason))
+        reason: Annotated[str, Field(description="Why it is stopped or withdrawn; printed in the report.")],
+        run_id: Annotated[str | None, Field(description="The run, as run_seed or list_experiments named it.")] = None,
+        experiment: Annotated[
+            str | None, Field(description="Instead of a run: an experiment without any value, to withdraw it.")
+        ] = None,
+    ) -> Annotated[CallToolResult, StopResult]:
+        return await self._answer(lambda: self.service.stop(run_id, experiment, reason))
 
 
 class _Crash(Refusal):
@@ -292,6 +299,9 @@ def _answers(schema: dict[str, Any]) -> dict[str, Any]:
         "required": ["code", "message"],
         "additionalProperties": False,
     }
+    if "anyOf" in schema:  # of two kinds of results
+        parts = {"type": "object", "properties": {"refusal": refusal}, "required": ["ledger_head", "next"]}
+        return {**schema, **parts, "anyOf": [*schema["anyOf"], {"required": ["refusal"]}]}
     return {
         **schema,
         "properties": {**schema["properties"], "refusal": refusal},

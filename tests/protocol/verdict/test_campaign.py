@@ -6,11 +6,12 @@ from typing import Literal
 
 import pytest
 from seedproof.model.rules import Rules
+from seedproof.phases.study import Memory, Study
 from seedproof.stats.power import protocol_power
 from seedproof.stats.screening import screening_power
 from seedproof.stats.summary import SampleError
 from seedproof.stats.tests import welch
-from seedproof.verdict.campaign import adjusted_p, campaign, campaign_at_verdict, choose_primary
+from seedproof.verdict.campaign import adjusted_p, campaign, campaign_at_verdict, choose_primary, stored_p_values
 
 from tests.support.stories import Story
 
@@ -33,11 +34,42 @@ def story(rules: Rules | None = None) -> Story:
 def test_abandoned_failed_diverged_and_null_experiments_of_every_generation_are_counted() -> None:
     told = story().experiment("old", (3.9, 3.91, 3.92)).verdict("old", "WINNER", 0.001)
     told.baseline(BASE)
-    told.declare("abandoned").experiment("lost", (None,)).experiment("nothing", (4.0, 4.01, 4.02), "Null: no effect")
+    told.experiment("abandoned", (4.0,)).experiment("lost", (None,)).experiment(
+        "nothing", (4.0, 4.01, 4.02), "Null: no effect"
+    )
     found = campaign(told.state)
     assert (found.declared, found.declared_in_generation, found.nulls, found.winners) == (4, 3, 1, 1)
     assert found.false_winners_expected == pytest.approx(4 * SINGLE, rel=1e-2)
     assert found.label == "independent seeds, normal noise, equal spread"
+
+
+def test_an_experiment_without_a_value_is_no_idea_until_a_run_may_show_one() -> None:
+    told = story().declare("null", "null: nothing").declare("typo").experiment("a", (4.0,))
+    found = campaign(told.state)
+    assert (found.declared, found.declared_in_generation, found.nulls, found.without_value) == (1, 1, 0, 2)
+    told.request("typo", 42)
+    assert campaign(told.state).declared == 2
+    told.tell("run_finished", run_id="g1-exp-typo-s42-a1", state="failed", reason="exit code 2", metrics={})
+    assert campaign(told.state).declared == 1
+    told.tell("experiment_withdrawn", generation=1, experiment="typo", reason="misspelt")
+    assert (campaign(told.state).declared, campaign(told.state).without_value) == (1, 2)
+
+
+def test_an_experiment_that_an_earlier_version_declared_counts_from_its_declaration_on() -> None:
+    told = story()
+    words = {"flags": ["--lr", "1"], "hypothesis": "it helps", "code_change": False}
+    told.tell("experiment_declared", generation=1, experiment="old", **words)
+    assert campaign(told.state).declared == 1
+    told.tell("experiment_withdrawn", generation=1, experiment="old", reason="misspelt")
+    assert campaign(told.state).declared == 0
+
+
+def test_the_adjusted_p_follows_the_number_of_ideas() -> None:
+    told = story().experiment("a", (3.9, 3.91, 3.92)).verdict("a", "WINNER", 0.01).declare("b")
+    memory = Memory()
+    one = stored_p_values(Study(told.state, told.rules, memory))[1, "a"]
+    told.request("b", 42)
+    assert (one, stored_p_values(Study(told.state, told.rules, memory))[1, "a"]) == ((0.01, 0.01), (0.01, 0.02))
 
 
 def test_an_empty_ledger_has_a_campaign_of_nothing() -> None:
@@ -49,20 +81,20 @@ def test_an_empty_ledger_has_a_campaign_of_nothing() -> None:
 def test_experiments_of_one_baseline_err_together_and_those_of_two_baselines_apart() -> None:
     together = story()
     for number in range(50):
-        together.declare(f"e{number}")
+        together.experiment(f"e{number}", (4.0,))
     found = campaign(together.state)
     # The number for 50 experiments on one baseline; independent ones would give 1 - (1 - .0305)^50 = .79.
     assert found.false_winner_chance == pytest.approx(0.26, abs=0.005)
-    one = campaign(story().declare("a").state)
+    one = campaign(story().experiment("a", (4.0,)).state)
     assert one.false_winner_chance == pytest.approx(protocol_power(0.0, Rules().sizes).p_winner, rel=1e-6)
-    two = campaign(story().declare("a").baseline(BASE).declare("b").state)
+    two = campaign(story().experiment("a", (4.0,)).baseline(BASE).experiment("b", (4.0,)).state)
     assert two.false_winner_chance == pytest.approx(1 - (1 - one.false_winner_chance) ** 2)
 
 
 @pytest.mark.parametrize("design", ["screening", "sequential"])
 def test_under_another_design_the_expected_number_is_given_and_no_chance(design: str) -> None:
     rules = Rules(design=design)
-    found = campaign(story(rules).declare("a").declare("b").state)
+    found = campaign(story(rules).experiment("a", (4.0,)).experiment("b", (4.0,)).state)
     assert (
         found.label
         == "about, independent seeds, normal noise, equal spread; docs/calibration.md has the chance of at least one"
@@ -72,7 +104,7 @@ def test_under_another_design_the_expected_number_is_given_and_no_chance(design:
 
 
 def test_one_generation_of_another_design_leaves_the_chance_of_the_whole_ledger_unsaid() -> None:
-    mixed = story().declare("a").baseline(BASE, Rules(design="screening")).declare("b")
+    mixed = story().experiment("a", (4.0,)).baseline(BASE, Rules(design="screening")).experiment("b", (4.0,))
     found = campaign(mixed.state)
     assert found.false_winner_chance is None
     assert found.false_winners_expected == pytest.approx(2 * SINGLE, rel=2e-2)
@@ -90,7 +122,7 @@ def test_a_dropped_idea_is_declared_and_no_winner_and_enters_holm() -> None:
 def test_no_larger_baseline_is_advised_under_another_design() -> None:
     told = story(Rules(design="screening"))
     for number in range(30):
-        told.declare(f"e{number}")
+        told.experiment(f"e{number}", (4.0,))
     assert campaign(told.state).advice is None
 
 
@@ -112,7 +144,7 @@ def test_holms_adjustment_is_the_one_worked_by_hand_and_those_without_p_enter_as
 
 
 def test_the_own_p_is_the_one_sided_welch_p_adjusted_for_every_declared_experiment() -> None:
-    told = story().experiment("a", (3.99, 3.98, 3.97)).declare("abandoned").experiment("one", (4.0,))
+    told = story().experiment("a", (3.99, 3.98, 3.97)).experiment("abandoned", (4.0,)).experiment("one", (4.0,))
     told.experiment("worse", (4.1, 4.11, 4.12))
     found = campaign_at_verdict(told.state, told.of("a"), "NEUTRAL")
     two_sided = welch(BASE, [3.99, 3.98, 3.97]).p_value
@@ -162,7 +194,7 @@ def test_where_a_declared_paired_test_cannot_be_made_the_unpaired_p_enters_as_in
 def test_a_larger_baseline_is_advised_from_the_fourth_experiment_on_it(k: int, seeds: int | None) -> None:
     told = story()
     for number in range(k):
-        told.declare(f"e{number}")
+        told.experiment(f"e{number}", (4.0,))
     advice = campaign(told.state).advice
     if seeds is None:
         assert advice is None
@@ -177,10 +209,13 @@ def test_a_larger_baseline_is_advised_from_the_fourth_experiment_on_it(k: int, s
 def test_a_baseline_that_is_large_enough_and_a_new_generation_get_no_advice() -> None:
     larger = story(Rules(baseline_seeds=(42, 137, 256, 512, 1024, 1, 2)))
     for number in range(5):
-        larger.declare(f"e{number}")
+        larger.experiment(f"e{number}", (4.0,))
     assert campaign(larger.state).advice is None  # 3 x sqrt(5) = 6.7, and there are 7
-    assert campaign(larger.declare("e5").declare("e6").declare("e7").state).advice is not None
-    assert campaign(larger.baseline(BASE).declare("e0").state).advice is None
+    assert (
+        campaign(larger.experiment("e5", (4.0,)).experiment("e6", (4.0,)).experiment("e7", (4.0,)).state).advice
+        is not None
+    )
+    assert campaign(larger.baseline(BASE).experiment("e0", (4.0,)).state).advice is None
 
 
 # --- what is fixed at the declaration -------------------------------------------------------------

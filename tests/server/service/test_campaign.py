@@ -119,7 +119,7 @@ async def test_the_confirmed_verdict_counts_what_was_declared_until_then(project
         said = await call("compare", experiment="better")
     first, second = verdicts(project)
     assert (first["campaign"]["declared"], second["campaign"]["declared"]) == (1, 2)
-    assert said.data["campaign"] == {**second["campaign"], "elsewhere": 0}
+    assert said.data["campaign"] == {**second["campaign"], "elsewhere": 0, "without_value": 0}
     assert (second["campaign"]["winners"], second["campaign"]["p_better"]) == (1, first["campaign"]["p_better"])
 
 

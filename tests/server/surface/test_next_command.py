@@ -69,6 +69,8 @@ def test_calls_of_the_other_tools_are_commands_with_the_same_arguments(name: str
     assert parsed(next_command(NextCall("stop_run", "", run, ("reason",)))).reason == "REASON"
     options = parsed(next_command(NextCall("stop_run", "", {**run, "reason": reason})))
     assert (options.command, options.run_id, options.reason) == ("stop", run["run_id"], reason)
+    options = parsed(next_command(NextCall("stop_run", "", {"experiment": name, "reason": reason})))
+    assert (options.command, options.run_id, options.experiment, options.reason) == ("stop", None, name, reason)
 
 
 @pytest.mark.anyio
@@ -82,7 +84,7 @@ async def test_no_tool_and_no_argument_is_left_out(project: Path) -> None:
         "compare": {"experiment"},
         "write_report": {"experiment"},
         "list_experiments": set(),
-        "stop_run": {"run_id", "reason"},
+        "stop_run": {"run_id", "experiment", "reason"},
     }
 
 
