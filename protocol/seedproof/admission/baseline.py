@@ -57,7 +57,7 @@ def _begin_generation(study: Study, request: RunRequest, project: ProjectView) -
         )
     number = 1 if study.generation is None else study.generation.number + 1
     # The first generation has no runs to reuse, so the fingerprint, which starts the interpreter, is not needed.
-    reuse = Reuse() if study.generation is None else reused_runs(study, project.surroundings())
+    reuse = Reuse() if study.generation is None else reused_runs(study, project.surroundings(), project.environment_of)
     code = project.code()
     started = GenerationStarted(
         generation=number,
