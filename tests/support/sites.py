@@ -23,6 +23,9 @@ class PlainSite:
     def is_in_the_way(self, folder: str) -> bool:
         return False
 
+    def environment_of(self, interpreter: str) -> str:
+        return interpreter
+
     def surroundings(self) -> Mapping[str, Any]:
         return {}
 

@@ -80,7 +80,7 @@ def _begin_generation(study: Study, request: RunRequest, project: ProjectView, r
     number = 1 if study.generation is None else study.generation.number + 1
     # Without results to reuse, the fingerprint, which starts the interpreter, is not needed.
     nothing = study.generation is None or is_empty(study)
-    reuse = Reuse() if nothing else reused_runs(study, project.surroundings())
+    reuse = Reuse() if nothing else reused_runs(study, project.surroundings(), project.environment_of)
     code = project.code()
     started = GenerationStarted(
         generation=number,

@@ -1,6 +1,6 @@
 """Chooses the runs of the previous baseline generation that a new one reuses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +27,14 @@ class Reuse:
     """What the generation takes over and why, phrased to follow its name; None where there is nothing to take over."""
 
 
-def reused_runs(study: Study, surroundings: Mapping[str, Any]) -> Reuse:
+def reused_runs(study: Study, surroundings: Mapping[str, Any], environment_of: Callable[[str], str]) -> Reuse:
     """The runs that a generation under these rules takes over from a complete baseline.
 
     Only one that adds seeds does, or that accepts bad ends where the baseline had none.
 
     Args:
         surroundings: The fingerprint that a run would have now; code and environment must be the same.
+        environment_of: Returns the hash of the environment that an interpreter has now, by its path.
     """
     generation = study.generation
     if generation is None or not _mean_the_same(generation.rules, study.rules):
@@ -51,6 +52,11 @@ def reused_runs(study: Study, surroundings: Mapping[str, Any]) -> Reuse:
         return Reuse(reason=f"takes over nothing: the values of {names} in [settings.env] are not recorded")
     for run in arm.counted.values():
         differing = _differences(run.surroundings, surroundings)
+        trained = run.trained_with
+        if trained is not None and trained.interpreter is None:
+            return Reuse(reason=f"takes over nothing: which interpreter trained seed {run.seed} is not known")
+        if trained is not None and environment_of(trained.interpreter or "") != trained.environment_sha256:
+            differing.append("environment")
         if differing:
             what = ", ".join(differing)
             return Reuse(reason=f"takes over nothing: seed {run.seed} ran with another {what}")

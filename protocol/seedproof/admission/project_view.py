@@ -24,6 +24,9 @@ class ProjectView(Protocol):
     def surroundings(self) -> Mapping[str, Any]:
         """The fingerprint that a run would have now."""
 
+    def environment_of(self, interpreter: str) -> str:
+        """The hash of the environment that an interpreter has now, by its path."""
+
     def limits(self) -> Limits:
         """The limits for unattended runs."""
 

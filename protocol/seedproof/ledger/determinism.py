@@ -51,4 +51,5 @@ def conditions(run: Run) -> Hashable:
     """What determinism may depend on: host, interpreter, packages, devices and environment variables."""
     found = run.surroundings
     env = tuple(sorted(found.get("env", {}).items()))
-    return run.host, found.get("interpreter"), found.get("packages_sha256"), found.get("environment_sha256"), env
+    names = ("interpreter", "packages_sha256", "environment_sha256")
+    return run.host, *(found.get(name) for name in names), run.trained_with, env

@@ -11,7 +11,7 @@ from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import FreshPlan
 from seedproof.model.run_key import Role
-from seedproof.model.runs import Run, RunState
+from seedproof.model.runs import Run, RunState, TrainedWith
 from seedproof.stats.coincidence import FINE_SHARE
 from seedproof.stats.summary import summarize
 
@@ -73,6 +73,8 @@ def _run_ended(state: State, event: RunEnded) -> None:
     log, measured = event.log or LogRead(), event.measured
     if event.inputs is not None:
         state.input_maps.update(event.inputs.maps)
+    if event.environment is not None and event.trained_with is not None:
+        state.environments[event.trained_with.environment_sha256 or ""] = event.environment
     ended = state.runs[run.run_id] = replace(
         run,
         state=event.state,
@@ -97,6 +99,8 @@ def _run_ended(state: State, event: RunEnded) -> None:
         held_up_s=0.0 if measured is None else (measured.waited_s or 0.0) + (measured.stopped_s or 0.0),
         counts={} if measured is None else measured.counts,
         seeding=event.seeding,
+        trained_with=event.trained_with,
+        environment=_environment(state, run, event.trained_with),
         no_result=event.no_result,
         ended_at=event.seq,
         repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),
@@ -111,6 +115,15 @@ def _run_ended(state: State, event: RunEnded) -> None:
     _mark_changed(state, run, event)
     if run.role is not Role.PROBE:
         _count_outcome(state, ended, event)
+
+
+def _environment(state: State, run: Run, trained_with: TrainedWith | None) -> Mapping[str, Any]:
+    """What a run was trained with: of an unknown interpreter, the devices alone."""
+    if trained_with is None:
+        return run.environment
+    if trained_with.environment_sha256 is not None:
+        return state.environments.get(trained_with.environment_sha256, {})
+    return {name: one for name, one in run.environment.items() if name in ("gpus", "driver", "cpu")}
 
 
 def _tells_repeats(state: State, run: Run) -> bool:

@@ -15,7 +15,7 @@ from seedproof.ledger.record_fields import (
     read_known,
 )
 from seedproof.model.lengths import Lengths
-from seedproof.model.runs import MetricValue, NoResult, RunState
+from seedproof.model.runs import MetricValue, NoResult, RunState, TrainedWith
 from seedproof.model.seeding import Seeding
 
 __all__ = [
@@ -121,6 +121,10 @@ class RunEnded(Event):
     """Hash of each file that was copied from it into the run's folder, by the copy's name."""
     inputs: RecordedInputs | None = None
     """What it read; None where that was not recorded."""
+    trained_with: TrainedWith | None = None
+    """The interpreter that trained it; None where that is the one of its start, and in records of earlier versions."""
+    environment: Mapping[str, Any] | None = None
+    """That interpreter, its packages and the devices; only with the first run that has them."""
     no_result: NoResult | None = None
     """What it leaves without a result; None for a result, and in records of earlier versions."""
     printed: Mapping[str, str] = field(default_factory=dict)
@@ -144,6 +148,8 @@ class RunEnded(Event):
         values |= {"slept_s": self.slept_s} if self.slept_s else {}
         values |= {name: dict(found) for name in ("kept", "printed") if (found := getattr(self, name))}
         values |= {} if self.inputs is None else {"inputs": self.inputs.document()}
+        values |= {} if self.trained_with is None else {"trained_with": _trained_document(self.trained_with)}
+        values |= {} if self.environment is None else {"environment": dict(self.environment)}
         values |= {} if self.no_result is None else {"no_result": self.no_result.document()}
         values |= {} if self.seeding is None else {"seeding": self.seeding.document()}
         return values | ({"created": list(self.created)} if self.created else {})
@@ -166,10 +172,20 @@ class RunEnded(Event):
             "output": _read_part(OutputFolder, record),
             "kept": as_mapping(record.get("kept", {})),
             "inputs": RecordedInputs.from_document(record["inputs"]) if "inputs" in record else None,
+            "trained_with": _read_trained(record["trained_with"]) if "trained_with" in record else None,
+            "environment": as_mapping(record["environment"]) if "environment" in record else None,
             "no_result": NoResult.from_document(as_mapping(record["no_result"])) if "no_result" in record else None,
             "printed": as_mapping(record.get("printed", {})),
             "seeding": Seeding.from_document(as_mapping(record["seeding"])) if "seeding" in record else None,
         }
+
+
+def _trained_document(found: TrainedWith) -> dict[str, str]:
+    return {name: part for name, part in asdict(found).items() if part is not None}
+
+
+def _read_trained(document: Any) -> TrainedWith:
+    return read_known(TrainedWith, {name: as_text(part) for name, part in as_mapping(document).items()})
 
 
 def _read_early(document: Any) -> tuple[tuple[int | None, str], ...]:

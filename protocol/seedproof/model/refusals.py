@@ -1,8 +1,8 @@
 """The tree of refusals: each class of it is one reason to refuse a call, and its name is the code that a reply shows.
 
 Refusal
-├── RequestRefusal      bad_arguments, bad_settings, not_writable, script_missing, run_unknown, run_ended,
-│                       disk_low, runaway, no_random_source
+├── RequestRefusal      bad_arguments, bad_settings, not_writable, program_missing, script_missing, run_unknown,
+│                       run_ended, disk_low, runaway, no_random_source
 ├── BaselineRefusal     baseline_missing, baseline_incomplete, baseline_void, baseline_stale
 ├── ExperimentRefusal   experiment_unknown, experiment_incomplete, experiment_measured, more_seeds_needed,
 │                       arm_failed, not_comparable
@@ -59,6 +59,7 @@ __all__ = [
     "NotWritable",
     "NothingDue",
     "OutputExists",
+    "ProgramMissing",
     "Refusal",
     "RequestRefusal",
     "RunEnded",
@@ -127,6 +128,9 @@ class BadSettings(RequestRefusal): ...
 
 
 class NotWritable(RequestRefusal): ...
+
+
+class ProgramMissing(RequestRefusal): ...
 
 
 class ScriptMissing(RequestRefusal): ...

@@ -10,7 +10,7 @@ from seedproof.model.lengths import Lengths
 from seedproof.model.run_key import Role, RunKey
 from seedproof.model.seeding import NOT_INJECTED, Seeding
 
-__all__ = ["TRAINED_S", "Draw", "MetricValue", "NoResult", "Run", "RunState", "Unread"]
+__all__ = ["TRAINED_S", "Draw", "MetricValue", "NoResult", "Run", "RunState", "TrainedWith", "Unread"]
 
 TRAINED_S = 60.0
 """Seconds of training after which an attempt is a draw, whatever it printed: its curve may be known by then."""
@@ -65,6 +65,18 @@ class Unread:
     """The line as printed, at most 200 characters."""
     why: str
     """What is wrong with it, phrased to follow the metric's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedWith:
+    """The interpreter that trained a run, where it is not the one that was asked for packages before the start."""
+
+    interpreter: str | None = None
+    """Its path; None where nobody could tell which one it was."""
+    environment_sha256: str | None = None
+    """Hash of its environment; None likewise."""
+    packages_sha256: str | None = None
+    """Hash of the names and versions of its packages; None where they could not be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +164,11 @@ class Run:
     ended: str | None = None
     """When its end was written down, by the same clock."""
     surroundings: Mapping[str, Any] = field(default_factory=dict)
-    """What it was carried out with: the fingerprint in the ledger."""
+    """What it was started with: the fingerprint in the ledger."""
     environment: Mapping[str, Any] = field(default_factory=dict)
-    """Interpreter, packages and devices that the fingerprint names by their hash; empty where none were recorded."""
+    """Interpreter, packages and devices that it was trained with; empty where none were recorded."""
+    trained_with: TrainedWith | None = None
+    """What trained it, where the fingerprint names another interpreter; None before its end, and where it does not."""
     load: float | None = None
     """Load average of the machine before its start; None where it was not recorded."""
     held_up_s: float = 0.0

@@ -4,7 +4,16 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["COMMAND_FIELDS", "env_fault", "find_script", "holds", "seed_fault", "unknown_field"]
+__all__ = [
+    "COMMAND_FIELDS",
+    "env_fault",
+    "find_module",
+    "find_script",
+    "holds",
+    "script_places",
+    "seed_fault",
+    "unknown_field",
+]
 
 COMMAND_FIELDS = ("python", "train_tokens", "seed", "flags", "output_dir")
 """What stands in braces in a command; `rules.env` may hold `train_tokens`, `seed` and `output_dir`."""
@@ -64,6 +73,34 @@ def find_script(command: Sequence[str]) -> str | None:
         if found is not None:
             return found
     return None
+
+
+def find_module(command: Sequence[str]) -> str | None:
+    """The module that a command names behind `-m`; None where it names none."""
+    for position, part in enumerate(command[:-1]):
+        name = command[position + 1]
+        if part == "-m" and all(one.isidentifier() for one in name.split(".")):
+            return name
+    return None
+
+
+def script_places(command: Sequence[str]) -> tuple[str, ...]:
+    """Where the training script of a command may lie, relative to the project, the likely one first.
+
+    A module may be one of the project or an installed launcher, so scripts that stand behind it follow. A program of
+    the project comes last.
+    """
+    module, first = find_module(command), find_script(command)
+    found: list[str] = []
+    if module is not None:
+        path = module.replace(".", "/")
+        found = [f"{top}{path}{end}" for top in ("", "src/") for end in (".py", "/__main__.py")]
+    elif first is not None:
+        found = [first]
+    plain = [part for part in command[1:] if "{" not in part and "=" not in part and not part.startswith("-")]
+    found += [part for ending in _SCRIPTS for part in plain if part.endswith(ending)]
+    program = command[0]
+    return tuple(dict.fromkeys([*found, *([program] if "/" in program and "{" not in program else [])]))
 
 
 def seed_fault(command: Sequence[str], env: Mapping[str, str], way: str, replaced: int | None) -> str | None:

@@ -1,12 +1,12 @@
 """Notices on where and with what runs were carried out: packages, devices, variables, files left out of the code."""
 
 import fnmatch
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from seedproof.model.arms import Arm
 from seedproof.model.results import Notice
 from seedproof.model.runs import Run
+from seedproof.model.template import script_places
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
 from seedproof.notices.inputs import input_notices
@@ -34,12 +34,8 @@ def exclusions_of(runs: Iterable[Run]) -> list[Exclusions]:
 
 
 def scripts_of(runs: Iterable[Run]) -> set[str]:
-    """The Python files that the commands of runs name."""
-    found: set[str] = set()
-    for argv in {run.argv for run in runs}:
-        modules = [name.replace(".", "/") + ".py" for flag, name in itertools.pairwise(argv) if flag == "-m"]
-        found.update((*modules, *(part for part in argv if part.endswith(".py"))))
-    return found
+    """The files of the project that the commands of runs name to be executed, as far as their names tell it."""
+    return {one for argv in {run.argv for run in runs if run.argv} for one in script_places(argv)}
 
 
 def exclusion_notices(sides: Mapping[str, Sequence[Exclusions]], scripts: Collection[str]) -> list[Notice]:

@@ -204,13 +204,14 @@ def accepted_differences(
 
 
 def require_comparable_now(
-    state: State, kinds: Collection[str], now: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
+    state: State, kinds: Collection[str], now: Callable[[str | None], tuple[Mapping[str, Any], Mapping[str, Any]]]
 ) -> None:
     """Refuse runs that could not be compared with the baseline, before they are trained.
 
     Args:
         kinds: The kinds of differences that the settings accept.
-        now: Returns fingerprint and environment of a run that starts now; called only where it matters.
+        now: Returns fingerprint and environment of a run that starts now, by the path of its interpreter; None is the
+            one that the settings choose. Called only where it matters.
 
     Raises:
         NotComparable: Packages or device differ from those of the baseline's runs.
@@ -219,10 +220,12 @@ def require_comparable_now(
         return
     arm = state.baseline_arm(state.generation.number)
     # Where no packages were recorded, the interpreter probably does not answer now either; waiting costs ten seconds.
-    if any(place_of(run).packages is not None for run in arm.counted.values()):
-        _require_accepted(
-            "a run that starts now would differ from the baseline's in", differences_now(arm, *now()), kinds
-        )
+    known = next((run for run in arm.counted.values() if place_of(run).packages is not None), None)
+    if known is not None:
+        # A launcher that chose another interpreter than the settings chooses it again.
+        chosen = None if known.trained_with is None else known.trained_with.interpreter
+        found = differences_now(arm, *now(chosen))
+        _require_accepted("a run that starts now would differ from the baseline's in", found, kinds)
 
 
 def _require_accepted(message: str, found: Sequence[Difference], kinds: Collection[str]) -> None:

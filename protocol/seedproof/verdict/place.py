@@ -116,8 +116,15 @@ def place_of(run: Run) -> Place:
     return replace(
         found,
         imported=packages if packages or inputs.observed == "fully" else None,
-        interpreter=(str(run.surroundings.get("interpreter", "")), inputs.interpreter or ""),
+        interpreter=(_interpreter(run), inputs.interpreter or ""),
     )
+
+
+def _interpreter(run: Run) -> str:
+    """The path of the interpreter that trained a run; empty where it is not known."""
+    if run.trained_with is not None:
+        return run.trained_with.interpreter or ""
+    return str(run.surroundings.get("interpreter", ""))
 
 
 def make_place(surroundings: Mapping[str, Any], environment: Mapping[str, Any]) -> Place:

@@ -16,6 +16,7 @@ from seedproof.verdict.place import DEVICE_VARIABLES, THREAD_VARIABLES
 from seedproof_mcp.host.environment import environment_sha256, packages_sha256
 from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config, Settings
+from seedproof_mcp.host.training_env import training_env
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.system.tree_walk import walk
 
@@ -52,8 +53,9 @@ class Surroundings:
         """
         self.python = interpreter(paths, config.settings)
         # Variables of the rules replace inherited ones; what differs from run to run is no part of the surroundings.
-        inherited = {name: value for name, value in os.environ.items() if name not in config.rules.env}
-        self.env = {**inherited, **config.settings.env, **fixed_env(config.rules), "PYTHONUNBUFFERED": "1"}
+        env = training_env(paths.root, self.python, config.settings)
+        others = {name: value for name, value in env.items() if name not in config.rules.env}
+        self.env = {**others, **fixed_env(config.rules)}
         self._root = paths.root
         self._settings = config.settings
         self._place = place
@@ -79,13 +81,18 @@ class Surroundings:
         is_known = fingerprint["environment_sha256"] in state.environments
         return fingerprint, None if is_known else document
 
-    def compared(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What decides whether a run can be compared with others: variables, interpreter, and the environment."""
-        return {"env": self._recorded_values(), "interpreter": self._shown_python()}, self._environment()
+    def compared(self, python: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What decides whether a run can be compared with others: variables, interpreter, and the environment.
 
-    def import_path(self) -> tuple[str, ...]:
-        """Where the training's interpreter imports from; empty if it cannot answer."""
-        return self._place.import_path(self.python, self.env, self._root)
+        Args:
+            python: An interpreter as it was recorded; None for the one that the settings choose.
+        """
+        shown = self.shown(self.python) if python is None else python
+        return {"env": self._recorded_values(), "interpreter": shown}, self._environment(python)
+
+    def import_path(self, python: str | None = None) -> tuple[str, ...]:
+        """Where an interpreter imports from, as `compared` names it; empty if it cannot answer."""
+        return self._place.import_path(self._asked(python), self.env, self._root)
 
     def preload(self, salt: str | None) -> None:
         """Find out the slow parts, which are remembered, before a lock is taken that others wait for."""
@@ -99,7 +106,7 @@ class Surroundings:
             **({} if code is None else {"snapshot": code.snapshot}),
             "packages_sha256": packages_sha256(document),
             "environment_sha256": environment_sha256(document),
-            "interpreter": self._shown_python(),
+            "interpreter": self.shown(self.python),
             "host": machine.host,
             "platform": machine.platform,
             "cpu_count": machine.cpu_count,
@@ -111,12 +118,16 @@ class Surroundings:
             **self._hashes(salt),
         }
 
-    def _shown_python(self) -> str:
-        is_inside = self.python.startswith(f"{self._root}/")
-        return os.path.relpath(self.python, self._root) if is_inside else self.python
+    def shown(self, python: str) -> str:
+        """The path of an interpreter as it is recorded: relative where it lies in the project."""
+        return os.path.relpath(python, self._root) if python.startswith(f"{self._root}/") else python
 
-    def _environment(self) -> dict[str, Any]:
-        return self._place.environment(self.python, self.env, self._root)
+    def _environment(self, python: str | None = None) -> dict[str, Any]:
+        return self._place.environment(self._asked(python), self.env, self._root)
+
+    def _asked(self, python: str | None) -> str:
+        asked = self.python if python is None else python
+        return str(self._root / asked) if "/" in asked else asked
 
     def _recorded_values(self) -> dict[str, str]:
         return {name: self.env[name] for name in RECORDED_VALUES if name in self.env}

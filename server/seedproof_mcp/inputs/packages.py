@@ -24,6 +24,7 @@ __all__ = ["ImportedPackages", "site_of"]
 
 _SITE = re.compile(r"(.*?/(?:site|dist)-packages)/(.+)\Z", re.DOTALL)
 _METADATA = re.compile(r"[^/]+\.(?:dist|egg)-info(?:/|\Z)")
+_VERSION = re.compile(r"([^/]+\.dist-info)/METADATA|([^/]+\.egg-info)(?:/PKG-INFO)?")
 _AT_START = ("sitecustomize.py", "usercustomize.py")
 # A wheel of a GPU library holds files of hundreds of megabytes; those are held against their size only.
 _MOST_HASHED_BYTES = 64 << 20
@@ -135,6 +136,7 @@ class ImportedPackages:
         self._hashes = hashes
         self._sites: dict[str, None] = {}
         self._found: dict[Path, tuple[_Package, dict[str, str]]] = {}
+        self._asked: dict[str, set[Path]] = {}
 
     def look_at(self, folder: str) -> None:
         """Count what a folder of installed packages runs at the start of each Python."""
@@ -144,6 +146,8 @@ class ImportedPackages:
     def add(self, folder: str, path: str, stat: Stat | None) -> bool:
         """Count a file that the run read; false where it belongs to no package."""
         self.look_at(folder)
+        if (asked := _VERSION.fullmatch(path)) is not None:
+            self._asked.setdefault(folder, set()).add(Path(folder, asked[1] or asked[2]))
         # Any program that asks for plug-ins reads what all packages say of themselves.
         if _METADATA.match(path) or path.endswith(".pth") or path in _AT_START:
             return True
@@ -179,6 +183,7 @@ class ImportedPackages:
     def result(self) -> dict[str, str]:
         """Version and hash of each package, and the hash of each file that runs at the start of Python, by name."""
         found: dict[str, set[str]] = {}
+        self._add_asked()
         for package, modified in self._found.values():
             digest = digest_of(package.files or {}, modified) if package.files is not None else _head_hash(package)
             found.setdefault(package.head.name, set()).add(f"{package.head.version} {digest}".strip())
@@ -187,6 +192,19 @@ class ImportedPackages:
                 found.setdefault(name, set()).add(hashlib.sha256(content).hexdigest()[:_HASH_LENGTH])
         # Two folders of packages are one name space.
         return {name: " + ".join(sorted(values)) for name, values in sorted(found.items())}
+
+    def _add_asked(self) -> None:
+        """Count packages whose version the run asked for, unless it asked for every version there, as a logger does."""
+        for folder, places in self._asked.items():
+            try:
+                site = _site(folder)
+                others = {one for found in site.tops.values() for one in found} - places
+                packages = [site.package(place) for place in places if others]
+            except OSError:
+                continue
+            for package in packages:
+                if package is not None and not package.is_editable:
+                    self._found.setdefault(package.place, (package, {}))
 
 
 def _head_hash(package: _Package) -> str:

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from seedproof.inputs.history import left_by_runs, other_content
 from seedproof.inputs.listed import Listed, ListedFile, WrittenFile, write_list
 from seedproof.inputs.names import name_files
 from seedproof.inputs.reads import Process
+from seedproof.inputs.training_process import training_process
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.model.inputs import RunInputs
@@ -23,6 +24,7 @@ from seedproof.model.runs import Run
 
 from seedproof_mcp.code.hashes import Hashes
 from seedproof_mcp.code.identity import Selection
+from seedproof_mcp.host.training_script import training_script
 from seedproof_mcp.inputs.contents import Contents
 from seedproof_mcp.inputs.files_of_run import Sorting, named_files, output_places, own_folders, sort_files
 from seedproof_mcp.inputs.lists import Lists, same_arm
@@ -34,7 +36,7 @@ from seedproof_mcp.supervisor.samples import is_python
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
-__all__ = ["InputRecorder"]
+__all__ = ["FoundOfRun", "InputRecorder"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +54,8 @@ class InputRecorder:
         self._forgotten: set[str] = set()
         self._code: tuple[Code | None, RecordedCode] | None = None
 
-    def record(self, state: State, run: Run, code: Code | None) -> RunInputs | None:
-        """What an ended run read; None where its training never started.
+    def record(self, state: State, run: Run, code: Code | None) -> "FoundOfRun | None":
+        """What an ended run read, and what trained it; None where its training never started.
 
         Whatever goes wrong, the run keeps its result: then nothing is known of what it read.
         """
@@ -64,7 +66,7 @@ class InputRecorder:
             return self._record(state, run, code, folder)
         except Exception as problem:  # an input record is never worth a result
             logger.exception("what %s read could not be recorded", run.run_id)
-            return RunInputs("not", f"recording it failed ({type(problem).__name__})")
+            return FoundOfRun(RunInputs("not", f"recording it failed ({type(problem).__name__})"))
 
     def _forget_reads(self, state: State) -> None:
         """Remove what the processes of recorded runs told: their lists have what counts of it."""
@@ -75,7 +77,7 @@ class InputRecorder:
                     files.remove_tree(reads)
             self._forgotten.add(run_id)
 
-    def _record(self, state: State, run: Run, code: Code | None, folder: RunPaths) -> RunInputs:
+    def _record(self, state: State, run: Run, code: Code | None, folder: RunPaths) -> "FoundOfRun":
         spec: Mapping[str, Any] = json.loads(folder.spec.read_bytes())
         observation = observation_of(folder, is_off=spec.get("observe") is False)
         gathered = self._gather(state, run, code, spec, observation)
@@ -84,7 +86,8 @@ class InputRecorder:
         listed = Listed(tuple(kept), gathered.written, _folder_digests(gathered.rest))
         history = gathered.sorting.history
         outputs = output_places(self._paths, state, run, gathered.sorting.places)
-        interpreter = _interpreter(observation, spec)
+        trained = self._training_process(observation, spec, gathered.sorting.places)
+        interpreter = _interpreter(trained, observation, spec)
         inputs = RunInputs(
             observed=observation.observed,
             why=observation.why,
@@ -94,13 +97,19 @@ class InputRecorder:
             files=files_map,
             folder=gathered.sorting.code.selection.prefix,
             cut=cut,
-            packages={**gathered.packages, **_python(observation.processes, interpreter)},
+            packages={**gathered.packages, **_python(trained, interpreter)},
             changed=gathered.changed[:_MOST_CHANGED],
             other_content=other_content(kept, history, run.generation),
             left_by_runs=left_by_runs(kept, history, outputs, same_arm(state, run)),
         )
         self._forget_reads(state)
-        return self._store(folder, listed, inputs)
+        return FoundOfRun(self._store(folder, listed, inputs), trained)
+
+    def _training_process(self, observation: Observation, spec: Mapping[str, Any], places: Places) -> Process | None:
+        script = training_script(Path(spec["cwd"]), spec["argv"])
+        scripts = () if script is None else (places.real(os.path.join(spec["cwd"], script)),)
+        code = {os.path.realpath(spec["cwd"]), str(self._paths.root)}
+        return training_process(observation.processes, scripts, [f"{one}/" for one in code], places.real)
 
     def _gather(
         self, state: State, run: Run, code: Code | None, spec: Mapping[str, Any], observation: Observation
@@ -165,6 +174,16 @@ class InputRecorder:
 
 
 @dataclass(frozen=True)
+class FoundOfRun:
+    """What was found out about one run from its processes."""
+
+    inputs: RunInputs
+    """What it read."""
+    trained: Process | None = None
+    """The process that trained; None where no Python told what it opened."""
+
+
+@dataclass(frozen=True)
 class _Gathered:
     """What was found out about one run."""
 
@@ -186,20 +205,14 @@ def _folder_digests(rest: Iterable[ListedFile]) -> dict[str, str]:
     return {folder: digest.hexdigest()[:_HASH_LENGTH] for folder, digest in sorted(digests.items())}
 
 
-def _main_process(processes: Sequence[Process]) -> Process | None:
-    """The process that no other one of the run started."""
-    known = {one.pid for one in processes}
-    return min((one for one in processes if one.parent not in known), key=lambda one: one.pid, default=None)
-
-
-def _interpreter(observation: Observation, spec: Mapping[str, Any]) -> str | None:
-    """Hash of the program of the main process; None where it cannot be read, or is not known."""
-    main, named = _main_process(observation.processes), spec["argv"][0]
+def _interpreter(trained: Process | None, observation: Observation, spec: Mapping[str, Any]) -> str | None:
+    """Hash of the program of the process that trained; None where it cannot be read, or is not known."""
+    named = spec["argv"][0]
     # A program may start the Python whose hash the other runs have, as torchrun, `uv run` and shims do.
-    if main is None and (observation.observed != "off" or not is_python(named)):
+    if trained is None and (observation.observed != "off" or not is_python(named)):
         return None
     search = str(spec["env"].get("PATH", os.defpath))
-    program = main.executable if main is not None else shutil.which(named, path=search)
+    program = trained.executable if trained is not None else shutil.which(named, path=search)
     if not program:
         return None
     try:
@@ -209,10 +222,9 @@ def _interpreter(observation: Observation, spec: Mapping[str, Any]) -> str | Non
         return None
 
 
-def _python(processes: Sequence[Process], interpreter: str | None) -> dict[str, str]:
+def _python(trained: Process | None, interpreter: str | None) -> dict[str, str]:
     """The entry of Python itself among the packages; the standard library is listed file by file."""
-    main = _main_process(processes)
-    return {} if main is None else {"python": f"{main.version} {(interpreter or '')[:8]}".strip()}
+    return {} if trained is None else {"python": f"{trained.version} {(interpreter or '')[:8]}".strip()}
 
 
 def _sites_of(process: Process) -> Iterable[str]:

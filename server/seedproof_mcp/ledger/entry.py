@@ -13,6 +13,7 @@ from seedproof.ledger.beginnings import PastLedger
 from seedproof.ledger.state import Generation, State
 from seedproof.model.runs import Run, RunState
 
+from seedproof_mcp.host.training_script import training_script
 from seedproof_mcp.system import files
 
 __all__ = [
@@ -200,7 +201,7 @@ def began_with(root: Path, generations: Iterable[Generation]) -> Iterator[Began]
     found: dict[Began, None] = {}
     for one in generations:
         begun = one.beginnings
-        script = script_hash(root / (one.rules.script or "")) if begun is None else begun.script
+        script = script_hash(root / (training_script(root, one.rules.command) or "")) if begun is None else begun.script
         found[script, None if begun is None else begun.first_commit, one.rules.metric.name] = None
     yield from list(found)[-_MOST:]
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
 from seedproof_mcp.code import gc
+from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status, outputs
@@ -92,8 +94,7 @@ class Conductor:
     # --- starting ---------------------------------------------------------------------------
 
     def _take_next(self) -> None:
-        config = load_config(self._paths.settings)
-        engine = self._engines.chosen(config.settings)
+        engine = self._engines.chosen((config := load_config(self._paths.settings)).settings)
         # The slot first: code, room on the disk and surroundings are those of the moment when the training starts.
         with engine.reserve(config.settings.slot) as slot:
             if slot is not None:
@@ -113,8 +114,7 @@ class Conductor:
                 unneeded = refusal.message
             if unneeded:
                 writer.append(RunNotNeeded(run_id=run.run_id, reason=unneeded))
-                return
-            if not self._start(writer, run, config, setups):
+            if unneeded or not self._start(writer, run, config, setups):
                 return
         engine.submit(self._paths.run(run.run_id).folder, slot)
 
@@ -185,12 +185,12 @@ class Conductor:
     def _attend(self, run: Run) -> None:
         folder = self._paths.run(run.run_id)
         if not folder.folder.is_dir():
-            self._lose(run, "its folder under .seedproof/runs is gone")
+            self._lose(run, ThisMachine, "its folder under .seedproof/runs is gone")
             return
         engine = self._engines.of(folder)
         state = engine.poll(str(folder.folder))
         if state == "done":
-            self._record(published_end(self._paths, self._ledger.state, run))
+            self._record(published_end(self._paths, self._ledger.state, run, engine.place))
         elif state == "lost":
             self._recover(run, folder, engine)
         else:
@@ -207,7 +207,7 @@ class Conductor:
                     self._place_again(run, folder, engine, slot)
             return
         engine.sweep(str(folder.folder))
-        self._lose(run, LOST)
+        self._lose(run, engine.place, LOST)
 
     def _place_again(self, run: Run, folder: RunPaths, engine: Engine, slot: Slot) -> None:
         """Start a run whose start was cut short, if all is as its record says."""
@@ -217,16 +217,16 @@ class Conductor:
         try:
             setup = setups.make(state, run)
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
-            self._lose(run, f"{refusal.code}: {refusal.message}")
+            self._lose(run, engine.place, f"{refusal.code}: {refusal.message}")
             return
         present = setups.surroundings.fingerprint(setup.code, state.first_hash) | dict(setup.noted)
         if {**present, "load": None} != {**run.surroundings, "load": None}:
-            self._lose(run, "its surroundings changed before it could be started")
+            self._lose(run, engine.place, "its surroundings changed before it could be started")
             return
         engine.submit(folder.folder, slot)
 
-    def _lose(self, run: Run, reason: str) -> None:
-        self._record(lost_end(self._paths, self._ledger.state, run, reason))
+    def _lose(self, run: Run, place: Callable[[], Place], reason: str) -> None:
+        self._record(lost_end(self._paths, self._ledger.state, run, place, reason))
 
     def _record(self, end: RunEnded) -> None:
         """Write down how a run ended, unless somebody else has, or its metrics have changed: then it is read anew."""

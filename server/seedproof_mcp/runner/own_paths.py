@@ -92,7 +92,7 @@ def outside_script(argv: Sequence[str], working_directory: Path, inside: Collect
         working_directory: Where it is started.
         inside: The project, its repository, and the snapshot's working tree.
     """
-    script = next((part for part in argv if part.endswith(".py")), None)
+    script = next((part for part in argv if part.endswith((".py", ".sh", ".bash"))), None)
     if script is None:
         return None
     # As it is named: a link in the project is a file of the project, and recorded as what it leads to.

@@ -1,12 +1,12 @@
 """Makes the ledger record of how a run ended, from what its supervisor left in the run's folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
-from seedproof.ledger.input_fields import RecordedInputs, recorded_inputs
+from seedproof.ledger.input_fields import recorded_inputs
 from seedproof.ledger.run_ends import (
     FinishedState,
     LogRead,
@@ -28,6 +28,7 @@ from seedproof.model.runs import NoResult, Run, RunState
 from seedproof.model.seeding import Seeding
 
 from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.inputs.recorder import InputRecorder
 from seedproof_mcp.inputs.seeding import seeding_of
@@ -45,13 +46,17 @@ from seedproof_mcp.runner.log_reader import (
 from seedproof_mcp.runner.metric_files import printed_otherwise, read_metric_files
 from seedproof_mcp.runner.no_result import find_draw, find_no_result
 from seedproof_mcp.runner.run_setup import code_of
+from seedproof_mcp.runner.trained_with import observe
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["lost_end", "published_end"]
 
 
-def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
+def published_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[], Place]) -> RunEnded:
     """The end of a run whose supervisor has published its result.
+
+    Args:
+        place: Returns where it was carried out.
 
     Raises:
         OSError: Its files cannot be read, or the copy of a metric file cannot be written.
@@ -62,7 +67,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
     log_bytes = int(result["log_bytes"])
     if log_bytes and (not folder.log.exists() or folder.log.stat().st_size < log_bytes):
         # Its last value may be in what is missing.
-        return lost_end(paths, state, run, "output.log is shorter than it was when the training ended")
+        return lost_end(paths, state, run, place, "output.log is shorter than it was when the training ended")
     reading = read_log(folder.log, log_bytes, rules)
     found = read_metric_files(paths, run, rules)
     metrics, unread = {**reading.metrics, **found.metrics}, {**reading.unread, **found.unread}
@@ -97,9 +102,9 @@ def published_end(paths: ProjectPaths, state: State, run: Run) -> RunEnded:
         "created": _created(paths, state, run),
         "output": _output(paths, run),
         "kept": kept_hashes(folder),
-        "inputs": _inputs(paths, state, run),
         "printed": printed_otherwise(folder.log, log_bytes, rules, found),
         "seeding": seeding,
+        **_told(paths, state, run, place),
     }
     if not ended.state.is_counted:
         end["no_result"] = find_no_result(folder.log, result, ending, rules, reading, metrics, unread)
@@ -123,7 +128,7 @@ def _is_on_side_of(run: Run, other: Run) -> bool:
     return other.generation == run.generation and other.key.side is run.key.side and is_same_arm
 
 
-def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnded:
+def lost_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[], Place], reason: str) -> RunEnded:
     """The end of a lost run.
 
     Whoever ended it from outside has seen its values, so the record shows them to every reader.
@@ -131,7 +136,7 @@ def lost_end(paths: ProjectPaths, state: State, run: Run, reason: str) -> RunEnd
     rules = state.rules_of(run.generation)
     log, seeding = paths.run(run.run_id).log, _seeding(paths.run(run.run_id), rules)
     end: dict[str, Any] = {"run_id": run.run_id, "created": _created(paths, state, run), "output": _output(paths, run)}
-    end |= {"inputs": _inputs(paths, state, run), "seeding": seeding}
+    end |= {**_told(paths, state, run, place), "seeding": seeding}
     try:
         size = log.stat().st_size
         reading = read_log(log, size, rules)
@@ -173,10 +178,15 @@ def _log_read(log: Path, size: int, reading: LogReading, lengths: Lengths, rules
 _recorder = lru_cache(maxsize=1)(InputRecorder)
 
 
-def _inputs(paths: ProjectPaths, state: State, run: Run) -> RecordedInputs | None:
-    """What the run read; maps that the ledger has are named only."""
+def _told(paths: ProjectPaths, state: State, run: Run, place: Callable[[], Place]) -> dict[str, Any]:
+    """What the processes of the run told: what they read, and which interpreter trained."""
     found = _recorder(paths).record(state, run, code_of(state, run))
-    return None if found is None else recorded_inputs(found, state.input_maps)
+    if found is None:
+        return {"inputs": None}
+    observed = observe(paths, state, run, place, found.trained)
+    # Maps that the ledger has are named only.
+    inputs = recorded_inputs(found.inputs, state.input_maps)
+    return {"inputs": inputs, "trained_with": observed.trained_with, "environment": observed.environment}
 
 
 def _output(paths: ProjectPaths, run: Run) -> OutputFolder | None:

@@ -23,6 +23,7 @@ from seedproof_mcp.host import variables
 from seedproof_mcp.host.fingerprint import Surroundings
 from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config
+from seedproof_mcp.host.training_env import expand_home
 from seedproof_mcp.runner.metric_files import wanted_files
 from seedproof_mcp.runner.own_paths import OwnPaths, outside_script, source_texts, tracked_files
 from seedproof_mcp.supervisor.run_contract import Spec
@@ -82,7 +83,7 @@ class RunSetups:
         self._require(state, run, code)
         folder = self._workspace.working_directory(code)
         is_in_place = code.held == "in-place"
-        environment = {} if is_in_place else self._workspace.environment(code, self.surroundings.import_path())
+        environment = {} if is_in_place else self._workspace.environment(code, self._import_path(state))
         command, flags, noted = self._command(flags, code, folder)
         noted |= self._held(state, run, code) | self._variables(state, code)
         setup = RunSetup(code, folder, flags, environment, command, noted)
@@ -126,7 +127,7 @@ class RunSetups:
         self, flags: tuple[str, ...], code: Code, folder: Path
     ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]]:
         """The command and the flags as they are run, and what is recorded of that."""
-        command, noted = self._config.rules.command, dict[str, Any]()
+        command, noted = tuple(map(expand_home, self._config.rules.command)), dict[str, Any]()
         top, tree = self._workspace.places(code)
         if code.held == "snapshot" and any(part.startswith("/") or "=/" in part for part in (*command, *flags)):
             own = OwnPaths(top, tree, folder, tracked_files(top, code))
@@ -135,6 +136,14 @@ class RunSetups:
             noted |= {"rewritten": changed} if changed else {}
         script = outside_script(command, folder, (self._root.resolve(), top, tree))
         return command, flags, noted | ({"script": script} if script is not None else {})
+
+    def _import_path(self, state: State) -> tuple[str, ...]:
+        """Where the interpreter of the settings imports from, and that which trained the baseline instead, if any."""
+        found = self.surroundings.import_path()
+        arm = None if state.generation is None else state.baseline_arm(state.generation.number)
+        runs = [] if arm is None else [run.trained_with for run in arm.counted.values()]
+        trained = next((one.interpreter for one in runs if one is not None and one.interpreter is not None), None)
+        return found if trained is None else (*found, *self.surroundings.import_path(trained))
 
     @staticmethod
     def _held(state: State, run: Run, code: Code) -> dict[str, Any]:

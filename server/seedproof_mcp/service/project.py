@@ -14,17 +14,19 @@ from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
 from seedproof.model.code import Change, Code
-from seedproof.model.refusals import BadSettings, Refusal, ScriptMissing
+from seedproof.model.refusals import BadSettings, Refusal
 from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
-from seedproof.phases.next_call import check_call
 from seedproof.verdict.comparability import require_comparable_now
 
 from seedproof_mcp.code.project_repository import ProjectRepository
 from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.command_check import command_fault
+from seedproof_mcp.host.environment import environment_sha256
 from seedproof_mcp.host.fingerprint import Surroundings
 from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config, present_limits
+from seedproof_mcp.host.training_script import training_script
 from seedproof_mcp.ledger.entry import began_with, script_hash
 from seedproof_mcp.ledger.registry import Registry, state_folder
 from seedproof_mcp.runner.outputs import is_in_the_way
@@ -63,6 +65,10 @@ class ProjectFolder:
         salt = self._state.first_hash
         return self._once("surroundings", lambda: self._surroundings.fingerprint(self.code(), salt))
 
+    def environment_of(self, interpreter: str) -> str:
+        """The hash of the environment that an interpreter has now."""
+        return environment_sha256(self._surroundings.compared(interpreter)[1])
+
     def limits(self) -> Limits:
         """The limits for unattended runs."""
         return present_limits(self._paths, self._config.settings)
@@ -88,10 +94,11 @@ class ProjectFolder:
         return self._once(("options", _key(code)), lambda: self._option_names(code))
 
     def _option_names(self, code: Code) -> OptionNames:
-        if self._config.rules.script is None:
+        script = training_script(self._paths.root, self._config.rules.command)
+        if script is None:
             return ()
         try:
-            return option_names(self.workspace.content(code, self._config.rules.script))
+            return option_names(self.workspace.content(code, script))
         except (Refusal, OSError):
             return ()  # a notice is no reason to refuse a run
 
@@ -149,18 +156,15 @@ class ProjectFolder:
         if admission.requests_run and not admission.starts_generation:
             require_comparable_now(self._state, self._config.settings.accepted, self._surroundings.compared)
 
-    def require_script(self) -> None:
-        """Refuse a command whose script does not exist.
+    def require_command(self) -> None:
+        """Refuse a command that cannot be started.
 
         Raises:
-            ScriptMissing: The project folder does not have it.
+            ProgramMissing, ScriptMissing: Its interpreter, its program or its script does not exist.
         """
-        script = self._config.rules.script
-        if script is not None and not (self._paths.root / script).is_file():
-            raise ScriptMissing(
-                f"{script} is not in the project folder; the command in seedproof.toml names the script.",
-                check_call("Shows where the protocol stands once the script is there."),
-            )
+        fault = command_fault(self._paths, self._config)
+        if fault is not None:
+            raise fault
 
     def keep(self, event: Event) -> None:
         """Store the code and the change that an event names.
@@ -180,7 +184,7 @@ def _key(code: Code) -> Hashable:
 
 def _beginnings(root: Path, state: State, rules: Rules) -> Beginnings:
     repository, registry = ProjectRepository(root.resolve()), Registry(root)
-    script, commit = script_hash(root / (rules.script or "")), repository.first_commit()
+    script, commit = script_hash(root / (training_script(root, rules.command) or "")), repository.first_commit()
     began = [*began_with(root, state.generations), (script, commit, rules.metric.name)]
     # Later on, snapshots of the folder's old place are this ledger's own, where the folder was moved.
     stored = repository.snapshots() if not state.generations else {}

@@ -280,7 +280,7 @@ def with_exclusions(result: RunResult, state: State, run: Run, config: Config) -
     # A queued run will use the settings at its start; the present ones are the newest known.
     excluded = exclusions_of([run]) or [tuple(sorted(config.settings.not_code))]
     sides = {"baseline": exclusions_of(counted), "this run": excluded}
-    found = notice_results(exclusion_notices(sides, {config.rules.script or "", *scripts_of(counted)}))
+    found = notice_results(exclusion_notices(sides, scripts_of([*counted, run])))
     codes = {notice.code for notice in found}
     others = [notice for notice in result.notices if notice.code not in codes]
     return result.model_copy(update={"notices": [*others, *found]}) if found else result

@@ -22,6 +22,7 @@ from seedproof.model.runs import TRAINED_S
 from seedproof.phases.next_call import is_after_reports, require_baseline
 from seedproof.phases.study import Memory, Study
 
+from seedproof_mcp.host.command_check import command_fault
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status
@@ -105,8 +106,12 @@ class Service:
     def check_baseline(self) -> BaselineStatus:
         """The baseline of the present generation."""
         with self._reading() as (study, config):
+            fault = command_fault(self.paths, config)
+            if fault is not None and study.generation is None:
+                raise fault  # nothing has been recorded that anybody could want to read
+            broken = () if fault is None else (Notice(fault.code, fault.message),)
             pending, past = self._rereader.pending(study.state, config.rules), self._ledger.past()
-            notices = (*self._observer.notices(study), *pending, *config.notices(study.generation), *past)
+            notices = (*self._observer.notices(study), *pending, *broken, *config.notices(study.generation), *past)
             status = self._cache.get(study, ("check_baseline", notices), lambda: baseline_status(study, notices))
             return self._with_unfinished_report(study, status)
 
@@ -161,7 +166,7 @@ class Service:
                 first = admit(study, request, project.at(study.state))
                 project.require_comparable(first)
                 project.require_sealed(first)
-            project.require_script()
+            project.require_command()
         with writing(), self._ledger.writing() as writer:
             study = self._study(writer.state, config)
             admission = admit(study, request, project.at(study.state))

@@ -197,7 +197,7 @@ def test_a_verdict_keeps_what_it_was_given_with_until_other_runs_stand_behind_it
 
 
 def test_nobody_is_asked_where_nothing_would_be_compared() -> None:
-    def nobody() -> tuple[dict[str, Any], dict[str, Any]]:
+    def nobody(_: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
         raise AssertionError("was asked")
 
     require_comparable_now(State(), (), nobody)
