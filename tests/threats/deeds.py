@@ -44,7 +44,7 @@ ARGUMENTS = {
     "compare": "experiment, against, detail",
     "write_report": "experiment",
     "list_experiments": "offset, limit",
-    "stop_run": "run_id, reason",
+    "stop_run": "reason, run_id, experiment",
 }
 
 

@@ -6,7 +6,7 @@ from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import ExperimentWithdrawn
 from seedproof.model.refusals import ExperimentMeasured, ExperimentUnknown, NextCall
 from seedproof.model.runs import Run
-from seedproof.phases.next_call import arm_next, declare_unknown_call
+from seedproof.phases.next_call import arm_next, declare_unknown_call, withdraw_call
 from seedproof.phases.study import Study
 
 __all__ = ["admit_withdrawal", "known_experiment", "measured_refusal", "unended_runs"]
@@ -36,15 +36,19 @@ def admit_withdrawal(study: Study, experiment: Experiment, reason: str) -> tuple
     Every run that was started has to have ended.
 
     Raises:
-        ExperimentMeasured: Something is known of its result, or will be.
+        ExperimentMeasured: Something is known of its result, or may be once a run has ended.
     """
     state = study.state
     if experiment.withdrawn is not None:
         return ()
     runs = [state.runs[run_id] for run_id in experiment.run_ids]
     arm, metric = state.experiment_arm(experiment), state.rules_of(experiment.generation).metric.name
-    if arm.is_judged or unended_runs(state, experiment) or any(run.is_draw(metric) for run in (*arm.runs, *arm.fresh)):
+    if arm.is_judged or any(run.is_draw(metric) for run in (*arm.runs, *arm.fresh)):
         raise measured_refusal(study, experiment)
+    for run in unended_runs(state, experiment):
+        raise ExperimentMeasured(
+            f"{run.run_id} has not ended, and may show a value yet; repeat the call.", withdraw_call(experiment.name)
+        )
     queued = (run for run in runs if run.state.is_active)
     cancelled = [RunCancelled(run_id=run.run_id, reason=reason, metrics={}) for run in queued]
     withdrawn = ExperimentWithdrawn(generation=experiment.generation, experiment=experiment.name, reason=reason)
