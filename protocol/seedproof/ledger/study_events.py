@@ -73,8 +73,10 @@ class ExperimentDeclared(Event):
         "code": Code.from_document,
         "change": Change.from_document,
         "repeats": lambda document: tuple((int(generation), as_text(name)) for generation, name in document),
+        "replaces": lambda document: tuple(map(int, document)),
+        "seed_files": as_texts,
     }
-    OMITTED = frozenset({"code", "change", "repeats", "is_null"})
+    OMITTED = frozenset({"code", "change", "repeats", "is_null", "replaces", "seed_files"})
     generation: int
     """Number of the generation that it is compared with."""
     experiment: str
@@ -97,6 +99,10 @@ class ExperimentDeclared(Event):
     """Generation and name of earlier experiments with flags that say the same; empty in records of earlier versions."""
     is_null: bool = False
     """Whether it declares to have no effect; false in records of earlier versions, whose headlines do not say so."""
+    replaces: tuple[int, ...] = ()
+    """Places in the command template of what its flags replace; empty where they only add."""
+    seed_files: tuple[str, ...] = ()
+    """Files of its code that its flags name and that set a seed, each with the key: `exp.yaml: seed_everything`."""
 
 
 def _read_confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:

@@ -1,6 +1,6 @@
 """Recognises a confirmed WINNER that a later generation has as its baseline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seedproof.commands.flags import normalise_flags
@@ -80,12 +80,13 @@ def _trains_alike(state: State, experiment: Experiment, generation: Generation) 
     if experiment.code is None or generation.code is None or experiment.code.sha256 != generation.code.sha256:
         return False
     before = state.rules_of(experiment.generation)
-    return _command(before, experiment.flags) == _command(generation.rules, ())
+    return _command(before, experiment.flags, experiment.replaces) == _command(generation.rules)
 
 
-def _command(rules: Rules, flags: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+def _command(rules: Rules, flags: Sequence[str] = (), replaced: Sequence[int] = ()) -> tuple[tuple[str, ...], ...]:
     """The command with these flags, in a form in which the order of options does not matter."""
     parts: list[str] = []
-    for part in rules.command:
-        parts += flags if part == "{flags}" else [part]
+    for place, part in enumerate(rules.command):
+        if place not in replaced:
+            parts += flags if part == "{flags}" else [part]
     return normalise_flags(parts)

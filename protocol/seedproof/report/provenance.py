@@ -86,12 +86,12 @@ class LedgerFacts:
     """The text of the experiment's change that is published beside the report; None where none is."""
 
 
-def command_lines(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
+def command_lines(rules: Rules, flags: Sequence[str], arm: str, replaces: Sequence[int] = ()) -> list[str]:
     """The flags of an arm, and the command of its run at the first baseline seed."""
     seed = rules.baseline_seeds[0]
     folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
     shown = " ".join(
-        quote_for_shell(shorten_path(part)) for part in training_argv(rules, "python", seed, flags, folder)
+        quote_for_shell(shorten_path(part)) for part in training_argv(rules, "python", seed, flags, folder, replaces)
     )
     flag_text = _json([shorten_path(flag) for flag in flags]) if flags else "none"
     return ["```text", f"flags: {flag_text}", "```", "", "```bash", shown, "```"]

@@ -1,6 +1,5 @@
 """The MCP tools: a few lines each over the service."""
 
-import json
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
@@ -96,7 +95,7 @@ def refusal_result(refusal: Refusal, ledger_head: str) -> CallToolResult:
 def _success(result: Result) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(type="text", text=result.text())],
-        structured_content=json.loads(result.model_dump_json()),
+        structured_content=result.document(),
     )
 
 
