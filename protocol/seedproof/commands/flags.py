@@ -46,9 +46,11 @@ def check_flags(flags: Sequence[str], rules: Rules, names: OptionNames = ()) -> 
         _check_text(flag, position)
     kinds, settings = allowed_kinds(rules), read_settings(flags, with_pairs=has_pairs(rules))
     guard = Guard(rules, names)
+    for setting in settings if "variable" in kinds else ():
+        _check_variable(setting)
     guard.check(flags, settings)
-    for setting in settings:
-        _check_variable(setting) if "variable" in kinds else _check_shape(setting, kinds)
+    for setting in () if "variable" in kinds else settings:
+        _check_shape(setting, kinds)
     _check_printed(flags, rules)
     guard.check_words(settings)
 

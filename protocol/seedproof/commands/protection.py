@@ -160,7 +160,7 @@ class Guard:
         title, _ = self._known.find(name)
         if _is_among(_plain(name), self._free) or (title is not None and _is_among(_plain(title), self._free)):
             return
-        word = next((one for one in (*name_words(name), *name_words(title or "")) if one in _WORDS), None)
+        word = next((one for one in (*_measuring(name), *_measuring(title or ""))), None)
         if word is not None:
             free = name.lstrip("-+~")
             raise FlagProtected(
@@ -179,6 +179,13 @@ class Guard:
             self._check_name(f"{parent.lstrip('-+~')}.{key}", key)
         for found in _ASSIGNED.finditer(text):
             self._check_name(found["key"], found["key"])
+
+
+def _measuring(name: str) -> Iterator[str]:
+    words = name_words(name)
+    # Lightning's `gradient_clip_val` is a value, and so are `min_val` and `init_val`.
+    is_value = words[-1:] == ["val"] and words[-2:-1] and words[-2] in ("clip", "min", "max", "init")
+    yield from (word for word in (words[:-1] if is_value else words) if word in _WORDS)
 
 
 def _keys_of(text: str) -> Iterator[str]:

@@ -59,8 +59,11 @@ def _is_same(new: Setting, old: Setting, own: Sequence[Setting], known: KnownOpt
 def _title(option: str, known: KnownOptions) -> str:
     """One name of an option; `-r0.01` is `-r`."""
     title, _ = known.find(option)
-    glued = not option.startswith("--") and len(option) > 2 and is_number(option[2:])
-    return title or plain_name(option[:2] if glued else option)
+    return title or plain_name(option[:2] if _is_glued(option) else option)
+
+
+def _is_glued(option: str) -> bool:
+    return not option.startswith("--") and is_number(option[2:])
 
 
 def _is_negation(new: Setting, old: Setting, title: str, old_title: str) -> bool:
@@ -81,13 +84,12 @@ def _require_told_apart(new: Setting, old: Setting) -> None:
         FlagMalformed: With how to write the template so that it is clear.
     """
     values, is_file_wanted = old.values, any(map(is_file, new.values))
+    has_value = bool(new.values) or _is_glued(new.name)
     if old.kind != "option" or old.is_joined or _is_switch(values):
         return
     mixed = len({is_number(value) for value in values}) > 1
     stray = any(map(is_file, values)) and not is_file_wanted
-    if new.values and not mixed and not stray:
-        return
-    if new.is_joined and len(values) == 1 and not stray:
+    if has_value and not mixed and not stray:
         return
     shown = " ".join((old.name, *values))
     raise FlagMalformed(
