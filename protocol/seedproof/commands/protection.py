@@ -160,7 +160,7 @@ class Guard:
         title, _ = self._known.find(name)
         if _is_among(_plain(name), self._free) or (title is not None and _is_among(_plain(title), self._free)):
             return
-        word = next((one for one in (*_measuring(name), *_measuring(title or ""))), None)
+        word = next(iter((*_measuring(name), *_measuring(title or ""))), None)
         if word is not None:
             free = name.lstrip("-+~")
             raise FlagProtected(

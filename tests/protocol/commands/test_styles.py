@@ -207,7 +207,7 @@ def test_an_abbreviated_seed_is_refused_where_the_command_has_a_seed_option(temp
     ],
 )
 def test_the_output_folder_is_refused_in_every_style(template: Rules, flags: str) -> None:
-    with pytest.raises(FlagProtected, match="output"):
+    with pytest.raises(FlagProtected, match=r"output|own variables"):
         check_flags(shlex.split(flags), template)
 
 
