@@ -76,7 +76,7 @@ FLAGS = (
     ["--shift", "0.001"],
     ["--shift", "-0.012"],
     ["--shift", "0.1"],
-    ["--nan_seed", "137"],
+    ["--nan_at", "137"],
     ["--crash"],
     ["--fail_after"],
     ["--seed", "7"],
@@ -122,7 +122,7 @@ class Weather:
         if self.now == "constant":
             return train([*argv, "--constant"])
         if self.now == "nan":
-            return train([*argv, "--nan_seed", option(argv, "--seed")])
+            return train([*argv, "--nan_at", option(argv, "--seed")])
         return train([*argv, "--fail_after"] if self.now == "fail" else argv)
 
 

@@ -16,7 +16,7 @@ parser.add_argument("--say", default="", help="printed instead of a loss")
 parser.add_argument("--fail_after", action="store_true", help="exit 1 after printing the loss")
 parser.add_argument("--crash", action="store_true", help="exit 1 before printing anything")
 parser.add_argument("--gate", default="", help="wait until this file exists")
-parser.add_argument("--nan_seed", type=int, default=-1, help="this seed diverges")
+parser.add_argument("--nan_at", type=int, default=-1, help="this seed diverges")
 options = parser.parse_args()
 
 if options.crash or os.environ.get("FAKE_CRASH"):
@@ -32,6 +32,6 @@ time.sleep(float(os.environ.get("FAKE_LASTS_S", "0")))
 loss = 4.0 + options.shift
 if not (options.constant or os.environ.get("FAKE_CONSTANT")):
     loss += random.Random(options.seed).gauss(0, 0.01)
-text = "nan" if options.nan_seed == options.seed else f"{loss:.6f}"
+text = "nan" if options.nan_at == options.seed else f"{loss:.6f}"
 print(options.say or f"Step 100 | val_loss: {text} | done")
 sys.exit(1 if options.fail_after else 0)

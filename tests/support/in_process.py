@@ -45,7 +45,7 @@ def train(argv: Sequence[str]) -> Training:
     loss = 4.0 + float(option(argv, "--shift", "0"))
     if "--constant" not in argv:
         loss += random.Random(seed).gauss(0, 0.01)
-    text = "nan" if option(argv, "--nan_seed") == str(seed) else f"{loss:.6f}"
+    text = "nan" if option(argv, "--nan_at") == str(seed) else f"{loss:.6f}"
     log = f"Step 1 | val_loss: 9.5000 | warming up\nStep 100 | val_loss: {text} | done\n"
     return Training(log, 1 if "--fail_after" in argv else 0, {"model.bin": "x" * 1000})
 

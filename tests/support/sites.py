@@ -1,6 +1,6 @@
 """A project folder for the gate that is nothing but values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,9 @@ class PlainSite:
         return Beginnings()
 
     def option_names(self, code: Code) -> OptionNames:
+        return ()
+
+    def seed_files(self, code: Code, flags: Sequence[str]) -> tuple[str, ...]:
         return ()
 
     def change(self, old: Code, new: Code) -> Change | None:

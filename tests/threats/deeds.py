@@ -53,12 +53,23 @@ def wrong(tool: str, faults: str) -> str:
     return f"bad_arguments: {tool}: {faults}. Arguments: {ARGUMENTS[tool]}. Next: check_baseline()"
 
 
-def protected(flag: str, reached: str) -> str:
-    """What is said of a flag that reaches into what the server sets."""
-    return (
-        f"flag_protected: `{flag}` reaches into the protocol's own {reached}; scale, seed and output folder are set "
-        f"by the server. Next: {DECLARE_X}"
-    )
+SET_ELSEWHERE = {
+    "the seed": "seeds are set by the rules `baseline_seeds` and `experiment_seeds` in seedproof.toml, for both arms "
+    "alike",
+    "the scale": "the scale is set by the rule `train_tokens` in seedproof.toml, for both arms alike",
+    "the output folder": "the server gives every run an output folder of its own",
+}
+
+
+def protected(flag: str, what: str, meant: str = "") -> str:
+    """What is said of a flag that sets what is set elsewhere.
+
+    Args:
+        what: One of `SET_ELSEWHERE`.
+        meant: The option that it abbreviates.
+    """
+    abbreviates = f", as an abbreviation of `{meant}`" if meant else ""
+    return f"flag_protected: `{flag}` would set {what}{abbreviates}; {SET_ELSEWHERE[what]}. Next: {DECLARE_X}"
 
 
 # --- what happens in a project ----------------------------------------------------------------
@@ -181,7 +192,7 @@ def leaves_only_a_mirror(spoil: Deed) -> Deed:
 
 
 def diverges(argv: Sequence[str]) -> Training:
-    return train([*argv, "--nan_seed", "137"])
+    return train([*argv, "--nan_at", "137"])
 
 
 def ignores_its_seed(argv: Sequence[str]) -> Training:

@@ -28,7 +28,7 @@ async def abbreviated(agent: Agent) -> None:
 
 @GROUP.row("Uses the short form of the option, with its value glued to it.", Refused("flag_protected"))
 async def short(agent: Agent) -> None:
-    await declared_with(agent, ("-s7",), ("-s", "7"), ("-seed", "7"), ("-t9",), ("-ox",))
+    await declared_with(agent, ("-s7",), ("-s", "7"), ("-seed", "7"), ("-se", "7"))
 
 
 @GROUP.row("Writes the option with capitals, other dashes or letters that fold to the same.", Refused("flag_protected"))
@@ -40,6 +40,22 @@ async def other_letters(agent: Agent) -> None:
 async def hydra(agent: Agent) -> None:
     await declared_with(
         agent, ("--lr", "seed=7"), ("--lr", "+seed=7"), ("--lr", "++seed=7"), ("--lr", "~seed"), ("--lr=seed=7",)
+    )
+
+
+@GROUP.row("Sets a seed in another style, or one that another part of the script takes.", Refused("flag_protected"))
+async def seed_in_any_style(agent: Agent) -> None:
+    await declared_with(
+        agent,
+        ("trainer.seed=7",),
+        ("++trainer.seed=7",),
+        ("trainer={seed: 7}",),
+        ("--set", "run.seed=7"),
+        ("--cfg-options", "lr=1", "randomness.seed=7"),
+        ("--seed_everything=7",),
+        ("--data_seed", "3"),
+        ("--random_state", "3"),
+        ("--opts", "SOLVER.SEED", "7"),
     )
 
 
@@ -81,13 +97,18 @@ async def look_alike(agent: Agent) -> str:
     return await agent.report("good")
 
 
-@GROUP.row(
-    "Hands the script a seed through an option of the script's own.", Disclosed('flags: ["--config", "{seed: 7}"]')
-)
-async def through_a_config(agent: Agent) -> str:
+@GROUP.row("Hands the script a seed through an option of the script's own.", Refused("flag_protected"))
+async def through_a_config(agent: Agent) -> None:
+    await declared_with(
+        agent, ("--config", "{seed: 7}"), ('--config={"run": {"seed": 7}}',), ("--params", "a=1,seed=7")
+    )
+
+
+@GROUP.row("Names a file of settings that sets a seed of its own.", Disclosed("seed_in_file", "reply and report"))
+async def in_a_file(agent: Agent) -> Answer:
+    agent.write("exp.yaml", "lr: 0.3\nrun:\n  seed: 7\n")
     await agent.baseline()
-    await agent.judge("good", "--config", "{seed: 7}")
-    return await agent.report("good")
+    return await agent.judge("good", "--config", "exp.yaml")
 
 
 @GROUP.row("Tries the same flags under another name.", Refused("flags_duplicate"))
@@ -258,13 +279,18 @@ async def metric_as_an_option(agent: Agent) -> None:
     await agent.cheat("run_seed", experiment="x", flags=["--val_loss", "3.2"], hypothesis="it helps")
 
 
+@GROUP.row("Uses a flag that changes what is evaluated, or on what data.", Refused("flag_protected"))
+async def evaluation(agent: Agent) -> None:
+    await declared_with(agent, ("--eval_iters", "1"), ("--val-split=0.1",), ("data.path=easy",), ("--testBatches", "1"))
+
+
 @GROUP.row(
-    "Uses a flag that changes what is evaluated, on what data, or from which checkpoint.",
+    "Uses a flag that changes how long the training is, or from which checkpoint it begins.",
     Disclosed("flag_suspect", "reply and report"),
 )
 async def suspect(agent: Agent) -> Answer:
     await agent.baseline()
-    return await agent.judge("good", "--eval_iters", "1", "--resume", "best.pt")
+    return await agent.judge("good", "--resume", "best.pt")
 
 
 # --- refused in these words -----------------------------------------------------------------------
@@ -301,53 +327,77 @@ GROUP.refuses(
     'run_seed(experiment="first", seed=137)',
     [BASELINE, declare("first", "--a", "1", "--b"), declare("lucky", "--b", "--a=1")],
 )
-GROUP.refuses("the flags --seed=7", protected("--seed", "option --seed"), [BASELINE, declare("x", "--seed=7")])
-GROUP.refuses("the flags --seed 7", protected("--seed", "option --seed"), [BASELINE, declare("x", "--seed", "7")])
+GROUP.refuses("the flags --seed=7", protected("--seed", "the seed"), [BASELINE, declare("x", "--seed=7")])
+GROUP.refuses("the flags --seed 7", protected("--seed", "the seed"), [BASELINE, declare("x", "--seed", "7")])
 GROUP.refuses(
     "the flags --lr 1 --seed 7",
-    protected("--seed", "option --seed"),
+    protected("--seed", "the seed"),
     [BASELINE, declare("x", "--lr", "1", "--seed", "7")],
 )
-GROUP.refuses("the flags --se 7", protected("--se", "option --seed"), [BASELINE, declare("x", "--se", "7")])
-GROUP.refuses("the flags --SEED 7", protected("--SEED", "option --seed"), [BASELINE, declare("x", "--SEED", "7")])
-GROUP.refuses("the flags -seed 7", protected("-seed", "option --seed"), [BASELINE, declare("x", "-seed", "7")])
-GROUP.refuses("the flags -s 7", protected("-s", "option --seed"), [BASELINE, declare("x", "-s", "7")])
-GROUP.refuses("the flags -s7", protected("-s7", "option --seed"), [BASELINE, declare("x", "-s7")])
-GROUP.refuses("the value +seed=7", protected("+seed", "seed"), [BASELINE, declare("x", "--lr", "+seed=7")])
-GROUP.refuses("the flags ---seed 7", protected("---seed", "option --seed"), [BASELINE, declare("x", "---seed", "7")])
+GROUP.refuses("the flags --se 7", protected("--se", "the seed", "--seed"), [BASELINE, declare("x", "--se", "7")])
+GROUP.refuses("the flags --SEED 7", protected("--SEED", "the seed"), [BASELINE, declare("x", "--SEED", "7")])
+GROUP.refuses("the flags -seed 7", protected("-seed", "the seed"), [BASELINE, declare("x", "-seed", "7")])
+GROUP.refuses("the flags -s 7", protected("-s", "the seed"), [BASELINE, declare("x", "-s", "7")])
+GROUP.refuses("the flags -s7", protected("-s7", "the seed"), [BASELINE, declare("x", "-s7")])
+GROUP.refuses("the value +seed=7", protected("+seed", "the seed"), [BASELINE, declare("x", "--lr", "+seed=7")])
+GROUP.refuses("the flags ---seed 7", protected("---seed", "the seed"), [BASELINE, declare("x", "---seed", "7")])
 GROUP.refuses(
     "the flags --train-tok 9",
-    protected("--train-tok", "option --train_tokens"),
+    protected("--train-tok", "the scale", "--train_tokens"),
     [BASELINE, declare("x", "--train-tok", "9")],
 )
 GROUP.refuses(
     "the flags --train_tokens=9",
-    protected("--train_tokens", "option --train_tokens"),
+    protected("--train_tokens", "the scale"),
     [BASELINE, declare("x", "--train_tokens=9")],
 )
 GROUP.refuses(
     "the flags --Train-Tokens 9",
-    protected("--Train-Tokens", "option --train_tokens"),
+    protected("--Train-Tokens", "the scale"),
     [BASELINE, declare("x", "--Train-Tokens", "9")],
 )
-GROUP.refuses("the flags --t=9", protected("--t", "option --train_tokens"), [BASELINE, declare("x", "--t=9")])
-GROUP.refuses("the flags --out x", protected("--out", "option --output_dir"), [BASELINE, declare("x", "--out", "x")])
+GROUP.refuses("the flags --t=9", protected("--t", "the scale", "--train_tokens"), [BASELINE, declare("x", "--t=9")])
+GROUP.refuses(
+    "the flags --out x", protected("--out", "the output folder", "--output_dir"), [BASELINE, declare("x", "--out", "x")]
+)
 GROUP.refuses(
     "the flags --output-dir=x",
-    protected("--output-dir", "option --output_dir"),
+    protected("--output-dir", "the output folder"),
     [BASELINE, declare("x", "--output-dir=x")],
 )
 NO_OPTION = f"flag_malformed: a bare `-` or `--` is not an option. Next: {DECLARE_X}"
 GROUP.refuses("a bare --", NO_OPTION, [BASELINE, declare("x", "--lr", "1", "--")])
 GROUP.refuses("a bare -", NO_OPTION, [BASELINE, declare("x", "-")])
 GROUP.refuses("an option without a name", NO_OPTION, [BASELINE, declare("x", "--=1")])
-VALUE_FIRST = (
-    "flag_malformed: the first flag must be an option that begins with `-`; a value stands before it. Next: "
-    f"{DECLARE_X}"
+
+
+def nothing(word: str, dashes: str = "") -> str:
+    """What is said of a word that belongs to nothing."""
+    return (
+        f"flag_malformed: `{word}` is nothing that the command takes: --lr 0.1, key=value, a file of settings{dashes}. "
+        f"Next: {DECLARE_X}"
+    )
+
+
+GROUP.refuses("a value before the first option", nothing("0.1"), [BASELINE, declare("x", "0.1", "--lr")])
+GROUP.refuses("a number before the first option", nothing("-0.1"), [BASELINE, declare("x", "-0.1")])
+GROUP.refuses("an empty flag", nothing(""), [BASELINE, declare("x", "")])
+GROUP.refuses(
+    "an option without its dashes",
+    nothing("lr", "; with its dashes an option is `--lr`"),
+    [BASELINE, declare("x", "lr", "0.1")],
 )
-GROUP.refuses("a value before the first option", VALUE_FIRST, [BASELINE, declare("x", "0.1", "--lr")])
-GROUP.refuses("a number before the first option", VALUE_FIRST, [BASELINE, declare("x", "-0.1")])
-GROUP.refuses("an empty flag", VALUE_FIRST, [BASELINE, declare("x", "")])
+GROUP.refuses(
+    "an option and its value in one string",
+    f'flag_malformed: `--lr 0.1` is one element; an option and its value are two: "--lr", "0.1". Next: {DECLARE_X}',
+    [BASELINE, declare("x", "--lr 0.1")],
+)
+GROUP.refuses(
+    "an option whose name has the word eval",
+    "flag_protected: `--eval_iters` has the word eval in its name, so it may change what is measured. If it does not, "
+    f'the rule `free = ["eval_iters"]` in seedproof.toml frees it. Next: {DECLARE_X}',
+    [BASELINE, declare("x", "--eval_iters", "1")],
+)
 GROUP.refuses(
     "arguments from a file",
     f"flag_malformed: flag 2 begins with `@`; arguments are not read from files. Next: {DECLARE_X}",

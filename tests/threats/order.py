@@ -149,5 +149,5 @@ GROUP.refuses(
 GROUP.refuses(
     "one more run of a diverged experiment",
     'nothing_due: x has every run that it needs. Next: compare(experiment="x")',
-    [BASELINE, declare("x", "--nan_seed", "42"), run(experiment="x")],
+    [BASELINE, declare("x", "--nan_at", "42"), run(experiment="x")],
 )

@@ -336,7 +336,7 @@ GROUP.refuses(
     "a second try at a diverged seed",
     "attempt_not_allowed: seed 137 has its result (diverged, attempt 1); a result is never re-run. Next: "
     'compare(experiment="x")',
-    [BASELINE, declare("x", "--nan_seed", "137", queue_all=True), run(experiment="x", seed=137, attempt=2)],
+    [BASELINE, declare("x", "--nan_at", "137", queue_all=True), run(experiment="x", seed=137, attempt=2)],
 )
 GROUP.refuses(
     "a second try before the first",

@@ -17,6 +17,10 @@ __all__ = ["Reuse", "reused_runs"]
 _IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code", "held", "script", "rewritten", "variables"})
 
 
+# What flags an experiment may have says nothing of runs without flags.
+_MEAN_THE_SAME = frozenset({"baseline_seeds", "accept_exit", "flag_style", "protected", "free"})
+
+
 @dataclass(frozen=True, slots=True)
 class Reuse:
     """Runs of the earlier baseline that count for the new one as well."""
@@ -70,11 +74,11 @@ def _unrecorded(surroundings: Mapping[str, Any]) -> set[str]:
 
 
 def _mean_the_same(old: Rules, new: Rules) -> bool:
-    """Whether runs under the old rules mean the same under the new ones, which add seeds or accept bad ends."""
+    """Whether runs under the old rules mean the same under the new ones: seeds are added, more ends or flags taken."""
     changed = set(old.differing(new))
     keeps_seeds = new.baseline_seeds[: len(old.baseline_seeds)] == old.baseline_seeds
     accepts_more = "accept_exit" not in changed or new.accept_exit == "value"
-    return bool(changed) and changed <= {"baseline_seeds", "accept_exit"} and keeps_seeds and accepts_more
+    return bool(changed) and changed <= _MEAN_THE_SAME and keeps_seeds and accepts_more
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

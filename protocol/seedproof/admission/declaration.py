@@ -1,12 +1,14 @@
 """Checks and makes the declaration of an experiment: name, flags and hypothesis, fixed before its first run."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from seedproof.admission.code import list_files
 from seedproof.admission.request import RunRequest
 from seedproof.commands.flags import check_flags, normalise_flags
 from seedproof.commands.option_names import OptionNames
+from seedproof.commands.replacement import replaced_places
 from seedproof.ledger.state import Experiment
 from seedproof.ledger.study_events import ExperimentDeclared
 from seedproof.model.arms import Baseline, declares_no_effect
@@ -71,6 +73,7 @@ def make_declaration(
     code: Code | None = None,
     change: Change | None = None,
     names: OptionNames = (),
+    seed_files: tuple[str, ...] = (),
 ) -> ExperimentDeclared:
     """The declaration of an experiment, with the primary test chosen before any result.
 
@@ -78,6 +81,7 @@ def make_declaration(
         code: The code of its runs; None where it is not recorded.
         change: How that differs from the baseline's code; None where it does not.
         names: The options of its training script.
+        seed_files: Files that its flags name and that set a seed, each with the key.
     """
     assert study.generation is not None and request.experiment is not None
     primary, primary_reason = choose_primary(study.state, study.rules)
@@ -95,24 +99,45 @@ def make_declaration(
         change=change,
         repeats=repeated_experiments(study.state, request.experiment, request.flags or (), names),
         is_null=is_null,
+        replaces=replaced_places(study.rules, request.flags or (), names),
+        seed_files=seed_files,
     )
 
 
-def check_flags_and_hypothesis(baseline: Baseline, request: RunRequest) -> None:
-    """Refuse a first call with invalid flags or without a hypothesis; reads no code.
+def check_flags_and_hypothesis(baseline: Baseline, request: RunRequest, names: OptionNames = ()) -> None:
+    """Refuse a first call with invalid flags or without a hypothesis.
+
+    Args:
+        names: The options of its training script.
 
     Raises:
         DeclarationRefusal: With the call that would declare the experiment.
     """
     next_call = redeclare_call(request)
     try:
-        check_flags(request.flags or (), baseline.rules)
+        check_flags(request.flags or (), baseline.rules, names)
+        _check_differs(baseline, request, replaced_places(baseline.rules, request.flags or (), names))
     except DeclarationRefusal as refusal:
         refusal.next_call = next_call
         raise
     if not (request.hypothesis or "").strip():
         raise HypothesisMissing(
             f"{request.experiment} is new: say what you expect and why, before the first run.", next_call
+        )
+
+
+def _check_differs(baseline: Baseline, request: RunRequest, replaced: Sequence[int]) -> None:
+    """Refuse flags that replace settings of the command by the very same.
+
+    Raises:
+        FlagsMissing: Nothing would differ from the baseline.
+    """
+    command, flags = baseline.rules.command, request.flags or ()
+    is_same = replaced and normalise_flags(flags) == normalise_flags([command[place] for place in replaced])
+    if is_same and not request.code_change and not declares_no_effect((request.hypothesis or "").strip()):
+        raise FlagsMissing(
+            f"the command has {' '.join(flags)} already, so nothing would differ from the baseline. "
+            "A hypothesis that begins with `null:` declares that on purpose."
         )
 
 

@@ -148,8 +148,9 @@ def _declare(
         earlier: The arm that was declared under this name before, without a value; its attempts stay and are listed.
     """
     rules = baseline.rules
-    check_flags_and_hypothesis(baseline, request)
     code, reference, change = project.code(), baseline.arm.code, None
+    names = () if code is None or not request.flags else project.option_names(code)
+    check_flags_and_hypothesis(baseline, request, names)
     if code is not None and reference is not None:
         change = change_from(reference, code, project, is_declared=request.code_change)
         code = prefer_baseline_code(reference, code, project)
@@ -172,8 +173,8 @@ def _declare(
     control = control_look(baseline, arm)
     _require_agreement(baseline, arm, control)
     keys = requested_keys(arm, next_look(arm, baseline, rules), rules, request, declare)
-    names = () if code is None or not request.flags else project.option_names(code)
-    declared = make_declaration(study, request, code, change, names)
+    seed_files = () if code is None or not request.flags else project.seed_files(code, request.flags)
+    declared = make_declaration(study, request, code, change, names, seed_files)
     try:
         _require_control(baseline, arm, control)
     except ControlDue as refusal:

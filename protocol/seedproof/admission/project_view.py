@@ -1,6 +1,6 @@
 """The interface through which an admission reads the project folder; files, git and the machine lie behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from seedproof.admission.guards import Limits
@@ -41,6 +41,9 @@ class ProjectView(Protocol):
 
     def option_names(self, code: Code) -> OptionNames:
         """The options that the training script of a code defines, as far as they can be read."""
+
+    def seed_files(self, code: Code, flags: Sequence[str]) -> tuple[str, ...]:
+        """Files of a code that flags name and that set a seed, each with the key: `exp.yaml: seed_everything`."""
 
     def is_kept(self, code: Code) -> bool:
         """Whether a run could still be started with this code; a fresh clone has no snapshots."""

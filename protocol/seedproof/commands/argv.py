@@ -1,6 +1,6 @@
 """The command line and the variables that one run is started with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from seedproof.model.rules import Rules
 from seedproof.model.template import holds
@@ -11,16 +11,21 @@ REPLACES = "SEEDPROOF_REPLACE_SEED"
 """The variable that tells the processes of a run which seed of the script's own they replace."""
 
 
-def training_argv(rules: Rules, python: str, seed: int, flags: Sequence[str], folder: str) -> tuple[str, ...]:
+def training_argv(
+    rules: Rules, python: str, seed: int, flags: Sequence[str], folder: str, replaced: Collection[int] = ()
+) -> tuple[str, ...]:
     """The command of one run: the template with its fields filled in.
 
     Args:
         python: The interpreter.
         flags: What the experiment adds.
         folder: The run's output folder.
+        replaced: Places in the template of what the flags replace.
     """
     argv: list[str] = []
-    for part in rules.command:
+    for place, part in enumerate(rules.command):
+        if place in replaced and flags:
+            continue
         if part == "{flags}":
             argv.extend(flags)
         else:

@@ -3,6 +3,18 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from seedproof.commands.option_names import OptionNames, plain_name
+from seedproof.commands.protection import Guard
+from seedproof.commands.settings import (
+    Setting,
+    allowed_kinds,
+    has_pairs,
+    is_file,
+    is_option,
+    lacks_pair,
+    override_key,
+    read_settings,
+)
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
@@ -11,72 +23,36 @@ __all__ = ["check_flags", "normalise_flags", "option_groups"]
 
 MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
-_NUMBER = re.compile(r"^-(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
-_FIELDS = ("train_tokens", "seed", "output_dir")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 
 
-def check_flags(flags: Sequence[str], rules: Rules) -> None:
-    """Refuse flags that are not options with values, or that reach into the command template.
+def check_flags(flags: Sequence[str], rules: Rules, names: OptionNames = ()) -> None:
+    """Refuse flags that are no settings of the command's style, or that set what the rules set.
+
+    Args:
+        names: The options of the training script, as far as they are known.
 
     Raises:
-        FlagMalformed: Too many, too long, control characters, a value before the first option,
-            `@file`, a bare `-` or `--`, or a text that would be read as a metric where the script prints it.
-        FlagProtected: An option that equals, or abbreviates, one of the template's; a short one with
-            the first letter of such; or `key=value` with a key of the template's.
+        FlagMalformed: Too many, too long, control characters, `@file`, a bare `-` or `--`, a word that belongs to
+            nothing, or a text that would be read as a metric where the script prints it.
+        FlagProtected: It sets seed, scale or output folder, what `rules.protected` names, or by its name evaluation
+            or data; see docs/flags.md.
     """
     if len(flags) > MAX_FLAGS:
         raise FlagMalformed(f"{len(flags)} flags; at most {MAX_FLAGS} are allowed.")
-    protected = _protected(rules)
     for position, flag in enumerate(flags):
         _check_text(flag, position)
-        if _is_option(flag):
-            _check_option(flag, protected)
-        elif position == 0:
-            raise FlagMalformed("the first flag must be an option that begins with `-`; a value stands before it.")
-        else:
-            _check_value(flag, protected)
+    kinds, settings = allowed_kinds(rules), read_settings(flags, with_pairs=has_pairs(rules))
+    guard = Guard(rules, names)
+    for setting in settings if "variable" in kinds else ():
+        _check_variable(setting)
+    guard.check(flags, settings)
+    for setting in () if "variable" in kinds else settings:
+        _check_shape(setting, kinds)
     _check_printed(flags, rules)
-
-
-def normalise_flags(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """A form in which equal flags are equal: `--a=1` is `--a 1`, and the order of options does not matter.
-
-    Repetitions of one option keep their order: with argparse the last one wins.
-    """
-    return tuple(sorted(option_groups(flags), key=lambda group: group[0]))
-
-
-def option_groups(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Each option with its values, in the order in which they were given."""
-    groups: list[list[str]] = []
-    for flag in flags:
-        if _is_option(flag):
-            name, equals, value = flag.partition("=")
-            groups.append([name, value] if equals else [name])
-        elif groups:
-            groups[-1].append(flag)
-        else:
-            groups.append(["", flag])
-    return tuple(map(tuple, groups))
-
-
-def _is_option(flag: str) -> bool:
-    return flag.startswith("-") and not _NUMBER.match(flag)
-
-
-def _option_key(flag: str) -> str:
-    # Hydra writes `+key=value` to add a key and `~key` to remove one.
-    return flag.partition("=")[0].strip().lstrip("-+~").casefold().replace("-", "_")
-
-
-def _protected(rules: Rules) -> set[str]:
-    """The names that the template sets, as options or as `key=value`, and those of its fields.
-
-    A template may call an option `-s` that the script knows as `--seed` as well.
-    """
-    names = {_option_key(part) for part in rules.command if _is_option(part) or "=" in part}
-    return names | {field for field in _FIELDS if any(f"{{{field}}}" in part for part in rules.command)}
+    guard.check_words(settings)
 
 
 def _check_text(flag: str, position: int) -> None:
@@ -88,32 +64,74 @@ def _check_text(flag: str, position: int) -> None:
         raise FlagMalformed(f"flag {position + 1} begins with `@`; arguments are not read from files.")
 
 
-def _check_option(flag: str, protected: set[str]) -> None:
-    key = _option_key(flag)
-    if not key:
+def _check_shape(setting: Setting, kinds: frozenset[str]) -> None:
+    """Refuse a setting that is none of these kinds."""
+    name = setting.name
+    if setting.kind == "option" and not name.strip("-"):
         raise FlagMalformed("a bare `-` or `--` is not an option.")
-    # `-s7` is `-s 7` to argparse, and `-se 7` is `-seed 7` where a script has that: one letter decides.
-    is_short = not flag.startswith("--")
-    taken = sorted(name for name in protected if name.startswith(key[0] if is_short else key))
-    if taken:
-        raise FlagProtected(
-            f"`{flag.partition('=')[0]}` reaches into the protocol's own option --{taken[0]}; "
-            "scale, seed and output folder are set by the server."
-        )
-    _check_value(flag[2:] if is_short else flag.partition("=")[2], protected)
-
-
-def _check_value(value: str, protected: set[str]) -> None:
-    """Refuse `key=value`, and `~key`, where the key is the template's or holds one of its keys."""
-    if "=" not in value and not value.startswith("~"):
+    if setting.kind == "option" and re.search(r"\s", name):
+        parts = ", ".join(f'"{part}"' for part in name.split())
+        raise FlagMalformed(f"`{name}` is one element; an option and its value are two: {parts}.")
+    if setting.kind == "option" and "pair" in kinds and lacks_pair(setting):
+        raise FlagMalformed(f"behind `{name}` stands a key without a value; keys and values come in pairs.")
+    if setting.kind in kinds and setting.kind != "text":
         return
-    key = _option_key(value)
-    taken = sorted(name for name in protected if name == key or name.startswith(f"{key}."))
-    if taken:
-        raise FlagProtected(
-            f"`{value.partition('=')[0]}` reaches into the protocol's own {taken[0]}; "
-            "scale, seed and output folder are set by the server."
+    if setting.kind == "text" and "pair" in kinds:
+        raise FlagMalformed(f"`{name}` has no value behind it; keys and values come in pairs: KEY VALUE.")
+    told = {"option": "--lr 0.1", "key": "key=value", "pair": "KEY VALUE", "file": "a file of settings"}
+    allowed = ", ".join(words for kind, words in told.items() if kind in kinds)
+    dashes = f"; with its dashes an option is `--{name}`" if "option" in kinds and _KEY.fullmatch(name) else ""
+    raise FlagMalformed(f"`{name}` is nothing that the command takes: {allowed}{dashes}.")
+
+
+def _check_variable(setting: Setting) -> None:
+    """Refuse what is not NAME=value: an option would be one of `env`, a word the program."""
+    if setting.kind != "key" or not _VARIABLE.fullmatch(setting.name):
+        raise FlagMalformed(
+            f"`{setting.name}` is no variable: flags stand behind `env` here, so write them as NAME=value; "
+            "options of `env` itself are not taken."
         )
+
+
+# --- which flags are the same ---------------------------------------------------------------------
+
+
+def normalise_flags(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """A form in which equal flags are equal: `--a=1` is `--a 1`, and the order of different settings does not matter.
+
+    Repetitions of one option or key keep their order, as the last one wins, and so do files. What stands behind an
+    option counts as its values, also `key=value`: so it is in every ledger.
+    """
+    return tuple(sorted(option_groups(flags), key=lambda group: group[0]))
+
+
+def option_groups(flags: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Each setting with its values, in the order in which they were given; a word alone is a value of no name."""
+    groups: list[list[str]] = []
+    before_options = True
+    key: list[str] | None = None
+    for flag in flags:
+        if is_option(flag):
+            name, equals, value = flag.partition("=")
+            groups.append([name, value] if equals else [name])
+            before_options = False
+        elif not before_options:
+            groups[-1].append(flag)
+        elif key is not None:
+            key.append(flag)
+            key = None
+        elif (found := override_key(flag)) is not None:
+            groups.append([found, flag[len(found) + 1 :]] if "=" in flag else [found])
+        elif _KEY.fullmatch(flag) and not is_file(flag):
+            key = [flag]
+            groups.append(key)
+        else:
+            groups.append(["", flag])
+    return tuple(map(tuple, groups))
+
+
+def _option_key(flag: str) -> str:
+    return plain_name(flag.partition("=")[0].strip())
 
 
 # --- flags that a script prints -------------------------------------------------------------------
@@ -150,8 +168,8 @@ def _named_values(flags: Sequence[str]) -> Iterator[tuple[str, str]]:
         following = flags[position + 1] if position + 1 < len(flags) else "-"
         if equals:
             yield name, value
-        elif _is_option(following):
-            yield (flag, "") if _is_option(flag) else ("", flag)
+        elif is_option(following):
+            yield (flag, "") if is_option(flag) else ("", flag)
         else:
             yield flag, following
 

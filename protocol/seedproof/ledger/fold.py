@@ -118,6 +118,8 @@ def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
         repeats=event.repeats,
         tells_null=event.is_null,
         counts_by_value=event.counts_by_value,
+        replaces=event.replaces,
+        seed_files=event.seed_files,
     )
     state.experiments.append(declared)
     state.campaign_seq = event.seq
@@ -135,6 +137,7 @@ def _declared_anew(state: State, experiment: Experiment, event: ExperimentDeclar
     experiment.primary, experiment.primary_reason = event.primary, event.primary_reason
     experiment.code, experiment.change = event.code, event.change
     experiment.repeats, experiment.tells_null = event.repeats, event.is_null
+    experiment.replaces, experiment.seed_files = event.replaces, event.seed_files
     experiment.declared_at = experiment.set_at = experiment.changed_at = event.seq
     state.campaign_seq = state.declared_anew_at = event.seq
 

@@ -85,6 +85,10 @@ class Experiment:
     """Generation and name of earlier experiments with flags that say the same, as recorded."""
     tells_null: bool = False
     """Whether its headline says that it was declared to have no effect; those of earlier versions do not."""
+    replaces: tuple[int, ...] = ()
+    """Places in the command template of what its flags replace."""
+    seed_files: tuple[str, ...] = ()
+    """Files that its flags name and that set a seed, each with the key."""
     earlier: list[EarlierDeclaration] = field(default_factory=list)
     """Its earlier declarations, oldest first."""
     counts_by_value: bool = False
@@ -235,6 +239,7 @@ class State:
             experiment=experiment.name,
             runs=tuple(run for run in runs if run.role is Role.MEASURE),
             flags=experiment.flags,
+            replaces=experiment.replaces,
             hypothesis=experiment.hypothesis,
             primary=experiment.primary,
             primary_reason=experiment.primary_reason,

@@ -76,8 +76,10 @@ class ExperimentDeclared(Event):
         "code": Code.from_document,
         "change": Change.from_document,
         "repeats": lambda document: tuple((int(generation), as_text(name)) for generation, name in document),
+        "replaces": lambda document: tuple(map(int, document)),
+        "seed_files": as_texts,
     }
-    OMITTED = frozenset({"code", "change", "repeats", "is_null", "counts_by_value"})
+    OMITTED = frozenset({"code", "change", "repeats", "is_null", "counts_by_value", "replaces", "seed_files"})
     generation: int
     """Number of the generation that it is compared with."""
     experiment: str
@@ -103,6 +105,10 @@ class ExperimentDeclared(Event):
     counts_by_value: bool = False
     """Whether it counts among the ideas tried only while it is not without a value; one that an earlier version
     declared always counts."""
+    replaces: tuple[int, ...] = ()
+    """Places in the command template of what its flags replace; empty where they only add."""
+    seed_files: tuple[str, ...] = ()
+    """Files of its code that its flags name and that set a seed, each with the key: `exp.yaml: seed_everything`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,8 @@ class Arm:
     """Every attempt with role `measure`."""
     flags: tuple[str, ...] = ()
     """What the experiment adds to the command."""
+    replaces: tuple[int, ...] = ()
+    """Places in the command template of what these flags replace."""
     hypothesis: str = ""
     """What the experimenter expected before the first run."""
     primary: Primary = "unpaired"

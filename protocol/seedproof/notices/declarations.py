@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from seedproof.commands.flags import normalise_flags
+from seedproof.commands.protection import name_words
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.code import SOURCE_ENDINGS, Change, ChangedFile
 from seedproof.model.results import Notice, Verdict
@@ -91,21 +92,14 @@ _RESUMED = frozenset({"resume", "resumed", "ckpt", "ckpts", "checkpoint", "check
 _FLAG_WORDS = _EVALUATION | _DATA | _LENGTH | _RESUMED
 # In the name of a file `step` or `checkpoint` is no sign of another comparison; what reads or measures the data is.
 _FILE_WORDS = _EVALUATION | _DATA | {"token", "tokens", "tokenizer", "tokenize", "metric", "metrics"}
-# `eval_every`, `evalEvery`, `EVAL2`: letters in one case, or with a capital before small ones.
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # The key where a script takes `key=value`; what follows the first `=` is a value.
 _KEY = re.compile(r"[+~]*([A-Za-z_][\w.\-/]*)=")
-
-
-def _name_words(name: str) -> list[str]:
-    """The words in an option or a path, in lower case: `--val_tokens` has val and tokens, `--value_lr` has no val."""
-    return [word.lower() for word in _WORD.findall(name)]
 
 
 def suspect_flags(flags: Sequence[str]) -> list[str]:
     """Options, and keys of `key=value`, whose names suggest evaluation, data or length; as they were given."""
     found = dict.fromkeys(name for flag in flags for name in _names(flag))
-    return [name for name in found if _FLAG_WORDS.intersection(_name_words(name))]
+    return [name for name in found if _FLAG_WORDS.intersection(name_words(name))]
 
 
 def _names(flag: str) -> list[str]:
@@ -120,7 +114,7 @@ def suspect_files(change: Change | None, sealed: Collection[str] = ()) -> tuple[
     Args:
         sealed: Paths that `rules.sealed` covers; a difference in one of them is refused anyway.
     """
-    suspects = [file for file in (change.files if change else ()) if _FILE_WORDS.intersection(_name_words(file.path))]
+    suspects = [file for file in (change.files if change else ()) if _FILE_WORDS.intersection(name_words(file.path))]
     # A project inside a larger repository: one path begins there, the other in the project.
     return tuple(file for file in suspects if not any(f"/{file.path}".endswith(f"/{path}") for path in sealed))
 
@@ -135,6 +129,7 @@ def declared_notices(study: Study, experiment: Experiment, *, verdicts: bool) ->
         *_declared_anew(experiment),
         *_tried_before(study, experiment, verdicts),
         *_flag_notices(experiment),
+        *_seed_notices(experiment),
         *_file_notices(experiment),
     ]
 
@@ -224,6 +219,16 @@ def _flag_notices(experiment: Experiment) -> Iterator[Notice]:
             "flag_suspect",
             f"{experiment.name}: by its name {names} may change evaluation, data or length of the training; then the "
             "difference does not measure the idea.",
+        )
+
+
+def _seed_notices(experiment: Experiment) -> Iterator[Notice]:
+    if experiment.seed_files:
+        names = list_first(map(one_line, experiment.seed_files))
+        yield Notice(
+            "seed_in_file",
+            f"{experiment.name}: its flags name a file that sets a seed ({names}). If the training takes that one, "
+            "its seeds are no repetitions; take the key out of the file.",
         )
 
 

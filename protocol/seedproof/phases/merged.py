@@ -1,6 +1,6 @@
 """Recognises a confirmed WINNER that a later generation has as its baseline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seedproof.commands.flags import normalise_flags
@@ -82,12 +82,13 @@ def _trains_alike(state: State, experiment: Experiment, generation: Generation) 
     before, now = state.rules_of(experiment.generation), generation.rules
     if (before.env, before.seed, before.replace_seed) != (now.env, now.seed, now.replace_seed):
         return False
-    return _command(before, experiment.flags) == _command(now, ())
+    return _command(before, experiment.flags, experiment.replaces) == _command(now)
 
 
-def _command(rules: Rules, flags: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+def _command(rules: Rules, flags: Sequence[str] = (), replaced: Sequence[int] = ()) -> tuple[tuple[str, ...], ...]:
     """The command with these flags, in a form in which the order of options does not matter."""
     parts: list[str] = []
-    for part in rules.command:
-        parts += flags if part == "{flags}" else [part]
+    for place, part in enumerate(rules.command):
+        if place not in replaced:
+            parts += flags if part == "{flags}" else [part]
     return normalise_flags(parts)

@@ -159,6 +159,9 @@ def _meant(flags: tuple[str, ...], names: OptionNames) -> dict[str, tuple[str, .
     """The values of each option by one of its names; every value in one spelling."""
     options: dict[str, tuple[str, ...]] = {}
     for option, *values in option_groups(flags):
+        if option.startswith("~") or not option:  # removed, or a file
+            options[option] = (*options.get(option, ()), *values)
+            continue
         title, inside = known_options(names).find(option)
         name = title or plain_name(option)
         if inside is not None:

@@ -88,11 +88,12 @@ class LedgerFacts:
     """The text of the experiment's change that is published beside the report; None where none is."""
 
 
-def command_lines(rules: Rules, flags: Sequence[str], arm: str) -> list[str]:
+def command_lines(rules: Rules, flags: Sequence[str], arm: str, replaces: Sequence[int] = ()) -> list[str]:
     """The flags of an arm, and the command of its run at the first baseline seed, behind the variables of the rules."""
     seed = rules.baseline_seeds[0]
     folder = f"checkpoints/{arm}_{rules.label}_seed{seed}"
-    parts = [quote_for_shell(shorten_path(part)) for part in training_argv(rules, "python", seed, flags, folder)]
+    argv = training_argv(rules, "python", seed, flags, folder, replaces)
+    parts = [quote_for_shell(shorten_path(part)) for part in argv]
     env = training_env(rules, seed, folder)
     variables = [f"{name}={quote_for_shell(shorten_path(env[name]))}" for name in rules.env]
     shown = " ".join([*variables, *parts])

@@ -92,7 +92,7 @@ def experiment_report(
         "",
         *_section("Hypothesis", [f"> {escape_hidden(line)}".rstrip() for line in arm.hypothesis.splitlines() or [""]]),
         *_section("Code", code_lines(baseline, arm, facts.controls, facts.diff, stem)),
-        *_section("Flags and Command", command_lines(rules, arm.flags, f"exp_{arm.experiment}")),
+        *_section("Flags and Command", command_lines(rules, arm.flags, f"exp_{arm.experiment}", arm.replaces)),
         *_section("Paragraph to Paste", [] if evidence is None else [paragraph(comparison, evidence, campaign)]),
         *provenance_lines(baseline, facts, arm),
         *_notices([*comparison_notices(comparison), *comparability_notices(baseline.arm, arm), *disclosed]),

@@ -109,7 +109,7 @@ class RunSetups:
         inherited = {name: value for name, value in self.surroundings.env.items() if name != REPLACES}
         return Spec(
             run_id=run.run_id,
-            argv=training_argv(rules, self.surroundings.python, run.seed, setup.flags, output),
+            argv=training_argv(rules, self.surroundings.python, run.seed, setup.flags, output, _replaced(state, run)),
             cwd=str(setup.working_directory),
             env={**inherited, **setup.environment, **training_env(rules, run.seed, output)},
             timeout_s=_time_limit_s(state, self._config, run),
@@ -192,6 +192,13 @@ def _flags_of(state: State, run: Run) -> tuple[str, ...]:
     if run.experiment is None or run.is_control:
         return ()
     return state.generations[run.generation - 1].experiments[run.experiment].flags
+
+
+def _replaced(state: State, run: Run) -> tuple[int, ...]:
+    """Places in the command of what the run's flags replace."""
+    if run.experiment is None or run.is_control:
+        return ()
+    return state.generations[run.generation - 1].experiments[run.experiment].replaces
 
 
 def _time_limit_s(state: State, config: Config, run: Run) -> float:

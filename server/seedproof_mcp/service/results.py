@@ -71,6 +71,10 @@ class Result(Shape):
         """The lines after the headline."""
         return []
 
+    def document(self) -> dict[str, Any]:
+        """The structure for a client."""
+        return self.model_dump(mode="json")
+
     def text(self, next_line: Callable[[Follow], str] = lambda call: f"{call} - {call.why}") -> str:
         """What is read: headline, details, notices, next call (for a model: a call of a tool), ledger head."""
         lines = [self.first_line(), *self.details()]
@@ -150,6 +154,11 @@ class RunResult(Result):
     remaining: int
     reason: str | None
     log_tail: str | None
+    command: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The structure for a client; `command` is left out where there is none."""
+        return self.model_dump(mode="json", exclude={"command"} if self.command is None else None)
 
     @property
     def is_active(self) -> bool:
@@ -169,8 +178,9 @@ class RunResult(Result):
         return f"{who} seed {self.seed} (attempt {self.attempt}): {self.state}{', ' + values if values else ''}"
 
     def details(self) -> list[str]:
-        """Progress, reason, seeds that remain, and the end of the log of a failed run."""
-        lines = [self.progress()] if self.is_active else []
+        """Command, progress, reason, seeds that remain, and the end of the log of a failed run."""
+        lines = [f"Command: {self.command}"] if self.command else []
+        lines += [self.progress()] if self.is_active else []
         if self.reason:
             lines.append(f"Reason: {self.reason}")
         if not self.is_active:

@@ -3,7 +3,6 @@
 Over 300 lines, because every argument of every tool is described here.
 """
 
-import json
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
@@ -100,7 +99,7 @@ def refusal_result(refusal: Refusal, ledger_head: str) -> CallToolResult:
 def _success(result: Result) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(type="text", text=result.text())],
-        structured_content=json.loads(result.model_dump_json()),
+        structured_content=result.document(),
     )
 
 

@@ -57,7 +57,6 @@ def test_the_probe_has_a_name_and_a_folder_beside_the_run_that_it_repeats() -> N
         "-s",
         "--train-tokens",
         "--train_tok=9",
-        "-o",
         "--output-dir=x",
         "---seed",
     ],
@@ -67,10 +66,33 @@ def test_an_option_of_the_template_or_its_abbreviation_is_protected(flag: str) -
         check_flags(("--lr", "1", flag, "7"), RULES)
 
 
-@pytest.mark.parametrize("flag", ["-s7", "-s=7", "-S7", "-se", "-seed", "-tX", "-o/tmp"])
-def test_a_short_option_with_the_first_letter_of_a_protected_one_is_protected(flag: str) -> None:
+@pytest.mark.parametrize("flag", ["-s", "-s7", "-s=7", "-S7", "-s-1", "-se", "-seed", "-output_dir=x", "-train_tok"])
+def test_a_short_option_that_may_be_one_of_the_template_is_protected(flag: str) -> None:
     with pytest.raises(FlagProtected):
         check_flags(("--lr", "1", flag, "7"), RULES)
+
+
+@pytest.mark.parametrize("flag", ["-o", "-o/tmp", "-t", "-d7", "-optimizer=sgd", "-steps=5", "-size", "-lr=0.3", "-w"])
+def test_a_letter_that_the_template_does_not_have_is_free(flag: str) -> None:
+    check_flags((flag,), RULES)
+
+
+CLICK = (("--seed", "-s"), ("--out", "-o"), ("--lr", "-l"), ("--steps", "-t"), ("--no-shuffle",))
+
+
+@pytest.mark.parametrize("flag", ["-o", "-o/tmp", "-s", "-s7", "--se", "--ou"])
+def test_a_letter_that_the_script_gives_the_templates_option_is_protected(flag: str) -> None:
+    rules = Rules(command=("{python}", "train.py", "fit", "--seed", "{seed}", "--out", "{output_dir}", "{flags}"))
+    with pytest.raises(FlagProtected):
+        check_flags((flag, "7"), rules, CLICK)
+
+
+def test_a_letter_that_the_script_gives_another_option_is_free() -> None:
+    names = (("--steps", "-s"), ("--seed",), ("--out_channels", "-o"), ("--train",))
+    for flags in (("-s", "7"), ("-s7",), ("-o3",), ("--train",), ("--ste", "7")):
+        check_flags(flags, RULES, names)
+    with pytest.raises(FlagProtected):
+        check_flags(("--train",), RULES)
 
 
 HYDRA = Rules(command=("{python}", "train.py", "model=small", "run.seed={seed}", "+out={output_dir}", "{flags}"))
@@ -78,18 +100,19 @@ HYDRA = Rules(command=("{python}", "train.py", "model=small", "run.seed={seed}",
 
 @pytest.mark.parametrize(
     "value",
-    ["run.seed=7", "+run.seed=7", "++run.seed=7", "~run.seed", "RUN.SEED=7", "run={seed: 7}", "out=x", "model=big"],
+    ["run.seed=7", "+run.seed=7", "++run.seed=7", "~run.seed", "~run", "RUN.SEED=7", "run={seed: 7}", "out=x"],
 )
 def test_a_key_that_the_template_sets_is_protected_wherever_it_stands(value: str) -> None:
-    for flags in (("--x", value), (f"--x={value}",), (f"-D{value}",)):
+    for flags in ((value,), ("--x", value), (f"--x={value}",), (f"-D{value}",), ("lr=1", value)):
         with pytest.raises(FlagProtected):
             check_flags(flags, HYDRA)
-    check_flags(("--x", "runner=7", "lr=0.1", "~dropout", "run.seeds=7", "~/data", "-lr", "0.1", "-x=y"), HYDRA)
+    check_flags(("--x", "runner=7", "lr=0.1", "~dropout", "run.seeding=7", "-lr", "0.1", "-x=y"), HYDRA)
+    check_flags(("model=big", "run=fast", "run={lr: 1}", "out_channels=3"), HYDRA)
 
 
 def test_the_fields_of_the_template_are_protected_under_their_own_names_too() -> None:
     rules = Rules(command=("{python}", "train.py", "-s", "{seed}", "-d", "{output_dir}", "{flags}"))
-    for flag in ("--seed", "--output_dir=x", "-s7", "-dx"):
+    for flag in ("--seed", "--output_dir=x", "-s7", "-dx", "-steps"):
         with pytest.raises(FlagProtected):
             check_flags((flag, "7"), rules)
     check_flags(("--train_tokens", "7", "--dropout", "0.1"), rules)
@@ -142,7 +165,7 @@ _names = st.from_regex(r"--?[A-Za-z0-9_-]{0,14}", fullmatch=True)
 def test_what_passes_never_changes_what_argparse_reads_as_seed_scale_or_folder(name: str, joined: bool) -> None:
     flags = (f"{name}=7",) if joined else (name, "7")
     try:
-        check_flags(flags, RULES)
+        check_flags(flags, RULES, (("--train_tokens", "-t"), ("--seed", "-s"), ("--output_dir", "-o")))
     except (FlagProtected, FlagMalformed):
         return
     # The most forgiving script there is: argparse with abbreviations and short names.
@@ -211,7 +234,7 @@ def test_an_option_with_the_name_of_the_metric_is_refused(flags: list[str]) -> N
     [
         (["--monitor", "val_loss", "--patience", "3"], Rules()),
         (["--monitor=val_loss", "--mode=min"], Rules()),
-        (["--val_loss_weight", "0.5"], Rules()),
+        (["--val_loss_weight", "0.5"], Rules(free=("val_loss_weight",))),
         (["--loss", "focal", "--lr", "-1"], Rules()),
         (["--note", "lower val loss by 3"], Rules()),
         (["--wandb_name", "val_loss-3.2"], Rules()),

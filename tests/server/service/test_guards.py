@@ -75,7 +75,7 @@ async def test_after_ten_failures_nothing_new_is_declared_and_what_is_known_goes
     async with quick_tools(quick_project) as call:
         await call.measure_baseline()
         for name in "abcdefghi":
-            await declare(call, name, "--nan_seed", "42", "--lr", name)
+            await declare(call, name, "--nan_at", "42", "--lr", name)
         await declare(call, "broken", "--crash")
         before = ProjectPaths(quick_project).ledger.read_bytes()
         refused = await declare(call, "new", "--lr", "1")
@@ -100,7 +100,7 @@ async def test_resume_lifts_the_guard_and_is_recorded_with_its_reason(
     async with quick_tools(quick_project) as call:
         await call.measure_baseline()
         for name in ("a", "b"):
-            await declare(call, name, "--nan_seed", "42", "--lr", name)
+            await declare(call, name, "--nan_at", "42", "--lr", name)
         refused = await declare(call, "new", "--lr", "1")
         assert main([*arguments, " "]) == 3
         assert main([*arguments, "the loader dropped a column"]) == 0

@@ -361,13 +361,13 @@ async def test_flags_with_telling_names_are_told_at_the_declaration_in_the_verdi
 ) -> None:
     async with quick_tools(project, InProcessEngine(table())) as call:
         await call.measure_baseline()
-        first = await begin(call, "muon", "--val_batches", "1", "--value_lr", "0.1")
+        first = await begin(call, "muon", "--max_steps", "1", "--value_lr", "0.1")
         second = await call("run_seed", experiment="muon")
         said = await finish(call, second)
         report = await reported(call, project)
         plain = await begin(call, "plain", "--value_lr", "0.5")
     (message,) = told(first, "flag_suspect")
-    assert message.startswith("muon: by its name --val_batches may change evaluation, data or length")
+    assert message.startswith("muon: by its name --max_steps may change evaluation, data or length")
     assert (told(second, "flag_suspect"), told(said, "flag_suspect")) == ([], [message])
     assert message in report
     assert told(plain, "flag_suspect") == []
@@ -388,7 +388,7 @@ async def test_no_reply_before_a_verdict_speaks_of_one(project: Path) -> None:
     engine = InProcessEngine(table(BASE[:3]))
     async with quick_tools(project, engine) as call:
         await call.measure_baseline()
-        await call("run_seed", experiment="first", flags=["--val", "1"], hypothesis="it helps")
+        await call("run_seed", experiment="first", flags=["--steps", "1"], hypothesis="it helps")
         stopped = await stop_first(call, engine)
         replies = [stopped, await call("run_seed", experiment="muon", seed=42, attempt=2)]
         replies.append(await begin(call, "near", "--lr", "0.021"))

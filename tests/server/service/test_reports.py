@@ -100,7 +100,7 @@ async def test_a_report_that_shows_open_runs_is_written_anew_once_they_have_ende
     async with quick_tools(project, engine) as call:
         await call.measure_baseline()
         engine.held = True
-        flags = ["--nan_seed", "42"]
+        flags = ["--nan_at", "42"]
         await call("run_seed", experiment="idea", flags=flags, hypothesis="x", queue_all=True, wait_s=0)
         engine.release()
         # The report comes between the end of the diverged seed and what its end means for the others.
@@ -148,7 +148,7 @@ async def test_an_absolute_path_in_command_or_flags_is_shortened_in_the_report_a
     data = project / "data/x.bin"
     command = ["{python}", str(project / "train_llm.py"), "--seed", "{seed}", "{flags}", "--output_dir", "{output_dir}"]
     (project / "seedproof.toml").write_text(f"[rules]\ncommand = {json.dumps(command)}\n")
-    flags = ["--data", str(data), f"--other={data}", "--root", "/", "--shift", "-0.1"]
+    flags = ["--inputs", str(data), f"--other={data}", "--root", "/", "--shift", "-0.1"]
     async with quick_tools(project) as call:
         await call.measure_baseline()
         await call.measure("idea", *flags)
@@ -159,10 +159,10 @@ async def test_an_absolute_path_in_command_or_flags_is_shortened_in_the_report_a
         assert str(project) not in text
         assert "python …/project/train_llm.py --seed 42 " in text
         assert '"…/project/train_llm.py", "--seed"' in text
-    assert 'flags: ["--data", "…/data/x.bin", "--other=…/data/x.bin", "--root", "…/", "--shift", "-0.1"]' in text
-    assert "--data …/data/x.bin --other=…/data/x.bin --root …/ --shift -0.1" in text
+    assert 'flags: ["--inputs", "…/data/x.bin", "--other=…/data/x.bin", "--root", "…/", "--shift", "-0.1"]' in text
+    assert "--inputs …/data/x.bin --other=…/data/x.bin --root …/ --shift -0.1" in text
     numbers = json.loads((project / REPORT.replace(".md", ".json")).read_text())
-    assert numbers["flags"][:3] == ["--data", "…/data/x.bin", "--other=…/data/x.bin"]
+    assert numbers["flags"][:3] == ["--inputs", "…/data/x.bin", "--other=…/data/x.bin"]
     assert json.dumps(str(data)) in (project / ".seedproof/ledger.jsonl").read_text()
 
 
