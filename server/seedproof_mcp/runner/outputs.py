@@ -52,7 +52,7 @@ def _is_ours(root: Path, state: State, folder: str) -> bool:
     run = state.runs[run_id]
     recorded = run.output_id
     if recorded is None:
-        is_seen = run.state not in (RunState.INTERRUPTED, RunState.CANCELLED) and not run.state.is_active
+        is_seen = run.state is not RunState.INTERRUPTED and not run.state.is_active
         return not is_seen and (root / folder).parent.resolve().is_relative_to(root.resolve())
     return identity(root / folder) == list(recorded)
 
