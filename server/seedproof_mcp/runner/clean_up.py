@@ -271,8 +271,8 @@ def _is_done(state: State, generation: Generation, arm: str | None) -> bool:
         return False
     if isinstance(owner, Generation):
         return owner.report is not None
-    ended = experiment_state(Study(state, generation.rules), owner)[0] in ("dropped", "failed", "superseded")
-    return owner.report is not None or ended
+    where = experiment_state(Study(state, generation.rules), owner)[0]
+    return owner.report is not None or where not in ("declared", "measuring", "measured", "judged")
 
 
 def _remove_left(paths: ProjectPaths, found: Collection[LeftInTree]) -> tuple[list[str], int]:
