@@ -23,6 +23,8 @@ class Limits:
     """Bytes that must stay free besides the largest output folder so far; 0 turns the check off."""
     own_free_bytes: int | None = None
     """Free bytes on the disk of ledger and logs; it differs where `checkpoints` links to another disk."""
+    keep_outputs: str = "none"
+    """Which output folders stay when a report is written, as in the settings."""
 
 
 def check_runaway(state: State, limits: Limits) -> None:
@@ -50,8 +52,7 @@ def check_room(state: State, limits: Limits) -> None:
     if reserve and limits.free_bytes is not None and limits.free_bytes < needed:
         raise _disk_low(
             f"{limits.free_bytes / GIGABYTE:.2f} GB are free, and a run needs {needed / GIGABYTE:.2f} GB: the largest "
-            f"output folder so far and {reserve / GIGABYTE:g} GB. Free space, or write the reports that are due: that "
-            "removes checkpoints."
+            f"output folder so far and {reserve / GIGABYTE:g} GB. {_way_out(state, limits)}"
         )
     if reserve and limits.own_free_bytes is not None and limits.own_free_bytes < reserve:
         raise _disk_low(
@@ -59,6 +60,19 @@ def check_room(state: State, limits: Limits) -> None:
             f"{reserve / GIGABYTE:g} GB there for its log, wherever `checkpoints` leads. Free space there: what the "
             "reports that are due remove may lie elsewhere."
         )
+
+
+def _way_out(state: State, limits: Limits) -> str:
+    """What to do where room is missing for output folders, with what the kept ones take."""
+    if limits.keep_outputs == "none":
+        return "Free space, or write the reports that are due: that removes checkpoints."
+    owned = [state.runs[run_id] for run_id in state.owned_folders.values()]
+    left = [run for run in owned if run.output_id is not None]
+    taken = sum(run.output_bytes for run in left) / GIGABYTE
+    return (
+        f'With keep_outputs = "{limits.keep_outputs}", {len(left)} output folders of ended runs take {taken:.2f} GB. '
+        'Free space, or set keep_outputs = "none" and write their reports again: that removes them.'
+    )
 
 
 def _disk_low(message: str) -> DiskLow:

@@ -83,6 +83,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         ended=event.time,
         slept_s=event.slept_s,
         output_id=None if event.output is None else event.output.output_id,
+        output_bytes=0 if event.output is None else event.output.output_bytes,
         step=log.step,
         start_text=log.start_text,
         early=log.early,

@@ -135,8 +135,8 @@ class MetricRule(BaseModel):
         default=None,
         min_length=1,
         description="File that the training leaves in its output folder, at most 64 MB; a path from that folder on, in "
-        "which `*` and `?` stand for anything within a name: of several files the newest counts. "
-        "Needs `path`, `column` or `tag`.",
+        "which `*` and `?` stand for anything within a name: of several files the newest counts. Where nothing names "
+        "{output_dir} and it is not there, `outside` holds. Needs `path`, `column` or `tag`.",
         json_schema_extra={"allowed": "a path inside the output folder, as a text"},
         examples=["metrics.json"],
     )

@@ -277,10 +277,8 @@ class Rules(BaseModel):
         fault = seed_fault(self.command, self.env, self.seed, self.replace_seed)
         if fault is not None:
             raise ValueError(fault)
-        if self.scale is not None and self._holds("train_tokens"):
+        if self.scale is not None and self.sets_tokens:
             raise ValueError("scale is for commands without {train_tokens}; train_tokens is the scale here")
-        if self.metric.file is not None and not self._holds("output_dir") and self.seed == "argument":
-            raise ValueError("the metric is read from a file, so the command or env needs {output_dir}")
         if self.suggestive_sigma > self.winner_sigma:
             raise ValueError("suggestive_sigma is at most winner_sigma")
         names = [metric.name for metric in self.metrics] + ["wall_time_s"]
@@ -291,6 +289,16 @@ class Rules(BaseModel):
     def _holds(self, field: str) -> bool:
         """Whether command or variables have a field."""
         return holds((*self.command, *self.env.values()), field)
+
+    @property
+    def sets_tokens(self) -> bool:
+        """Whether command or variables tell the training how many tokens to take."""
+        return self._holds("train_tokens")
+
+    @property
+    def names_output_dir(self) -> bool:
+        """Whether command or variables name the output folder; a script may still read SEEDPROOF_OUTPUT_DIR."""
+        return self._holds("output_dir")
 
     @property
     def metrics(self) -> tuple[MetricRule, ...]:
@@ -318,7 +326,7 @@ class Rules(BaseModel):
     @property
     def scale_words(self) -> str | None:
         """The scale for a reader: `1M tokens`, `300 s`; None where nothing tells it."""
-        return f"{self.label} tokens" if self._holds("train_tokens") else self.scale
+        return f"{self.label} tokens" if self.sets_tokens else self.scale
 
     @property
     def all_seeds(self) -> tuple[int, ...]:

@@ -157,6 +157,8 @@ class Run:
     """Its output folder, relative to the project; known from the start of the run."""
     output_id: tuple[int, ...] | None = None
     """Device and inode of that folder as the run ended; None if there was none, or the end was not seen."""
+    output_bytes: int = 0
+    """Bytes that its files took on the disk then."""
     argv: tuple[str, ...] = ()
     """The command as it was run."""
     started: str | None = None

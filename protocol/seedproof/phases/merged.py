@@ -62,11 +62,15 @@ def merged_seed(state: State) -> MergedSeed | None:
         rules, before = generation.rules, state.rules_of(experiment.generation)
         then = state.experiment_arm(experiment).counted.get(seed)
         # Another scale or another metric is no other change of the code, and no value to expect either.
-        if then is not None and (rules.train_tokens, rules.metric) == (before.train_tokens, before.metric):
+        if then is not None and _measured(rules) == _measured(before):
             now = state.baseline_arm(generation.number).counted.get(seed)
             repeats = state.repeats.were_shown_for(now or then)
             return MergedSeed(experiment.name, experiment.generation, seed, then, now, repeats)
     return None
+
+
+def _measured(rules: Rules) -> tuple[object, ...]:
+    return rules.train_tokens, rules.scale, rules.metric
 
 
 def _candidates(state: State, generation: Generation) -> list[Experiment]:

@@ -74,7 +74,9 @@ def baseline_next(study: Study) -> NextCall:
     if due is not None:
         return due
     if study.generation is not None and study.generation.report is None:
-        return NextCall("write_report", "Writes the baseline report and removes the baseline's checkpoints.")
+        return NextCall(
+            "write_report", "Writes the baseline report and removes its checkpoints, unless keep_outputs keeps them."
+        )
     return new_experiment_call()
 
 
@@ -126,7 +128,9 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
     if confirmation is not None:
         return confirmation
     if report is None or report.runs != study.state.ended_runs(experiment):
-        return NextCall("write_report", "Writes the report and removes the checkpoints.", name)
+        return NextCall(
+            "write_report", "Writes the report and removes the checkpoints, unless keep_outputs keeps them.", name
+        )
     return new_experiment_call()
 
 

@@ -52,8 +52,7 @@ def length_of(baseline: Arm, experiment: Arm, rules: Rules) -> Length | None:
 def _has_other_batch(experiment: Arm, rules: Rules) -> bool:
     """Whether the flags name a batch, and the command tells both arms their tokens."""
     options = [flag.partition("=")[0] for flag in experiment.flags if flag.startswith("-") or "=" in flag]
-    is_told = any("{train_tokens}" in part for part in rules.command)
-    return is_told and any(_BATCH.search(option) for option in options)
+    return rules.sets_tokens and any(_BATCH.search(option) for option in options)
 
 
 def _is_known(arm: Arm) -> bool:

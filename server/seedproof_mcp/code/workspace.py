@@ -292,6 +292,20 @@ class Workspace:
         except GitFailed as failure:
             raise refuse(f"git cannot list the snapshots: {failure.reason}.") from failure
 
+    def left_in_tree(self, code: Code) -> list[worktree.Left]:
+        """What runs, or a person, left in the working tree of a snapshot.
+
+        Raises:
+            SnapshotMissing, BadSettings: As `places`.
+        """
+        if code.snapshot is None:
+            return []
+        repository = self._repository.require(code)
+        try:
+            return worktree.left_in_tree(self._paths, repository, code.snapshot)
+        except GitFailed as failure:
+            raise self._repository.refusal(code, failure) from failure
+
     def release(self, unneeded: Collection[Leftover]) -> int:
         """Remove leftovers and return the freed bytes.
 

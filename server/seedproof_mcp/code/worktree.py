@@ -1,7 +1,10 @@
 """Checks out snapshots: one working tree each, with links to the project's ignored files."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +18,7 @@ from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 from seedproof_mcp.system.tree_walk import walk
 
-__all__ = ["FOUND", "check_out", "linked_names", "remove"]
+__all__ = ["FOUND", "Left", "check_out", "left_in_tree", "linked_names", "remove", "remove_left"]
 
 # Seedproof's own folder, and caches that hold another folder's sources.
 _NEVER_LINKED = frozenset({".seedproof", "__pycache__"})
@@ -76,6 +79,55 @@ def remove(paths: ProjectPaths, repository: Repository, tree: Path) -> int:
     return freed
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A file, or a link, that lies in a working tree and is not of its snapshot."""
+
+    path: str
+    """From the working tree on."""
+    top: str
+    """The same, or the highest folder above it that holds nothing of the snapshot."""
+    seen: os.stat_result
+    """What it is; of a link, the link itself."""
+
+
+def left_in_tree(paths: ProjectPaths, repository: Repository, commit: str) -> list[Left]:
+    """What lies in the working tree of a snapshot and is neither of the snapshot nor a link of ours.
+
+    Raises:
+        GitFailed: The snapshot is not there.
+    """
+    tree = paths.worktree(commit)
+    if not _is_folder(tree):
+        return []
+    held = {file.path for file in list_files(repository.git(), commit)}
+    folders = {str(folder) for path in held for folder in PurePosixPath(path).parents}
+    found = []
+    for name in _not_held(tree, held):
+        above = [str(folder) for folder in PurePosixPath(name).parents]
+        top = next((folder for folder in reversed(above) if folder not in folders | {"."}), name)
+        with suppress(OSError):  # it has gone meanwhile
+            if not _leads_to(tree / name, str(repository.top / name)):
+                found.append(Left(name, top, os.lstat(tree / name)))
+    return found
+
+
+def remove_left(tree: Path, left: Iterable[Left]) -> list[Left]:
+    """Remove what runs left in a working tree, and the folders that hold nothing else; return what is gone."""
+    by_top: dict[str, list[Left]] = defaultdict(list)
+    for one in left:
+        by_top[one.top].append(one)
+    for top, below in by_top.items():
+        paths = {one.path for one in below}
+        whole = _is_folder(tree / top) and all(f"{top}/{name}" in paths for name in _not_held(tree / top, ()))
+        for name in (top,) if whole else sorted(paths):  # one by one, as each removal is synced
+            with suppress(OSError):
+                if _is_real_below(tree, (tree / name).parent):
+                    files.remove_tree(tree / name)
+                    files.remove_empty_folders((tree / name).parent, tree / PurePosixPath(top).parent)
+    return [one for below in by_top.values() for one in below if not os.path.lexists(tree / one.path)]
+
+
 def linked_names(paths: ProjectPaths, repository: Repository, not_linked: Sequence[str]) -> list[str]:
     """The ignored files and folders that a snapshot's working tree links to, relative to the repository."""
     selection = Selection(repository.prefix)
@@ -131,14 +183,19 @@ def _set_aside(repository: Repository, tree: Path, commit: str) -> None:
 
 
 def _has_leftovers(tree: Path, held: Collection[str]) -> bool:
+    return any(not os.path.islink(tree / name) for name in _not_held(tree, held))
+
+
+def _not_held(tree: Path, held: Collection[str]) -> Iterator[str]:
+    """Files and links in a working tree that its snapshot does not hold; compiled Python aside."""
     for parent, folders, names in walk(tree):
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
-        for name in names:
-            place = os.path.join(parent, name)
-            is_left = name != ".git" and os.path.relpath(place, tree) not in held and not os.path.islink(place)
-            if is_left and not name.endswith((".pyc", ".pyo")):
-                return True
-    return False
+        inside = os.path.relpath(parent, tree)
+        for name in (*names, *links):
+            path = name if inside == "." else f"{inside}/{name}"
+            if name != ".git" and path not in held and not name.endswith((".pyc", ".pyo")):
+                yield path
 
 
 def _common_folder(repository: Repository) -> Path:

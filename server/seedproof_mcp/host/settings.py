@@ -217,7 +217,7 @@ def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
     """The limits of unattended runs, with the present free space."""
     own, outputs = files.free_bytes(paths.root), files.free_bytes(paths.checkpoints)
     free = own if outputs is None else outputs  # the first run makes the folder
-    return Limits(settings.runaway_after, free, int(settings.min_free_gb * GIGABYTE), own)
+    return Limits(settings.runaway_after, free, int(settings.min_free_gb * GIGABYTE), own, settings.keep_outputs)
 
 
 def _bad(message: str) -> BadSettings:

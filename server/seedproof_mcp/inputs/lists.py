@@ -10,7 +10,7 @@ from seedproof.model.runs import Run
 
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Lists", "same_arm"]
+__all__ = ["Lists", "interval_of", "same_arm"]
 
 
 class Lists:
@@ -68,9 +68,15 @@ def same_arm(state: State, run: Run) -> list[Interval]:
     found = []
     for other in state.runs.values():
         is_same = other.generation == run.generation and other.experiment == run.experiment
-        if is_same and other.key.side == run.key.side and other.run_id != run.run_id and other.started and other.ended:
-            found.append(Interval(other.run_id, _ns(other.started), _ns(other.ended)))
+        interval = interval_of(other)
+        if is_same and other.key.side == run.key.side and other.run_id != run.run_id and interval is not None:
+            found.append(interval)
     return sorted(found, key=lambda one: -one.begin_ns)
+
+
+def interval_of(run: Run) -> Interval | None:
+    """When a run was carried out; None where that is not known."""
+    return Interval(run.run_id, _ns(run.started), _ns(run.ended)) if run.started and run.ended else None
 
 
 def _ns(time: str) -> int:

@@ -48,7 +48,7 @@ def read_metric_files(paths: ProjectPaths, run: Run, rules: Rules) -> FileMetric
         copy = paths.run(run.run_id).metric_copy(source.copy_name)
         try:
             if not copy.exists():
-                _keep(paths, run, source)
+                _keep(paths, run, rules, source)
         except NotOfThisRun as problem:
             unread[rule.name] = Unread(None, source.name, str(problem))
             continue
@@ -98,16 +98,22 @@ def wanted_files(rules: Rules, output: str, working_directory: str) -> tuple[Wan
     """
     sources = dict.fromkeys(rule.source for rule in rules.metrics if isinstance(rule.source, MetricFile))
     wanted = {
-        source.copy_name: WantedFile(
-            source.name, working_directory if source.outside else output, source.copy_name, source.outside
-        )
+        source.copy_name: _wanted(source, rules, output, working_directory)
         for source in sources
         if isinstance(source, MetricFile)
     }
     return tuple(wanted.values())
 
 
-def _keep(paths: ProjectPaths, run: Run, source: MetricFile) -> None:
+def _wanted(source: MetricFile, rules: Rules, output: str, working_directory: str) -> WantedFile:
+    """A file to copy; a script that nobody tells its output folder writes below the one that it is started in."""
+    if source.outside:
+        return WantedFile(source.name, working_directory, source.copy_name, outside=True)
+    other = None if rules.names_output_dir else working_directory
+    return WantedFile(source.name, output, source.copy_name, or_folder=other)
+
+
+def _keep(paths: ProjectPaths, run: Run, rules: Rules, source: MetricFile) -> None:
     """Copy a metric file, where the supervisor did not: it had no room, or none was asked for.
 
     Raises:
@@ -124,7 +130,6 @@ def _keep(paths: ProjectPaths, run: Run, source: MetricFile) -> None:
     if told is not None:
         fault = Fault(**told)
         raise (NotOfThisRun if fault.is_foreign else ValueError)(fault.why)
-    if source.outside:
-        folder = Path(json.loads(run_paths.spec.read_bytes())["cwd"])
     ended = run_paths.exited if run_paths.exited.exists() else run_paths.result
-    copy_metric_file(run_paths, WantedFile(source.name, str(folder), source.copy_name, source.outside), ended)
+    cwd = str(json.loads(run_paths.spec.read_bytes())["cwd"])
+    copy_metric_file(run_paths, _wanted(source, rules, str(folder), cwd), ended)

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from seedproof.ledger.state import State
+from seedproof.model.runs import RunState
 
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths
@@ -43,14 +44,16 @@ def _is_ours(root: Path, state: State, folder: str) -> bool:
 
     A name is not enough: a link in place of `checkpoints` gives every name below it another meaning,
     and linking it to a larger disk is allowed. So the object counts; a run whose end nobody saw has
-    recorded none, and is believed inside the project only.
+    recorded none, and is believed inside the project only. One that was seen to end without a folder left none.
     """
     run_id = state.owned_folders.get(folder)
     if run_id is None:
         return False
-    recorded = state.runs[run_id].output_id
+    run = state.runs[run_id]
+    recorded = run.output_id
     if recorded is None:
-        return (root / folder).parent.resolve().is_relative_to(root.resolve())
+        is_seen = run.state is not RunState.INTERRUPTED and not run.state.is_active
+        return not is_seen and (root / folder).parent.resolve().is_relative_to(root.resolve())
     return identity(root / folder) == list(recorded)
 
 

@@ -52,7 +52,7 @@ def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineSta
         phase=phase.phase,
         generation=generation.number if generation else None,
         reason=phase.reason,
-        scale=rules.label,
+        scale=rules.label if rules.sets_tokens else rules.scale,
         metric=rules.metric.name,
         direction=rules.metric.direction,
         design=rules.design,

@@ -1,4 +1,4 @@
-"""Records reports in the ledger, renders them from it, and removes the checkpoints afterwards.
+"""Records reports in the ledger, and renders them from it.
 
 Over 300 lines, because a report is recorded, rendered and restored in this one place.
 """
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seedproof.ledger.state import Experiment, Generation, State
-from seedproof.ledger.study_events import FilesRemoved, ReportWritten
+from seedproof.ledger.study_events import ReportWritten
 from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison, Notice
 from seedproof.model.rules import Rules
@@ -29,8 +29,9 @@ from seedproof.verdict.confirmation import pairs_of
 from seedproof.verdict.judge import judge
 
 from seedproof_mcp.code.published import DiffGone, published_again, published_diff
+from seedproof_mcp.host.settings import Config
 from seedproof_mcp.ledger.file import Ledger, Writer
-from seedproof_mcp.runner import outputs
+from seedproof_mcp.runner.clean_up import CleanUp, clean_up
 from seedproof_mcp.service.verdicts import judge_experiment
 from seedproof_mcp.service.views import verdict_notices, written_evidence
 from seedproof_mcp.system import files
@@ -130,7 +131,7 @@ class Reports:
             rendered = render_recorded(self._paths, self._ledger.state_at(report.at_seq), report)
         write_files(path, rendered)
 
-    def rewrite(self, writer: Writer, rules: Rules, name: str, comparison: Comparison | None = None) -> list[Notice]:
+    def rewrite(self, writer: Writer, config: Config, name: str, comparison: Comparison | None = None) -> list[Notice]:
         """Write an experiment's report again if it shows an earlier verdict, or if fresh seeds were begun since.
 
         Args:
@@ -148,12 +149,12 @@ class Reports:
         if report.seq > verdict.seq and not has_begun:
             return []
         shown = comparison or recorded_comparison(Study(state, state.generations[-1].rules), experiment)
-        written, moved = self.record_report(writer, rules, shown, anew=has_begun)
+        written, moved = self.record_report(writer, config.rules, shown, anew=has_begun)
         self.restore(written)
-        removed, _, staying = ([], 0, []) if has_begun else self.clean_up(writer, name)
-        gone = f" {len(removed)} checkpoint folders were removed." if removed else ""
+        done = CleanUp() if has_begun else clean_up(self._paths, writer, name, config.settings)
+        gone = f" {len(done.folders)} checkpoint folders were removed." if done.folders else ""
         text = f"{written.path} was written again, as it showed an earlier state of this experiment.{gone}"
-        return [*moved, *staying, Notice("report_rewritten", text)]
+        return [*moved, *done.notices, Notice("report_rewritten", text)]
 
     def _is_current(self, report: ReportWritten, state: State, owner: Generation | Experiment) -> bool:
         """Whether a report shows the newest verdict, every ended run, reading and disclosure, and can be restored.
@@ -193,54 +194,6 @@ class Reports:
         except Refusal:
             return None
         return finish_report_call(report.experiment)
-
-    def clean_up(self, writer: Writer, name: str | None) -> tuple[list[str], int, list[Notice]]:
-        """Remove the arm's checkpoint folders that this ledger owns.
-
-        Returns:
-            The removed folders, the freed bytes, and notices on folders that stay.
-        """
-        state = writer.state
-        generation = state.generations[-1]
-        baseline_ids = [*generation.run_ids, *generation.probe_ids]
-        run_ids = baseline_ids if name is None else generation.experiments[name].run_ids
-        removed: list[str] = []
-        not_owned: list[str] = []
-        not_removable: list[str] = []
-        freed = 0
-        for folder, run_id in list(state.owned_folders.items()):
-            if run_id in run_ids and not state.runs[run_id].state.is_active:
-                found: int | None = 0
-                if os.path.lexists(self._paths.root / folder):
-                    try:
-                        found = outputs.remove_ours(self._paths.root, state, folder)
-                    except OSError as error:
-                        if not outputs.stays(error):
-                            raise
-                        not_removable.append(f"{folder} ({error.strerror})")
-                        continue
-                if found is None:
-                    not_owned.append(folder)
-                    continue
-                freed += found
-                removed.append(folder)
-        if removed:
-            writer.append(FilesRemoved(paths=tuple(removed), freed_bytes=freed))
-        return removed, freed, [*_not_removed(not_owned), *_not_removable(not_removable)]
-
-
-def _not_removed(folders: list[str]) -> list[Notice]:
-    if not folders:
-        return []
-    text = f"not what the run left there, so it stays: {', '.join(folders)}. Look at it and remove it yourself."
-    return [Notice("not_removed", text)]
-
-
-def _not_removable(folders: list[str]) -> list[Notice]:
-    if not folders:
-        return []
-    text = f"cannot be removed, at least not all of it: {', '.join(folders)}. Remove it yourself."
-    return [Notice("not_removed", text)]
 
 
 def move_aside(paths: ProjectPaths, path: Path) -> Notice:

@@ -1,6 +1,6 @@
 """The tools' results, and the text of each. docs/tools.md describes every field.
 
-Over 300 lines, because what every tool answers stands here.
+Over 300 lines, because every result stands here beside its text.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import PrivateAttr, RootModel
 from seedproof.model.refusals import NextCall
 from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
+from seedproof.notices.declarations import list_first
 from seedproof.report.summary import ideas_line, without_value_words
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence
@@ -90,7 +91,7 @@ class BaselineStatus(Result):
     phase: Literal["unmeasured", "measuring", "ready", "stale", "void"]
     generation: int | None
     reason: str | None
-    scale: str
+    scale: str | None
     metric: str
     direction: Literal["minimize", "maximize"]
     design: Literal["protocol", "screening", "sequential"]
@@ -295,6 +296,7 @@ class ReportResult(Result):
     figures: list[str]
     removed: list[str]
     freed_bytes: int
+    kept: dict[str, int]
     headline: str
 
     def first_line(self) -> str:
@@ -302,9 +304,18 @@ class ReportResult(Result):
         return self.headline
 
     def details(self) -> list[str]:
-        """Where the report is, and what the clean-up removed."""
-        removed = f"Removed {len(self.removed)} checkpoint folders ({self.freed_bytes} bytes)."
-        return [f"Report written: {self.path}", *([removed] if self.removed else [])]
+        """Where the report is, and what the clean-up removed and kept."""
+        lines = [f"Report written: {self.path}"]
+        left = sum(not name.startswith("checkpoints/") for name in self.removed)
+        folders = len(self.removed) - left
+        parts = [f"{folders} checkpoint folders"] if folders else []
+        parts += [f"{left} files and folders that runs left in snapshots"] if left else []
+        if parts:
+            lines.append(f"Removed {' and '.join(parts)} ({self.freed_bytes} bytes).")
+        if self.kept:
+            names = list_first([f"{name} ({size} bytes)" for name, size in self.kept.items()])
+            lines.append(f"Kept, as keep_outputs says: {names}.")
+        return lines
 
 
 class ExperimentList(Result):

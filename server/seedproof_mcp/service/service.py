@@ -26,6 +26,7 @@ from seedproof_mcp.host.command_check import command_fault
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status
+from seedproof_mcp.runner.clean_up import clean_up, left_by_runs, left_lines, remove_unneeded
 from seedproof_mcp.runner.engines import Engine, Engines
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.cache import ResultCache
@@ -310,14 +311,14 @@ class Service:
         self, writer: Writer, config: Config, name: str, comparison: Comparison | None = None
     ) -> list[Notice]:
         """Let no report outlive its verdict; return notices on what was written again."""
-        found = self._reports.rewrite(writer, config.rules, name, comparison)
+        found = self._reports.rewrite(writer, config, name, comparison)
         if found:
             write_study(self.paths, writer.state)
             self._ledger.write_mirror()
         return found
 
     def write_report(self, name: str | None = None) -> ReportResult:
-        """Write the baseline's or an experiment's report, then remove its checkpoints.
+        """Write the baseline's or an experiment's report, then remove what its runs left and nothing keeps.
 
         A report on the same runs is restored byte for byte instead.
 
@@ -337,11 +338,11 @@ class Service:
             kept = keep_earlier_baseline(self.paths, self._ledger, writer, config.rules.label) if name is None else []
             report, moved = self._reports.record_report(writer, config.rules, comparison)
             self._reports.restore(report)
-            removed, freed_bytes, staying = self._reports.clean_up(writer, name)
+            done = clean_up(self.paths, writer, name, config.settings)
             _, replaced = write_study(self.paths, writer.state)
             self._ledger.write_mirror()
             study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
-            result = report_result(study, report, removed, freed_bytes, [*kept, *moved, *replaced, *staying])
+            result = report_result(study, report, done, [*kept, *moved, *replaced, *done.notices])
             return self._with_unfinished_report(study, result)
 
     def write_study(self) -> ReportResult:
@@ -360,6 +361,23 @@ class Service:
             self._ledger.write_mirror()  # it has to hold the head that the page names
             study = self._rereader.study(writer.state, config.rules, self._memory.of(writer.state))
             return study_result(study, self.paths, text, notices)
+
+    def left_by_runs(self, *, remove: bool) -> list[str]:
+        """What runs left besides their output folders, a line for each arm.
+
+        Args:
+            remove: Whether what no arm needs any more is removed.
+        """
+        settings = load_config(self.paths.settings).settings
+        with self._lock:
+            state = self._ledger.refresh()
+        if not state.generations:
+            return []
+        if not remove:
+            return left_lines(self.paths.root, state, left_by_runs(self.paths, state, settings), removed=False)
+        with writing(), self._ledger.writing() as writer:
+            found = remove_unneeded(self.paths, writer, settings)
+            return left_lines(self.paths.root, writer.state, found, removed=True)
 
     # --- shared -------------------------------------------------------------------------------
 

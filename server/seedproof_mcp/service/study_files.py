@@ -76,6 +76,7 @@ def study_result(study: Study, paths: ProjectPaths, text: str, notices: Iterable
         figures=[str(page.with_suffix(".svg"))],
         removed=[],
         freed_bytes=0,
+        kept={},
         ledger_head=state.head_label,
         notices=[NoticeResult.of(notice) for notice in notices],
         next=Follow.of(campaign_next(study)),

@@ -23,6 +23,7 @@ from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
 
+from seedproof_mcp.runner.clean_up import CleanUp
 from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult, WithdrawnResult
 from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, NoticeResult, RunningRow, SeedRow
 
@@ -240,14 +241,11 @@ def standing_report(state: State, experiment: Experiment) -> str | None:
     return report.path if report is not None and state.reports[report.path].seq == report.seq else None
 
 
-def report_result(
-    study: Study, report: ReportWritten, removed: list[str], freed_bytes: int, notices: Iterable[Notice]
-) -> ReportResult:
+def report_result(study: Study, report: ReportWritten, done: CleanUp, notices: Iterable[Notice]) -> ReportResult:
     """The result of writing a report.
 
     Args:
-        removed: The checkpoint folders that were removed.
-        freed_bytes: The bytes that this freed.
+        done: What the clean-up behind it did.
     """
     experiment = None if report.experiment is None else study.find(report.experiment)
     return ReportResult.model_validate(
@@ -257,8 +255,9 @@ def report_result(
             "headline": report.headline,
             "verdict": None if report.verdict == Verdict.DROPPED else report.verdict,
             "figures": list(report.figures),
-            "removed": removed,
-            "freed_bytes": freed_bytes,
+            "removed": [*done.folders, *done.left],
+            "freed_bytes": done.freed_bytes,
+            "kept": done.kept,
             "ledger_head": study.state.head_label,
             "notices": notice_results(notices),
             "next": Follow.of(baseline_next(study) if experiment is None else experiment_next(study, experiment)),

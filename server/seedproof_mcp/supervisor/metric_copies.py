@@ -4,6 +4,7 @@ import glob
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from seedproof_mcp.supervisor.run_contract import Fault, WantedFile, log_problem
@@ -55,6 +56,8 @@ def copy_metric_file(run: RunPaths, wanted: WantedFile, ended: Path) -> None:
         ValueError: What else is wrong with the file, in words.
         OSError: The copy cannot be written.
     """
+    if wanted.or_folder is not None and not _is_there(Path(wanted.folder), wanted.name):
+        wanted = replace(wanted, folder=wanted.or_folder, outside=True)
     folder, found = Path(wanted.folder), None
     copy = run.metric_copy(wanted.copy)
     try:
@@ -76,6 +79,10 @@ def copy_metric_file(run: RunPaths, wanted: WantedFile, ended: Path) -> None:
         if found is not None and str(error.filename) != str(found):
             raise
         raise ValueError(error.strerror or str(error)) from error
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    return any(glob.iglob(name.replace("[", "[[]"), root_dir=folder))
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -44,6 +44,8 @@ class WantedFile:
     """The name of its copy in the run's folder."""
     outside: bool = False
     """Whether the folder is another than the output folder; then only a file that this run wrote counts."""
+    or_folder: str | None = None
+    """Where it is looked for, as outside the output folder, if this one does not have it."""
 
 
 @dataclass(frozen=True)

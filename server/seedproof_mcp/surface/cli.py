@@ -225,7 +225,7 @@ def _gc(options: argparse.Namespace) -> int:
 
     service = _service(options)
     found = free(service.paths) if options.yes else find(service.paths)
-    for line in found.lines():
+    for line in (*found.lines(), *service.left_by_runs(remove=options.yes)):
         print(line)
     return 0
 

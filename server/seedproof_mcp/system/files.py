@@ -210,6 +210,14 @@ def remove_file(path: Path) -> None:
     _sync_folder(path.parent)
 
 
+def remove_empty_folders(folder: Path, top: Path) -> None:
+    """Delete a folder and its parents below another one, as long as they are empty."""
+    with suppress(OSError):
+        while folder != top:
+            os.rmdir(folder)
+            folder = folder.parent
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete temporary files that killed processes left in a folder.
 

@@ -66,6 +66,15 @@ def test_rules_that_contradict_themselves_do_not_exist(change: dict[str, Any], s
         Rules(**change)
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_metric_file_needs_no_output_folder_in_the_command(outside: bool) -> None:
+    metric = MetricRule(name="loss", file="results/metrics.json", path="loss", outside=outside)
+    rules = Rules(command=("{python}", "train.py", "--seed={seed}", "{flags}"), metric=metric)
+    assert not rules.names_output_dir
+    assert rules.model_copy(update={"env": {"OUT": "{output_dir}"}}).names_output_dir
+    assert Rules().names_output_dir
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -112,9 +112,14 @@ def test_where_trainings_repeat_themselves_another_value_means_that_something_el
     )
 
 
-def test_nothing_is_to_be_expected_at_another_scale_and_nothing_said_after_the_next_experiment() -> None:
-    larger = merged_rules(*FLAGS).model_copy(update={"train_tokens": 10_000_000})
-    told = generation(confirmed(), larger)
+@pytest.mark.parametrize("scale", [{"train_tokens": 10_000_000}, {"scale": "20 epochs"}])
+def test_nothing_is_to_be_expected_at_another_scale(scale: dict[str, Any]) -> None:
+    # Rules from settings have one of the two; which one differs is all that is looked at here.
+    told = generation(confirmed(), merged_rules(*FLAGS))
+    told.state.generations[1].rules = merged_rules(*FLAGS).model_copy(update=scale)
     assert (merged_experiments(told.state), said(told.state)) == ({0: 2}, "")
+
+
+def test_nothing_is_said_after_the_next_experiment() -> None:
     told = generation(confirmed(), merged_rules(*FLAGS)).runs(None, {42: 3.91})
     assert said(declare(told, "next", ("--x", "1")).state) == ""

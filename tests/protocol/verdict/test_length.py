@@ -153,6 +153,8 @@ def test_without_tokens_in_the_command_a_batch_explains_nothing() -> None:
     rules = Rules(command=("{python}", "train.py", "--seed", "{seed}", "{flags}", "--out", "{output_dir}"))
     arm = replace(arm_of(step=50, wall_time_s=10.0), flags=("--batch_size", "8"))
     assert judge(base_of(rules=rules), arm).brackets == ("trained shorter",)
+    by_variable = rules.model_copy(update={"env": {"TOKENS": "{train_tokens}"}})
+    assert judge(base_of(rules=by_variable), arm).brackets == ()
 
 
 def test_tokens_that_one_run_does_not_print_and_a_single_epoch_leave_steps_as_the_budget() -> None:

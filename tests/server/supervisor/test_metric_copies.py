@@ -52,3 +52,27 @@ def test_an_older_file_outside_the_output_folder_is_not_the_runs(local: LocalRun
     (fault,) = local.result(run)["metric_faults"].values()
     assert fault["is_foreign"]
     assert "it is older" in fault["why"]
+
+
+def test_where_nobody_names_the_output_folder_a_file_is_looked_for_beside_it_as_well(local: LocalRuns) -> None:
+    other = {"folder": str(local.work / "nowhere"), "or_folder": str(local.work)}
+    run = local.submit(f"say('metrics.json', {VALUE!r})", metric_files=wanted(local, **other))
+    assert local.result(run)["metric_faults"] == {}
+    assert run.paths.metric_copy("metric-metrics.json").read_text() == VALUE
+
+
+def test_a_file_that_is_found_beside_the_output_folder_has_to_be_the_runs(local: LocalRuns) -> None:
+    Path(local.work / "metrics.json").write_text(OTHER)
+    other = {"folder": str(local.work / "nowhere"), "or_folder": str(local.work)}
+    run = local.submit("print('done')", metric_files=wanted(local, **other))
+    (fault,) = local.result(run)["metric_faults"].values()
+    assert fault["is_foreign"]
+
+
+def test_the_file_in_the_output_folder_comes_first(local: LocalRuns) -> None:
+    (local.work / "out").mkdir()
+    Path(local.work / "out/metrics.json").write_text(OTHER)
+    other = {"folder": str(local.work / "out"), "or_folder": str(local.work)}
+    run = local.submit(f"say('metrics.json', {VALUE!r})", metric_files=wanted(local, **other))
+    assert local.result(run)["metric_faults"] == {}
+    assert run.paths.metric_copy("metric-metrics.json").read_text() == OTHER

@@ -33,7 +33,7 @@ KEYS = {
         *("wall_time_change_percent", "evidence", "campaign", "confirmation", "paragraph", "accepted"),
         *("brackets", "pairs", "generation", "report_path", "against"),
     },
-    "write_report": {"path", "sha256", "headline", "verdict", "figures", "removed", "freed_bytes"},
+    "write_report": {"path", "sha256", "headline", "verdict", "figures", "removed", "freed_bytes", "kept"},
     "list_experiments": {"generation", "total", "judged", "running", "queued", "campaign", "experiments"},
 }
 KEYS["stop_run"] = KEYS["run_seed"]

@@ -1,0 +1,48 @@
+"""Which output folders are a run's own to remove."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from seedproof.ledger.state import State
+from seedproof.model.runs import RunState
+from seedproof_mcp.runner import outputs
+
+from tests.support.arms import make_run
+
+FOLDER = "checkpoints/baseline_1M_seed42"
+
+
+def ended(state: RunState, folder: Path | None = None) -> State:
+    """A ledger with one run that left this folder, or none."""
+    identity = None if folder is None else outputs.identity(folder)
+    run = make_run(42, 4.0, experiment=None, state=state)
+    run = replace(run, output_dir=FOLDER, output_id=None if identity is None else tuple(identity))
+    found = State()
+    found.runs[run.run_id] = run
+    found.owned_folders[FOLDER] = run.run_id
+    return found
+
+
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.CANCELLED])
+def test_what_appears_after_a_run_that_left_no_folder_is_not_its_own(tmp_path: Path, state: RunState) -> None:
+    found = ended(state)
+    assert not outputs.is_in_the_way(tmp_path, found, FOLDER)
+    (tmp_path / FOLDER).mkdir(parents=True)
+    (tmp_path / FOLDER / "mine.txt").write_text("ten years")
+    assert outputs.remove_ours(tmp_path, found, FOLDER) is None
+    assert outputs.is_in_the_way(tmp_path, found, FOLDER)
+    assert (tmp_path / FOLDER / "mine.txt").read_text() == "ten years"
+
+
+def test_what_a_run_left_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir(parents=True)
+    found = ended(RunState.SUCCEEDED, tmp_path / FOLDER)
+    assert not outputs.is_in_the_way(tmp_path, found, FOLDER)
+    assert outputs.remove_ours(tmp_path, found, FOLDER) == 0
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_of_a_run_whose_end_nobody_saw_a_folder_in_the_project_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir(parents=True)
+    assert outputs.remove_ours(tmp_path, ended(RunState.INTERRUPTED), FOLDER) == 0
