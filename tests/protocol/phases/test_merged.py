@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from seedproof.ledger.determinism import conditions
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.model.rules import Rules
@@ -106,7 +107,7 @@ def test_where_trainings_repeat_themselves_another_value_means_that_something_el
     told = generation(confirmed(), merged_rules(*FLAGS))
     told.runs(None, {42: 3.918})
     run = told.state.runs["g2-baseline-s42-a1"]
-    told.state.repeats.repeated.add((run.host, None, None, None, ()))
+    told.state.repeats.repeated.add(conditions(run))
     assert said(told.state).endswith(
         "0.51 sigma apart, although trainings repeat themselves bit for bit here: something else differs."
     )
