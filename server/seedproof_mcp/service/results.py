@@ -1,4 +1,7 @@
-"""The tools' results, and the text of each. docs/tools.md describes every field."""
+"""The tools' results, and the text of each. docs/tools.md describes every field.
+
+Over 300 lines, because what every tool answers stands here.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
