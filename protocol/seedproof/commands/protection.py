@@ -151,8 +151,6 @@ class Guard:
             raise _refused(shown, field)
         if _is_among(plain, self._protected):
             raise _refused(shown, "")
-        if plain.startswith("seedproof_"):
-            raise FlagProtected(f"`{shown}` is one of Seedproof's own variables, which the server sets for every run.")
         if is_seed_name(name) and not _is_among(plain, self._free):
             raise _refused(shown, "seed")
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, replace
 
-from seedproof.commands.argv import training_argv
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST, Ending, lacks_value, outcome
 from seedproof.model.metric_rule import MetricRule
@@ -23,7 +22,6 @@ from seedproof.notices.runs import arm_notices, beside_baseline_notices
 from seedproof.phases.looks import failure_words
 from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
-from seedproof.report.provenance import quote_for_shell
 from seedproof.sources.near_misses import near_misses
 
 from seedproof_mcp.host.settings import Config, load_config
@@ -34,7 +32,7 @@ from seedproof_mcp.runner.no_result import find_draw
 from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
-from seedproof_mcp.service.views import eta_s, notice_results, remaining_seeds
+from seedproof_mcp.service.views import declared_command, eta_s, notice_results, remaining_seeds
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -145,7 +143,7 @@ class Observer:
             ledger_head=state.head_label,
             notices=notice_results([*self._notices(study, rules, run), *self._near_misses(rules, run)]),
             next=Follow.of(run_next(study, run)),
-            command=_declared_command(study, run),
+            command=declared_command(study, run),
         )
 
     def _ended_status(self, rules: Rules, run: Run) -> _Status:
@@ -267,20 +265,6 @@ def _idle_words(folder: RunPaths, progress: Progress, rules: Rules) -> str | Non
     ends = "nothing ends it but stop_run" if timeout_s is None else f"its time limit of {timeout_s / 60:g} min ends it"
     counts = "counts" if rules.accept_exit == "value" else 'counts if rules.accept_exit is "value"'
     return f"{idle}{step}; {ends}, and a value that it printed at its own end {counts}"
-
-
-def _declared_command(study: Study, run: Run) -> str | None:
-    """The command of the first run of an experiment with flags, for a shell: what these do to it is seen here."""
-    if run.experiment is None:
-        return None
-    experiment = study.state.generations[run.generation - 1].experiments[run.experiment]
-    measured = next((one for one in experiment.run_ids if study.state.runs[one].role is Role.MEASURE), None)
-    if run.run_id != measured or not experiment.flags:
-        return None
-    rules = study.state.rules_of(run.generation)
-    folder = run.key.output_dir(rules.label)
-    argv = training_argv(rules, "python", run.seed, experiment.flags, folder, experiment.replaces)
-    return " ".join(map(quote_for_shell, argv))
 
 
 def _baseline_void(study: Study, run: Run) -> list[Notice]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
+from seedproof.commands.argv import training_argv
 from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import ReportWritten
 from seedproof.model.arms import Arm
@@ -18,6 +19,7 @@ from seedproof.notices.runs import comparison_notices
 from seedproof.phases.experiment_state import experiment_state
 from seedproof.phases.next_call import baseline_next, campaign_next, experiment_next
 from seedproof.phases.study import Study
+from seedproof.report.provenance import quote_for_shell
 from seedproof.report.summary import paragraph, reply_lines
 from seedproof.stats.summary import summarize
 from seedproof.verdict.campaign import Campaign, Key
@@ -28,6 +30,7 @@ from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult
 from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, NoticeResult, RunningRow, SeedRow
 
 __all__ = [
+    "declared_command",
     "arm_summaries",
     "comparison_result",
     "eta_s",
@@ -158,6 +161,20 @@ def eta_s(state: State, run: Run, elapsed_s: float | None) -> float | None:
     if elapsed_s is None or not times:
         return None
     return max(0.0, summarize(times).mean - elapsed_s)
+
+
+def declared_command(study: Study, run: Run) -> str | None:
+    """The command of the first run of an experiment with flags, for a shell: what these do to it is seen here."""
+    if run.experiment is None:
+        return None
+    experiment = study.state.generations[run.generation - 1].experiments[run.experiment]
+    measured = next((one for one in experiment.run_ids if study.state.runs[one].role is Role.MEASURE), None)
+    if run.run_id != measured or not experiment.flags:
+        return None
+    rules = study.state.rules_of(run.generation)
+    folder = run.key.output_dir(rules.label)
+    argv = training_argv(rules, "python", run.seed, experiment.flags, folder, experiment.replaces)
+    return " ".join(map(quote_for_shell, argv))
 
 
 def notice_results(notices: Iterable[Notice]) -> list[NoticeResult]:
