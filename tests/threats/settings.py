@@ -20,7 +20,8 @@ GROUP.refuses(
 GROUP.refuses(
     "a rule that does not exist",
     "bad_settings: seedproof.toml, line 2: rules.sigma: Extra inputs are not permitted; allowed here: command, "
-    "train_tokens, baseline_seeds, experiment_seeds, extra_seeds, metric, extra_metrics, winner_sigma, "
+    "env, seed, replace_seed, flag_style, protected, free, scale, train_tokens, "
+    "baseline_seeds, experiment_seeds, extra_seeds, metric, extra_metrics, winner_sigma, "
     "suggestive_sigma, design, pairing, worthwhile_sigma, confirm_seeds, repeat_probe, budget, accept_exit, "
     "campaign, sealed. "
     "Next: check_baseline()",
