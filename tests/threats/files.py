@@ -245,6 +245,13 @@ GROUP.refuses(
     mend=restores_the_script,
 )
 GROUP.refuses(
+    "a program that does not exist",
+    "program_missing: ./trainer is not in the project folder; the command in seedproof.toml names the program. "
+    "Next: check_baseline()",
+    [writes_settings('[rules]\ncommand = ["./trainer", "{seed}", "{flags}", "{output_dir}"]\n'), run()],
+    mend=removes_settings,
+)
+GROUP.refuses(
     "a script of another name in the rules",
     "script_missing: gpt.py is not in the project folder; the command in seedproof.toml names the script. Next: "
     "check_baseline()",

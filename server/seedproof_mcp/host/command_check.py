@@ -76,6 +76,7 @@ class _Check:
             while rest and "=" in rest[0] and not rest[0].startswith("-"):
                 if rest.pop(0).startswith("PATH="):
                     return
+            rest = rest[1:] if rest[:1] == ["--"] else rest
         if rest and "{" not in rest[0] and not rest[0].startswith("-"):
             yield rest[0]
 
@@ -124,7 +125,8 @@ class _Check:
         if any(folder.glob(f"{inner[-1]}.*")):
             return None  # a compiled one
         names = [_module_name(self.root, self.root / one) for one in self._files() if one.endswith(".py")]
-        close = difflib.get_close_matches(module, names, 1, 0.6)
+        last = difflib.get_close_matches(inner[-1], [one.rpartition(".")[2] for one in names], 1, 0.6)
+        close = [one for one in names if one.rpartition(".")[2] in last][:1]
         if not close and not (packages[0] / "__init__.py").is_file():
             return None  # a folder that only has the name of an installed package
         says = f"the package {first} in the project has no module {module}; the command in seedproof.toml names it"

@@ -25,19 +25,17 @@ def training_env(root: Path, python: str, settings: Settings) -> dict[str, str]:
     own = {name: expand_home(value) for name, value in settings.env.items()}
     env = {**os.environ, **own, "PYTHONUNBUFFERED": "1"}
     prefix = _venv_of(python)
-    if _is_chosen_by_path(python, settings, env):
+    if _comes_first(python, prefix, settings, env):
         folder = os.path.dirname(python)
         env["PATH"] = os.pathsep.join([folder, *_without(env.get("PATH", os.defpath), folder)])
     found = {} if prefix is None else {"VIRTUAL_ENV": prefix}
     return {**env, **found, **_for_uv(root, prefix, env), **{name: own[name] for name in own if name != "PATH"}}
 
 
-def _is_chosen_by_path(python: str, settings: Settings, env: Mapping[str, str]) -> bool:
-    """Whether its folder comes first on the PATH; for a name that the PATH has found, its own order is kept."""
-    if "/" not in python:
-        return False
-    is_found = settings.python is None and shutil.which(os.path.basename(python), path=env.get("PATH")) == python
-    return not is_found
+def _comes_first(python: str, prefix: str | None, settings: Settings, env: Mapping[str, str]) -> bool:
+    """Whether its folder is put in front of the PATH: one that the PATH itself has given leaves its order as it is."""
+    is_given = settings.python is None and prefix is None
+    return "/" in python and not (is_given and shutil.which(os.path.basename(python), path=env.get("PATH")) == python)
 
 
 def _without(path: str, folder: str) -> list[str]:
@@ -57,5 +55,5 @@ def _for_uv(root: Path, prefix: str | None, env: Mapping[str, str]) -> dict[str,
         place: str | None = str(root / given)  # relative to the project, and not to the snapshot
     else:
         own = root / ".venv"
-        place = str(own) if (own / "pyvenv.cfg").is_file() else prefix
+        place = prefix or (str(own) if (own / "pyvenv.cfg").is_file() else None)
     return {"UV_NO_SYNC": "1", **({} if place is None else {"UV_PROJECT_ENVIRONMENT": place})}

@@ -84,8 +84,8 @@ def _folder(path: str) -> str:
 
 def _is_started_by(argv: tuple[str, ...], env: Mapping[str, str], cwd: str, asked: str) -> bool:
     """Whether the command names the interpreter, or begins with a program of its environment."""
-    if any(_is_same(os.path.join(cwd, part), asked) for part in argv if "/" in part):
-        return True
     program = _found(argv[0], env, cwd)
+    if any(_is_same(os.path.join(cwd, part), asked) for part in (program, *argv) if "/" in part):
+        return True
     has_environment = os.path.exists(os.path.join(os.path.dirname(os.path.dirname(asked)), "pyvenv.cfg"))
     return has_environment and _folder(program) == _folder(asked)

@@ -2,7 +2,7 @@
 
 import pytest
 from seedproof.model.rules import Rules
-from seedproof.model.template import find_script, unknown_field
+from seedproof.model.template import find_module, find_script, script_places, unknown_field
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,31 @@ def test_the_scale_is_named_as_the_rules_give_it() -> None:
     assert (Rules().label, Rules().scale_words) == ("1M", "1M tokens")
     by_variable = Rules(command=("x", "{seed}", "{flags}"), env={"TOKENS": "{train_tokens}"}, train_tokens=2000)
     assert by_variable.scale_words == "2k tokens"
+
+
+@pytest.mark.parametrize(
+    ("command", "places"),
+    [
+        ("{python} train.py --seed {seed}", ["train.py"]),
+        (
+            "{python} -m pkg.train --seed {seed}",
+            ["pkg/train.py", "pkg/train/__main__.py", "src/pkg/train.py", "src/pkg/train/__main__.py"],
+        ),
+        ("uv run src/a/train.py {seed}", ["src/a/train.py"]),
+        ("bash run.sh {seed}", ["run.sh"]),
+        ("./yolo train seed={seed}", ["./yolo"]),
+        ("{python} {flags}", []),
+    ],
+)
+def test_the_script_is_looked_for_where_the_command_names_it(command: str, places: list[str]) -> None:
+    assert list(script_places(command.split())) == places
+
+
+def test_a_script_behind_an_installed_launcher_is_found() -> None:
+    command = ["{python}", "-m", "torch.distributed.run", "--standalone", "train.py", "--seed", "{seed}"]
+    assert find_module(command) == "torch.distributed.run"
+    assert script_places(command)[-1] == "train.py"
+
+
+def test_only_a_name_of_a_module_is_one() -> None:
+    assert find_module(["./sim", "-m", "0.5"]) is None
