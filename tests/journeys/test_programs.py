@@ -1,6 +1,7 @@
 """Studies whose command begins with any program: the environment that trains is the one that is recorded."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -204,10 +205,11 @@ packages = ["src/uvpkg"]
 async def test_uv_run_trains_the_snapshot_and_leaves_the_environment_as_it_is(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uv = Path(sys.executable).with_name("uv")
-    if not uv.exists():
-        pytest.skip("uv is not installed beside the tests' Python")
-    monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
+    folders = [os.path.dirname(sys.executable), str(Path(__file__).parents[2] / ".venv-recipes/bin")]
+    monkeypatch.setenv("PATH", os.pathsep.join([*folders, os.environ["PATH"]]))
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.skip("uv is not installed")
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     package = {"src/uvpkg/__init__.py": "", "src/uvpkg/loss.py": "import os\nPLACE = os.path.dirname(__file__)\n"}
     write(project, {"pyproject.toml": PYPROJECT, **package})
