@@ -90,7 +90,10 @@ async def test_an_environment_is_written_out_by_its_first_run_and_named_by_the_o
 
 
 async def test_an_interpreter_that_cannot_answer_breaks_nothing_and_the_reader_is_told(project: Path) -> None:
-    (project / "seedproof.toml").write_text('[settings]\npython = "/bin/true"\n')
+    python = project / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    (project / "seedproof.toml").write_text('[settings]\npython = "./python"\n')
     async with quick_tools(project, InProcessEngine(table())) as call:
         said = await queued(call)
     assert said.data["verdict"] == "WINNER"
