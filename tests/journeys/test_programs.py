@@ -183,7 +183,7 @@ async def test_a_script_that_went_away_is_told_beside_the_history(project: Path)
         (project / "train.py").rename(project / "trainer.py")
         answer = await call("check_baseline")
         refused = await call("run_seed", **IDEA)
-    (notice,) = [one for one in answer.data["notices"] if one["code"] == "cannot_start"]
+    (notice,) = [one for one in answer.data["notices"] if one["code"] == "script_missing"]
     assert notice["message"].endswith("did you mean trainer.py?")
     assert refused.code == "script_missing" and notice["message"] in refused.text
 

@@ -106,7 +106,7 @@ class Service:
             fault = command_fault(self.paths, config)
             if fault is not None and study.generation is None:
                 raise fault  # nothing has been recorded that anybody could want to read
-            broken = () if fault is None else (Notice("cannot_start", fault.message),)
+            broken = () if fault is None else (Notice(fault.code, fault.message),)
             pending, past = self._rereader.pending(study.state, config.rules), self._ledger.past()
             notices = (*self._observer.notices(study), *pending, *broken, *config.notices(study.generation), *past)
             status = self._cache.get(study, ("check_baseline", notices), lambda: baseline_status(study, notices))
