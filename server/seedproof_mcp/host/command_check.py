@@ -85,11 +85,11 @@ class _Check:
             return None
         says = "the command in seedproof.toml names the program"
         if "/" not in program:
-            return f"{program} is no program on the PATH of the training; {says}{self._meant_program(program)}."
+            return f"{program} is no program on the PATH of the training; {says}{self._meant_program(program)}"
         if (self.root / program).is_file():
             return f"{program} is not executable; make it so (chmod +x {program}), or begin the command with its shell."
         where = "does not exist" if program.startswith("/") else "is not in the project folder"
-        return f"{program} {where}; {says}{self._meant(program, is_program=True)}."
+        return f"{program} {where}; {says}{self._meant(program, is_program=True)}"
 
     def _is_executable(self, program: str) -> bool:
         if "/" not in program:
@@ -125,12 +125,12 @@ class _Check:
         if any(folder.glob(f"{inner[-1]}.*")):
             return None  # a compiled one
         names = [_module_name(self.root, self.root / one) for one in self._files() if one.endswith(".py")]
-        last = difflib.get_close_matches(inner[-1], [one.rpartition(".")[2] for one in names], 1, 0.6)
-        close = [one for one in names if one.rpartition(".")[2] in last][:1]
+        last = difflib.get_close_matches(inner[-1], {one.rpartition(".")[2] for one in names}, 5, 0.6)
+        close = difflib.get_close_matches(module, [one for one in names if one.rpartition(".")[2] in last], 1)
         if not close and not (packages[0] / "__init__.py").is_file():
             return None  # a folder that only has the name of an installed package
         says = f"the package {first} in the project has no module {module}; the command in seedproof.toml names it"
-        return f"{says}{''.join(map(_did_you_mean, close))}" if close else f"{says}."
+        return f"{says}{_did_you_mean(close)}"
 
     def _script(self) -> str | None:
         script = find_script(self.command)
@@ -141,12 +141,12 @@ class _Check:
         if before.startswith("-") and not program.startswith(_LAUNCHERS):
             return None  # the value of an option of a program that is not known
         says = f"{script} is not in the project folder; the command in seedproof.toml names the script"
-        return f"{says}{self._meant(script)}."
+        return f"{says}{self._meant(script)}"
 
     # --- what may be meant --------------------------------------------------------------------
 
     def _meant(self, name: str, *, is_program: bool = False) -> str:
-        """`; did you mean …?` with the file of the project that is called most alike; empty where none is."""
+        """The end of a sentence that names a missing file, with the file of the project that is called most alike."""
         ending = os.path.splitext(name)[1]
         files = [one for one in self._files() if os.path.splitext(one)[1] == ending]
         if is_program:
@@ -156,14 +156,14 @@ class _Check:
         if not found:
             by_base = {os.path.basename(one): one for one in files}
             found = [by_base[one] for one in difflib.get_close_matches(base, list(by_base), 1)]
-        return _did_you_mean(f"./{found[0]}" if is_program else found[0]) if found else ""
+        return _did_you_mean([f"./{one}" for one in found] if is_program else found)
 
     def _meant_program(self, name: str) -> str:
         if (self.root / name).is_file():
-            return _did_you_mean(f"./{name}")
+            return _did_you_mean([f"./{name}"])
         folders = self.env.get("PATH", os.defpath).split(os.pathsep)
         names = sorted({one for folder in folders for one in _names(folder)})
-        return "".join(map(_did_you_mean, difflib.get_close_matches(name, names, 1, 0.75)))
+        return _did_you_mean(difflib.get_close_matches(name, names, 1, 0.75))
 
     def _files(self) -> Sequence[str]:
         """Files of the project by relative path, without hidden folders and environments."""
@@ -177,8 +177,9 @@ class _Check:
         return found
 
 
-def _did_you_mean(name: str) -> str:
-    return f"; did you mean {name}?"
+def _did_you_mean(names: Sequence[str]) -> str:
+    """The end of a sentence, with the name that is most alike if there is one."""
+    return f"; did you mean {names[0]}?" if names else "."
 
 
 def _module_name(root: Path, path: Path) -> str:

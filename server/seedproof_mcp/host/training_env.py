@@ -9,6 +9,8 @@ from seedproof_mcp.host.settings import Settings
 
 __all__ = ["expand_home", "training_env"]
 
+_UV_PLACE = "UV_PROJECT_ENVIRONMENT"
+
 
 def expand_home(text: str) -> str:
     """A text with the user's home folder for a leading `~/`, as a shell does it; others stay as they are."""
@@ -29,7 +31,8 @@ def training_env(root: Path, python: str, settings: Settings) -> dict[str, str]:
         folder = os.path.dirname(python)
         env["PATH"] = os.pathsep.join([folder, *_without(env.get("PATH", os.defpath), folder)])
     found = {} if prefix is None else {"VIRTUAL_ENV": prefix}
-    return {**env, **found, **_for_uv(root, prefix, env), **{name: own[name] for name in own if name != "PATH"}}
+    found |= _for_uv(root, prefix if settings.python is not None else None, env)
+    return {**env, **{name: value for name, value in found.items() if name not in own or name == _UV_PLACE}}
 
 
 def _comes_first(python: str, prefix: str | None, settings: Settings, env: Mapping[str, str]) -> bool:
@@ -48,12 +51,16 @@ def _venv_of(python: str) -> str | None:
     return prefix if prefix and os.path.isfile(os.path.join(prefix, "pyvenv.cfg")) else None
 
 
-def _for_uv(root: Path, prefix: str | None, env: Mapping[str, str]) -> dict[str, str]:
-    """What keeps `uv run` from installing the snapshot into the user's environment, or making another one in it."""
-    given = env.get("UV_PROJECT_ENVIRONMENT")
+def _for_uv(root: Path, chosen: str | None, env: Mapping[str, str]) -> dict[str, str]:
+    """What keeps `uv run` from installing the snapshot into the user's environment, or making another one in it.
+
+    Args:
+        chosen: The environment that the settings name; one that only the PATH gives is not the project's.
+    """
+    given = env.get(_UV_PLACE)
     if given is not None:
         place: str | None = str(root / given)  # relative to the project, and not to the snapshot
     else:
         own = root / ".venv"
-        place = prefix or (str(own) if (own / "pyvenv.cfg").is_file() else None)
-    return {"UV_NO_SYNC": "1", **({} if place is None else {"UV_PROJECT_ENVIRONMENT": place})}
+        place = chosen or (str(own) if (own / "pyvenv.cfg").is_file() else None)
+    return {"UV_NO_SYNC": "1", **({} if place is None else {_UV_PLACE: place})}

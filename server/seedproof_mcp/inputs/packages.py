@@ -199,7 +199,7 @@ class ImportedPackages:
             try:
                 site = _site(folder)
                 others = {one for found in site.tops.values() for one in found} - places
-                packages = [site.package(place) for place in places if others]
+                packages = [site.package(place) for place in places if others or len(places) == 1]
             except OSError:
                 continue
             for package in packages:

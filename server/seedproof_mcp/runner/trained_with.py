@@ -57,13 +57,15 @@ def _observe(
     if _is_same(process.executable, asked):
         return Observed()
     surroundings = Surroundings(paths, load_config(paths.settings), place())
-    document = surroundings.compared(process.executable)[1]
+    # Links of a snapshot lead to the project's own folders, and another snapshot has other ones.
+    python = os.path.join(_folder(process.executable), os.path.basename(process.executable))
+    document = surroundings.compared(python)[1]
     sha256 = environment_sha256(document)
     if sha256 == run.surroundings.get("environment_sha256"):
         return Observed()  # a link or a wrapper that leads to it
     if document["packages"] is None:
         return Observed(TrainedWith())
-    trained_with = TrainedWith(surroundings.shown(process.executable), sha256, packages_sha256(document))
+    trained_with = TrainedWith(surroundings.shown(python), sha256, packages_sha256(document))
     return Observed(trained_with, None if sha256 in state.environments else document)
 
 

@@ -63,6 +63,9 @@ def test_an_inherited_environment_of_uv_is_relative_to_the_project(
     monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", "envs/ml")
     env = training_env(tmp_path, venv(tmp_path / ".venv"), Settings())
     assert env["UV_PROJECT_ENVIRONMENT"] == str(tmp_path / "envs/ml")
+    settings = Settings(env={"UV_PROJECT_ENVIRONMENT": "mine", "PYTHONUNBUFFERED": "0"})
+    env = training_env(tmp_path, venv(tmp_path / "other"), settings)
+    assert (env["UV_PROJECT_ENVIRONMENT"], env["PYTHONUNBUFFERED"]) == (str(tmp_path / "mine"), "1")
 
 
 def test_only_a_leading_tilde_is_the_home_folder(tmp_path: Path) -> None:

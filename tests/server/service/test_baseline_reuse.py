@@ -133,7 +133,7 @@ NOT_TAKEN: dict[str, tuple[str, str, str | None]] = {
     ),
     "a variable changed": (SETTINGS, "", "takes over nothing: seed 42 ran with another env, env_names"),
     "another interpreter": (
-        f'{SEVEN}[settings]\npython = "/usr/bin/python9"\n',
+        f'{SEVEN}[settings]\npython = "/bin/true"\n',
         "",
         "takes over nothing: seed 42 ran with another environment_sha256, interpreter, packages_sha256",
     ),

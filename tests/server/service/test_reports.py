@@ -167,8 +167,12 @@ async def test_an_absolute_path_in_command_or_flags_is_shortened_in_the_report_a
 
 
 @pytest.mark.slow
-async def test_an_interpreter_that_is_missing_is_named_in_the_report_without_its_folder(project: Path) -> None:
-    (project / "seedproof.toml").write_text('[settings]\npython = "/nonexistent/secret/python"\n')
+async def test_an_interpreter_that_cannot_start_is_named_in_the_report_without_its_folder(project: Path) -> None:
+    python = project.parent / "secret/python"
+    python.parent.mkdir()
+    python.write_text("#!/nonexistent/sh\n")
+    python.chmod(0o755)
+    (project / "seedproof.toml").write_text(f'[settings]\npython = "{python}"\n')
     async with tools(project) as call:
         failed = await call("run_seed", wait_s=PATIENCE_S)
         (project / "seedproof.toml").unlink()

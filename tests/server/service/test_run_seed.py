@@ -448,7 +448,7 @@ def python(folder: Path) -> Path:
     """Something that looks like an environment's interpreter; what it is called is all that matters here."""
     found = folder / "bin/python"
     found.parent.mkdir(parents=True)
-    found.touch()
+    found.touch(0o755)
     return found
 
 
@@ -457,6 +457,10 @@ async def test_the_interpreter_is_the_settings_then_the_projects_then_the_active
 ) -> None:
     active, own = python(tmp_path / "active"), python(project / ".venv")
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "active"))
+    (project / "tools").mkdir()
+    for place in (project / "tools/python3.12", tmp_path / "python3.12"):
+        place.touch(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([os.environ["PATH"], str(tmp_path)]))
     settings = project / "seedproof.toml"
     async with quick_tools(project) as call:
         settings.write_text('[settings]\npython = "tools/python3.12"\n')
