@@ -214,7 +214,7 @@ def find_seed(sources: Sequence[Source]) -> SeedFound:
     if other is not None:
         source = next(one for one in sources if other in one.calls)
         return SeedFound("unseeded", f"{source.where(other)} seeds with a number that nothing outside can change")
-    return SeedFound("unseeded", "no option, variable or call that sets a seed was found")
+    return SeedFound("unseeded", "No option, variable or call that sets a seed was found")
 
 
 def call_rank(call: str) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from seedproof_mcp.setup.interpreters import Interpreter
 from seedproof_mcp.setup.old_logs import find_in_files, find_in_logs, find_in_source
@@ -14,8 +13,6 @@ from seedproof_mcp.setup.source.python_source import Source
 from seedproof_mcp.setup.written import toml_list, toml_table, toml_text
 
 __all__ = ["Draft", "find_metric", "setup_of"]
-
-_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +28,9 @@ class Draft:
     """In words, and where it was found."""
     train_tokens: int | None = None
     python: Interpreter = field(default_factory=Interpreter)
-    env: Mapping[str, str] = _NO_VARIABLES
+    env: Mapping[str, str] = field(default_factory=dict)
     """Variables that are rules: they change what is trained."""
-    settings_env: Mapping[str, str] = _NO_VARIABLES
+    settings_env: Mapping[str, str] = field(default_factory=dict)
     """Variables of the machine, such as CUDA_VISIBLE_DEVICES."""
     alternatives: tuple[Line, ...] = ()
     checks: tuple[str, ...] = ()
@@ -130,7 +127,7 @@ def find_metric(files: ProjectFiles, sources: Sequence[Source], output: Option |
     return (
         find_in_logs(files)
         or find_in_source(printed)
-        or find_in_files(files, folders, output is not None)
+        or find_in_files(files, folders, [source.text for source in sources], output is not None)
         or find_in_logs(files, by_label=True)
         or library_metric(sources)
         or find_in_source(printed, by_label=True)

@@ -146,4 +146,5 @@ def of_command(root: Path, program: str) -> Interpreter:
 
 def same_environment(one: Path, other: Path) -> bool:
     """Whether two interpreters belong to the same environment: the folder they lie in, not what links lead to."""
-    return one == other or (one.parent.resolve() == other.parent.resolve() and one.resolve() == other.resolve())
+    are_plain = {one.name, other.name} <= {"python", "python3"}
+    return one.parent.resolve() == other.parent.resolve() and (are_plain or one.resolve() == other.resolve())

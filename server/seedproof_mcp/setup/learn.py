@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from seedproof.model.template import find_script
+from seedproof.model.template import unknown_field
 
 from seedproof_mcp.setup.choose import (
     find_scale,
@@ -36,6 +36,8 @@ _SHELL_WORDS = frozenset({"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "2>&1
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 _ENVIRONMENTS = ("uv", "conda", "mamba", "micromamba", "poetry", "pdm", "pixi", "hatch", "pipenv")
 _YOLO = Interface("ultralytics", Style.OVERRIDES, (Option(("seed",), "yolo"), Option(("project",), "yolo")))
+
+_YOLO_METRIC = Metric("map50_95", "yolo writes results.csv into its project folder", ('preset = "ultralytics"',))
 
 
 class CannotLearn(Exception):
@@ -67,27 +69,22 @@ def learn(root: Path, words: Sequence[str], why: str | None = None) -> Setup:
         CannotLearn: It is empty, has signs of a shell, or names a script that is not there.
     """
     parts = _take_apart(root, _split(words))
-    path = find_script([*parts.start, ""]) if parts.start else None
-    _require_there(root, parts, path)
-    source = read_source(root, path) if path is not None and path.endswith(".py") else None
-    source = source or _in_src(root, path)
-    sources = with_imports(root, source) if source is not None else ()
-    interface = read_interface(root, sources) if sources else _of_program(root, parts)
+    _require_there(root, parts)
+    sources = _sources(root, parts)
+    interface = _of_program(root, parts) or (read_interface(root, sources) if sources else NO_SETTINGS)
     made = _Template(interface, parts).made()
     in_command = any("{seed}" in part for part in made.command)
     env = {name: value for name, value in made.env.items() if not SYSTEM_VARIABLES.match(name)}
     in_env = "{seed}" in env.values()
-    seed = None if in_command else SeedFound("environment", "the command sets it so") if in_env else None
+    seed = None if in_command else SeedFound("environment", "The command sets it so") if in_env else None
     if seed is None and not in_command:
-        seed = find_seed(sources) if sources else SeedFound("unseeded", "no option or variable for the seed is known")
-    files = list_files(root)
-    output = output_option(interface)
+        seed = find_seed(sources) if sources else SeedFound("unseeded", "No option or variable for the seed is known")
     scale = made.scale or (None if made.tokens is not None else find_scale(interface, sources))
     draft = Draft(
         made.command,
         (why or "Learned from the command that was given.", *made.why),
         seed,
-        _metric(interface, files, sources, output),
+        _YOLO_METRIC if interface is _YOLO else find_metric(list_files(root), sources, output_option(interface)),
         None if made.tokens is not None else scale,
         made.tokens,
         parts.python,
@@ -96,15 +93,6 @@ def learn(root: Path, words: Sequence[str], why: str | None = None) -> Setup:
         checks=made.checks,
     )
     return setup_of(draft)
-
-
-def _metric(interface: Interface, files: object, sources: Sequence[Source], output: Option | None) -> Metric | None:
-    if interface is _YOLO:
-        return Metric("map50_95", "yolo writes results.csv into its project folder", ('preset = "ultralytics"',))
-    from seedproof_mcp.setup.project_files import ProjectFiles
-
-    assert isinstance(files, ProjectFiles)
-    return find_metric(files, sources, output)
 
 
 def _split(words: Sequence[str]) -> list[str]:
@@ -120,6 +108,9 @@ def _split(words: Sequence[str]) -> list[str]:
         raise CannotLearn(f"`{signs[0]}` is a sign of the shell; give one command, or write it into a run.sh.")
     if any(not word.isprintable() for word in words):
         raise CannotLearn("the command has a control character.")
+    unknown = unknown_field(words)
+    if unknown is not None or list(words).count("{flags}") > 1:
+        raise CannotLearn(f"{unknown or '{flags} stands in the command twice'}.")
     return list(words)
 
 
@@ -136,6 +127,7 @@ def _take_apart(root: Path, words: list[str]) -> _Words:
     if rest[0].endswith(".py"):
         rest.insert(0, "python")
     in_environment = PurePosixPath(rest[0]).name in _ENVIRONMENTS
+    parts.python = Interpreter() if in_environment else parts.python
     place = next((at for at, word in enumerate(rest) if _PYTHON.match(word)), None)
     if place is not None and not in_environment and "{python}" not in rest:
         if rest[place] not in ("python", "python3") or parts.python.python is None:
@@ -144,6 +136,8 @@ def _take_apart(root: Path, words: list[str]) -> _Words:
     elif "/" in rest[0] and (Path(root) / rest[0]).parent.joinpath("python").exists():
         parts.python = _chosen(parts.python, of_command(root, str(PurePosixPath(rest[0]).parent / "python")))
         rest[0] = PurePosixPath(rest[0]).name  # the interpreter's folder comes first on the training's path
+    if rest[:3] == ["{python}", "-m", "torch.distributed.run"]:
+        rest[:3] = ["torchrun"]  # the same program; so the script is the first that the command names
     end = _end_of_start(rest)
     parts.start, parts.arguments = [_plain(root, word) for word in rest[:end]], rest[end:]
     return parts
@@ -175,33 +169,44 @@ def _end_of_start(rest: Sequence[str]) -> int:
     return 1
 
 
-def _require_there(root: Path, parts: _Words, path: str | None) -> None:
-    module = "-m" in parts.start
-    if path is not None and not module and not (root / path).is_file():
+def _script(parts: _Words) -> str | None:
+    """The script that a command names, as a path; that of a module is where it would lie."""
+    last = parts.start[-1]
+    if len(parts.start) > 1 and parts.start[-2] in ("-m", "--module"):
+        return last.replace(".", "/") + ".py"
+    return last if last.endswith((".py", ".sh", ".bash")) else None
+
+
+def _require_there(root: Path, parts: _Words) -> None:
+    path = _script(parts)
+    if path is not None and path == parts.start[-1] and not (root / path).is_file():
         raise CannotLearn(f"{path} is not in the project's folder; give the command as it is typed there.")
 
 
-def _in_src(root: Path, path: str | None) -> Source | None:
-    """The file of a module, which may be a package, and may lie in src/."""
-    if path is None or not path.endswith(".py"):
-        return None
+def _sources(root: Path, parts: _Words) -> tuple[Source, ...]:
+    """The Python that a command starts, with what it imports: of a shell script, the one that gets its arguments."""
+    path = _script(parts)
+    if path is None:
+        return ()
+    if not path.endswith(".py"):
+        launcher = read_launcher(root, path)
+        lines = " ".join(line for _, line in launcher.commands) if launcher is not None else ""
+        inner = re.search(r"\S+\.py\b", lines)
+        path = inner[0].strip("\"'") if inner is not None else ""
     stem = path.removesuffix(".py")
     tried = (path, f"src/{path}", f"{stem}/__main__.py", f"src/{stem}/__main__.py")
-    return next((source for source in (read_source(root, one) for one in tried) if source is not None), None)
+    found = next((source for source in (read_source(root, one) for one in tried if stem) if source is not None), None)
+    return with_imports(root, found) if found is not None else ()
 
 
-def _of_program(root: Path, parts: _Words) -> Interface:
-    """The settings of a program that is no Python script."""
-    if parts.start and PurePosixPath(parts.start[0]).name == "yolo":
+def _of_program(root: Path, parts: _Words) -> Interface | None:
+    """The settings of a program that hides what it starts; None where the script's own count."""
+    if PurePosixPath(parts.start[0]).name == "yolo":
         return _YOLO
-    script = next((word for word in parts.start if word.endswith((".sh", ".bash"))), None)
-    launcher = read_launcher(root, script) if script is not None else None
-    if launcher is None:
-        return NO_SETTINGS
-    inner = re.search(r"\S+\.py\b", " ".join(line for _, line in launcher.commands))
-    source = read_source(root, inner[0]) if inner is not None and launcher.passes_arguments else None
-    if source is not None:
-        return read_interface(root, with_imports(root, source))
+    path = _script(parts)
+    launcher = read_launcher(root, path) if path is not None and not path.endswith(".py") else None
+    if launcher is None or launcher.passes_arguments:
+        return None
     return Interface("the environment", Style.VARIABLES, launcher.variables) if launcher.variables else NO_SETTINGS
 
 
@@ -294,7 +299,7 @@ class _Template:
         for one in names:
             words = scale_words(one, value)
             if words is not None and self._made.scale is None:
-                self._made.scale = (words, f"the command has {name} {value}")
+                self._made.scale = (words, f"The command has {name} {value}")
         return value
 
     def _fill(self, text: str, name: str) -> str:

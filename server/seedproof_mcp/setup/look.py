@@ -93,6 +93,7 @@ def _of_script(files: ProjectFiles, scripts: Sequence[Script], launchers: Sequen
             known,
             find_interpreter(root),
             env,
+            _import_path(script),
             alternatives=tuple(_alternatives(launchers, script)),
             checks=tuple(checks),
         )
@@ -103,6 +104,12 @@ def _start(script: Script, needs_launcher: bool) -> tuple[str, ...]:
     if _INLINE.search(script.source.text) and script.command[0] == "{python}":
         return ("uv", "run", script.source.path)  # its packages are named in the script itself
     return ("torchrun", "--nproc_per_node=1", script.source.path) if needs_launcher else script.command
+
+
+def _import_path(script: Script) -> dict[str, str]:
+    """Where a module in src/ is imported from, whether the package is installed or not."""
+    is_below = script.source.path.startswith("src/") and "-m" in script.command
+    return {"PYTHONPATH": "src"} if is_below else {}
 
 
 def _is_distributed(source: Source) -> bool:
@@ -144,16 +151,16 @@ def _command(
     positions = argument_positions(script) if interface is NO_SETTINGS else ()
     if positions:
         return (*start, *positions, "{flags}"), (f"{script.path} takes its arguments by their place.",), {}
-    why = [f"{script.path} takes its settings from {interface.framework}."]
+    why = [f"{script.path} {_takes(interface)}."]
     chosen = [
         (option, field)
         for option, field in ((seed, "{seed}"), (output, "{output_dir}"), (tokens, "{train_tokens}"))
         if option is not None
     ]
-    why += [f"{option.where} defines {option.name}." for option, _ in chosen]
+    why += [f"{', '.join(f'{one.where} has {one.name}' for one, _ in chosen)}."] if chosen else []
     if interface.style is Style.VARIABLES:
         parts = [part for option, field in chosen for part in spelled(interface.style, option.name, field)]
-        return ("env", "{flags}", *parts, *start), tuple(why), {}
+        return ("env", "{flags}", *parts, *start), (" ".join(why),), {}
     before = [part for one, field in chosen if one.stands_first for part in spelled(interface.style, one.name, field)]
     behind = [
         part for one, field in chosen if not one.stands_first for part in spelled(interface.style, one.name, field)
@@ -167,6 +174,12 @@ def _command(
 
 
 _FOLDERS = ("output_dir", "out_dir", "save_dir", "run_dir", "results_dir")
+
+
+def _takes(interface: Interface) -> str:
+    if interface is NO_SETTINGS:
+        return "has no options, so experiments are changes of the code"
+    return f"takes its settings from {interface.framework}"
 
 
 def _alternatives(launchers: Sequence[Launcher], script: Script) -> list[Line]:

@@ -181,18 +181,22 @@ def _metric(read: _Read, why: str) -> Metric:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def find_in_files(files: ProjectFiles, folders: Sequence[str], takes_folder: bool) -> Metric | None:
+def find_in_files(
+    files: ProjectFiles, folders: Sequence[str], texts: Sequence[str], takes_folder: bool
+) -> Metric | None:
     """The metric of the newest file of results.
 
     Args:
         folders: Where the script writes by default; a file's path counts from there on.
+        texts: The sources; a file that they name by its whole path lies outside the output folder.
         takes_folder: Whether a run writes into a folder of its own, so that the file will lie there.
     """
     for path in _newest(files, _FILE):
         if not _FILE_NAME.search(path) or path.startswith(_OWN):
             continue
-        inside = _inside(path, folders) if takes_folder else path
-        found = _by_file_preset(path) if takes_folder else None
+        is_inside = takes_folder and ("/" not in path or not any(path in text for text in texts))
+        inside = _inside(path, folders) if is_inside else path
+        found = _by_file_preset(path) if is_inside else None
         if found is not None:
             return found
         data = _end(files.root / path, whole=True)
@@ -201,8 +205,10 @@ def find_in_files(files: ProjectFiles, folders: Sequence[str], takes_folder: boo
             hints = near_misses(rule, b"", {inside: data})
             hint = next((one for one in hints if _names_all(name, one.text)), None)
             if hint is not None:
-                settings = _settings(name, hint) + (() if takes_folder else ("outside = true",))
-                return Metric(name, one_line(f"{path} has {hint.text[:_SHOWN]}"), settings)
+                settings = _settings(name, hint) + (() if is_inside else ("outside = true",))
+                is_known = not is_inside or any(path.startswith(f"{folder.strip('./')}/") for folder in folders)
+                check = None if is_known else f"Runs must leave {inside} in the output folder that they are given."
+                return Metric(name, one_line(f"{path} has {hint.text[:_SHOWN]}"), settings, check)
     return None
 
 

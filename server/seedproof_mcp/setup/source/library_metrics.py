@@ -138,7 +138,7 @@ def _lightgbm(sources: Sequence[Source]) -> Metric | None:
 def _selected(preset: str, select: str, why: str, metric: str) -> Metric:
     """A preset with the name that this program prints, and the direction of its metric."""
     higher = metric.startswith(("auc", "aucpr", "map", "ndcg", "acc", "average_precision"))
-    own = ('direction = "maximize"',) if higher else ()
+    own = (f'name = "{re.sub(r"[^a-z0-9]+", "_", select)}"', 'direction = "maximize"') if higher else ()
     return Metric(select, why, (f'preset = "{preset}"', f'select = "{select}"', *own))
 
 

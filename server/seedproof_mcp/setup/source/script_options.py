@@ -41,7 +41,9 @@ def read_interface(root: Path, sources: Sequence[Source]) -> Interface:
         every = _read(root, sources)
     except RecursionError:  # an expression that is nested deeper than anybody writes
         return NO_SETTINGS
-    has_more = own is NO_SETTINGS or (own.framework == every.framework and len(every.options) > len(own.options))
+    # yacs keeps its keys in a module of their own, beside a few options of argparse in the script.
+    is_same = own.framework == every.framework or every.style is Style.PAIRS
+    has_more = own is NO_SETTINGS or (is_same and len(every.options) > len(own.options))
     return every if has_more else own
 
 
