@@ -208,12 +208,10 @@ def find_seed(sources: Sequence[Source]) -> SeedFound:
         others = sorted({one for one, _, _ in found} - {number})
         more = f"; others seed with {', '.join(map(str, others))}" if others else ""
         return SeedFound("inject", f"{where} calls {call} with {number}{more}", replaced=number)
-    other = next(
-        (one for source in sources for one in source.calls if _OTHER_SEEDING.match(called(source, one.func))), None
-    )
-    if other is not None:
-        source = next(one for one in sources if other in one.calls)
-        return SeedFound("unseeded", f"{source.where(other)} seeds with a number that nothing outside can change")
+    for source in sources:
+        for node in source.calls:
+            if _OTHER_SEEDING.match(called(source, node.func)):
+                return SeedFound("unseeded", f"{source.where(node)} seeds with a number that nothing can replace")
     return SeedFound("unseeded", "No option, variable or call that sets a seed was found")
 
 

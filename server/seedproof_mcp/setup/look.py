@@ -17,7 +17,15 @@ from seedproof_mcp.setup.draft import Draft, find_metric, setup_of
 from seedproof_mcp.setup.interpreters import find_interpreter
 from seedproof_mcp.setup.launchers import Launcher, find_launchers, is_plain
 from seedproof_mcp.setup.learn import CannotLearn, learn
-from seedproof_mcp.setup.project_files import ProjectFiles, Script, find_scripts, is_likely, list_files, with_imports
+from seedproof_mcp.setup.project_files import (
+    ProjectFiles,
+    Script,
+    find_scripts,
+    is_likely,
+    list_files,
+    with_imports,
+    with_targets,
+)
 from seedproof_mcp.setup.source.found import Interface, Line, Option, Setup, Style, last_word
 from seedproof_mcp.setup.source.python_source import Source
 from seedproof_mcp.setup.source.script_options import NO_SETTINGS, read_interface, read_variables
@@ -62,6 +70,8 @@ def _of_script(files: ProjectFiles, scripts: Sequence[Script], launchers: Sequen
     script, root = scripts[0], files.root
     sources = with_imports(root, script.source)
     interface = read_interface(root, sources)
+    targets = [one.default for one in interface.options if last_word(one.name) in ("_target_", "class_path")]
+    sources = with_targets(root, sources, targets)
     missing = _missing(interface)
     config = _config(files, missing)
     missing = [one for one in missing if config is None or not _is_config(one)]

@@ -5,14 +5,14 @@ import os
 import re
 import tomllib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from seedproof_mcp.setup.source.python_source import Source, call_name, literal, read_source, read_text
 
-__all__ = ["ProjectFiles", "Script", "find_scripts", "is_likely", "list_files", "with_imports"]
+__all__ = ["ProjectFiles", "Script", "find_scripts", "is_likely", "list_files", "with_imports", "with_targets"]
 
 _MOST_ENTRIES = 20_000
 _DEEPEST = 6
@@ -224,6 +224,15 @@ def with_imports(root: Path, source: Source) -> tuple[Source, ...]:
             if depth == 0 or path.endswith("__init__.py"):
                 waiting.append((other, depth + 1))
     return tuple(found)
+
+
+def with_targets(root: Path, sources: tuple[Source, ...], targets: Sequence[object]) -> tuple[Source, ...]:
+    """The sources, and the modules of the project that a config file names, as `_target_` of Hydra does."""
+    names = [target for target in targets if isinstance(target, str) and target.count(".") > 0]
+    paths = [f"{name.rpartition('.')[0].replace('.', '/')}.py" for name in names[:_MOST_IMPORTS]]
+    known = {one.path for one in sources}
+    read = [read_source(root, path) for path in dict.fromkeys(paths) if path not in known and ".." not in path]
+    return (*sources, *(one.without_guard() for one in read if one is not None))
 
 
 def _imported_paths(root: Path, source: Source, script: Source) -> Iterator[str]:

@@ -8,7 +8,13 @@ from pathlib import Path
 from seedproof_mcp.setup.source.conf_yaml import from_hydra, yaml_options
 from seedproof_mcp.setup.source.found import Interface, Option, Style, last_word
 from seedproof_mcp.setup.source.python_source import NOTHING, Source, call_name, called, literal
-from seedproof_mcp.setup.source.signatures import find_class, from_signatures, like_training, options_of_class
+from seedproof_mcp.setup.source.signatures import (
+    find_class,
+    from_click,
+    from_signatures,
+    like_training,
+    options_of_class,
+)
 
 __all__ = ["NO_SETTINGS", "SYSTEM_VARIABLES", "read_interface", "read_variables"]
 
@@ -58,7 +64,7 @@ def _read(root: Path, sources: Sequence[Source]) -> Interface:
         or from_signatures(sources)
         or _from_yacs(sources)
         or _from_absl(sources)
-        or _from_click(sources)
+        or from_click(sources)
         or _from_argparse(sources)
         or _from_omegaconf(root, sources)
         or _from_configurator(sources)
@@ -184,48 +190,6 @@ def _from_absl(sources: Sequence[Source]) -> Interface | None:
                 takes_value = last not in ("DEFINE_bool", "DEFINE_boolean")
                 options.append(Option((f"--{name}",), source.where(node), default, takes_value=takes_value))
     return Interface("absl", Style.EQUALS, tuple(options)) if options else None
-
-
-def _from_click(sources: Sequence[Source]) -> Interface | None:
-    commands: dict[str, tuple[list[Option], list[str]]] = {}
-    has_group = False
-    for source in sources:
-        for function in source.nodes:
-            if not isinstance(function, ast.FunctionDef) or "click" not in source.modules:
-                continue
-            decorators = [one for one in function.decorator_list if isinstance(one, ast.Call)]
-            by_name = {call_name(one.func).rpartition(".")[2]: one for one in decorators}
-            bare = {call_name(one) for one in function.decorator_list}
-            has_group = has_group or "group" in by_name or "click.group" in bare
-            if "command" in by_name or any(name.endswith("command") for name in bare):
-                command = by_name.get("command")
-                first = literal(command.args[0]) if command is not None and command.args else None
-                name = first if isinstance(first, str) else function.name.lower().replace("_", "-")
-                commands[name] = _click_parameters(source, decorators)
-    chosen = like_training(list(commands))
-    if chosen is None:
-        return None
-    options, positionals = commands[chosen]
-    return Interface("click", Style.OPTIONS, tuple(options), (chosen,) if has_group else (), tuple(positionals))
-
-
-def _click_parameters(source: Source, decorators: Sequence[ast.Call]) -> tuple[list[Option], list[str]]:
-    options, positionals = [], []
-    for one in decorators:
-        kind = call_name(one.func).rpartition(".")[2]
-        texts = [text.value for text in one.args if isinstance(text, ast.Constant) and isinstance(text.value, str)]
-        given = {keyword.arg: keyword.value for keyword in one.keywords}
-        if kind == "argument" and texts and literal(given.get("required")) is not False and "default" not in given:
-            positionals.append(texts[0])
-        names = tuple(text for text in texts if text.startswith("-"))
-        if kind == "option" and names:
-            is_flag = literal(given.get("is_flag")) is True or "/" in names[0]
-            read = literal(given.get("default"))
-            default = None if read is NOTHING else read
-            needed = literal(given.get("required")) is True
-            plain = tuple(name.partition("/")[0] for name in names)
-            options.append(Option(plain, source.where(one), default, needed, not is_flag))
-    return options, positionals
 
 
 def _from_yacs(sources: Sequence[Source]) -> Interface | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from seedproof_mcp.setup.source.found import Interface, Option, Style
 from seedproof_mcp.setup.source.python_source import NOTHING, Source, call_name, called, literal
 
-__all__ = ["find_class", "from_signatures", "like_training", "options_of_class", "options_of_function"]
+__all__ = ["find_class", "from_click", "from_signatures", "like_training", "options_of_class", "options_of_function"]
 
 _DEEPEST = 3
 _FUNCTION_PARSERS = {
@@ -212,3 +212,46 @@ def _of_typer_app(sources: Sequence[Source]) -> Interface | None:
             subcommand = (chosen,) if len(commands) > 1 or has_callback else ()
             return Interface("typer", Style.OPTIONS, tuple(options), subcommand, tuple(positionals))
     return None
+
+
+def from_click(sources: Sequence[Source]) -> Interface | None:
+    """The options that decorators of click give to the command that trains."""
+    commands: dict[str, tuple[list[Option], list[str]]] = {}
+    has_group = False
+    for source in sources:
+        for function in source.nodes:
+            if not isinstance(function, ast.FunctionDef) or "click" not in source.modules:
+                continue
+            decorators = [one for one in function.decorator_list if isinstance(one, ast.Call)]
+            by_name = {call_name(one.func).rpartition(".")[2]: one for one in decorators}
+            bare = {call_name(one) for one in function.decorator_list}
+            has_group = has_group or "group" in by_name or "click.group" in bare
+            if "command" in by_name or any(name.endswith("command") for name in bare):
+                command = by_name.get("command")
+                first = literal(command.args[0]) if command is not None and command.args else None
+                name = first if isinstance(first, str) else function.name.lower().replace("_", "-")
+                commands[name] = _click_parameters(source, decorators)
+    chosen = like_training(list(commands))
+    if chosen is None:
+        return None
+    options, positionals = commands[chosen]
+    return Interface("click", Style.OPTIONS, tuple(options), (chosen,) if has_group else (), tuple(positionals))
+
+
+def _click_parameters(source: Source, decorators: Sequence[ast.Call]) -> tuple[list[Option], list[str]]:
+    options, positionals = [], []
+    for one in decorators:
+        kind = call_name(one.func).rpartition(".")[2]
+        texts = [text.value for text in one.args if isinstance(text, ast.Constant) and isinstance(text.value, str)]
+        given = {keyword.arg: keyword.value for keyword in one.keywords}
+        if kind == "argument" and texts and literal(given.get("required")) is not False and "default" not in given:
+            positionals.append(texts[0])
+        names = tuple(text for text in texts if text.startswith("-"))
+        if kind == "option" and names:
+            is_flag = literal(given.get("is_flag")) is True or "/" in names[0]
+            read = literal(given.get("default"))
+            default = None if read is NOTHING else read
+            needed = literal(given.get("required")) is True
+            plain = tuple(name.partition("/")[0] for name in names)
+            options.append(Option(plain, source.where(one), default, needed, not is_flag))
+    return options, positionals
