@@ -236,7 +236,7 @@ if __name__ == "__main__":
 
 _GLOBALS = """import random
 
-SEED = 42
+SEED = 7
 TIME_BUDGET = 300
 
 random.seed(SEED)

@@ -17,7 +17,7 @@ from seedproof_mcp.setup.project_files import ProjectFiles
 from seedproof_mcp.setup.source.found import Metric
 from seedproof_mcp.setup.source.printed import Printed
 
-__all__ = ["decimals", "direction_of", "find_in_files", "find_in_logs", "find_in_source", "metric_named"]
+__all__ = ["find_in_files", "find_in_logs", "find_in_source"]
 
 _MOST_FILES = 12
 _READ_BYTES = 256 * 1024
@@ -35,24 +35,25 @@ _DEFAULT = MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS)
 _HIGHER = re.compile(
     r"acc|\bmap|_map|map50|bleu|rouge|f1|auc|iou|dice|reward|return|score|r2|precision|recall|ndcg|psnr"
 )
-_NAMES = [
+# Earlier ones are taken where a log has several.
+_NAMES = (
     "val_bpb",
     "eval_bpb",
     "val_loss",
     "eval_loss",
     "test_loss",
     "val_perplexity",
-    "val_acc",
     "val_accuracy",
+    "val_acc",
     "eval_accuracy",
-    "test_acc",
     "test_accuracy",
+    "test_acc",
     "accuracy",
     "val_score",
     "episode_return",
     "mean_reward",
     "reward",
-]
+)
 _TRAINING_LOSS = ("train_loss", "loss")
 _COARSE = 2
 
@@ -67,19 +68,12 @@ class _Read:
     line: int | None
 
 
-def direction_of(name: str) -> str:
+def _direction_of(name: str) -> str:
     """Which way is better, by the words of a metric's name."""
     return "maximize" if _HIGHER.search(name.casefold()) else "minimize"
 
 
-def metric_named(text: str) -> str:
-    """A name that `[rules.metric]` allows: `metrics/mAP50-95(B)` is `metrics_map50_95_b`."""
-    plain = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
-    plain = plain if plain[:1].isalpha() else f"metric_{plain}"
-    return plain[:64].rstrip("_") or "metric"
-
-
-def decimals(text: str) -> int | None:
+def _decimals(text: str) -> int | None:
     """Digits behind the point of a printed number; None for one with an exponent."""
     return None if "e" in text.casefold() else len(text.partition(".")[2])
 
@@ -158,18 +152,18 @@ def _read_weak(data: bytes, path: str, lines: Sequence[Printed] = ()) -> Metric 
 
 def _names_all(name: str, text: str) -> bool:
     """Whether each word of a name stands in a line, so that `val_acc` is not read from `val_loss`."""
-    synonyms = {"val": "val|eval|dev|held", "eval": "eval|val", "test": "test", "acc": "acc", "accuracy": "acc"}
+    synonyms = {"val": "val|eval|dev|held", "eval": "eval|val", "test": "test", "acc": "acc"}
     return all(re.search(synonyms.get(word, word), text.casefold()) for word in name.split("_"))
 
 
 def _settings(name: str, hint: NearMiss) -> tuple[str, ...]:
-    way = direction_of(name)
+    way = _direction_of(name)
     own = (f'direction = "{way}"',) if way == "maximize" else ()
     return (f'name = "{name}"', *own, *hint.settings)
 
 
 def _metric(read: _Read, why: str) -> Metric:
-    digits = decimals(read.text)
+    digits = _decimals(read.text)
     check = None
     if digits is not None and digits <= _COARSE:
         check = f"{read.rule.name} is printed with {digits} decimals; more of them tell smaller differences apart."

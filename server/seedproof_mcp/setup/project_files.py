@@ -117,7 +117,7 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
             for entry in itertools.islice(entries, _MOST_ENTRIES):
                 if entry.is_dir(follow_symlinks=False):
                     below.append(entry.name)
-                elif not entry.is_symlink() or entry.is_file():
+                elif not entry.is_symlink() or os.path.isfile(entry.path):
                     names.append(entry.name)
     except OSError:
         pass
