@@ -18,11 +18,13 @@ from seedproof_mcp.setup.interpreters import find_interpreter
 from seedproof_mcp.setup.launchers import Launcher, find_launchers, is_plain
 from seedproof_mcp.setup.learn import CannotLearn, learn
 from seedproof_mcp.setup.project_files import (
+    CLOSE,
     ProjectFiles,
     Script,
     find_scripts,
     is_likely,
     list_files,
+    start_of,
     with_imports,
     with_targets,
 )
@@ -33,7 +35,6 @@ from seedproof_mcp.setup.written import toml_list
 
 __all__ = ["look"]
 
-_CLOSE = 10
 _INLINE = re.compile(r"^# /// script$", re.MULTILINE)
 _NEEDS_LAUNCHER = re.compile(r"os\.environ\[['\"](RANK|LOCAL_RANK)['\"]\]")
 _ASKS_FOR_LAUNCHER = re.compile(
@@ -80,14 +81,14 @@ def _of_script(files: ProjectFiles, scripts: Sequence[Script], launchers: Sequen
         learned = _of_launcher(root, launchers, script)
         if learned is not None:
             return learned
-    start = _start(script, needs_launcher)
+    start = _start(files, script, needs_launcher)
     command, why, env = _command(script.source, sources, interface, start, config)
     in_command = any("{seed}" in part for part in command)
     tokens = tokens_option(interface)
     known = tokens.default if tokens is not None and isinstance(tokens.default, int) else None
     checks = [f"{script.source.path} needs {', '.join(missing)}: add it to the command."] if missing else []
     checks += ["torchrun starts 1 process: set the number of GPUs in the command."] if needs_launcher else []
-    close = [one.source.path for one in scripts[1:4] if one.score >= script.score - _CLOSE]
+    close = [one.source.path for one in scripts[1:4] if one.score >= script.score - CLOSE]
     checks += (
         [f"{script.source.path} was taken for the training; {', '.join(close)} may be it as well."] if close else []
     )
@@ -103,22 +104,22 @@ def _of_script(files: ProjectFiles, scripts: Sequence[Script], launchers: Sequen
             known,
             find_interpreter(root),
             env,
-            _import_path(script),
+            _import_path(script, command),
             alternatives=tuple(_alternatives(launchers, script)),
             checks=tuple(checks),
         )
     )
 
 
-def _start(script: Script, needs_launcher: bool) -> tuple[str, ...]:
-    if _INLINE.search(script.source.text) and script.command[0] == "{python}":
+def _start(files: ProjectFiles, script: Script, needs_launcher: bool) -> tuple[str, ...]:
+    if _INLINE.search(script.source.text) and script.program is None:
         return ("uv", "run", script.source.path)  # its packages are named in the script itself
-    return ("torchrun", "--nproc_per_node=1", script.source.path) if needs_launcher else script.command
+    return ("torchrun", "--nproc_per_node=1", script.source.path) if needs_launcher else start_of(files, script)
 
 
-def _import_path(script: Script) -> dict[str, str]:
+def _import_path(script: Script, command: Sequence[str]) -> dict[str, str]:
     """Where a module in src/ is imported from, whether the package is installed or not."""
-    is_below = script.source.path.startswith("src/") and "-m" in script.command
+    is_below = script.source.path.startswith("src/") and "-m" in command
     return {"PYTHONPATH": "src"} if is_below else {}
 
 

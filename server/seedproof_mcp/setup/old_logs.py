@@ -16,11 +16,12 @@ from seedproof.sources.near_misses import NearMiss, near_misses
 from seedproof_mcp.setup.project_files import ProjectFiles
 from seedproof_mcp.setup.source.found import Metric
 from seedproof_mcp.setup.source.printed import Printed
+from seedproof_mcp.setup.source.python_source import read_text
 
 __all__ = ["find_in_files", "find_in_logs", "find_in_source"]
 
-_MOST_FILES = 12
-_READ_BYTES = 256 * 1024
+_MOST_FILES = 6
+_READ_BYTES = 64 * 1024
 _SHOWN = 90
 _LOG = re.compile(r"(\.(log|out)|(^|/)(nohup|output|stdout|train\w*|log\w*|slurm-\d+)\.(txt|out|log))$", re.IGNORECASE)
 _FILE = re.compile(r"\.(csv|json|jsonl|tsv)$", re.IGNORECASE)
@@ -88,13 +89,13 @@ def find_in_logs(files: ProjectFiles, *, by_label: bool = False) -> Metric | Non
         by_label: Take any number under a label of a metric, where no preset and not the default pattern reads one.
     """
     for path in _newest(files, _LOG):
-        data = _end(files.root / path)
+        data, is_whole = _end(files.root / path)
         labelled = _read_weak(data, path) if by_label else None
         if labelled is not None:
             return labelled
         found = None if by_label else _read_strong(data)
         if found is not None:
-            place = path if found.line is None or len(data) >= _READ_BYTES else f"{path}:{found.line}"
+            place = path if found.line is None or not is_whole else f"{path}:{found.line}"
             return _metric(found, f"{place} has {found.rule.name} {found.text}")
     return None
 
@@ -193,7 +194,7 @@ def find_in_files(
         found = _by_file_preset(path) if is_inside else None
         if found is not None:
             return found
-        data = _end(files.root / path, whole=True)
+        data = (read_text(files.root / path) or "").encode()
         for name in _NAMES:
             rule = MetricRule(name=name, pattern=DEFAULT_VAL_LOSS)
             hints = near_misses(rule, b"", {inside: data})
@@ -243,20 +244,18 @@ def _newest(files: ProjectFiles, pattern: re.Pattern[str]) -> Iterator[str]:
     yield from (path for _, path in sorted(times)[:_MOST_FILES])
 
 
-def _end(path: Path, *, whole: bool = False) -> bytes:
-    """The end of a regular file, from the beginning of a line; all of it or nothing with `whole`."""
+def _end(path: Path) -> tuple[bytes, bool]:
+    """The end of a regular file, from the beginning of a line, and whether that is all of it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return b""
+        return b"", False
     with os.fdopen(descriptor, "rb") as file:
         size = os.fstat(descriptor).st_size
-        if whole and size > _READ_BYTES * 4:
-            return b""
         try:
-            if size > _READ_BYTES and not whole:
+            if size > _READ_BYTES:
                 file.seek(size - _READ_BYTES)
                 file.readline(_READ_BYTES)
-            return file.read(_READ_BYTES * 4)
+            return file.read(_READ_BYTES), size <= _READ_BYTES
         except OSError:
-            return b""
+            return b"", False

@@ -12,11 +12,25 @@ from pathlib import Path, PurePosixPath
 
 from seedproof_mcp.setup.source.python_source import Source, call_name, literal, read_source, read_text
 
-__all__ = ["ProjectFiles", "Script", "find_scripts", "is_likely", "list_files", "with_imports", "with_targets"]
+__all__ = [
+    "CLOSE",
+    "ProjectFiles",
+    "Script",
+    "find_scripts",
+    "is_likely",
+    "list_files",
+    "start_of",
+    "with_imports",
+    "with_targets",
+]
 
 _MOST_ENTRIES = 20_000
 _DEEPEST = 6
-_MOST_READ = 40  # scripts that are parsed, the likeliest names first
+_MOST_READ = 25  # scripts that are parsed, the likeliest names first
+_MOST_TEXT = 512 * 1024  # of all of them, and of what a script imports; parsing 1 MB takes about a second
+_BY_TEXT = 20  # points that the text of a script can add to those of its name
+CLOSE = 10
+"""Points between two scripts that may both be the training."""
 _MOST_IMPORTS = 30
 _SKIPPED = frozenset(
     [
@@ -83,8 +97,8 @@ class Script:
 
     source: Source
     score: int
-    command: tuple[str, ...]
-    """What starts it, such as `{python} train.py` or `{python} -m pkg.train`."""
+    program: str | None = None
+    """The program that starts it, of pyproject.toml."""
 
 
 def list_files(root: Path) -> ProjectFiles:
@@ -139,10 +153,14 @@ def find_scripts(files: ProjectFiles) -> list[Script]:
     """Files that may be the training, the likeliest first."""
     names = sorted((-_score_of_path(path), path) for path in files.paths if path.endswith(".py"))
     found: list[Script] = []
+    size = 0
     for score, path in names[:_MOST_READ]:
+        if size > _MOST_TEXT or any(one.score > _BY_TEXT + CLOSE - score for one in found):
+            break
         source = read_source(files.root, path)
+        size += len(source.text) if source is not None else 0
         if source is not None and source.is_program:
-            found.append(Script(source, -score + _score_of_text(source), _start(files, source)))
+            found.append(Script(source, -score + _score_of_text(source)))
     found += _entry_points(files, {one.source.path for one in found})
     return sorted(found, key=lambda one: (-one.score, one.source.path.count("/"), one.source.path))
 
@@ -166,8 +184,11 @@ def is_likely(script: Script) -> bool:
     return script.score >= _LIKELY
 
 
-def _start(files: ProjectFiles, source: Source) -> tuple[str, ...]:
-    """By its path; as a module where it imports from its own package, which a path does not know."""
+def start_of(files: ProjectFiles, script: Script) -> tuple[str, ...]:
+    """What starts a script: its path; its module where it imports from its own package, which a path does not know."""
+    if script.program is not None:
+        return (script.program,)
+    source = script.source
     path = PurePosixPath(source.path)
     is_package = str(path.parent / "__init__.py") in files.known
     has_relative = any(name.startswith(".") for name in source.imported.values())
@@ -200,7 +221,7 @@ def _entry_points(files: ProjectFiles, known: set[str]) -> Iterator[Script]:
                 plain = name.casefold().replace("-", "_")
                 points = next((one for pattern, one in _NAMES if pattern.match(plain)), _OTHER_NAME)
                 score = max(points, _score_of_path(path)) + _score_of_text(source)
-                yield Script(source, score, (name,))
+                yield Script(source, score, name)
 
 
 # --- what it imports from the project -------------------------------------------------------------
@@ -211,7 +232,8 @@ def with_imports(root: Path, source: Source) -> tuple[Source, ...]:
     found = [source]
     waiting = [(source, 0)]
     seen = {source.path}
-    while waiting and len(found) <= _MOST_IMPORTS:
+    size = len(source.text)
+    while waiting and len(found) <= _MOST_IMPORTS and size < 2 * _MOST_TEXT:
         one, depth = waiting.pop(0)
         for path in _imported_paths(root, one, source):
             if path in seen:
@@ -220,6 +242,7 @@ def with_imports(root: Path, source: Source) -> tuple[Source, ...]:
             other = read_source(root, path)
             if other is None:
                 continue
+            size += len(other.text)
             found.append(other.without_guard())
             if depth == 0 or path.endswith("__init__.py"):
                 waiting.append((other, depth + 1))
