@@ -58,10 +58,8 @@ _OUTPUTS = [
     "output_path",
     "out_path",
     "save_path",
-    "model_dir",
     "log_dir",
     "logdir",
-    "project",
 ]
 _TOKENS = ("train_tokens", "total_tokens", "num_tokens", "tokens", "max_tokens")
 # The names of lengths with the unit that says them; tokens are no scale in words.

@@ -56,16 +56,16 @@ def setup_of(draft: Draft) -> Setup:
     if draft.scale is not None:
         words, why = draft.scale
         lines.append(Line("rules", f"scale = {toml_text(words)}", (f"{why}.",)))
-        said.append(f"Scale: {words}; {why}.")
+        said.append(f"Scale: {words}. {why}.")
     lines += _metric_lines(draft.metric)
     if draft.metric is None:
         checks.append("No metric was found: name the pattern or file in [rules.metric]; the default reads val_loss.")
     else:
-        said.append(f"Metric: {draft.metric.name}; {draft.metric.why}.")
+        said.append(f"Metric: {draft.metric.name}. {draft.metric.why}.")
         checks += [draft.metric.check] if draft.metric.check else []
     lines += _python_lines(draft.python)
     if draft.python.python is not None:
-        said.append(f"Python: {draft.python.python}; {draft.python.why}.")
+        said.append(f"Python: {draft.python.python}. {draft.python.why}.")
     checks += [draft.python.check] if draft.python.check else []
     if draft.settings_env:
         lines.append(Line("settings", f"env = {toml_table(dict(draft.settings_env))}"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from seedproof.model.template import unknown_field
+from seedproof.model.untrusted import one_line, safe_tail
 
 from seedproof_mcp.setup.choose import (
     find_scale,
@@ -25,9 +26,12 @@ __all__ = ["CannotLearn", "learn"]
 
 _PYTHON = re.compile(r"^(.*/)?python[0-9.]*$")
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
+_SECRET_NAME = re.compile(r"^--?(password|passwd|(\w+[_-])?api[_-]?key|secret)(=|$)", re.IGNORECASE)
 _SHELL_WORDS = frozenset({"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "2>&1"})
 _ENVIRONMENTS = ("uv", "conda", "mamba", "micromamba", "poetry", "pdm", "pixi", "hatch", "pipenv")
-_YOLO = Interface("ultralytics", Style.OVERRIDES, (Option(("seed",), "yolo"), Option(("project",), "yolo")))
+_YOLO = Interface(
+    "ultralytics", Style.OVERRIDES, (Option(("seed",), "yolo"), Option(("project", "output_dir"), "yolo"))
+)
 
 _YOLO_METRIC = Metric("map50_95", "yolo writes results.csv into its project folder", ('preset = "ultralytics"',))
 
@@ -87,10 +91,19 @@ def _split(words: Sequence[str]) -> list[str]:
         raise CannotLearn(f"`{signs[0]}` is a sign of the shell; give one command, or write it into a run.sh.")
     if any(not word.isprintable() for word in words):
         raise CannotLearn("the command has a control character.")
+    for place, word in enumerate(words):
+        name = words[place - 1] if place and not word.startswith("-") else word
+        if _is_secret(name, word.rpartition("=")[2]) and not _ASSIGNMENT.match(word):
+            raise CannotLearn(f"`{name.partition('=')[0]}` holds what looks like a secret; give it by a variable.")
     unknown = unknown_field(words)
     if unknown is not None or list(words).count("{flags}") > 1:
         raise CannotLearn(f"{unknown or '{flags} stands in the command twice'}.")
     return list(words)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether a value must not stand in a file that others read: by its own form, or by a name that is clear."""
+    return one_line(safe_tail(value.encode("utf-8", "replace"))) != one_line(value) or bool(_SECRET_NAME.match(name))
 
 
 def _take_apart(root: Path, words: list[str]) -> Command:

@@ -31,7 +31,6 @@ from seedproof_mcp.setup.project_files import (
 from seedproof_mcp.setup.source.found import Interface, Line, Option, Setup, Style, last_word
 from seedproof_mcp.setup.source.python_source import Source
 from seedproof_mcp.setup.source.script_options import NO_SETTINGS, read_interface, read_variables
-from seedproof_mcp.setup.written import toml_list
 
 __all__ = ["look"]
 
@@ -194,15 +193,14 @@ def _takes(interface: Interface) -> str:
 
 
 def _alternatives(launchers: Sequence[Launcher], script: Script) -> list[Line]:
-    """How a shell script starts the same file, where that says more than its name."""
+    """That a shell script starts the same file, where that says more than its name."""
     for launcher in launchers:
         for number, line in launcher.commands:
             words = is_plain(line)
             if words and script.source.path in words and words[-1] != script.source.path:
-                why = f"{launcher.path}:{number} starts it with more; `seedproof init -- {line}` takes that over."
+                why = f"{launcher.path}:{number} starts it with more; `seedproof init -- ` and that line take it over."
                 return [Line("rules", "", (why,))]
             if script.source.path in line and launcher.passes_arguments:
-                command = toml_list(["bash", launcher.path, "--seed", "{seed}", "{flags}"])
-                why = f"{launcher.path}:{number} starts it and passes its arguments on:"
-                return [Line("rules", f"command = {command}", (why,), is_active=False)]
+                why = f"{launcher.path}:{number} starts it too; `seedproof init -- bash {launcher.path}` takes it over."
+                return [Line("rules", "", (why,))]
     return []

@@ -184,6 +184,8 @@ def test_a_shell_script_with_variables_gets_its_seed_from_one(project: Path) -> 
         (("python 'train.py",), "the command cannot be split"),
         (("python", "train.py", "--lr", "{sed}"), "{sed} is no field; did you mean {seed}?"),
         (("python", "train.py", "{flags}", "{flags}"), "{flags} stands in the command twice"),
+        (("python", "train.py", "--hub", "hf_abcdefghijklmnop"), "`--hub` holds what looks like a secret"),
+        (("python", "train.py", "--password=x"), "`--password` holds what looks like a secret"),
         (("A=1",), "the command has variables and no program"),
         (("python", "train.py", "a\x1bb"), "the command has a control character"),
     ],

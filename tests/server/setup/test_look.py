@@ -166,6 +166,19 @@ def test_what_a_script_cannot_do_without_comes_from_the_shell_script_that_starts
     assert "# run.sh:2 starts the training so." in first.text
 
 
+def test_a_shell_script_that_starts_the_same_file_is_named_without_its_text(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p", "argparse")
+    write(folder, {"run.sh": "WANDB_API_KEY=abcdef python train.py --lr 0.3\n"})
+    text = written(folder)[0].text
+    assert "# run.sh:1 starts it with more; " in text and "abcdef" not in text
+
+
+def test_a_project_of_wandb_is_no_output_folder(tmp_path: Path) -> None:
+    text = PROJECTS["argparse"]["options.py"].replace('"--out", default="runs/last"', '"--project", default="nets"')
+    write(tmp_path, {**PROJECTS["argparse"], "options.py": text})
+    assert written(tmp_path)[1].rules.command[2:] == ("--random_seed", "{seed}", "{flags}")
+
+
 def test_a_script_of_a_launcher_is_started_by_torchrun(tmp_path: Path) -> None:
     text = "import os, torch\nrank = int(os.environ['RANK'])\ntorch.manual_seed(11 + rank)\nloss.backward()\n"
     write(tmp_path, {"train.py": text})
