@@ -190,7 +190,8 @@ def find_in_files(
         if not _FILE_NAME.search(path) or path.startswith(_OWN):
             continue
         is_inside = takes_folder and ("/" not in path or not any(path in text for text in texts))
-        inside = _inside(path, folders) if is_inside else path
+        # Lightning counts its versions up, whatever folder they lie in.
+        inside = re.sub(r"(?<=/version_)\d+(?=/)", "*", _inside(path, folders) if is_inside else path)
         found = _by_file_preset(path) if is_inside else None
         if found is not None:
             return found

@@ -254,6 +254,13 @@ def test_a_file_of_results_is_named_from_the_output_folder_on(
     assert metric.direction == ("maximize" if metric.name == "val_acc" else "minimize")
 
 
+def test_a_file_of_a_script_without_an_output_option_lies_outside_it(tmp_path: Path) -> None:
+    write(tmp_path, {"train.py": "import torch\ntorch.manual_seed(3)\nloss.backward()\nmain()\n"})
+    write(tmp_path, {"lightning_logs/version_0/metrics.csv": "epoch,val_loss\n1,2.5\n"})
+    metric = written(tmp_path)[1].rules.metric
+    assert (metric.file, metric.column, metric.outside) == ("lightning_logs/version_*/metrics.csv", "val_loss", True)
+
+
 def test_a_metric_of_another_name_gets_a_pattern_and_a_training_loss_is_told(tmp_path: Path) -> None:
     write(tmp_path, {"train.py": "print(f'epoch {epoch} test accuracy {acc:.4f}')\nloss.backward()\n"})
     metric = written(tmp_path)[1].rules.metric
