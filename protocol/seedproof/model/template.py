@@ -37,7 +37,7 @@ def unknown_field(parts: Sequence[str]) -> str | None:
         for name in _FIELD.findall(part):
             if name not in COMMAND_FIELDS:
                 close = difflib.get_close_matches(name, COMMAND_FIELDS, 1, 0.5)
-                meant = f"; did you mean {{{close[0]}}}?" if close else ""
+                meant = f"; did you mean {{{close[0]}}}?" if close else "."
                 return f"{{{name}}} is no field{meant} Fields are {', '.join(f'{{{one}}}' for one in COMMAND_FIELDS)}"
     return None
 

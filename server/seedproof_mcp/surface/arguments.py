@@ -13,15 +13,17 @@ __all__ = ["build_parser", "parse", "run_request"]
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a command. What follows `--` are the flags of `run`, word by word as typed."""
+    """The options of a command. What follows `--` are the flags of `run` and the command of `init`, as typed."""
     end = list(arguments).index("--") if "--" in arguments else None
     parser = build_parser()
     options = parser.parse_args(arguments[:end])
     if end is None:
         return options
-    if options.command != "run":
-        parser.error("only run takes flags behind --")
-    if options.flags is not None:
+    if options.command not in ("run", "init"):
+        parser.error("only run takes flags behind --, and init a command")
+    if options.command == "init" and options.full:
+        parser.error("--full writes every setting; it takes no command")
+    if options.command == "run" and options.flags is not None:
         parser.error("give the flags either behind -- or as --flags='…'")
     options.after = tuple(arguments[end + 1 :])
     return options
@@ -42,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         return command
 
     add("serve", "serve the MCP tools on stdin and stdout")
-    add("init", "write a commented seedproof.toml")
+    _add_init(add("init", "look at the project and write a seedproof.toml"))
     add("status", "show baseline, experiments and queue")
     add("check-baseline", "show where the baseline stands")
     _add_run(add("run", "run the next seed, or the one named"))
@@ -71,6 +73,16 @@ def build_parser() -> argparse.ArgumentParser:
     demo = add("demo", "watch the protocol on a small real language model")
     demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
     return parser
+
+
+def _add_init(command: argparse.ArgumentParser) -> None:
+    command.epilog = (
+        "It reads files and runs nothing. From a command that works it learns more: "
+        "seedproof init -- python train.py --lr 0.1 --steps 300"
+    )
+    command.set_defaults(after=None)
+    command.add_argument("--full", action="store_true", help="write every setting with its meaning, commented out")
+    command.add_argument("--print", action="store_true", help="print the file instead of writing it")
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:

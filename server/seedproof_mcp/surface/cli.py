@@ -97,16 +97,26 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _init(options: argparse.Namespace) -> int:
-    from seedproof_mcp.host.settings_template import settings_template
+    from seedproof_mcp.setup.first_settings import first_settings
+    from seedproof_mcp.setup.learn import CannotLearn
     from seedproof_mcp.system import files
     from seedproof_mcp.system.paths import ProjectPaths
 
     path = ProjectPaths(options.project).settings
-    if path.exists():
-        print(f"{path.name} exists already; nothing was changed.", file=sys.stderr)
+    if path.exists() and not options.print:
+        print(f"{path.name} exists already; nothing was changed. --print shows what init would write.", file=sys.stderr)
         return REFUSED
-    files.write_atomic(path, settings_template().encode())
-    print(f"Wrote {path.name}; every line in it is optional.")
+    try:
+        first = first_settings(options.project.resolve(), options.after, full=options.full)
+    except CannotLearn as reason:
+        print(f"seedproof: {reason}", file=sys.stderr)
+        return REFUSED
+    if options.print:
+        print(first.text, end="")
+        print("\n".join(first.said), file=sys.stderr)
+        return 0
+    files.write_atomic(path, first.text.encode())
+    print("\n".join([f"Wrote {path.name}.", *first.said]))
     return 0
 
 

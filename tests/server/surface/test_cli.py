@@ -167,6 +167,32 @@ def test_init_writes_a_settings_file_once(here: Path, capsys: pytest.CaptureFixt
     assert (here / "seedproof.toml").read_text() == written
 
 
+def test_init_prints_what_it_would_write_and_writes_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "init", "--print")
+    assert code == 0 and not (here / "seedproof.toml").exists()
+    assert 'command = ["{python}", "train_llm.py", "--seed", "{seed}"' in out
+    assert err.endswith("Next: seedproof try\n")
+    assert run(capsys, "init")[0] == 0
+    assert (here / "seedproof.toml").read_text() == out
+    assert run(capsys, "init", "--print")[:2] == (0, out)
+
+
+def test_init_full_writes_every_setting_as_a_comment(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "init", "--full")[0] == 0
+    text = (here / "seedproof.toml").read_text()
+    assert "# accept_exit = " in text and "# grace_s = " in text
+    with pytest.raises(SystemExit):
+        main(("init", "--full", "--", "python", "train_llm.py"))
+
+
+def test_init_learns_from_a_command_or_says_why_not(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "init", "--", "python", "missing.py")
+    assert code == 3 and err.startswith("seedproof: missing.py is not in the project's folder")
+    assert not (here / "seedproof.toml").exists()
+    assert run(capsys, "init", "--", "python", "train_llm.py", "--shift", "0.5", "--seed", "1")[0] == 0
+    assert '"--shift", "0.5", "--seed", "{seed}"' in (here / "seedproof.toml").read_text()
+
+
 def test_a_project_that_is_no_folder_is_told_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "status", "--project", str(tmp_path / "nowhere"))
     assert code == 2 and "nowhere is not a folder" in err

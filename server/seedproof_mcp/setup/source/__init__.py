@@ -1,0 +1,4 @@
+"""Reads the source of a project: which settings a script has and what it prints. Executes nothing.
+
+Imported by `setup`.
+"""
