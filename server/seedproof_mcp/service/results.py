@@ -22,9 +22,11 @@ from seedproof_mcp.service.rows import (
     RunningRow,
     SeedRow,
     Shape,
+    TriedRow,
 )
 
 __all__ = [
+    "TRY_ID",
     "BaselineStatus",
     "ComparisonResult",
     "ExperimentList",
@@ -35,6 +37,12 @@ __all__ = [
     "StopResult",
     "WithdrawnResult",
 ]
+
+
+TRY_ID = "try"
+"""What stands in place of a run's id in the answers of a try, which is no run of the ledger."""
+# With the next call and the ledger head, the text has at most two kilobytes.
+_TRIED_BYTES = 1700
 
 
 class Follow(Shape):
@@ -62,6 +70,10 @@ class Result(Shape):
     ledger_head: str
     notices: list[NoticeResult]
     next: Follow | None
+
+    def document(self) -> dict[str, Any]:
+        """The structure of the reply."""
+        return self.model_dump(mode="json")
 
     def first_line(self) -> str:
         """The first line of the text."""
@@ -141,6 +153,7 @@ class RunResult(Result):
         "cancelled",
         "interrupted",
         "not_needed",
+        "tried",
     ]
     metrics: dict[str, float | None]
     step: int | None
@@ -150,6 +163,12 @@ class RunResult(Result):
     remaining: int
     reason: str | None
     log_tail: str | None
+    tried: TriedRow | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The structure of the reply; `tried` stands in the answer of a try alone."""
+        whole = super().document()
+        return whole if self.tried is not None else {name: one for name, one in whole.items() if name != "tried"}
 
     @property
     def is_active(self) -> bool:
@@ -158,6 +177,8 @@ class RunResult(Result):
 
     def first_line(self) -> str:
         """Run, state and numbers."""
+        if self.run_id == TRY_ID:
+            return f"Trying the command: {self.reason}" if self.tried is None else self.tried.headline
         who = self.experiment or "baseline"
         if self.role == "confirm":
             who = f"{who} on a fresh seed, {'without' if self.arm == 'baseline' else 'with'} its change,"
@@ -169,7 +190,9 @@ class RunResult(Result):
         return f"{who} seed {self.seed} (attempt {self.attempt}): {self.state}{', ' + values if values else ''}"
 
     def details(self) -> list[str]:
-        """Progress, reason, seeds that remain, and the end of the log of a failed run."""
+        """Progress, reason, seeds that remain, and the end of the log of a failed run; of a try what it told."""
+        if self.run_id == TRY_ID:
+            return [] if self.tried is None else self.tried.lines(_TRIED_BYTES)
         lines = [self.progress()] if self.is_active else []
         if self.reason:
             lines.append(f"Reason: {self.reason}")

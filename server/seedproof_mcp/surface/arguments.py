@@ -43,6 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     add("serve", "serve the MCP tools on stdin and stdout")
     add("init", "write a commented seedproof.toml")
+    trial = add("try", "try the command in two short runs and a repeat, outside the ledger")
+    trial.add_argument(
+        "--limit", type=_seconds, default=60.0, metavar="S", help="seconds after which each run is ended (60)"
+    )
     add("status", "show baseline, experiments and queue")
     add("check-baseline", "show where the baseline stands")
     _add_run(add("run", "run the next seed, or the one named"))
@@ -71,6 +75,13 @@ def build_parser() -> argparse.ArgumentParser:
     demo = add("demo", "watch the protocol on a small real language model")
     demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e7:
+        raise argparse.ArgumentTypeError("a number of seconds above 0")
+    return seconds
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:

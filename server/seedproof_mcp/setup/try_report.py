@@ -1,0 +1,406 @@
+"""Says in words what a try has seen: what was run, what was read, what the seed decides, and what to mend."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seedproof.metrics.lengths import read_lengths
+from seedproof.metrics.run_state import lacks_value
+from seedproof.model.lengths import Lengths
+from seedproof.model.metric_rule import LogPattern
+from seedproof.model.rules import Rules
+from seedproof.model.runs import MetricValue, RunState
+from seedproof.model.seeding import Seeding
+from seedproof.model.untrusted import one_line, safe_tail
+from seedproof.phases.confirmation import FIRST_STAGE
+from seedproof.sources.short_runs import SeedEffect, ValuesOfRun, seed_effect, training_losses, values_of
+
+from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.runner.log_reader import LENGTH_BYTES
+from seedproof_mcp.service.rows import TriedRow
+from seedproof_mcp.setup.try_findings import SnapshotContent, Suggestion, read, suggestions
+from seedproof_mcp.setup.try_run import Tried, TriedRun
+from seedproof_mcp.setup.try_toml import metric_toml, settings_toml
+from seedproof_mcp.system import files
+from seedproof_mcp.system.paths import ProjectPaths
+
+__all__ = ["describe"]
+
+_TAIL_LINES, _TAIL_BYTES = 40, 2000
+_SHOWN_CHARS = 120
+_SHOWN_FILES = 4
+# Named with their versions; the rest is counted.
+_TELLING_PACKAGES = ("torch", "numpy", "jax", "tensorflow", "lightning", "transformers", "xgboost", "lightgbm")
+_BRACKETS = 2
+
+
+def describe(paths: ProjectPaths, tried: Tried) -> TriedRow:
+    """What a try tells, and the settings to paste."""
+    return _Description(paths, tried).row()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The metric of one run, by the present rules or by suggested ones."""
+
+    name: str
+    """Which run, in words: `seed 42`, `seed 42 again`."""
+    value: MetricValue | None
+    """Its last value."""
+
+
+class _Description:
+    """Builds the row of one try."""
+
+    def __init__(self, paths: ProjectPaths, tried: Tried) -> None:
+        self._paths, self._tried, self._rules = paths, tried, tried.config.rules
+        self._runs, self._first = tried.runs, tried.runs[0]
+        self._mend: list[str] = []
+        self._suggested = self._look_for_metric()
+        self._rule = self._suggested[0].rule if self._suggested else self._rules.metric
+        self._metric = self._effect()
+        self._losses = self._effect_of([training_losses(one.left.log) for one in self._runs])
+        self._lengths = _lengths(self._first)
+
+    def row(self) -> TriedRow:
+        """The row; what has to be mended is gathered on the way."""
+        self._look_at_ends()
+        found = [
+            *self._run_lines(),
+            *self._metric_lines(),
+            *self._seed_lines(),
+            *self._place_lines(),
+            *self._time_lines(),
+        ]
+        is_well = not self._mend
+        last = self._runs[-1]
+        tail = None if is_well else safe_tail(last.left.log, _TAIL_LINES, _TAIL_BYTES) or None
+        packages = {} if self._first.run.inputs is None else self._first.run.inputs.packages
+        return TriedRow(
+            is_well=is_well,
+            headline=self._headline(),
+            found=found,
+            mend=self._mend,
+            command=list(self._first.run.argv),
+            working_directory=self._first.cwd,
+            interpreter=None if self._first.python is None else self._first.python[0],
+            packages={name: text.split(" ")[0] for name, text in packages.items()},
+            values={one.name: None if one.value is None else one.value.text for one in self._readings()},
+            run_s=self._run_s(),
+            toml=self._toml(),
+            log_tail=tail,
+        )
+
+    def _headline(self) -> str:
+        if self._mend:
+            things = "1 thing" if len(self._mend) == 1 else f"{len(self._mend)} things"
+            return f"Tried, and {things} to mend before the baseline"
+        if self._is_unseen():
+            return f"Tried: {self._rules.metric.name} was not seen within {self._tried.limit_s:g} s; the rest is well"
+        return f"Tried: {len(self._runs)} short runs, all well"
+
+    # --- the metric ---------------------------------------------------------------------------
+
+    def _look_for_metric(self) -> list[Suggestion]:
+        """What may be the metric, where a run that came to its end has none."""
+        ended = [one for one in self._runs if one.run.exit_code == 0]
+        lacking = [one for one in ended or self._runs if self._rules.metric.name not in one.run.metrics]
+        if not lacking or self._first.run.state is RunState.UNREAD:
+            return []
+        return suggestions(self._rules, [one.left for one in lacking])
+
+    def _readings(self) -> list[_Reading]:
+        return [_Reading(name, self._value(one)) for name, one in zip(self._names(), self._runs, strict=True)]
+
+    def _value(self, one: TriedRun) -> MetricValue | None:
+        return read(self._rule, one.left) if self._suggested else one.run.metrics.get(self._rule.name)
+
+    def _names(self) -> list[str]:
+        first, second = self._rules.baseline_seeds[:2]
+        return [f"seed {first}", f"seed {second}", f"seed {first} again"][: len(self._runs)]
+
+    def _is_unseen(self) -> bool:
+        """Whether a run was ended by the limit before it showed the metric."""
+        return any(one.run.state is RunState.TIMED_OUT and self._value(one) is None for one in self._runs)
+
+    def _effect(self) -> SeedEffect:
+        source = self._rule.source
+        if isinstance(source, LogPattern) and self._rule.statistic == "last":
+            return self._effect_of([values_of(source, one.left.log) for one in self._runs])
+        texts = [self._value(one) for one in self._runs]
+        return self._effect_of([() if one is None else (one.text,) for one in texts])
+
+    def _effect_of(self, texts: Sequence[tuple[str, ...]]) -> SeedEffect:
+        values = [
+            ValuesOfRun(found, one.run.state is not RunState.TIMED_OUT)
+            for found, one in zip(texts, self._runs, strict=True)
+        ]
+        padded: list[ValuesOfRun | None] = [*values, None, None]
+        return seed_effect(values[0], padded[1], padded[2])
+
+    def _metric_lines(self) -> Iterator[str]:
+        name = self._rules.metric.name
+        shown = [one for one in self._readings() if one.value is not None]
+        if not shown:
+            if self._first.run.exit_code == 0:
+                where = self._rules.metric.source.where
+                self._mend.append(f"no {name} was found {where}, and nothing that looks like a metric")
+            elif self._is_unseen():
+                yield f"Metric: no {name} within {self._tried.limit_s:g} s; it may be printed only at the end"
+            return
+        rule, step = self._rule, self._metric.step
+        values = "; ".join(f"{one.name}: {one.value.text}{_line(one.value)}" for one in shown if one.value is not None)
+        yield f"Metric {rule.name}: {values}"
+        coarse = ", which is coarse: print more digits if there are more" if self._is_coarse() else ""
+        if step:
+            yield f"Resolution: printed in steps of {step:g}{coarse}"
+        if self._suggested:
+            one, *others = self._suggested
+            self._mend.append(
+                f'no {name} was found {self._rules.metric.source.where}; "{_short(one.text)}" in {one.where} may be '
+                f"it, and is read by: {_on_one_line(one.fields)}"
+            )
+            if others:
+                more = "; ".join(f'"{_short(two.text)}" in {two.where}: {_on_one_line(two.fields)}' for two in others)
+                yield f"Also like a metric: {more}"
+
+    def _is_coarse(self) -> bool:
+        return self._metric.is_coarse and bool(self._metric.by_seed)
+
+    # --- the runs -----------------------------------------------------------------------------
+
+    def _look_at_ends(self) -> None:
+        """What has to be mended of how the runs ended."""
+        for name, one in zip(self._names(), self._runs, strict=True):
+            run = one.run
+            is_only_unfound = lacks_value(run, self._rules.metric.name) and run.state is RunState.FAILED
+            if run.state in (RunState.SUCCEEDED, RunState.TIMED_OUT) or is_only_unfound:
+                continue
+            self._mend.append(f"{name}: {run.state.value}, {_words(run.reason or 'for no known reason')}")
+
+    def _run_lines(self) -> Iterator[str]:
+        first = self._first
+        yield f"Command: {shlex.join(first.run.argv)}"
+        held = "a snapshot, checked out" if self._tried.code.held == "snapshot" else "the project itself"
+        yield f"Working folder: {first.cwd} ({held})"
+        inputs = first.run.inputs
+        if first.python is None:
+            why = "" if inputs is None or inputs.why is None else f": {inputs.why}"
+            yield f"Interpreter: not known{why}"
+            return
+        packages = {} if inputs is None else {name: text.split(" ")[0] for name, text in inputs.packages.items()}
+        named = [f"{name} {packages[name]}" for name in _TELLING_PACKAGES if name in packages]
+        others = len(packages.keys() - {*_TELLING_PACKAGES, "python"})
+        more = [f"{others} other packages"] if others else []
+        yield f"Interpreter: {first.python[0]}, Python {first.python[1]}{_listed([*named, *more], '; ')}"
+
+    def _seed_lines(self) -> Iterator[str]:
+        yield from _seeding_lines(self._first.run.seeding)
+        if len(self._runs) < 2:
+            return
+        metric, losses = self._metric, self._losses
+        by = metric if metric.first_differs is not None else losses
+        what = self._rule.name if by is metric else "the training loss"
+        if by.first_differs is None:
+            yield "Seed: nothing was printed that tells whether it has an effect"
+            return
+        without = [one.is_without_seed for one in (metric, losses) if one.first_differs is not None]
+        if all(without) and self._rules.seed != "unseeded":
+            self._mend.append(
+                f"the seed has no effect: {what} is the same for seeds {_pair(self._rules)}; "
+                "does the script use the seed that it is given?"
+            )
+        elif by.last_differs:
+            apart = "" if by.by_seed is None else f", {by.by_seed:.3g} apart"
+            begin = (
+                "" if by.first_differs else "; the first values are equal, so the initialisation may not depend on it"
+            )
+            yield f"Seed: {what} differs between seeds {_pair(self._rules)}{apart}{begin}"
+        elif by.differs or losses.differs:
+            yield f"Seed: the training differs between seeds {_pair(self._rules)}, the last {what} is the same"
+        else:
+            yield f"Seed: {what} is the same for seeds {_pair(self._rules)}, which coarse values may be by chance"
+        yield from _repeat_lines(by, losses, what)
+
+    # --- where, how long, how much ------------------------------------------------------------
+
+    def _place_lines(self) -> Iterator[str]:
+        first = self._first
+        parts = (
+            [f"{_files(first.outputs)} in the output folder ({_bytes(first.output_bytes)})"] if first.outputs else []
+        )
+        tree = "in the working tree, gone with the snapshot" if self._tried.snapshot else "in the project"
+        parts += [f"{_files(first.written)} {tree}"] if first.written else []
+        parts += [f"{_files(first.elsewhere)} elsewhere in the project, not removed"] if first.elsewhere else []
+        yield f"Outputs: {'; '.join(parts) or 'none'}"
+        held = self._tried.snapshot
+        yield "Snapshot: none, runs are trained in the project's folder" if held is None else _snapshot_line(held)
+
+    def _run_s(self) -> float | None:
+        """Seconds of a whole run; None where nothing tells them."""
+        whole = [one.run.wall_time_s for one in self._runs if one.run.state is RunState.SUCCEEDED or _ended_well(one)]
+        known = [time_s for time_s in whole if time_s is not None]
+        if known:
+            return max(known)
+        share = _share_done(self._lengths)
+        spent_s = self._first.run.wall_time_s
+        return spent_s / share if share and spent_s and self._first.run.state is RunState.TIMED_OUT else None
+
+    def _time_lines(self) -> Iterator[str]:
+        run_s, first = self._run_s(), self._first.run
+        if first.state is RunState.TIMED_OUT:
+            words = _progress(self._lengths)
+            about = f", so a run takes about {_duration(run_s)}" if run_s else ""
+            yield f"Time: reached the limit of {self._tried.limit_s:g} s{f' at {words}' if words else ''}{about}"
+        elif run_s is not None:
+            yield f"Time: a run takes {_duration(run_s)}"
+        if run_s is not None:
+            yield f"Cost of a study, one run at a time: {_cost(self._rules, run_s)}"
+
+    # --- the settings to paste ----------------------------------------------------------------
+
+    def _toml(self) -> str | None:
+        """A complete seedproof.toml that loads; None where the present one needs no change."""
+        fields = self._suggested[0].fields if self._suggested else None
+        scale = self._scale()
+        if fields is None and scale is None:
+            return None
+        config, notes = self._tried.config, dict[str, str]()
+        if scale is not None and self._paths.ledger.exists():
+            notes["scale"] = f'"{scale}"'  # a rule that changes makes a baseline void
+        elif scale is not None:
+            config = config.model_copy(update={"rules": self._rules.model_copy(update={"scale": scale})})
+        text = settings_toml(config, fields, notes)
+        with files.scratch_folder() as folder:
+            written = folder / "seedproof.toml"
+            written.write_text(text, encoding="utf-8")
+            loaded = load_config(written)  # whoever pastes it must not be refused
+        assert fields is None or loaded.rules.metric == self._rule
+        return text
+
+    def _scale(self) -> str | None:
+        """How long every run trains, where neither the command nor the settings say it and the log does."""
+        if self._rules.scale_words is not None:
+            return None
+        if self._lengths.epochs is not None:
+            return f"{self._lengths.epochs} epochs"
+        return None if self._lengths.steps is None else f"{self._lengths.steps} steps"
+
+
+def _ended_well(one: TriedRun) -> bool:
+    return one.run.exit_code == 0
+
+
+def _lengths(one: TriedRun) -> Lengths:
+    end = one.left.log[-LENGTH_BYTES:]
+    return read_lengths(end if len(end) == len(one.left.log) else end.partition(b"\n")[2]).lengths
+
+
+def _share_done(lengths: Lengths) -> float | None:
+    """The share of the training that was done; None where the log does not say."""
+    for done, total in ((lengths.step, lengths.steps), (lengths.epoch, lengths.epochs)):
+        if done and total and done <= total:
+            return done / total
+    return None
+
+
+def _progress(lengths: Lengths) -> str:
+    for done, total, unit in ((lengths.step, lengths.steps, "step"), (lengths.epoch, lengths.epochs, "epoch")):
+        if done is not None:
+            return f"{unit} {done}" + (f" of {total}" if total else "")
+    return ""
+
+
+def _cost(rules: Rules, run_s: float) -> str:
+    base, few, many = len(rules.baseline_seeds), len(rules.experiment_seeds), len(rules.extra_seeds)
+    fresh = 2 * (len(rules.confirm_seeds) or 2 * FIRST_STAGE)
+    tried = f"{few} to {few + many}" if many else f"{few}"
+    return (
+        f"baseline {base} runs ({_duration(base * run_s)}), each experiment {tried} "
+        f"({_duration(few * run_s)}{f' to {_duration((few + many) * run_s)}' if many else ''}), "
+        f"a confirmation up to {fresh} ({_duration(fresh * run_s)})"
+    )
+
+
+def _repeat_lines(by: SeedEffect, losses: SeedEffect, what: str) -> Iterator[str]:
+    if by.repeats is None:
+        return
+    if by.repeats and losses.repeats is not False:
+        yield "Repeat: the same seed gives the same values, digit by digit"
+        return
+    apart = by.by_repeat
+    if not apart:
+        yield f"Repeat: the same seed does not repeat every value, and gives the same last {what}"
+        return
+    spread = "" if by.by_seed is None else f"; two seeds {by.by_seed:.3g}"
+    worse = by.by_seed is not None and apart >= by.by_seed
+    why = "so the runs differ by more than their seed" if not worse else "so what varies is more than the seed"
+    yield f"Repeat: the same seed gives {what} {apart:.3g} apart{spread}: {why}"
+
+
+def _seeding_lines(seeding: Seeding | None) -> Iterator[str]:
+    """What the script seeds itself, where the rules replace its own seed."""
+    if seeding is None:
+        return
+    if seeding.moved:
+        yield f"Seed replaced in: {', '.join(f'{name} ({calls}x)' for name, calls in seeding.moved.items())}"
+    if seeding.kept:
+        kept = [f"{number} ({', '.join(names)})" for number, names in seeding.kept.items()]
+        yield f"Other seeds that the script sets, which stay: {', '.join(_some(kept))}"
+
+
+def _snapshot_line(held: SnapshotContent) -> str:
+    untracked = (
+        f", {len(held.untracked)} that git does not track{_listed(_some(held.untracked))}" if held.untracked else ""
+    )
+    linked = f"; ignored, reached through links: {', '.join(_some(held.linked))}" if held.linked else ""
+    left = f"; ignored and not reached: {', '.join(_some(held.not_linked))}" if held.not_linked else ""
+    return f"Snapshot: {held.tracked} tracked files{untracked}, {_bytes(held.size_bytes)}{linked}{left}"
+
+
+def _line(value: MetricValue) -> str:
+    where = "" if value.line is None else f"line {value.line}: "
+    return f' ({where}"{_short(value.matched)}")' if value.matched else ""
+
+
+def _on_one_line(fields: Mapping[str, Any]) -> str:
+    return "; ".join(metric_toml(fields).splitlines()[1:])
+
+
+def _words(text: str) -> str:
+    return one_line(text)[:400]
+
+
+def _short(text: str) -> str:
+    """Untrusted text on one line, masked and cut."""
+    shown = one_line(safe_tail(text.encode("utf-8", "replace"), max_lines=1))
+    return shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
+
+
+def _pair(rules: Rules) -> str:
+    return " and ".join(map(str, rules.baseline_seeds[:2]))
+
+
+def _listed(parts: Sequence[str], before: str = ": ") -> str:
+    return f"{before}{', '.join(parts)}" if parts else ""
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    shown = [_short(name) for name in names[:_SHOWN_FILES]]
+    return [*shown, f"{len(names) - _SHOWN_FILES} more"] if len(names) > _SHOWN_FILES else shown
+
+
+def _files(names: Sequence[str]) -> str:
+    count = "1 file" if len(names) == 1 else f"{len(names)} files"
+    return f"{count} ({', '.join(_some(names))})"
+
+
+def _bytes(size: float) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
