@@ -1,38 +1,48 @@
 """Says in words what a try has seen: what was run, what was read, what the seed decides, and what to mend."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from seedproof.metrics.lengths import read_lengths
 from seedproof.metrics.run_state import lacks_value
-from seedproof.model.lengths import Lengths
 from seedproof.model.metric_rule import LogPattern
-from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue, RunState
-from seedproof.model.seeding import Seeding
-from seedproof.model.untrusted import one_line, safe_tail
-from seedproof.phases.confirmation import FIRST_STAGE
+from seedproof.model.untrusted import safe_tail
 from seedproof.sources.short_runs import SeedEffect, ValuesOfRun, seed_effect, training_losses, values_of
 
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.runner.log_reader import LENGTH_BYTES
 from seedproof_mcp.service.rows import TriedRow
-from seedproof_mcp.setup.try_findings import SnapshotContent, Suggestion, read, suggestions
+from seedproof_mcp.setup.try_findings import Suggestion, read, suggestions
 from seedproof_mcp.setup.try_run import Tried, TriedRun
-from seedproof_mcp.setup.try_toml import metric_toml, settings_toml
+from seedproof_mcp.setup.try_toml import settings_toml
+from seedproof_mcp.setup.try_words import (
+    cost_words,
+    duration_words,
+    ended_well,
+    files_words,
+    lengths_of,
+    listed,
+    long_text,
+    place_words,
+    progress_words,
+    read_by,
+    repeat_lines,
+    seeding_lines,
+    seeds_words,
+    settings_words,
+    share_done,
+    short_text,
+    size_words,
+    snapshot_line,
+)
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["describe"]
 
 _TAIL_LINES, _TAIL_BYTES = 40, 2000
-_SHOWN_CHARS = 120
-_SHOWN_FILES = 4
 # Named with their versions; the rest is counted.
 _TELLING_PACKAGES = ("torch", "numpy", "jax", "tensorflow", "lightning", "transformers", "xgboost", "lightgbm")
-_BRACKETS = 2
 
 
 def describe(paths: ProjectPaths, tried: Tried) -> TriedRow:
@@ -61,7 +71,7 @@ class _Description:
         self._rule = self._suggested[0].rule if self._suggested else self._rules.metric
         self._metric = self._effect()
         self._losses = self._effect_of([training_losses(one.left.log) for one in self._runs])
-        self._lengths = _lengths(self._first)
+        self._lengths = lengths_of(self._first)
 
     def row(self) -> TriedRow:
         """The row; what has to be mended is gathered on the way."""
@@ -105,7 +115,7 @@ class _Description:
     def _look_for_metric(self) -> list[Suggestion]:
         """What may be the metric, where a run that came to its end has none."""
         ended = [one for one in self._runs if one.run.exit_code == 0]
-        lacking = [one for one in ended or self._runs if self._rules.metric.name not in one.run.metrics]
+        lacking = [one for one in ended if self._rules.metric.name not in one.run.metrics]
         if not lacking or self._first.run.state is RunState.UNREAD:
             return []
         return suggestions(self._rules, [one.left for one in lacking])
@@ -148,22 +158,24 @@ class _Description:
                 self._mend.append(f"no {name} was found {where}, and nothing that looks like a metric")
             elif self._is_unseen():
                 yield f"Metric: no {name} within {self._tried.limit_s:g} s; it may be printed only at the end"
+                # The metric may still come, so none of these is anything to mend.
+                hints = suggestions(self._rules, [one.left for one in self._runs])
+                if hints:
+                    yield f"Like a metric so far: {read_by(hints)}"
             return
         rule, step = self._rule, self._metric.step
-        values = "; ".join(f"{one.name}: {one.value.text}{_line(one.value)}" for one in shown if one.value is not None)
+        told = [(one.name, one.value) for one in shown if one.value is not None]
+        values = "; ".join(f"{who}: {value.text}{place_words(value)}" for who, value in told)
         yield f"Metric {rule.name}: {values}"
         coarse = ", which is coarse: print more digits if there are more" if self._is_coarse() else ""
         if step:
             yield f"Resolution: printed in steps of {step:g}{coarse}"
         if self._suggested:
             one, *others = self._suggested
-            self._mend.append(
-                f'no {name} was found {self._rules.metric.source.where}; "{_short(one.text)}" in {one.where} may be '
-                f"it, and is read by: {_on_one_line(one.fields)}"
-            )
+            text = f'"{short_text(one.text)}" in {one.where} may be it, and is read by: {settings_words(one.fields)}'
+            self._mend.append(f"no {name} was found {self._rules.metric.source.where}; {text}")
             if others:
-                more = "; ".join(f'"{_short(two.text)}" in {two.where}: {_on_one_line(two.fields)}' for two in others)
-                yield f"Also like a metric: {more}"
+                yield f"Also like a metric: {read_by(others)}"
 
     def _is_coarse(self) -> bool:
         return self._metric.is_coarse and bool(self._metric.by_seed)
@@ -177,7 +189,7 @@ class _Description:
             is_only_unfound = lacks_value(run, self._rules.metric.name) and run.state is RunState.FAILED
             if run.state in (RunState.SUCCEEDED, RunState.TIMED_OUT) or is_only_unfound:
                 continue
-            self._mend.append(f"{name}: {run.state.value}, {_words(run.reason or 'for no known reason')}")
+            self._mend.append(f"{name}: {run.state.value}, {long_text(run.reason or 'for no known reason')}")
 
     def _run_lines(self) -> Iterator[str]:
         first = self._first
@@ -193,10 +205,10 @@ class _Description:
         named = [f"{name} {packages[name]}" for name in _TELLING_PACKAGES if name in packages]
         others = len(packages.keys() - {*_TELLING_PACKAGES, "python"})
         more = [f"{others} other packages"] if others else []
-        yield f"Interpreter: {first.python[0]}, Python {first.python[1]}{_listed([*named, *more], '; ')}"
+        yield f"Interpreter: {first.python[0]}, Python {first.python[1]}{listed([*named, *more], '; ')}"
 
     def _seed_lines(self) -> Iterator[str]:
-        yield from _seeding_lines(self._first.run.seeding)
+        yield from seeding_lines(self._first.run.seeding)
         if len(self._runs) < 2:
             return
         metric, losses = self._metric, self._losses
@@ -208,7 +220,7 @@ class _Description:
         without = [one.is_without_seed for one in (metric, losses) if one.first_differs is not None]
         if all(without) and self._rules.seed != "unseeded":
             self._mend.append(
-                f"the seed has no effect: {what} is the same for seeds {_pair(self._rules)}; "
+                f"the seed has no effect: {what} is the same for seeds {seeds_words(self._rules)}; "
                 "does the script use the seed that it is given?"
             )
         elif by.last_differs:
@@ -216,47 +228,47 @@ class _Description:
             begin = (
                 "" if by.first_differs else "; the first values are equal, so the initialisation may not depend on it"
             )
-            yield f"Seed: {what} differs between seeds {_pair(self._rules)}{apart}{begin}"
+            yield f"Seed: {what} differs between seeds {seeds_words(self._rules)}{apart}{begin}"
         elif by.differs or losses.differs:
-            yield f"Seed: the training differs between seeds {_pair(self._rules)}, the last {what} is the same"
+            yield f"Seed: the training differs between seeds {seeds_words(self._rules)}, the last {what} is the same"
         else:
-            yield f"Seed: {what} is the same for seeds {_pair(self._rules)}, which coarse values may be by chance"
-        yield from _repeat_lines(by, losses, what)
+            yield f"Seed: {what} is the same for seeds {seeds_words(self._rules)}, which coarse values may be by chance"
+        yield from repeat_lines(by, losses, what)
 
     # --- where, how long, how much ------------------------------------------------------------
 
     def _place_lines(self) -> Iterator[str]:
         first = self._first
-        parts = (
-            [f"{_files(first.outputs)} in the output folder ({_bytes(first.output_bytes)})"] if first.outputs else []
-        )
-        tree = "in the working tree, gone with the snapshot" if self._tried.snapshot else "in the project"
-        parts += [f"{_files(first.written)} {tree}"] if first.written else []
-        parts += [f"{_files(first.elsewhere)} elsewhere in the project, not removed"] if first.elsewhere else []
+        size = size_words(first.output_bytes)
+        parts = [f"{files_words(first.outputs)} in the output folder ({size})"] if first.outputs else []
+        is_snapshot = self._tried.code.held == "snapshot"
+        tree = "in the working tree, gone with the snapshot" if is_snapshot else "in the project itself"
+        parts += [f"{files_words(first.written)} {tree}"] if first.written else []
+        parts += [f"{files_words(first.elsewhere)} elsewhere in the project, not removed"] if first.elsewhere else []
         yield f"Outputs: {'; '.join(parts) or 'none'}"
         held = self._tried.snapshot
-        yield "Snapshot: none, runs are trained in the project's folder" if held is None else _snapshot_line(held)
+        yield "Snapshot: none, runs are trained in the project's folder" if held is None else snapshot_line(held)
 
     def _run_s(self) -> float | None:
         """Seconds of a whole run; None where nothing tells them."""
-        whole = [one.run.wall_time_s for one in self._runs if one.run.state is RunState.SUCCEEDED or _ended_well(one)]
+        whole = [one.run.wall_time_s for one in self._runs if one.run.state is RunState.SUCCEEDED or ended_well(one)]
         known = [time_s for time_s in whole if time_s is not None]
         if known:
             return max(known)
-        share = _share_done(self._lengths)
+        share = share_done(self._lengths)
         spent_s = self._first.run.wall_time_s
         return spent_s / share if share and spent_s and self._first.run.state is RunState.TIMED_OUT else None
 
     def _time_lines(self) -> Iterator[str]:
         run_s, first = self._run_s(), self._first.run
         if first.state is RunState.TIMED_OUT:
-            words = _progress(self._lengths)
-            about = f", so a run takes about {_duration(run_s)}" if run_s else ""
+            words = progress_words(self._lengths)
+            about = f", so a run takes about {duration_words(run_s)}" if run_s else ""
             yield f"Time: reached the limit of {self._tried.limit_s:g} s{f' at {words}' if words else ''}{about}"
         elif run_s is not None:
-            yield f"Time: a run takes {_duration(run_s)}"
+            yield f"Time: a run takes {duration_words(run_s)}"
         if run_s is not None:
-            yield f"Cost of a study, one run at a time: {_cost(self._rules, run_s)}"
+            yield f"Cost of a study, one run at a time: {cost_words(self._rules, run_s)}"
 
     # --- the settings to paste ----------------------------------------------------------------
 
@@ -286,121 +298,3 @@ class _Description:
         if self._lengths.epochs is not None:
             return f"{self._lengths.epochs} epochs"
         return None if self._lengths.steps is None else f"{self._lengths.steps} steps"
-
-
-def _ended_well(one: TriedRun) -> bool:
-    return one.run.exit_code == 0
-
-
-def _lengths(one: TriedRun) -> Lengths:
-    end = one.left.log[-LENGTH_BYTES:]
-    return read_lengths(end if len(end) == len(one.left.log) else end.partition(b"\n")[2]).lengths
-
-
-def _share_done(lengths: Lengths) -> float | None:
-    """The share of the training that was done; None where the log does not say."""
-    for done, total in ((lengths.step, lengths.steps), (lengths.epoch, lengths.epochs)):
-        if done and total and done <= total:
-            return done / total
-    return None
-
-
-def _progress(lengths: Lengths) -> str:
-    for done, total, unit in ((lengths.step, lengths.steps, "step"), (lengths.epoch, lengths.epochs, "epoch")):
-        if done is not None:
-            return f"{unit} {done}" + (f" of {total}" if total else "")
-    return ""
-
-
-def _cost(rules: Rules, run_s: float) -> str:
-    base, few, many = len(rules.baseline_seeds), len(rules.experiment_seeds), len(rules.extra_seeds)
-    fresh = 2 * (len(rules.confirm_seeds) or 2 * FIRST_STAGE)
-    tried = f"{few} to {few + many}" if many else f"{few}"
-    return (
-        f"baseline {base} runs ({_duration(base * run_s)}), each experiment {tried} "
-        f"({_duration(few * run_s)}{f' to {_duration((few + many) * run_s)}' if many else ''}), "
-        f"a confirmation up to {fresh} ({_duration(fresh * run_s)})"
-    )
-
-
-def _repeat_lines(by: SeedEffect, losses: SeedEffect, what: str) -> Iterator[str]:
-    if by.repeats is None:
-        return
-    if by.repeats and losses.repeats is not False:
-        yield "Repeat: the same seed gives the same values, digit by digit"
-        return
-    apart = by.by_repeat
-    if not apart:
-        yield f"Repeat: the same seed does not repeat every value, and gives the same last {what}"
-        return
-    spread = "" if by.by_seed is None else f"; two seeds {by.by_seed:.3g}"
-    worse = by.by_seed is not None and apart >= by.by_seed
-    why = "so the runs differ by more than their seed" if not worse else "so what varies is more than the seed"
-    yield f"Repeat: the same seed gives {what} {apart:.3g} apart{spread}: {why}"
-
-
-def _seeding_lines(seeding: Seeding | None) -> Iterator[str]:
-    """What the script seeds itself, where the rules replace its own seed."""
-    if seeding is None:
-        return
-    if seeding.moved:
-        yield f"Seed replaced in: {', '.join(f'{name} ({calls}x)' for name, calls in seeding.moved.items())}"
-    if seeding.kept:
-        kept = [f"{number} ({', '.join(names)})" for number, names in seeding.kept.items()]
-        yield f"Other seeds that the script sets, which stay: {', '.join(_some(kept))}"
-
-
-def _snapshot_line(held: SnapshotContent) -> str:
-    untracked = (
-        f", {len(held.untracked)} that git does not track{_listed(_some(held.untracked))}" if held.untracked else ""
-    )
-    linked = f"; ignored, reached through links: {', '.join(_some(held.linked))}" if held.linked else ""
-    left = f"; ignored and not reached: {', '.join(_some(held.not_linked))}" if held.not_linked else ""
-    return f"Snapshot: {held.tracked} tracked files{untracked}, {_bytes(held.size_bytes)}{linked}{left}"
-
-
-def _line(value: MetricValue) -> str:
-    where = "" if value.line is None else f"line {value.line}: "
-    return f' ({where}"{_short(value.matched)}")' if value.matched else ""
-
-
-def _on_one_line(fields: Mapping[str, Any]) -> str:
-    return "; ".join(metric_toml(fields).splitlines()[1:])
-
-
-def _words(text: str) -> str:
-    return one_line(text)[:400]
-
-
-def _short(text: str) -> str:
-    """Untrusted text on one line, masked and cut."""
-    shown = one_line(safe_tail(text.encode("utf-8", "replace"), max_lines=1))
-    return shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
-
-
-def _pair(rules: Rules) -> str:
-    return " and ".join(map(str, rules.baseline_seeds[:2]))
-
-
-def _listed(parts: Sequence[str], before: str = ": ") -> str:
-    return f"{before}{', '.join(parts)}" if parts else ""
-
-
-def _some(names: Sequence[str]) -> list[str]:
-    shown = [_short(name) for name in names[:_SHOWN_FILES]]
-    return [*shown, f"{len(names) - _SHOWN_FILES} more"] if len(names) > _SHOWN_FILES else shown
-
-
-def _files(names: Sequence[str]) -> str:
-    count = "1 file" if len(names) == 1 else f"{len(names)} files"
-    return f"{count} ({', '.join(_some(names))})"
-
-
-def _bytes(size: float) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from seedproof.admission.guards import check_room
 from seedproof.admission.request import Admission
@@ -24,25 +23,23 @@ from seedproof.ledger.run_events import RunRequested, RunStarted
 from seedproof.ledger.state import State
 from seedproof.ledger.study_events import GenerationStarted
 from seedproof.model.code import Code
-from seedproof.model.refusals import Refusal
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import Run, RunState
 
-from seedproof_mcp.code import worktree
 from seedproof_mcp.code.git import GitFailed
-from seedproof_mcp.code.project_repository import ProjectRepository
+from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import Config, present_limits
 from seedproof_mcp.inputs.observed import observation_of
 from seedproof_mcp.runner import outputs
-from seedproof_mcp.runner.engines import Engines, Slot, engine_for
+from seedproof_mcp.runner.engines import Slot, engine_for
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_files, kept_hashes
 from seedproof_mcp.runner.run_record import lost_end, published_end
 from seedproof_mcp.runner.run_setup import RunSetups
 from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.setup.try_findings import Left, SnapshotContent, snapshot_content
-from seedproof_mcp.supervisor.run_contract import read_spec
+from seedproof_mcp.setup.try_folder import begin, clean_up, log_of, small_files
 from seedproof_mcp.system import files
-from seedproof_mcp.system.paths import ProjectPaths, RunPaths, ScratchPaths, prepare_state
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths, ScratchPaths
 from seedproof_mcp.system.tree_walk import walk
 
 __all__ = ["LIMIT_S", "Tried", "TriedRun", "present_code", "try_command"]
@@ -51,12 +48,6 @@ LIMIT_S = 60.0
 """Seconds after which each run is ended, unless the caller chooses."""
 _POLL_S = 0.05
 _TELL_S = 2.0
-# Beyond the grace: SIGKILL, and the publication of the result.
-_END_S = 30.0
-# Of a log; a minute of training prints less.
-_MOST_LOG_BYTES = 32 << 20
-_MOST_FILES, _MOST_FILE_BYTES = 20, 1 << 20
-_NUMBERS = (".json", ".jsonl", ".csv")
 
 Tell = Callable[[str], None]
 
@@ -129,14 +120,17 @@ def try_command(paths: ProjectPaths, config: Config, code: Code, limit_s: float,
         OSError: The project's folder cannot be written.
     """
     scratch = ScratchPaths(paths.root)
-    _clean_up(scratch)
+    clean_up(scratch)
     try:
-        _begin(scratch)
+        begin(scratch)
         trial = _Trial(scratch, config, code, limit_s, tell)
-        runs = trial.all_runs()
+        try:
+            runs = trial.all_runs()
+        finally:
+            trial.remove_created()
         return Tried(config, code, limit_s, runs, _content(paths, config, code))
     finally:
-        _clean_up(scratch)
+        clean_up(scratch)
 
 
 class _Trial:
@@ -145,6 +139,7 @@ class _Trial:
     def __init__(self, paths: ScratchPaths, config: Config, code: Code, limit_s: float, tell: Tell) -> None:
         self._paths, self._config, self._limit_s, self._tell = paths, config, limit_s, tell
         self._engine = engine_for(config.settings.engine)
+        self._code, self._own = code, set[str]()
         self._state = State()
         self._note(GenerationStarted(generation=1, rules=config.rules, reason=None, code=code))
 
@@ -158,6 +153,15 @@ class _Trial:
             if not _tells_more(found[-1].run):
                 break
         return tuple(found)
+
+    def remove_created(self) -> None:
+        """Remove what runs in place created and wrote themselves: the baseline's code would be another with it."""
+        top = Workspace(self._paths, self._config.settings).places(self._code)[0] if self._state.created else None
+        for name in self._state.created:
+            place = os.path.realpath(f"{top}/{name}")
+            if place in self._own:
+                with suppress(OSError):
+                    files.remove_file(Path(place))
 
     def _run(self, key: RunKey, number: int) -> TriedRun:
         folder = self._paths.outputs / os.path.basename(key.output_dir(self._config.rules.label))
@@ -224,6 +228,7 @@ class _Trial:
         spec = json.loads(run_paths.spec.read_bytes())
         observation = observation_of(run_paths, is_off=not self._config.settings.observe_inputs)
         written = self._written(run, spec["cwd"], observation.processes)
+        self._own.update(written)
         with suppress(OSError):
             keep_candidates(self._paths, run)
         kept = kept_files(self._paths, replace(run, kept=kept_hashes(run_paths)))
@@ -233,7 +238,7 @@ class _Trial:
         return TriedRun(
             run=run,
             cwd=cwd,
-            left=Left(_log_of(run_paths), kept, _small_files(cwd, written)),
+            left=Left(log_of(run_paths), kept, small_files(cwd, written)),
             python=_main_python(observation.processes),
             outputs=tuple(sorted(names)),
             output_bytes=outputs.size(folder) if folder.is_dir() else 0,
@@ -274,26 +279,6 @@ def _main_python(told: tuple[Process, ...]) -> tuple[str, str] | None:
     return None if main is None else (main.executable, main.version)
 
 
-def _log_of(run: RunPaths) -> bytes:
-    try:
-        size = int(json.loads(run.result.read_bytes())["log_bytes"])
-        with run.log.open("rb") as log:
-            log.seek(max(0, size - _MOST_LOG_BYTES))
-            return log.read(min(size, _MOST_LOG_BYTES))
-    except (OSError, ValueError, KeyError, TypeError):
-        return b""
-
-
-def _small_files(cwd: str, written: list[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for one in written:
-        if one.endswith(_NUMBERS) and one.startswith(f"{cwd}/") and len(found) < _MOST_FILES:
-            with suppress(OSError):
-                if os.path.getsize(one) <= _MOST_FILE_BYTES:
-                    found[os.path.relpath(one, cwd)] = Path(one).read_bytes()
-    return found
-
-
 def _is_since(path: str, began_ns: int) -> bool:
     try:
         seen = os.lstat(path)
@@ -307,66 +292,3 @@ def _content(paths: ProjectPaths, config: Config, code: Code) -> SnapshotContent
         return snapshot_content(paths, config.settings, code)
     except GitFailed:
         return None
-
-
-# --- the folder of the runs -------------------------------------------------------------------
-
-
-def _begin(scratch: ScratchPaths) -> None:
-    """Make the folder of the runs, and note which folders of the project were not there before."""
-    made = [str(one) for one in (scratch.checkpoints, scratch.state.parent) if not os.path.lexists(one)]
-    prepare_state(scratch)
-    files.write_atomic(scratch.made, json.dumps(made).encode())
-
-
-def _clean_up(scratch: ScratchPaths) -> None:
-    """End what runs of this try, or of one that was killed, and remove all that they left.
-
-    Raises:
-        OSError: Something cannot be removed.
-    """
-    if not os.path.lexists(scratch.state):
-        return
-    for folder in _entries(scratch.runs):
-        _end(RunPaths(folder))
-    try:
-        repository = ProjectRepository(scratch.root).find()
-    except GitFailed:
-        repository = None
-    for tree in _entries(scratch.worktrees):
-        if repository is not None:
-            worktree.remove(scratch, repository, tree)
-    made: Any = []
-    with suppress(OSError, ValueError):
-        made = json.loads(scratch.made.read_bytes())
-    files.remove_tree(scratch.state)
-    for place in (scratch.checkpoints, scratch.state.parent):
-        if str(place) in made:
-            with suppress(OSError):  # somebody has put something there
-                os.rmdir(place)
-
-
-def _end(run: RunPaths) -> None:
-    """End a run that is still going on: its supervisor ends the whole tree, and where that is gone the engine does."""
-    engine, handle = Engines().of(run), str(run.folder)
-    with suppress(OSError, Refusal):
-        if engine.poll(handle) in ("queued", "running"):
-            engine.cancel(handle, "the try was ended")
-        deadline_s = time.monotonic() + _grace_s(run) + _END_S
-        while engine.poll(handle) in ("queued", "running") and time.monotonic() < deadline_s:
-            time.sleep(_POLL_S)
-    engine.sweep(handle)
-
-
-def _grace_s(run: RunPaths) -> float:
-    try:
-        return read_spec(run.spec).grace_s
-    except (OSError, ValueError, TypeError):
-        return 0.0
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
-    except OSError:
-        return []
