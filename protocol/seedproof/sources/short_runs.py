@@ -57,9 +57,8 @@ class SeedEffect:
 
     @property
     def is_coarse(self) -> bool:
-        """Whether rounding shows in the distance of the seeds, as far as two seeds can tell that."""
-        spread = None if self.by_seed is None else self.by_seed / math.sqrt(2)
-        return spread is not None and self.step > FINE_SHARE * spread
+        """Whether rounding shows in the distance of the seeds, as far as two seeds that differ can tell that."""
+        return bool(self.by_seed) and self.step > FINE_SHARE * (self.by_seed or 0.0) / math.sqrt(2)
 
 
 def values_of(source: LogPattern, log: bytes) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from seedproof.metrics.run_state import lacks_value
 from seedproof.model.metric_rule import LogPattern
@@ -50,16 +49,6 @@ def describe(paths: ProjectPaths, tried: Tried) -> TriedRow:
     return _Description(paths, tried).row()
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """The metric of one run, by the present rules or by suggested ones."""
-
-    name: str
-    """Which run, in words: `seed 42`, `seed 42 again`."""
-    value: MetricValue | None
-    """Its last value."""
-
-
 class _Description:
     """Builds the row of one try."""
 
@@ -96,7 +85,7 @@ class _Description:
             working_directory=self._first.cwd,
             interpreter=None if self._first.python is None else self._first.python[0],
             packages={name: text.split(" ")[0] for name, text in packages.items()},
-            values={one.name: None if one.value is None else one.value.text for one in self._readings()},
+            values={who: None if value is None else value.text for who, value in self._readings()},
             run_s=self._run_s(),
             toml=self._toml(),
             log_tail=tail,
@@ -116,12 +105,11 @@ class _Description:
         """What may be the metric, where a run that came to its end has none."""
         ended = [one for one in self._runs if one.run.exit_code == 0]
         lacking = [one for one in ended if self._rules.metric.name not in one.run.metrics]
-        if not lacking or self._first.run.state is RunState.UNREAD:
-            return []
-        return suggestions(self._rules, [one.left for one in lacking])
+        return suggestions(self._rules, [one.left for one in lacking]) if lacking else []
 
-    def _readings(self) -> list[_Reading]:
-        return [_Reading(name, self._value(one)) for name, one in zip(self._names(), self._runs, strict=True)]
+    def _readings(self) -> list[tuple[str, MetricValue | None]]:
+        """Each run in words, with its last value by the present rules or by the suggested ones."""
+        return [(name, self._value(one)) for name, one in zip(self._names(), self._runs, strict=True)]
 
     def _value(self, one: TriedRun) -> MetricValue | None:
         return read(self._rule, one.left) if self._suggested else one.run.metrics.get(self._rule.name)
@@ -129,6 +117,11 @@ class _Description:
     def _names(self) -> list[str]:
         first, second = self._rules.baseline_seeds[:2]
         return [f"seed {first}", f"seed {second}", f"seed {first} again"][: len(self._runs)]
+
+    @property
+    def _is_unread(self) -> bool:
+        """Whether the metric was shown and the present settings cannot read it."""
+        return self._first.run.state is RunState.UNREAD
 
     def _is_unseen(self) -> bool:
         """Whether a run was ended by the limit before it showed the metric."""
@@ -151,9 +144,9 @@ class _Description:
 
     def _metric_lines(self) -> Iterator[str]:
         name = self._rules.metric.name
-        shown = [one for one in self._readings() if one.value is not None]
+        shown = [(who, value) for who, value in self._readings() if value is not None]
         if not shown:
-            if self._first.run.exit_code == 0:
+            if self._first.run.exit_code == 0 and not self._is_unread:
                 where = self._rules.metric.source.where
                 self._mend.append(f"no {name} was found {where}, and nothing that looks like a metric")
             elif self._is_unseen():
@@ -164,21 +157,18 @@ class _Description:
                     yield f"Like a metric so far: {read_by(hints)}"
             return
         rule, step = self._rule, self._metric.step
-        told = [(one.name, one.value) for one in shown if one.value is not None]
-        values = "; ".join(f"{who}: {value.text}{place_words(value)}" for who, value in told)
+        values = "; ".join(f"{who}: {value.text}{place_words(value)}" for who, value in shown)
         yield f"Metric {rule.name}: {values}"
-        coarse = ", which is coarse: print more digits if there are more" if self._is_coarse() else ""
+        coarse = ", which is coarse: print more digits if there are more" if self._metric.is_coarse else ""
         if step:
             yield f"Resolution: printed in steps of {step:g}{coarse}"
         if self._suggested:
             one, *others = self._suggested
             text = f'"{short_text(one.text)}" in {one.where} may be it, and is read by: {settings_words(one.fields)}'
-            self._mend.append(f"no {name} was found {self._rules.metric.source.where}; {text}")
+            begin = "" if self._is_unread else f"no {name} was found {self._rules.metric.source.where}; "
+            self._mend.append(begin + text)
             if others:
                 yield f"Also like a metric: {read_by(others)}"
-
-    def _is_coarse(self) -> bool:
-        return self._metric.is_coarse and bool(self._metric.by_seed)
 
     # --- the runs -----------------------------------------------------------------------------
 
@@ -190,6 +180,8 @@ class _Description:
             if run.state in (RunState.SUCCEEDED, RunState.TIMED_OUT) or is_only_unfound:
                 continue
             self._mend.append(f"{name}: {run.state.value}, {long_text(run.reason or 'for no known reason')}")
+            if run.state is RunState.UNREAD:
+                return  # it is the settings that cannot read it, for every seed
 
     def _run_lines(self) -> Iterator[str]:
         first = self._first

@@ -149,6 +149,14 @@ def test_a_metric_by_another_name_is_found_and_the_pasted_settings_read_it(
     assert again.values == row.values
 
 
+def test_a_file_that_the_settings_cannot_read_is_told_once_with_settings_that_can(make: Callable[..., Path]) -> None:
+    body = 'open(options.output_dir + "/m.csv", "w").write(f"step,val_loss\\n1,{draw.gauss(3, 0.1)}\\n")'
+    row = tried(make(body, '[rules.metric]\nname = "val_loss"\nfile = "m.csv"\npath = "val_loss"\n'))
+    assert [one.partition(",")[0] for one in row.mend] == ["seed 42: unread", row.mend[1].partition(",")[0]]
+    assert row.mend[1].endswith('is read by: name = "val_loss"; file = "m.csv"; column = "val_loss"')
+    assert row.toml is not None and tomllib.loads(row.toml)["rules"]["metric"]["column"] == "val_loss"
+
+
 def test_a_training_that_prints_nothing_like_a_metric_is_told_so(make: Callable[..., Path]) -> None:
     row = tried(make('print("done")'))
     assert row.mend == ["no val_loss was found in its output, and nothing that looks like a metric"]
