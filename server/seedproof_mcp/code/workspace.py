@@ -35,7 +35,7 @@ class Workspace:
     """Takes, stores, compares and checks out the code of a project. Use from one thread at a time."""
 
     def __init__(self, paths: ProjectPaths, settings: Settings) -> None:
-        self._paths = ProjectPaths(paths.root.resolve())
+        self._paths = replace(paths, root=paths.root.resolve())
         self._settings = settings
         self._hashes = Hashes(self._paths)
         self._taken: dict[str, list[File]] = {}

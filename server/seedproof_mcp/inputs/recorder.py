@@ -49,7 +49,7 @@ class InputRecorder:
     """Records what the runs of one project read. It remembers the lists of earlier runs."""
 
     def __init__(self, paths: ProjectPaths) -> None:
-        self._paths = ProjectPaths(paths.root.resolve())
+        self._paths = replace(paths, root=paths.root.resolve())
         self._lists = Lists(self._paths)
         self._forgotten: set[str] = set()
         self._code: tuple[Code | None, RecordedCode] | None = None

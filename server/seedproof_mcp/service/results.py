@@ -23,9 +23,11 @@ from seedproof_mcp.service.rows import (
     RunningRow,
     SeedRow,
     Shape,
+    TriedRow,
 )
 
 __all__ = [
+    "TRY_ID",
     "BaselineStatus",
     "ComparisonResult",
     "ExperimentList",
@@ -36,6 +38,12 @@ __all__ = [
     "StopResult",
     "WithdrawnResult",
 ]
+
+
+TRY_ID = "try"
+"""What stands in place of a run's id in the answers of a try, which is no run of the ledger."""
+# With the next call and the ledger head, the text has at most two kilobytes.
+_TRIED_BYTES = 1700
 
 
 class Follow(Shape):
@@ -146,6 +154,7 @@ class RunResult(Result):
         "cancelled",
         "interrupted",
         "not_needed",
+        "tried",
     ]
     metrics: dict[str, float | None]
     step: int | None
@@ -156,10 +165,11 @@ class RunResult(Result):
     reason: str | None
     log_tail: str | None
     command: str | None = None
+    tried: TriedRow | None = None
 
     def document(self) -> dict[str, Any]:
-        """The structure for a client; `command` is left out where there is none."""
-        return self.model_dump(mode="json", exclude={"command"} if self.command is None else None)
+        """The structure for a client; `command` and `tried` are left out where there is none."""
+        return self.model_dump(mode="json", exclude={one for one in ("command", "tried") if getattr(self, one) is None})
 
     @property
     def is_active(self) -> bool:
@@ -168,6 +178,8 @@ class RunResult(Result):
 
     def first_line(self) -> str:
         """Run, state and numbers."""
+        if self.run_id == TRY_ID:
+            return f"Trying the command: {self.reason}" if self.tried is None else self.tried.headline
         who = self.experiment or "baseline"
         if self.role == "confirm":
             who = f"{who} on a fresh seed, {'without' if self.arm == 'baseline' else 'with'} its change,"
@@ -179,7 +191,9 @@ class RunResult(Result):
         return f"{who} seed {self.seed} (attempt {self.attempt}): {self.state}{', ' + values if values else ''}"
 
     def details(self) -> list[str]:
-        """Command, progress, reason, seeds that remain, and the end of the log of a failed run."""
+        """Command, progress, reason, seeds that remain, and the end of the log; of a try what it told."""
+        if self.run_id == TRY_ID:
+            return [] if self.tried is None else self.tried.lines(_TRIED_BYTES)
         lines = [f"Command: {self.command}"] if self.command else []
         lines += [self.progress()] if self.is_active else []
         if self.reason:

@@ -45,6 +45,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     add("serve", "serve the MCP tools on stdin and stdout")
     _add_init(add("init", "look at the project and write a seedproof.toml"))
+    trial = add("try", "try the command in two short runs and a repeat, outside the ledger")
+    trial.add_argument(
+        "--limit", type=_seconds, default=60.0, metavar="S", help="seconds after which each run is ended (60)"
+    )
     add("status", "show baseline, experiments and queue")
     add("check-baseline", "show where the baseline stands")
     _add_run(add("run", "run the next seed, or the one named"))
@@ -83,6 +87,13 @@ def _add_init(command: argparse.ArgumentParser) -> None:
     command.set_defaults(after=None)
     command.add_argument("--full", action="store_true", help="write every setting with its meaning, commented out")
     command.add_argument("--print", action="store_true", help="print the file instead of writing it")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e7:
+        raise argparse.ArgumentTypeError("a number of seconds above 0")
+    return seconds
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:

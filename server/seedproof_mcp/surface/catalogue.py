@@ -70,7 +70,8 @@ CATALOGUE: tuple[tuple[str, str, str, ToolAnnotations], ...] = (
         "Trains once and returns the metrics. Without arguments: the next baseline seed. With `experiment`: its next "
         "seed; the first call also needs `flags` and `hypothesis`. One run at a time; further requests queue. Waits "
         "up to `wait_s` with progress, then answers `running`, and the run goes on: repeat the call in `next` to "
-        "wait on. Repeating a call never trains twice. Runs the project's own training script with your flags.",
+        "wait on. Repeating a call never trains twice. `try_run` tries the command before the baseline. Runs the "
+        "project's own training script with your flags.",
         _TRAIN,
     ),
     (

@@ -120,6 +120,31 @@ def _init(options: argparse.Namespace) -> int:
     return 0
 
 
+def _try(options: argparse.Namespace) -> int:
+    """0 all well, 1 something must be mended."""
+    from seedproof_mcp.setup.try_ask import end_cleanly, try_here
+
+    told: list[str] = []
+
+    def tell(words: str) -> None:
+        if told[-1:] != [words]:
+            told.append(words)
+            print(words, file=sys.stderr, flush=True)
+
+    end_cleanly()
+    try:
+        tried = try_here(options.project.resolve(), options.limit, tell)
+    except KeyboardInterrupt:
+        print("The try was ended; nothing of it goes on.", file=sys.stderr)
+        return 130
+    print("\n".join([tried.headline, *tried.lines()]))
+    if tried.log_tail:
+        print(f"End of the training's output:\n{tried.log_tail}")
+    if tried.toml is not None:
+        print(f"\nseedproof.toml, to paste:\n\n{tried.toml}", end="")
+    return 0 if tried.is_well else 1
+
+
 def _report(options: argparse.Namespace) -> int:
     service = _service(options)
     return _show(options, service.write_study() if options.study else service.write_report(options.experiment))
@@ -249,6 +274,7 @@ def _demo(options: argparse.Namespace) -> int:
 _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "init": _init,
+    "try": _try,
     "status": _status,
     "check-baseline": lambda options: _show(options, _service(options).check_baseline()),
     "run": _run,

@@ -44,7 +44,7 @@ def next_command(call: "NextCall | Follow", project: Path = Path()) -> str:
     """
     values = {**call.arguments, **{name: _PLACEHOLDERS[name] for name in call.you_choose}}
     flags = values.pop("flags", None)
-    words = ["seedproof", _COMMANDS[call.tool]]
+    words = ["seedproof", "try" if values.pop("try_run", False) else _COMMANDS[call.tool]]
     if call.tool == "stop_run" and "experiment" in values:  # a bare word is a run there
         words += _option("experiment", values.pop("experiment"))
     for name in sorted(values, key=lambda name: name not in _POSITIONAL):

@@ -34,8 +34,10 @@ from seedproof_mcp.service.results import (
     StopResult,
 )
 from seedproof_mcp.service.service import Service
+from seedproof_mcp.setup.try_ask import Asking
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
+from seedproof_mcp.surface.tried import tried_result
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["build_server"]
@@ -164,6 +166,10 @@ class _Tools:
             float,
             Field(ge=0, le=3600, allow_inf_nan=False, description="Seconds to wait for the run; it goes on anyway."),
         ] = 45,
+        try_run: Annotated[
+            bool,
+            Field(description="Tries the baseline's command in short runs outside the ledger; only with `wait_s`."),
+        ] = False,
     ) -> Annotated[CallToolResult, RunResult]:
         request = RunRequest(
             experiment=experiment,
@@ -177,12 +183,33 @@ class _Tools:
             new_baseline=new_baseline,
         )
         deadline = anyio.current_time() + wait_s
+        if try_run:
+            return await self._try(ctx, request, deadline)
         try:
             run_id = await anyio.to_thread.run_sync(self.service.request_run, request)
             await self._follow(ctx, run_id, deadline)
         except Exception as problem:
             return await self._refused(problem)
         return await self._answer(lambda: self.service.observe(run_id))
+
+    async def _try(self, ctx: Context[Any, Any], request: RunRequest, deadline: float) -> CallToolResult:
+        """Start or join a try, and wait until it has ended or the time is up, reporting progress."""
+        if request != RunRequest():
+            return await self._refused(BadArguments("try_run is asked for alone, or with wait_s."))
+        started, reported = anyio.current_time(), -PROGRESS_S
+        try:
+            asking = await anyio.to_thread.run_sync(Asking, self.service.paths.root)
+            while True:
+                asked, now = await anyio.to_thread.run_sync(asking.look), anyio.current_time()
+                if asked.row is not None or now >= deadline:
+                    break
+                if now - reported >= PROGRESS_S:
+                    reported = now
+                    await ctx.report_progress(now - started, None, asked.progress)
+                await anyio.sleep(min(POLL_S, deadline - now))
+        except Exception as problem:
+            return await self._refused(problem)
+        return await self._answer(lambda: tried_result(self.service, asked))
 
     async def _follow(self, ctx: Context[Any, Any], run_id: str, deadline: float) -> None:
         """Wait until the run has ended or the time is up, reporting progress."""

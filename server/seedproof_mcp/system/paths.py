@@ -1,4 +1,7 @@
-"""Every file name that Seedproof reads or writes, decided in one place."""
+"""Every file name that Seedproof reads or writes, decided in one place.
+
+Over 300 lines, because all of them stand here.
+"""
 
 import os
 from dataclasses import dataclass
@@ -230,6 +233,54 @@ class ProjectPaths:
     def experiment_report(self, name: str, label: str) -> Path:
         """Return the report of one experiment at one scale."""
         return self.research / f"experiment_{name}_{label}.md"
+
+
+@dataclass(frozen=True)
+class ScratchPaths(ProjectPaths):
+    """The files of runs outside the ledger: what is Seedproof's own lies in one folder, which is removed afterwards."""
+
+    @cached_property
+    def state(self) -> Path:
+        """That folder. Its name says no more to a training than the one of a recorded run."""
+        return self.root / ".seedproof" / "local"
+
+    @cached_property
+    def outputs(self) -> Path:
+        """The folder of the output folders."""
+        return self.state / "checkpoints"
+
+    @cached_property
+    def made(self) -> Path:
+        """Which folders of the project were made for these runs, to be removed if they are empty afterwards."""
+        return self.state / "made.json"
+
+
+@dataclass(frozen=True)
+class TryPaths:
+    """What is kept of a project's `seedproof try`, outside the project."""
+
+    root: Path
+    """The project, resolved."""
+
+    @cached_property
+    def result(self) -> Path:
+        """What the newest try found, and of which code and rules."""
+        return registry_entry(self.root, _child(str(user_state_dir()), "tries"))
+
+    @cached_property
+    def lock(self) -> Path:
+        """Locked while a try goes on."""
+        return self.result.with_suffix(".lock")
+
+    @cached_property
+    def log(self) -> Path:
+        """Both outputs of a try that an agent asked for."""
+        return self.result.with_suffix(".log")
+
+    @cached_property
+    def progress(self) -> Path:
+        """What a try is doing, in words."""
+        return self.result.with_suffix(".progress")
 
 
 def user_state_dir() -> Path:

@@ -80,12 +80,16 @@ async def test_no_tool_and_no_argument_is_left_out(project: Path) -> None:
     found = {tool.name: set(tool.input_schema["properties"]) - NEVER_NEXT for tool in tools}
     assert found == {
         "check_baseline": set(),
-        "run_seed": set(run_arguments),
+        "run_seed": {*run_arguments, "try_run"},
         "compare": {"experiment"},
         "write_report": {"experiment"},
         "list_experiments": set(),
         "stop_run": {"run_id", "experiment", "reason"},
     }
+
+
+def test_a_try_is_a_command_of_its_own() -> None:
+    assert next_command(NextCall("run_seed", "Waits for the try.", {"try_run": True})) == "seedproof try"
 
 
 def test_the_line_can_be_copied_as_it_stands() -> None:
