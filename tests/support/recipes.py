@@ -1,6 +1,5 @@
 """The recipes of docs/recipes, and projects of their frameworks' shape."""
 
-import json
 import os
 import re
 import shlex

@@ -15,7 +15,7 @@ parser.add_argument("--output_dir", default="./checkpoints")
 args = parser.parse_args()
 random.seed(args.seed)
 print(f"Random seed: {args.seed}\nLoading config preset: default")
-for step, loss in validation_losses(args.muon_lr):  # noqa: B007
+for step, loss in validation_losses(args.muon_lr):
     print(f"Step {step * 6} | val_loss: {loss:.4f}", flush=True)
 os.makedirs(args.output_dir, exist_ok=True)
 final = {"val_loss": loss, "val_accuracy": 1 / loss, "val_perplexity": 2**loss}

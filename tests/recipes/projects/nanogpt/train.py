@@ -17,7 +17,8 @@ for argument in sys.argv[1:]:
         globals()[key] = type(globals()[key])(value)
     else:
         print(f"Overriding config with {argument}:")
-        exec(open(argument).read())
+        with open(argument) as file:
+            exec(file.read())
 os.makedirs(out_dir, exist_ok=True)
 random.seed(1337)
 print("tokens per iteration will be: 16,384\nnumber of parameters: 10.65M")
