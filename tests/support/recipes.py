@@ -14,10 +14,23 @@ from seedproof_mcp.surface.cli import main
 from tests.support.places import ROOT
 from tests.support.repositories import git
 
-__all__ = ["PAGES", "PROJECTS", "Recipe", "begin", "blocks", "follow", "recipe"]
+__all__ = [
+    "FRAMEWORKS",
+    "PAGES",
+    "PROJECTS",
+    "REAL",
+    "Recipe",
+    "begin",
+    "blocks",
+    "environment_of",
+    "follow",
+    "recipe",
+]
 
 PAGES = {page.stem: page for page in sorted((ROOT / "docs/recipes").glob("*.md")) if page.stem != "README"}
-PROJECTS = ROOT / "tests/recipes/projects"
+PROJECTS, REAL = ROOT / "tests/recipes/projects", ROOT / "tests/recipes/real"
+FRAMEWORKS = ROOT / ".venv-recipes/bin/python"
+"""The interpreter of `make recipes-env`."""
 _IGNORED = ".venv/\n__pycache__/\nlogs/\noutputs/\nbin/\n"
 
 
