@@ -7,7 +7,7 @@ import xgboost
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--eta", type=float, default=0.05)
+parser.add_argument("--eta", type=float, default=0.1)
 parser.add_argument("--max_depth", type=int, default=4)
 args = parser.parse_args()
 random = np.random.default_rng(0)
