@@ -10,7 +10,7 @@ from seedproof_mcp.service.service import Service
 
 from tests.support.places import ROOT
 from tests.support.real_runs import records
-from tests.support.recipes import FRAMEWORKS, PAGES, PROJECTS, REAL, begin, environment_of, follow, recipe
+from tests.support.recipes import FRAMEWORKS, PAGES, PROJECTS, REAL, begin, blocks, environment_of, follow, recipe
 from tests.support.seeds import SEEDS
 from tests.support.waiting import stop_everything
 
@@ -78,6 +78,10 @@ def test_every_project_has_a_recipe_and_every_recipe_is_listed() -> None:
     assert set(REAL_PROGRAMS.values()) <= set(PAGES)
     index = (ROOT / "docs/recipes/README.md").read_text()
     assert all(f"]({name}.md)" in index for name in PAGES)
+
+
+def test_the_way_from_autoresearch_has_the_settings_of_its_recipe() -> None:
+    assert blocks(ROOT / "docs/from-autoresearch.md", "toml") == [recipe("autoresearch").settings]
 
 
 @pytest.mark.parametrize("name", PAGES)
