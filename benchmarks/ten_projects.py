@@ -30,6 +30,8 @@ MOST_MINUTES, MOST_LINES = 5, 6
 SOMEONE = ("-c", "user.name=someone", "-c", "user.email=someone@localhost", "-c", "commit.gpgSign=false")
 MORE_SEEDS = "more_seeds_needed"
 """No dead end: the protocol asks for the other two seeds."""
+PASTE = "seedproof.toml, to paste:\n\n"
+"""Before the settings that a try offers."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class Journey:
         project = self._project
         command = project.fetched_command if self._is_fetched else project.command
         self._do("seedproof", "init", *(("--", *shlex.split(command)) if command else ()))
-        self._do("seedproof", "try")
+        self._try()
         self._do("seedproof", "run", "--all")
         change = self._change()
         self._do("seedproof", "run", "idea", "--all", "--hypothesis", "it learns more", *change)
@@ -180,6 +182,13 @@ class Journey:
             self._do("seedproof", "run", "idea", "--all")
             said = self._do("seedproof", "compare", "idea")
         return said.partition("\n")[0]
+
+    def _try(self) -> None:
+        """Try the command; where settings are offered to paste, paste them and try again."""
+        said = self._do("seedproof", "try", allowed=PASTE)
+        if PASTE in said:
+            (self.folder / "seedproof.toml").write_text(said.rpartition(PASTE)[2])
+            self._do("seedproof", "try")
 
     def _change(self) -> Sequence[str]:
         if self._project.edit is None:
@@ -191,10 +200,11 @@ class Journey:
 
     def _do(self, *command: str, allowed: str = "") -> str:
         done = subprocess.run(command, cwd=self.folder, env=self._env, capture_output=True, text=True, check=False)
-        said = done.stdout + done.stderr
+        said = done.stderr + done.stdout
         if done.returncode and not (allowed and allowed in said):
-            last = next((line for line in said.strip().splitlines() if "eason:" in line), said.strip()[-200:])
-            self.dead_ends.append(f"{shlex.join(command)}: {last}")
+            lines = said.strip().splitlines() or [f"exit code {done.returncode}"]
+            telling = next((line for line in lines if line.startswith(("Reason:", "Mend:"))), lines[0])
+            self.dead_ends.append(f"{shlex.join(command)}: {telling}")
         if "Notice (" in said:
             self.dead_ends += [line for line in said.splitlines() if line.startswith("Notice (")]
         return said
