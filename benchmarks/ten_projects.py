@@ -169,7 +169,7 @@ class Journey:
             subprocess.run(["git", *SOMEONE, *command], cwd=self.folder, check=True, capture_output=True)
 
     def go(self) -> str:
-        """Take the project to its verdict; its headline."""
+        """Take the project to its verdict; its headline, empty where none was reached."""
         project = self._project
         command = project.fetched_command if self._is_fetched else project.command
         self._do("seedproof", "init", *(("--", *shlex.split(command)) if command else ()))
@@ -181,7 +181,7 @@ class Journey:
         if MORE_SEEDS in said:
             self._do("seedproof", "run", "idea", "--all")
             said = self._do("seedproof", "compare", "idea")
-        return said.partition("\n")[0]
+        return next((line for line in said.splitlines() if line.startswith(("WINNER", "NEUTRAL", "LOSER"))), "")
 
     def _try(self) -> None:
         """Try the command; where settings are offered to paste, paste them and try again."""
@@ -242,7 +242,7 @@ def measure(project: Project, fetched: Path | None) -> Row:
             journey.lines(),
             len(generations),
             tuple(dict.fromkeys(journey.dead_ends)),
-            headline if headline.startswith(("WINNER", "NEUTRAL", "LOSER")) else "",
+            headline,
         )
 
 
