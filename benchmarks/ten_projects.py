@@ -67,6 +67,8 @@ class Row:
     lines: int
     generations: int
     dead_ends: tuple[str, ...]
+    """Commands that ended badly, with the reason."""
+    notices: tuple[str, ...]
     verdict: str
 
     @property
@@ -138,7 +140,7 @@ class Journey:
     """One project on its way to a verdict."""
 
     def __init__(self, project: Project, folder: Path, fetched: Path | None) -> None:
-        self.folder, self.dead_ends = folder, list[str]()
+        self.folder, self.dead_ends, self.notices = folder, list[str](), list[str]()
         self._project = project
         self._is_fetched = fetched is not None and project.fetched is not None and (fetched / project.fetched).is_dir()
         source = fetched / project.fetched if fetched and project.fetched and self._is_fetched else project.source
@@ -205,8 +207,7 @@ class Journey:
             lines = said.strip().splitlines() or [f"exit code {done.returncode}"]
             telling = next((line for line in lines if line.startswith(("Reason:", "Mend:"))), lines[0])
             self.dead_ends.append(f"{shlex.join(command)}: {telling}")
-        if "Notice (" in said:
-            self.dead_ends += [line for line in said.splitlines() if line.startswith("Notice (")]
+        self.notices += [line for line in said.splitlines() if line.startswith("Notice (")]
         return said
 
     def records(self, kind: str) -> list[dict[str, Any]]:
@@ -242,6 +243,7 @@ def measure(project: Project, fetched: Path | None) -> Row:
             journey.lines(),
             len(generations),
             tuple(dict.fromkeys(journey.dead_ends)),
+            tuple(dict.fromkeys(journey.notices)),
             headline,
         )
 
@@ -253,16 +255,19 @@ def main() -> int:
     parser.add_argument("--only", help="part of a project's name")
     options = parser.parse_args()
     print(figures.machine(), end="\n\n", flush=True)
-    print("| Project | Code | Minutes to the first verdict, without training | Settings | Generations | Dead ends |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    print(
+        "| Project | Code | Minutes to the first verdict, without training | Settings | Generations | Dead ends | Notices |"
+    )
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     rows = []
     for project in PROJECTS:
         if options.only and options.only.lower() not in project.name.lower():
             continue
         rows.append(row := measure(project, options.fetched and options.fetched.resolve()))
-        cells = (row.project, row.code, f"{row.minutes:.1f}", row.lines, row.generations, len(row.dead_ends))
+        cells = (row.project, row.code, f"{row.minutes:.1f}", row.lines, row.generations)
+        cells += (len(row.dead_ends), len(row.notices))
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
-        for line in (*row.dead_ends, *([] if row.verdict else ["no verdict"])):
+        for line in (*row.dead_ends, *row.notices, *([] if row.verdict else ["no verdict"])):
             print(f"  {row.project}: {line}", file=sys.stderr, flush=True)
     return 0 if all(row.is_reached for row in rows) else 1
 
