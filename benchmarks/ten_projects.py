@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 STAND_INS, REAL = ROOT / "tests/recipes/projects", ROOT / "tests/recipes/real"
 FRAMEWORKS = ROOT / ".venv-recipes/bin"
 MOST_MINUTES, MOST_LINES = 5, 6
+HEAD = ("Project", "Code", "Minutes to a verdict besides training", "Settings", "Generations", "Dead ends", "Notices")
 SOMEONE = ("-c", "user.name=someone", "-c", "user.email=someone@localhost", "-c", "commit.gpgSign=false")
 MORE_SEEDS = "more_seeds_needed"
 """No dead end: the protocol asks for the other two seeds."""
@@ -255,17 +256,14 @@ def main() -> int:
     parser.add_argument("--only", help="part of a project's name")
     options = parser.parse_args()
     print(figures.machine(), end="\n\n", flush=True)
-    print(
-        "| Project | Code | Minutes to the first verdict, without training | Settings | Generations | Dead ends | Notices |"
-    )
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| {' | '.join(HEAD)} |\n| --- | --- |{' ---: |' * (len(HEAD) - 2)}")
     rows = []
     for project in PROJECTS:
         if options.only and options.only.lower() not in project.name.lower():
             continue
         rows.append(row := measure(project, options.fetched and options.fetched.resolve()))
-        cells = (row.project, row.code, f"{row.minutes:.1f}", row.lines, row.generations)
-        cells += (len(row.dead_ends), len(row.notices))
+        counts = (row.lines, row.generations, len(row.dead_ends), len(row.notices))
+        cells = (row.project, row.code, f"{row.minutes:.1f}", *counts)
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
         for line in (*row.dead_ends, *row.notices, *([] if row.verdict else ["no verdict"])):
             print(f"  {row.project}: {line}", file=sys.stderr, flush=True)
