@@ -1,10 +1,13 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow soak golden check format inspect bench calibrate threats clean
+.PHONY: help demo test test-fast test-slow test-recipes recipes-env ten-projects soak golden check format inspect bench calibrate threats clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The frameworks that docs/recipes is carried out with; more than a gigabyte, so they have an environment of their own.
+RECIPES_ENV := .venv-recipes
+RECIPES_READY := $(RECIPES_ENV)/.ready
 GOLDEN := tests/golden docs/settings.md
 # The tests that write them, and no other: those may fail until it is done.
 REWRITTEN := -k "golden_one or tables_of_the_page" tests/protocol/report tests/server/host/test_settings.py
@@ -40,8 +43,27 @@ test: $(READY) ## Run the tests, with a sample of the long ones
 test-fast: $(READY) ## Run the tests that start no process: the protocol, and tools in memory
 	@$(PYTEST) -m "not slow and not sampled" $(IN_MEMORY)
 
-test-slow: $(READY) ## Run what `make test` leaves out
+test-slow: $(READY) recipes-env ## Run what `make test` leaves out
 	@SEEDPROOF_AMOUNT=whole $(PYTEST) -m "slow or sampled"
+
+test-recipes: $(READY) recipes-env ## Carry out the recipes of docs/recipes, on stand-ins and on the real frameworks
+	@$(PYTEST) tests/recipes
+
+recipes-env: $(READY) ## Install the frameworks that the recipes are carried out with
+	@$(MAKE) --no-print-directory $(RECIPES_READY) || { \
+	  echo "The frameworks could not be installed; their tests are left out." >&2; \
+	  mkdir -p .ci && echo "the recipes on real frameworks" >> .ci/skipped; }
+
+$(RECIPES_READY): tests/recipes/frameworks.txt tests/recipes/constraints.txt
+	@echo "Setting up $(RECIPES_ENV); this takes some minutes ..."
+	@rm -rf $(RECIPES_ENV)
+	@$(BIN)/python -m venv $(RECIPES_ENV)
+	@$(RECIPES_ENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c tests/recipes/constraints.txt -r tests/recipes/frameworks.txt
+	@touch $@
+
+ten-projects: $(READY) recipes-env ## Measure how long ten projects take to a first verdict, besides training
+	@$(BIN)/python benchmarks/ten_projects.py
 
 soak: $(READY) ## Run the tests with the large numbers: kills, faults, hostile trainings, crowds of clients
 	@SEEDPROOF_AMOUNT=soak $(PYTEST)
@@ -75,4 +97,4 @@ threats: $(READY) ## Write docs/threats.md from the table in tests/threats
 	@$(BIN)/python -m tests.threats
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(RECIPES_ENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

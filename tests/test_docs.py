@@ -30,7 +30,7 @@ from tests.support.callers import tools
 from tests.support.places import ROOT
 
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("skills/*/*.md"), *ROOT.glob("examples/*/*.md")]
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("skills/*/*.md"), *ROOT.glob("examples/*/*.md")]
 )
 SOURCES = "".join(path.read_text() for folder in ("protocol", "server") for path in (ROOT / folder).rglob("*.py"))
 

@@ -90,7 +90,7 @@ def repeat_notices(who: str, runs: Sequence[Run], rules: Rules, beside: Sequence
         beside: The results of the baseline that they are compared with.
     """
     grain = _Grain.of(runs, beside, rules)
-    return [*_same_values(who, runs, rules, grain), *_same_logs(who, runs, grain)]
+    return [*_same_values(who, runs, rules, grain), *_same_logs(who, runs, rules, grain)]
 
 
 def _same_values(who: str, runs: Sequence[Run], rules: Rules, grain: _Grain) -> list[Notice]:
@@ -132,16 +132,21 @@ def _odd_values(who: str, odd: dict[float, list[int]], rules: Rules, *, is_only_
     ]
 
 
-def _same_logs(who: str, runs: Sequence[Run], grain: _Grain) -> list[Notice]:
-    by_hash: dict[str, list[Run]] = defaultdict(list)
+def _same_logs(who: str, runs: Sequence[Run], rules: Rules, grain: _Grain) -> list[Notice]:
+    by_hash: dict[tuple[str, float | None], list[Run]] = defaultdict(list)
     for run in runs:
         if run.log_sha256 and run.log_sha256 != _NO_LOG:
-            by_hash[run.log_sha256].append(run)
+            by_hash[run.log_sha256, _value_in_file(run, rules)].append(run)
     return [
         Notice("identical_logs", f"{who}: the logs of seeds {', '.join(str(run.seed) for run in same)} are identical.")
         for same in by_hash.values()
         if len(same) > 1 and not (same[0].bare_log and grain.expects(len(same), len(runs)))
     ]
+
+
+def _value_in_file(run: Run, rules: Rules) -> float | None:
+    """The value where it stands in a file: such a training may well print the same each time, as `done`."""
+    return run.value(rules.metric.name) if rules.metric.file is not None else None
 
 
 def coarse_notices(who: str, runs: Sequence[Run], rules: Rules, sigma: float | None) -> list[Notice]:
@@ -182,7 +187,7 @@ def log_notices(state: State, experiment: Experiment) -> list[Notice]:
 
 def _logs_elsewhere(state: State, experiment: Experiment) -> Iterator[tuple[Run, list[Run]]]:
     """Each result of an experiment whose log another arm left as well, with the runs that did."""
-    generation = state.generations[experiment.generation - 1]
+    generation, rules = state.generations[experiment.generation - 1], state.rules_of(experiment.generation)
     for run_id in experiment.run_ids:
         run = state.runs[run_id]
         if not run.state.is_counted or run.log_sha256 in (None, _NO_LOG):
@@ -195,6 +200,7 @@ def _logs_elsewhere(state: State, experiment: Experiment) -> Iterator[tuple[Run,
             for other in known
             if other.state.is_counted
             and (other.generation == experiment.generation or other.run_id in generation.adopted)
+            and _value_in_file(run, rules) == _value_in_file(other, rules)
             and _is_elsewhere(run, other, experiment)
         ]
         if others:

@@ -90,6 +90,14 @@ def test_identical_logs_are_named_with_their_seeds() -> None:
     ]
 
 
+@pytest.mark.parametrize(("second", "told"), [(3.2, False), (3.1, True)])
+def test_equal_logs_are_told_of_a_metric_in_a_file_where_its_values_are_equal_too(second: float, told: bool) -> None:
+    rules = Rules(metric=MetricRule(name="val_loss", file="metrics.json", path="val_loss"))
+    runs = (make_run(42, 3.1, log_sha256="a"), make_run(137, second, log_sha256="a"), make_run(256, 3.3))
+    codes = [notice.code for notice in arm_notices(baseline_arm(*runs), rules, None)]
+    assert ("identical_logs" in codes) is told
+
+
 @pytest.mark.parametrize(
     ("texts", "sigma", "step"),
     [
