@@ -122,7 +122,7 @@ def _init(options: argparse.Namespace) -> int:
 
 def _try(options: argparse.Namespace) -> int:
     """0 all well, 1 something must be mended."""
-    from seedproof_mcp.setup.try_ask import end_cleanly, try_here
+    from seedproof_mcp.setup.trial.ask import end_cleanly, try_here
 
     told: list[str] = []
 

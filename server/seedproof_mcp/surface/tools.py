@@ -34,7 +34,7 @@ from seedproof_mcp.service.results import (
     StopResult,
 )
 from seedproof_mcp.service.service import Service
-from seedproof_mcp.setup.try_ask import Asking
+from seedproof_mcp.setup.trial.ask import Asking
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 from seedproof_mcp.surface.tried import tried_result

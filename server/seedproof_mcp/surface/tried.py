@@ -2,7 +2,7 @@
 
 from seedproof_mcp.service.results import TRY_ID, Follow, RunResult
 from seedproof_mcp.service.service import Service
-from seedproof_mcp.setup.try_ask import Asked
+from seedproof_mcp.setup.trial.ask import Asked
 
 __all__ = ["tried_result"]
 

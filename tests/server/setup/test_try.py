@@ -12,7 +12,7 @@ from seedproof.admission.request import RunRequest
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.rows import TriedRow
 from seedproof_mcp.service.service import Service
-from seedproof_mcp.setup.try_ask import try_here
+from seedproof_mcp.setup.trial.ask import try_here
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, ScratchPaths, registry_folder, slot_lock

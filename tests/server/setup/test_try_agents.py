@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from seedproof_mcp.setup.try_ask import try_here
+from seedproof_mcp.setup.trial.ask import try_here
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, TryPaths
 

@@ -36,8 +36,8 @@ from seedproof_mcp.runner.kept_output import keep_candidates, kept_files, kept_h
 from seedproof_mcp.runner.run_record import lost_end, published_end
 from seedproof_mcp.runner.run_setup import RunSetups
 from seedproof_mcp.service.project import ProjectFolder
-from seedproof_mcp.setup.try_findings import Left, SnapshotContent, snapshot_content
-from seedproof_mcp.setup.try_folder import begin, clean_up, log_of, small_files
+from seedproof_mcp.setup.trial.findings import Left, SnapshotContent, snapshot_content
+from seedproof_mcp.setup.trial.folder import begin, clean_up, log_of, small_files
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths, ScratchPaths
 from seedproof_mcp.system.tree_walk import walk

@@ -19,8 +19,8 @@ from seedproof.phases.next_call import check_call
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.service.os_errors import cure, writing
 from seedproof_mcp.service.rows import TriedRow
-from seedproof_mcp.setup.try_report import describe
-from seedproof_mcp.setup.try_run import LIMIT_S, Tell, present_code, try_command
+from seedproof_mcp.setup.trial.report import describe
+from seedproof_mcp.setup.trial.run import LIMIT_S, Tell, present_code, try_command
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import ProjectPaths, TryPaths
 
@@ -118,7 +118,7 @@ class Asking:
             files.make_folder(self._own.log.parent)
             log = files.open_output(self._own.log, truncate=True)
             try:
-                argv = [sys.executable, "-P", "-m", "seedproof_mcp.setup.try_ask", str(self._paths.root), self._key]
+                argv = [sys.executable, "-P", "-m", "seedproof_mcp.setup.trial.ask", str(self._paths.root), self._key]
                 self._child = spawn.start(argv, stdout=log, stderr=log, new_session=True)
             finally:
                 os.close(log)

@@ -13,9 +13,9 @@ from seedproof.phases.confirmation import FIRST_STAGE
 from seedproof.sources.short_runs import SeedEffect
 
 from seedproof_mcp.runner.log_reader import LENGTH_BYTES
-from seedproof_mcp.setup.try_findings import SnapshotContent, Suggestion
-from seedproof_mcp.setup.try_run import TriedRun
-from seedproof_mcp.setup.try_toml import metric_toml
+from seedproof_mcp.setup.trial.findings import SnapshotContent, Suggestion
+from seedproof_mcp.setup.trial.run import TriedRun
+from seedproof_mcp.setup.trial.toml_lines import metric_toml
 
 __all__ = [
     "cost_words",

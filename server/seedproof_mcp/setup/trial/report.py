@@ -11,10 +11,10 @@ from seedproof.sources.short_runs import SeedEffect, ValuesOfRun, seed_effect, t
 
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.rows import TriedRow
-from seedproof_mcp.setup.try_findings import Suggestion, read, suggestions
-from seedproof_mcp.setup.try_run import Tried, TriedRun
-from seedproof_mcp.setup.try_toml import settings_toml
-from seedproof_mcp.setup.try_words import (
+from seedproof_mcp.setup.trial.findings import Suggestion, read, suggestions
+from seedproof_mcp.setup.trial.run import Tried, TriedRun
+from seedproof_mcp.setup.trial.toml_lines import settings_toml
+from seedproof_mcp.setup.trial.words import (
     cost_words,
     duration_words,
     ended_well,
