@@ -43,8 +43,9 @@ def _is_ours(root: Path, state: State, folder: str) -> bool:
     """Whether what stands there is what an ended run of this ledger left.
 
     A name is not enough: a link in place of `checkpoints` gives every name below it another meaning,
-    and linking it to a larger disk is allowed. So the object counts; a run whose end nobody saw has
-    recorded none, and is believed inside the project only. One that was seen to end without a folder left none.
+    and linking it to a larger disk is allowed. So the object counts. A run whose end nobody saw has recorded none, and
+    one that made a link has none; both are believed inside the project only. Where the command does not name the
+    folder, a run that was seen to end without one left none.
     """
     run_id = state.owned_folders.get(folder)
     if run_id is None:
@@ -53,7 +54,8 @@ def _is_ours(root: Path, state: State, folder: str) -> bool:
     recorded = run.output_id
     if recorded is None:
         is_seen = run.state is not RunState.INTERRUPTED and not run.state.is_active
-        return not is_seen and (root / folder).parent.resolve().is_relative_to(root.resolve())
+        left_none = is_seen and not state.rules_of(run.generation).names_output_dir
+        return not left_none and (root / folder).parent.resolve().is_relative_to(root.resolve())
     return identity(root / folder) == list(recorded)
 
 

@@ -5,20 +5,23 @@ from pathlib import Path
 
 import pytest
 from seedproof.ledger.state import State
+from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
 from seedproof_mcp.runner import outputs
 
-from tests.support.arms import make_run
+from tests.support.arms import RULES, make_run
+from tests.support.stories import Story
 
+UNNAMED = RULES.model_copy(update={"command": ("{python}", "train.py", "{seed}", "{flags}")})
 FOLDER = "checkpoints/baseline_1M_seed42"
 
 
-def ended(state: RunState, folder: Path | None = None) -> State:
-    """A ledger with one run that left this folder, or none."""
+def ended(state: RunState, folder: Path | None = None, rules: Rules = UNNAMED) -> State:
+    """A ledger with one run that left this folder, or none; its command names no folder unless the rules do."""
     identity = None if folder is None else outputs.identity(folder)
     run = make_run(42, 4.0, experiment=None, state=state)
     run = replace(run, output_dir=FOLDER, output_id=None if identity is None else tuple(identity))
-    found = State()
+    found = Story().baseline((), rules).state
     found.runs[run.run_id] = run
     found.owned_folders[FOLDER] = run.run_id
     return found
@@ -46,3 +49,13 @@ def test_what_a_run_left_is_its_own(tmp_path: Path) -> None:
 def test_of_a_run_whose_end_nobody_saw_a_folder_in_the_project_is_its_own(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir(parents=True)
     assert outputs.remove_ours(tmp_path, ended(RunState.INTERRUPTED), FOLDER) == 0
+
+
+def test_a_link_that_a_run_made_in_place_of_its_named_folder_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / FOLDER).parent.mkdir()
+    (tmp_path / FOLDER).symlink_to(tmp_path / "disk")
+    found = ended(RunState.SUCCEEDED, tmp_path / FOLDER, RULES)
+    assert not outputs.is_in_the_way(tmp_path, found, FOLDER)
+    assert outputs.remove_ours(tmp_path, found, FOLDER) == 0
+    assert (tmp_path / "disk").is_dir()

@@ -54,7 +54,7 @@ async def test_the_projects_own_files_are_named_as_the_snapshot_has_them(project
         "--config",
         str(project / "conf/a.yaml"),
         f"--conf_dir={project}/conf",
-        "--data",
+        "--corpus",
         f"{project}/data/val.txt",
     ]
     flags += ["--save", f"{project}/results", "--other", "/etc/hosts"]
@@ -68,7 +68,7 @@ async def test_the_projects_own_files_are_named_as_the_snapshot_has_them(project
         assert text.count("command_rewritten") + text.count("names the project's own by its absolute path") >= 1
     argv = next(spec["argv"] for run, spec in specs(project).items() if "exp-a" in run)
     assert argv[1] == SCRIPT
-    live = ["--data", f"{project}/data/val.txt", "--save", f"{project}/results", "--other", "/etc/hosts"]
+    live = ["--corpus", f"{project}/data/val.txt", "--save", f"{project}/results", "--other", "/etc/hosts"]
     assert argv[6:-2] == ["--config", "conf/a.yaml", "--conf_dir=conf", *live]
 
 
