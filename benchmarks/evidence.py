@@ -32,6 +32,7 @@ def write_experiment(writer: Writer, name: str, shift: float, draws: np.random.G
 def write_campaign(paths: ProjectPaths) -> list[str]:
     """A baseline and 50 experiments; the names of those that are to be judged, every other one a WINNER."""
     draws = np.random.default_rng(0)
+    assert RULES.script is not None  # the default command names one
     (paths.root / RULES.script).touch()
     names = [f"idea-{number}" for number in range(EXPERIMENTS)]
     with Ledger(paths).writing() as writer:

@@ -171,6 +171,7 @@ def write_records(writer: Appends, runs: int, is_judged: bool) -> str:
 
 def write_campaign(paths: ProjectPaths, runs: int = RUNS, is_judged: bool = False) -> str:
     """A project with a ledger of so many runs; the name of the last experiment."""
+    assert RULES.script is not None  # the default command names one
     (paths.root / RULES.script).touch()
     writer = Bulk()
     name = write_records(writer, runs, is_judged)

@@ -15,6 +15,9 @@ from typing import Any
 
 from record import BASE, ENVIRONMENT, FRESH, SEEDS, SETTINGS, Study, arm, judge
 
+Trains = Callable[[Any], Any]
+"""Takes what the table says of one training, and returns what that training does."""
+
 
 async def protocol(project: Path, call: Any, table: Any) -> None:
     """A WINNER that fresh seeds confirmed, and a NEUTRAL whose same-seed pairs tell; each with its report."""
@@ -63,9 +66,9 @@ class SomePlace:
         return ()
 
 
-def start_clock(hour: int) -> None:
+def start_clock(began: datetime) -> None:
     """Let a second pass from record to record: the same times in each recording."""
-    seconds, began = itertools.count(), datetime(2026, 11, 29, hour, tzinfo=UTC)
+    seconds = itertools.count()
 
     def now() -> str:
         return f"{began + timedelta(seconds=next(seconds)):%Y-%m-%dT%H:%M:%S.000Z}"
@@ -85,31 +88,37 @@ def number_folders() -> None:
     vars(importlib.import_module("seedproof_mcp.host.fingerprint")).update(RECORDED_VALUES=())
 
 
-def record(name: str, out: Path) -> None:
+def use_version() -> Path:
+    """Import the version in the first argument from now on; return the second one, where the studies go."""
+    old, out = (Path(word).resolve() for word in sys.argv[1:])
+    sys.path[:0] = [str(old), str(old / "protocol"), str(old / "server")]
+    number_folders()
+    return out
+
+
+def record(out: Path, began: datetime, happens: Study, settings: str, trains: Trains = lambda made: made) -> None:
     """Take one study through, and copy what a clone of its project would have."""
     in_process, tables = (importlib.import_module(f"tests.support.{one}") for one in ("in_process", "tables"))
-    happens, rules = STUDIES[name]
-    start_clock(8 + list(STUDIES).index(name))
+    start_clock(began)
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder) / name
+        project = Path(folder) / out.name
         os.environ["XDG_STATE_HOME"] = f"{folder}/state"
         project.mkdir()
         (project / "train_llm.py").write_text("steps = 1\n")
-        (project / "seedproof.toml").write_text(rules + SETTINGS)
+        (project / "seedproof.toml").write_text(settings)
 
         async def through_the_tools() -> None:
             table = tables.Table()
             arm(table, "baseline", BASE)
-            async with in_process.quick_tools(project, in_process.InProcessEngine(table, SomePlace())) as call:
+            engine = in_process.InProcessEngine(lambda argv: trains(table(argv)), SomePlace())
+            async with in_process.quick_tools(project, engine) as call:
                 await happens(project, call, table)
 
         asyncio.run(through_the_tools())
-        shutil.copytree(project, out / name, ignore=shutil.ignore_patterns(".seedproof", "checkpoints", ".git*"))
+        shutil.copytree(project, out, ignore=shutil.ignore_patterns(".seedproof", "checkpoints", ".git*"))
 
 
 if __name__ == "__main__":
-    old, out = (Path(word).resolve() for word in sys.argv[1:])
-    sys.path[:0] = [str(old), str(old / "protocol"), str(old / "server")]
-    number_folders()
-    for each in STUDIES:
-        record(each, out)
+    folder = use_version()
+    for hour, (name, (happens, rules)) in enumerate(STUDIES.items(), 8):
+        record(folder / name, datetime(2026, 11, 29, hour, tzinfo=UTC), happens, rules + SETTINGS)

@@ -22,8 +22,9 @@ from seedproof.verdict.judge import wall_time_change
 
 __all__ = ["PAGE_FORMAT", "origin", "study_page"]
 
-PAGE_FORMAT = 1
-"""Version of the words and numbers of the page and its figure, which no record holds a hash of."""
+PAGE_FORMAT = 2
+"""Version of the words and numbers of the page and its figure, which no record holds a hash of.
+2: a merged experiment is recognised also where the next command has its `key=value` words in another order."""
 # Longer flags and values of rules are cut: the report has them in full, and a row stays a line.
 _MOST_LETTERS = 48
 _MOST_OF_A_REASON = 200

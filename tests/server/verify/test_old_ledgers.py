@@ -26,15 +26,15 @@ pytestmark = pytest.mark.anyio
 
 OLD = ROOT / "tests/old_ledgers"
 RECORDED = OLD / "record_format_1"
-LATER = sorted(str(path.relative_to(OLD)) for path in (OLD / "report_format_5").iterdir())
+LATER = sorted(str(path.relative_to(OLD)) for path in OLD.glob("report_format_[56]/*"))
 RECORDED_STUDIES = [*sorted(path.name for path in RECORDED.iterdir()), *LATER]
 # The settings of this one are refused by now; it has a test of its own.
 STUDIES = [name for name in RECORDED_STUDIES if name != "given_seeds"]
 WITH_DEFAULT_RULES = ["protocol", "confirmations", "in_place"]
 LEDGER = ".seedproof/ledger.jsonl"
 MIRROR = "docs/research/ledger.jsonl"
-# c3868cf wrote 1 and 4, ff65c9d 2 and 5.
-RECORD_FORMAT, REPORT_FORMAT = 2, 6
+# c3868cf wrote 1 and 4, ff65c9d 2 and 5, 7a359c9 2 and 6.
+RECORD_FORMAT, REPORT_FORMAT = 2, 7
 MORE_SEEDS = "[rules]\nbaseline_seeds = [42, 137, 256, 512, 1024, 2048, 4096]\n"
 PYTHON = '[settings]\npython = "python3"\n'
 
@@ -246,6 +246,12 @@ async def test_reports_of_an_older_format_stay_as_they_are(study: Open, name: st
             await call("compare", experiment=experiment)
     assert {path: path.read_bytes() for path in reports} == reports
     assert here.added() == []
+
+
+def test_a_study_page_of_an_older_format_is_noted(study: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    said = verify(study("report_format_6/metric_in_file"), capsys)
+    words = "was written by an earlier version, and is not made again"
+    assert {f"note  study: docs/research/studies.{kind} {words}" for kind in ("md", "svg")} <= set(said), said
 
 
 # --- confirmations --------------------------------------------------------------------------------
@@ -474,6 +480,34 @@ async def test_a_report_of_an_old_verdict_that_is_written_anew_has_the_next_form
     assert (written["report_format"], written["verdict"]) == (REPORT_FORMAT, "LOSER")
     assert here.added("verdict_issued") == []
     verify(here, capsys)
+
+
+async def test_equal_logs_beside_values_in_a_file_are_no_remark_in_the_next_format(
+    study: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = study("report_format_6/metric_in_file")
+    report = here.project / "docs/research/experiment_better_1M.md"
+    assert "better: the logs of seeds 42, 137, 256 are identical." in report.read_text()
+    async with here.tools() as call:
+        await call("write_report", experiment="better")
+    (written,) = here.added("report_written")
+    assert written["report_format"] == REPORT_FORMAT
+    assert "identical" not in report.read_text()
+    assert here.added("verdict_issued") == []
+    verify(here, capsys)
+
+
+async def test_an_experiment_beside_reports_of_an_older_format_is_judged_in_the_next_format(
+    study: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = study("report_format_6/protocol")
+    async with here.tools(noisy) as call:
+        await call.measure("later", "--idea", "later")
+        await call("compare", experiment="later")
+        await call("write_report", experiment="later")
+    (issued,), (written,) = here.added("verdict_issued"), here.added("report_written")
+    assert (issued["report_format"], written["report_format"]) == (REPORT_FORMAT, REPORT_FORMAT)
+    assert verify(here, capsys).count("OK    verdicts: 1 verdict recomputed from the records before them") == 1
 
 
 # One-sided p with the variance pooled over both arms, and over the earlier arms that c3868cf recorded as well: both lie

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from seedproof.report.study_page import PAGE_FORMAT
 from seedproof_mcp.surface import cli
 
 from tests.support.in_process import quick_tools
@@ -78,7 +79,7 @@ def test_a_page_of_another_ledger_is_a_fault_and_one_of_none_a_note(
 
 def test_a_page_of_another_version_is_not_made_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (here / PAGE).read_text()
-    (here / PAGE).write_text(text.replace("page format 1", "page format 2"))
+    (here / PAGE).write_text(text.replace(f"page format {PAGE_FORMAT}", f"page format {PAGE_FORMAT + 1}"))
     code, (line,) = study_lines(here, capsys)
     assert (code, line) == (0, f"note  study: {PAGE} was written by another version, and is not made again")
 
