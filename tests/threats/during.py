@@ -176,12 +176,13 @@ async def role_by_the_folder(agent: Agent) -> Answer:
 
 
 @GROUP.row(
-    "Lets the script read its role from the environment.",
-    InVain("the marker in the environment of a run is opaque"),
+    "Lets the script read its role from the variables that mark a run.",
+    InVain("they are opaque, and the variable with the output folder says what the command says"),
     supervised=True,
 )
 async def role_by_the_environment(agent: Agent) -> None:
-    reads = "gain = 0.25 * any('exp' in value for name, value in os.environ.items() if name.startswith('SEEDPROOF'))"
+    others = "((name, value) for name, value in os.environ.items() if name != 'SEEDPROOF_OUTPUT_DIR')"
+    reads = f"gain = 0.25 * any('exp' in value for name, value in {others} if name.startswith('SEEDPROOF'))"
     await a_project(agent, reads, {})
     answer = await agent.judge("x", "--tag", "a")
     assert answer.data["verdict"] == "NEUTRAL", answer.text

@@ -227,17 +227,6 @@ GROUP.refuses(
     mend=removes_folder("docs/research/baseline_variance_1M.md"),
 )
 GROUP.refuses(
-    "a program that does not exist",
-    "program_missing: torchrunn is no program on the PATH of the training; the command in seedproof.toml names the "
-    "program. Next: check_baseline()",
-    [
-        writes_settings(
-            '[rules]\ncommand = ["torchrunn", "train_llm.py", "--seed", "{seed}", "{flags}", "{output_dir}"]\n'
-        ),
-        run(),
-    ],
-)
-GROUP.refuses(
     "a run without the script",
     "script_missing: train_llm.py is not in the project folder; the command in seedproof.toml names the script. "
     "Next: check_baseline()",

@@ -251,7 +251,7 @@ def _end(path: Path) -> tuple[bytes, bool]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b"", False
-    with os.fdopen(descriptor, "rb") as file:
+    with open(descriptor, "rb") as file:
         size = os.fstat(descriptor).st_size
         try:
             if size > _READ_BYTES:

@@ -108,7 +108,7 @@ def test_each_line_says_where_it_was_found(tmp_path: Path) -> None:
     assert "# train.py:8 prints val_loss, 5 decimals; the default pattern reads it." in first.text
 
 
-TRAINS_HERE = ("argparse", "variables", "places", "configurator", "globals")
+TRAINS_HERE = ("argparse", "variables", "places", "configurator", "globals", "package")
 
 
 @pytest.mark.slow

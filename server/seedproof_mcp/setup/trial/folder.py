@@ -59,8 +59,7 @@ def clean_up(scratch: ScratchPaths) -> None:
     files.remove_tree(scratch.state)
     for place in (scratch.checkpoints, scratch.state.parent):
         if str(place) in made:
-            with suppress(OSError):  # somebody has put something there
-                os.rmdir(place)
+            files.remove_empty_folders(place, place.parent)
 
 
 def _end(run: RunPaths) -> None:

@@ -278,7 +278,7 @@ class _Description:
         text = settings_toml(config, fields, notes)
         with files.scratch_folder() as folder:
             written = folder / "seedproof.toml"
-            written.write_text(text, encoding="utf-8")
+            files.write_expendable(written, text.encode())
             loaded = load_config(written)  # whoever pastes it must not be refused
         assert fields is None or loaded.rules.metric == self._rule
         return text
