@@ -18,6 +18,7 @@ from seedproof.commands.settings import (
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
+from seedproof.model.template import STEERING
 
 __all__ = ["check_flags", "normalise_flags", "option_groups"]
 
@@ -25,8 +26,6 @@ MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Variables that decide what is started and recorded, as `rules.env` does not take them either.
-_STEERING = re.compile(r"SEEDPROOF_.*|PATH|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
 _KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 
 
@@ -93,7 +92,7 @@ def _check_variable(setting: Setting) -> None:
             f"`{setting.name}` is no variable: flags stand behind `env` here, so write them as NAME=value; "
             "options of `env` itself are not taken."
         )
-    if _STEERING.fullmatch(setting.name):
+    if STEERING.fullmatch(setting.name):
         raise FlagProtected(f"`{setting.name}` decides what is started and what is recorded of it, so no flag sets it.")
 
 

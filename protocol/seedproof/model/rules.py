@@ -7,6 +7,7 @@ Over 300 lines, because every rule stands here.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -39,6 +40,9 @@ _EARLIER_CONFIRM_SEEDS = (100_003, 100_019, 100_043)  # of every ledger whose se
 # What a generation of records of format 1 cannot differ in, as it cannot have it; and what later ones may lack.
 _NEWER_RULES, _NEWEST_RULES = frozenset({"confirm_seeds", "repeat_probe"}), frozenset({"budget"})
 
+# Units of `scale` that are times: `300 s`, `5min`, `2 hours`.
+_TIME = re.compile(r"[0-9. ](?:s|h|(?i:secs?|seconds?|mins?|minutes?|hrs?|hours?|days?))$")
+
 
 class Rules(BaseModel):
     """The protocol's numbers. Defaults: the experiment-runner protocol (docs/protocol.md)."""
@@ -46,6 +50,7 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     _earlier: EarlierRules | None = PrivateAttr(default=None)
     _newer: frozenset[str] = PrivateAttr(default=frozenset())
+    _has_earlier_signs: bool = PrivateAttr(default=False)
 
     command: tuple[str, ...] = Field(
         default=(
@@ -329,6 +334,11 @@ class Rules(BaseModel):
         return f"{self.label} tokens" if self.sets_tokens else self.scale
 
     @property
+    def has_time_budget(self) -> bool:
+        """Whether a training lasts for a time, by `budget` or by the unit of `scale`, so that its steps may differ."""
+        return self.budget == "time" or (self.scale is not None and _TIME.search(self.scale) is not None)
+
+    @property
     def all_seeds(self) -> tuple[int, ...]:
         """Every seed of baseline and experiments, in order, without repetition; confirmations have their own."""
         return tuple(dict.fromkeys((*self.baseline_seeds, *self.experiment_seeds, *self.extra_seeds)))
@@ -353,6 +363,11 @@ class Rules(BaseModel):
         """What held before records of format 2; None for rules that were written since."""
         return self._earlier
 
+    @property
+    def has_earlier_signs(self) -> bool:
+        """Whether a generation is of a version to which more was a sign: its verdicts and reports stay as they are."""
+        return self._has_earlier_signs
+
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Rules":
         """Read rules back from the ledger; a rule that the document lacks means what held when it was written.
@@ -363,7 +378,7 @@ class Rules(BaseModel):
         newest = _NEWEST_RULES - document.keys()
         if "repeat_probe" in document:
             rules = cls.model_validate_json(json.dumps(dict(document)))
-            rules._newer = newest
+            rules._newer, rules._has_earlier_signs = newest, "flag_style" not in document
             return rules
         given = tuple(document.get("confirm_seeds", _EARLIER_CONFIRM_SEEDS))
         # Seeds that everybody knew confirm nothing that begins now; those of the user's choice stay.
@@ -373,6 +388,7 @@ class Rules(BaseModel):
             json.dumps({**known, "confirm_seeds": given if stay else (), "repeat_probe": False})
         )
         rules._earlier, rules._newer = EarlierRules(given), _NEWER_RULES | newest
+        rules._has_earlier_signs = True
         return rules
 
     def differing(self, present: "Rules") -> list[str]:

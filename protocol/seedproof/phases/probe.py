@@ -8,7 +8,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seedproof.ledger.determinism import conditions
 from seedproof.metrics.numbers import finite_value, printed_step
@@ -165,6 +165,8 @@ class Repeat:
     """Median distance of two seeds."""
     repeat: float
     """Distance of the probe from the run that it repeats; 0 for an exact repeat."""
+    is_at_end: bool = False
+    """Whether the values of the seeds are their last ones."""
 
     @property
     def ratio(self) -> float:
@@ -187,8 +189,12 @@ def repeat_of(baseline: Arm, metric: str) -> Repeat | None:
     columns = early_columns([*runs, probe])
     if probe.state.is_counted and all(metric in run.metrics for run in (*runs, probe)):
         columns.append(Column("the end", tuple(run.metrics[metric].text for run in (*runs, probe))))
-    found = (_compare(column, runs.index(first), probe) for column in columns)
-    return next((one for one in found if one is not None), None)
+    last = tuple(run.metrics[metric].text for run in runs if metric in run.metrics)
+    for column in columns:
+        found = _compare(column, runs.index(first), probe)
+        if found is not None:
+            return replace(found, is_at_end=column.texts[:-1] == last)
+    return None
 
 
 def _compare(column: Column, first: int, probe: Run) -> Repeat | None:

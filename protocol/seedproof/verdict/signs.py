@@ -123,6 +123,9 @@ def seed_not_seen(arm: Arm, rules: Rules) -> str | None:
     repeat = repeat_of(arm, metric)
     if repeat is None or repeat.ratio >= LEAST_RATIO:
         return None
+    # A budget of time ends each run at another step, so a repeat lies apart from its first run whatever the seed does.
+    if repeat.is_at_end and rules.has_time_budget and not rules.has_earlier_signs:
+        return None
     return (
         f"{who}: at {repeat.place}, two seeds lie {repeat.seeds:.3g} apart (median), and a repeat of seed "
         f"{repeat.run.seed} {repeat.repeat:.3g} from its first run: less than {LEAST_RATIO:g} times as far, so the "
@@ -238,13 +241,14 @@ _WARM_SHARE = 0.5
 def warm_start(baseline: Arm, experiment: Arm, rules: Rules) -> str | None:
     """Says that every seed of an experiment began more than halfway to where the baseline ends; None otherwise.
 
-    Only first values at one and the same step are compared.
+    Only values at step 0 are compared: at any later one a training that learns faster may be as far. Generations of
+    an earlier version compare first values at one and the same step.
     """
     if not isinstance(rules.metric.source, LogPattern):
         return None
     name = rules.metric.name
     base, runs = list(baseline.counted.values()), list(experiment.counted.values())
-    firsts = [_first_value(run) for run in (*base, *runs)]
+    firsts = [_first_value(run, is_later_taken=rules.has_earlier_signs) for run in (*base, *runs)]
     known = [first for first in firsts if first is not None]
     last = [value for run in base if (value := run.value(name)) is not None]
     if len(base) < 2 or len(last) < len(base) or not runs:
@@ -265,9 +269,10 @@ def warm_start(baseline: Arm, experiment: Arm, rules: Rules) -> str | None:
     )
 
 
-def _first_value(run: Run) -> tuple[int, float] | None:
-    """Step and value of the first line with the metric; None where one of them is not known."""
-    step, text = (0, run.start_text) if run.start_text is not None else (run.early or ((None, "nan"),))[0]
+def _first_value(run: Run, *, is_later_taken: bool) -> tuple[int, float] | None:
+    """Step and value of the first line with the metric; None where one of them is not known, or the step not taken."""
+    later = run.early[0] if run.early and is_later_taken else (None, "nan")
+    step, text = later if run.start_text is None else (0, run.start_text)
     try:
         value = float(text)
     except ValueError:

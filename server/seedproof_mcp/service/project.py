@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from seedproof.admission.guards import Limits
 from seedproof.admission.request import Admission
 from seedproof.commands.option_names import OptionNames, option_names
-from seedproof.commands.seed_files import named_files, seed_keys
+from seedproof.commands.seed_files import named_files, own_keys, seed_keys
 from seedproof.ledger.beginnings import Beginnings
 from seedproof.ledger.event import Event
 from seedproof.ledger.run_events import RunRequested
@@ -104,17 +104,20 @@ class ProjectFolder:
             return ()  # a notice is no reason to refuse a run
 
     def seed_files(self, code: Code, flags: Sequence[str]) -> tuple[str, ...]:
-        """Files of a code that flags name and that set a seed, each with the key: `exp.yaml: seed_everything`."""
+        """Files of a code that flags name and that set a seed beside the command's, with the key: `a.yaml: seed`."""
         return self._once(("seeds", _key(code), tuple(flags)), lambda: self._seed_files(code, flags))
 
     def _seed_files(self, code: Code, flags: Sequence[str]) -> tuple[str, ...]:
         try:
             prefix = self.workspace.prefix(code)
             paths = [one.path.removeprefix(prefix) for one in self.workspace.listed(code)]
-            texts = {path: self.workspace.content(code, path) for path in named_files(flags, paths)}
+            found = named_files(flags, paths)
+            texts = {path: self.workspace.content(code, path) for path in found}
         except (Refusal, OSError):
             return ()  # as with the names of options
-        return tuple(f"{path}: {key}" for path, text in texts.items() for key in seed_keys(text or b""))
+        own = own_keys(self._config.rules)
+        keys = {path: seed_keys(text or b"", found[path], own) for path, text in texts.items()}
+        return tuple(f"{path}: {key}" for path, said in keys.items() for key in said)
 
     def is_kept(self, code: Code) -> bool:
         """Whether a run could still be started with this code."""

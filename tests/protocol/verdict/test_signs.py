@@ -149,6 +149,31 @@ def test_a_whole_probe_without_first_values_is_compared_at_its_end() -> None:
     assert seed_not_seen(baseline_of(probe=probe_of(last="4.0124")).arm, RULES) is None
 
 
+TIMES = [{"budget": "time"}, {"scale": "300 s"}, {"scale": "2 hours"}]
+
+
+@pytest.mark.parametrize("more", TIMES)
+def test_under_a_budget_of_time_last_values_tell_nothing_and_equal_steps_do(more: dict[str, str]) -> None:
+    rules = Rules.model_validate({"command": ("{python}", "train.py", "{seed}", "{flags}"), **more})
+    at_end, early = baseline_of(probe=probe_of(last="4.0300")).arm, baseline_of(SPREAD, probe=probe_of("6.1000")).arm
+    assert seed_not_seen(at_end, rules) is None
+    only = baseline_of([(text,) for text in VALUES], probe=replace(probe_of("4.0300"), state=RunState.SUCCEEDED)).arm
+    assert seed_not_seen(only, rules) is None, "the first value is the last one"
+    assert seed_not_seen(only, RULES) is not None
+    assert "at the end the seeds lie" in (probe_line(at_end, "val_loss") or ""), "the report has the distances"
+    assert "at step 100" in (seed_not_seen(early, rules) or "")
+    # Verdicts of earlier versions carry the bracket.
+    earlier = Rules.from_document({key: rule for key, rule in rules.document().items() if key != "flag_style"})
+    assert "at the end" in (seed_not_seen(at_end, earlier) or "")
+
+
+@pytest.mark.parametrize("scale", ["20 epochs", "5M", "100 steps", "3 passes"])
+def test_other_scales_are_no_budget_of_time(scale: str) -> None:
+    rules = Rules(command=("{python}", "train.py", "{seed}", "{flags}"), scale=scale)
+    assert not rules.has_time_budget
+    assert "at the end" in (seed_not_seen(baseline_of(probe=probe_of(last="4.0300")).arm, rules) or "")
+
+
 def test_a_difference_of_one_printed_step_is_rounding() -> None:
     coarse = [(text,) for text in ("0.91", "0.92", "0.91", "0.92", "0.91")]
     assert found(coarse, probe_of("0.92")) is None
@@ -243,43 +268,63 @@ def test_a_verdict_under_earlier_rules_is_not_capped_anew() -> None:
 # --- warm starts ------------------------------------------------------------------------------------
 
 
-def starts(*values: float) -> list[tuple[str]]:
-    return [(f"{value:.4f}",) for value in values]
+def started(texts: Sequence[str], first: Sequence[float | None], name: str | None = "muon") -> Arm:
+    """An arm whose runs printed these values at step 0."""
+    shown = [None if value is None else f"{value:.4f}" for value in first]
+    runs = [run_of(*one, experiment=name, start_text=start) for *one, start in zip(SEEDS, texts, shown, strict=False)]
+    return baseline_arm(*runs) if name is None else experiment_arm(*runs)
 
 
-COLD = starts(9.5, 9.6, 9.4, 9.5, 9.55)
+COLD = started(VALUES, (9.5, 9.6, 9.4, 9.5, 9.55), name=None)
+BETTER = ("3.9100", "3.9000", "3.9200")
 
 
 def test_an_experiment_that_begins_more_than_halfway_is_told() -> None:
-    baseline = baseline_of(COLD)
-    warm = arm_of(["3.9100", "3.9000", "3.9200"], starts(6.5, 6.6, 6.7))
-    said = warm_start(baseline.arm, warm, RULES)
+    warm = started(BETTER, (6.5, 6.6, 6.7))
+    said = warm_start(COLD, warm, RULES)
     assert said == (
-        "muon: at step 100 every seed is at least 51 % of the way from the baseline's first val_loss (9.51) to its "
+        "muon: at step 0 every seed is at least 51 % of the way from the baseline's first val_loss (9.51) to its "
         "last (4.00362): does it start from trained weights?"
     )
-    assert "warm_start" in [notice.code for notice in comparison_notices(judge(baseline, warm))]
+    comparison = judge(establish_baseline(COLD, RULES), warm)
+    assert "warm_start" in [notice.code for notice in comparison_notices(comparison)]
 
 
 @pytest.mark.parametrize(
     ("first", "why"),
     [
-        (starts(6.5, 6.6, 6.9), "one seed is not halfway"),
-        (starts(9.0, 9.1, 9.2), "a faster start"),
-        ([(), (), ()], "no first value is known"),
+        ((6.5, 6.6, 6.9), "one seed is not halfway"),
+        ((9.0, 9.1, 9.2), "other weights to begin with"),
+        ((None, None, None), "no first value is known"),
     ],
 )
-def test_starts_that_are_no_warm_ones(first: list[tuple[str, ...]], why: str) -> None:
-    assert warm_start(baseline_of(COLD).arm, arm_of(["3.9"] * 3, first), RULES) is None, why
+def test_starts_that_are_no_warm_ones(first: Sequence[float | None], why: str) -> None:
+    assert warm_start(COLD, started(BETTER, first), RULES) is None, why
 
 
-def test_first_values_at_other_steps_or_without_any_way_to_go_are_not_compared() -> None:
+def test_starts_without_any_way_to_go_are_not_compared() -> None:
+    flat = started(VALUES, (4.05, 4.0, 4.1, 3.95, 4.02), name=None)
+    assert warm_start(flat, started(BETTER, (3.9, 3.9, 3.9)), RULES) is None
+
+
+def starts(*values: float) -> list[tuple[str]]:
+    return [(f"{value:.4f}",) for value in values]
+
+
+FASTER = arm_of(BETTER, starts(6.5, 6.6, 6.7))
+FIRST_LOGGED_LATE = baseline_of(starts(9.5, 9.6, 9.4, 9.5, 9.55))
+
+
+def test_a_training_that_learns_faster_and_logs_no_start_is_no_warm_one() -> None:
+    assert warm_start(FIRST_LOGGED_LATE.arm, FASTER, RULES) is None
+
+
+def test_a_generation_of_an_earlier_version_keeps_what_it_says_of_later_first_values() -> None:
+    earlier = Rules.from_document({key: rule for key, rule in RULES.document().items() if key != "flag_style"})
+    assert "at step 100 every seed is at least 51 %" in (warm_start(FIRST_LOGGED_LATE.arm, FASTER, earlier) or "")
+    assert warm_start(FIRST_LOGGED_LATE.arm, FASTER, Rules.from_document(RULES.document())) is None
     later = experiment_arm(*(make_run(seed, 3.9, early=((500, "5.0"),)) for seed in SEEDS[:3]))
-    assert warm_start(baseline_of(COLD).arm, later, RULES) is None
-    unnamed = experiment_arm(*(make_run(seed, 3.9, early=((None, "5.0"),)) for seed in SEEDS[:3]))
-    assert warm_start(baseline_of(COLD).arm, unnamed, RULES) is None
-    flat = baseline_of(starts(4.05, 4.0, 4.1, 3.95, 4.02))
-    assert warm_start(flat.arm, arm_of(["3.9"] * 3, starts(3.9, 3.9, 3.9)), RULES) is None
+    assert warm_start(FIRST_LOGGED_LATE.arm, later, earlier) is None
 
 
 # --- outliers ---------------------------------------------------------------------------------------

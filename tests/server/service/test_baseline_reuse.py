@@ -79,6 +79,17 @@ async def test_seven_seeds_take_over_five_runs_and_need_only_the_new_two(project
     assert "- Rule baseline_seeds differs: " in text
 
 
+@pytest.mark.parametrize("rule", ['free = ["val_weight"]', 'protected = ["lr"]', 'flag_style = "options"'])
+async def test_a_rule_on_flags_alone_takes_over_every_run(project: Path, rule: str) -> None:
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        (project / "seedproof.toml").write_text(f"[rules]\n{rule}\n")
+        await call("run_seed", new_baseline=REASON)
+        status = (await call("check_baseline")).data
+    assert (status["phase"], status["generation"]) == ("ready", 2)
+    assert generations(project)[1]["adopted"] == [f"g1-baseline-s{seed}-a1" for seed in SEEDS]
+
+
 async def test_an_experiment_of_the_new_generation_is_judged_against_all_seven(project: Path) -> None:
     async with quick_tools(project, InProcessEngine(table())) as call:
         await first_baseline(call)

@@ -92,6 +92,42 @@ async def test_a_file_that_sets_a_seed_is_told_in_reply_compare_and_report_and_r
     assert {"seed_files", "replaces"}.isdisjoint(declared["plain"])
 
 
+CONFIG = "seed: 7\noptimizer:\n  lr: 0.3\n"
+SAME_PLACES = '"--seed", "{seed}", "--output_dir", "{output_dir}"'
+BEHIND = f'["{{python}}", "train_llm.py", "{{flags}}", {SAME_PLACES}]'
+BEFORE = f'["{{python}}", "train_llm.py", {SAME_PLACES}, "{{flags}}"]'
+OVERRIDE = f'["{{python}}", "train_llm.py", {SAME_PLACES}, "seed={{seed}}", "{{flags}}"]'
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "keys"),
+    [
+        (OVERRIDE, "optimizer.lr=0.3", []),  # conf/config.yaml, which nothing names
+        (OVERRIDE, "--config-name=other", []),
+        (OVERRIDE, "+experiment=a", []),
+        (OVERRIDE, "optimizer=sgd", ["conf/optimizer/sgd.yaml: optimizer.seed"]),
+        (BEHIND, "--config=conf/other.yaml", []),
+        (BEHIND, "--config=nested.yaml", ["nested.yaml: data.seed"]),
+        (BEFORE, "--config=conf/other.yaml", ["conf/other.yaml: seed"]),
+    ],
+)
+async def test_a_seed_in_a_file_is_told_only_where_the_command_does_not_set_that_key_over_it(
+    quick_project: Path, command: str, flag: str, keys: list[str]
+) -> None:
+    (quick_project / "seedproof.toml").write_text(f"[rules]\ncommand = {command}\n")
+    for name in ("config", "other", "optimizer/sgd"):
+        (quick_project / f"conf/{name}.yaml").parent.mkdir(parents=True, exist_ok=True)
+        (quick_project / f"conf/{name}.yaml").write_text(CONFIG)
+    (quick_project / "conf/experiment").mkdir()
+    (quick_project / "conf/experiment/a.yaml").write_text(f"# @package _global_\n{CONFIG}")
+    (quick_project / "nested.yaml").write_text("seed: 7\ndata:\n  seed: 8\n")
+    async with quick_tools(quick_project, engine()) as call:
+        await call.measure_baseline()
+        answer = await call("run_seed", experiment="muon", flags=[flag], hypothesis="it helps")
+    assert not answer.is_error, answer.text
+    assert [message.partition("(")[2].partition(")")[0] for message in told(answer, "seed_in_file")] == keys
+
+
 async def test_a_letter_of_the_script_is_told_from_the_commands_option(project: Path) -> None:
     script = project / "train_llm.py"
     script.write_text(script.read_text() + '\n# the script has\nadd_argument("-s", "--steps")\n')

@@ -13,6 +13,8 @@ from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.rows import TriedRow
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import try_here
+from seedproof_mcp.setup.trial.findings import SnapshotContent
+from seedproof_mcp.setup.trial.words import snapshot_line
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, ScratchPaths, registry_folder, slot_lock
@@ -232,7 +234,11 @@ def test_what_a_run_writes_into_the_tree_and_the_project_is_told(make: Callable[
     assert "1 file (run.log) in the working tree" in outputs
     assert "1 file (data/cache.bin) elsewhere in the project" in outputs
     assert "ignored, reached through links: data" in line(row, "Snapshot:")
-    assert "1 that git does not track: .gitignore" in line(row, "Snapshot:")
+    assert line(row, "Snapshot:").startswith("Snapshot: 2 tracked files, 1 that git does not track: .gitignore, ")
+
+
+def test_a_snapshot_of_one_file_is_told_in_the_singular() -> None:
+    assert snapshot_line(SnapshotContent(1, (), 700, (), ())) == "Snapshot: 1 tracked file, 0.7 kB"
 
 
 def test_a_crash_is_told_once_with_the_end_of_the_output(

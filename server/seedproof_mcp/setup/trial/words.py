@@ -122,7 +122,8 @@ def snapshot_line(held: SnapshotContent) -> str:
     )
     linked = f"; ignored, reached through links: {', '.join(some_names(held.linked))}" if held.linked else ""
     left = f"; ignored and not reached: {', '.join(some_names(held.not_linked))}" if held.not_linked else ""
-    return f"Snapshot: {held.tracked} tracked files{untracked}, {size_words(held.size_bytes)}{linked}{left}"
+    tracked = f"{held.tracked} tracked file{'' if held.tracked == 1 else 's'}"
+    return f"Snapshot: {tracked}{untracked}, {size_words(held.size_bytes)}{linked}{left}"
 
 
 def place_words(value: MetricValue) -> str:
