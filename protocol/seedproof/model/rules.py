@@ -50,7 +50,6 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     _earlier: EarlierRules | None = PrivateAttr(default=None)
     _newer: frozenset[str] = PrivateAttr(default=frozenset())
-    _has_earlier_signs: bool = PrivateAttr(default=False)
 
     command: tuple[str, ...] = Field(
         default=(
@@ -363,11 +362,6 @@ class Rules(BaseModel):
         """What held before records of format 2; None for rules that were written since."""
         return self._earlier
 
-    @property
-    def has_earlier_signs(self) -> bool:
-        """Whether a generation is of a version to which more was a sign: its verdicts and reports stay as they are."""
-        return self._has_earlier_signs
-
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Rules":
         """Read rules back from the ledger; a rule that the document lacks means what held when it was written.
@@ -378,7 +372,7 @@ class Rules(BaseModel):
         newest = _NEWEST_RULES - document.keys()
         if "repeat_probe" in document:
             rules = cls.model_validate_json(json.dumps(dict(document)))
-            rules._newer, rules._has_earlier_signs = newest, "flag_style" not in document
+            rules._newer = newest
             return rules
         given = tuple(document.get("confirm_seeds", _EARLIER_CONFIRM_SEEDS))
         # Seeds that everybody knew confirm nothing that begins now; those of the user's choice stay.
@@ -388,7 +382,6 @@ class Rules(BaseModel):
             json.dumps({**known, "confirm_seeds": given if stay else (), "repeat_probe": False})
         )
         rules._earlier, rules._newer = EarlierRules(given), _NEWER_RULES | newest
-        rules._has_earlier_signs = True
         return rules
 
     def differing(self, present: "Rules") -> list[str]:

@@ -124,7 +124,7 @@ def seed_not_seen(arm: Arm, rules: Rules) -> str | None:
     if repeat is None or repeat.ratio >= LEAST_RATIO:
         return None
     # A budget of time ends each run at another step, so a repeat lies apart from its first run whatever the seed does.
-    if repeat.is_at_end and rules.has_time_budget and not rules.has_earlier_signs:
+    if repeat.is_at_end and rules.has_time_budget:
         return None
     return (
         f"{who}: at {repeat.place}, two seeds lie {repeat.seeds:.3g} apart (median), and a repeat of seed "
@@ -241,43 +241,40 @@ _WARM_SHARE = 0.5
 def warm_start(baseline: Arm, experiment: Arm, rules: Rules) -> str | None:
     """Says that every seed of an experiment began more than halfway to where the baseline ends; None otherwise.
 
-    Only values at step 0 are compared: at any later one a training that learns faster may be as far. Generations of
-    an earlier version compare first values at one and the same step.
+    Only values at step 0 are compared: at any later one a training that learns faster may be as far.
     """
     if not isinstance(rules.metric.source, LogPattern):
         return None
     name = rules.metric.name
     base, runs = list(baseline.counted.values()), list(experiment.counted.values())
-    firsts = [_first_value(run, is_later_taken=rules.has_earlier_signs) for run in (*base, *runs)]
+    firsts = [_first_value(run) for run in (*base, *runs)]
     known = [first for first in firsts if first is not None]
     last = [value for run in base if (value := run.value(name)) is not None]
     if len(base) < 2 or len(last) < len(base) or not runs:
         return None
-    if len(known) < len(firsts) or len({step for step, _ in known}) > 1:
+    if len(known) < len(firsts):
         return None
-    start, end = summarize([value for _, value in known[: len(base)]]), summarize(last)
+    start, end = summarize(known[: len(base)]), summarize(last)
     way = end.mean - start.mean
     if start.std is None or abs(way) <= _LEAST_WAY * max(start.std, end.std or 0.0):
         return None
-    shares = [(value - start.mean) / way for _, value in known[len(base) :]]
+    shares = [(value - start.mean) / way for value in known[len(base) :]]
     if min(shares) <= _WARM_SHARE:
         return None
     return (
-        f"{experiment.experiment}: at step {known[0][0]} every seed is at least {100 * min(shares):.0f} % of the way "
+        f"{experiment.experiment}: at step 0 every seed is at least {100 * min(shares):.0f} % of the way "
         f"from the baseline's first {name} ({start.mean:.6g}) to its last ({end.mean:.6g}): does it start from "
         "trained weights?"
     )
 
 
-def _first_value(run: Run, *, is_later_taken: bool) -> tuple[int, float] | None:
-    """Step and value of the first line with the metric; None where one of them is not known, or the step not taken."""
-    later = run.early[0] if run.early and is_later_taken else (None, "nan")
-    step, text = later if run.start_text is None else (0, run.start_text)
+def _first_value(run: Run) -> float | None:
+    """The value at step 0; None where none was logged."""
     try:
-        value = float(text)
+        value = float(run.start_text or "nan")
     except ValueError:
         return None
-    return (step, value) if step is not None and math.isfinite(value) else None
+    return value if math.isfinite(value) else None
 
 
 def outlier(arm: Arm, rules: Rules) -> str | None:
