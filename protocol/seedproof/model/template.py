@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 __all__ = [
     "COMMAND_FIELDS",
+    "SCRIPTS",
     "env_fault",
     "find_module",
     "find_script",
     "holds",
     "script_places",
     "seed_fault",
+    "steers",
     "unknown_field",
 ]
 
@@ -20,10 +22,12 @@ COMMAND_FIELDS = ("python", "train_tokens", "seed", "flags", "output_dir")
 
 # A shell's ${NAME}, awk's {print} inside a text and Hydra's {key: value} are no fields of ours.
 _FIELD = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
-_SCRIPTS = (".py", ".sh", ".bash")
+SCRIPTS = (".py", ".sh", ".bash")
+"""How the names of scripts end."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # They choose the program, or what a Python is before the script begins, and the supervisor sets some of them.
-_STEERING = re.compile(r"SEEDPROOF_.*|PATH|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
+_STEERING = re.compile(r"SEEDPROOF_.*|PATH|BASH_ENV|(?:LD|DYLD)_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
 
 
 def holds(parts: Sequence[str], field: str) -> bool:
@@ -42,12 +46,17 @@ def unknown_field(parts: Sequence[str]) -> str | None:
     return None
 
 
+def steers(name: str) -> bool:
+    """Whether a variable decides what is started and recorded, so that neither rules nor flags set it."""
+    return _STEERING.fullmatch(name) is not None
+
+
 def env_fault(env: Mapping[str, str]) -> str | None:
     """Why the rules cannot give a run these variables; None where they can."""
     for name, value in env.items():
         if not _VARIABLE.fullmatch(name):
             return f"{name!r:.40} is no name of a variable"
-        if _STEERING.fullmatch(name):
+        if steers(name):
             where = "Seedproof sets it" if name.startswith("SEEDPROOF_") else "set it in [settings.env]"
             return f"{name} decides what is started, and belongs to no rule; {where}"
         if "\0" in value:
@@ -63,12 +72,12 @@ def find_script(command: Sequence[str]) -> str | None:
     """
     for position, part in enumerate(command[:-1]):
         following = command[position + 1]
-        if part == "{python}" and following.endswith(_SCRIPTS):
+        if part == "{python}" and following.endswith(SCRIPTS):
             return following
         if part == "-m" and "{" not in following:
             return following.replace(".", "/") + ".py"
     plain = [part for part in command if "{" not in part and "=" not in part and not part.startswith("-")]
-    for ending in _SCRIPTS:
+    for ending in SCRIPTS:
         found = next((part for part in plain if part.endswith(ending)), None)
         if found is not None:
             return found
@@ -98,7 +107,7 @@ def script_places(command: Sequence[str]) -> tuple[str, ...]:
     elif first is not None:
         found = [first]
     plain = [part for part in command[1:] if "{" not in part and "=" not in part and not part.startswith("-")]
-    found += [part for ending in _SCRIPTS for part in plain if part.endswith(ending)]
+    found += [part for ending in SCRIPTS for part in plain if part.endswith(ending)]
     program = command[0]
     return tuple(dict.fromkeys([*found, *([program] if "/" in program and "{" not in program else [])]))
 

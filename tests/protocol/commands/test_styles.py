@@ -210,7 +210,14 @@ def test_the_output_folder_is_refused_in_every_style(template: Rules, flags: str
         check_flags(shlex.split(flags), template)
 
 
-@pytest.mark.parametrize("name", ["SEEDPROOF_OUTPUT_DIR", "PATH", "LD_PRELOAD", "PYTHONPATH", "PYTHONNOUSERSITE"])
+def test_a_key_of_the_same_name_elsewhere_is_no_output_folder() -> None:
+    for flags in ("model.out=3", "model={out: 3}", "+model={head: {out: 3}}", "model=null", "model._delete_=true"):
+        check_flags([flags], HYDRA)
+
+
+@pytest.mark.parametrize(
+    "name", ["SEEDPROOF_OUTPUT_DIR", "BASH_ENV", "LD_AUDIT", "PATH", "LD_PRELOAD", "PYTHONPATH", "PYTHONNOUSERSITE"]
+)
 def test_a_variable_that_decides_what_is_started_is_refused(name: str) -> None:
     with pytest.raises(FlagProtected, match="decides what is started"):
         check_flags((f"{name}=x",), VARIABLES)
@@ -267,6 +274,7 @@ def test_what_the_rules_protect_is_refused_with_all_below_it() -> None:
         (rules("env -u HOME {flags} SEED={seed} {python} t.py"), "-u PATH"),
         (rules("{python} {flags} train.py --seed {seed}"), "other.py"),
         (rules("torchrun {flags} train.py --seed {seed}"), "lr=1"),
+        (rules("{python} -m torch.distributed.run {flags} train.py --seed {seed}"), "other.py"),
         (TRAINER.model_copy(update={"flag_style": "options"}), "optimizer.lr=0.1"),
         (TRAINER.model_copy(update={"flag_style": "overrides"}), "--lr 0.1"),
     ],
@@ -283,6 +291,38 @@ def test_the_order_of_overrides_pairs_and_variables_does_not_matter_and_that_of_
         assert normalise_flags(one.split()) != normalise_flags(other.split())
 
 
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("{python} -u {flags} train.py", "-c x"),
+        ("{python} {flags} train.py", "-cx"),
+        ("{python} {flags} train.py", "-um other"),
+        ("{python} {flags} train.py", "-X dev other.py"),
+        ("torchrun {flags} train.py", "--nproc_per_node 2 other.py"),
+        ("torchrun {flags} train.py", "--no-python other"),
+        ("accelerate launch {flags} train.py", "--module other"),
+        ("uv run {flags} train.py", "-m other"),
+    ],
+)
+def test_flags_before_the_script_start_nothing_else(command: str, flags: str) -> None:
+    with pytest.raises(FlagProtected, match="would start something else"):
+        check_flags(shlex.split(flags), rules(f"{command} --seed {{seed}}"))
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("{python} {flags} train.py", "-u -O -X importtime -Wonce"),
+        ("torchrun {flags} train.py", "--nproc_per_node 2 --max-restarts=3"),
+        ("accelerate launch {flags} train.py", "--mixed_precision bf16 --config_file a.yaml"),
+        ("mpirun {flags} {python} train.py", "-n 2 -c 4"),
+        ("{python} -m torch.distributed.run {flags} train.py", "--nproc_per_node 4"),
+    ],
+)
+def test_options_of_the_launcher_are_taken_before_the_script(command: str, flags: str) -> None:
+    check_flags(shlex.split(flags), rules(f"{command} --seed {{seed}}"))
+
+
 def test_what_stands_behind_an_option_groups_as_in_earlier_ledgers() -> None:
     assert normalise_flags(("--opts", "a=1", "b=2", "--lr=1")) == (("--lr", "1"), ("--opts", "a=1", "b=2"))
     assert normalise_flags(("--gpus", "1", "A", "2")) == (("--gpus", "1", "A", "2"),)
@@ -297,6 +337,8 @@ def test_what_stands_behind_an_option_groups_as_in_earlier_ledgers() -> None:
         ("env {flags} SEED={seed} {python} train.py", 5, (1, 3)),
         ("env SEED={seed} {python} train.py {flags}", 4, (4, 5)),
         ("yolo train seed={seed} {flags}", 1, (1, 4)),
+        ("{python} -m torch.distributed.run --n 2 {flags} train.py --seed {seed}", 7, (1, 6)),
+        ("{python} -m torch.distributed.run train.py --seed {seed} {flags}", 4, (4, 7)),
     ],
 )
 def test_flags_and_template_share_one_side_of_the_script(command: str, start: int, zone: tuple[int, int]) -> None:
