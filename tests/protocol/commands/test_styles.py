@@ -166,6 +166,22 @@ SEEDS = [
     "-Dseed=7",
     "-Drun.seed=7",
     "--\u017feed 7",
+    "--manualseed 7",
+    "--noseed",
+    "randomseed=7",
+    "PYTHONHASHSEED=7",
+    "--config 'seed_everything: 7'",
+    "'--config=seed_everything: 7'",
+    "--config='trainer: {seed: 7}'",
+    "--kv lr:1,seed:7",
+    "--extra='--lr 1 --seed 7'",
+    "--extra='a b --seed 7'",
+    "'--extra=[\"--seed\", 7]'",
+    "--extra=--seed=7",
+    "--opts SEED 0x7",
+    "--opts SEED '(7)'",
+    "--set seed = 7",
+    "-vs7",
 ]
 
 
@@ -183,6 +199,55 @@ def test_no_style_of_the_rules_lets_a_seed_through(seed: str, style: str) -> Non
             check_flags(shlex.split(seed), template)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--seedling_rate 0.1",
+        "--seed_len 3",
+        "dataset.seed_len=3",
+        "--run_name seed7",
+        "--notes 'seed ablation: none'",
+        "--notes 'a seed of 7 was used'",
+        "--columns seed lr",
+        "--tags seed 2024-run",
+        "--prompt 'Question: 7 apples'",
+        "--prompt 'Seed: 7 apples'",
+        "--schedule 0:0.1,1000:0.01",
+        "--layers conv:3,pool:2",
+        "--format 'seed{seed}'",
+        "--regex '(?P<seed>x)'",
+        "--extra='--lr 1'",
+        "--see_through 1",
+        "-bs 32",
+        "-bs=32",
+        "-ls 0.1",
+        "-msgd",
+        "-mvits14",
+        "--evaluate_every 5",
+        "--database x",
+        "--metadata x",
+        "--value_lr 1",
+        "--interval 3",
+        "--latest",
+        "--retrieval_k 3",
+        "--geometric 1",
+        "--num-steps 4",
+    ],
+)
+def test_what_only_looks_like_a_seed_or_a_measurement_is_taken(flags: str) -> None:
+    for template in (TRAINER, LIGHTNING, HYDRA, CLICK, NANOGPT):
+        check_flags(shlex.split(flags), template)
+
+
+@pytest.mark.parametrize("flags", ["-vs7", "-vs 7", "-vqs 7", "-ls7"])
+def test_the_letter_of_the_seed_is_refused_behind_other_letters_of_the_script(flags: str) -> None:
+    names = (("--seed", "-s"), ("--verbose", "-v"), ("--quiet", "-q"), ("--lr", "-l"), ("--batch", "-b", "-bs"))
+    with pytest.raises(FlagProtected):
+        check_flags(shlex.split(flags), CLICK, names)
+    for other in ("-bs 7", "-lsgd", "-vq"):
+        check_flags(shlex.split(other), CLICK, names)
+
+
 @pytest.mark.parametrize("flags", ["-s7", "-s 7", "-s=7", "-se 7", "--se 7", "--s=7"])
 @pytest.mark.parametrize("template", [LIGHTNING, TRAINER, NANOGPT, ABSL, CLICK, FAIRSEQ])
 def test_an_abbreviated_seed_is_refused_where_the_command_has_a_seed_option(template: Rules, flags: str) -> None:
@@ -196,6 +261,12 @@ def test_an_abbreviated_seed_is_refused_where_the_command_has_a_seed_option(temp
         (HYDRA, "out=x"),
         (HYDRA, "hydra.run.dir=/tmp/x"),
         (HYDRA, "'hydra.run={dir: /tmp/x}'"),
+        (HYDRA, "'hydra={run: {dir: /tmp/x}}'"),
+        (HYDRA, "hydra.run=null"),
+        (HYDRA, "hydra.run._delete_=true"),
+        (LIGHTNING, "'--config={trainer: {default_root_dir: x}}'"),
+        (LIGHTNING, "--config 'trainer: {default_root_dir: x}'"),
+        (TRAINER, "--args='--output_dir x'"),
         (LIGHTNING, "--trainer.default_root_dir x"),
         (LIGHTNING, "'--trainer={default_root_dir: x}'"),
         (DETECTRON, "--num-gpus 1 OUTPUT_DIR /tmp/x"),
@@ -232,14 +303,18 @@ WORDS = [
     "--metric acc",
     "TEST.STEPS 3",
     "--data x",
+    "--opts TEST.STEPS 3",
+    "--params lr=1,val_every=3",
+    "--args='--lr 1 --eval_iters 3'",
+    "--x 'a: {val_every: 3}'",
 ]
 
 
 @pytest.mark.parametrize("flags", WORDS)
 def test_a_name_of_evaluation_or_data_is_refused_with_the_rule_that_frees_it(flags: str) -> None:
-    name = shlex.split(flags)[0].partition("=")[0].lstrip("-")
-    with pytest.raises(FlagProtected, match="free = "):
+    with pytest.raises(FlagProtected, match="free = ") as refused:
         check_flags(shlex.split(flags), DETECTRON)
+    name = refused.value.message.partition('free = ["')[2].partition('"')[0]
     check_flags(shlex.split(flags), DETECTRON.model_copy(update={"free": (name,)}))
 
 
