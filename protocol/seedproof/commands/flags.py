@@ -19,7 +19,7 @@ from seedproof.commands.settings import (
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
-from seedproof.model.template import SCRIPTS, steers
+from seedproof.model.template import SCRIPTS, STEERING
 
 __all__ = ["check_flags", "normalise_flags", "option_groups"]
 
@@ -111,7 +111,7 @@ def _check_variable(setting: Setting) -> None:
             f"`{setting.name}` is no variable: flags stand behind `env` here, so write them as NAME=value; "
             "options of `env` itself are not taken."
         )
-    if steers(setting.name):
+    if STEERING.fullmatch(setting.name):
         raise FlagProtected(f"`{setting.name}` decides what is started and what is recorded of it, so no flag sets it.")
 
 

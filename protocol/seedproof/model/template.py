@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 __all__ = [
     "COMMAND_FIELDS",
     "SCRIPTS",
+    "STEERING",
     "env_fault",
     "find_module",
     "find_script",
     "holds",
     "script_places",
     "seed_fault",
-    "steers",
     "unknown_field",
 ]
 
@@ -27,7 +27,7 @@ SCRIPTS = (".py", ".sh", ".bash")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # They choose the program, or what a Python is before the script begins, and the supervisor sets some of them.
-_STEERING = re.compile(r"SEEDPROOF_.*|PATH|BASH_ENV|(?:LD|DYLD)_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
+STEERING = re.compile(r"SEEDPROOF_.*|PATH|BASH_ENV|(?:LD|DYLD)_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
 
 
 def holds(parts: Sequence[str], field: str) -> bool:
@@ -46,17 +46,12 @@ def unknown_field(parts: Sequence[str]) -> str | None:
     return None
 
 
-def steers(name: str) -> bool:
-    """Whether a variable decides what is started and recorded, so that neither rules nor flags set it."""
-    return _STEERING.fullmatch(name) is not None
-
-
 def env_fault(env: Mapping[str, str]) -> str | None:
     """Why the rules cannot give a run these variables; None where they can."""
     for name, value in env.items():
         if not _VARIABLE.fullmatch(name):
             return f"{name!r:.40} is no name of a variable"
-        if steers(name):
+        if STEERING.fullmatch(name):
             where = "Seedproof sets it" if name.startswith("SEEDPROOF_") else "set it in [settings.env]"
             return f"{name} decides what is started, and belongs to no rule; {where}"
         if "\0" in value:
