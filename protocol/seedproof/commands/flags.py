@@ -14,11 +14,12 @@ from seedproof.commands.settings import (
     lacks_pair,
     override_key,
     read_settings,
+    stands_before_script,
 )
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
-from seedproof.model.template import STEERING
+from seedproof.model.template import SCRIPTS, STEERING
 
 __all__ = ["check_flags", "normalise_flags", "option_groups"]
 
@@ -26,6 +27,8 @@ MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What makes Python, a launcher or `uv run` start something else than the command's script.
+_STARTING = frozenset({"module", "no_python"})
 _KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 
 
@@ -52,6 +55,8 @@ def check_flags(flags: Sequence[str], rules: Rules, names: OptionNames = ()) -> 
     guard.check(flags, settings)
     for setting in () if "variable" in kinds else settings:
         _check_shape(setting, kinds)
+    if stands_before_script(rules.command):
+        _check_start(settings, rules)
     _check_printed(flags, rules)
     guard.check_words(settings)
 
@@ -83,6 +88,20 @@ def _check_shape(setting: Setting, kinds: frozenset[str]) -> None:
     allowed = ", ".join(words for kind, words in told.items() if kind in kinds)
     dashes = f"; with its dashes an option is `--{name}`" if "option" in kinds and _KEY.fullmatch(name) else ""
     raise FlagMalformed(f"`{name}` is nothing that the command takes: {allowed}{dashes}.")
+
+
+def _check_start(settings: Sequence[Setting], rules: Rules) -> None:
+    """Refuse what starts another program, where flags stand before the script: `-m other`, `--nproc 2 other.py`."""
+    before = [part for part in rules.command[: rules.command.index("{flags}")] if not part.startswith("-")]
+    is_python = re.search(r"(?:\{python\}|python[\d.]*)$", before[-1]) is not None
+    for setting in settings:
+        other = next((value for value in setting.values if value.endswith(SCRIPTS)), None)
+        is_start = setting.name == "-m" or plain_name(setting.name) in _STARTING
+        if other is not None or is_start or (is_python and re.match("-[bBdEiIOPqsSuvx]*[cm]", setting.name)):
+            raise FlagProtected(
+                f"`{other or setting.name}` would start something else than the command's script; "
+                "the rule `command` in seedproof.toml sets that."
+            )
 
 
 def _check_variable(setting: Setting) -> None:

@@ -77,6 +77,10 @@ class KnownOptions:
         self.titles = frozenset(self._titles)
         """One name for each option."""
 
+    def has(self, option: str) -> bool:
+        """Whether the script gives an option this very name."""
+        return option in self._by_name
+
     def find(self, option: str) -> tuple[str | None, str | None]:
         """One name for the option that is meant, and the value that is part of the flag, as in `-r0.01`.
 

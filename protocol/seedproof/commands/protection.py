@@ -5,8 +5,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from seedproof.commands.nested import assigned_names, is_literal_number, nested_keys, nested_options
 from seedproof.commands.option_names import OptionNames, known_options, plain_name
-from seedproof.commands.settings import Setting, first_argument, is_number, is_option, override_key
+from seedproof.commands.settings import Setting, first_argument, has_pairs, is_option, override_key
 from seedproof.model.refusals import FlagProtected
 from seedproof.model.rules import Rules
 
@@ -16,12 +17,12 @@ _FIELDS = ("train_tokens", "seed", "output_dir")
 _WORDS = frozenset({"eval", "evaluation", "val", "validation", "test", "metric", "metrics", "data"})
 # `eval_every`, `evalEvery`, `EVAL2`: letters in one case, or with a capital before small ones.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-# A key in braces: `{seed: 7}`, `{"seed":7}`. A format such as `{val_loss:.2f}` is none.
-_BRACED = re.compile(
-    r"""[{,]\s*['"]?(?P<key>[A-Za-z_][\w.-]*)['"]?\s*(?::(?=\s|['"\[{]|-?\d+(?:\.\d+)?\s*[,}])|(?<=['"]):|=(?!=))"""
-)
-# `key=value` at the beginning of a text or within it: `lr=0.1,seed=7`, `--seed=7`, `dict(seed=7)`.
-_ASSIGNED = re.compile(r"""(?:^|[\s,;{(\[])[-+~]*['"]?(?P<key>[A-Za-z_][\w./@-]*)['"]?\s*=(?!=)""")
+# `-vs7` is `-v -s7` where `-v` takes no value; `-bs 32` is an option of two letters.
+_CLUSTER = re.compile(r"-(?P<before>[A-Za-z]{1,3}?)(?P<last>[A-Za-z])(?P<number>[-+]?\d*)")
+# yacs in a command that has no other pairs.
+_SECTION_KEY = re.compile(r"[A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)+")
+# What a word seed before it has of its own: `seed_len` is a length.
+_OF_A_SEED = frozenset({"len", "length", "size", "dim", "text", "prompt"})
 _BY = {
     "seed": "seeds are set by the rules `baseline_seeds` and `experiment_seeds` in seedproof.toml, for both arms alike",
     "train_tokens": "the scale is set by the rule `train_tokens` in seedproof.toml, for both arms alike",
@@ -35,10 +36,18 @@ def name_words(name: str) -> list[str]:
 
 
 def is_seed_name(name: str) -> bool:
-    """Whether a name has the whole word seed, seeds or random_state: `manualSeed`, `--data_seed`, not `--seedling`."""
+    """Whether a name has a word that ends in seed or seeds, or random_state: `manualseed`, `dataSeed`, no `--seedling`.
+
+    `seed_len`, `seed_text` and their like are none.
+    """
     # Letters that fold to the same ones, as scripts that fold them read them.
-    words = name_words(unicodedata.normalize("NFKC", name))
-    return "seed" in words or "seeds" in words or ("random", "state") in pairwise(words)
+    words = [*name_words(unicodedata.normalize("NFKC", name)), ""]
+    return any(
+        (word.endswith(("seed", "seeds")) and following not in _OF_A_SEED)
+        or word == "randomstate"
+        or (word, following) == ("random", "state")
+        for word, following in pairwise(words)
+    )
 
 
 class Guard:
@@ -53,6 +62,7 @@ class Guard:
         self._known = known_options(names)
         self._protected = tuple(map(_plain, rules.protected))
         self._free = tuple(map(_plain, rules.free))
+        self._has_pairs = has_pairs(rules)
         fields = [field for field in _FIELDS if any(f"{{{field}}}" in part for part in rules.command)]
         # A template may call an option `-s` that the script knows as `--seed` as well.
         self._options = {field: field for field in fields}
@@ -65,7 +75,8 @@ class Guard:
             self._options[_plain(name)] = field
             if not name.startswith("--") and len(name) == 2:
                 self._letters[_plain(name)] = field
-        self._titles = {self._known.find(name)[0]: field for name, field in _holders(rules) if is_option(name)}
+        titles = ((self._known.find(name)[0], field) for name, field in _holders(rules) if is_option(name))
+        self._titles = {title: field for title, field in titles if title is not None}
 
     def check(self, flags: Sequence[str], settings: Sequence[Setting]) -> None:
         """Refuse flags that set what is set already.
@@ -80,15 +91,15 @@ class Guard:
             if setting.kind == "option":
                 self._check_option(setting)
             elif setting.kind in ("key", "pair"):
-                self._check_key(setting.name)
+                self._check_key(setting.name, *setting.values)
             for value in setting.values:
-                self._check_text(value, setting.name)
+                self._check_text(value, setting)
         for word, following in pairwise(flags):
             # `--opts SEED 7`: pairs behind an option.
             if not is_option(word) and not is_option(following):
-                if _plain(word) in self._keys:
+                if self._has_pairs and _plain(word) in self._keys:
                     raise _refused(word, self._keys[_plain(word)])
-                if is_seed_name(word) and word.replace(".", "").isidentifier() and is_number(following):
+                if is_seed_name(word) and word.replace(".", "").isidentifier() and is_literal_number(following):
                     raise _refused(word, "seed")
 
     def check_words(self, settings: Sequence[Setting]) -> None:
@@ -101,13 +112,17 @@ class Guard:
             if setting.kind in ("option", "key", "pair"):
                 self._check_words(setting.name, setting.name)
             for value in setting.values:
-                for key in _keys_of(value):
+                for key in (*nested_keys(value), *nested_options(value)):
                     self._check_words(key, key)
+            for word in setting.values[:-1]:
+                if _SECTION_KEY.fullmatch(word):
+                    self._check_words(word, word)
 
     # --- names ------------------------------------------------------------------------------------
 
     def _check_option(self, setting: Setting) -> None:
         option = setting.name
+        self._check_cluster(option)
         title, _ = self._known.find(option)
         if title is None:
             self._check_abbreviation(option)
@@ -137,12 +152,30 @@ class Guard:
                 if taken.startswith(name) and not taken.startswith(f"{name}."):
                     raise _refused(option, field, f"--{taken}")
 
-    def _check_key(self, key: str) -> None:
+    def _check_cluster(self, option: str) -> None:
+        """Refuse a letter for the seed behind letters of options without values."""
+        found = _CLUSTER.fullmatch(option)
+        if found is None or self._known.has(option):
+            return
+        letters = [f"-{letter}" for letter in (*found["before"], found["last"])]
+        if all(map(self._known.has, letters)):
+            is_seed = self._titles.get(self._known.find(letters[-1])[0] or "") == "seed"
+        else:
+            is_short = len(letters) < 4 and found["number"] != ""
+            is_seed = is_short and letters[-1] == "-s" and "seed" in self._options.values()
+        if is_seed:
+            raise _refused(option, "seed")
+
+    def _check_key(self, key: str, *values: str) -> None:
         self._check_name(key, key)
-        removed = _plain(key) if key.startswith("~") else None
-        inside = (taken for taken in (*self._keys, *self._protected) if removed and taken.startswith(f"{removed}."))
-        for taken in inside:
-            raise _refused(key, self._keys.get(taken, taken))
+        plain = _plain(key)
+        # `~run`, `run=null` and mmengine's `run._delete_=true` take away what the template sets in `run`.
+        removed = plain.removesuffix("._delete_")
+        if removed == plain and not key.startswith("~") and not {one.lower() for one in values} & {"null", "none"}:
+            return
+        for taken in (*self._keys, *self._protected):
+            if taken == removed or taken.startswith(f"{removed}."):
+                raise _refused(key, self._keys.get(taken, taken))
 
     def _check_name(self, name: str, shown: str) -> None:
         plain = _plain(name)
@@ -168,15 +201,17 @@ class Guard:
 
     # --- values -----------------------------------------------------------------------------------
 
-    def _check_text(self, text: str, parent: str) -> None:
+    def _check_text(self, text: str, setting: Setting) -> None:
         """Refuse keys within a value: `{seed: 7}`, `lr=0.1,seed=7`, `~seed`."""
         if text.startswith("~") and override_key(text) is not None:
             self._check_key(text)
-        for key in _keys_of(text):
-            self._check_name(key, key)
-            self._check_name(f"{parent.lstrip('-+~')}.{key}", key)
-        for found in _ASSIGNED.finditer(text):
-            self._check_name(found["key"], found["key"])
+        for key in nested_keys(text):
+            # What an option has in braces may be all settings, as with `--config`; a key has what is below it.
+            if setting.kind == "option" or is_seed_name(key):
+                self._check_name(key, key)
+            self._check_name(f"{setting.name.lstrip('-+~')}.{key}", key)
+        for name in (*assigned_names(text), *nested_options(text)):
+            self._check_name(name, name)
 
 
 def _measuring(name: str) -> Iterator[str]:
@@ -184,15 +219,6 @@ def _measuring(name: str) -> Iterator[str]:
     # Lightning's `gradient_clip_val` is a value, and so are `min_val` and `init_val`.
     is_value = words[-1:] == ["val"] and words[-2:-1] and words[-2] in ("clip", "min", "max", "init")
     yield from (word for word in (words[:-1] if is_value else words) if word in _WORDS)
-
-
-def _keys_of(text: str) -> Iterator[str]:
-    """The keys of dictionaries in a value, and the key of a value that is `key=value` as a whole."""
-    key = override_key(text)
-    if key is not None and "=" in text:
-        yield key
-    if "{" in text:
-        yield from (found["key"] for found in _BRACED.finditer(text))
 
 
 def _holders(rules: Rules) -> Iterator[tuple[str, str]]:

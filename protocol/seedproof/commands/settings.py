@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seedproof.model.rules import Rules
-from seedproof.model.template import COMMAND_FIELDS, find_script, holds
+from seedproof.model.template import COMMAND_FIELDS, SCRIPTS, find_module, find_script, holds
 
 __all__ = [
     "Setting",
@@ -22,6 +22,7 @@ __all__ = [
     "lacks_pair",
     "override_key",
     "read_settings",
+    "stands_before_script",
 ]
 
 Kind = Literal["option", "key", "pair", "file", "text"]
@@ -33,6 +34,8 @@ _KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 # yacs writes keys in capitals or with dots; one word in small letters behind an option is the option's value.
 _TELLING_KEY = re.compile(r"[A-Z_][A-Z0-9_]*(?:\.\w+)*|[A-Za-z_]\w*(?:\.\w+)+")
 _FILES = (".py", ".yaml", ".yml", ".json", ".toml", ".cfg", ".ini", ".gin", ".conf", ".flags")
+# Modules that start the script behind them.
+_LAUNCHERS = ("torch.distributed.", "accelerate.", "deepspeed.", "horovod.")
 _ENV_WITH_VALUE = ("-u", "--unset", "-C", "--chdir")
 
 
@@ -182,6 +185,11 @@ def is_variables(command: Sequence[str]) -> bool:
     return command.index("{flags}") < _program(command)
 
 
+def stands_before_script(command: Sequence[str]) -> bool:
+    """Whether flags are options of the interpreter or the launcher."""
+    return not is_variables(command) and command.index("{flags}") < first_argument(command)
+
+
 def _program(command: Sequence[str]) -> int:
     """The place of the program: 0, or where it stands behind `env`, its options and its variables."""
     if command[0].rpartition("/")[2] != "env":
@@ -196,7 +204,10 @@ def _program(command: Sequence[str]) -> int:
 
 
 def _script(command: Sequence[str]) -> int | None:
-    script = find_script(command)
+    script, module = find_script(command), find_module(command) or ""
+    if module.startswith(_LAUNCHERS):
+        launched = (place for place, part in enumerate(command) if part.endswith(SCRIPTS) and "=" not in part)
+        return next(launched, None) or command.index(module)
     for place, part in enumerate(command):
         if part == script or (place and command[place - 1] == "-m" and part.replace(".", "/") + ".py" == script):
             return place
@@ -211,7 +222,7 @@ def allowed_kinds(rules: Rules) -> frozenset[str]:
     if rules.flag_style != "auto":
         return frozenset({named[rules.flag_style]})
     # Before the script a word would be the script, or the launcher's.
-    if rules.command.index("{flags}") < first_argument(rules.command):
+    if stands_before_script(rules.command):
         return frozenset({"option"})
     return frozenset({"option", "key", "file", "pair"} if has_pairs(rules) else {"option", "key", "file"})
 

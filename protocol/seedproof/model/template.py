@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 __all__ = [
     "COMMAND_FIELDS",
+    "SCRIPTS",
     "STEERING",
     "env_fault",
     "find_module",
@@ -21,10 +22,12 @@ COMMAND_FIELDS = ("python", "train_tokens", "seed", "flags", "output_dir")
 
 # A shell's ${NAME}, awk's {print} inside a text and Hydra's {key: value} are no fields of ours.
 _FIELD = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
-_SCRIPTS = (".py", ".sh", ".bash")
+SCRIPTS = (".py", ".sh", ".bash")
+"""How the names of scripts end."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # They choose the program, or what a Python is before the script begins, and the supervisor sets some of them.
-STEERING = re.compile(r"SEEDPROOF_.*|PATH|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
+STEERING = re.compile(r"SEEDPROOF_.*|PATH|BASH_ENV|(?:LD|DYLD)_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
 
 
 def holds(parts: Sequence[str], field: str) -> bool:
@@ -64,12 +67,12 @@ def find_script(command: Sequence[str]) -> str | None:
     """
     for position, part in enumerate(command[:-1]):
         following = command[position + 1]
-        if part == "{python}" and following.endswith(_SCRIPTS):
+        if part == "{python}" and following.endswith(SCRIPTS):
             return following
         if part == "-m" and "{" not in following:
             return following.replace(".", "/") + ".py"
     plain = [part for part in command if "{" not in part and "=" not in part and not part.startswith("-")]
-    for ending in _SCRIPTS:
+    for ending in SCRIPTS:
         found = next((part for part in plain if part.endswith(ending)), None)
         if found is not None:
             return found
@@ -99,7 +102,7 @@ def script_places(command: Sequence[str]) -> tuple[str, ...]:
     elif first is not None:
         found = [first]
     plain = [part for part in command[1:] if "{" not in part and "=" not in part and not part.startswith("-")]
-    found += [part for ending in _SCRIPTS for part in plain if part.endswith(ending)]
+    found += [part for ending in SCRIPTS for part in plain if part.endswith(ending)]
     program = command[0]
     return tuple(dict.fromkeys([*found, *([program] if "/" in program and "{" not in program else [])]))
 

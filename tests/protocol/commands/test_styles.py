@@ -166,6 +166,22 @@ SEEDS = [
     "-Dseed=7",
     "-Drun.seed=7",
     "--\u017feed 7",
+    "--manualseed 7",
+    "--noseed",
+    "randomseed=7",
+    "PYTHONHASHSEED=7",
+    "--config 'seed_everything: 7'",
+    "'--config=seed_everything: 7'",
+    "--config='trainer: {seed: 7}'",
+    "--kv lr:1,seed:7",
+    "--extra='--lr 1 --seed 7'",
+    "--extra='a b --seed 7'",
+    "'--extra=[\"--seed\", 7]'",
+    "--extra=--seed=7",
+    "--opts SEED 0x7",
+    "--opts SEED '(7)'",
+    "--set seed = 7",
+    "-vs7",
 ]
 
 
@@ -183,6 +199,55 @@ def test_no_style_of_the_rules_lets_a_seed_through(seed: str, style: str) -> Non
             check_flags(shlex.split(seed), template)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--seedling_rate 0.1",
+        "--seed_len 3",
+        "dataset.seed_len=3",
+        "--run_name seed7",
+        "--notes 'seed ablation: none'",
+        "--notes 'a seed of 7 was used'",
+        "--columns seed lr",
+        "--tags seed 2024-run",
+        "--prompt 'Question: 7 apples'",
+        "--prompt 'Seed: 7 apples'",
+        "--schedule 0:0.1,1000:0.01",
+        "--layers conv:3,pool:2",
+        "--format 'seed{seed}'",
+        "--regex '(?P<seed>x)'",
+        "--extra='--lr 1'",
+        "--see_through 1",
+        "-bs 32",
+        "-bs=32",
+        "-ls 0.1",
+        "-msgd",
+        "-mvits14",
+        "--evaluate_every 5",
+        "--database x",
+        "--metadata x",
+        "--value_lr 1",
+        "--interval 3",
+        "--latest",
+        "--retrieval_k 3",
+        "--geometric 1",
+        "--num-steps 4",
+    ],
+)
+def test_what_only_looks_like_a_seed_or_a_measurement_is_taken(flags: str) -> None:
+    for template in (TRAINER, LIGHTNING, HYDRA, CLICK, NANOGPT):
+        check_flags(shlex.split(flags), template)
+
+
+@pytest.mark.parametrize("flags", ["-vs7", "-vs 7", "-vqs 7", "-ls7"])
+def test_the_letter_of_the_seed_is_refused_behind_other_letters_of_the_script(flags: str) -> None:
+    names = (("--seed", "-s"), ("--verbose", "-v"), ("--quiet", "-q"), ("--lr", "-l"), ("--batch", "-b", "-bs"))
+    with pytest.raises(FlagProtected):
+        check_flags(shlex.split(flags), CLICK, names)
+    for other in ("-bs 7", "-lsgd", "-vq"):
+        check_flags(shlex.split(other), CLICK, names)
+
+
 @pytest.mark.parametrize("flags", ["-s7", "-s 7", "-s=7", "-se 7", "--se 7", "--s=7"])
 @pytest.mark.parametrize("template", [LIGHTNING, TRAINER, NANOGPT, ABSL, CLICK, FAIRSEQ])
 def test_an_abbreviated_seed_is_refused_where_the_command_has_a_seed_option(template: Rules, flags: str) -> None:
@@ -196,6 +261,12 @@ def test_an_abbreviated_seed_is_refused_where_the_command_has_a_seed_option(temp
         (HYDRA, "out=x"),
         (HYDRA, "hydra.run.dir=/tmp/x"),
         (HYDRA, "'hydra.run={dir: /tmp/x}'"),
+        (HYDRA, "'hydra={run: {dir: /tmp/x}}'"),
+        (HYDRA, "hydra.run=null"),
+        (HYDRA, "hydra.run._delete_=true"),
+        (LIGHTNING, "'--config={trainer: {default_root_dir: x}}'"),
+        (LIGHTNING, "--config 'trainer: {default_root_dir: x}'"),
+        (TRAINER, "--args='--output_dir x'"),
         (LIGHTNING, "--trainer.default_root_dir x"),
         (LIGHTNING, "'--trainer={default_root_dir: x}'"),
         (DETECTRON, "--num-gpus 1 OUTPUT_DIR /tmp/x"),
@@ -210,7 +281,14 @@ def test_the_output_folder_is_refused_in_every_style(template: Rules, flags: str
         check_flags(shlex.split(flags), template)
 
 
-@pytest.mark.parametrize("name", ["SEEDPROOF_OUTPUT_DIR", "PATH", "LD_PRELOAD", "PYTHONPATH", "PYTHONNOUSERSITE"])
+def test_a_key_of_the_same_name_elsewhere_is_no_output_folder() -> None:
+    for flags in ("model.out=3", "model={out: 3}", "+model={head: {out: 3}}", "model=null", "model._delete_=true"):
+        check_flags([flags], HYDRA)
+
+
+@pytest.mark.parametrize(
+    "name", ["SEEDPROOF_OUTPUT_DIR", "BASH_ENV", "LD_AUDIT", "PATH", "LD_PRELOAD", "PYTHONPATH", "PYTHONNOUSERSITE"]
+)
 def test_a_variable_that_decides_what_is_started_is_refused(name: str) -> None:
     with pytest.raises(FlagProtected, match="decides what is started"):
         check_flags((f"{name}=x",), VARIABLES)
@@ -225,14 +303,18 @@ WORDS = [
     "--metric acc",
     "TEST.STEPS 3",
     "--data x",
+    "--opts TEST.STEPS 3",
+    "--params lr=1,val_every=3",
+    "--args='--lr 1 --eval_iters 3'",
+    "--x 'a: {val_every: 3}'",
 ]
 
 
 @pytest.mark.parametrize("flags", WORDS)
 def test_a_name_of_evaluation_or_data_is_refused_with_the_rule_that_frees_it(flags: str) -> None:
-    name = shlex.split(flags)[0].partition("=")[0].lstrip("-")
-    with pytest.raises(FlagProtected, match="free = "):
+    with pytest.raises(FlagProtected, match="free = ") as refused:
         check_flags(shlex.split(flags), DETECTRON)
+    name = refused.value.message.partition('free = ["')[2].partition('"')[0]
     check_flags(shlex.split(flags), DETECTRON.model_copy(update={"free": (name,)}))
 
 
@@ -267,6 +349,7 @@ def test_what_the_rules_protect_is_refused_with_all_below_it() -> None:
         (rules("env -u HOME {flags} SEED={seed} {python} t.py"), "-u PATH"),
         (rules("{python} {flags} train.py --seed {seed}"), "other.py"),
         (rules("torchrun {flags} train.py --seed {seed}"), "lr=1"),
+        (rules("{python} -m torch.distributed.run {flags} train.py --seed {seed}"), "other.py"),
         (TRAINER.model_copy(update={"flag_style": "options"}), "optimizer.lr=0.1"),
         (TRAINER.model_copy(update={"flag_style": "overrides"}), "--lr 0.1"),
     ],
@@ -283,6 +366,38 @@ def test_the_order_of_overrides_pairs_and_variables_does_not_matter_and_that_of_
         assert normalise_flags(one.split()) != normalise_flags(other.split())
 
 
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("{python} -u {flags} train.py", "-c x"),
+        ("{python} {flags} train.py", "-cx"),
+        ("{python} {flags} train.py", "-um other"),
+        ("{python} {flags} train.py", "-X dev other.py"),
+        ("torchrun {flags} train.py", "--nproc_per_node 2 other.py"),
+        ("torchrun {flags} train.py", "--no-python other"),
+        ("accelerate launch {flags} train.py", "--module other"),
+        ("uv run {flags} train.py", "-m other"),
+    ],
+)
+def test_flags_before_the_script_start_nothing_else(command: str, flags: str) -> None:
+    with pytest.raises(FlagProtected, match="would start something else"):
+        check_flags(shlex.split(flags), rules(f"{command} --seed {{seed}}"))
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("{python} {flags} train.py", "-u -O -X importtime -Wonce"),
+        ("torchrun {flags} train.py", "--nproc_per_node 2 --max-restarts=3"),
+        ("accelerate launch {flags} train.py", "--mixed_precision bf16 --config_file a.yaml"),
+        ("mpirun {flags} {python} train.py", "-n 2 -c 4"),
+        ("{python} -m torch.distributed.run {flags} train.py", "--nproc_per_node 4"),
+    ],
+)
+def test_options_of_the_launcher_are_taken_before_the_script(command: str, flags: str) -> None:
+    check_flags(shlex.split(flags), rules(f"{command} --seed {{seed}}"))
+
+
 def test_what_stands_behind_an_option_groups_as_in_earlier_ledgers() -> None:
     assert normalise_flags(("--opts", "a=1", "b=2", "--lr=1")) == (("--lr", "1"), ("--opts", "a=1", "b=2"))
     assert normalise_flags(("--gpus", "1", "A", "2")) == (("--gpus", "1", "A", "2"),)
@@ -297,6 +412,8 @@ def test_what_stands_behind_an_option_groups_as_in_earlier_ledgers() -> None:
         ("env {flags} SEED={seed} {python} train.py", 5, (1, 3)),
         ("env SEED={seed} {python} train.py {flags}", 4, (4, 5)),
         ("yolo train seed={seed} {flags}", 1, (1, 4)),
+        ("{python} -m torch.distributed.run --n 2 {flags} train.py --seed {seed}", 7, (1, 6)),
+        ("{python} -m torch.distributed.run train.py --seed {seed} {flags}", 4, (4, 7)),
     ],
 )
 def test_flags_and_template_share_one_side_of_the_script(command: str, start: int, zone: tuple[int, int]) -> None:
