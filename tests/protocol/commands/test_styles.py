@@ -433,4 +433,4 @@ def test_files_are_found_as_the_programs_find_them() -> None:
         ("--lr 1 name=other", ()),
         ("other", ()),
     ):
-        assert named_files(flags.split(), files) == found, flags
+        assert tuple(named_files(flags.split(), files)) == found, flags
