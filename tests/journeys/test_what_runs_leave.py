@@ -1,6 +1,8 @@
 """A command that names no output folder: what its runs leave in a snapshot goes with the arm, and nothing else goes."""
 
+import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,18 @@ async def test_what_runs_leave_is_listed_by_arm_and_goes_with_the_last_arm_of_it
     assert (tmp_path / "far_away/thesis.tex").read_text() == "ten years"
     assert (tree_of(project) / "results/README").exists()
     assert cli.main(["verify", "--project", str(project)]) == 0
+
+
+async def test_what_somebody_writes_while_runs_train_stays_and_what_a_library_adds_to_a_run_goes(project: Path) -> None:
+    async with tools(project) as call:
+        await call.measure_baseline()
+        (ended,) = [one["time"] for one in records(project, "run_finished") if one["run_id"] == "g1-baseline-s42-a1"]
+        during = datetime.fromisoformat(ended).timestamp() - 0.001
+        for name in ("results/mine.txt", "lightning_logs/version_42_1/events"):
+            (tree_of(project) / name).write_text("nobody told")
+            os.utime(tree_of(project) / name, (during, during))
+        await call("write_report")
+    assert left(project) == [*PREPARED, "results/mine.txt"]
 
 
 async def test_what_a_winner_left_stays_until_the_setting_says_otherwise(

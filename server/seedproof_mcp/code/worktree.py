@@ -190,11 +190,12 @@ def _not_held(tree: Path, held: Collection[str]) -> Iterator[str]:
     """Files and links in a working tree that its snapshot does not hold; compiled Python aside."""
     for parent, folders, names in walk(tree):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
-        folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
+        folders[:] = [name for name in folders if name != "__pycache__"]
         inside = os.path.relpath(parent, tree)
         for name in (*names, *links):
             path = name if inside == "." else f"{inside}/{name}"
-            if name != ".git" and path not in held and not name.endswith((".pyc", ".pyo")):
+            # Git's own file of the tree; below it stands what a repository keeps that somebody made there.
+            if path != ".git" and path not in held and not name.endswith((".pyc", ".pyo")):
                 yield path
 
 
