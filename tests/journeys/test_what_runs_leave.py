@@ -153,6 +153,18 @@ async def test_what_somebody_writes_while_runs_train_stays_and_what_a_library_ad
     assert left(project) == [*PREPARED, "results/mine.txt"]
 
 
+async def test_a_file_of_somebody_to_which_runs_only_add_stays(project: Path) -> None:
+    adds = 'open("table.csv", "a").write(f"{a.seed}\\n"); open("own.csv", "a").write("1")\nprint(f"seed'
+    (project / "train.py").write_text(SCRIPT.replace('print(f"seed', adds))
+    async with tools(project) as call:
+        await call("run_seed", seed=42)
+        (tree_of(project) / "table.csv").write_text("ten years\n")
+        await call.measure_baseline()
+        await call("write_report")
+    assert left(project) == [*PREPARED, "table.csv"]
+    assert (tree_of(project) / "table.csv").read_text().startswith("ten years\n137\n")
+
+
 async def test_what_a_winner_left_stays_until_the_setting_says_otherwise(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,7 +38,8 @@ class Readings:
 
     def __init__(self, paths: ProjectPaths, state: State) -> None:
         self.read: set[str] = set()
-        """Places of files that a run read as they were before it; not those that runs only add to."""
+        """Places of files that a run read as they were before it, or changed though no run had left them so; not those
+        that runs only add to."""
         self._writings: dict[str, tuple[str, Stat | None]] = {}
         """The run that wrote a file last, and what that was then, by its place."""
         self._writers: dict[str, set[str]] = defaultdict(set)
@@ -54,9 +55,15 @@ class Readings:
                 self.unknown.add(run.run_id)
             if listed is not None:
                 self.read.update(file.place for file in listed.files if not file.is_appended)
-                self._writings.update((file.place, (run.run_id, file.stat)) for file in listed.written)
-                for file in listed.written:
-                    self._writers[file.place].add(run.run_id)
+                self._add_written(run, listed)
+
+    def _add_written(self, run: Run, listed: Listed) -> None:
+        for file in listed.written:
+            then = self._writings.get(file.place, ("", None))[1]
+            if file.found is not None and (then is None or (then[0], then[2]) != (file.found[0], file.found[2])):
+                self.read.add(file.place)  # it held what no run is known to have left, and may hold it still
+            self._writings[file.place] = (run.run_id, file.stat)
+            self._writers[file.place].add(run.run_id)
 
     def writers_below(self, tree: Path, root: Path) -> dict[str, set[str]]:
         """The runs that wrote in each folder of a working tree, and below it, by the folder's path from the tree on."""

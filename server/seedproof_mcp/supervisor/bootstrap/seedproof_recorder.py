@@ -151,7 +151,7 @@ class _Paths:
             lines += self._reading(path, seen)
         if does_write and path not in self._written and "/__pycache__/" not in path:
             self._written.add(path)
-            lines += b"w\t-\t-\t-\t-\t%b\n" % _escaped(path)
+            lines += _line(b"w", path, seen)
         if lines:
             self._record.write(lines)
         if type(given) is str and given[:1] == "/" and path in self.read:
@@ -162,7 +162,7 @@ class _Paths:
         path = self._absolute(given)
         if path is not None and path not in self.read:
             self.read.add(path)
-            self._record.write(b"i\t-\t-\t-\t-\t%b\n" % _escaped(path))
+            self._record.write(_line(b"i", path, None))
 
     def executed(self, given: "Any") -> None:
         """Code runs that names a file as its source, which need not exist."""
@@ -179,10 +179,9 @@ class _Paths:
         if seen is None:  # it may be there next time
             is_told = path in self._missing
             self._missing.add(path)
-            return b"" if is_told else b"r\t-\t-\t-\t-\t%b\n" % _escaped(path)
+            return b"" if is_told else _line(b"r", path, None)
         self.read.add(path)
-        facts = seen.st_size, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, _escaped(path)
-        return b"r\t%d\t%d\t%d\t%d\t%b\n" % facts
+        return _line(b"r", path, seen)
 
     def _absolute(self, given: "Any") -> "str | None":
         """The path of a file that is of interest; None for any other, and for descriptors."""
@@ -243,6 +242,13 @@ def _is_of_the_program(problem: Exception) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and trace.tb_frame.f_globals is not _HERE
+
+
+def _line(kind: bytes, path: str, seen: "stat_result | None") -> bytes:
+    if seen is None:
+        return b"%b\t-\t-\t-\t-\t%b\n" % (kind, _escaped(path))
+    facts = seen.st_size, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, _escaped(path)
+    return b"%b\t%d\t%d\t%d\t%d\t%b\n" % (kind, *facts)
 
 
 def _stat(path: str) -> "stat_result | None":
