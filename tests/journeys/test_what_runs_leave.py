@@ -13,7 +13,7 @@ from tests.support.callers import Caller, tools
 from tests.support.real_runs import records
 from tests.support.repositories import make_repository
 from tests.support.seeds import SEEDS
-from tests.support.waiting import PATIENCE_S, stop_everything
+from tests.support.waiting import PATIENCE_S, stop_everything, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -222,3 +222,14 @@ async def test_a_metric_that_the_logs_already_hold_is_added_without_a_training(p
     assert (status.data["phase"], status.data["generation"], status.data["scale"]) == ("ready", 1, "300 s")
     assert "val_acc was found in none of 5 runs" in status.text
     assert len(records(project, "run_started")) == 5
+
+
+async def test_what_somebody_put_into_a_tree_outlives_its_generation(project: Path) -> None:
+    async with tools(project) as call:
+        await call("run_seed", seed=42)
+        tree = tree_of(project)
+        (tree / "notes.txt").write_text("of a person")
+        (project / "train.py").write_text(f"{SCRIPT}more = 1\n")
+        await call("run_seed", new_baseline="other code", seed=42)
+        wait_until(lambda: not tree.exists())
+    assert (tree.with_name(f"{tree.name}.found-1") / "notes.txt").read_text() == "of a person"
