@@ -184,22 +184,12 @@ def _remove_outputs(paths: ProjectPaths, state: State, name: str | None, setting
             continue
         freed += found
         removed.append(folder)
-    notices = (*_not_removed(not_owned), *_not_removable(not_removable))
+    texts = (
+        (not_owned, "not what the run left there, so it stays: {}. Look at it and remove it yourself."),
+        (not_removable, "cannot be removed, at least not all of it: {}. Remove it yourself."),
+    )
+    notices = tuple(Notice("not_removed", text.format(", ".join(folders))) for folders, text in texts if folders)
     return CleanUp(tuple(removed), (), freed, kept, notices)
-
-
-def _not_removed(folders: list[str]) -> list[Notice]:
-    if not folders:
-        return []
-    text = f"not what the run left there, so it stays: {', '.join(folders)}. Look at it and remove it yourself."
-    return [Notice("not_removed", text)]
-
-
-def _not_removable(folders: list[str]) -> list[Notice]:
-    if not folders:
-        return []
-    text = f"cannot be removed, at least not all of it: {', '.join(folders)}. Remove it yourself."
-    return [Notice("not_removed", text)]
 
 
 # --- files in working trees -----------------------------------------------------------------------

@@ -148,7 +148,7 @@ class _Paths:
             return
         lines = b""
         if does_read and path not in self.read and (seen is not None or not does_write):
-            lines += self._reading(path, seen)
+            lines = self._reading(path, seen)
         if does_write and path not in self._written and "/__pycache__/" not in path:
             self._written.add(path)
             lines += _line(b"w", path, seen)
@@ -176,11 +176,9 @@ class _Paths:
         self._record.write(self._reading(path, seen))
 
     def _reading(self, path: str, seen: "stat_result | None") -> bytes:
-        if seen is None:  # it may be there next time
-            is_told = path in self._missing
-            self._missing.add(path)
-            return b"" if is_told else _line(b"r", path, None)
-        self.read.add(path)
+        if seen is None and path in self._missing:
+            return b""
+        (self._missing if seen is None else self.read).add(path)  # a missing one may be there next time
         return _line(b"r", path, seen)
 
     def _absolute(self, given: "Any") -> "str | None":
@@ -245,10 +243,10 @@ def _is_of_the_program(problem: Exception) -> bool:
 
 
 def _line(kind: bytes, path: str, seen: "stat_result | None") -> bytes:
-    if seen is None:
-        return b"%b\t-\t-\t-\t-\t%b\n" % (kind, _escaped(path))
-    facts = seen.st_size, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, _escaped(path)
-    return b"%b\t%d\t%d\t%d\t%d\t%b\n" % (kind, *facts)
+    facts = b"-\t-\t-\t-"
+    if seen is not None:
+        facts = b"%d\t%d\t%d\t%d" % (seen.st_size, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns)
+    return b"%b\t%b\t%b\n" % (kind, facts, _escaped(path))
 
 
 def _stat(path: str) -> "stat_result | None":
