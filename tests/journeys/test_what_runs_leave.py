@@ -1,6 +1,8 @@
 """A command that names no output folder: what its runs leave in a snapshot goes with the arm, and nothing else goes."""
 
+import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tests.support.callers import Caller, tools
 from tests.support.real_runs import records
 from tests.support.repositories import make_repository
 from tests.support.seeds import SEEDS
-from tests.support.waiting import PATIENCE_S, stop_everything
+from tests.support.waiting import PATIENCE_S, stop_everything, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +141,30 @@ async def test_what_runs_leave_is_listed_by_arm_and_goes_with_the_last_arm_of_it
     assert cli.main(["verify", "--project", str(project)]) == 0
 
 
+async def test_what_somebody_writes_while_runs_train_stays_and_what_a_library_adds_to_a_run_goes(project: Path) -> None:
+    async with tools(project) as call:
+        await call.measure_baseline()
+        (ended,) = [one["time"] for one in records(project, "run_finished") if one["run_id"] == "g1-baseline-s42-a1"]
+        during = datetime.fromisoformat(ended).timestamp() - 0.001
+        for name in ("results/mine.txt", "lightning_logs/version_42_1/events"):
+            (tree_of(project) / name).write_text("nobody told")
+            os.utime(tree_of(project) / name, (during, during))
+        await call("write_report")
+    assert left(project) == [*PREPARED, "results/mine.txt"]
+
+
+async def test_a_file_of_somebody_to_which_runs_only_add_stays(project: Path) -> None:
+    adds = 'open("table.csv", "a").write(f"{a.seed}\\n"); open("own.csv", "a").write("1")\nprint(f"seed'
+    (project / "train.py").write_text(SCRIPT.replace('print(f"seed', adds))
+    async with tools(project) as call:
+        await call("run_seed", seed=42)
+        (tree_of(project) / "table.csv").write_text("ten years\n")
+        await call.measure_baseline()
+        await call("write_report")
+    assert left(project) == [*PREPARED, "table.csv"]
+    assert (tree_of(project) / "table.csv").read_text().startswith("ten years\n137\n")
+
+
 async def test_what_a_winner_left_stays_until_the_setting_says_otherwise(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,3 +222,14 @@ async def test_a_metric_that_the_logs_already_hold_is_added_without_a_training(p
     assert (status.data["phase"], status.data["generation"], status.data["scale"]) == ("ready", 1, "300 s")
     assert "val_acc was found in none of 5 runs" in status.text
     assert len(records(project, "run_started")) == 5
+
+
+async def test_what_somebody_put_into_a_tree_outlives_its_generation(project: Path) -> None:
+    async with tools(project) as call:
+        await call("run_seed", seed=42)
+        tree = tree_of(project)
+        (tree / "notes.txt").write_text("of a person")
+        (project / "train.py").write_text(f"{SCRIPT}more = 1\n")
+        await call("run_seed", new_baseline="other code", seed=42)
+        wait_until(lambda: not tree.exists())
+    assert (tree.with_name(f"{tree.name}.found-1") / "notes.txt").read_text() == "of a person"

@@ -43,7 +43,8 @@ def admit_withdrawal(study: Study, experiment: Experiment, reason: str) -> tuple
         return ()
     runs = [state.runs[run_id] for run_id in experiment.run_ids]
     arm, metric = state.experiment_arm(experiment), state.rules_of(experiment.generation).metric.name
-    if arm.is_judged or any(run.is_draw(metric) for run in (*arm.runs, *arm.fresh)):
+    is_drawn = any(run.is_draw(metric) for run in (*arm.runs, *arm.fresh))
+    if arm.is_judged or is_drawn or state.is_code_known(experiment):
         raise measured_refusal(study, experiment)
     for run in unended_runs(state, experiment):
         raise ExperimentMeasured(

@@ -50,6 +50,8 @@ class WrittenFile:
     """At the end of the run."""
     is_read: bool = False
     """Whether the run read it as well."""
+    found: Stat | None = None
+    """As the run found it; None where the run made it, and where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def write_list(listed: Listed) -> bytes:
                 "content": written.content,
                 "stat": written.stat,
                 "read": written.is_read,
+                **({} if written.found is None else {"found": written.found}),
             }
         )
     for file in listed.files:
@@ -135,7 +138,12 @@ def _read_file(line: Any) -> ListedFile:
 
 def _read_written(line: Any) -> WrittenFile:
     return WrittenFile(
-        str(line["wrote"]), str(line["place"]), str(line["content"]), _read_stat(line["stat"]), bool(line["read"])
+        str(line["wrote"]),
+        str(line["place"]),
+        str(line["content"]),
+        _read_stat(line["stat"]),
+        bool(line["read"]),
+        _read_stat(line.get("found")),
     )
 
 

@@ -50,6 +50,8 @@ class Seen:
 
     stat: Stat | None = None
     """At the first reading that was not of the run's own writing."""
+    found: Stat | None = None
+    """As a process found it that opened it for writing; None where the run made it, and where nobody told."""
     is_read: bool = False
     """Whether it was read or imported before the run wrote it."""
     is_written: bool = False
@@ -123,6 +125,8 @@ def add_up(processes: Iterable[Process], real: Callable[[str], str], started_ns:
             if opened.kind == "w":
                 wrote.add(path)
                 seen.is_written = True
+                if opened.stat is not None and started_ns is not None and opened.stat[3] <= started_ns:
+                    seen.found = opened.stat
             elif path in wrote:
                 seen.is_read_after = True
             elif opened.stat is not None or opened.kind == "i":

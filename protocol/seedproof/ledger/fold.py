@@ -127,7 +127,7 @@ def _experiment_declared(state: State, event: ExperimentDeclared) -> None:
 
 def _declared_anew(state: State, experiment: Experiment, event: ExperimentDeclared) -> None:
     """Change the declaration of an experiment without a value: it is the same idea, so it is counted once."""
-    if not state.is_without_value(experiment):
+    if not state.experiment_arm(experiment).is_without_value(state.rules_of(experiment.generation).metric.name):
         raise ValueError("declared twice")
     reason = None if experiment.withdrawn is None else experiment.withdrawn.reason
     past = EarlierDeclaration(experiment.flags, experiment.declared_at, len(experiment.run_ids), reason)

@@ -292,11 +292,22 @@ class State:
         return tuple(self.runs[run_id] for run_id in found)
 
     def is_without_value(self, experiment: Experiment) -> bool:
-        """Whether nothing is known of its result, and no run may show anything."""
-        if experiment.verdict is not None:
+        """Whether nothing is known of its result or its code, and no run may show anything."""
+        if experiment.verdict is not None or self.is_code_known(experiment):
             return False
         metric = self.rules_of(experiment.generation).metric.name
         return self.experiment_arm(experiment).is_without_value(metric)
+
+    def is_code_known(self, experiment: Experiment) -> bool:
+        """Whether a control that was run for it told what its edited code does.
+
+        One that gives the value of the baseline at its seed tells nothing.
+        """
+        metric = self.rules_of(experiment.generation).metric.name
+        controls = [run for one in experiment.run_ids if (run := self.runs[one]).role is Role.CONTROL]
+        drawn = [run for run in controls if run.is_draw(metric)]
+        known = self.baseline_arm(experiment.generation).finite(metric) if drawn else {}
+        return any(not run.state.is_counted or run.value(metric) != known.get(run.seed) for run in drawn)
 
     @property
     def ideas(self) -> list[Experiment]:

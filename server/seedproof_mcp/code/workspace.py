@@ -306,6 +306,17 @@ class Workspace:
         except GitFailed as failure:
             raise self._repository.refusal(code, failure) from failure
 
+    def set_aside(self, code: Code) -> None:
+        """Move the working tree of a snapshot to a name under which only a person removes it.
+
+        Raises:
+            SnapshotMissing, BadSettings: As `places`.
+            OSError: It cannot be moved.
+        """
+        repository = self._repository.require(code)
+        if code.snapshot is not None:
+            worktree.set_aside(repository, self._paths.worktree(code.snapshot), code.snapshot)
+
     def release(self, unneeded: Collection[Leftover]) -> int:
         """Remove leftovers and return the freed bytes.
 

@@ -18,7 +18,7 @@ from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, prepare_state
 from seedproof_mcp.system.tree_walk import walk
 
-__all__ = ["FOUND", "Left", "check_out", "left_in_tree", "linked_names", "remove", "remove_left"]
+__all__ = ["FOUND", "Left", "check_out", "left_in_tree", "linked_names", "remove", "remove_left", "set_aside"]
 
 # Seedproof's own folder, and caches that hold another folder's sources.
 _NEVER_LINKED = frozenset({".seedproof", "__pycache__"})
@@ -44,7 +44,7 @@ def check_out(paths: ProjectPaths, repository: Repository, commit: str, not_link
     # git's own comparison trusts times, flags in its index, and what a filter says of a file.
     if added is None or differing_files(paths, tree, list_files(repository.git(), commit)):
         added = None
-        _set_aside(repository, tree, commit)
+        set_aside(repository, tree, commit)
         remove(paths, repository, tree)
         prepare_state(paths)
         files.make_folder(paths.worktrees)
@@ -169,7 +169,7 @@ def _added_files(repository: Repository, tree: Path, commit: str, links: Mapping
     return [line[3:] for line in seen]
 
 
-def _set_aside(repository: Repository, tree: Path, commit: str) -> None:
+def set_aside(repository: Repository, tree: Path, commit: str) -> None:
     """Move a damaged working tree away if it holds files that are nowhere else."""
     if not _is_folder(tree) or not _has_leftovers(tree, {file.path for file in list_files(repository.git(), commit)}):
         return
@@ -190,11 +190,12 @@ def _not_held(tree: Path, held: Collection[str]) -> Iterator[str]:
     """Files and links in a working tree that its snapshot does not hold; compiled Python aside."""
     for parent, folders, names in walk(tree):
         links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
-        folders[:] = [name for name in folders if name not in ("__pycache__", ".git")]
+        folders[:] = [name for name in folders if name != "__pycache__"]
         inside = os.path.relpath(parent, tree)
         for name in (*names, *links):
             path = name if inside == "." else f"{inside}/{name}"
-            if name != ".git" and path not in held and not name.endswith((".pyc", ".pyo")):
+            # Git's own file of the tree; below it stands what a repository keeps that somebody made there.
+            if path != ".git" and path not in held and not name.endswith((".pyc", ".pyo")):
                 yield path
 
 

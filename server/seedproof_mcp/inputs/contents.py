@@ -115,7 +115,7 @@ class Contents:
             return ""
         return digest.hexdigest()[:_LENGTH] if size == 0 else ""
 
-    def written(self, place: Place, now: Stat, is_read: bool) -> WrittenFile:
+    def written(self, place: Place, now: Stat, is_read: bool, found: Stat | None = None) -> WrittenFile:
         """A file that the run wrote, with its content at the end of the run where it is not too large."""
         content = ""
         if now[0] <= MOST_HASHED_BYTES:
@@ -123,4 +123,4 @@ class Contents:
                 content = self._hashes.sha256(Path(place.real))[:_LENGTH]
             except OSError:
                 content = ""
-        return WrittenFile(place.name, place.place, content, now, is_read)
+        return WrittenFile(place.name, place.place, content, now, is_read, found)

@@ -47,8 +47,9 @@ class FilesOfRun:
 
     read: list[ReadFile] = field(default_factory=list)
     """Its inputs."""
-    written: list[tuple[Place, Stat, bool]] = field(default_factory=list)
-    """What it wrote outside its output folder and is still there: place, stat now, and whether it read it as well."""
+    written: list[tuple[Place, Stat, bool, Stat | None]] = field(default_factory=list)
+    """What it wrote outside its output folder and is still there: place, stat now, whether it read it as well, and as
+    it found it."""
 
 
 def stat_of(path: str) -> Stat | None:
@@ -100,7 +101,7 @@ class Sorting:
                 return
         is_made = seen.is_read and self._is_made_by_run(place, seen) and not is_asked_for
         if (seen.is_written or is_made) and now is not None:
-            found.written.append((place, now, seen.is_read or seen.is_read_after))
+            found.written.append((place, now, seen.is_read or seen.is_read_after, seen.found))
         if seen.is_read and not is_made and (now is not None or not os.path.lexists(real)):
             found.read.append(ReadFile(place, seen, now, is_named, is_sealed))
 

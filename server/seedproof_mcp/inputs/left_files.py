@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import stat
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from seedproof.inputs.exempt import is_no_input
 from seedproof.inputs.listed import Listed, read_list
@@ -36,9 +38,12 @@ class Readings:
 
     def __init__(self, paths: ProjectPaths, state: State) -> None:
         self.read: set[str] = set()
-        """Places of files that a run read as they were before it; not those that runs only add to."""
+        """Places of files that a run read as they were before it, or changed though no run had left them so; not those
+        that runs only add to."""
         self._writings: dict[str, tuple[str, Stat | None]] = {}
         """The run that wrote a file last, and what that was then, by its place."""
+        self._writers: dict[str, set[str]] = defaultdict(set)
+        """Every run that wrote a file, by its place."""
         self.unknown: set[str] = set()
         """Runs of which not all is known that they read."""
         known: set[bytes] = set()
@@ -50,7 +55,25 @@ class Readings:
                 self.unknown.add(run.run_id)
             if listed is not None:
                 self.read.update(file.place for file in listed.files if not file.is_appended)
-                self._writings.update((file.place, (run.run_id, file.stat)) for file in listed.written)
+                self._add_written(run, listed)
+
+    def _add_written(self, run: Run, listed: Listed) -> None:
+        for file in listed.written:
+            then = self._writings.get(file.place, ("", None))[1]
+            if file.found is not None and (then is None or (then[0], then[2]) != (file.found[0], file.found[2])):
+                self.read.add(file.place)  # it held what no run is known to have left, and may hold it still
+            self._writings[file.place] = (run.run_id, file.stat)
+            self._writers[file.place].add(run.run_id)
+
+    def writers_below(self, tree: Path, root: Path) -> dict[str, set[str]]:
+        """The runs that wrote in each folder of a working tree, and below it, by the folder's path from the tree on."""
+        found: dict[str, set[str]] = defaultdict(set)
+        start = f"{tree.relative_to(root)}/"
+        for place, run_ids in self._writers.items():
+            if place.startswith(start):
+                for folder in _folders(place.removeprefix(start)):
+                    found[folder] |= run_ids
+        return found
 
     def writer_of(self, place: str, seen: os.stat_result) -> str | None:
         """The run that wrote a file as it is now; None where none did."""
@@ -64,7 +87,8 @@ def owned_files(
     """What lies in a working tree, each with the run that left it.
 
     A file is a run's if its list says that it wrote it, and nobody changed it since. A library that writes below Python
-    tells nobody: in a folder where a run wrote, what was last written while one trained there is that one's.
+    tells nobody: in a folder where one run alone wrote, what was last written while that one trained is its own. In a
+    folder of several runs it may be somebody's who works there while they train; not so a link, which holds nothing.
 
     Args:
         left: What lies there.
@@ -74,16 +98,23 @@ def owned_files(
     """
     places = {one.path: str(tree.relative_to(root) / one.path) for one in left}
     written = {one.path: run_id for one in left if (run_id := readings.writer_of(places[one.path], one.seen))}
-    folders = {one.top for one in left if one.path in written}
+    writers = readings.writers_below(tree, root)
     # A tool's own cache is no input, and nobody knows which run reads it.
     read = {one.top for one in left if places[one.path] in readings.read or is_no_input(str(tree / one.path))}
     intervals = [interval for run in runs if (interval := interval_of(run)) is not None]
     found = []
     for one in left:
-        during = (part.run_id for part in intervals if part.begin_ns < one.seen.st_mtime_ns <= part.end_ns)
-        run_id = written.get(one.path) or (next(during, None) if one.top in folders else None)
+        during = {part.run_id for part in intervals if part.begin_ns < one.seen.st_mtime_ns <= part.end_ns}
+        known = next((writers[above] for above in _folders(one.path) if above in writers), set[str]())
+        is_plain = len(known) == 1 or stat.S_ISLNK(one.seen.st_mode)
+        run_id = written.get(one.path) or (next(iter(during & known), None) if is_plain else None)
         found.append(LeftFile(one, run_id, one.top in read))
     return found
+
+
+def _folders(path: str) -> list[str]:
+    """The folders of a path from the innermost one out, without the tree itself."""
+    return [str(one) for one in PurePosixPath(path).parents[:-1]]
 
 
 def _list_of(paths: ProjectPaths, run: Run, known: set[bytes]) -> Listed | None:

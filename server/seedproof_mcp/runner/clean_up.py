@@ -20,14 +20,14 @@ from seedproof.phases.study import Study
 from seedproof_mcp.code import gc, worktree
 from seedproof_mcp.code.identity import printable
 from seedproof_mcp.code.workspace import Workspace
-from seedproof_mcp.host.settings import Settings
+from seedproof_mcp.host.settings import Settings, load_config
 from seedproof_mcp.inputs.left_files import LeftFile, Readings, owned_files
 from seedproof_mcp.ledger.file import Writer
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["CleanUp", "LeftInTree", "clean_up", "left_by_runs", "left_lines", "remove_unneeded"]
+__all__ = ["CleanUp", "LeftInTree", "clean_up", "left_by_runs", "left_lines", "release", "remove_unneeded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,22 @@ def remove_unneeded(paths: ProjectPaths, writer: Writer, settings: Settings) -> 
     if left:
         writer.append(FilesRemoved(paths=tuple(left), freed_bytes=freed))
     return found
+
+
+def release(paths: ProjectPaths, state: State) -> None:
+    """Remove the codes of earlier generations, and what runs left in their trees. The caller holds the ledger's lock.
+
+    A tree in which something lies that no run is known to have left is moved aside: a person decides on that.
+    """
+    needed = {code.snapshot for code in gc.needed_codes(state)}
+    found = [code for run in state.runs.values() if (code := code_of(state, run)) is not None]
+    codes = {paths.worktree(code.snapshot): code for code in found if code.snapshot and code.snapshot not in needed}
+    with suppress(Refusal, OSError):
+        settings = load_config(paths.settings).settings
+        left = left_by_runs(paths, state, settings, codes.values()) if codes else []
+        for tree in {one.tree for one in left if one.arm is None}:
+            Workspace(paths, settings).set_aside(codes[tree])
+        gc.release(paths, state)
 
 
 def left_lines(root: Path, state: State, found: Collection[LeftInTree], *, removed: bool) -> list[str]:
@@ -168,22 +184,12 @@ def _remove_outputs(paths: ProjectPaths, state: State, name: str | None, setting
             continue
         freed += found
         removed.append(folder)
-    notices = (*_not_removed(not_owned), *_not_removable(not_removable))
+    texts = (
+        (not_owned, "not what the run left there, so it stays: {}. Look at it and remove it yourself."),
+        (not_removable, "cannot be removed, at least not all of it: {}. Remove it yourself."),
+    )
+    notices = tuple(Notice("not_removed", text.format(", ".join(folders))) for folders, text in texts if folders)
     return CleanUp(tuple(removed), (), freed, kept, notices)
-
-
-def _not_removed(folders: list[str]) -> list[Notice]:
-    if not folders:
-        return []
-    text = f"not what the run left there, so it stays: {', '.join(folders)}. Look at it and remove it yourself."
-    return [Notice("not_removed", text)]
-
-
-def _not_removable(folders: list[str]) -> list[Notice]:
-    if not folders:
-        return []
-    text = f"cannot be removed, at least not all of it: {', '.join(folders)}. Remove it yourself."
-    return [Notice("not_removed", text)]
 
 
 # --- files in working trees -----------------------------------------------------------------------

@@ -20,11 +20,10 @@ from seedproof.model.refusals import BadSettings, NotComparable, Refusal, Sealed
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
-from seedproof_mcp.code import gc
 from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
-from seedproof_mcp.runner import conductor_status, outputs
+from seedproof_mcp.runner import clean_up, conductor_status, outputs
 from seedproof_mcp.runner.engines import Engine, Engines, Slot
 from seedproof_mcp.runner.log_reader import keep_curve
 from seedproof_mcp.runner.probes import Probes, first_queued
@@ -83,7 +82,7 @@ class Conductor:
                 # Both locks are held, and with them the right to write there.
                 for folder in (self._paths.state, self._paths.code, self._paths.diffs):
                     files.remove_leftovers(folder)
-                gc.release(self._paths, writer.state)
+                clean_up.release(self._paths, writer.state)
                 lock.release()
         except locks.LockHeld:
             return False  # whoever holds the ledger may be writing a request, and counts on this conductor

@@ -44,8 +44,8 @@ def _is_ours(root: Path, state: State, folder: str) -> bool:
 
     A name is not enough: a link in place of `checkpoints` gives every name below it another meaning,
     and linking it to a larger disk is allowed. So the object counts. A run whose end nobody saw has recorded none, and
-    one that made a link has none; both are believed inside the project only. Where the command does not name the
-    folder, a run that was seen to end without one left none.
+    one that made a link has none; both are believed inside the project only. A folder that stands where a run was seen
+    to end without one was made since; where the command does not name it, a link as well.
     """
     run_id = state.owned_folders.get(folder)
     if run_id is None:
@@ -54,8 +54,9 @@ def _is_ours(root: Path, state: State, folder: str) -> bool:
     recorded = run.output_id
     if recorded is None:
         is_seen = run.state is not RunState.INTERRUPTED and not run.state.is_active
-        left_none = is_seen and not state.rules_of(run.generation).names_output_dir
-        return not left_none and (root / folder).parent.resolve().is_relative_to(root.resolve())
+        names_it = state.rules_of(run.generation).names_output_dir
+        is_since = is_seen and (not names_it or identity(root / folder) is not None)
+        return not is_since and (root / folder).parent.resolve().is_relative_to(root.resolve())
     return identity(root / folder) == list(recorded)
 
 

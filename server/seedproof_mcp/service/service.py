@@ -231,8 +231,7 @@ class Service:
     def _may_be_known(self, study: Study, seen: RunResult) -> bool:
         """Whether a run of an experiment that goes on has shown its metric, or trained so long that it is a draw."""
         name = study.rules.metric.name
-        is_own = seen.role != "control"
-        return is_own and (name in seen.metrics or (seen.elapsed_s or 0.0) >= TRAINED_S)
+        return name in seen.metrics or (seen.elapsed_s or 0.0) >= TRAINED_S
 
     def stop_all(self, reason: str) -> Iterator[RunResult]:
         """Cancel every queued or running run, the newest request first; yield the result of each.

@@ -85,3 +85,13 @@ def test_a_link_that_took_the_place_of_a_folder_is_not_gone_through(tmp_path: Pa
     (tree / "outputs/v0").symlink_to(far_away)
     assert worktree.remove_left(tree, seen) == []
     assert (far_away / "c").read_text() == "ten years"
+
+
+def test_a_repository_that_somebody_made_in_a_folder_of_runs_stays(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "p", FILES)
+    tree, code = checked_out(folder)
+    write(tree, {"logs/x": "1"})
+    seen = left(folder, code, "logs")
+    write(tree, {"logs/.git/objects/ab": "ten years"})
+    assert [one.path for one in worktree.remove_left(tree, seen)] == ["logs/x"]
+    assert left_by_top(folder, code) == {"logs": ["logs/.git/objects/ab"]}

@@ -27,9 +27,12 @@ def ended(state: RunState, folder: Path | None = None, rules: Rules = UNNAMED) -
     return found
 
 
+@pytest.mark.parametrize("rules", [UNNAMED, RULES], ids=["unnamed", "named"])
 @pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED, RunState.DIVERGED, RunState.CANCELLED])
-def test_what_appears_after_a_run_that_left_no_folder_is_not_its_own(tmp_path: Path, state: RunState) -> None:
-    found = ended(state)
+def test_what_appears_after_a_run_that_left_no_folder_is_not_its_own(
+    tmp_path: Path, state: RunState, rules: Rules
+) -> None:
+    found = ended(state, rules=rules)
     assert not outputs.is_in_the_way(tmp_path, found, FOLDER)
     (tmp_path / FOLDER).mkdir(parents=True)
     (tmp_path / FOLDER / "mine.txt").write_text("ten years")

@@ -231,6 +231,18 @@ async def test_a_control_that_fails_twice_after_a_value_makes_the_baseline_stale
 # --- where training repeats itself ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("value", "ideas", "code"), [(4.01, 1, "experiment_measured"), (4.0, 0, None)])
+async def test_an_edit_whose_control_told_what_it_does_is_an_idea_and_stays(
+    project: Path, value: float, ideas: int, code: str | None
+) -> None:
+    async with quick_tools(project, InProcessEngine(table().arm("control_a", [value]))) as call:
+        await moved(call, project)
+        await call("run_seed", **CONTROL)
+        withdrawn = await call("stop_run", experiment="a", reason="another edit is better")
+        listed = await call("list_experiments")
+    assert (withdrawn.code, listed.data["campaign"]["declared"]) == (code, ideas)
+
+
 async def test_where_the_same_code_and_seed_have_given_the_same_value_the_control_must_equal_it(project: Path) -> None:
     near = table().arm("control_a", [4.0001])
     async with quick_tools(project, InProcessEngine(near)) as call:

@@ -148,10 +148,10 @@ class _Paths:
             return
         lines = b""
         if does_read and path not in self.read and (seen is not None or not does_write):
-            lines += self._reading(path, seen)
+            lines = self._reading(path, seen)
         if does_write and path not in self._written and "/__pycache__/" not in path:
             self._written.add(path)
-            lines += b"w\t-\t-\t-\t-\t%b\n" % _escaped(path)
+            lines += _line(b"w", path, seen)
         if lines:
             self._record.write(lines)
         if type(given) is str and given[:1] == "/" and path in self.read:
@@ -162,7 +162,7 @@ class _Paths:
         path = self._absolute(given)
         if path is not None and path not in self.read:
             self.read.add(path)
-            self._record.write(b"i\t-\t-\t-\t-\t%b\n" % _escaped(path))
+            self._record.write(_line(b"i", path, None))
 
     def executed(self, given: "Any") -> None:
         """Code runs that names a file as its source, which need not exist."""
@@ -176,13 +176,10 @@ class _Paths:
         self._record.write(self._reading(path, seen))
 
     def _reading(self, path: str, seen: "stat_result | None") -> bytes:
-        if seen is None:  # it may be there next time
-            is_told = path in self._missing
-            self._missing.add(path)
-            return b"" if is_told else b"r\t-\t-\t-\t-\t%b\n" % _escaped(path)
-        self.read.add(path)
-        facts = seen.st_size, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, _escaped(path)
-        return b"r\t%d\t%d\t%d\t%d\t%b\n" % facts
+        if seen is None and path in self._missing:
+            return b""
+        (self._missing if seen is None else self.read).add(path)  # a missing one may be there next time
+        return _line(b"r", path, seen)
 
     def _absolute(self, given: "Any") -> "str | None":
         """The path of a file that is of interest; None for any other, and for descriptors."""
@@ -243,6 +240,13 @@ def _is_of_the_program(problem: Exception) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and trace.tb_frame.f_globals is not _HERE
+
+
+def _line(kind: bytes, path: str, seen: "stat_result | None") -> bytes:
+    facts = b"-\t-\t-\t-"
+    if seen is not None:
+        facts = b"%d\t%d\t%d\t%d" % (seen.st_size, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns)
+    return b"%b\t%b\t%b\n" % (kind, facts, _escaped(path))
 
 
 def _stat(path: str) -> "stat_result | None":
