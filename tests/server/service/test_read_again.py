@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof.ledger.records import make_record
-from seedproof.ledger.run_ends import LogRead, Measured, RunFinished
+from seedproof.ledger.run_ends import LogRead, Measured, OutputFolder, RunFinished
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.refusals import Refusal
 from seedproof.model.runs import RunState
 from seedproof_mcp.host.place import ThisMachine
 from seedproof_mcp.ledger.file import Ledger
+from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.runner.run_record import published_end
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
@@ -183,6 +184,7 @@ async def unread_run(call: Caller, project: Path, engine: InProcessEngine, line:
     ledger = Ledger(paths)
     with ledger.writing() as writer:
         sha256 = hashlib.sha256(line.encode()).hexdigest()
+        left = outputs.identity(project / writer.state.runs[run_id].output_dir)
         (paths.run(run_id).result).write_text(json.dumps({"log_bytes": len(line)}))
         said = f'val_loss was printed and could not be read: line 1 "{line.strip()}" (is no number)'
         writer.append(
@@ -193,6 +195,7 @@ async def unread_run(call: Caller, project: Path, engine: InProcessEngine, line:
                 metrics={},
                 log=LogRead(log_sha256=sha256, log_bytes=len(line)),
                 measured=Measured(wall_time_s=2.0, exit_code=0),
+                output=OutputFolder(output_id=None if left is None else tuple(left)),
             )
         )
     engine.held = False
