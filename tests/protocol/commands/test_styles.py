@@ -210,7 +210,9 @@ def test_the_output_folder_is_refused_in_every_style(template: Rules, flags: str
         check_flags(shlex.split(flags), template)
 
 
-@pytest.mark.parametrize("name", ["SEEDPROOF_OUTPUT_DIR", "PATH", "LD_PRELOAD", "PYTHONPATH", "PYTHONNOUSERSITE"])
+@pytest.mark.parametrize(
+    "name", ["SEEDPROOF_OUTPUT_DIR", "PATH", "LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "PYTHONPATH", "PYTHONNOUSERSITE"]
+)
 def test_a_variable_that_decides_what_is_started_is_refused(name: str) -> None:
     with pytest.raises(FlagProtected, match="decides what is started"):
         check_flags((f"{name}=x",), VARIABLES)

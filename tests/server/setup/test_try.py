@@ -112,8 +112,7 @@ def test_a_seed_without_effect_is_to_be_mended(make: Callable[..., Path]) -> Non
     row = tried(make("draw = random.Random(1)" + HONEST))
     assert not row.is_well
     assert row.mend == [
-        "the seed has no effect: val_loss is the same for seeds 1 and 2; does the script use the seed that it is "
-        "given?"
+        "the seed has no effect: val_loss is the same for seeds 1 and 2; does the script use the seed that it is given?"
     ]
 
 
