@@ -264,10 +264,9 @@ async def in_other_words(agent: Agent) -> Answer:
 
 
 def command_of(agent: Agent, *parts: str) -> None:
-    """Have these parts in the command, behind the script or, with {flags}, before it."""
-    before, behind = (parts, ()) if "{flags}" in parts else ((), (*parts, "{flags}"))
+    """Have these parts in the command."""
     fields = ("--train_tokens", "{train_tokens}", "--seed", "{seed}", "--output_dir", "{output_dir}")
-    command = ["{python}", *before, "train_llm.py", *fields, *behind]
+    command = ["{python}", "train_llm.py", *fields, *parts, "{flags}"]
     agent.write("seedproof.toml", f"[rules]\ncommand = {json.dumps(command)}\n")
 
 
@@ -280,12 +279,6 @@ async def beside_the_commands_own(agent: Agent) -> Answer:
     await agent.baseline()
     await agent.judge("bad", "--lr", "1")
     return await agent.judge("good", "--lr", "1", "--dropout=.10")
-
-
-@GROUP.row("Starts another program by flags that stand before the script.", Refused("flag_protected"))
-async def before_the_script(agent: Agent) -> None:
-    command_of(agent, "{flags}")
-    await declared_with(agent, ("-u", "other.py"), ("-m", "other"), ("-c", "import other"), ("-Om", "other"))
 
 
 @GROUP.row(

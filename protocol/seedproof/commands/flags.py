@@ -8,10 +8,8 @@ from seedproof.commands.protection import Guard
 from seedproof.commands.settings import (
     Setting,
     allowed_kinds,
-    first_argument,
     has_pairs,
     is_file,
-    is_number,
     is_option,
     lacks_pair,
     override_key,
@@ -20,7 +18,6 @@ from seedproof.commands.settings import (
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS, NUMBER
 from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
-from seedproof.model.template import STEERING
 
 __all__ = ["check_flags", "normalise_flags", "option_groups"]
 
@@ -28,8 +25,8 @@ MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# `-m pkg`, `-c code`, `-um pkg`: before the script of a command they are another program, and so is another script.
-_STARTS = re.compile(r"-[A-Za-z]*[cm]|--module")
+# Variables that decide what is started and recorded, as `rules.env` does not take them either.
+_STEERING = re.compile(r"SEEDPROOF_.*|PATH|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
 _KEY = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 
 
@@ -56,8 +53,6 @@ def check_flags(flags: Sequence[str], rules: Rules, names: OptionNames = ()) -> 
     guard.check(flags, settings)
     for setting in () if "variable" in kinds else settings:
         _check_shape(setting, kinds)
-        if rules.command.index("{flags}") < first_argument(rules.command):
-            _check_starts_nothing(setting)
     _check_printed(flags, rules)
     guard.check_words(settings)
 
@@ -91,15 +86,6 @@ def _check_shape(setting: Setting, kinds: frozenset[str]) -> None:
     raise FlagMalformed(f"`{name}` is nothing that the command takes: {allowed}{dashes}.")
 
 
-def _check_starts_nothing(setting: Setting) -> None:
-    """Refuse a setting before the script that starts another program than the command's."""
-    other = next((value for value in setting.values if value.endswith((".py", ".sh", ".bash"))), None)
-    if other is None and _STARTS.fullmatch(setting.name) and not all(map(is_number, setting.values)):
-        other = setting.name
-    if other is not None:
-        raise FlagProtected(f"`{other}` stands before the command's script, so that another program would be started.")
-
-
 def _check_variable(setting: Setting) -> None:
     """Refuse what is not NAME=value: an option would be one of `env`, a word the program."""
     if setting.kind != "key" or not _VARIABLE.fullmatch(setting.name):
@@ -107,7 +93,7 @@ def _check_variable(setting: Setting) -> None:
             f"`{setting.name}` is no variable: flags stand behind `env` here, so write them as NAME=value; "
             "options of `env` itself are not taken."
         )
-    if STEERING.fullmatch(setting.name):
+    if _STEERING.fullmatch(setting.name):
         raise FlagProtected(f"`{setting.name}` decides what is started and what is recorded of it, so no flag sets it.")
 
 

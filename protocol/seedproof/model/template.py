@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 __all__ = [
     "COMMAND_FIELDS",
-    "STEERING",
     "env_fault",
     "find_module",
     "find_script",
@@ -23,10 +22,8 @@ COMMAND_FIELDS = ("python", "train_tokens", "seed", "flags", "output_dir")
 _FIELD = re.compile(r"(?<!\$)\{([A-Za-z_]+)\}")
 _SCRIPTS = (".py", ".sh", ".bash")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-STEERING = re.compile(
-    r"SEEDPROOF_.*|PATH|LD_(?:PRELOAD|AUDIT|LIBRARY_PATH)|DYLD_.*|BASH_ENV|PYTHON(?!HASHSEED$|WARNINGS$).*"
-)
-"""Variables that choose the program, or what runs before the script; the supervisor sets some of them."""
+# They choose the program, or what a Python is before the script begins, and the supervisor sets some of them.
+_STEERING = re.compile(r"SEEDPROOF_.*|PATH|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_.*|PYTHON(?!HASHSEED$|WARNINGS$).*")
 
 
 def holds(parts: Sequence[str], field: str) -> bool:
@@ -50,7 +47,7 @@ def env_fault(env: Mapping[str, str]) -> str | None:
     for name, value in env.items():
         if not _VARIABLE.fullmatch(name):
             return f"{name!r:.40} is no name of a variable"
-        if STEERING.fullmatch(name):
+        if _STEERING.fullmatch(name):
             where = "Seedproof sets it" if name.startswith("SEEDPROOF_") else "set it in [settings.env]"
             return f"{name} decides what is started, and belongs to no rule; {where}"
         if "\0" in value:
