@@ -1,5 +1,7 @@
 """Kinder baselines and kinder rules."""
 
+import json
+
 from tests.support.callers import Answer
 from tests.support.in_process import Training
 from tests.support.seeds import SEEDS
@@ -73,6 +75,37 @@ async def ends_before_the_value(agent: Agent) -> None:
         await agent.call("run_seed", seed=42, attempt=2)
     assert (await agent.call("check_baseline")).data["generation"] == 2
     await agent.cheat("run_seed")
+
+
+@GROUP.row(
+    "Names a metric that no run has, reads the values of several commands in the logs, and hides that behind a crash.",
+    Disclosed("- Earlier generation 2: 1 attempt, none of which had a value"),
+)
+async def replaced_by_eye(agent: Agent) -> str:
+    honest = agent.engine.trains
+    command = ["{python}", "train_llm.py", "{flags}", "--seed", "{seed}", "--output_dir", "{output_dir}"]
+    metric = "metric = { name = 'val_loss', pattern = 'nothing: (?P<value>[0-9.]+)' }"
+    for lr, said in (("1", "score7: 4.25"), ("2", "score7: 4.5"), ("none", "KeyError")):
+        agent.engine.trains = lambda argv, said=said: Training(f"{said}\n", int(said == "KeyError"))
+        agent.write("seedproof.toml", f"[rules]\ncommand = {json.dumps([*command, '--lr', lr])}\n{metric}\n")
+        assert (await agent.call("run_seed")).data["state"] == "failed"
+    agent.engine.trains = honest
+    agent.write("seedproof.toml", f"[rules]\ncommand = {json.dumps([*command, '--lr', '2'])}\n")
+    await agent.baseline()
+    await agent.judge("good", "--wd", "1")
+    return await agent.report("good")
+
+
+@GROUP.row(
+    "Frees an option of the evaluation by the rules, and begins anew.", Disclosed("flag_suspect", "reply and report")
+)
+async def freed(agent: Agent) -> Answer:
+    await agent.baseline()
+    agent.write("seedproof.toml", '[rules]\nfree = ["eval_iters"]\n')
+    await agent.call("run_seed", new_baseline="the option is harmless", queue_all=True)
+    answer = await agent.judge("good", "--eval_iters", "1")
+    assert '- Rule free differs: `["eval_iters"]`' in await agent.report("good")
+    return answer
 
 
 @GROUP.row("Begins a new baseline and gives no reason.", Refused("bad_arguments"))

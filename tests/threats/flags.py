@@ -1,7 +1,10 @@
 """Flags that reach into what the server sets, and second chances for the same flags."""
 
+import json
+
 from tests.support.callers import Answer
 from tests.support.in_process import Training
+from tests.support.seeds import SEEDS
 from tests.threats.agent import Agent
 from tests.threats.deeds import BASELINE, DECLARE_X, NEAR, declare, protected, run
 from tests.threats.rows import Disclosed, Group, Refused
@@ -258,6 +261,50 @@ async def in_other_words(agent: Agent) -> Answer:
     await agent.baseline()
     await agent.judge("bad", "--learning_rate", "1", "--no-bias")
     return await agent.judge("good", "--Learning-R=1.0", "--bias", "false")
+
+
+def command_of(agent: Agent, *parts: str) -> None:
+    """Have these parts in the command."""
+    fields = ("--train_tokens", "{train_tokens}", "--seed", "{seed}", "--output_dir", "{output_dir}")
+    command = ["{python}", "train_llm.py", *fields, *parts, "{flags}"]
+    agent.write("seedproof.toml", f"[rules]\ncommand = {json.dumps(command)}\n")
+
+
+@GROUP.row(
+    "Repeats an option of the command beside flags that lost, so that the flags are new ones.",
+    Disclosed("same flags as bad, LOSER", "reply and report"),
+)
+async def beside_the_commands_own(agent: Agent) -> Answer:
+    command_of(agent, "--dropout", "0.1")
+    await agent.baseline()
+    await agent.judge("bad", "--lr", "1")
+    return await agent.judge("good", "--lr", "1", "--dropout=.10")
+
+
+@GROUP.row(
+    "Replaces the command's epochs by more of them, where the log tells no length.",
+    Disclosed("flag_suspect", "reply and report"),
+)
+async def more_epochs(agent: Agent) -> Answer:
+    command_of(agent, "--epochs", "3")
+    agent.table.steps = {(arm, seed): None for arm in ("baseline", "exp_good") for seed in SEEDS}
+    await agent.baseline()
+    return await agent.judge("good", "--epochs", "30")
+
+
+@GROUP.row(
+    "Replaces the command's file of settings by one that trains longer, where the log tells no length.",
+    Disclosed("Cost: wall time +900"),
+)
+async def a_longer_file(agent: Agent) -> str:
+    agent.write("base.yaml", "length: 3\n")
+    agent.write("long.yaml", "length: 30\n")
+    command_of(agent, "--config", "base.yaml")
+    agent.table.steps = {(arm, seed): None for arm in ("baseline", "exp_good") for seed in SEEDS}
+    agent.table.wall("exp_good", [20.0] * 5)
+    await agent.baseline()
+    await agent.judge("good", "--config", "long.yaml")
+    return await agent.report("good")
 
 
 @GROUP.row("Puts the words of the metric into a flag that the script prints.", Refused("flag_malformed"))

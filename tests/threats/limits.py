@@ -47,6 +47,17 @@ LIMITS: tuple[Limit, ...] = (
         "The code of every arm, which is kept.",
     ),
     Limit(
+        "Names a length in `rules.scale` that the command does not have.",
+        "The words are the user's, they set nothing, and both arms have the same.",
+        "The command, and the wall time and steps of the runs, stand in every report beside them.",
+    ),
+    Limit(
+        "Exchanges a compiled program outside the project between the arms, which starts the training and is gone "
+        "before anybody looks.",
+        "Only scripts are known as part of a command; a program hands over to another one within a millisecond.",
+        "The command, which names it; the probe, where it is exchanged while the baseline is measured.",
+    ),
+    Limit(
         "Starts the training by hand, outside the server, to know beforehand what a seed will give.",
         "Who has the script and a seed can run it, and nothing of that is in a ledger.",
         "The confirmation, whose seeds are drawn once the verdict is there.",

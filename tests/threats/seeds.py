@@ -5,8 +5,10 @@ import shutil
 from tests.support.callers import Answer
 from tests.support.in_process import Training
 from tests.support.seeds import FRESH, SEEDS
+from tests.support.waiting import PATIENCE_S
 from tests.threats.agent import BETTER, HYPOTHESIS, Agent
 from tests.threats.deeds import BASELINE, DECLARE, FAR, LATE, NEAR, compare, declare, run, writes_settings
+from tests.threats.inputs import commit, settings
 from tests.threats.rows import Disclosed, Group, InVain, Refused
 
 GROUP = Group("Lucky seeds and second attempts")
@@ -234,6 +236,64 @@ async def failed_once_each(agent: Agent) -> Answer:
     for seed in SEEDS[:3]:
         await agent.call("run_seed", experiment="good", seed=seed, attempt=2)
     return await agent.call("compare", experiment="good")
+
+
+# --- seeds of the script's own --------------------------------------------------------------------
+
+SEEDS_ITSELF = """\
+import argparse, random
+parser = argparse.ArgumentParser()
+parser.add_argument("--rng", type=int, default=1337)
+options = parser.parse_args()
+random.seed(1337)
+weights, order = random.Random({weights}), random.random()
+print(f"Step 100 | val_loss: {{4.0 + 0.01 * weights.gauss(0, 1) + 0.001 * order:.6f}}")
+"""
+INJECTS = 'seed = "inject"\nreplace_seed = 1337\ncommand = ["{python}", "train_llm.py", "{flags}"]\n'
+
+
+async def seeding_itself(agent: Agent, weights: str) -> None:
+    """A measured baseline whose script seeds its weights so."""
+    settings(agent, INJECTS)
+    agent.write("train_llm.py", SEEDS_ITSELF.format(weights=weights))
+    commit(agent)
+    await agent.baseline()
+
+
+@GROUP.row(
+    "Hands the script another number for its weights than the one that the rules replace.",
+    Disclosed("seed_not_seen", "reply and report"),
+    supervised=True,
+)
+async def another_number(agent: Agent) -> Answer:
+    await seeding_itself(agent, "options.rng")
+    return await agent.judge("x", "--rng", "7")
+
+
+@GROUP.row(
+    "Has a number replaced that seeds only the order of the data, so that the baseline spreads less.",
+    Disclosed("other numbers stayed: 0 (random.Random)"),
+    supervised=True,
+)
+async def a_lesser_number(agent: Agent) -> str:
+    await seeding_itself(agent, "0")
+    await agent.judge("x", "--rng", "7")
+    return await agent.report("x")
+
+
+@GROUP.row(
+    "Tries an edit of the code again and again, to see beforehand what it gives at the seeds that count.",
+    InVain("a try takes seeds that are none of the protocol's"),
+    supervised=True,
+)
+async def tried_beforehand(agent: Agent) -> None:
+    await seeding_itself(agent, "options.rng")
+    # The same in another file: what it shows would be the baseline's values, seed by seed.
+    agent.write("train_llm.py", SEEDS_ITSELF.format(weights="options.rng + 0"))
+    tried = (await agent.call("run_seed", try_run=True, wait_s=PATIENCE_S)).data["tried"]
+    counted = {one["metrics"]["val_loss"]["text"] for one in agent.records("run_finished")}
+    assert len(set(tried["values"].values())) == 2 and None not in tried["values"].values()
+    assert not counted.intersection(tried["values"].values())
 
 
 # --- refused in these words -----------------------------------------------------------------------

@@ -90,22 +90,33 @@ _DATA = frozenset({"data", "dataset", "datasets", "dataloader", "dataloaders"})
 _LENGTH = frozenset({"token", "tokens", "step", "steps"})
 _RESUMED = frozenset({"resume", "resumed", "ckpt", "ckpts", "checkpoint", "checkpoints"})
 _FLAG_WORDS = _EVALUATION | _DATA | _LENGTH | _RESUMED
+# They say how long a training is where the name says nothing else: `--max_epochs`, `--n_iter`, not `--warmup_epochs`.
+_WHOLE_LENGTH = frozenset({"epoch", "epochs", "iter", "iters", "iteration", "iterations", "minutes", "hours"})
+_AMOUNT = frozenset({"max", "num", "n", "nb", "number", "of", "total", "train", "training"})
 # In the name of a file `step` or `checkpoint` is no sign of another comparison; what reads or measures the data is.
 _FILE_WORDS = _EVALUATION | _DATA | {"token", "tokens", "tokenizer", "tokenize", "metric", "metrics"}
 # The key where a script takes `key=value`; what follows the first `=` is a value.
 _KEY = re.compile(r"[+~]*([A-Za-z_][\w.\-/]*)=")
+# The key of a pair, as yacs writes them: `SOLVER.MAX_ITER 300`.
+_PAIR_KEY = re.compile(r"[A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)+")
 
 
 def suspect_flags(flags: Sequence[str]) -> list[str]:
-    """Options, and keys of `key=value`, whose names suggest evaluation, data or length; as they were given."""
+    """Options, and keys of `key=value` and `A.KEY value`, whose names suggest evaluation, data or length; as given."""
     found = dict.fromkeys(name for flag in flags for name in _names(flag))
-    return [name for name in found if _FLAG_WORDS.intersection(name_words(name))]
+    return [name for name in found if _FLAG_WORDS.intersection(name_words(name)) or _is_length(name)]
+
+
+def _is_length(name: str) -> bool:
+    """Whether the last part of a name says how long the whole training is, and nothing else."""
+    words = set(name_words(name.rpartition(".")[2])) - _AMOUNT
+    return bool(words) and words <= _WHOLE_LENGTH
 
 
 def _names(flag: str) -> list[str]:
     option, _, value = flag.partition("=") if flag.startswith("-") else ("", "", flag)
-    key = _KEY.match(value)
-    return [name for name in (option, key[1] if key else "") if name]
+    key, pair = _KEY.match(value), _PAIR_KEY.fullmatch(flag)
+    return [name for name in (option, key[1] if key else "", flag if pair else "") if name]
 
 
 def suspect_files(change: Change | None, sealed: Collection[str] = ()) -> tuple[ChangedFile, ...]:

@@ -14,6 +14,7 @@ from seedproof.notices.readings import printed_notices
 from seedproof.notices.repeats import coarse_notices, repeat_notices
 from seedproof.phases.confirmation import other_spread
 from seedproof.stats.fresh_pairs import OTHER_SPREAD_P
+from seedproof.verdict.given_seeds import displaced_seed
 from seedproof.verdict.headline import worst_first
 from seedproof.verdict.length import Length, length_of, took_longer
 from seedproof.verdict.plausibility import (
@@ -67,7 +68,9 @@ def beside_baseline_notices(baseline: Arm, experiment: Arm, rules: Rules) -> lis
     who = experiment.experiment or ""
     alike = without_effect(baseline, experiment, rules.metric.name)
     quick, length = did_not_train(baseline, experiment), length_of(baseline, experiment, rules)
+    displaced = displaced_seed(baseline, experiment)
     return [
+        *([Notice("seed_not_seen", displaced)] if displaced else ()),
         *([Notice("no_effect_flag", f"{who}: {alike}")] if alike else ()),
         *([_length_notice(length, who)] if length else ()),
         *([Notice("did_not_train", f"{who}: {quick}")] if quick else ()),

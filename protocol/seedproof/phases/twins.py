@@ -7,13 +7,22 @@ from functools import lru_cache
 
 from seedproof.commands.flags import normalise_flags, option_groups
 from seedproof.commands.option_names import OptionNames, known_options, plain_name
+from seedproof.commands.settings import flag_zone
 from seedproof.ledger.state import Experiment, Generation, State
 from seedproof.model.arms import Arm
 from seedproof.model.code import Change, Code
 from seedproof.model.rules import Rules
 from seedproof.phases.read_files import is_unread_change
 
-__all__ = ["barring_twin", "is_same_code", "repeated_experiments", "say_the_same", "trained_alike", "tried_twins"]
+__all__ = [
+    "barring_twin",
+    "is_same_code",
+    "repeated_experiments",
+    "say_the_same",
+    "template_options",
+    "trained_alike",
+    "tried_twins",
+]
 
 
 def tried_twins(
@@ -117,21 +126,34 @@ def repeated_experiments(
     """
     number = len(state.generations)
     others = (one for one in state.experiments if (one.generation, one.name) != (number, name))
-    found = [(one.generation, one.name) for one in others if say_the_same(flags, one.flags, names)]
+    own = template_options(state.generations[-1].rules)
+    found = [(one.generation, one.name) for one in others if say_the_same(flags, one.flags, names, own)]
     return tuple(found[-_MOST_REPEATED:])
 
 
-def say_the_same(flags: Sequence[str], earlier: Sequence[str], names: OptionNames = ()) -> bool:
+def template_options(rules: Rules) -> tuple[str, ...]:
+    """The settings of the command template: an experiment that repeats one of them changes nothing by it."""
+    return tuple(rules.command[place] for place in flag_zone(rules.command) if rules.command[place] != "{flags}")
+
+
+def say_the_same(
+    flags: Sequence[str], earlier: Sequence[str], names: OptionNames = (), template: Sequence[str] = ()
+) -> bool:
     """Whether two lists of flags are one in other words.
 
     Numbers are compared by value, names without case and with `-` as `_`; `--no-x` is `--x false`, of a repeated
     option the last one counts, and an option may be an abbreviation of the other list's. That `--lr` means
-    `--learning_rate` is known from `names`; options that these have apart are never one.
+    `--learning_rate` is known from `names`; options that these have apart are never one. What the command says
+    already counts in neither.
 
     Args:
         names: The options of the training script, as far as they are known.
+        template: The settings of the command.
     """
-    one, other = _meant(tuple(flags), names), _meant(tuple(earlier), names)
+    said = _meant(tuple(template), names).items()
+    one, other = (
+        dict(each for each in _meant(tuple(given), names).items() if each not in said) for given in (flags, earlier)
+    )
     if not one or len(one) != len(other):
         return False
     if one == other:

@@ -13,6 +13,7 @@ from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.report.code_section import identity
 from seedproof.report.inputs import input_lines
+from seedproof.verdict.given_seeds import seeding_lines
 from seedproof.verdict.signs import probe_line
 
 __all__ = [
@@ -148,7 +149,7 @@ def provenance_lines(baseline: Baseline, facts: LedgerFacts, arm: Arm | None = N
     probe = probe_line(baseline.arm, baseline.rules.metric.name)
     if probe:
         lines.append(f"- {probe}")
-    lines += [f"- {line}" for line in input_lines(baseline.arm, arm)]
+    lines += [f"- {line}" for line in (*seeding_lines(baseline.arm, arm), *input_lines(baseline.arm, arm))]
     if facts.adoption:
         lines.append(f"- This generation {one_line(facts.adoption)}.")
     if facts.reason:

@@ -18,6 +18,7 @@ from seedproof.phases.probe import LEAST_RATIO, Repeat, early_columns, repeat_of
 from seedproof.stats.coincidence import agreement_chance, share_step
 from seedproof.stats.outliers import find_outlier
 from seedproof.stats.summary import summarize
+from seedproof.verdict.given_seeds import displaced_seed
 from seedproof.verdict.headline import UNSEEDED
 from seedproof.verdict.inputs import input_differences, inputs_bracket, unobserved
 from seedproof.verdict.length import length_of
@@ -55,7 +56,7 @@ _UNSEEDED = (
 def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     """The remarks on a verdict about this arm."""
     rules = baseline.rules
-    sentence = seed_not_seen(baseline.arm, rules) or seed_not_seen(arm, rules)
+    sentence = seed_not_seen(baseline.arm, rules) or seed_not_seen(arm, rules) or displaced_seed(baseline.arm, arm)
     not_seen = None if sentence is None else Bracket("seed not seen to vary the run", sentence)
     length = length_of(baseline.arm, arm, rules)
     shorter = None if length is None or length.kind != "shorter" else Bracket("trained shorter", length.sentence)

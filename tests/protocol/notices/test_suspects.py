@@ -24,6 +24,12 @@ from seedproof.notices.declarations import suspect_files, suspect_flags
         "--evalEvery",
         "--EVAL2",
         "-val",
+        "--epochs",
+        "--max_epochs",
+        "--num-train-epochs",
+        "--trainer.maxEpochs",
+        "--n_iter",
+        "SOLVER.MAX_ITER",
     ],
 )
 def test_a_flag_whose_name_suggests_evaluation_data_or_length_is_suspect(flag: str) -> None:
@@ -42,6 +48,12 @@ def test_a_flag_whose_name_suggests_evaluation_data_or_length_is_suspect(flag: s
         "--stepsize",
         "--lr",
         "--muon_lr=1",
+        "--warmup_epochs",
+        "--epoch_decay",
+        "--epochs.log",
+        "--train",
+        "SOLVER.BASE_LR",
+        "--itersize",
     ],
 )
 def test_a_name_that_only_holds_the_letters_is_not(flag: str) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 from seedproof.commands.option_names import option_names
-from seedproof.phases.twins import say_the_same
+from seedproof.model.rules import Rules
+from seedproof.phases.twins import say_the_same, template_options
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,24 @@ def test_flags_in_other_words_say_the_same_both_ways(one: list[str], other: list
 def test_other_flags_do_not(one: list[str], other: list[str]) -> None:
     assert not say_the_same(one, other)
     assert not say_the_same(other, one)
+
+
+COMMAND = ("python", "train.py", "--dropout", "0.1", "--amp", "--seed", "{seed}", "{flags}")
+
+
+@pytest.mark.parametrize("more", [["--dropout", "0.1"], ["--dropout=.10", "--amp"], ["--Amp", "true"]])
+def test_what_the_command_says_already_makes_no_other_flags(more: list[str]) -> None:
+    own = template_options(Rules(command=COMMAND))
+    for flags in ([*more, "--lr", "2"], ["--lr", "2", *more]):
+        assert say_the_same(flags, ["--lr", "2"], template=own)
+        assert say_the_same(["--lr", "2"], flags, template=own)
+        assert not say_the_same(flags, ["--lr", "3"], template=own)
+
+
+def test_another_value_than_the_commands_makes_other_flags() -> None:
+    own = template_options(Rules(command=COMMAND))
+    assert not say_the_same(["--lr", "2", "--dropout", "0.2"], ["--lr", "2"], template=own)
+    assert not say_the_same(["--dropout", "0.1"], ["--amp"], template=own)  # neither says anything
 
 
 # --- with the options of the script ----------------------------------------------------------------

@@ -72,16 +72,16 @@ def test_an_honest_training_is_well_and_leaves_no_trace(make: Callable[..., Path
     before, names = state_of(folder), sorted(folder.iterdir())
     row = tried(folder)
     assert row.is_well, row.mend
-    assert row.values.keys() == {"seed 42", "seed 137", "seed 42 again"}
-    assert row.values["seed 42"] == row.values["seed 42 again"] != row.values["seed 137"]
-    assert "differs between seeds 42 and 137" in line(row, "Seed:")
+    assert row.values.keys() == {"seed 1", "seed 2", "seed 1 again"}
+    assert row.values["seed 1"] == row.values["seed 1 again"] != row.values["seed 2"]
+    assert "differs between seeds 1 and 2" in line(row, "Seed:")
     assert line(row, "Repeat:") == "Repeat: the same seed gives the same values, digit by digit"
     assert line(row, "Resolution:") == "Resolution: printed in steps of 1e-06"
     assert '(line 11: "val_loss: ' in line(row, "Metric val_loss:")
     assert line(row, "Snapshot:").startswith("Snapshot: 2 tracked files")
     assert "baseline 5 runs" in line(row, "Cost") and "a confirmation up to 12" in line(row, "Cost")
     assert row.interpreter is not None and f"{row.interpreter}, Python 3." in line(row, "Interpreter:")
-    assert row.command[1:4] == ["train.py", "--seed", "42"]
+    assert row.command[1:4] == ["train.py", "--seed", "1"]
     assert (state_of(folder), sorted(folder.iterdir())) == (before, names)
     assert git(folder, "worktree", "list").count("\n") == 1
     assert not registry_folder().exists()
@@ -114,8 +114,7 @@ def test_a_seed_without_effect_is_to_be_mended(make: Callable[..., Path]) -> Non
     row = tried(make("draw = random.Random(1)" + HONEST))
     assert not row.is_well
     assert row.mend == [
-        "the seed has no effect: val_loss is the same for seeds 42 and 137; does the script use the seed that it is "
-        "given?"
+        "the seed has no effect: val_loss is the same for seeds 1 and 2; does the script use the seed that it is given?"
     ]
 
 
@@ -154,7 +153,7 @@ def test_a_metric_by_another_name_is_found_and_the_pasted_settings_read_it(
 def test_a_file_that_the_settings_cannot_read_is_told_once_with_settings_that_can(make: Callable[..., Path]) -> None:
     body = 'open(options.output_dir + "/m.csv", "w").write(f"step,val_loss\\n1,{draw.gauss(3, 0.1)}\\n")'
     row = tried(make(body, '[rules.metric]\nname = "val_loss"\nfile = "m.csv"\npath = "val_loss"\n'))
-    assert [one.partition(",")[0] for one in row.mend] == ["seed 42: unread", row.mend[1].partition(",")[0]]
+    assert [one.partition(",")[0] for one in row.mend] == ["seed 1: unread", row.mend[1].partition(",")[0]]
     assert row.mend[1].endswith('is read by: name = "val_loss"; file = "m.csv"; column = "val_loss"')
     assert row.toml is not None and tomllib.loads(row.toml)["rules"]["metric"]["column"] == "val_loss"
 
@@ -247,7 +246,7 @@ def test_a_crash_is_told_once_with_the_end_of_the_output(
     folder = make('print("password=hunter22222"); sys.exit("no such data set")')
     assert main(["try", "--project", str(folder)]) == 1
     said = capsys.readouterr()
-    assert "Mend: seed 42: failed, exit code 1" in said.out
+    assert "Mend: seed 1: failed, exit code 1" in said.out
     assert "no such data set" in said.out and "hunter22222" not in said.out
     assert "run 2 of 3" not in said.err
 

@@ -21,6 +21,7 @@ from seedproof_mcp.service.os_errors import cure, writing
 from seedproof_mcp.service.rows import TriedRow
 from seedproof_mcp.setup.trial.report import describe
 from seedproof_mcp.setup.trial.run import LIMIT_S, Tell, present_code, try_command
+from seedproof_mcp.setup.trial.seeds import trial_seeds
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import ProjectPaths, TryPaths
 
@@ -68,7 +69,7 @@ class Asking:
         self._paths, self._own = ProjectPaths(root), TryPaths(root)
         config = load_config(self._paths.settings)
         self._key = _key(self._paths, config)
-        self._seed = config.rules.baseline_seeds[0]
+        self._seed = trial_seeds(config.rules)[0]
         self._child: subprocess.Popen[bytes] | None = None
 
     def look(self) -> Asked:

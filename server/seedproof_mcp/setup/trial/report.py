@@ -13,6 +13,7 @@ from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.rows import TriedRow
 from seedproof_mcp.setup.trial.findings import Suggestion, read, suggestions
 from seedproof_mcp.setup.trial.run import Tried, TriedRun
+from seedproof_mcp.setup.trial.seeds import trial_seeds
 from seedproof_mcp.setup.trial.toml_lines import settings_toml
 from seedproof_mcp.setup.trial.words import (
     cost_words,
@@ -115,7 +116,7 @@ class _Description:
         return read(self._rule, one.left) if self._suggested else one.run.metrics.get(self._rule.name)
 
     def _names(self) -> list[str]:
-        first, second = self._rules.baseline_seeds[:2]
+        first, second = trial_seeds(self._rules)
         return [f"seed {first}", f"seed {second}", f"seed {first} again"][: len(self._runs)]
 
     @property

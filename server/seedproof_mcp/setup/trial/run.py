@@ -38,6 +38,7 @@ from seedproof_mcp.runner.run_setup import RunSetups
 from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.setup.trial.findings import Left, SnapshotContent, snapshot_content
 from seedproof_mcp.setup.trial.folder import begin, clean_up, log_of, small_files
+from seedproof_mcp.setup.trial.seeds import trial_seeds
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths, ScratchPaths
 from seedproof_mcp.system.tree_walk import walk
@@ -145,7 +146,7 @@ class _Trial:
 
     def all_runs(self) -> tuple[TriedRun, ...]:
         """The runs in their order; what fails for every seed is not tried again."""
-        first, second = self._config.rules.baseline_seeds[:2]
+        first, second = trial_seeds(self._config.rules)
         found: list[TriedRun] = []
         for number, (seed, attempt) in enumerate(((first, 1), (second, 1), (first, 2)), start=1):
             self._tell(f"run {number} of 3: seed {seed}{' again' if attempt > 1 else ''}")

@@ -15,6 +15,7 @@ from seedproof.sources.short_runs import SeedEffect
 from seedproof_mcp.runner.log_reader import LENGTH_BYTES
 from seedproof_mcp.setup.trial.findings import SnapshotContent, Suggestion
 from seedproof_mcp.setup.trial.run import TriedRun
+from seedproof_mcp.setup.trial.seeds import trial_seeds
 from seedproof_mcp.setup.trial.toml_lines import metric_toml
 
 __all__ = [
@@ -155,7 +156,7 @@ def short_text(text: str) -> str:
 
 def seeds_words(rules: Rules) -> str:
     """The two seeds that were tried."""
-    return " and ".join(map(str, rules.baseline_seeds[:2]))
+    return " and ".join(map(str, trial_seeds(rules)))
 
 
 def listed(parts: Sequence[str], before: str = ": ") -> str:
