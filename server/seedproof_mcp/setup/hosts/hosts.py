@@ -102,7 +102,7 @@ HOSTS: Mapping[str, Host] = _by_name(
                 file=".claude/settings.local.json",
                 in_lists={("permissions", "allow"): f"mcp__{NAME}", ("enabledMcpjsonServers",): NAME},
             ),
-            then="start `claude` in the project; it asks once whether the server may start, unless you approved it here.",
+            then="start `claude` in the project; it asks once whether the server may start, unless approved here.",
         ),
         Host(
             name="codex",

@@ -96,7 +96,7 @@ class HostSetup:
             return
         try:
             text = read_settings(path) or ""
-            new = without(text)
+            new = without(text) if NAME in text else text
         except CannotEdit as why:
             self.told.left.append(f"{path} {why}. It was not changed. Remove {NAME} from it by hand.")
             return

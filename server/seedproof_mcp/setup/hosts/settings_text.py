@@ -1,7 +1,6 @@
 """The text of a host's settings with the server in it or without it; decides, and touches no file."""
 
 import json
-import tomllib
 from typing import Any
 
 from seedproof_mcp.setup.hosts import json_text, toml_text
@@ -106,10 +105,11 @@ def snippet(host: Host, launch: Launch, *, approve: bool) -> str:
 
 
 def says_the_same(host: Host, text: str, other: str) -> bool:
-    """Whether two settings say the same, apart from empty tables and lists."""
-    read = tomllib.loads if host.form == "toml" else json.loads
+    """Whether two settings are the same but for their layout, and in JSON for empty objects and lists."""
+    if host.form == "toml":  # whose comments say something as well
+        return text.strip() == other.strip()
     try:
-        first, second = (read(one) if one.strip() else {} for one in (text, other))
+        first, second = (json.loads(one) if one.strip() else {} for one in (text, other))
     except ValueError:
         return False
     return bool(_pruned(first) == _pruned(second))
