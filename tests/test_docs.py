@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -227,9 +226,7 @@ def test_the_values_on_the_page_of_settings_are_read_from_the_output_above_them(
 
 def test_the_client_settings_in_the_readme_are_the_example_file() -> None:
     ((_, code),) = snippets("json")
-    assert json.loads(code) == json.loads(page("examples/mcp.json"))
-    (codex,) = [tomllib.loads(code) for path, code in snippets("toml") if path.name == "README.md"]
-    assert codex["mcp_servers"] == json.loads(code)["mcpServers"]
+    assert json.loads(code) == json.loads(page(".mcp.json"))
 
 
 def test_the_story_of_the_readme_is_the_one_that_the_demonstration_tells() -> None:

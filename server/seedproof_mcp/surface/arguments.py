@@ -74,6 +74,11 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--against", metavar="REV", help="require today's ledger to begin with the mirror of this git revision"
     )
+    for name, text in (
+        ("install", "enter the server and its skill into a host's settings"),
+        ("uninstall", "take the server and its skill out of a host's settings"),
+    ):
+        _add_host(add(name, text), name)
     demo = add("demo", "watch the protocol on a small real language model")
     demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
     return parser
@@ -87,6 +92,17 @@ def _add_init(command: argparse.ArgumentParser) -> None:
     command.set_defaults(after=None)
     command.add_argument("--full", action="store_true", help="write every setting with its meaning, commented out")
     command.add_argument("--print", action="store_true", help="print the file instead of writing it")
+
+
+def _add_host(command: argparse.ArgumentParser, name: str) -> None:
+    from seedproof_mcp.setup.hosts.hosts import HOSTS
+
+    command.add_argument("host", choices=list(HOSTS), help=f"one of {', '.join(HOSTS)}", metavar="HOST")
+    command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    if name == "install":
+        command.add_argument(
+            "--approve", action="store_true", help="let the agent call the tools without asking you each time"
+        )
 
 
 def _seconds(text: str) -> float:

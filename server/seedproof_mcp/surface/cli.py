@@ -265,6 +265,12 @@ def _gc(options: argparse.Namespace) -> int:
     return 0
 
 
+def _host(options: argparse.Namespace) -> int:
+    from seedproof_mcp.surface.host_commands import change_host
+
+    return change_host(options)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from seedproof_mcp.surface.demo.story import run_demo
 
@@ -284,6 +290,8 @@ _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "resume": _resume,
     "gc": _gc,
     "verify": _verify,
+    "install": _host,
+    "uninstall": _host,
     "demo": _demo,
 }
 

@@ -5,7 +5,7 @@ Over 300 lines, because every argument of every tool is described here.
 
 import logging
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -277,11 +277,13 @@ def build_server(project: Path, service: Service | None = None) -> MCPServer[Any
         service: The service; by default that of the project with the local engine.
     """
     tools = _Tools(service or Service(project))
+    package = metadata("seedproof")
     return MCPServer(
         "seedproof",
         title="Seedproof",
         instructions=instructions(_present_rules(project)),
-        version=version("seedproof"),
+        version=package["Version"],
+        description=package["Summary"],
         tools=[_strict(tools, *entry) for entry in CATALOGUE],
         log_level="WARNING",
     )
