@@ -5,8 +5,9 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import MCPError
+from mcp import MCPError, StdioServerParameters
 from mcp.client.client import Client
+from mcp.client.stdio import stdio_client
 from mcp_types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -21,6 +22,7 @@ from seedproof_mcp.system.paths import ProjectPaths
 from tests.support.callers import tools
 from tests.support.in_process import InProcessEngine, Training, in_process_service, quick_tools
 from tests.support.real_runs import FIRST, records
+from tests.support.servers import SEEDPROOF, bare_environment
 from tests.support.task_client import Declares, TaskCaller, task_tools, tell
 from tests.support.waiting import PATIENCE_S
 
@@ -132,6 +134,20 @@ async def test_a_task_survives_a_restart_of_the_server(quick_project: Path, engi
         assert await call.get(handle["taskId"]) == done
     assert (working["status"], done["status"]) == ("working", "completed")
     assert working["createdAt"] == done["createdAt"] == handle["createdAt"]
+
+
+@pytest.mark.slow
+async def test_a_task_outlives_the_process_that_gave_its_handle(project: Path, gate: Path) -> None:
+    command = StdioServerParameters(
+        command=str(SEEDPROOF), args=["serve", "--project", str(project)], env=bare_environment()
+    )
+    async with Client(stdio_client(command), extensions=[Declares()]) as client:
+        handle = await TaskCaller(client)("run_seed", wait_s=0)
+    gate.touch()
+    async with Client(stdio_client(command), extensions=[Declares()]) as client:
+        done = await TaskCaller(client).outcome(handle["taskId"])
+    assert (handle["status"], done["status"]) == ("working", "completed")
+    assert done["result"]["structuredContent"]["state"] == "succeeded"
 
 
 async def test_a_cancelled_task_is_acknowledged_and_its_run_goes_on(
