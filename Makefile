@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-recipes recipes-env ten-projects soak golden check format inspect bench calibrate threats clean
+.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env ten-projects soak golden check format inspect bench calibrate threats clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 # The frameworks that docs/recipes is carried out with; more than a gigabyte, so they have an environment of their own.
 RECIPES_ENV := .venv-recipes
 RECIPES_READY := $(RECIPES_ENV)/.ready
+CONFORMANCE := tests/conformance
+CONFORMANCE_READY := $(CONFORMANCE)/node_modules/.ready
 GOLDEN := tests/golden docs/settings.md
 # The tests that write them, and no other: those may fail until it is done.
 REWRITTEN := -k "golden_one or tables_of_the_page" tests/protocol/report tests/server/host/test_settings.py
@@ -43,7 +45,7 @@ test: $(READY) ## Run the tests, with a sample of the long ones
 test-fast: $(READY) ## Run the tests that start no process: the protocol, and tools in memory
 	@$(PYTEST) -m "not slow and not sampled" $(IN_MEMORY)
 
-test-slow: $(READY) recipes-env ## Run what `make test` leaves out
+test-slow: $(READY) recipes-env conformance-env ## Run what `make test` leaves out
 	@SEEDPROOF_AMOUNT=whole $(PYTEST) -m "slow or sampled"
 
 test-recipes: $(READY) recipes-env ## Carry out the recipes of docs/recipes, on stand-ins and on the real frameworks
@@ -60,6 +62,20 @@ $(RECIPES_READY): tests/recipes/frameworks.txt tests/recipes/constraints.txt
 	@$(BIN)/python -m venv $(RECIPES_ENV)
 	@$(RECIPES_ENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c tests/recipes/constraints.txt -r tests/recipes/frameworks.txt
+	@touch $@
+
+conformance: $(READY) conformance-env ## Run the conformance suite of MCP on the server and on its tasks
+	@$(PYTEST) $(CONFORMANCE)
+
+conformance-env: ## Install the conformance suite of MCP and the Node.js that runs it
+	@$(MAKE) --no-print-directory $(CONFORMANCE_READY) || { \
+	  echo "The conformance suite of MCP could not be installed; its tests are left out." >&2; \
+	  mkdir -p .ci && echo "the conformance suite of MCP (needs Node.js and npm)" >> .ci/skipped; }
+
+$(CONFORMANCE_READY): $(CONFORMANCE)/package.json $(CONFORMANCE)/package-lock.json
+	@node --version >/dev/null && npm --version >/dev/null || { echo "Node.js and npm were not found." >&2; exit 1; }
+	@npm ci --prefix $(CONFORMANCE) --silent --no-audit --no-fund
+	@$(CONFORMANCE)/node_modules/.bin/node --version >/dev/null
 	@touch $@
 
 ten-projects: $(READY) recipes-env ## Measure how long ten projects take to a first verdict, besides training
@@ -97,4 +113,4 @@ threats: $(READY) ## Write docs/threats.md from the table in tests/threats
 	@$(BIN)/python -m tests.threats
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) $(RECIPES_ENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

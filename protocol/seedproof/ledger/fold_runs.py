@@ -37,7 +37,9 @@ def _run_requested(state: State, event: RunRequested) -> None:
     earlier = generation.rules.earlier
     if key.role is Role.CONFIRM and isinstance(owner, Experiment) and owner.fresh_plan is None and earlier is not None:
         owner.fresh_plan, owner.fresh_plan_at = FreshPlan(earlier.confirm_seeds, "earlier"), event.seq
-    run = state.runs[event.run_id] = Run(run_id=event.run_id, key=key, state=RunState.QUEUED, requested_at=event.seq)
+    run = state.runs[event.run_id] = Run(
+        run_id=event.run_id, key=key, state=RunState.QUEUED, requested=event.time, requested_at=event.seq
+    )
     state.active[event.run_id] = None
     _mark_changed(state, run, event)
 

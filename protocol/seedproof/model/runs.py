@@ -161,6 +161,8 @@ class Run:
     """Bytes that its files took on the disk then."""
     argv: tuple[str, ...] = ()
     """The command as it was run."""
+    requested: str | None = None
+    """When it was requested (ISO 8601, UTC)."""
     started: str | None = None
     """When it was started (ISO 8601, UTC), by the clock of its machine."""
     ended: str | None = None

@@ -132,6 +132,17 @@ class Service:
                 return with_exclusions(result, study.state, run, config)
             return self._with_unfinished_report(study, result)
 
+    def run_times(self, run_id: str) -> tuple[str, str]:
+        """When a run was requested, and when its state last changed (ISO 8601, UTC).
+
+        Raises:
+            RunUnknown: The ledger has no such run.
+        """
+        with self._lock:
+            run = known_run(self._ledger.refresh(), run_id)
+            requested = run.requested or ""
+            return requested, run.ended or run.started or requested
+
     def open_runs(self, run_id: str) -> list[str]:
         """Ids of a run, then of the active runs of the same arm and role, in the order of their requests."""
         with self._reading() as (study, _):

@@ -37,6 +37,8 @@ from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import Asking
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
+from seedproof_mcp.surface.tasks.extension import HANDLE_AFTER_S, TaskExtension, takes_handles
+from seedproof_mcp.surface.tasks.runs import RunTasks
 from seedproof_mcp.surface.tried import tried_result
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -185,6 +187,8 @@ class _Tools:
         deadline = anyio.current_time() + wait_s
         if try_run:
             return await self._try(ctx, request, deadline)
+        if takes_handles(ctx.request_context):
+            deadline = min(deadline, anyio.current_time() + HANDLE_AFTER_S)
         try:
             run_id = await anyio.to_thread.run_sync(self.service.request_run, request)
             await self._follow(ctx, run_id, deadline)
@@ -285,6 +289,7 @@ def build_server(project: Path, service: Service | None = None) -> MCPServer[Any
         version=package["Version"],
         description=package["Summary"],
         tools=[_strict(tools, *entry) for entry in CATALOGUE],
+        extensions=[TaskExtension(RunTasks(tools.service, _success))],
         log_level="WARNING",
     )
 
