@@ -7,7 +7,6 @@ from pathlib import Path
 from seedproof_mcp.setup.choose import (
     argument_positions,
     find_scale,
-    find_seed,
     output_option,
     seed_option,
     spelled,
@@ -28,6 +27,7 @@ from seedproof_mcp.setup.project_files import (
     with_imports,
     with_targets,
 )
+from seedproof_mcp.setup.seeding import find_seed, with_seed_option
 from seedproof_mcp.setup.source.found import Interface, Line, Option, Setup, Style, last_word
 from seedproof_mcp.setup.source.python_source import Source
 from seedproof_mcp.setup.source.script_options import NO_SETTINGS, read_interface, read_variables
@@ -69,7 +69,7 @@ def _of_launcher(root: Path, launchers: Sequence[Launcher], script: Script | Non
 def _of_script(files: ProjectFiles, scripts: Sequence[Script], launchers: Sequence[Launcher]) -> Setup:
     script, root = scripts[0], files.root
     sources = with_imports(root, script.source)
-    interface = read_interface(root, sources)
+    interface = with_seed_option(read_interface(root, sources), sources)
     targets = [one.default for one in interface.options if last_word(one.name) in ("_target_", "class_path")]
     sources = with_targets(root, sources, targets)
     missing = _missing(interface)
@@ -168,6 +168,7 @@ def _command(
         if option is not None
     ]
     why += [f"{', '.join(f'{one.where} has {one.name}' for one, _ in chosen)}."] if chosen else []
+    why += [interface.seed_why] if interface.seed_why else []
     if interface.style is Style.VARIABLES:
         parts = [part for option, field in chosen for part in spelled(interface.style, option.name, field)]
         return ("env", "{flags}", *parts, *start), (" ".join(why),), {}

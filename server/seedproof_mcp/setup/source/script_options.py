@@ -16,7 +16,7 @@ from seedproof_mcp.setup.source.signatures import (
     options_of_class,
 )
 
-__all__ = ["NO_SETTINGS", "SYSTEM_VARIABLES", "read_interface", "read_variables"]
+__all__ = ["NO_SETTINGS", "SYSTEM_VARIABLES", "has_other_options", "read_interface", "read_variables"]
 
 _REST = ("argparse.REMAINDER", "REMAINDER", "...", "*", "+")
 _OWN_MODULES = frozenset({"argparse", "jsonargparse", "configargparse", "optparse"})
@@ -119,7 +119,20 @@ def _added(source: Source, subparsers: dict[str, str], chosen: str | None) -> It
         if names:
             known = None if default is NOTHING else default
             first = bool(subparsers) and owner not in subparsers
-            yield Option(names, source.where(node), known, is_required, takes_value, first), takes_rest
+            dest = literal(given.get("dest"))
+            read_as = dest if isinstance(dest, str) else None
+            yield Option(names, source.where(node), known, is_required, takes_value, first, read_as), takes_rest
+
+
+def has_other_options(source: Source) -> bool:
+    """Whether a file may add options whose names do not stand in it, or leaves unknown ones to another parser."""
+    for node in source.calls:
+        last = call_name(node.func).rpartition(".")[2]
+        if last in ("parse_known_args", "add_argparse_args") or last.endswith("_class_arguments"):
+            return True
+        if last == "add_argument" and not any(isinstance(literal(one), str) for one in node.args):
+            return True
+    return False
 
 
 def _added_classes(sources: Sequence[Source]) -> list[Option]:
