@@ -14,6 +14,7 @@ from seedproof_mcp.setup.choose import (
     output_option,
     seed_option,
 )
+from seedproof_mcp.setup.config_files import config_scale
 from seedproof_mcp.setup.draft import Draft, find_metric, setup_of
 from seedproof_mcp.setup.interpreters import Interpreter, find_interpreter, of_command
 from seedproof_mcp.setup.launchers import read_launcher
@@ -22,7 +23,8 @@ from seedproof_mcp.setup.project_files import list_files, with_imports
 from seedproof_mcp.setup.seeding import find_seed, with_seed_option
 from seedproof_mcp.setup.source.found import Interface, Metric, Option, SeedFound, Setup, Style
 from seedproof_mcp.setup.source.python_source import Source, read_source
-from seedproof_mcp.setup.source.script_options import NO_SETTINGS, SYSTEM_VARIABLES, has_other_options, read_interface
+from seedproof_mcp.setup.source.script_options import NO_SETTINGS, has_other_options, read_interface
+from seedproof_mcp.setup.source.variables import SYSTEM_VARIABLES
 
 __all__ = ["CannotLearn", "learn"]
 
@@ -66,7 +68,7 @@ def learn(root: Path, words: Sequence[str], why: str | None = None) -> Setup:
     seed = None if in_command else SeedFound("environment", "The command sets it so") if in_env else None
     if seed is None and not in_command:
         seed = find_seed(sources) if sources else SeedFound("unseeded", "No option or variable for the seed is known")
-    scale = made.scale or (None if made.tokens is not None else find_scale(interface, sources))
+    scale = made.scale or config_scale(root, interface, parts.arguments) or find_scale(interface, sources)
     draft = Draft(
         made.command,
         (why or "Learned from the command that was given.", *made.why),

@@ -9,7 +9,7 @@ from seedproof_mcp.setup.choose import is_seed, seed_option
 from seedproof_mcp.setup.source.found import Interface, Option, SeedFound, last_word
 from seedproof_mcp.setup.source.origins import origins, uses_name
 from seedproof_mcp.setup.source.python_source import NOTHING, Source, call_name, called, literal
-from seedproof_mcp.setup.source.script_options import read_variables
+from seedproof_mcp.setup.source.variables import read_variables
 
 __all__ = ["find_seed", "with_seed_option"]
 
