@@ -96,27 +96,34 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
+_ELSE = "--print shows what init would write; move the file away to have that written."
+
+
 def _init(options: argparse.Namespace) -> int:
-    from seedproof_mcp.setup.first_settings import first_settings
+    from seedproof_mcp.setup.first_settings import first_settings, why_kept
     from seedproof_mcp.setup.learn import CannotLearn
     from seedproof_mcp.system import files
     from seedproof_mcp.system.paths import ProjectPaths
 
-    path = ProjectPaths(options.project).settings
-    if path.exists() and not options.print:
-        print(f"{path.name} exists already; nothing was changed. --print shows what init would write.", file=sys.stderr)
-        return REFUSED
+    paths = ProjectPaths(options.project)
+    path = paths.settings
+    is_there = path.exists() and not options.print
     try:
         first = first_settings(options.project.resolve(), options.after, full=options.full)
     except CannotLearn as reason:
         print(f"seedproof: {reason}", file=sys.stderr)
+        return REFUSED
+    kept = why_kept(path, first, has_runs=paths.ledger.exists() or paths.mirror.exists()) if is_there else None
+    if kept is not None:
+        print(f"{path.name} exists already {kept}; nothing was changed. {_ELSE}", file=sys.stderr)
         return REFUSED
     if options.print:
         print(first.text, end="")
         print("\n".join(first.said), file=sys.stderr)
         return 0
     files.write_atomic(path, first.text.encode())
-    print("\n".join([f"Wrote {path.name}.", *first.said]))
+    wrote = f"Wrote {path.name} anew: it was as init had written it." if is_there else f"Wrote {path.name}."
+    print("\n".join([wrote, *first.said]))
     return 0
 
 

@@ -167,6 +167,30 @@ def test_init_writes_a_settings_file_once(here: Path, capsys: pytest.CaptureFixt
     assert (here / "seedproof.toml").read_text() == written
 
 
+def test_init_replaces_what_it_wrote_itself_and_nobody_edited(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, command = here / "seedproof.toml", ("init", "--", "python", "train_llm.py", "--shift", "0.5")
+    assert run(capsys, "init", "--full")[0] == 0  # all of it is comments
+    assert run(capsys, "init")[1].startswith("Wrote seedproof.toml anew")
+    assert run(capsys, *command)[0] == 0
+    learned = path.read_text()
+    assert '"--shift", "0.5"' in learned
+    for text in (learned, "[rules]\nscale = '3 s'\n", "not toml"):
+        path.write_text(text)
+        code, _, err = run(capsys, "init")
+        assert code == 3 and "and was edited; nothing was changed. --print shows" in err and "move the file" in err
+        assert path.read_text() == text
+
+
+def test_init_never_replaces_rules_under_which_runs_were_recorded(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, "init", "--full")[0] == 0
+    (here / ".seedproof").mkdir(exist_ok=True)
+    (here / ".seedproof/ledger.jsonl").write_text("{}\n")
+    code, _, err = run(capsys, "init")
+    assert code == 3 and "runs were recorded under its rules; nothing was changed" in err
+
+
 def test_init_prints_what_it_would_write_and_writes_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "init", "--print")
     assert code == 0 and not (here / "seedproof.toml").exists()

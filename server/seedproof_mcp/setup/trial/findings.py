@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 from seedproof.metrics.scanner import LogScanner
@@ -16,7 +16,7 @@ from seedproof.model.presets import PRESETS
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
 from seedproof.sources.metric_file import read_file_metric
-from seedproof.sources.near_misses import MOST_HINTS, NearMiss, near_misses
+from seedproof.sources.near_misses import MOST_HINTS, NearMiss, likely_metrics, near_misses
 
 from seedproof_mcp.code.identity import matches
 from seedproof_mcp.code.project_repository import ProjectRepository
@@ -26,21 +26,6 @@ from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["Left", "SnapshotContent", "Suggestion", "snapshot_content", "suggestions"]
-
-# What a metric may be called where nothing is like the name in the settings; those of evaluations first.
-_OTHER_NAMES: tuple[tuple[str, Literal["minimize", "maximize"]], ...] = (
-    ("val_loss", "minimize"),
-    ("val_bpb", "minimize"),
-    ("val_accuracy", "maximize"),
-    ("perplexity", "minimize"),
-    ("error", "minimize"),
-    ("reward", "maximize"),
-    ("return", "maximize"),
-    ("score", "maximize"),
-    ("f1", "maximize"),
-    ("auc", "maximize"),
-    ("loss", "minimize"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +102,9 @@ def _candidates(metric: MetricRule, left: Left) -> Iterator[_Candidate]:
     presets = list(_presets(left))
     same = [one for one in presets if PRESETS[one[0]["preset"]][0]["name"] == metric.name]
     yield from presets if is_default_pattern(metric.pattern) else same
-    yield from _near(metric, left)
+    yield from _near(near_misses(metric, left.log, left.files), near_misses(metric, b"", left.beside))
     yield from presets
-    for name, direction in _OTHER_NAMES:
-        yield from _near(MetricRule(name=name, direction=direction, pattern="(?P<value>.)"), left)
+    yield from _near(likely_metrics(left.log, left.files), likely_metrics(b"", left.beside))
 
 
 def _presets(left: Left) -> Iterator[_Candidate]:
@@ -130,14 +114,10 @@ def _presets(left: Left) -> Iterator[_Candidate]:
             yield {"preset": name}, None
 
 
-def _near(metric: MetricRule, left: Left) -> Iterator[_Candidate]:
-    fields: dict[str, Any] = {"name": metric.name}
-    if metric.direction != "minimize":
-        fields["direction"] = metric.direction
-    for miss in near_misses(metric, left.log, left.files):
-        yield {**fields, **tomllib.loads("\n".join(miss.settings))}, miss
-    for miss in near_misses(metric, b"", left.beside):
-        yield {**fields, **tomllib.loads("\n".join(miss.settings)), "outside": True}, miss
+def _near(inside: Sequence[NearMiss], beside: Sequence[NearMiss]) -> Iterator[_Candidate]:
+    for miss, outside in [*((one, {}) for one in inside), *((one, {"outside": True}) for one in beside)]:
+        way = {"direction": miss.direction} if miss.direction != "minimize" else {}
+        yield {"name": miss.name, **way, **tomllib.loads("\n".join(miss.settings)), **outside}, miss
 
 
 def _rule(fields: Mapping[str, Any]) -> MetricRule | None:
