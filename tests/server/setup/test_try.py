@@ -151,6 +151,19 @@ def test_a_metric_by_another_name_is_found_and_the_pasted_settings_read_it(
     assert again.values == row.values
 
 
+def test_the_whole_line_of_a_value_is_quoted_around_what_was_read(make: Callable[..., Path]) -> None:
+    body = 'print("epoch 9 | " + "x" * 200 + f" | best so far, val_loss: {draw.gauss(3, 0.1):.4f} at epoch 7")\n'
+    body += 'print(f"Best of all so far: val_loss: {draw.gauss(3, 0.1):.4f} (epoch 7)")'
+    folder = make(body)
+    row = tried(folder)
+    assert f'(line 2: "Best of all so far: val_loss: {row.values["seed 42"]} (epoch 7)")' in line(
+        row, "Metric val_loss"
+    )
+    (folder / "train.py").write_text(HEAD + body.partition("\n")[0])
+    row = tried(folder)
+    assert f'x | best so far, val_loss: {row.values["seed 42"]}…")' in line(row, "Metric val_loss")
+
+
 def test_a_file_that_the_settings_cannot_read_is_told_once_with_settings_that_can(make: Callable[..., Path]) -> None:
     body = 'open(options.output_dir + "/m.csv", "w").write(f"step,val_loss\\n1,{draw.gauss(3, 0.1)}\\n")'
     row = tried(make(body, '[rules.metric]\nname = "val_loss"\nfile = "m.csv"\npath = "val_loss"\n'))

@@ -157,7 +157,8 @@ class _Description:
                     yield f"Like a metric so far: {read_by(hints)}"
             return
         rule, step = self._rule, self._metric.step
-        values = "; ".join(f"{who}: {value.text}{place_words(value)}" for who, value in shown)
+        logs = dict(zip(self._names(), (one.left.log for one in self._runs), strict=True))
+        values = "; ".join(f"{who}: {value.text}{place_words(value, logs[who])}" for who, value in shown)
         yield f"Metric {rule.name}: {values}"
         coarse = ", which is coarse: print more digits if there are more" if self._metric.is_coarse else ""
         if step:

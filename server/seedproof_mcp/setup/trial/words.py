@@ -13,7 +13,7 @@ from seedproof.phases.confirmation import FIRST_STAGE
 from seedproof.sources.short_runs import SeedEffect
 
 from seedproof_mcp.runner.log_reader import LENGTH_BYTES
-from seedproof_mcp.setup.trial.findings import SnapshotContent, Suggestion
+from seedproof_mcp.setup.trial.findings import SnapshotContent, Suggestion, whole_line
 from seedproof_mcp.setup.trial.run import TriedRun
 from seedproof_mcp.setup.trial.toml_lines import metric_toml
 
@@ -126,10 +126,10 @@ def snapshot_line(held: SnapshotContent) -> str:
     return f"Snapshot: {tracked}{untracked}, {size_words(held.size_bytes)}{linked}{left}"
 
 
-def place_words(value: MetricValue) -> str:
-    """Where a value stands: its line, and the text that matched."""
+def place_words(value: MetricValue, log: bytes) -> str:
+    """Where a value stands: the number and the text of its line, or its place in a file."""
     where = "" if value.line is None else f"line {value.line}: "
-    return f' ({where}"{short_text(value.matched)}")' if value.matched else ""
+    return f' ({where}"{short_text(whole_line(value, log), value.matched)}")' if value.matched else ""
 
 
 def read_by(found: Sequence[Suggestion]) -> str:
@@ -147,10 +147,18 @@ def long_text(text: str) -> str:
     return one_line(text)[:400]
 
 
-def short_text(text: str) -> str:
-    """Untrusted text on one line, masked and cut."""
+def short_text(text: str, keep: str = "") -> str:
+    """Untrusted text on one line, masked and cut.
+
+    Args:
+        text: The text.
+        keep: What is cut off last: the text before it goes first.
+    """
     shown = one_line(safe_tail(text.encode("utf-8", "replace"), max_lines=1))
-    return shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
+    end = shown.rfind(one_line(keep)) + len(one_line(keep))
+    begin = max(0, end - _SHOWN_CHARS)
+    after = "…" if len(shown) > begin + _SHOWN_CHARS else ""
+    return f"{'…' * (begin > 0)}{shown[begin : begin + _SHOWN_CHARS]}{after}"
 
 
 def seeds_words(rules: Rules) -> str:
