@@ -1,13 +1,11 @@
 """Finds what may be the metric where nothing was read: in the log and in small files, with the settings for each."""
 
-import csv
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,15 +14,17 @@ from seedproof.metrics.numbers import parse_number
 from seedproof.metrics.scanner import LogScanner
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.untrusted import one_line, safe_tail
+from seedproof.sources.file_numbers import is_table, numbers_of
 
-__all__ = ["MOST_HINTS", "NearMiss", "like_value", "near_misses"]
+__all__ = ["LOG", "MOST_HINTS", "NearMiss", "like_value", "likely_numbers", "near_misses"]
 
+LOG = "the log"
+"""Where a number stands that was printed."""
 MOST_HINTS = 5
 """More is no hint."""
 SHOWN_CHARS = 160
 _LAST_LINES = 5_000  # of a log: what is printed at all is mostly printed near the end
 _MOST_LABELS = 200
-_DEEPEST = 8
 
 # `valid_loss: 0.31`, `validation loss = 0.31`, `"val/loss": 0.31`, `Validation loss 0.31`.
 _LABELLED = re.compile(
@@ -59,6 +59,8 @@ class NearMiss:
     """The number as printed."""
     settings: tuple[str, ...]
     """The lines of `[rules.metric]` that read it."""
+    is_named: bool = True
+    """Whether every word of the metric's name stands there."""
 
 
 def near_misses(metric: MetricRule, log: bytes, files: Mapping[str, bytes]) -> list[NearMiss]:
@@ -124,7 +126,7 @@ def _of_log(metric: MetricRule, log: bytes) -> Iterator[_Scored]:
         pattern = _pattern_for(metric, match, log) if score else None
         if pattern is not None:
             setting = f"pattern = {_toml(pattern)}"
-            yield score, NearMiss("the log", _shown(line), match["value"], (setting,))
+            yield score, NearMiss(LOG, _shown(line), match["value"], (setting,), score == 1.0)
 
 
 def _last_labelled(log: bytes) -> dict[str, tuple[re.Match[str], str]]:
@@ -157,66 +159,41 @@ def _pattern_for(metric: MetricRule, match: re.Match[str], log: bytes) -> str | 
 
 
 def _of_file(metric: MetricRule, path: str, data: bytes) -> Iterator[_Scored]:
-    is_table = path.lower().endswith(".csv")
-    found = _cells(data) if is_table else _numbers(data)
-    field = "column" if is_table else "path"
-    for place, text in found.items():
+    field = "column" if is_table(path) else "path"
+    for place, text in numbers_of(path, data).items():
         score = _likeness(metric.name, f"{place} {path.rsplit('.', 1)[0]}")
         if score and _is_rule(metric, {"file": path, field: place}):
             settings = (f"file = {_toml(path)}", f"{field} = {_toml(place)}")
-            yield score, NearMiss(one_line(path), _shown(f"{place}: {text}"), text, settings)
+            yield score, NearMiss(one_line(path), _shown(f"{place}: {text}"), text, settings, score == 1.0)
 
 
-def _cells(data: bytes) -> dict[str, str]:
-    """The last number of each column of a table with a header."""
-    try:
-        rows = list(csv.reader(data.decode().splitlines()))
-    except (UnicodeDecodeError, csv.Error):
-        return {}
-    if not rows or len(set(rows[0])) != len(rows[0]) or any(len(row) != len(rows[0]) for row in rows if row):
-        return {}
-    found = {}
-    for place, name in enumerate(rows[0]):
-        texts = [row[place] for row in rows[1:] if row and row[place].strip()]
-        if name and texts and parse_number(texts[-1]) is not None:
-            found[name] = texts[-1]
-    return found
+# A column or key with one of these words may be the metric, whatever else it is called; evaluations come first.
+_RESULTS = (
+    {"val", "valid", "validation", "dev", "eval", "evaluation", "heldout"},
+    {"test"},
+    {"acc", "accuracy", "f1", "auc", "score", "reward", "return"},
+    {"loss", "perplexity", "ppl", "error", "err"},
+)
+_HIGHER = re.compile(r"acc|\bmap|_map|bleu|rouge|f1|auc|iou|dice|reward|return|score|r2|precision|recall|ndcg|psnr")
 
 
-def _numbers(data: bytes) -> dict[str, str]:
-    """The numbers of a JSON document by their path; of one object a line, the last of each path."""
-    try:
-        return dict(_leaves(_load(data), ()))
-    except ValueError:
-        pass
-    found: dict[str, str] = {}
-    try:
-        for line in filter(None, (line.strip() for line in data.splitlines())):
-            found |= dict(_leaves(_load(line), ()))
-    except ValueError:
-        return {}
-    return found
-
-
-def _load(data: bytes) -> Any:
-    try:
-        return json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        if path and parse_number(value) is not None:
-            yield ".".join(path), value
-    elif len(path) >= _DEEPEST:
-        return
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            if key and "." not in key and "*" not in key:
-                yield from _leaves(child, (*path, key))
-    elif isinstance(value, list) and value:
-        yield from _leaves(value[-1], (*path, "-1"))
+def likely_numbers(files: Mapping[str, bytes]) -> list[NearMiss]:
+    """Numbers of files that may be a metric by their own names, evaluations first; the settings name them as well."""
+    found: list[_Scored] = []
+    for path in sorted(files):
+        for place, text in numbers_of(path, files[path]).items():
+            spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", place).lower()  # `valLoss`
+            words = {*re.findall(r"[a-z0-9]+", spelled), *_WORD.findall(spelled)}
+            rank = next((rank for rank, some in enumerate(_RESULTS) if some & words), None)
+            name = re.sub(r"[^a-z0-9]+", "_", spelled).strip("_")[:64]
+            if rank is None or _OTHER_QUANTITY & words or not name[:1].isalpha():
+                continue
+            way = ('direction = "maximize"',) if _HIGHER.search(spelled) else ()
+            field = "column" if is_table(path) else "path"
+            settings = (f'name = "{name}"', *way, f"file = {_toml(path)}", f"{field} = {_toml(place)}")
+            found.append((-rank, NearMiss(one_line(path), _shown(f"{place}: {text}"), text, settings)))
+    found.sort(key=lambda one: -one[0])
+    return [hint for _, hint in found]
 
 
 # --- settings ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from seedproof.metrics.scanner import LogScanner
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
-from seedproof.sources.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, like_value, near_misses
+from seedproof.sources.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, like_value, likely_numbers, near_misses
 
 LOSS = Rules().metric
 ACCURACY = MetricRule(name="test_accuracy", direction="maximize", pattern="never: (?P<value>.)")
@@ -113,3 +113,20 @@ def test_a_number_under_a_label_of_the_metric_s_kind_counts_as_shown(log: bytes,
 def test_the_kind_of_another_metric_is_its_own_last_word_and_a_loss() -> None:
     metric = MetricRule(name="val_accuracy", direction="maximize", file="m.json", path="acc")
     assert [like_value(metric, log) for log in (b"acc: 0.9\n", b"loss: 3.9\n", b"lr: 0.1\n")] == ["0.9", "3.9", None]
+
+
+def test_columns_that_may_be_a_metric_are_offered_by_their_own_names_evaluations_first() -> None:
+    table = b"epoch;loss;test acc;train_mse;val_mse;lr\n1;0.5;0.8;2.5;2.25;0.1\n"
+    hints = likely_numbers({"log/m.csv": table, "broken.json": b"{", "n.json": b'{"a": {"Dev/F1": 0.7}}'})
+    assert [(one.where, one.value) for one in hints] == [
+        ("log/m.csv", "2.25"),
+        ("n.json", "0.7"),
+        ("log/m.csv", "0.8"),
+        ("log/m.csv", "0.5"),
+    ]
+    assert hints[1].settings == (
+        'name = "a_dev_f1"',
+        'direction = "maximize"',
+        "file = 'n.json'",
+        "path = 'a.Dev/F1'",
+    )

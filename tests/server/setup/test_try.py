@@ -172,6 +172,47 @@ def test_a_file_that_the_settings_cannot_read_is_told_once_with_settings_that_ca
     assert row.toml is not None and tomllib.loads(row.toml)["rules"]["metric"]["column"] == "val_loss"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said", "fields"),
+    [
+        (
+            "m.tsv",
+            "step\\ttrain_mse\\tval_mse\\n1\\t2.5\\t{value}\\n",
+            "has the columns step, train_mse, val_mse",
+            {"name": "val_mse", "column": "val_mse"},
+        ),
+        (
+            "m.jsonl",
+            '{{"step": 1, "dev_f1": {value}}}\\n',
+            "has the keys step, dev_f1",
+            {"name": "dev_f1", "direction": "maximize", "path": "dev_f1"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_a_metric_of_another_kind_in_a_file_is_offered_by_its_own_name(
+    make: Callable[..., Path], name: str, text: str, said: str, fields: dict[str, str], is_linked: bool
+) -> None:
+    body = f"os.makedirs('runs/exp', exist_ok=True); value = draw.gauss(3, 0.1)\nopen('runs/exp/{name}', 'w')"
+    folder = make(f"{body}.write(f'{text}')", repository=True)
+    if is_linked:
+        (folder / ".gitignore").write_text("runs/\n")
+        (folder / "runs").mkdir()
+    row = try_here(folder, 60.0, lambda words: None)
+    assert f"runs/exp/{name} {said}" in line(row, "Files of numbers:")
+    assert row.toml is not None
+    assert tomllib.loads(row.toml)["rules"]["metric"] == {**fields, "file": f"runs/exp/{name}", "outside": True}
+    (folder / "seedproof.toml").write_text(row.toml)
+    again = try_here(folder, 60.0, lambda words: None)
+    assert again.is_well, again
+    assert again.values == row.values
+
+
+def test_a_file_without_a_likely_metric_is_named_with_its_columns(make: Callable[..., Path]) -> None:
+    row = tried(make('open(options.output_dir + "/m.csv", "w").write("step,train_mse\\n1,2.5\\n")'))
+    assert row.mend == ["no val_loss was found in its output; m.csv has the columns step, train_mse"]
+
+
 def test_a_training_that_prints_nothing_like_a_metric_is_told_so(make: Callable[..., Path]) -> None:
     row = tried(make('print("done")'))
     assert row.mend == ["no val_loss was found in its output, and nothing that looks like a metric"]

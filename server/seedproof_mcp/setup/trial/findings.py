@@ -19,7 +19,7 @@ from seedproof.model.presets import PRESETS
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
 from seedproof.sources.metric_file import read_file_metric
-from seedproof.sources.near_misses import MOST_HINTS, NearMiss, near_misses
+from seedproof.sources.near_misses import LOG, MOST_HINTS, NearMiss, likely_numbers, near_misses
 
 from seedproof_mcp.code.identity import matches
 from seedproof_mcp.code.project_repository import ProjectRepository
@@ -89,7 +89,7 @@ def suggestions(rules: Rules, runs: Sequence[Left]) -> list[Suggestion]:
             continue
         value = values[0]
         assert value is not None
-        where, text = ("the log", whole_line(value, runs[0].log)) if miss is None else (miss.where, miss.text)
+        where, text = (LOG, whole_line(value, runs[0].log)) if miss is None else (miss.where, miss.text)
         found.setdefault((where, value.text), Suggestion(fields, rule, where, text, value.text))
         if len(found) == MOST_HINTS:
             break
@@ -129,10 +129,21 @@ def _candidates(metric: MetricRule, left: Left) -> Iterator[_Candidate]:
     presets = list(_presets(left))
     same = [one for one in presets if PRESETS[one[0]["preset"]][0]["name"] == metric.name]
     yield from presets if is_default_pattern(metric.pattern) else same
-    yield from _near(metric, left)
+    near = list(_near(metric, left))
+    # A column that has only some words of the name is another quantity: its own name comes before that.
+    yield from (one for one in near if one[1] is None or one[1].is_named or one[1].where == LOG)
     yield from presets
     for name, direction in _OTHER_NAMES:
-        yield from _near(MetricRule(name=name, direction=direction, pattern="(?P<value>.)"), left)
+        if name == "loss":
+            yield from _by_own_names(left)
+        yield from _near(MetricRule(name=name, direction=direction, pattern="(?P<value>.)"), Left(left.log, {}, {}))
+    yield from near
+
+
+def _by_own_names(left: Left) -> Iterator[_Candidate]:
+    for names, more in ((left.files, {}), (left.beside, {"outside": True})):
+        for miss in likely_numbers(names):
+            yield {**tomllib.loads("\n".join(miss.settings)), **more}, miss
 
 
 def _presets(left: Left) -> Iterator[_Candidate]:

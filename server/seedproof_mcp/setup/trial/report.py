@@ -15,6 +15,7 @@ from seedproof_mcp.setup.trial.findings import Suggestion, read, suggestions
 from seedproof_mcp.setup.trial.run import Tried, TriedRun
 from seedproof_mcp.setup.trial.toml_lines import settings_toml
 from seedproof_mcp.setup.trial.words import (
+    columns_words,
     cost_words,
     duration_words,
     ended_well,
@@ -148,7 +149,9 @@ class _Description:
         if not shown:
             if self._first.run.exit_code == 0 and not self._is_unread:
                 where = self._rules.metric.source.where
-                self._mend.append(f"no {name} was found {where}, and nothing that looks like a metric")
+                columns = columns_words(self._first.left)
+                seen = f"; {columns}" if columns else ", and nothing that looks like a metric"
+                self._mend.append(f"no {name} was found {where}{seen}")
             elif self._is_unseen():
                 yield f"Metric: no {name} within {self._tried.limit_s:g} s; it may be printed only at the end"
                 # The metric may still come, so none of these is anything to mend.
@@ -170,6 +173,9 @@ class _Description:
             self._mend.append(begin + text)
             if others:
                 yield f"Also like a metric: {read_by(others)}"
+            columns = columns_words(self._first.left)
+            if columns:
+                yield f"Files of numbers: {columns}"
 
     # --- the runs -----------------------------------------------------------------------------
 

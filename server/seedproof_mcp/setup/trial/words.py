@@ -10,14 +10,16 @@ from seedproof.model.runs import MetricValue
 from seedproof.model.seeding import Seeding
 from seedproof.model.untrusted import one_line, safe_tail
 from seedproof.phases.confirmation import FIRST_STAGE
+from seedproof.sources.file_numbers import is_table, numbers_of
 from seedproof.sources.short_runs import SeedEffect
 
 from seedproof_mcp.runner.log_reader import LENGTH_BYTES
-from seedproof_mcp.setup.trial.findings import SnapshotContent, Suggestion, whole_line
+from seedproof_mcp.setup.trial.findings import Left, SnapshotContent, Suggestion, whole_line
 from seedproof_mcp.setup.trial.run import TriedRun
 from seedproof_mcp.setup.trial.toml_lines import metric_toml
 
 __all__ = [
+    "columns_words",
     "cost_words",
     "duration_words",
     "ended_well",
@@ -40,6 +42,7 @@ __all__ = [
 
 _SHOWN_CHARS = 120
 _SHOWN_FILES = 4
+_SHOWN_COLUMNS = 12
 
 
 def ended_well(one: TriedRun) -> bool:
@@ -132,6 +135,17 @@ def place_words(value: MetricValue, log: bytes) -> str:
     return f' ({where}"{short_text(whole_line(value, log), value.matched)}")' if value.matched else ""
 
 
+def columns_words(left: Left) -> str:
+    """The columns or keys with numbers of the small files that a run wrote; empty where there are none."""
+    parts = []
+    for path, data in (*left.files.items(), *left.beside.items()):
+        names = list(numbers_of(path, data))
+        if names:
+            what = "columns" if is_table(path) else "keys"
+            parts.append(f"{short_text(path)} has the {what} {', '.join(some_names(names, _SHOWN_COLUMNS))}")
+    return "; ".join(parts[:_SHOWN_FILES])
+
+
 def read_by(found: Sequence[Suggestion]) -> str:
     """Numbers that may be the metric, each with the settings that read it."""
     return "; ".join(f'"{short_text(one.text)}" in {one.where}: {settings_words(one.fields)}' for one in found)
@@ -171,10 +185,10 @@ def listed(parts: Sequence[str], before: str = ": ") -> str:
     return f"{before}{', '.join(parts)}" if parts else ""
 
 
-def some_names(names: Sequence[str]) -> list[str]:
+def some_names(names: Sequence[str], most: int = _SHOWN_FILES) -> list[str]:
     """The first names, and how many more there are."""
-    shown = [short_text(name) for name in names[:_SHOWN_FILES]]
-    return [*shown, f"{len(names) - _SHOWN_FILES} more"] if len(names) > _SHOWN_FILES else shown
+    shown = [short_text(name) for name in names[:most]]
+    return [*shown, f"{len(names) - most} more"] if len(names) > most else shown
 
 
 def files_words(names: Sequence[str]) -> str:
