@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNREAD
     except Refusal as refusal:
         print(f"{refusal.code}: {refusal.message}", file=sys.stderr)
-        print(f"Next: {_next_line(options, refusal.next_call)}", file=sys.stderr)
+        again = options.command == "try" and refusal.next_call.tool == "check_baseline"
+        print(f"Next: {_next_line(options, _try_call() if again else refusal.next_call)}", file=sys.stderr)
         return REFUSED
     except OSError as error:
         from seedproof_mcp.service.os_errors import cure
@@ -75,6 +76,12 @@ def _next_line(options: argparse.Namespace, call: "NextCall | Follow") -> str:
     from seedproof_mcp.surface.next_command import next_line
 
     return next_line(call, options.project)
+
+
+def _try_call() -> "NextCall":
+    from seedproof.model.refusals import NextCall
+
+    return NextCall("run_seed", "Tries the command again, once that is mended.", {"try_run": True})
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -142,6 +149,8 @@ def _try(options: argparse.Namespace) -> int:
         print(f"End of the training's output:\n{tried.log_tail}")
     if tried.toml is not None:
         print(f"\nseedproof.toml, to paste:\n\n{tried.toml}", end="")
+    if not tried.is_well:
+        print(f"\nNext: {_next_line(options, _try_call())}")
     return 0 if tried.is_well else 1
 
 

@@ -302,6 +302,7 @@ def test_a_crash_is_told_once_with_the_end_of_the_output(
     assert main(["try", "--project", str(folder)]) == 1
     said = capsys.readouterr()
     assert "Mend: seed 42: failed, exit code 1" in said.out
+    assert "\nNext: seedproof try --project" in said.out
     assert "no such data set" in said.out and "hunter22222" not in said.out
     assert "run 2 of 3" not in said.err
 
@@ -312,10 +313,18 @@ def test_bad_settings_and_a_missing_script_are_refused_as_for_a_run(
     folder = make(HONEST)
     (folder / "train.py").unlink()
     assert main(["try", "--project", str(folder)]) == 3
-    assert "script_missing: train.py is not in the project folder" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "script_missing: train.py is not in the project folder" in said
+    assert f"\nNext: seedproof try --project {folder}  # Tries the command again, once that is mended.\n" in said
     (folder / "seedproof.toml").write_text("[rules]\nseeds = 3\n")
     assert main(["try", "--project", str(folder)]) == 3
     assert "bad_settings: seedproof.toml, line 2: rules.seeds" in capsys.readouterr().err
+    (folder / "seedproof.toml").unlink()
+    assert main(["try", "--project", str(folder)]) == 3
+    assert capsys.readouterr().err.startswith(
+        "script_missing: there is no seedproof.toml, and no train_llm.py in the project folder, which is trained "
+        "without one; `seedproof init` writes it.\n"
+    )
     assert not ProjectPaths(folder).state.exists()
 
 
