@@ -1,8 +1,10 @@
 """`seedproof try`: real short runs outside the ledger, and what they tell."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -301,10 +303,32 @@ def test_a_crash_is_told_once_with_the_end_of_the_output(
     folder = make('print("password=hunter22222"); sys.exit("no such data set")')
     assert main(["try", "--project", str(folder)]) == 1
     said = capsys.readouterr()
-    assert "Mend: seed 42: failed, exit code 1" in said.out
+    assert "Mend: seed 42: failed, exit code 1: no such data set\n" in said.out
     assert "\nNext: seedproof try --project" in said.out
     assert "no such data set" in said.out and "hunter22222" not in said.out
     assert "run 2 of 3" not in said.err
+
+
+def test_a_missing_module_names_the_interpreter_that_lacks_it(
+    make: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make("import no_such_module_of_this_test", f"[settings]\npython = {json.dumps(sys.executable)}\n")
+    words = (
+        f"it was run by {sys.executable}, which Seedproof itself runs in; settings.python in seedproof.toml names "
+        "another interpreter"
+    )
+    assert tried(folder).mend == [
+        "seed 42: failed, exit code 1: ModuleNotFoundError: No module named 'no_such_module_of_this_test'; " + words
+    ]
+    assert main(["run", "--project", str(folder)]) == 1
+    assert f"Reason: exit code 1; {words}\n" in capsys.readouterr().out
+
+
+def test_an_option_that_the_script_does_not_have_is_told_in_its_own_words(make: Callable[..., Path]) -> None:
+    folder = make(HONEST)
+    (folder / "train.py").write_text((folder / "train.py").read_text().replace('"--seed"', '"--rng"'))
+    (told,) = tried(folder).mend
+    assert told == "seed 42: failed, exit code 2: train.py: error: unrecognized arguments: --seed 42"
 
 
 def test_bad_settings_and_a_missing_script_are_refused_as_for_a_run(

@@ -9,6 +9,7 @@ from seedproof.model.runs import MetricValue, RunState
 from seedproof.model.untrusted import safe_tail
 from seedproof.sources.short_runs import SeedEffect, ValuesOfRun, seed_effect, training_losses, values_of
 
+from seedproof_mcp.host.missing_module import is_own_interpreter
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.rows import TriedRow
 from seedproof_mcp.setup.trial.findings import Suggestion, read, suggestions
@@ -17,6 +18,7 @@ from seedproof_mcp.setup.trial.toml_lines import settings_toml
 from seedproof_mcp.setup.trial.words import (
     columns_words,
     cost_words,
+    crash_words,
     duration_words,
     ended_well,
     files_words,
@@ -186,7 +188,8 @@ class _Description:
             is_only_unfound = lacks_value(run, self._rules.metric.name) and run.state is RunState.FAILED
             if run.state in (RunState.SUCCEEDED, RunState.TIMED_OUT) or is_only_unfound:
                 continue
-            self._mend.append(f"{name}: {run.state.value}, {long_text(run.reason or 'for no known reason')}")
+            why = f"{long_text(run.reason or 'for no known reason')}{crash_words(one, self._paths.root)}"
+            self._mend.append(f"{name}: {run.state.value}, {why}")
             if run.state is RunState.UNREAD:
                 return  # it is the settings that cannot read it, for every seed
 
@@ -204,7 +207,8 @@ class _Description:
         named = [f"{name} {packages[name]}" for name in _TELLING_PACKAGES if name in packages]
         others = len(packages.keys() - {*_TELLING_PACKAGES, "python"})
         more = [f"{others} other packages"] if others else []
-        yield f"Interpreter: {first.python[0]}, Python {first.python[1]}{listed([*named, *more], '; ')}"
+        own = " (which Seedproof itself runs in)" if is_own_interpreter(first.python[0]) else ""
+        yield f"Interpreter: {first.python[0]}{own}, Python {first.python[1]}{listed([*named, *more], '; ')}"
 
     def _seed_lines(self) -> Iterator[str]:
         yield from seeding_lines(self._first.run.seeding)

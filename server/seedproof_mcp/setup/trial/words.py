@@ -1,9 +1,11 @@
 """The words of a try: amounts, names and quoted text, and the lines that follow from one thing alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from seedproof.metrics.lengths import read_lengths
+from seedproof.metrics.log_end import error_line
 from seedproof.model.lengths import Lengths
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
@@ -13,6 +15,7 @@ from seedproof.phases.confirmation import FIRST_STAGE
 from seedproof.sources.file_numbers import is_table, numbers_of
 from seedproof.sources.short_runs import SeedEffect
 
+from seedproof_mcp.host.missing_module import missing_module_words
 from seedproof_mcp.runner.log_reader import LENGTH_BYTES
 from seedproof_mcp.setup.trial.findings import Left, SnapshotContent, Suggestion, whole_line
 from seedproof_mcp.setup.trial.run import TriedRun
@@ -21,6 +24,7 @@ from seedproof_mcp.setup.trial.toml_lines import metric_toml
 __all__ = [
     "columns_words",
     "cost_words",
+    "crash_words",
     "duration_words",
     "ended_well",
     "files_words",
@@ -42,6 +46,8 @@ __all__ = [
 
 _SHOWN_CHARS = 120
 _SHOWN_FILES = 4
+# Of a log, in which a crash says why.
+_END_BYTES = 16 << 10
 _SHOWN_COLUMNS = 12
 
 
@@ -82,6 +88,14 @@ def cost_words(rules: Rules, run_s: float) -> str:
         f"({duration_words(few * run_s)}{f' to {duration_words((few + many) * run_s)}' if many else ''}), "
         f"a confirmation up to {fresh} ({duration_words(fresh * run_s)})"
     )
+
+
+def crash_words(one: TriedRun, root: Path) -> str:
+    """What the log of a run that crashed said of it, to stand behind the exit code; empty for other ends."""
+    said = error_line(one.left.log[-_END_BYTES:]) if one.run.exit_code else ""
+    python = None if one.python is None else one.python[0]
+    parts = (said, missing_module_words(said, python, root))
+    return "".join(f"{sign}{part}" for sign, part in zip((": ", "; "), parts, strict=True) if part)
 
 
 def repeat_lines(by: SeedEffect, losses: SeedEffect, what: str) -> Iterator[str]:
