@@ -103,8 +103,8 @@ _LINKING = frozenset({"is", "was", "of", "at", "now", "value"})
 _TELLS_NO_RESULT = frozenset({"train", "training", "target", "initial", "expected"})
 
 
-def like_value(metric: MetricRule, log: bytes) -> str | None:
-    """The last finite number under a label of the metric's kind, such as `eval/loss 3.98` for val_loss.
+def like_value(metric: MetricRule, log: bytes) -> tuple[str, str] | None:
+    """Label and text of the last finite number of the metric's kind, such as `eval/loss 3.98` for val_loss.
 
     It counts as shown to whoever reads the log, though no pattern reads it. `val_batch_size: 8` is of another kind.
     """
@@ -115,7 +115,7 @@ def like_value(metric: MetricRule, log: bytes) -> str | None:
         is_kind = bool(words) and any(_is_like(word, words[-1]) for word in wanted)
         number = parse_number(match["value"])
         if is_kind and number is not None and math.isfinite(number) and not (_TELLS_NO_RESULT & set(words)) - set(own):
-            return match["value"]
+            return match["label"], match["value"]
     return None
 
 
