@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from seedproof.model.refusals import NextCall
 
     from seedproof_mcp.service.results import Follow, Result, RunResult
+    from seedproof_mcp.service.rows import NoticeResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["main"]
@@ -47,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still in the buffer
         return UNREAD
     except Refusal as refusal:
-        print(f"{refusal.code}: {refusal.message}", file=sys.stderr)
+        from seedproof_mcp.surface.next_command import in_commands
+
+        print(f"{refusal.code}: {in_commands(refusal.message)}", file=sys.stderr)
         again = options.command == "try" and refusal.next_call.tool == "check_baseline"
         print(f"Next: {_next_line(options, _try_call() if again else refusal.next_call)}", file=sys.stderr)
         return REFUSED
@@ -67,9 +71,25 @@ def _service(options: argparse.Namespace) -> "Service":
     return Service(options.project)
 
 
-def _show(options: argparse.Namespace, result: "Result") -> int:
-    print(result.text(lambda call: _next_line(options, call)))
+def _show(options: argparse.Namespace, result: "Result", told: "set[str] | None" = None) -> int:
+    """Print a result in the words of the command line.
+
+    Args:
+        told: Notices that were printed before, which are left out; those of this result are added.
+    """
+    from seedproof_mcp.surface.next_command import in_commands
+
+    seen = set() if told is None else told
+    new = [one for one in result.notices if _gist(one) not in seen]
+    seen.update(map(_gist, result.notices))
+    shown = result.worded(in_commands, new)
+    print(shown.text(lambda call: _next_line(options, call)))
     return 0
+
+
+def _gist(notice: "NoticeResult") -> str:
+    """What a notice says, whatever the number of runs that it is a mean of."""
+    return re.sub(r"[\d.e+-]+ \(mean of \d+ seeds\)", "", f"{notice.code} {notice.message}")
 
 
 def _next_line(options: argparse.Namespace, call: "NextCall | Follow") -> str:
@@ -200,6 +220,8 @@ def _status(options: argparse.Namespace) -> int:
     from rich.table import Table
     from seedproof.report.summary import ideas_line, without_value_words
 
+    from seedproof_mcp.surface.next_command import in_commands
+
     service = _service(options)
     console = Console(highlight=False)
     baseline, offset = service.check_baseline(), 0
@@ -222,8 +244,8 @@ def _status(options: argparse.Namespace) -> int:
     if page.running or page.queued:
         now = page.running.run_id if page.running else "nothing"
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)
-    for notice in (*baseline.notices, *page.notices):
-        console.print(f"Notice ({notice.code}): {notice.message}", markup=False)
+    for notice in dict.fromkeys((*baseline.notices, *page.notices)):
+        console.print(f"Notice ({notice.code}): {in_commands(notice.message)}", markup=False)
     if page.running or page.queued:
         words = service.complaint()
         if words:
@@ -236,10 +258,11 @@ def _status(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     service = _service(options)
     run_id = service.request_run(run_request(options))
+    told: set[str] = set()
     # The queue of this moment, not `next` after each run: that may be a retry, which a person has to ask for.
     for one in service.open_runs(run_id) if options.all else [run_id]:
         seen = _follow(service, one)
-        _show(options, seen)
+        _show(options, seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":

@@ -148,6 +148,39 @@ def test_a_person_confirms_a_winner_and_ends_or_resumes_what_goes_wrong(
     assert "after 1 runs in a row" in run(capsys, "resume", "--reason", "a typo")[1]
 
 
+def test_a_notice_is_told_once_in_a_command_and_names_commands(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metric = '[rules.metric]\nname = "val_loss"\npattern = "val_loss: (?P<value>.+)"\n'
+    (here / "seedproof.toml").write_text(metric.replace("val_loss: ", "nothing: "))
+    assert run(capsys, "run")[0] == 1
+    out = run(capsys, "status")[1]
+    assert out.count("Notice (near_miss): ") == 1
+    (here / "seedproof.toml").write_text(metric)
+    out = run(capsys, "check-baseline")[1]
+    assert "The next `seedproof run`, `seedproof compare` or `seedproof report` takes them over" in out
+
+
+STEPS = """
+import argparse, random
+parser = argparse.ArgumentParser()
+parser.add_argument("--seed", type=int)
+parser.add_argument("--steps", type=int, default=10)
+parser.add_argument("--output_dir")
+options = parser.parse_known_args()[0]
+for step in range(1, options.steps + 1):
+    print(f"step {step}/{options.steps} loss: 4.5")
+print(f"val_loss: {random.Random(options.seed * options.steps).gauss(4, 0.1):.6f}")
+"""
+
+
+def test_a_notice_that_stands_is_told_once_of_all_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "train_llm.py").write_text(STEPS)
+    assert run(capsys, "run", "--all")[0] == 0
+    code, out, _ = run(capsys, "run", "longer", "--hypothesis", "it helps", "--all", "--", "--steps", "20")
+    assert code == 0 and out.count("longer seed ") == 3
+    assert out.count("Notice (trained_longer): ") == 1
+    assert "measure a new baseline: `seedproof run --new-baseline 'the same length'`." in out
+
+
 def test_flags_that_are_no_command_line_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "run", "muon", "--flags=--a 'open", "--hypothesis", "x")
     assert code == 3
