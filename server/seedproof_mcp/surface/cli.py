@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seedproof_mcp.surface.arguments import parse, run_request
@@ -256,16 +257,36 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    service = _service(options)
-    run_id = service.request_run(run_request(options))
+    from seedproof.model.refusals import NothingDue
+
+    service, request = _service(options), run_request(options)
     told: set[str] = set()
+    # What is wrong with the command or the metric is wrong for every seed: the first one of a baseline tells.
+    if request.queue_all and service.is_first_of_baseline(request):
+        code = _follow_all(service, options, [service.request_run(replace(request, queue_all=False))], told)
+        if code != 0:
+            return code
+        request = replace(request, new_baseline=None)
+    try:
+        run_id = service.request_run(request)
+    except NothingDue:
+        if told:
+            return 0
+        raise
     # The queue of this moment, not `next` after each run: that may be a retry, which a person has to ask for.
-    for one in service.open_runs(run_id) if options.all else [run_id]:
+    return _follow_all(service, options, service.open_runs(run_id) if options.all else [run_id], told)
+
+
+def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str]) -> int:
+    for number, one in enumerate(run_ids, start=1):
         seen = _follow(service, one)
         _show(options, seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
+            left = len(run_ids) - number
+            if left:
+                print(f"{left} more of these runs go on; `seedproof stop RUN --reason REASON` ends one of them.")
             return 1
     return 0
 

@@ -79,6 +79,21 @@ def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     assert run(capsys, "check-baseline")[1].startswith("Baseline measuring ")
 
 
+def test_running_all_of_a_baseline_queues_the_rest_once_the_first_run_has_a_value(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "seedproof.toml").write_text('[rules.metric]\nname = "val_loss"\npattern = "nothing: (?P<value>.)"\n')
+    code, out, _ = run(capsys, "run", "--all")
+    assert code == 1 and out.count("baseline seed ") == 1
+    assert "queued" not in run(capsys, "status")[1]
+    assert len(list((here / ".seedproof/runs").glob("g1-*"))) == 1
+    (here / "seedproof.toml").unlink()
+    code, out, _ = run(capsys, "run", "--all")
+    assert code == 0
+    assert [f"baseline seed {seed} (attempt 1): succeeded" in out for seed in SEEDS[1:]] == [True] * 4
+    assert run(capsys, "check-baseline")[1].startswith("Baseline ready ")
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_leaves_is_no_fault_of_the_project(here: Path, unbuffered: str) -> None:
     out, into = os.pipe()
