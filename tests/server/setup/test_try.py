@@ -89,13 +89,30 @@ def test_an_honest_training_is_well_and_leaves_no_trace(make: Callable[..., Path
     assert not registry_folder().exists()
 
 
-def test_the_settings_to_paste_load_and_name_the_scale_that_the_log_shows(make: Callable[..., Path]) -> None:
+def test_a_scale_that_only_the_log_shows_is_one_line_and_nothing_to_paste(make: Callable[..., Path]) -> None:
     folder = make(HONEST)
     row = tried(folder)
+    assert row.is_well and row.toml is None
+    told = 'Scale: not named; files are called …_1M… unless [rules] has scale = "10 steps", as the log shows it'
+    assert line(row, "Scale:") == told
+    settings = folder / "seedproof.toml"
+    settings.write_text(settings.read_text().replace("[rules]\n", '[rules]\nscale = "10 steps"\n'))
+    assert line(tried(folder), "Scale:") == ""
+
+
+def test_the_settings_to_paste_load_and_name_the_scale_that_the_log_shows(make: Callable[..., Path]) -> None:
+    folder = make(HONEST.replace("val_loss", "Dev accuracy is now"))
+    row = tried(folder)
     assert row.toml is not None and tomllib.loads(row.toml)["rules"]["scale"] == "10 steps"
+    assert line(row, "Scale:") == ""
     (folder / "seedproof.toml").write_text(row.toml)
     assert load_config(folder / "seedproof.toml").rules.scale == "10 steps"
     assert tried(folder).toml is None
+
+
+def test_a_scale_that_nothing_tells_is_asked_for(make: Callable[..., Path]) -> None:
+    row = tried(make('print(f"val_loss: {draw.gauss(3, 0.1):.4f}")'))
+    assert line(row, "Scale:").endswith('unless rules.scale says how long a run trains, such as "300 steps"')
 
 
 def test_an_existing_ledger_is_not_touched(project: Path) -> None:

@@ -29,6 +29,8 @@ from seedproof_mcp.setup.trial.words import (
     progress_words,
     read_by,
     repeat_lines,
+    scale_lines,
+    scale_of,
     seeding_lines,
     seeds_words,
     settings_words,
@@ -74,6 +76,7 @@ class _Description:
             *self._seed_lines(),
             *self._place_lines(),
             *self._time_lines(),
+            *scale_lines(self._rules, self._first, is_pasted=bool(self._suggested)),
         ]
         is_well = not self._mend
         last = self._runs[-1]
@@ -277,10 +280,9 @@ class _Description:
 
     def _toml(self) -> str | None:
         """A complete seedproof.toml that loads; None where the present one needs no change."""
-        fields = self._suggested[0].fields if self._suggested else None
-        scale = self._scale()
-        if fields is None and scale is None:
+        if not self._suggested:
             return None
+        fields, scale = self._suggested[0].fields, scale_of(self._rules, self._lengths)
         config, notes = self._tried.config, dict[str, str]()
         if scale is not None and self._paths.ledger.exists():
             notes["scale"] = f'"{scale}"'  # a rule that changes makes a baseline void
@@ -291,13 +293,5 @@ class _Description:
             written = folder / "seedproof.toml"
             files.write_expendable(written, text.encode())
             loaded = load_config(written)  # whoever pastes it must not be refused
-        assert fields is None or loaded.rules.metric == self._rule
+        assert loaded.rules.metric == self._rule
         return text
-
-    def _scale(self) -> str | None:
-        """How long every run trains, where neither the command nor the settings say it and the log does."""
-        if self._rules.scale_words is not None:
-            return None
-        if self._lengths.epochs is not None:
-            return f"{self._lengths.epochs} epochs"
-        return None if self._lengths.steps is None else f"{self._lengths.steps} steps"

@@ -8,7 +8,7 @@ from seedproof.metrics.lengths import read_lengths
 from seedproof.metrics.log_end import error_line
 from seedproof.model.lengths import Lengths
 from seedproof.model.rules import Rules
-from seedproof.model.runs import MetricValue
+from seedproof.model.runs import MetricValue, RunState
 from seedproof.model.seeding import Seeding
 from seedproof.model.untrusted import one_line, safe_tail
 from seedproof.phases.confirmation import FIRST_STAGE
@@ -35,6 +35,8 @@ __all__ = [
     "progress_words",
     "read_by",
     "repeat_lines",
+    "scale_lines",
+    "scale_of",
     "seeding_lines",
     "seeds_words",
     "settings_words",
@@ -119,6 +121,33 @@ def repeat_lines(by: SeedEffect, losses: SeedEffect, what: str) -> Iterator[str]
     worse = by.by_seed is not None and apart >= by.by_seed
     why = "so the runs differ by more than their seed" if not worse else "so what varies is more than the seed"
     yield f"Repeat: the same seed gives {what} {apart:.3g} apart{spread}: {why}"
+
+
+def scale_of(rules: Rules, lengths: Lengths) -> str | None:
+    """How long every run trains, where neither the command nor the settings say it and the log does."""
+    if rules.scale_words is not None:
+        return None
+    if lengths.epochs is not None:
+        return f"{lengths.epochs} epochs"
+    return None if lengths.steps is None else f"{lengths.steps} steps"
+
+
+def scale_lines(rules: Rules, one: TriedRun, *, is_pasted: bool) -> Iterator[str]:
+    """That nothing names the scale, where a run trained; nothing where the settings to paste name it.
+
+    Args:
+        one: The first run.
+        is_pasted: Whether there are settings to paste.
+    """
+    scale = scale_of(rules, lengths_of(one))
+    is_told = rules.scale_words is not None or (scale is not None and is_pasted)
+    if is_told or not (ended_well(one) or one.run.state is RunState.TIMED_OUT):
+        return
+    called = f"files are called …_{rules.label}…"
+    if scale is None:
+        yield f'Scale: not named; {called} unless rules.scale says how long a run trains, such as "300 steps"'
+    else:
+        yield f'Scale: not named; {called} unless [rules] has scale = "{scale}", as the log shows it'
 
 
 def seeding_lines(seeding: Seeding | None) -> Iterator[str]:
