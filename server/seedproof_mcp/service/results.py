@@ -204,7 +204,8 @@ class RunResult(Result):
         lines += [self.progress()] if self.is_active else []
         if self.reason:
             lines.append(f"Reason: {self.reason}")
-        if not self.is_active:
+        # Where a failure ended the arm, a notice says so: no seed would help.
+        if not self.is_active and (self.remaining or self.state in ("succeeded", "diverged")):
             lines.append(
                 f"{'Runs of the confirmation' if self.role == 'confirm' else 'Seeds'} still needed: {self.remaining}"
             )

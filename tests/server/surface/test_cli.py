@@ -64,6 +64,16 @@ def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.Cap
     assert "failed" in out and "no such package" in out
 
 
+def test_a_failure_that_voids_the_baseline_does_not_ask_for_seeds(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "train_llm.py").write_text("import sys; sys.exit('no such package')\n")
+    assert "Seeds still needed: 5" in run(capsys, "run")[1]
+    code, out, _ = run(capsys, "run", "--seed", "42", "--attempt", "2")
+    assert code == 1 and "Notice (baseline_void): " in out
+    assert "still needed" not in out
+
+
 @pytest.mark.slow
 def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     here: Path, capsys: pytest.CaptureFixture[str]
