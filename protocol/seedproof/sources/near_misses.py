@@ -1,28 +1,28 @@
 """Finds what may be the metric where nothing was read: in the log and in small files, with the settings for each."""
 
-import csv
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Any
 
 from pydantic import ValidationError
 
 from seedproof.metrics.numbers import parse_number
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.untrusted import one_line, safe_tail
+from seedproof.sources.file_numbers import is_table, numbers_of
 from seedproof.sources.labelled import last_labelled, pattern_for
 from seedproof.sources.metric_labels import OF_TRAINING, Direction, contradicts, direction_of, name_of, rank_of
 
-__all__ = ["MOST_HINTS", "NearMiss", "like_value", "likely_metrics", "near_misses"]
+__all__ = ["LOG", "MOST_HINTS", "NearMiss", "like_value", "likely_metrics", "near_misses"]
 
+LOG = "the log"
+"""Where a number stands that was printed."""
 MOST_HINTS = 5
 """More is no hint."""
 SHOWN_CHARS = 160
-_DEEPEST = 8
 
 _WORD = re.compile(r"[a-z]+|[0-9]+")
 _SAME_WORDS = (
@@ -88,7 +88,7 @@ def likely_metrics(log: bytes, files: Mapping[str, bytes], *, of_training: bool 
         if metric is not None and rank is not None and (of_training or rank[0] < OF_TRAINING):
             found += [(rank, hint) for hint in _in_log(metric, match, line, log)]
     for path in sorted(files):
-        for place, text in _numbers_of(path, files[path]).items():
+        for place, text in numbers_of(path, files[path]).items():
             label = place if direction_of(place) is not None else f"{path.rpartition('.')[0]} {place}"
             rank, metric = rank_of(label), _metric_of(label)
             if metric is not None and rank is not None and (of_training or rank[0] < OF_TRAINING):
@@ -138,8 +138,8 @@ _LINKING = frozenset({"is", "was", "of", "at", "now", "value"})
 _TELLS_NO_RESULT = frozenset({"train", "training", "target", "initial", "expected"})
 
 
-def like_value(metric: MetricRule, log: bytes) -> str | None:
-    """The last finite number under a label of the metric's kind, such as `eval/loss 3.98` for val_loss.
+def like_value(metric: MetricRule, log: bytes) -> tuple[str, str] | None:
+    """Label and text of the last finite number of the metric's kind, such as `eval/loss 3.98` for val_loss.
 
     It counts as shown to whoever reads the log, though no pattern reads it. `val_batch_size: 8` is of another kind.
     """
@@ -150,7 +150,7 @@ def like_value(metric: MetricRule, log: bytes) -> str | None:
         is_kind = bool(words) and any(_is_like(word, words[-1]) for word in wanted)
         number = parse_number(match["value"])
         if is_kind and number is not None and math.isfinite(number) and not (_TELLS_NO_RESULT & set(words)) - set(own):
-            return match["value"]
+            return match["label"], match["value"]
     return None
 
 
@@ -172,14 +172,14 @@ def _in_log(metric: MetricRule, match: re.Match[str], line: str, log: bytes) -> 
     if found is not None:
         pattern, number = found
         settings = (f"pattern = {_toml(pattern)}",)
-        yield NearMiss("the log", _shown(line), match["value"], settings, metric.name, metric.direction, number)
+        yield NearMiss(LOG, _shown(line), match["value"], settings, metric.name, metric.direction, number)
 
 
 # --- files ------------------------------------------------------------------------------------
 
 
 def _of_file(metric: MetricRule, path: str, data: bytes) -> Iterator[_Scored]:
-    for place, text in _numbers_of(path, data).items():
+    for place, text in numbers_of(path, data).items():
         label = f"{place} {path.rsplit('.', 1)[0]}"
         score = 0.0 if contradicts(metric.name, metric.direction, place) else _likeness(metric, label)
         if score:
@@ -188,71 +188,11 @@ def _of_file(metric: MetricRule, path: str, data: bytes) -> Iterator[_Scored]:
 
 
 def _in_file(metric: MetricRule, path: str, place: str, text: str) -> Iterator[NearMiss]:
-    field = "column" if _is_table(path) else "path"
+    field = "column" if is_table(path) else "path"
     if _is_rule(metric, {"file": path, field: place}):
         settings = (f"file = {_toml(path)}", f"{field} = {_toml(place)}")
         shown = _shown(f"{place}: {text}")
         yield NearMiss(one_line(path), shown, text, settings, metric.name, metric.direction)
-
-
-def _is_table(path: str) -> bool:
-    return path.lower().endswith(".csv")
-
-
-def _numbers_of(path: str, data: bytes) -> dict[str, str]:
-    return _cells(data) if _is_table(path) else _numbers(data)
-
-
-def _cells(data: bytes) -> dict[str, str]:
-    """The last number of each column of a table with a header."""
-    try:
-        rows = list(csv.reader(data.decode().splitlines()))
-    except (UnicodeDecodeError, csv.Error):
-        return {}
-    if not rows or len(set(rows[0])) != len(rows[0]) or any(len(row) != len(rows[0]) for row in rows if row):
-        return {}
-    found = {}
-    for place, name in enumerate(rows[0]):
-        texts = [row[place] for row in rows[1:] if row and row[place].strip()]
-        if name and texts and parse_number(texts[-1]) is not None:
-            found[name] = texts[-1]
-    return found
-
-
-def _numbers(data: bytes) -> dict[str, str]:
-    """The numbers of a JSON document by their path; of one object a line, the last of each path."""
-    try:
-        return dict(_leaves(_load(data), ()))
-    except ValueError:
-        pass
-    found: dict[str, str] = {}
-    try:
-        for line in filter(None, (line.strip() for line in data.splitlines())):
-            found |= dict(_leaves(_load(line), ()))
-    except ValueError:
-        return {}
-    return found
-
-
-def _load(data: bytes) -> Any:
-    try:
-        return json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        if path and parse_number(value) is not None:
-            yield ".".join(path), value
-    elif len(path) >= _DEEPEST:
-        return
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            if key and "." not in key and "*" not in key:
-                yield from _leaves(child, (*path, key))
-    elif isinstance(value, list) and value:
-        yield from _leaves(value[-1], (*path, "-1"))
 
 
 # --- settings ---------------------------------------------------------------------------------

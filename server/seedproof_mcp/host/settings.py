@@ -1,5 +1,6 @@
 """Reads `seedproof.toml`: the rules of the study and the settings of its runs."""
 
+import difflib
 import json
 import re
 import tomllib
@@ -246,15 +247,28 @@ def _expand_presets(document: dict[str, Any]) -> None:
 
 
 def _explain(error: ValidationError, text: str) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
+    """Every name that is not known, as one mistake is seldom alone; else the first thing that is wrong."""
+    errors = error.errors(include_url=False, include_input=False)
+    unknown = [[str(part) for part in one["loc"]] for one in errors if one["type"] == "extra_forbidden"]
+    if unknown:
+        return f"seedproof.toml, {'; '.join(_unknown_name(parts, text) for parts in unknown)}."
+    first = errors[0]
     parts = [str(part) for part in first["loc"]]
-    model, field = _find_field(parts)
+    _, field = _find_field(parts)
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message += f"; allowed here: {', '.join(model.model_fields)}"
-    elif field is not None and first["type"] != "value_error":
+    if field is not None and first["type"] != "value_error":
         message = f"allowed is {allowed_words(field)}"
     return f"seedproof.toml{_line_of(parts, text)}: {'.'.join(parts) or 'file'}: {message}."
+
+
+def _unknown_name(parts: Sequence[str], text: str) -> str:
+    """Where a name stands that is not known, with the one that is most alike, else with all that are allowed there."""
+    *table, name = parts
+    known = list(_find_field(parts)[0].model_fields)
+    close = difflib.get_close_matches(name, known, 1)
+    meant = f"did you mean {'.'.join([*table, *close])}?" if close else f"allowed here: {', '.join(known)}"
+    where = _line_of(list(parts), text).removeprefix(", ")
+    return f"{where}{': ' if where else ''}{'.'.join(parts)} is not known ({meant})"
 
 
 def _find_field(parts: Sequence[str]) -> tuple[type[BaseModel], FieldInfo | None]:

@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seedproof_mcp.surface.arguments import parse, run_request
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from seedproof.model.refusals import NextCall
 
     from seedproof_mcp.service.results import Follow, Result, RunResult
+    from seedproof_mcp.service.rows import NoticeResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["main"]
@@ -47,8 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still in the buffer
         return UNREAD
     except Refusal as refusal:
-        print(f"{refusal.code}: {refusal.message}", file=sys.stderr)
-        print(f"Next: {_next_line(options, refusal.next_call)}", file=sys.stderr)
+        from seedproof_mcp.surface.next_command import in_commands
+
+        print(f"{refusal.code}: {in_commands(refusal.message)}", file=sys.stderr)
+        again = options.command == "try" and refusal.next_call.tool == "check_baseline"
+        print(f"Next: {_next_line(options, _try_call() if again else refusal.next_call)}", file=sys.stderr)
         return REFUSED
     except OSError as error:
         from seedproof_mcp.service.os_errors import cure
@@ -66,15 +72,37 @@ def _service(options: argparse.Namespace) -> "Service":
     return Service(options.project)
 
 
-def _show(options: argparse.Namespace, result: "Result") -> int:
-    print(result.text(lambda call: _next_line(options, call)))
+def _show(options: argparse.Namespace, result: "Result", told: "set[str] | None" = None) -> int:
+    """Print a result in the words of the command line.
+
+    Args:
+        told: Notices that were printed before, which are left out; those of this result are added.
+    """
+    from seedproof_mcp.surface.next_command import in_commands
+
+    seen = set() if told is None else told
+    new = [one for one in result.notices if _gist(one) not in seen]
+    seen.update(map(_gist, result.notices))
+    shown = result.worded(in_commands, new)
+    print(shown.text(lambda call: _next_line(options, call)))
     return 0
+
+
+def _gist(notice: "NoticeResult") -> str:
+    """What a notice says, whatever the number of runs that it is a mean of."""
+    return re.sub(r"[\d.e+-]+ \(mean of \d+ seeds\)", "", f"{notice.code} {notice.message}")
 
 
 def _next_line(options: argparse.Namespace, call: "NextCall | Follow") -> str:
     from seedproof_mcp.surface.next_command import next_line
 
     return next_line(call, options.project)
+
+
+def _try_call() -> "NextCall":
+    from seedproof.model.refusals import NextCall
+
+    return NextCall("run_seed", "Tries the command again, once that is mended.", {"try_run": True})
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -149,6 +177,8 @@ def _try(options: argparse.Namespace) -> int:
         print(f"End of the training's output:\n{tried.log_tail}")
     if tried.toml is not None:
         print(f"\nseedproof.toml, to paste:\n\n{tried.toml}", end="")
+    if not tried.is_well:
+        print(f"\nNext: {_next_line(options, _try_call())}")
     return 0 if tried.is_well else 1
 
 
@@ -198,6 +228,8 @@ def _status(options: argparse.Namespace) -> int:
     from rich.table import Table
     from seedproof.report.summary import ideas_line, without_value_words
 
+    from seedproof_mcp.surface.next_command import in_commands
+
     service = _service(options)
     console = Console(highlight=False)
     baseline, offset = service.check_baseline(), 0
@@ -220,8 +252,8 @@ def _status(options: argparse.Namespace) -> int:
     if page.running or page.queued:
         now = page.running.run_id if page.running else "nothing"
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)
-    for notice in (*baseline.notices, *page.notices):
-        console.print(f"Notice ({notice.code}): {notice.message}", markup=False)
+    for notice in dict.fromkeys((*baseline.notices, *page.notices)):
+        console.print(f"Notice ({notice.code}): {in_commands(notice.message)}", markup=False)
     if page.running or page.queued:
         words = service.complaint()
         if words:
@@ -232,15 +264,36 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    service = _service(options)
-    run_id = service.request_run(run_request(options))
+    from seedproof.model.refusals import NothingDue
+
+    service, request = _service(options), run_request(options)
+    told: set[str] = set()
+    # What is wrong with the command or the metric is wrong for every seed: the first one of a baseline tells.
+    if request.queue_all and service.is_first_of_baseline(request):
+        code = _follow_all(service, options, [service.request_run(replace(request, queue_all=False))], told)
+        if code != 0:
+            return code
+        request = replace(request, new_baseline=None)
+    try:
+        run_id = service.request_run(request)
+    except NothingDue:
+        if told:
+            return 0
+        raise
     # The queue of this moment, not `next` after each run: that may be a retry, which a person has to ask for.
-    for one in service.open_runs(run_id) if options.all else [run_id]:
+    return _follow_all(service, options, service.open_runs(run_id) if options.all else [run_id], told)
+
+
+def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str]) -> int:
+    for number, one in enumerate(run_ids, start=1):
         seen = _follow(service, one)
-        _show(options, seen)
+        _show(options, seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
+            left = len(run_ids) - number
+            if left:
+                print(f"{left} more of these runs go on; `seedproof stop RUN --reason REASON` ends one of them.")
             return 1
     return 0
 

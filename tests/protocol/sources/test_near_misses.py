@@ -107,12 +107,14 @@ def test_whatever_the_log_is_the_settings_read_the_value_that_is_named(text: str
     ],
 )
 def test_a_number_under_a_label_of_the_metric_s_kind_counts_as_shown(log: bytes, value: str | None) -> None:
-    assert like_value(MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS), log) == value
+    found = like_value(MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS), log)
+    assert (found and found[1]) == value
 
 
 def test_the_kind_of_another_metric_is_its_own_last_word_and_a_loss() -> None:
     metric = MetricRule(name="val_accuracy", direction="maximize", file="m.json", path="acc")
-    assert [like_value(metric, log) for log in (b"acc: 0.9\n", b"loss: 3.9\n", b"lr: 0.1\n")] == ["0.9", "3.9", None]
+    found = [like_value(metric, log) for log in (b"acc: 0.9\n", b"iter 2 | Loss: 3.9\n", b"lr: 0.1\n")]
+    assert found == [("acc", "0.9"), ("Loss", "3.9"), None]
 
 
 # --- another quantity, and the best value so far -----------------------------------------------------
@@ -164,3 +166,16 @@ def test_a_pattern_passes_over_the_best_value_so_far(best: str) -> None:
 def test_a_label_that_stands_behind_best_alone_is_read_there() -> None:
     (hint,) = likely_metrics(b"epoch 2 (best 80.1) val_acc: 77.78\n", {})
     assert hint.value == "77.78"
+
+
+def test_columns_that_may_be_a_metric_are_offered_by_their_own_names_evaluations_first() -> None:
+    table = b"epoch;loss;test acc;train_mse;val_mse;lr\n1;0.5;0.8;2.5;2.25;0.1\n"
+    hints = likely_metrics(b"", {"log/m.csv": table, "broken.json": b"{", "n.json": b'{"a": {"Dev/F1": 0.7}}'})
+    assert [(one.where, one.value) for one in hints] == [
+        ("log/m.csv", "2.25"),
+        ("n.json", "0.7"),
+        ("log/m.csv", "0.8"),
+        ("log/m.csv", "0.5"),
+    ]
+    assert (hints[1].name, hints[1].direction) == ("dev_f1", "maximize")
+    assert hints[1].settings == ("file = 'n.json'", "path = 'a.Dev/F1'")

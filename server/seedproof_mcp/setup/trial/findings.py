@@ -1,5 +1,7 @@
 """Finds what may be the metric in what tried runs left, and what a snapshot of the project would hold."""
 
+import io
+import itertools
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from seedproof.metrics.lines import clean_line
 from seedproof.metrics.scanner import LogScanner
 from seedproof.model.code import Code
 from seedproof.model.metric_patterns import is_default_pattern
@@ -16,7 +19,7 @@ from seedproof.model.presets import PRESETS
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
 from seedproof.sources.metric_file import read_file_metric
-from seedproof.sources.near_misses import MOST_HINTS, NearMiss, likely_metrics, near_misses
+from seedproof.sources.near_misses import LOG, MOST_HINTS, NearMiss, likely_metrics, near_misses
 
 from seedproof_mcp.code.identity import matches
 from seedproof_mcp.code.project_repository import ProjectRepository
@@ -25,7 +28,7 @@ from seedproof_mcp.code.worktree import linked_names
 from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Left", "SnapshotContent", "Suggestion", "snapshot_content", "suggestions"]
+__all__ = ["Left", "SnapshotContent", "Suggestion", "snapshot_content", "suggestions", "whole_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def suggestions(rules: Rules, runs: Sequence[Left]) -> list[Suggestion]:
             continue
         value = values[0]
         assert value is not None
-        where, text = ("the log", value.matched) if miss is None else (miss.where, miss.text)
+        where, text = (LOG, whole_line(value, runs[0].log)) if miss is None else (miss.where, miss.text)
         found.setdefault((where, value.text), Suggestion(fields, rule, where, text, value.text))
         if len(found) == MOST_HINTS:
             break
@@ -92,6 +95,15 @@ def read(rule: MetricRule, left: Left) -> MetricValue | None:
         if isinstance(found, MetricValue):
             return found
     return None
+
+
+def whole_line(value: MetricValue, log: bytes) -> str:
+    """The line of the log that a value was read from; what matched, where the line is not there."""
+    if value.line is None:
+        return value.matched
+    line = next(itertools.islice(io.BytesIO(log), value.line - 1, None), b"")
+    segments = (clean_line(segment) for segment in reversed(line.rstrip(b"\r\n").split(b"\r")))
+    return next((one for one in segments if value.matched in one), value.matched)
 
 
 _Candidate = tuple[Mapping[str, Any], NearMiss | None]
