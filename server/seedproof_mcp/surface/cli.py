@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import signal
 import sys
 import time
@@ -11,12 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seedproof_mcp.surface.arguments import parse, run_request
+from seedproof_mcp.surface.next_command import in_commands, next_line
+from seedproof_mcp.surface.show import TRY_AGAIN, show, show_try
 
 if TYPE_CHECKING:
-    from seedproof.model.refusals import NextCall
-
-    from seedproof_mcp.service.results import Follow, Result, RunResult
-    from seedproof_mcp.service.rows import NoticeResult
+    from seedproof_mcp.service.results import RunResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["main"]
@@ -50,11 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still in the buffer
         return UNREAD
     except Refusal as refusal:
-        from seedproof_mcp.surface.next_command import in_commands
-
         print(f"{refusal.code}: {in_commands(refusal.message)}", file=sys.stderr)
         again = options.command == "try" and refusal.next_call.tool == "check_baseline"
-        print(f"Next: {_next_line(options, _try_call() if again else refusal.next_call)}", file=sys.stderr)
+        print(f"Next: {next_line(TRY_AGAIN if again else refusal.next_call, options.project)}", file=sys.stderr)
         return REFUSED
     except OSError as error:
         from seedproof_mcp.service.os_errors import cure
@@ -70,39 +66,6 @@ def _service(options: argparse.Namespace) -> "Service":
     from seedproof_mcp.service.service import Service
 
     return Service(options.project)
-
-
-def _show(options: argparse.Namespace, result: "Result", told: "set[str] | None" = None) -> int:
-    """Print a result in the words of the command line.
-
-    Args:
-        told: Notices that were printed before, which are left out; those of this result are added.
-    """
-    from seedproof_mcp.surface.next_command import in_commands
-
-    seen = set() if told is None else told
-    new = [one for one in result.notices if _gist(one) not in seen]
-    seen.update(map(_gist, result.notices))
-    shown = result.worded(in_commands, new)
-    print(shown.text(lambda call: _next_line(options, call)))
-    return 0
-
-
-def _gist(notice: "NoticeResult") -> str:
-    """What a notice says, whatever the number of runs that it is a mean of."""
-    return re.sub(r"[\d.e+-]+ \(mean of \d+ seeds\)", "", f"{notice.code} {notice.message}")
-
-
-def _next_line(options: argparse.Namespace, call: "NextCall | Follow") -> str:
-    from seedproof_mcp.surface.next_command import next_line
-
-    return next_line(call, options.project)
-
-
-def _try_call() -> "NextCall":
-    from seedproof.model.refusals import NextCall
-
-    return NextCall("run_seed", "Tries the command again, once that is mended.", {"try_run": True})
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -172,24 +135,17 @@ def _try(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("The try was ended; nothing of it goes on.", file=sys.stderr)
         return 130
-    print("\n".join([tried.headline, *tried.lines()]))
-    if tried.log_tail:
-        print(f"End of the training's output:\n{tried.log_tail}")
-    if tried.toml is not None:
-        print(f"\nseedproof.toml, to paste:\n\n{tried.toml}", end="")
-    if not tried.is_well:
-        print(f"\nNext: {_next_line(options, _try_call())}")
-    return 0 if tried.is_well else 1
+    return show_try(options.project, tried)
 
 
 def _report(options: argparse.Namespace) -> int:
     service = _service(options)
-    return _show(options, service.write_study() if options.study else service.write_report(options.experiment))
+    return show(options.project, service.write_study() if options.study else service.write_report(options.experiment))
 
 
 def _stop(options: argparse.Namespace) -> int:
     if not options.all:
-        return _show(options, _service(options).stop(options.run_id, options.experiment, options.reason))
+        return show(options.project, _service(options).stop(options.run_id, options.experiment, options.reason))
     stopped = []
     for result in _service(options).stop_all(options.reason):
         print(result.first_line(), flush=True)  # at once: stopping the next one may fail
@@ -228,8 +184,6 @@ def _status(options: argparse.Namespace) -> int:
     from rich.table import Table
     from seedproof.report.summary import ideas_line, without_value_words
 
-    from seedproof_mcp.surface.next_command import in_commands
-
     service = _service(options)
     console = Console(highlight=False)
     baseline, offset = service.check_baseline(), 0
@@ -259,7 +213,7 @@ def _status(options: argparse.Namespace) -> int:
         if words:
             console.print(f"The conductor cannot go on: {words}", markup=False)
     if page.next:
-        console.print(f"Next: {_next_line(options, page.next)}", markup=False, soft_wrap=True)
+        console.print(f"Next: {next_line(page.next, options.project)}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -287,7 +241,7 @@ def _run(options: argparse.Namespace) -> int:
 def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str]) -> int:
     for number, one in enumerate(run_ids, start=1):
         seen = _follow(service, one)
-        _show(options, seen, told)
+        show(options.project, seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
@@ -336,9 +290,9 @@ _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "init": _init,
     "try": _try,
     "status": _status,
-    "check-baseline": lambda options: _show(options, _service(options).check_baseline()),
+    "check-baseline": lambda options: show(options.project, _service(options).check_baseline()),
     "run": _run,
-    "compare": lambda options: _show(options, _service(options).compare(options.experiment, options.against)),
+    "compare": lambda options: show(options.project, _service(options).compare(options.experiment, options.against)),
     "report": _report,
     "stop": _stop,
     "resume": _resume,

@@ -9,7 +9,8 @@ from seedproof.model.metric_rule import MetricRule
 from seedproof.model.presets import PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.rules import RETIRED_RULES, Rules
-from seedproof_mcp.host.settings import Settings, allowed_words, load_config
+from seedproof_mcp.host.settings import Settings, load_config
+from seedproof_mcp.host.settings_errors import allowed_words
 from seedproof_mcp.host.settings_template import settings_template
 
 from tests.support.places import ROOT
