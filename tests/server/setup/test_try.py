@@ -174,9 +174,7 @@ def test_the_whole_line_of_a_value_is_quoted_around_what_was_read(make: Callable
     body += 'print(f"Best of all so far: val_loss: {draw.gauss(3, 0.1):.4f} (epoch 7)")'
     folder = make(body)
     row = tried(folder)
-    assert f'(line 2: "Best of all so far: val_loss: {row.values["seed 1"]} (epoch 7)")' in line(
-        row, "Metric val_loss"
-    )
+    assert f'(line 2: "Best of all so far: val_loss: {row.values["seed 1"]} (epoch 7)")' in line(row, "Metric val_loss")
     (folder / "train.py").write_text(HEAD + body.partition("\n")[0])
     row = tried(folder)
     assert f'x | best so far, val_loss: {row.values["seed 1"]}…")' in line(row, "Metric val_loss")
@@ -272,7 +270,11 @@ def _processes_of(folder: Path) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_try_that_is_interrupted_leaves_nothing(make: Callable[..., Path], number: signal.Signals) -> None:
     folder = make(FOREVER)
-    with subprocess.Popen([SEEDPROOF, "try", "--project", folder], stderr=subprocess.PIPE) as process:
+    command = [SEEDPROOF, "try", "--project", folder]
+    # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    ) as process:
         wait_until(lambda: any(ScratchPaths(folder).runs.glob("*/started.json")))
         process.send_signal(number)
         _, said = process.communicate()
