@@ -190,7 +190,7 @@ class Journey:
         """Try the command; where settings are offered to paste, paste them and try again."""
         said = self._do("seedproof", "try", allowed=PASTE)
         if PASTE in said:
-            (self.folder / "seedproof.toml").write_text(said.rpartition(PASTE)[2])
+            (self.folder / "seedproof.toml").write_text(said.rpartition(PASTE)[2].partition("\nNext:")[0])
             self._do("seedproof", "try")
 
     def _change(self) -> Sequence[str]:

@@ -26,7 +26,7 @@ def masked(text: str) -> list[str]:
 def steps() -> list[tuple[str, str]]:
     """Each block of commands, with the output that stands below it."""
     text = PAGE.read_text()
-    block = r"^```bash\n((?:(?!```).*\n)+)```\n(?:\n```text\n((?:(?!```).*\n)+)```\n)?"
+    block = r"^```bash\n((?:(?!```).*\n)+)```\n(?:\n(?:(?!```).+:\n\n)?```text\n((?:(?!```).*\n)+)```\n)?"
     return re.findall(block, text, flags=re.MULTILINE)
 
 

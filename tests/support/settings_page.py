@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
-from seedproof_mcp.host.settings import Settings, allowed_words
+from seedproof_mcp.host.settings import Settings
+from seedproof_mcp.host.settings_errors import allowed_words
 
 __all__ = ["with_tables"]
 

@@ -228,8 +228,8 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "a run without the script",
-    "script_missing: train_llm.py is not in the project folder; the command in seedproof.toml names the script. "
-    "Next: check_baseline()",
+    "script_missing: there is no seedproof.toml, and no train_llm.py in the project folder, which is trained without "
+    "one; `seedproof init` writes it. Next: check_baseline()",
     [removes_the_script, run()],
     mend=restores_the_script,
 )

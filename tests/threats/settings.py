@@ -19,11 +19,11 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "a rule that does not exist",
-    "bad_settings: seedproof.toml, line 2: rules.sigma: Extra inputs are not permitted; allowed here: command, "
+    "bad_settings: seedproof.toml, line 2: rules.sigma is not known (allowed here: command, "
     "env, seed, replace_seed, flag_style, protected, free, scale, train_tokens, "
     "baseline_seeds, experiment_seeds, extra_seeds, metric, extra_metrics, winner_sigma, "
     "suggestive_sigma, design, pairing, worthwhile_sigma, confirm_seeds, repeat_probe, budget, accept_exit, "
-    "campaign, sealed. "
+    "campaign, sealed). "
     "Next: check_baseline()",
     [writes_settings("[rules]\nsigma = 3\n"), compare("near")],
     mend=removes_settings,

@@ -17,8 +17,8 @@ __all__ = ["Reuse", "reused_runs"]
 _IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code", "held", "script", "rewritten", "variables"})
 
 
-# What flags an experiment may have says nothing of runs without flags.
-_MEAN_THE_SAME = frozenset({"baseline_seeds", "accept_exit", "flag_style", "protected", "free"})
+# What flags an experiment may have says nothing of runs without flags, and a scale that is named sets nothing.
+_MEAN_THE_SAME = frozenset({"baseline_seeds", "accept_exit", "flag_style", "protected", "free", "scale"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,14 @@ def _unrecorded(surroundings: Mapping[str, Any]) -> set[str]:
 
 
 def _mean_the_same(old: Rules, new: Rules) -> bool:
-    """Whether runs under the old rules mean the same under the new ones: seeds are added, more ends or flags taken."""
+    """Whether runs under the old rules mean the same under the new ones: seeds are added, more ends or flags taken,
+    or the scale is named.
+    """
     changed = set(old.differing(new))
     keeps_seeds = new.baseline_seeds[: len(old.baseline_seeds)] == old.baseline_seeds
     accepts_more = "accept_exit" not in changed or new.accept_exit == "value"
-    return bool(changed) and changed <= _MEAN_THE_SAME and keeps_seeds and accepts_more
+    names_scale = "scale" not in changed or old.scale is None  # another one says that the runs were of another length
+    return bool(changed) and changed <= _MEAN_THE_SAME and keeps_seeds and accepts_more and names_scale
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

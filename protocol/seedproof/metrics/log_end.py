@@ -1,11 +1,13 @@
 """Recognises the texts with which a program says that its training came to its own end."""
 
+import itertools
 import re
+from collections.abc import Iterator
 
 from seedproof.metrics.lines import clean_line
 from seedproof.model.untrusted import one_line, safe_tail
 
-__all__ = ["is_early_stop", "is_end", "is_last_word", "is_out_of_room", "plain_last_line"]
+__all__ = ["error_line", "is_early_stop", "is_end", "is_last_word", "is_out_of_room", "plain_last_line"]
 
 # `Training complete`, `Training finished, model saved.`, `Finished training in 5 s`.
 _END = re.compile(
@@ -67,6 +69,25 @@ def is_out_of_room(end: bytes) -> bool:
 
 def plain_last_line(end: bytes) -> str:
     """The last line of a log that is not blank, with `#` for each number, so that two equal crashes read alike."""
+    return _NUMBERS.sub("#", _shown(next(_lines_backwards(end), "")))
+
+
+# `ValueError: no data`, `train.py: error: unrecognized arguments`. A launcher's own error only says that there was one.
+_ERROR = re.compile(r"(?i)^(?:\w+\.)*\w*(?:error|exception)\b|(?:^|\s)error:|^fatal")
+_OF_LAUNCHER = re.compile(r"ChildFailedError|CalledProcessError")
+
+
+def error_line(end: bytes) -> str:
+    """The line of a crashed training's log that says why, which is the last one where none looks like an error."""
+    lines = [line for line in itertools.islice(_lines_backwards(end), _LAST_LINES) if re.search(r"[A-Za-z]{2}", line)]
+    errors = (line for line in lines if _ERROR.search(line) and not _OF_LAUNCHER.search(line))
+    return _shown(next(errors, lines[0] if lines else ""))
+
+
+def _lines_backwards(end: bytes) -> Iterator[str]:
     lines = (clean_line(segment).strip() for segment in reversed(re.split(rb"[\r\n]", end)))
-    shown = one_line(safe_tail(next(filter(None, lines), "").encode("utf-8", "replace"), max_lines=1))
-    return _NUMBERS.sub("#", shown[:_LINE_CHARS])
+    return filter(None, lines)
+
+
+def _shown(line: str) -> str:
+    return one_line(safe_tail(line.encode("utf-8", "replace"), max_lines=1))[:_LINE_CHARS]

@@ -1,7 +1,7 @@
 """One training process: its key, its state and what it printed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -89,6 +89,8 @@ class Draw:
     """Whether neither the metric nor the default pattern reads that value: its line only looks like the metric."""
     is_unread: bool = False
     """Whether the last value was printed and could not be read."""
+    label: str | None = None
+    """What the value stood under, where its line only looks like the metric; records of earlier versions lack it."""
 
     @property
     def has_metric(self) -> bool:
@@ -112,19 +114,19 @@ class NoResult:
         fields = {"last_line": self.last_line, "full_disk": self.full_disk}
         known: dict[str, Any] = {name: value for name, value in fields.items() if value not in (None, False)}
         if self.draw is not None:
-            draw = {"value": self.draw.value, "is_like": self.draw.is_like, "is_unread": self.draw.is_unread}
+            draw = asdict(self.draw)
             known["draw"] = {name: value for name, value in draw.items() if value not in (None, False)}
         return known
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "NoResult":
         """Read it back; a later minor version may have added a field."""
-        draw = document.get("draw")
-        return cls(
-            None if draw is None else Draw(draw.get("value"), bool(draw.get("is_like")), bool(draw.get("is_unread"))),
-            document.get("last_line"),
-            bool(document.get("full_disk")),
-        )
+        found = document.get("draw")
+        draw = None
+        if found is not None:
+            is_like, is_unread = bool(found.get("is_like")), bool(found.get("is_unread"))
+            draw = Draw(found.get("value"), is_like, is_unread, found.get("label"))
+        return cls(draw, document.get("last_line"), bool(document.get("full_disk")))
 
 
 @dataclass(frozen=True, slots=True)

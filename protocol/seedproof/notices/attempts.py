@@ -26,6 +26,8 @@ def draw_words(run: Run, metric: str) -> str | None:
         return None
     if draw.is_unread:
         return "its last value cannot be read"
+    if draw.value is not None and draw.label is not None:
+        return f'the nearest to {metric} is "{one_line(f"{draw.label} {draw.value}")}"'
     if draw.value is not None:
         return f"its last value {one_line(draw.value)}" + (f", in a line that looks like {metric}" * draw.is_like)
     return f"trained for {run.wall_time_s or 0:.0f} s, no readable value"

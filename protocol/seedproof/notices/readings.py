@@ -47,7 +47,7 @@ def pending_notices(found: Rereading | None) -> list[Notice]:
     """What the next writing call takes over from the settings, or which value keeps it from that."""
     text = "the metrics in seedproof.toml are not those of the baseline"
     if found is not None and found.event is not None:
-        text += f". The next run_seed, compare or write_report takes them over: {_what_it_does(found.event)}."
+        text += f". The next run_seed(), compare() or write_report() takes them over: {_what_it_does(found.event)}."
     elif found is not None and found.values is not None:
         text += f", and {found.values}; so the baseline is void until they are changed back or read the same."
     else:

@@ -8,7 +8,7 @@ from seedproof.model.results import Comparison, Verdict
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.report.provenance import LedgerFacts, quote_for_shell, shorten_path
-from seedproof.report.summary import Digits, ideas_line
+from seedproof.report.summary import Digits, ideas_line, unmerged_words
 from seedproof.verdict.campaign import Campaign
 from seedproof.verdict.evidence import Evidence, Interval
 from seedproof.verdict.place import Part, place_of
@@ -91,12 +91,7 @@ def _merge_words(comparison: Comparison, diff: str | None, stem: str) -> str:
     if holds:
         rule = f"{comparison.baseline.rules.winner_sigma:g}-sigma rule"
         return f"nothing by the {rule}, though its small effect holds{tried}"
-    if found is not None and found.state == "unavailable" and comparison.verdict is Verdict.WINNER:
-        return f"nothing yet, it cannot be confirmed{tried}"
-    if found is not None and found.state in ("open", "incomplete"):
-        begun = "its confirmation has begun" if arm.fresh else "fresh seeds have not confirmed it"
-        return f"nothing yet, {begun}{tried}"
-    return f"nothing{tried}"
+    return f"{unmerged_words(comparison)}{tried}"
 
 
 def _how_to_take(arm: Arm, diff: str | None, stem: str) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "reply_lines",
     "scale",
     "scale_in_title",
+    "unmerged_words",
     "without_value_words",
 ]
 
@@ -212,8 +213,10 @@ def _merge_words(comparison: Comparison) -> str:
     found, arm = comparison.confirmation, comparison.arm
     if comparison.verdict is Verdict.LOSER or arm.is_null or (found is not None and found.state == "not_confirmed"):
         return "nothing"
-    if found is None or found.state != "confirmed" or comparison.caps:
-        return "nothing yet"
+    if found is None or found.state != "confirmed":
+        return unmerged_words(comparison)
+    if comparison.caps:
+        return "nothing, as its verdict is capped"
     if comparison.verdict is not Verdict.WINNER:
         return f"nothing by the {comparison.baseline.rules.winner_sigma:g}-sigma rule, though its small effect holds"
     parts = [shlex.join(arm.flags)] if arm.flags else []
@@ -223,6 +226,17 @@ def _merge_words(comparison: Comparison) -> str:
     elif is_moved(comparison.baseline.arm, arm):
         parts.append("on its edited code")
     return " with ".join(parts) or "nothing"
+
+
+def unmerged_words(comparison: Comparison) -> str:
+    """Why nothing is to be merged where fresh seeds have confirmed nothing: what it waits for, if it waits."""
+    found = comparison.confirmation
+    if found is not None and found.state == "unavailable" and comparison.verdict is Verdict.WINNER:
+        return "nothing yet, it cannot be confirmed"
+    if found is not None and found.state in ("open", "incomplete"):
+        begun = "its confirmation has begun" if comparison.arm.fresh else "fresh seeds have not confirmed it"
+        return f"nothing yet, {begun}"
+    return "nothing"
 
 
 def without_value_words(campaign: Campaign) -> str:

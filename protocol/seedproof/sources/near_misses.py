@@ -1,39 +1,29 @@
 """Finds what may be the metric where nothing was read: in the log and in small files, with the settings for each."""
 
-import csv
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Any
 
 from pydantic import ValidationError
 
-from seedproof.metrics.lines import clean_line
 from seedproof.metrics.numbers import parse_number
-from seedproof.metrics.scanner import LogScanner
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.untrusted import one_line, safe_tail
+from seedproof.sources.file_numbers import is_table, numbers_of
+from seedproof.sources.labelled import last_labelled, pattern_for
+from seedproof.sources.metric_labels import OF_TRAINING, Direction, contradicts, direction_of, name_of, rank_of
 
-__all__ = ["MOST_HINTS", "NearMiss", "like_value", "near_misses"]
+__all__ = ["LOG", "MOST_HINTS", "NearMiss", "like_value", "likely_metrics", "near_misses"]
 
+LOG = "the log"
+"""Where a number stands that was printed."""
 MOST_HINTS = 5
 """More is no hint."""
 SHOWN_CHARS = 160
-_LAST_LINES = 5_000  # of a log: what is printed at all is mostly printed near the end
-_MOST_LABELS = 200
-_DEEPEST = 8
 
-# `valid_loss: 0.31`, `validation loss = 0.31`, `"val/loss": 0.31`, `Validation loss 0.31`.
-_LABELLED = re.compile(
-    r"(?P<label>[A-Za-z][A-Za-z0-9_./]{0,40}(?:[ -][A-Za-z][A-Za-z0-9_./]{0,40}){0,3})"
-    r"(?P<separator>['\"]?\s{0,8}(?:[:=]|\s)\s{0,40}['\"]?)"
-    r"(?P<value>[+-]?(?:[0-9.][0-9.,_]{0,80}(?:[eE][+-]?[0-9]{1,5})?(?<![,_])|nan|inf(?:inity)?))"
-    r"(?=$|[\s;|)\]}%'\"]|,(?![0-9]))",
-    re.IGNORECASE,
-)
 _WORD = re.compile(r"[a-z]+|[0-9]+")
 _SAME_WORDS = (
     {"val", "valid", "validation", "eval", "evaluation", "test", "dev", "heldout"},
@@ -59,10 +49,18 @@ class NearMiss:
     """The number as printed."""
     settings: tuple[str, ...]
     """The lines of `[rules.metric]` that read it."""
+    name: str
+    """What the metric is called: as it was, or by the words of the label where those are others."""
+    direction: Direction
+    """Which way is better, as its name says."""
+    line: int | None = None
+    """Its line in the log that was given."""
 
 
 def near_misses(metric: MetricRule, log: bytes, files: Mapping[str, bytes]) -> list[NearMiss]:
     """At most five numbers that may be the metric, the likeliest first.
+
+    Where none has a label like the metric's name, those that are metrics by their own label; their settings name them.
 
     Args:
         metric: The metric that was not found.
@@ -73,16 +71,55 @@ def near_misses(metric: MetricRule, log: bytes, files: Mapping[str, bytes]) -> l
     for path in sorted(files):
         found += _of_file(metric, path, files[path])
     found.sort(key=lambda one: -one[0])  # a stable sort: the log stays before the files
+    return [hint for _, hint in found[:MOST_HINTS]] or [_named(one) for one in likely_metrics(log, files)]
+
+
+def likely_metrics(log: bytes, files: Mapping[str, bytes], *, of_training: bool = False) -> list[NearMiss]:
+    """At most five numbers that are metrics by their label, the likeliest first: held-out data before other values.
+
+    Args:
+        log: The end of the log.
+        files: Files of the output folder, by their path from there.
+        of_training: Take what the training itself reports as well.
+    """
+    found = []
+    for label, (match, line) in last_labelled(log).items():
+        rank, metric = rank_of(label), _metric_of(label)
+        if metric is not None and rank is not None and (of_training or rank[0] < OF_TRAINING):
+            found += [(rank, hint) for hint in _in_log(metric, match, line, log)]
+    for path in sorted(files):
+        for place, text in numbers_of(path, files[path]).items():
+            label = place if direction_of(place) is not None else f"{path.rpartition('.')[0]} {place}"
+            rank, metric = rank_of(label), _metric_of(label)
+            if metric is not None and rank is not None and (of_training or rank[0] < OF_TRAINING):
+                found += [(rank, hint) for hint in _in_file(metric, path, place, text)]
+    found.sort(key=lambda one: one[0])
     return [hint for _, hint in found[:MOST_HINTS]]
 
 
 _Scored = tuple[float, NearMiss]
 
 
-def _likeness(name: str, label: str) -> float:
+def _metric_of(label: str) -> MetricRule | None:
+    """A metric with the name and direction of a label; None where it names none."""
+    name, direction = name_of(label), direction_of(label)
+    if name is None or direction is None:
+        return None
+    return MetricRule(name=name, direction=direction, pattern="(?P<value>.)")
+
+
+def _named(hint: NearMiss) -> NearMiss:
+    """A hint whose settings have the name as well, and the direction where it is not the default."""
+    way = (f'direction = "{hint.direction}"',) if hint.direction != "minimize" else ()
+    return replace(hint, settings=(f'name = "{hint.name}"', *way, *hint.settings))
+
+
+def _likeness(metric: MetricRule, label: str) -> float:
     """The share of the words of a metric's name that a label has; 0 for another quantity."""
-    wanted, found = (_WORD.findall(text.lower()) for text in (name, label))
+    wanted, found = (_WORD.findall(text.lower()) for text in (metric.name, label))
     if not wanted or (_OTHER_QUANTITY & set(found)) - set(wanted):
+        return 0.0
+    if contradicts(metric.name, metric.direction, label):
         return 0.0
     share = sum(any(_is_like(word, other) for other in found) for word in wanted) / len(wanted)
     return share if share >= _LEAST_SHARE else 0.0
@@ -101,122 +138,61 @@ _LINKING = frozenset({"is", "was", "of", "at", "now", "value"})
 _TELLS_NO_RESULT = frozenset({"train", "training", "target", "initial", "expected"})
 
 
-def like_value(metric: MetricRule, log: bytes) -> str | None:
-    """The last finite number under a label of the metric's kind, such as `eval/loss 3.98` for val_loss.
+def like_value(metric: MetricRule, log: bytes) -> tuple[str, str] | None:
+    """Label and text of the last finite number of the metric's kind, such as `eval/loss 3.98` for val_loss.
 
     It counts as shown to whoever reads the log, though no pattern reads it. `val_batch_size: 8` is of another kind.
     """
     own = _WORD.findall(metric.name)
     wanted = [next((word for word in reversed(own) if word.isalpha()), metric.name), "loss"]
-    for match, _ in _last_labelled(log).values():
+    for match, _ in last_labelled(log).values():
         words = [word for word in _WORD.findall(match["label"].lower()) if word.isalpha() and word not in _LINKING]
         is_kind = bool(words) and any(_is_like(word, words[-1]) for word in wanted)
         number = parse_number(match["value"])
         if is_kind and number is not None and math.isfinite(number) and not (_TELLS_NO_RESULT & set(words)) - set(own):
-            return match["value"]
+            return match["label"], match["value"]
     return None
 
 
 def _of_log(metric: MetricRule, log: bytes) -> Iterator[_Scored]:
     """The last value under each label of the log that is like the metric's name, read as the settings would."""
-    for label, (match, line) in _last_labelled(log).items():
-        score = _likeness(metric.name, label)
-        pattern = _pattern_for(metric, match, log) if score else None
-        if pattern is not None:
-            setting = f"pattern = {_toml(pattern)}"
-            yield score, NearMiss("the log", _shown(line), match["value"], (setting,))
+    for label, (match, line) in last_labelled(log).items():
+        score = _likeness(metric, label)
+        if score:
+            yield from ((score, hint) for hint in _in_log(_called(metric, label, score), match, line, log))
 
 
-def _last_labelled(log: bytes) -> dict[str, tuple[re.Match[str], str]]:
-    found: dict[str, tuple[re.Match[str], str]] = {}
-    for segment in reversed(re.split(rb"[\r\n]", log)[-_LAST_LINES:]):
-        line = clean_line(segment)
-        for match in reversed(list(_LABELLED.finditer(line))):
-            if len(found) < _MOST_LABELS:
-                found.setdefault(match["label"].lower(), (match, line))
-    return found
+def _called(metric: MetricRule, label: str, score: float) -> MetricRule:
+    """The metric itself where a label has each word of its name, else the one that the label names."""
+    return metric if score == 1 else _metric_of(label) or metric
 
 
-def _pattern_for(metric: MetricRule, match: re.Match[str], log: bytes) -> str | None:
-    """A pattern that reads this value of the log, and no later one; None where the simple ones do not."""
-    words = r"\s+".join(re.escape(word) for word in match["label"].split())
-    separator = match["separator"].strip()
-    middle = r"\s*".join(re.escape(sign) for sign in separator.replace(" ", ""))
-    middle = rf"\s*{middle}\s*" if middle else r"\s+"
-    for value in (r"\S+", r"""[^\s,;|)\]}%'"]+"""):
-        pattern = rf"(?<![\w./-]){words}{middle}(?P<value>{value})"
-        scanner = LogScanner((_rule(metric, pattern=pattern),))
-        scanner.feed(log)
-        read = scanner.finish().metrics.get(metric.name)
-        if read is not None and read.text == match["value"]:
-            return pattern
-    return None
+def _in_log(metric: MetricRule, match: re.Match[str], line: str, log: bytes) -> Iterator[NearMiss]:
+    found = pattern_for(metric, match, line, log)
+    if found is not None:
+        pattern, number = found
+        settings = (f"pattern = {_toml(pattern)}",)
+        yield NearMiss(LOG, _shown(line), match["value"], settings, metric.name, metric.direction, number)
 
 
 # --- files ------------------------------------------------------------------------------------
 
 
 def _of_file(metric: MetricRule, path: str, data: bytes) -> Iterator[_Scored]:
-    is_table = path.lower().endswith(".csv")
-    found = _cells(data) if is_table else _numbers(data)
-    field = "column" if is_table else "path"
-    for place, text in found.items():
-        score = _likeness(metric.name, f"{place} {path.rsplit('.', 1)[0]}")
-        if score and _is_rule(metric, {"file": path, field: place}):
-            settings = (f"file = {_toml(path)}", f"{field} = {_toml(place)}")
-            yield score, NearMiss(one_line(path), _shown(f"{place}: {text}"), text, settings)
+    for place, text in numbers_of(path, data).items():
+        label = f"{place} {path.rsplit('.', 1)[0]}"
+        score = 0.0 if contradicts(metric.name, metric.direction, place) else _likeness(metric, label)
+        if score:
+            named = _called(metric, place, score) if direction_of(place) is not None else metric
+            yield from ((score, hint) for hint in _in_file(named, path, place, text))
 
 
-def _cells(data: bytes) -> dict[str, str]:
-    """The last number of each column of a table with a header."""
-    try:
-        rows = list(csv.reader(data.decode().splitlines()))
-    except (UnicodeDecodeError, csv.Error):
-        return {}
-    if not rows or len(set(rows[0])) != len(rows[0]) or any(len(row) != len(rows[0]) for row in rows if row):
-        return {}
-    found = {}
-    for place, name in enumerate(rows[0]):
-        texts = [row[place] for row in rows[1:] if row and row[place].strip()]
-        if name and texts and parse_number(texts[-1]) is not None:
-            found[name] = texts[-1]
-    return found
-
-
-def _numbers(data: bytes) -> dict[str, str]:
-    """The numbers of a JSON document by their path; of one object a line, the last of each path."""
-    try:
-        return dict(_leaves(_load(data), ()))
-    except ValueError:
-        pass
-    found: dict[str, str] = {}
-    try:
-        for line in filter(None, (line.strip() for line in data.splitlines())):
-            found |= dict(_leaves(_load(line), ()))
-    except ValueError:
-        return {}
-    return found
-
-
-def _load(data: bytes) -> Any:
-    try:
-        return json.loads(data, parse_float=str, parse_int=str, parse_constant=str)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        if path and parse_number(value) is not None:
-            yield ".".join(path), value
-    elif len(path) >= _DEEPEST:
-        return
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            if key and "." not in key and "*" not in key:
-                yield from _leaves(child, (*path, key))
-    elif isinstance(value, list) and value:
-        yield from _leaves(value[-1], (*path, "-1"))
+def _in_file(metric: MetricRule, path: str, place: str, text: str) -> Iterator[NearMiss]:
+    field = "column" if is_table(path) else "path"
+    if _is_rule(metric, {"file": path, field: place}):
+        settings = (f"file = {_toml(path)}", f"{field} = {_toml(place)}")
+        shown = _shown(f"{place}: {text}")
+        yield NearMiss(one_line(path), shown, text, settings, metric.name, metric.direction)
 
 
 # --- settings ---------------------------------------------------------------------------------

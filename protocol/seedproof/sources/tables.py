@@ -8,10 +8,10 @@ from seedproof.metrics.numbers import finite_value, parse_number
 from seedproof.metrics.scanner import MATCHED_CHARS
 from seedproof.model.runs import MetricValue, Unread
 
-__all__ = ["read_column"]
+__all__ = ["DELIMITERS", "read_column"]
 
-# Tried in this order; the first one with which a row names the column counts.
-_DELIMITERS = (",", "\t", ";")
+DELIMITERS = (",", "\t", ";")
+"""Tried in this order; the first one with which a row names the column counts."""
 
 
 def read_column(data: bytes, column: str) -> Iterator[MetricValue | Unread]:
@@ -25,7 +25,7 @@ def read_column(data: bytes, column: str) -> Iterator[MetricValue | Unread]:
         column: The column as its header names it.
     """
     text = data.decode("utf-8-sig", "replace")
-    delimiter = next((one for one in _DELIMITERS if _names(text, one, column)), None)
+    delimiter = next((one for one in DELIMITERS if _names(text, one, column)), None)
     if delimiter is None:
         return
     header: list[str] = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seedproof.model.refusals import ProgramMissing, Refusal, ScriptMissing
+from seedproof.model.rules import Rules
 from seedproof.model.template import find_module, find_script
 from seedproof.phases.next_call import check_call
 
@@ -36,6 +37,7 @@ def command_fault(paths: ProjectPaths, config: Config) -> Refusal | None:
         python,
         config.settings.python,
         training_env(paths.root, python, config.settings),
+        has_settings=paths.settings.exists() or config.rules.command != Rules().command,
     )
     return next(check.faults(), None)
 
@@ -48,6 +50,8 @@ class _Check:
     named: str | None
     """The interpreter as the settings name it."""
     env: Mapping[str, str]
+    has_settings: bool = True
+    """Whether there is a file of settings; without one the command is the default one."""
 
     def faults(self) -> Iterator[Refusal]:
         """Each thing that is missing, in the order in which a start would meet it."""
@@ -140,6 +144,11 @@ class _Check:
         program = os.path.basename(self.command[0])
         if before.startswith("-") and not program.startswith(_LAUNCHERS):
             return None  # the value of an option of a program that is not known
+        if not self.has_settings:
+            return (
+                f"there is no seedproof.toml, and no {script} in the project folder, which is trained without one; "
+                "`seedproof init` writes it."
+            )
         says = f"{script} is not in the project folder; the command in seedproof.toml names the script"
         return f"{says}{self._meant(script)}"
 

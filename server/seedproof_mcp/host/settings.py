@@ -1,14 +1,11 @@
 """Reads `seedproof.toml`: the rules of the study and the settings of its runs."""
 
 import json
-import re
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from seedproof.admission.guards import GIGABYTE, Limits
 from seedproof.ledger.state import Generation
 from seedproof.model.presets import PRESET_RULES, PRESETS
@@ -17,10 +14,11 @@ from seedproof.model.results import DifferenceKind, Notice
 from seedproof.model.rules import RETIRED_RULES, Rules
 from seedproof.phases.next_call import check_call
 
+from seedproof_mcp.host.settings_errors import explain
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["ENGINES", "Config", "Settings", "allowed_words", "load_config", "present_limits"]
+__all__ = ["ENGINES", "Config", "Settings", "load_config", "present_limits"]
 
 ENGINES = {"local": "seedproof_mcp.runner.engines.local:LocalEngine"}
 """Every engine by the name that `engine` in [settings] chooses: `module:class`, imported once it is needed."""
@@ -213,7 +211,7 @@ def load_config(path: Path) -> Config:
         # Through JSON, so that lists become tuples while every other type stays strict.
         config = Config.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        raise _bad(_explain(error, text)) from None
+        raise _bad(explain(error, text, Config)) from None
     config._retired = retired
     return config
 
@@ -243,54 +241,3 @@ def _expand_presets(document: dict[str, Any]) -> None:
     rules["metric"] = {**first, **metric}
     if others:
         rules.setdefault("extra_metrics", [dict(other) for other in others])
-
-
-def _explain(error: ValidationError, text: str) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    parts = [str(part) for part in first["loc"]]
-    model, field = _find_field(parts)
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message += f"; allowed here: {', '.join(model.model_fields)}"
-    elif field is not None and first["type"] != "value_error":
-        message = f"allowed is {allowed_words(field)}"
-    return f"seedproof.toml{_line_of(parts, text)}: {'.'.join(parts) or 'file'}: {message}."
-
-
-def _find_field(parts: Sequence[str]) -> tuple[type[BaseModel], FieldInfo | None]:
-    """The field that a path leads to or into, and the model that has it; no field for a key that is none of ours."""
-    model: type[BaseModel] = Config
-    field = None
-    for part in parts:
-        if part.isdigit():
-            continue
-        found = model.model_fields.get(part)
-        if found is None:
-            break
-        field = found
-        # The value of `extra_metrics` is a tuple of tables.
-        inner = [one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type)]
-        models = [one for one in inner if issubclass(one, BaseModel)]
-        if not models:
-            break
-        model = models[0]
-    return model, field
-
-
-def allowed_words(field: FieldInfo) -> str:
-    """What a person may write for a rule or setting."""
-    if field.json_schema_extra is None and get_origin(field.annotation) is Literal:
-        *others, last = [f'"{one}"' for one in get_args(field.annotation)]
-        return f"{', '.join(others)} or {last}" if others else last
-    assert isinstance(field.json_schema_extra, dict)
-    return str(field.json_schema_extra["allowed"])
-
-
-def _line_of(parts: list[str], text: str) -> str:
-    """`, line 7` where the key stands in the file; empty if it cannot be told."""
-    names = [re.escape(part) for part in reversed(parts) if not part.isdigit()]
-    for name in names:
-        for number, line in enumerate(text.splitlines(), 1):
-            if re.match(rf"\s*(?:{name}\s*=|\[+.*\b{name}\s*\]+)", line):
-                return f", line {number}"
-    return ""

@@ -11,7 +11,8 @@ from seedproof.model.metric_rule import MetricRule
 from seedproof.model.presets import PRESETS
 from seedproof.model.rules import Rules
 
-from seedproof_mcp.host.settings import Settings, allowed_words
+from seedproof_mcp.host.settings import Settings
+from seedproof_mcp.host.settings_errors import allowed_words
 
 __all__ = ["settings_template"]
 

@@ -25,7 +25,7 @@ __all__ = ["keep_candidates", "kept_files", "kept_hashes", "read_kept"]
 # Enough for what trainings write beside their checkpoints.
 MOST_CANDIDATES = 20
 MAX_CANDIDATE_BYTES = 1 << 20
-_CANDIDATE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,95}\.(?:json|jsonl|csv)", re.IGNORECASE)
+_CANDIDATE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,95}\.(?:json|jsonl|csv|tsv)", re.IGNORECASE)
 _LONGEST_PATH, _DEEPEST, _MOST_LOOKED_AT = 150, 4, 200
 _COPY = "metric-"
 

@@ -84,7 +84,7 @@ def find_draw(
         if _DEFAULT.name in found.unread:
             return Draw(is_unread=True)
     like = like_value(metric, _read_end(log, size, _LIKE_BYTES))
-    return None if like is None else Draw(like, is_like=True)
+    return None if like is None else Draw(like[1], is_like=True, label=like[0])
 
 
 _DEFAULT = MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS)

@@ -84,6 +84,12 @@ class Result(Shape):
         """The structure for a client."""
         return self.model_dump(mode="json")
 
+    def worded(self, words: Callable[[str], str], notices: Sequence[NoticeResult]) -> Self:
+        """The same result in other words, with these notices; what a training printed stays as it is."""
+        said = [NoticeResult(code=one.code, message=words(one.message)) for one in notices]
+        reason = getattr(self, "reason", None)
+        return self.model_copy(update={"notices": said} | ({"reason": words(reason)} if reason else {}))
+
     def text(self, next_line: Callable[[Follow], str] = lambda call: f"{call} - {call.why}") -> str:
         """What is read: headline, details, notices, next call (for a model: a call of a tool), ledger head."""
         lines = [self.first_line(), *self.details()]
@@ -198,7 +204,8 @@ class RunResult(Result):
         lines += [self.progress()] if self.is_active else []
         if self.reason:
             lines.append(f"Reason: {self.reason}")
-        if not self.is_active:
+        # Where a failure ended the arm, a notice says so: no seed would help.
+        if not self.is_active and (self.remaining or self.state in ("succeeded", "diverged")):
             lines.append(
                 f"{'Runs of the confirmation' if self.role == 'confirm' else 'Seeds'} still needed: {self.remaining}"
             )
@@ -276,6 +283,10 @@ class ComparisonResult(Result):
         """The same result, read as these lines."""
         self._lines = list(lines)
         return self
+
+    def worded(self, words: Callable[[str], str], notices: Sequence[NoticeResult]) -> Self:
+        """The same in other words."""
+        return super().worded(words, notices).with_lines([words(line) for line in self._lines])
 
     def first_line(self) -> str:
         """The verdict."""

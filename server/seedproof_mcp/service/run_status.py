@@ -24,6 +24,7 @@ from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
 from seedproof.sources.near_misses import near_misses
 
+from seedproof_mcp.host.missing_module import missing_module_words
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engines
@@ -151,7 +152,9 @@ class Observer:
         metrics = {name: found.value for name, found in run.metrics.items()}
         if run.wall_time_s is not None:
             metrics["wall_time_s"] = run.wall_time_s
-        reason = "; ".join(part for part in (run.reason, draw_words(run, rules.metric.name)) if part) or None
+        said = None if run.no_result is None else run.no_result.last_line
+        missing = missing_module_words(said, _python_of(run), self._paths.root)
+        reason = "; ".join(part for part in (run.reason, draw_words(run, rules.metric.name), missing) if part) or None
         return _Status(run.state, metrics, run.step, run.wall_time_s, reason=reason)
 
     def _active_status(self, state: State, rules: Rules, run: Run) -> _Status:
@@ -249,6 +252,12 @@ class Observer:
         except OSError:
             return None
         return safe_tail(data) or None
+
+
+def _python_of(run: Run) -> str | None:
+    """The interpreter that trained a run, as far as it is recorded."""
+    recorded: str | None = run.surroundings.get("interpreter")
+    return recorded if run.trained_with is None else run.trained_with.interpreter
 
 
 def _idle_words(folder: RunPaths, progress: Progress, rules: Rules) -> str | None:

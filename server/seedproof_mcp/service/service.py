@@ -151,6 +151,15 @@ class Service:
             same = [run for run in active if (run.generation, run.experiment) == (first.generation, first.experiment)]
             return [run_id, *(run.run_id for run in same if run.role is first.role)]
 
+    def is_first_of_baseline(self, request: RunRequest) -> bool:
+        """Whether a request is for a baseline of which no run has a result, and none is queued or running."""
+        if request.experiment is not None or request.role is not Role.MEASURE:
+            return False
+        with self._reading() as (study, _):
+            runs = study.baseline_phase.arm.runs
+            is_begun = any(run.state.is_counted or run.state.is_active for run in runs)
+            return request.new_baseline is not None or not is_begun
+
     def list_experiments(self, offset: int = 0, limit: int = 20) -> ExperimentList:
         """A page of all experiments of the ledger, in the order of their declaration."""
         if offset < 0 or not 1 <= limit <= 100:

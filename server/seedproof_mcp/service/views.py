@@ -173,7 +173,8 @@ def declared_command(study: Study, run: Run) -> str | None:
         return None
     rules = study.state.rules_of(run.generation)
     folder = run.key.output_dir(rules.label)
-    argv = training_argv(rules, "python", run.seed, experiment.flags, folder, experiment.replaces)
+    python = str(run.surroundings.get("interpreter", "python"))  # not known before its start
+    argv = training_argv(rules, python, run.seed, experiment.flags, folder, experiment.replaces)
     return " ".join(map(quote_for_shell, argv))
 
 

@@ -2,17 +2,15 @@
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from seedproof_mcp.setup.source.found import Interface, Option, SeedFound, Style, last_word
-from seedproof_mcp.setup.source.python_source import NOTHING, Source, call_name, called, literal
-from seedproof_mcp.setup.source.script_options import read_variables
+from seedproof_mcp.setup.source.found import Interface, Option, Style, last_word
+from seedproof_mcp.setup.source.python_source import Source, call_name, called, literal
 
 __all__ = [
     "argument_positions",
     "find_scale",
-    "find_seed",
     "is_output",
     "is_seed",
     "output_option",
@@ -74,15 +72,6 @@ _LENGTHS = (
     (re.compile(r"^(max|time|train|training|budget|limit|_)*_?(hours)$"), "hours"),
     (re.compile(r"^(time|time_budget|time_limit|train_time|max_time)$"), "s"),
 )
-# What `seed = "inject"` moves, and functions that call it; MLX and XGBoost seed themselves otherwise.
-_INJECTED = re.compile(
-    r"^random\.(seed|Random)$|^(numpy|np)\.random\.(seed|default_rng|RandomState)$|"
-    r"^torch\.(cuda\.)?(manual_seed|manual_seed_all)$|^tensorflow\.random\.set_seed$|^jax\.random\.(PRNGKey|key)$|"
-    r"(^|\.)(seed_everything|set_seed|seed_all|set_all_seeds|fix_seed|setup_seed|fix_random_seeds?|set_random_seed)$"
-)
-_OTHER_SEEDING = re.compile(r"^mlx\.core\.random\.seed$")
-_SEED_VARIABLE = re.compile(r"^(\w+_)?SEED$")
-_LARGEST = 2**32
 _MOST_PLACES = 8
 
 
@@ -97,8 +86,8 @@ def is_output(name: str) -> bool:
 
 
 def seed_option(interface: Interface) -> Option | None:
-    """The option that takes the seed."""
-    return _best(interface.options, _SEEDS)
+    """The option that takes the seed: the one that the script seeds itself with, else by its name."""
+    return interface.seed or _best(interface.options, _SEEDS)
 
 
 def output_option(interface: Interface) -> Option | None:
@@ -186,112 +175,3 @@ def find_scale(interface: Interface, sources: Sequence[Source]) -> tuple[str, st
             if words is not None and (name.isupper() or source is sources[0]):
                 return words, f"{source.where(node)} sets {name} = {value}"
     return None
-
-
-# --- a seed without an option ---------------------------------------------------------------------
-
-
-def find_seed(sources: Sequence[Source]) -> SeedFound:
-    """How a script without a seed option gets its seed: a variable, or a number in the source."""
-    variables = [one for one in read_variables(sources) if _SEED_VARIABLE.match(one.name)]
-    own = [one for one in variables if one.name == "SEEDPROOF_SEED"]
-    if own:
-        return SeedFound("environment", f"{own[0].where} reads SEEDPROOF_SEED")
-    if variables:
-        first = min(variables, key=lambda one: len(one.name))
-        return SeedFound("environment", f"{first.where} reads {first.name}", variable=first.name)
-    found = list(_literal_seeds(sources))
-    if found:
-        number, where, call = max(found, key=lambda one: (call_rank(one[2]), -found.index(one)))
-        others = sorted({one for one, _, _ in found} - {number})
-        more = f"; others seed with {', '.join(map(str, others))}" if others else ""
-        return SeedFound("inject", f"{where} calls {call} with {number}{more}", replaced=number)
-    for source in sources:
-        for node in source.calls:
-            if _OTHER_SEEDING.match(called(source, node.func)):
-                return SeedFound("unseeded", f"{source.where(node)} seeds with a number that nothing can replace")
-    return SeedFound("unseeded", "No option, variable or call that sets a seed was found")
-
-
-def call_rank(call: str) -> int:
-    """torch's own seeding first: it decides the weights."""
-    return 2 if call.startswith("torch.manual") else 1
-
-
-def _literal_seeds(sources: Sequence[Source]) -> Iterator[tuple[int, str, str]]:
-    for source in sources:
-        for node in source.calls:
-            name = called(source, node.func)
-            if _INJECTED.search(name):
-                given = [*node.args[:1], *(one.value for one in node.keywords if one.arg == "seed")]
-                number = _whole(sources, source, given[0]) if given else _default_of(sources, name)
-                if number is not None:
-                    yield number, source.where(node), call_name(node.func)
-            elif name.endswith("TrainingArguments"):
-                named = {one.arg: one.value for one in node.keywords}
-                number = _whole(sources, source, named["seed"]) if "seed" in named else 42  # the library's default
-                if number is not None:
-                    yield number, source.where(node), call_name(node.func)
-
-
-def _default_of(sources: Sequence[Source], name: str) -> int | None:
-    """The default of the first parameter of a function of the project."""
-    last = name.rpartition(".")[2]
-    for source in sources:
-        for node in source.nodes:
-            if isinstance(node, ast.FunctionDef) and node.name == last and node.args.defaults:
-                return _whole(sources, source, node.args.defaults[0])
-    return None
-
-
-def _whole(sources: Sequence[Source], source: Source, node: ast.expr) -> int | None:
-    """The whole number that an expression is where the script runs as one process: `1337 + rank` is 1337."""
-    value = literal(node)
-    if value is NOTHING and isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _whole(sources, source, node.left), _whole(sources, source, node.right)
-        return left if right is None else right if left is None else left + right
-    if value is NOTHING and isinstance(node, ast.Call) and call_name(node.func) == "int" and node.args:
-        return _whole(sources, source, node.args[0])
-    if value is NOTHING:
-        value = _by_name(sources, source, node)
-    is_seed_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST
-    return int(str(value)) if is_seed_number else None
-
-
-def _by_name(sources: Sequence[Source], source: Source, node: ast.expr) -> object:
-    """The value of a constant, of a class's field, or of a key of a dictionary."""
-    if isinstance(node, ast.Name):
-        for one in (source, *sources):
-            if node.id in one.constants:
-                return one.constants[node.id][0]
-        local = [literal(one.value) for one in source.nodes if isinstance(one, ast.Assign) and _sets(one, node.id)]
-        return local[0] if len(set(map(str, local))) == 1 else NOTHING
-    word = (
-        node.attr
-        if isinstance(node, ast.Attribute)
-        else literal(node.slice)
-        if isinstance(node, ast.Subscript)
-        else None
-    )
-    if not isinstance(word, str) or not is_seed(word):
-        return NOTHING
-    found = [value for one in sources for value in _fields_named(one, word)]
-    return found[0] if len(set(map(str, found))) == 1 else NOTHING
-
-
-def _sets(node: ast.Assign, name: str) -> bool:
-    return any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
-
-
-def _fields_named(source: Source, word: str) -> Iterator[object]:
-    for node in source.nodes:
-        if isinstance(node, ast.ClassDef):
-            for field in node.body:
-                targets = field.targets if isinstance(field, ast.Assign) else ()
-                targets = [field.target] if isinstance(field, ast.AnnAssign) else targets
-                if isinstance(field, (ast.Assign, ast.AnnAssign)) and word in map(call_name, targets):
-                    yield literal(field.value)
-        elif isinstance(node, ast.Dict):
-            for key, value in zip(node.keys, node.values, strict=True):
-                if literal(key) == word:
-                    yield literal(value)

@@ -87,12 +87,13 @@ def _seed_lines(seed: SeedFound, env: dict[str, str]) -> list[Line]:
 
 
 def _seed_checks(seed: SeedFound) -> list[str]:
+    if seed.check is not None:
+        return [seed.check]
     if seed.way == "unseeded":
         return ["The script takes no seed, which every headline will say; let it read SEEDPROOF_SEED."]
     if seed.way == "inject":
-        return [
-            f"Each run's seed takes the place of {seed.replaced} in the script's own seeding of random, numpy, torch."
-        ]
+        libraries = f" of {', '.join(seed.libraries)}" if seed.libraries else ""
+        return [f"Each run's seed takes the place of {seed.replaced} in the script's own seeding{libraries}."]
     return []
 
 

@@ -14,6 +14,10 @@ _NAMES = re.compile(r"(^|/)(run|train|launch|start|pretrain|finetune|speedrun)[\
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*):?[-=]([^}]*)\}")
 _PASSES = re.compile(r"\$@|\$\*|\$\{@")
 _STARTS = re.compile(r"(^|[\s/])(python[\d.]*|torchrun|accelerate|deepspeed|uv|yolo|mpirun|poetry|pdm)\s")
+# `export LR=0.1 STEPS=400`, and `LR=0.1 python fit.py`.
+_EXPORTS = re.compile(r"(?:^|[;&]\s*)(?:export|declare -x|typeset -x)\s+([^;&|]+)")
+_BEFORE = re.compile(r"^(?:env\s+)?(?:[A-Za-z_]\w*=\S*\s+)+(?=\S)")
+_NAME = re.compile(r"(?:^|\s)([A-Za-z_]\w*)(?==|\s|$)")
 _SHELL = re.compile(r"[$`|;<>&(){}*?!\n]")
 _MOST = 10
 
@@ -26,6 +30,8 @@ class Launcher:
     passes_arguments: bool
     variables: tuple[Option, ...]
     """Variables that it has a default for, such as `${SEED:-1}`."""
+    exported: frozenset[str]
+    """Variables that it sets for what it starts."""
     commands: tuple[tuple[int, str], ...]
     """Lines that start a training, with their numbers; lines that go on behind a backslash are one."""
 
@@ -56,7 +62,13 @@ def read_launcher(root: Path, path: str) -> Launcher | None:
         for number, line in lines
         for match in _VARIABLE.finditer(line)
     }
-    return Launcher(path, bool(_PASSES.search(text)), tuple(variables.values()), commands)
+    exported = frozenset(
+        name
+        for _, line in lines
+        for part in (*_EXPORTS.findall(line), *(match[0] for match in [_BEFORE.match(line)] if match is not None))
+        for name in _NAME.findall(part)
+    )
+    return Launcher(path, bool(_PASSES.search(text)), tuple(variables.values()), exported, commands)
 
 
 def is_plain(line: str) -> list[str] | None:

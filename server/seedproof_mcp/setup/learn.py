@@ -10,23 +10,28 @@ from seedproof.model.untrusted import one_line, safe_tail
 
 from seedproof_mcp.setup.choose import (
     find_scale,
-    find_seed,
+    is_seed,
     output_option,
+    seed_option,
 )
+from seedproof_mcp.setup.config_files import config_scale
 from seedproof_mcp.setup.draft import Draft, find_metric, setup_of
 from seedproof_mcp.setup.interpreters import Interpreter, find_interpreter, of_command
 from seedproof_mcp.setup.launchers import read_launcher
 from seedproof_mcp.setup.learned_template import Command, learn_template
 from seedproof_mcp.setup.project_files import list_files, with_imports
+from seedproof_mcp.setup.seeding import find_seed, with_seed_option
 from seedproof_mcp.setup.source.found import Interface, Metric, Option, SeedFound, Setup, Style
 from seedproof_mcp.setup.source.python_source import Source, read_source
-from seedproof_mcp.setup.source.script_options import NO_SETTINGS, SYSTEM_VARIABLES, read_interface
+from seedproof_mcp.setup.source.script_options import NO_SETTINGS, has_other_options, read_interface
+from seedproof_mcp.setup.source.variables import SYSTEM_VARIABLES
 
 __all__ = ["CannotLearn", "learn"]
 
 _PYTHON = re.compile(r"^(.*/)?python[0-9.]*$")
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 _SECRET_NAME = re.compile(r"^--?(password|passwd|(\w+[_-])?api[_-]?key|secret)(=|$)", re.IGNORECASE)
+_SHOWN_OPTIONS = 12
 _SHELL_WORDS = frozenset({"|", "||", "&&", ";", "&", ">", ">>", "<", "2>", "2>&1"})
 _ENVIRONMENTS = ("uv", "conda", "mamba", "micromamba", "poetry", "pdm", "pixi", "hatch", "pipenv")
 _YOLO = Interface(
@@ -54,7 +59,8 @@ def learn(root: Path, words: Sequence[str], why: str | None = None) -> Setup:
     parts = _take_apart(root, _split(words))
     _require_there(root, parts)
     sources = _sources(root, parts)
-    interface = _of_program(root, parts) or (read_interface(root, sources) if sources else NO_SETTINGS)
+    interface = _of_program(root, parts) or _of_script(root, sources)
+    left_out = _without_unknown_seed(interface, sources, parts)
     made = learn_template(interface, parts)
     in_command = any("{seed}" in part for part in made.command)
     env = {name: value for name, value in made.env.items() if not SYSTEM_VARIABLES.match(name)}
@@ -62,7 +68,7 @@ def learn(root: Path, words: Sequence[str], why: str | None = None) -> Setup:
     seed = None if in_command else SeedFound("environment", "The command sets it so") if in_env else None
     if seed is None and not in_command:
         seed = find_seed(sources) if sources else SeedFound("unseeded", "No option or variable for the seed is known")
-    scale = made.scale or (None if made.tokens is not None else find_scale(interface, sources))
+    scale = made.scale or config_scale(root, interface, parts.arguments) or find_scale(interface, sources)
     draft = Draft(
         made.command,
         (why or "Learned from the command that was given.", *made.why),
@@ -73,7 +79,7 @@ def learn(root: Path, words: Sequence[str], why: str | None = None) -> Setup:
         parts.python,
         env,
         {name: value for name, value in made.env.items() if name not in env},
-        checks=made.checks,
+        checks=(*left_out, *made.checks),
     )
     return setup_of(draft)
 
@@ -189,6 +195,28 @@ def _sources(root: Path, parts: Command) -> tuple[Source, ...]:
     tried = (path, f"src/{path}", f"{stem}/__main__.py", f"src/{stem}/__main__.py")
     found = next((source for source in (read_source(root, one) for one in tried if stem) if source is not None), None)
     return with_imports(root, found) if found is not None else ()
+
+
+def _of_script(root: Path, sources: tuple[Source, ...]) -> Interface:
+    return with_seed_option(read_interface(root, sources), sources) if sources else NO_SETTINGS
+
+
+def _without_unknown_seed(interface: Interface, sources: Sequence[Source], parts: Command) -> tuple[str, ...]:
+    """Takes a seed option that the script's parser does not have out of a command, which would fail; says so."""
+    known = [name for option in interface.options for name in option.names]
+    is_whole = interface.framework in ("argparse", "click") and not any(map(has_other_options, sources))
+    given = [word.partition("=")[0] for word in parts.arguments if word.startswith("--")]
+    unknown = next((one for one in given if is_seed(one) and not any(name.startswith(one) for name in known)), None)
+    if unknown is None or not is_whole or not known:
+        return ()
+    path = sources[0].path
+    has = f"{path} has no {unknown}; it has {', '.join(one.name for one in interface.options[:_SHOWN_OPTIONS])}"
+    place = next(at for at, word in enumerate(parts.arguments) if word.partition("=")[0] == unknown)
+    has_value = parts.arguments[place] == unknown and place + 1 < len(parts.arguments)
+    del parts.arguments[place : place + 1 + has_value]
+    option = seed_option(interface)
+    instead = "It was left out" if option is None else f"{option.name} takes the seed in its place"
+    return (f"{has}. {instead}.",)
 
 
 def _of_program(root: Path, parts: Command) -> Interface | None:

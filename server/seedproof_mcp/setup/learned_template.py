@@ -122,7 +122,7 @@ class _Template:
         option = self._aliases.get(name)
         names = option.names if option is not None else (name,)
         tokens = tokens_option(self._interface)
-        if any(map(is_seed, names)):
+        if any(map(is_seed, names)) or (option is not None and option == self._interface.seed):
             return self._fill("{seed}", name)
         if any(map(is_output, names)) and (option is None or option == output_option(self._interface) or "/" in value):
             return self._fill("{output_dir}", name) if "{output_dir}" not in self._filled else value
@@ -139,6 +139,8 @@ class _Template:
     def _fill(self, text: str, name: str) -> str:
         self._filled.add(text)
         self._why.append(f"{name} of the command takes {text}.")
+        if text == "{seed}" and self._interface.seed_why:
+            self._why.append(self._interface.seed_why)
         return text
 
     def _added(self) -> list[str]:
@@ -149,6 +151,7 @@ class _Template:
             if option is not None and text not in self._filled:
                 found += spelled(self._style(option), option.name, text)
                 self._why.append(f"{option.where} defines {option.name}, which takes {text}.")
+                self._why += [self._interface.seed_why] if option == self._interface.seed else []
         return found + [one for one in self._interface.adds if one.partition("=")[0] not in self._given()]
 
     def _given(self) -> set[str]:

@@ -11,7 +11,8 @@ from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.presets import PRESETS
 from seedproof.model.untrusted import one_line
-from seedproof.sources.near_misses import NearMiss, near_misses
+from seedproof.sources.metric_labels import is_of_training
+from seedproof.sources.near_misses import NearMiss, likely_metrics
 
 from seedproof_mcp.setup.project_files import ProjectFiles
 from seedproof_mcp.setup.source.found import Metric
@@ -33,29 +34,6 @@ _OWN = (".seedproof/", "package.json", "tsconfig")
 _FIRST = ("parameter-golf", "autoresearch", "makemore", "nanogpt", "torchtitan", "huggingface")
 _LAST = ("keras", "lightning-bar", "modded-nanogpt", "wandb-log")
 _DEFAULT = MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS)
-_HIGHER = re.compile(
-    r"acc|\bmap|_map|map50|bleu|rouge|f1|auc|iou|dice|reward|return|score|r2|precision|recall|ndcg|psnr"
-)
-# Earlier ones are taken where a log has several.
-_NAMES = (
-    "val_bpb",
-    "eval_bpb",
-    "val_loss",
-    "eval_loss",
-    "test_loss",
-    "val_perplexity",
-    "val_accuracy",
-    "val_acc",
-    "eval_accuracy",
-    "test_accuracy",
-    "test_acc",
-    "accuracy",
-    "val_score",
-    "episode_return",
-    "mean_reward",
-    "reward",
-)
-_TRAINING_LOSS = ("train_loss", "loss")
 _COARSE = 2
 
 
@@ -67,11 +45,6 @@ class _Read:
     settings: tuple[str, ...]
     text: str
     line: int | None
-
-
-def _direction_of(name: str) -> str:
-    """Which way is better, by the words of a metric's name."""
-    return "maximize" if _HIGHER.search(name.casefold()) else "minimize"
 
 
 def _decimals(text: str) -> int | None:
@@ -138,29 +111,20 @@ def _read(rule: MetricRule, settings: tuple[str, ...], data: bytes) -> _Read | N
 
 def _read_weak(data: bytes, path: str, lines: Sequence[Printed] = ()) -> Metric | None:
     """What is labelled as a metric of another name, which a person must look at."""
-    for name in (*_NAMES, *_TRAINING_LOSS):
-        rule = MetricRule(name=name, pattern=DEFAULT_VAL_LOSS)
-        hint = next((one for one in near_misses(rule, data, {}) if _names_all(name, one.text)), None)
-        if hint is not None:
-            where = path or next((one.where for one in lines if hint.text in one.text or one.text in hint.text), "")
-            what = f"{where} prints {hint.text[:_SHOWN]!r}" if lines else f"{where}: {hint.text[:_SHOWN]!r}"
-            check = None
-            if name in _TRAINING_LOSS:
-                check = "The metric is a training loss: one of held-out data says more."
-            return Metric(name, one_line(what), _settings(name, hint), check)
-    return None
+    hint = next(iter(likely_metrics(data, {}, of_training=True)), None)
+    if hint is None:
+        return None
+    what = f"{path}: {hint.text[:_SHOWN]!r}"
+    if lines and hint.line is not None:
+        line = lines[hint.line - 1]
+        what = f"{line.where} prints {line.shown[:_SHOWN]!r}"
+    check = "The metric is a training loss: one of held-out data says more." if is_of_training(hint.name) else None
+    return Metric(hint.name, one_line(what), _settings(hint), check)
 
 
-def _names_all(name: str, text: str) -> bool:
-    """Whether each word of a name stands in a line, so that `val_acc` is not read from `val_loss`."""
-    synonyms = {"val": "val|eval|dev|held", "eval": "eval|val", "test": "test", "acc": "acc"}
-    return all(re.search(synonyms.get(word, word), text.casefold()) for word in name.split("_"))
-
-
-def _settings(name: str, hint: NearMiss) -> tuple[str, ...]:
-    way = _direction_of(name)
-    own = (f'direction = "{way}"',) if way == "maximize" else ()
-    return (f'name = "{name}"', *own, *hint.settings)
+def _settings(hint: NearMiss) -> tuple[str, ...]:
+    own = (f'direction = "{hint.direction}"',) if hint.direction == "maximize" else ()
+    return (f'name = "{hint.name}"', *own, *hint.settings)
 
 
 def _metric(read: _Read, why: str) -> Metric:
@@ -196,15 +160,12 @@ def find_in_files(
         if found is not None:
             return found
         data = (read_text(files.root / path) or "").encode()
-        for name in _NAMES:
-            rule = MetricRule(name=name, pattern=DEFAULT_VAL_LOSS)
-            hints = near_misses(rule, b"", {inside: data})
-            hint = next((one for one in hints if _names_all(name, one.text)), None)
-            if hint is not None:
-                settings = _settings(name, hint) + (() if is_inside else ("outside = true",))
-                is_known = not is_inside or any(path.startswith(f"{folder.strip('./')}/") for folder in folders)
-                check = None if is_known else f"Runs must leave {inside} in the output folder that they are given."
-                return Metric(name, one_line(f"{path} has {hint.text[:_SHOWN]}"), settings, check)
+        hint = next(iter(likely_metrics(b"", {inside: data})), None)
+        if hint is not None:
+            settings = _settings(hint) + (() if is_inside else ("outside = true",))
+            is_known = not is_inside or any(path.startswith(f"{folder.strip('./')}/") for folder in folders)
+            check = None if is_known else f"Runs must leave {inside} in the output folder that they are given."
+            return Metric(hint.name, one_line(f"{path} has {hint.text[:_SHOWN]}"), settings, check)
     return None
 
 

@@ -6,14 +6,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seedproof_mcp.surface.arguments import parse, run_request
+from seedproof_mcp.surface.next_command import in_commands, next_line
+from seedproof_mcp.surface.show import TRY_AGAIN, show, show_try
 
 if TYPE_CHECKING:
-    from seedproof.model.refusals import NextCall
-
-    from seedproof_mcp.service.results import Follow, Result, RunResult
+    from seedproof_mcp.service.results import RunResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["main"]
@@ -47,8 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still in the buffer
         return UNREAD
     except Refusal as refusal:
-        print(f"{refusal.code}: {refusal.message}", file=sys.stderr)
-        print(f"Next: {_next_line(options, refusal.next_call)}", file=sys.stderr)
+        print(f"{refusal.code}: {in_commands(refusal.message)}", file=sys.stderr)
+        again = options.command == "try" and refusal.next_call.tool == "check_baseline"
+        print(f"Next: {next_line(TRY_AGAIN if again else refusal.next_call, options.project)}", file=sys.stderr)
         return REFUSED
     except OSError as error:
         from seedproof_mcp.service.os_errors import cure
@@ -64,17 +66,6 @@ def _service(options: argparse.Namespace) -> "Service":
     from seedproof_mcp.service.service import Service
 
     return Service(options.project)
-
-
-def _show(options: argparse.Namespace, result: "Result") -> int:
-    print(result.text(lambda call: _next_line(options, call)))
-    return 0
-
-
-def _next_line(options: argparse.Namespace, call: "NextCall | Follow") -> str:
-    from seedproof_mcp.surface.next_command import next_line
-
-    return next_line(call, options.project)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -96,27 +87,34 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
+_ELSE = "--print shows what init would write; move the file away to have that written."
+
+
 def _init(options: argparse.Namespace) -> int:
-    from seedproof_mcp.setup.first_settings import first_settings
+    from seedproof_mcp.setup.first_settings import first_settings, why_kept
     from seedproof_mcp.setup.learn import CannotLearn
     from seedproof_mcp.system import files
     from seedproof_mcp.system.paths import ProjectPaths
 
-    path = ProjectPaths(options.project).settings
-    if path.exists() and not options.print:
-        print(f"{path.name} exists already; nothing was changed. --print shows what init would write.", file=sys.stderr)
-        return REFUSED
+    paths = ProjectPaths(options.project)
+    path = paths.settings
+    is_there = path.exists() and not options.print
     try:
         first = first_settings(options.project.resolve(), options.after, full=options.full)
     except CannotLearn as reason:
         print(f"seedproof: {reason}", file=sys.stderr)
+        return REFUSED
+    kept = why_kept(path, first, has_runs=paths.ledger.exists() or paths.mirror.exists()) if is_there else None
+    if kept is not None:
+        print(f"{path.name} exists already {kept}; nothing was changed. {_ELSE}", file=sys.stderr)
         return REFUSED
     if options.print:
         print(first.text, end="")
         print("\n".join(first.said), file=sys.stderr)
         return 0
     files.write_atomic(path, first.text.encode())
-    print("\n".join([f"Wrote {path.name}.", *first.said]))
+    wrote = f"Wrote {path.name} anew: it was as init had written it." if is_there else f"Wrote {path.name}."
+    print("\n".join([wrote, *first.said]))
     return 0
 
 
@@ -137,22 +135,17 @@ def _try(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("The try was ended; nothing of it goes on.", file=sys.stderr)
         return 130
-    print("\n".join([tried.headline, *tried.lines()]))
-    if tried.log_tail:
-        print(f"End of the training's output:\n{tried.log_tail}")
-    if tried.toml is not None:
-        print(f"\nseedproof.toml, to paste:\n\n{tried.toml}", end="")
-    return 0 if tried.is_well else 1
+    return show_try(options.project, tried)
 
 
 def _report(options: argparse.Namespace) -> int:
     service = _service(options)
-    return _show(options, service.write_study() if options.study else service.write_report(options.experiment))
+    return show(options.project, service.write_study() if options.study else service.write_report(options.experiment))
 
 
 def _stop(options: argparse.Namespace) -> int:
     if not options.all:
-        return _show(options, _service(options).stop(options.run_id, options.experiment, options.reason))
+        return show(options.project, _service(options).stop(options.run_id, options.experiment, options.reason))
     stopped = []
     for result in _service(options).stop_all(options.reason):
         print(result.first_line(), flush=True)  # at once: stopping the next one may fail
@@ -213,27 +206,48 @@ def _status(options: argparse.Namespace) -> int:
     if page.running or page.queued:
         now = page.running.run_id if page.running else "nothing"
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)
-    for notice in (*baseline.notices, *page.notices):
-        console.print(f"Notice ({notice.code}): {notice.message}", markup=False)
+    for notice in dict.fromkeys((*baseline.notices, *page.notices)):
+        console.print(f"Notice ({notice.code}): {in_commands(notice.message)}", markup=False)
     if page.running or page.queued:
         words = service.complaint()
         if words:
             console.print(f"The conductor cannot go on: {words}", markup=False)
     if page.next:
-        console.print(f"Next: {_next_line(options, page.next)}", markup=False, soft_wrap=True)
+        console.print(f"Next: {next_line(page.next, options.project)}", markup=False, soft_wrap=True)
     return 0
 
 
 def _run(options: argparse.Namespace) -> int:
-    service = _service(options)
-    run_id = service.request_run(run_request(options))
+    from seedproof.model.refusals import NothingDue
+
+    service, request = _service(options), run_request(options)
+    told: set[str] = set()
+    # What is wrong with the command or the metric is wrong for every seed: the first one of a baseline tells.
+    if request.queue_all and service.is_first_of_baseline(request):
+        code = _follow_all(service, options, [service.request_run(replace(request, queue_all=False))], told)
+        if code != 0:
+            return code
+        request = replace(request, new_baseline=None)
+    try:
+        run_id = service.request_run(request)
+    except NothingDue:
+        if told:
+            return 0
+        raise
     # The queue of this moment, not `next` after each run: that may be a retry, which a person has to ask for.
-    for one in service.open_runs(run_id) if options.all else [run_id]:
+    return _follow_all(service, options, service.open_runs(run_id) if options.all else [run_id], told)
+
+
+def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str]) -> int:
+    for number, one in enumerate(run_ids, start=1):
         seen = _follow(service, one)
-        _show(options, seen)
+        show(options.project, seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
+            left = len(run_ids) - number
+            if left:
+                print(f"{left} more of these runs go on; `seedproof stop RUN --reason REASON` ends one of them.")
             return 1
     return 0
 
@@ -282,9 +296,9 @@ _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "init": _init,
     "try": _try,
     "status": _status,
-    "check-baseline": lambda options: _show(options, _service(options).check_baseline()),
+    "check-baseline": lambda options: show(options.project, _service(options).check_baseline()),
     "run": _run,
-    "compare": lambda options: _show(options, _service(options).compare(options.experiment, options.against)),
+    "compare": lambda options: show(options.project, _service(options).compare(options.experiment, options.against)),
     "report": _report,
     "stop": _stop,
     "resume": _resume,

@@ -1,5 +1,7 @@
-"""The next call as a command that a person can type."""
+"""The next call as a command that a person can type, and calls that a sentence names likewise."""
 
+import json
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from seedproof.model.refusals import NextCall
 if TYPE_CHECKING:
     from seedproof_mcp.service.results import Follow
 
-__all__ = ["next_command", "next_line"]
+__all__ = ["in_commands", "next_command", "next_line"]
 
 _COMMANDS = {
     "check_baseline": "check-baseline",
@@ -28,6 +30,45 @@ _PLACEHOLDERS = {
     "new_baseline": "REASON",
     "reason": "REASON",
 }
+
+
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+_CALL = re.compile(rf"\b({'|'.join(_COMMANDS)})\(((?:{_TEXT}|[^()\"])*)\)")
+_ARGUMENT = re.compile(rf"\s*(?P<name>[a-z_]+)(?:=(?P<value>{_TEXT}|<[^>]*>|[\w.-]+))?\s*(?:,|$)")
+# Names that are no word of the language: `compare` alone may be one.
+_NAME = re.compile(rf"\b({'|'.join(name for name in _COMMANDS if '_' in name)})\b(?!\()")
+_OPTIONS = {
+    r"\bcode_change(=true\b)?": "--code-change",
+    r"\bnew_baseline\b": "--new-baseline",
+    r"\bqueue_all(=true\b)?": "--all",
+    r'\brole="(confirm|control)"': r"--\1",
+}
+
+
+def in_commands(text: str) -> str:
+    """A sentence for a model as one for the command line: calls and names of tools become commands."""
+    worded = _NAME.sub(lambda found: f"`seedproof {_COMMANDS[found[1]]}`", _CALL.sub(_as_command, text))
+    for name, option in _OPTIONS.items():
+        worded = re.sub(name, option, worded)
+    return worded
+
+
+def _as_command(call: re.Match[str]) -> str:
+    arguments: dict[str, Any] = {}
+    chosen: list[str] = []
+    at = 0
+    while at < len(call[2]):
+        found = _ARGUMENT.match(call[2], at)
+        if found is None:
+            return call[0]
+        name, value, at = found["name"], found["value"], found.end()
+        if value is None or value.startswith("<"):
+            chosen.append(name)
+        else:
+            arguments[name] = json.loads(value) if value[0] == '"' or value in ("true", "false") else value
+    if not {*chosen} <= _PLACEHOLDERS.keys():
+        return call[0]
+    return f"`{next_command(NextCall(call[1], '', arguments, tuple(chosen)))}`"
 
 
 def next_line(call: "NextCall | Follow", project: Path) -> str:

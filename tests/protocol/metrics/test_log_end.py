@@ -1,7 +1,7 @@
 """How a log ends that has no value."""
 
 import pytest
-from seedproof.metrics.log_end import is_out_of_room, plain_last_line
+from seedproof.metrics.log_end import error_line, is_out_of_room, plain_last_line
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,18 @@ def test_other_crashes_have_other_lines_and_secrets_are_masked() -> None:
 )
 def test_memory_and_the_disk_are_told_by_the_last_lines(end: bytes, is_full: bool) -> None:
     assert is_out_of_room(end) is is_full
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        (b"step 1\nusage: train.py [-h]\ntrain.py: error: unrecognized arguments: --seed 42\n", "train.py: error: un"),
+        (b"Traceback:\nValueError: no data at 3\n", "ValueError: no data at 3"),
+        (b"torch.cuda.OutOfMemoryError: full\nbye\n====\n", "torch.cuda.OutOfMemoryError: full"),
+        (b"KeyError: 'lr'\nx.errors.ChildFailedError:\ntrain.py FAILED\n====\n", "KeyError: 'lr'"),
+        (b"no such data set\n\n-----\n", "no such data set"),
+        (b"1 2 3\n", ""),
+    ],
+)
+def test_the_line_that_says_why_a_training_crashed(log: bytes, line: str) -> None:
+    assert error_line(log).startswith(line) and bool(error_line(log)) == bool(line)

@@ -9,7 +9,7 @@ from seedproof.metrics.scanner import LogScanner
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
-from seedproof.sources.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, like_value, near_misses
+from seedproof.sources.near_misses import MOST_HINTS, SHOWN_CHARS, NearMiss, like_value, likely_metrics, near_misses
 
 LOSS = Rules().metric
 ACCURACY = MetricRule(name="test_accuracy", direction="maximize", pattern="never: (?P<value>.)")
@@ -107,9 +107,75 @@ def test_whatever_the_log_is_the_settings_read_the_value_that_is_named(text: str
     ],
 )
 def test_a_number_under_a_label_of_the_metric_s_kind_counts_as_shown(log: bytes, value: str | None) -> None:
-    assert like_value(MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS), log) == value
+    found = like_value(MetricRule(name="val_loss", pattern=DEFAULT_VAL_LOSS), log)
+    assert (found and found[1]) == value
 
 
 def test_the_kind_of_another_metric_is_its_own_last_word_and_a_loss() -> None:
     metric = MetricRule(name="val_accuracy", direction="maximize", file="m.json", path="acc")
-    assert [like_value(metric, log) for log in (b"acc: 0.9\n", b"loss: 3.9\n", b"lr: 0.1\n")] == ["0.9", "3.9", None]
+    found = [like_value(metric, log) for log in (b"acc: 0.9\n", b"iter 2 | Loss: 3.9\n", b"lr: 0.1\n")]
+    assert found == [("acc", "0.9"), ("Loss", "3.9"), None]
+
+
+# --- another quantity, and the best value so far -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "epoch 3: train_loss 1.10 val_acc: 70.64%",
+        "train_loss: 1.10 val_acc: 70.64%",
+        "train_loss 1.10, val_acc 70.64",
+        "loss 1.10 test_accuracy: 70.64",
+        "| train loss 1.10 | dev/f1 70.64 |",
+    ],
+)
+def test_an_accuracy_beside_a_loss_is_offered_by_its_own_name_and_direction(line: str) -> None:
+    log = f"{line}\n".encode()
+    for hint in (*near_misses(LOSS, log, {}), *likely_metrics(log, {})):
+        rule = rule_of(hint, MetricRule(name=hint.name, direction=hint.direction, pattern="(?P<value>.)"))
+        if hint.value == "70.64":
+            assert rule.direction == "maximize" and "loss" not in rule.name
+        else:
+            assert rule.direction == "minimize" and rule.name in ("loss", "train_loss")
+    assert likely_metrics(log, {})[0].value == "70.64"
+    first = next(one for one in near_misses(LOSS, b"val_acc: 70.64\n", {}))
+    assert first.settings[:2] == ('name = "val_acc"', 'direction = "maximize"')
+    assert near_misses(ACCURACY, b"test_loss: 0.5\n", {})[0].settings[0] == 'name = "test_loss"'
+
+
+def test_a_column_of_a_file_contradicts_as_a_label_does() -> None:
+    table = b"epoch,train_loss,val_acc\n1,1.1,0.7\n"
+    assert [hint.name for hint in near_misses(LOSS, b"", {"m.csv": table})] == ["val_acc"]
+
+
+@pytest.mark.parametrize(
+    "best", ["Best val_acc: 79.13%", "best epoch 3, val_acc: 79.13%", "BEST RESULT val_acc: 79.13"]
+)
+def test_a_pattern_passes_over_the_best_value_so_far(best: str) -> None:
+    log = f"epoch 1 val_acc: 79.13%\nepoch 2 val_acc: 77.78%\n{best}\n".encode()
+    (hint,) = likely_metrics(log, {})
+    assert (hint.value, hint.line) == ("77.78", 2)
+    metric = MetricRule(name="val_acc", direction="maximize", pattern="never (?P<value>.)")
+    assert read_by(hint, log, metric) == "77.78"
+    # Also where the first run that was looked at had no such line.
+    (early,) = likely_metrics(log[: log.index(best.encode())], {})
+    assert read_by(early, log, metric) == "77.78"
+
+
+def test_a_label_that_stands_behind_best_alone_is_read_there() -> None:
+    (hint,) = likely_metrics(b"epoch 2 (best 80.1) val_acc: 77.78\n", {})
+    assert hint.value == "77.78"
+
+
+def test_columns_that_may_be_a_metric_are_offered_by_their_own_names_evaluations_first() -> None:
+    table = b"epoch;loss;test acc;train_mse;val_mse;lr\n1;0.5;0.8;2.5;2.25;0.1\n"
+    hints = likely_metrics(b"", {"log/m.csv": table, "broken.json": b"{", "n.json": b'{"a": {"Dev/F1": 0.7}}'})
+    assert [(one.where, one.value) for one in hints] == [
+        ("log/m.csv", "2.25"),
+        ("n.json", "0.7"),
+        ("log/m.csv", "0.8"),
+        ("log/m.csv", "0.5"),
+    ]
+    assert (hints[1].name, hints[1].direction) == ("dev_f1", "maximize")
+    assert hints[1].settings == ("file = 'n.json'", "path = 'a.Dev/F1'")

@@ -9,7 +9,8 @@ from seedproof.model.metric_rule import MetricRule
 from seedproof.model.presets import PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.rules import RETIRED_RULES, Rules
-from seedproof_mcp.host.settings import Settings, allowed_words, load_config
+from seedproof_mcp.host.settings import Settings, load_config
+from seedproof_mcp.host.settings_errors import allowed_words
 from seedproof_mcp.host.settings_template import settings_template
 
 from tests.support.places import ROOT
@@ -64,8 +65,16 @@ def test_every_preset_can_be_chosen(tmp_path: Path, name: str) -> None:
     ("text", "says"),
     [
         ("[rules]\nwinner_sigma = 'two'", "line 2: rules.winner_sigma: allowed is a number above 0."),
-        ("[rules]\n\nwinner_sgima = 2.0", "line 3: rules.winner_sgima: Extra inputs are not permitted; allowed here:"),
-        ("[setings]\n", "line 1: setings: Extra inputs are not permitted; allowed here: rules, settings"),
+        (
+            "[rules]\n\nwinner_sgima = 2.0",
+            "line 3: rules.winner_sgima is not known (did you mean rules.winner_sigma?).",
+        ),
+        (
+            '[rules]\ncomand = ["a"]\n[rules.metrics]\nname = "acc"\n[settings]\nzzz = 1\n',
+            "line 2: rules.comand is not known (did you mean rules.command?); line 3: rules.metrics is not "
+            "known (did you mean rules.metric?); line 6: settings.zzz is not known (allowed here: python, env, ",
+        ),
+        ("[setings]\n", "line 1: setings is not known (did you mean settings?)."),
         ("[settings]\ntimeout_min = -1.0", "line 2: settings.timeout_min: allowed is a number of minutes above 0."),
         (
             "[settings]\nslot = '../up'",

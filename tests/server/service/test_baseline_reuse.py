@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from seedproof_mcp.host import fingerprint
+from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.verify.checks import Outcome
+from seedproof_mcp.verify.verify import verify
 
 from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, quick_tools
@@ -133,6 +136,32 @@ async def test_failed_attempts_come_along_with_the_runs_that_count(project: Path
         written = await call("write_report")
     assert "| baseline | 137 | 1 | failed |" in (project / written.data["path"]).read_text()
     assert len(generations(project)[1]["adopted"]) == 6
+
+
+UNNAMED = (
+    '[rules]\ncommand = ["{python}", "train_llm.py", "--seed", "{seed}", "{flags}", "--output_dir", "{output_dir}"]\n'
+)
+
+
+async def test_a_scale_that_is_named_later_takes_over_every_run_and_another_scale_none(project: Path) -> None:
+    (project / "seedproof.toml").write_text(UNNAMED)
+    async with quick_tools(project, InProcessEngine(table())) as call:
+        await call.measure_baseline()
+        (project / "seedproof.toml").write_text(f'{UNNAMED}scale = "300 steps"\n')
+        await call("run_seed", new_baseline=REASON)
+        status = (await call("check_baseline")).data
+        written = await call("write_report")
+        await call.measure("a", "--idea", "a")
+        judged = await call("compare", experiment="a")
+        (project / "seedproof.toml").write_text(f'{UNNAMED}scale = "600 steps"\n')
+        await call("run_seed", new_baseline=REASON)
+    assert (status["phase"], status["generation"], status["scale"]) == ("ready", 2, "300 steps")
+    assert "300steps" in written.data["path"]
+    assert judged.data["verdict"] == "WINNER"
+    made = generations(project)
+    assert made[1]["adopted"] == [f"g1-baseline-s{seed}-a1" for seed in SEEDS]
+    assert not made[2].get("adopted")
+    assert not [one for one in verify(ProjectPaths(project)) if one.outcome is Outcome.FAIL]
 
 
 SETTINGS = SEVEN + '[settings.env]\nOMP_NUM_THREADS = "3"\n'

@@ -117,7 +117,7 @@ async def test_a_value_that_no_pattern_reads_is_a_draw_and_the_third_is_refused(
         second = await stopped(call, engine, experiment="a", seed=42, attempt=2)
         third = await call("run_seed", experiment="a", seed=42, attempt=3)
         twin = await declare(call, "b", "--lr", "1")
-    assert first.data["reason"] == "the machine is needed; its last value 4.0, in a line that looks like val_loss"
+    assert first.data["reason"] == 'the machine is needed; the nearest to val_loss is "eval/loss 4.0"'
     assert (second.data["state"], third.code, twin.code) == ("cancelled", "arm_failed", "flags_duplicate")
 
 

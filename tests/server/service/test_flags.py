@@ -48,7 +48,8 @@ async def test_a_replaced_option_leaves_the_command_of_every_run_of_the_experime
         confirming = await call("run_seed", experiment="muon", role="confirm", queue_all=True)
         written = await call("write_report", experiment="muon")
     shown = "python train_llm.py --seed 42 --lr=0.2 --output_dir checkpoints/exp_muon_1M_seed42"
-    assert (first.data["command"], f"Command: {shown}" in first.text) == (shown, True)
+    ran = shown.replace("python", records(project, "run_started")[0]["fingerprint"]["interpreter"], 1)
+    assert (first.data["command"], f"Command: {ran}" in first.text) == (ran, True)
     assert "command" not in second.data and "command" not in confirming.data and "Command:" not in second.text
     assert said.data["verdict"] == "WINNER"
     assert shown in (project / written.data["path"]).read_text()

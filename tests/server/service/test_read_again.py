@@ -214,7 +214,7 @@ async def test_an_unread_run_is_neither_result_nor_failure_and_next_reads_its_lo
         )
         assert unread.next == "run_seed(seed=42, attempt=1)"
         assert settings_of(*notices(unread.data, "near_miss")) == [
-            [r"pattern = '(?<![\w./-])loss\s*=\s*(?P<value>\S+)'"]
+            [r"pattern = '(?i:(?<!new )\bbest\b(?!\.).*)|(?<![\w./-])loss\s*=\s*(?P<value>\S+)'"]
         ]
         baseline = await call("check_baseline")
         assert (baseline.data["missing_seeds"], baseline.data["metrics"]) == (list(SEEDS), {})

@@ -128,6 +128,24 @@ def test_the_length_of_the_command_is_the_scale(project: Path) -> None:
     assert (rules.train_tokens, rules.command[4:6]) == (5000, ("--train_tokens", "{train_tokens}"))
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("config/tiny.py", "max_iters = 50\n"),
+        ("config/tiny.json", '{"train": {"max_iters": 50}}'),
+        ("config/tiny.toml", "[train]\nmax_iters = 50\n"),
+        ("config/tiny.yaml", "train:\n  max_iters: 50\n"),
+    ],
+)
+def test_the_config_file_of_the_command_sets_the_length(path: str, text: str, project: Path) -> None:
+    write(project, {path: text})
+    assert learned(project, "configurator", f"python train.py {path}").rules.scale == "50 iterations"
+    assert learned(project, "configurator", f"python train.py --config={path}").rules.scale == "50 iterations"
+    assert learned(project, "configurator", f"python train.py {path} --max_iters=9").rules.scale == "9 iterations"
+    write(project, {path: ""})
+    assert learned(project, "configurator", f"python train.py {path}").rules.scale == "200 iterations"
+
+
 def test_variables_before_the_program_become_rules_or_settings_and_secrets_stay_out(project: Path) -> None:
     command = "CUDA_VISIBLE_DEVICES=1 SEED=3 DEPTH=4 WANDB_API_KEY=abcdef python train.py"
     write(project, PROJECTS["argparse"])

@@ -166,6 +166,69 @@ def test_what_a_script_cannot_do_without_comes_from_the_shell_script_that_starts
     assert "# run.sh:2 starts the training so." in first.text
 
 
+NEEDS = (
+    "import os\nseed = int(os.environ['SEED']); lr = float(os.environ['LR']); steps = int(os.environ['STEPS'])\n"
+    "mom = float(os.environ.get('MOMENTUM', '0'))\nprint(f'val_loss: {lr:.5f}')\nloss.backward()\nmain()\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("shell", "command"),
+    [
+        (
+            "export SEED=${SEED:-0}\nexport LR=${LR:-0.1} STEPS=${STEPS:-400}\npython3 fit.py 2>&1 | tee log.txt\n",
+            "env {flags} SEED={seed} bash run.sh",
+        ),
+        ("export LR=0.1 STEPS=9\npython3 fit.py\n", "bash run.sh {flags}"),
+        ("LR=0.1 STEPS=9 SEED=3 python3 fit.py\n", "env LR=0.1 STEPS=9 {flags} SEED={seed} {python} fit.py"),
+        ("LR=$1 STEPS=9 python3 fit.py\n", "bash run.sh {flags}"),
+        ("python3 fit.py\n", "env {flags} SEED={seed} {python} fit.py"),
+    ],
+)
+def test_variables_that_a_script_cannot_do_without_come_from_the_shell_script(
+    shell: str, command: str, tmp_path: Path
+) -> None:
+    write(tmp_path, {"fit.py": NEEDS, "run.sh": f"#!/bin/bash\n{shell}"})
+    first, config = written(tmp_path)
+    assert " ".join(config.rules.command) == command
+    assert ("Check: fit.py needs LR, STEPS: add it to the command." in first.said) == (shell == "python3 fit.py\n")
+
+
+def test_a_variable_that_a_script_asks_for_first_is_not_needed(tmp_path: Path) -> None:
+    text = NEEDS.replace("mom =", "mom = 0 if 'STEPS' not in os.environ else 1 #").replace("['LR']", ".get('LR', 1)")
+    write(tmp_path, {"fit.py": text})
+    assert not [one for one in written(tmp_path)[0].said if "needs" in one]
+
+
+def test_config_files_that_a_script_takes_and_the_command_does_not_name_are_told(tmp_path: Path) -> None:
+    folder = make(tmp_path / "p", "configurator")
+    write(folder, {"config/tiny.py": "max_iters = 50\n"})
+    first, config = written(folder)
+    says = "config/tiny.py is not used; `seedproof init -- python train.py config/tiny.py` takes it over."
+    assert f"Check: {says}" in first.said and f"# {says}" in first.text
+    assert config.rules.scale == "200 iterations"
+
+
+def test_the_config_file_that_is_used_sets_the_length(tmp_path: Path) -> None:
+    parser = (
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('--config', required=True)\n"
+        "p.add_argument('--epochs', type=int, default=4)\np.add_argument('--seed')\np.parse_args()\nloss.backward()\n"
+    )
+    write(tmp_path, {"train.py": parser, "config.yaml": "trainer:\n  max_epochs: 9\n"})
+    first, config = written(tmp_path)
+    assert config.rules.scale == "9 epochs" and "# config.yaml:2 sets trainer.max_epochs = 9.\n" in first.text
+
+
+def test_options_that_are_not_recognised_are_said_to_be_so_where_the_arguments_are_read(tmp_path: Path) -> None:
+    reads = "import sys\ndef load():\n    return dict(word.split('=') for word in sys.argv[1:])\n"
+    train = "from .config import load\ncfg = load()\nprint(f'val_loss: {fit(cfg):.5f}')\nloss.backward()\nmain()\n"
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/config.py": reads, "pkg/train.py": train})
+    says = "No option of pkg/train.py was recognised; flags work as far as pkg/config.py:3 reads them from sys.argv."
+    assert f"# {says}\n" in written(tmp_path)[0].text
+    write(tmp_path, {"pkg/config.py": "def load():\n    return {}\n"})
+    assert "# pkg/train.py has no options, so experiments are changes of the code.\n" in written(tmp_path)[0].text
+
+
 def test_a_shell_script_that_starts_the_same_file_is_named_without_its_text(tmp_path: Path) -> None:
     folder = make(tmp_path / "p", "argparse")
     write(folder, {"run.sh": "WANDB_API_KEY=abcdef python train.py --lr 0.3\n"})

@@ -1,8 +1,10 @@
 """`seedproof try`: real short runs outside the ledger, and what they tell."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -87,13 +89,30 @@ def test_an_honest_training_is_well_and_leaves_no_trace(make: Callable[..., Path
     assert not registry_folder().exists()
 
 
-def test_the_settings_to_paste_load_and_name_the_scale_that_the_log_shows(make: Callable[..., Path]) -> None:
+def test_a_scale_that_only_the_log_shows_is_one_line_and_nothing_to_paste(make: Callable[..., Path]) -> None:
     folder = make(HONEST)
     row = tried(folder)
+    assert row.is_well and row.toml is None
+    told = 'Scale: not named; files are called …_1M… unless [rules] has scale = "10 steps", as the log shows it'
+    assert line(row, "Scale:") == told
+    settings = folder / "seedproof.toml"
+    settings.write_text(settings.read_text().replace("[rules]\n", '[rules]\nscale = "10 steps"\n'))
+    assert line(tried(folder), "Scale:") == ""
+
+
+def test_the_settings_to_paste_load_and_name_the_scale_that_the_log_shows(make: Callable[..., Path]) -> None:
+    folder = make(HONEST.replace("val_loss", "Dev accuracy is now"))
+    row = tried(folder)
     assert row.toml is not None and tomllib.loads(row.toml)["rules"]["scale"] == "10 steps"
+    assert line(row, "Scale:") == ""
     (folder / "seedproof.toml").write_text(row.toml)
     assert load_config(folder / "seedproof.toml").rules.scale == "10 steps"
     assert tried(folder).toml is None
+
+
+def test_a_scale_that_nothing_tells_is_asked_for(make: Callable[..., Path]) -> None:
+    row = tried(make('print(f"val_loss: {draw.gauss(3, 0.1):.4f}")'))
+    assert line(row, "Scale:").endswith('unless rules.scale says how long a run trains, such as "300 steps"')
 
 
 def test_an_existing_ledger_is_not_touched(project: Path) -> None:
@@ -150,12 +169,64 @@ def test_a_metric_by_another_name_is_found_and_the_pasted_settings_read_it(
     assert again.values == row.values
 
 
+def test_the_whole_line_of_a_value_is_quoted_around_what_was_read(make: Callable[..., Path]) -> None:
+    body = 'print("epoch 9 | " + "x" * 200 + f" | best so far, val_loss: {draw.gauss(3, 0.1):.4f} at epoch 7")\n'
+    body += 'print(f"Best of all so far: val_loss: {draw.gauss(3, 0.1):.4f} (epoch 7)")'
+    folder = make(body)
+    row = tried(folder)
+    assert f'(line 2: "Best of all so far: val_loss: {row.values["seed 1"]} (epoch 7)")' in line(row, "Metric val_loss")
+    (folder / "train.py").write_text(HEAD + body.partition("\n")[0])
+    row = tried(folder)
+    assert f'x | best so far, val_loss: {row.values["seed 1"]}…")' in line(row, "Metric val_loss")
+
+
 def test_a_file_that_the_settings_cannot_read_is_told_once_with_settings_that_can(make: Callable[..., Path]) -> None:
     body = 'open(options.output_dir + "/m.csv", "w").write(f"step,val_loss\\n1,{draw.gauss(3, 0.1)}\\n")'
     row = tried(make(body, '[rules.metric]\nname = "val_loss"\nfile = "m.csv"\npath = "val_loss"\n'))
     assert [one.partition(",")[0] for one in row.mend] == ["seed 1: unread", row.mend[1].partition(",")[0]]
     assert row.mend[1].endswith('is read by: name = "val_loss"; file = "m.csv"; column = "val_loss"')
     assert row.toml is not None and tomllib.loads(row.toml)["rules"]["metric"]["column"] == "val_loss"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said", "fields"),
+    [
+        (
+            "m.tsv",
+            "step\\ttrain_mse\\tval_mse\\n1\\t2.5\\t{value}\\n",
+            "has the columns step, train_mse, val_mse",
+            {"name": "val_mse", "column": "val_mse"},
+        ),
+        (
+            "m.jsonl",
+            '{{"step": 1, "dev_f1": {value}}}\\n',
+            "has the keys step, dev_f1",
+            {"name": "dev_f1", "direction": "maximize", "path": "dev_f1"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_a_metric_of_another_kind_in_a_file_is_offered_by_its_own_name(
+    make: Callable[..., Path], name: str, text: str, said: str, fields: dict[str, str], is_linked: bool
+) -> None:
+    body = f"os.makedirs('runs/exp', exist_ok=True); value = draw.gauss(3, 0.1)\nopen('runs/exp/{name}', 'w')"
+    folder = make(f"{body}.write(f'{text}')", repository=True)
+    if is_linked:
+        (folder / ".gitignore").write_text("runs/\n")
+        (folder / "runs").mkdir()
+    row = try_here(folder, 60.0, lambda words: None)
+    assert f"runs/exp/{name} {said}" in line(row, "Files of numbers:")
+    assert row.toml is not None
+    assert tomllib.loads(row.toml)["rules"]["metric"] == {**fields, "file": f"runs/exp/{name}", "outside": True}
+    (folder / "seedproof.toml").write_text(row.toml)
+    again = try_here(folder, 60.0, lambda words: None)
+    assert again.is_well, again
+    assert again.values == row.values
+
+
+def test_a_file_without_a_likely_metric_is_named_with_its_columns(make: Callable[..., Path]) -> None:
+    row = tried(make('open(options.output_dir + "/m.csv", "w").write("step,train_mse\\n1,2.5\\n")'))
+    assert row.mend == ["no val_loss was found in its output; m.csv has the columns step, train_mse"]
 
 
 def test_a_training_that_prints_nothing_like_a_metric_is_told_so(make: Callable[..., Path]) -> None:
@@ -199,7 +270,11 @@ def _processes_of(folder: Path) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_try_that_is_interrupted_leaves_nothing(make: Callable[..., Path], number: signal.Signals) -> None:
     folder = make(FOREVER)
-    with subprocess.Popen([SEEDPROOF, "try", "--project", folder], stderr=subprocess.PIPE) as process:
+    command = [SEEDPROOF, "try", "--project", folder]
+    # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    ) as process:
         wait_until(lambda: any(ScratchPaths(folder).runs.glob("*/started.json")))
         process.send_signal(number)
         _, said = process.communicate()
@@ -246,9 +321,32 @@ def test_a_crash_is_told_once_with_the_end_of_the_output(
     folder = make('print("password=hunter22222"); sys.exit("no such data set")')
     assert main(["try", "--project", str(folder)]) == 1
     said = capsys.readouterr()
-    assert "Mend: seed 1: failed, exit code 1" in said.out
+    assert "Mend: seed 1: failed, exit code 1: no such data set\n" in said.out
+    assert "\nNext: seedproof try --project" in said.out
     assert "no such data set" in said.out and "hunter22222" not in said.out
     assert "run 2 of 3" not in said.err
+
+
+def test_a_missing_module_names_the_interpreter_that_lacks_it(
+    make: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make("import no_such_module_of_this_test", f"[settings]\npython = {json.dumps(sys.executable)}\n")
+    words = (
+        f"it was run by {sys.executable}, which Seedproof itself runs in; settings.python in seedproof.toml names "
+        "another interpreter"
+    )
+    assert tried(folder).mend == [
+        "seed 1: failed, exit code 1: ModuleNotFoundError: No module named 'no_such_module_of_this_test'; " + words
+    ]
+    assert main(["run", "--project", str(folder)]) == 1
+    assert f"Reason: exit code 1; {words}\n" in capsys.readouterr().out
+
+
+def test_an_option_that_the_script_does_not_have_is_told_in_its_own_words(make: Callable[..., Path]) -> None:
+    folder = make(HONEST)
+    (folder / "train.py").write_text((folder / "train.py").read_text().replace('"--seed"', '"--rng"'))
+    (told,) = tried(folder).mend
+    assert told == "seed 1: failed, exit code 2: train.py: error: unrecognized arguments: --seed 1"
 
 
 def test_bad_settings_and_a_missing_script_are_refused_as_for_a_run(
@@ -257,10 +355,18 @@ def test_bad_settings_and_a_missing_script_are_refused_as_for_a_run(
     folder = make(HONEST)
     (folder / "train.py").unlink()
     assert main(["try", "--project", str(folder)]) == 3
-    assert "script_missing: train.py is not in the project folder" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "script_missing: train.py is not in the project folder" in said
+    assert f"\nNext: seedproof try --project {folder}  # Tries the command again, once that is mended.\n" in said
     (folder / "seedproof.toml").write_text("[rules]\nseeds = 3\n")
     assert main(["try", "--project", str(folder)]) == 3
     assert "bad_settings: seedproof.toml, line 2: rules.seeds" in capsys.readouterr().err
+    (folder / "seedproof.toml").unlink()
+    assert main(["try", "--project", str(folder)]) == 3
+    assert capsys.readouterr().err.startswith(
+        "script_missing: there is no seedproof.toml, and no train_llm.py in the project folder, which is trained "
+        "without one; `seedproof init` writes it.\n"
+    )
     assert not ProjectPaths(folder).state.exists()
 
 

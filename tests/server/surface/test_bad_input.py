@@ -118,7 +118,7 @@ async def test_without_a_script_nothing_is_written_and_the_refusal_names_it(tmp_
     async with quick_tools(tmp_path) as call:
         answer = await call("run_seed")
     assert answer.code == "script_missing"
-    assert "train_llm.py is not in the project folder" in answer.text
+    assert "there is no seedproof.toml, and no train_llm.py in the project folder, " in answer.text
     assert list(tmp_path.iterdir()) == []
 
 

@@ -64,6 +64,16 @@ def test_a_run_that_brings_no_result_exits_with_1(here: Path, capsys: pytest.Cap
     assert "failed" in out and "no such package" in out
 
 
+def test_a_failure_that_voids_the_baseline_does_not_ask_for_seeds(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "train_llm.py").write_text("import sys; sys.exit('no such package')\n")
+    assert "Seeds still needed: 5" in run(capsys, "run")[1]
+    code, out, _ = run(capsys, "run", "--seed", "42", "--attempt", "2")
+    assert code == 1 and "Notice (baseline_void): " in out
+    assert "still needed" not in out
+
+
 @pytest.mark.slow
 def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     here: Path, capsys: pytest.CaptureFixture[str]
@@ -77,6 +87,21 @@ def test_running_all_follows_what_is_queued_and_never_spends_a_retry(
     assert "(attempt 2)" not in out
     assert "Next: seedproof run --seed 42 --attempt 2  # Tries seed 42 again" in out
     assert run(capsys, "check-baseline")[1].startswith("Baseline measuring ")
+
+
+def test_running_all_of_a_baseline_queues_the_rest_once_the_first_run_has_a_value(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "seedproof.toml").write_text('[rules.metric]\nname = "val_loss"\npattern = "nothing: (?P<value>.)"\n')
+    code, out, _ = run(capsys, "run", "--all")
+    assert code == 1 and out.count("baseline seed ") == 1
+    assert "queued" not in run(capsys, "status")[1]
+    assert len(list((here / ".seedproof/runs").glob("g1-*"))) == 1
+    (here / "seedproof.toml").unlink()
+    code, out, _ = run(capsys, "run", "--all")
+    assert code == 0
+    assert [f"baseline seed {seed} (attempt 1): succeeded" in out for seed in SEEDS[1:]] == [True] * 4
+    assert run(capsys, "check-baseline")[1].startswith("Baseline ready ")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -148,6 +173,39 @@ def test_a_person_confirms_a_winner_and_ends_or_resumes_what_goes_wrong(
     assert "after 1 runs in a row" in run(capsys, "resume", "--reason", "a typo")[1]
 
 
+def test_a_notice_is_told_once_in_a_command_and_names_commands(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metric = '[rules.metric]\nname = "val_loss"\npattern = "val_loss: (?P<value>.+)"\n'
+    (here / "seedproof.toml").write_text(metric.replace("val_loss: ", "nothing: "))
+    assert run(capsys, "run")[0] == 1
+    out = run(capsys, "status")[1]
+    assert out.count("Notice (near_miss): ") == 1
+    (here / "seedproof.toml").write_text(metric)
+    out = run(capsys, "check-baseline")[1]
+    assert "The next `seedproof run`, `seedproof compare` or `seedproof report` takes them over" in out
+
+
+STEPS = """
+import argparse, random
+parser = argparse.ArgumentParser()
+parser.add_argument("--seed", type=int)
+parser.add_argument("--steps", type=int, default=10)
+parser.add_argument("--output_dir")
+options = parser.parse_known_args()[0]
+for step in range(1, options.steps + 1):
+    print(f"step {step}/{options.steps} loss: 4.5")
+print(f"val_loss: {random.Random(options.seed * options.steps).gauss(4, 0.1):.6f}")
+"""
+
+
+def test_a_notice_that_stands_is_told_once_of_all_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "train_llm.py").write_text(STEPS)
+    assert run(capsys, "run", "--all")[0] == 0
+    code, out, _ = run(capsys, "run", "longer", "--hypothesis", "it helps", "--all", "--", "--steps", "20")
+    assert code == 0 and out.count("longer seed ") == 3
+    assert out.count("Notice (trained_longer): ") == 1
+    assert "measure a new baseline: `seedproof run --new-baseline 'the same length'`." in out
+
+
 def test_flags_that_are_no_command_line_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "run", "muon", "--flags=--a 'open", "--hypothesis", "x")
     assert code == 3
@@ -165,6 +223,30 @@ def test_init_writes_a_settings_file_once(here: Path, capsys: pytest.CaptureFixt
     code, _, err = run(capsys, "init")
     assert code == 3 and "nothing was changed" in err
     assert (here / "seedproof.toml").read_text() == written
+
+
+def test_init_replaces_what_it_wrote_itself_and_nobody_edited(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, command = here / "seedproof.toml", ("init", "--", "python", "train_llm.py", "--shift", "0.5")
+    assert run(capsys, "init", "--full")[0] == 0  # all of it is comments
+    assert run(capsys, "init")[1].startswith("Wrote seedproof.toml anew")
+    assert run(capsys, *command)[0] == 0
+    learned = path.read_text()
+    assert '"--shift", "0.5"' in learned
+    for text in (learned, "[rules]\nscale = '3 s'\n", "not toml"):
+        path.write_text(text)
+        code, _, err = run(capsys, "init")
+        assert code == 3 and "and was edited; nothing was changed. --print shows" in err and "move the file" in err
+        assert path.read_text() == text
+
+
+def test_init_never_replaces_rules_under_which_runs_were_recorded(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, "init", "--full")[0] == 0
+    (here / ".seedproof").mkdir(exist_ok=True)
+    (here / ".seedproof/ledger.jsonl").write_text("{}\n")
+    code, _, err = run(capsys, "init")
+    assert code == 3 and "runs were recorded under its rules; nothing was changed" in err
 
 
 def test_init_prints_what_it_would_write_and_writes_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import NextCall
 from seedproof.model.run_key import Role
 from seedproof_mcp.surface.arguments import parse, run_request
-from seedproof_mcp.surface.next_command import next_command, next_line
+from seedproof_mcp.surface.next_command import in_commands, next_command, next_line
 
 from tests.support.in_process import quick_tools
 
@@ -99,3 +99,29 @@ def test_the_line_can_be_copied_as_it_stands() -> None:
     )
     elsewhere = next_line(NextCall("compare", "Gives the verdict.", {"experiment": "muon"}), Path("my study"))
     assert elsewhere == "seedproof compare muon --project 'my study'  # Gives the verdict."
+
+
+@pytest.mark.parametrize(
+    ("said", "worded"),
+    [
+        (
+            'measure a new baseline: run_seed(new_baseline="the same length").',
+            "measure a new baseline: `seedproof run --new-baseline 'the same length'`.",
+        ),
+        ('run_seed(experiment="muon", role="confirm")', "`seedproof run muon --confirm`"),
+        (
+            "declare it anew: run_seed(experiment=<another name>, flags, hypothesis).",
+            "declare it anew: `seedproof run NAME --hypothesis HYPOTHESIS -- FLAGS`.",
+        ),
+        (
+            "The next run_seed(), compare() or write_report() takes them over",
+            "The next `seedproof run`, `seedproof compare` or `seedproof report` takes them over",
+        ),
+        ("nothing ends it but stop_run", "nothing ends it but `seedproof stop`"),
+        ("declare the edit with code_change=true", "declare the edit with --code-change"),
+        ("verdicts compare (as ever) what they compare", "verdicts compare (as ever) what they compare"),
+        ("run_seed(anything=<else>) and torch.compare(x)", "run_seed(anything=<else>) and torch.compare(x)"),
+    ],
+)
+def test_a_sentence_names_commands_in_place_of_calls(said: str, worded: str) -> None:
+    assert in_commands(said) == worded

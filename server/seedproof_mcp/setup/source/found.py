@@ -30,6 +30,8 @@ class Option:
     takes_value: bool = True
     stands_first: bool = False
     """Whether it belongs before a subcommand."""
+    dest: str | None = None
+    """The name under which the script reads it, where it says one."""
 
     @property
     def name(self) -> str:
@@ -53,6 +55,9 @@ class Interface:
     """Whether one argument takes everything that follows it."""
     adds: tuple[str, ...] = ()
     """Parts that such a program always has, as Hydra's folder of a run."""
+    seed: Option | None = None
+    """The option that the script seeds itself with, where its name does not say so."""
+    seed_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,10 @@ class SeedFound:
     why: str
     replaced: int | None = None
     variable: str | None = None
+    libraries: tuple[str, ...] = ()
+    """Those of `random`, numpy and torch that the script uses."""
+    check: str | None = None
+    """What a person must look at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ import ast
 import re
 from collections.abc import Sequence
 
+from seedproof.sources.metric_labels import direction_of
+
 from seedproof_mcp.setup.source.found import Metric
 from seedproof_mcp.setup.source.printed import logged_names
 from seedproof_mcp.setup.source.python_source import Source, call_name, called, literal
@@ -78,7 +80,7 @@ def _lightning(sources: Sequence[Source]) -> Metric | None:
 
 def _named(name: str) -> tuple[str, ...]:
     plain = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
-    higher = re.search(r"acc|auc|f1|iou|dice|map|bleu|rouge", plain)
+    higher = direction_of(plain) == "maximize"
     return (f'name = "{plain}"', *(('direction = "maximize"',) if higher else ()))
 
 
@@ -137,7 +139,7 @@ def _lightgbm(sources: Sequence[Source]) -> Metric | None:
 
 def _selected(preset: str, select: str, why: str, metric: str) -> Metric:
     """A preset with the name that this program prints, and the direction of its metric."""
-    higher = metric.startswith(("auc", "aucpr", "map", "ndcg", "acc", "average_precision"))
+    higher = direction_of(metric) == "maximize"
     own = (f'name = "{re.sub(r"[^a-z0-9]+", "_", select)}"', 'direction = "maximize"') if higher else ()
     return Metric(select, why, (f'preset = "{preset}"', f'select = "{select}"', *own))
 

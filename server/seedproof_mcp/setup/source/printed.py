@@ -21,11 +21,20 @@ _SPLITS = re.compile(r"^(split|phase|mode|stage|prefix)$")
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-+ 0#]*(?:\d+|\*)?(?:\.\d+)?([diouxXeEfFgGsra])")
 
 
+# A number in a line under construction: what the source has there, and the sample.
+_BEGIN, _MIDDLE, _END = "\ue000", "\ue001", "\ue002"
+_VALUE = re.compile(f"{_BEGIN}([^{_BEGIN}{_MIDDLE}{_END}]*){_MIDDLE}([^{_BEGIN}{_MIDDLE}{_END}]*){_END}")
+_MOST_EXPRESSION = 24
+
+
 @dataclass(frozen=True, slots=True)
 class Printed:
     """One line as the program would print it."""
 
     text: str
+    """With invented numbers."""
+    shown: str
+    """With what the source prints in their place, such as `{acc:.1%}`."""
     where: str
 
 
@@ -36,10 +45,31 @@ def printed_lines(sources: Sequence[Source]) -> list[Printed]:
         for node in source.calls:
             name = call_name(node.func).rpartition(".")[2] or _last(node.func)
             if _PRINTS.match(name) and node.args and not called(source, node.func).startswith(("wandb.", "math.")):
-                text = _message(node)
                 where = source.where(node)
-                found += [Printed(line, where) for line in text.splitlines() if any(map(str.isalpha, line))]
+                lines = [(_sampled(line), line) for line in _message(node).splitlines()]
+                found += [Printed(text, _formats(line), where) for text, line in lines if any(map(str.isalpha, text))]
     return found[:_MOST_LINES]
+
+
+def _value(shown: str, sample: str) -> str:
+    return f"{_BEGIN}{shown}{_MIDDLE}{sample}{_END}"
+
+
+def _sampled(text: str) -> str:
+    """A line with its samples alone."""
+    return _VALUE.sub(r"\2", text)
+
+
+def _formats(text: str) -> str:
+    """A line with what the source has in place of its numbers."""
+    return _VALUE.sub(r"\1", text)
+
+
+def _field(node: ast.expr, spec: str) -> str:
+    """`{acc:.1%}`; a long expression is cut."""
+    words = ast.unparse(node)
+    short = words if len(words) <= _MOST_EXPRESSION and words.isprintable() else "..."
+    return f"{{{short}:{spec}}}" if spec else f"{{{short}}}"
 
 
 def _last(function: ast.expr) -> str:
@@ -65,7 +95,7 @@ def _shown(node: ast.expr, depth: int = 0) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(_shown(one, depth + 1) for one in node.values)
     if isinstance(node, ast.FormattedValue):
-        spec = _shown(node.format_spec, depth + 1) if node.format_spec is not None else ""
+        spec = _sampled(_shown(node.format_spec, depth + 1)) if node.format_spec is not None else ""
         return _number(node.value, spec)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _shown(node.left, depth + 1) + _shown(node.right, depth + 1)
@@ -100,7 +130,9 @@ def _percent(text: str, values: Sequence[ast.expr]) -> str:
     def one(match: re.Match[str]) -> str:
         value = waiting.pop(0) if waiting else ast.Constant(0)
         kind = match[1]
-        return _number(value, "") if kind in "sra" else match[0].replace("*", "") % (1 if kind in "diouxX" else _SAMPLE)
+        if kind in "sra":
+            return _number(value, "")
+        return _value(match[0], match[0].replace("*", "") % (1 if kind in "diouxX" else _SAMPLE))
 
     bare = re.sub(r"%\(\w+\)", "%", text)
     return _PERCENT.sub(one, bare).replace("%%", "%")
@@ -130,9 +162,9 @@ def _number(node: ast.expr, spec: str) -> str:
         return str(node.value)
     is_count = bool(_COUNTS.search(name)) or spec.endswith("d") or call_name_of(node) in ("len", "int")
     try:
-        return format(1 if is_count else _SAMPLE, spec)
+        return _value(_field(node, spec), format(1 if is_count else _SAMPLE, spec))
     except (ValueError, OverflowError, MemoryError):
-        return "1"
+        return _value(_field(node, spec), "1")
 
 
 def call_name_of(node: ast.expr) -> str:
@@ -165,6 +197,6 @@ def logged_names(sources: Sequence[Source]) -> dict[str, tuple[str, bool]]:
 
 def _names_of(node: ast.expr) -> Iterator[str]:
     for one in node.keys if isinstance(node, ast.Dict) else [node]:
-        text = _shown(one) if one is not None else ""
+        text = _sampled(_shown(one)) if one is not None else ""
         if text and not json.dumps(text).count("\\"):
             yield text

@@ -1,7 +1,6 @@
 """How a training script is told its settings: which parser it uses and which options it has, read in its source."""
 
 import ast
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,19 +14,12 @@ from seedproof_mcp.setup.source.signatures import (
     like_training,
     options_of_class,
 )
+from seedproof_mcp.setup.source.variables import read_variables
 
-__all__ = ["NO_SETTINGS", "SYSTEM_VARIABLES", "read_interface", "read_variables"]
+__all__ = ["NO_SETTINGS", "has_other_options", "read_interface"]
 
 _REST = ("argparse.REMAINDER", "REMAINDER", "...", "*", "+")
 _OWN_MODULES = frozenset({"argparse", "jsonargparse", "configargparse", "optparse"})
-# Set by launchers and libraries; no setting of a script.
-SYSTEM_VARIABLES = re.compile(
-    r"^(RANK|LOCAL_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|GROUP_RANK|NODE_RANK|MASTER_\w+|HOME|PATH|USER|PWD|TMPDIR|HOSTNAME|"
-    r"(CUDA|NCCL|OMP|MKL|OPENBLAS|NUMEXPR|HF|WANDB|TOKENIZERS|XLA|PYTORCH|TORCH|TF|JAX|SLURM|OMPI|PYTHON|LD|HIP|ROCR|"
-    r"TRANSFORMERS|TRITON|KERAS|AWS|GOOGLE|VIRTUAL|CONDA|UV|DISPLAY|COLORTERM|TERM|NO_COLOR|CI)(_\w+)?|"
-    r"\w*(KEY|TOKEN|SECRET|PASSWORD)\w*)$"
-)
-"""Names of variables that no experiment sets."""
 _NEEDED_VARIABLES = 2
 NO_SETTINGS = Interface("no options", Style.OPTIONS)
 """Of a script whose settings stand in its source."""
@@ -119,7 +111,20 @@ def _added(source: Source, subparsers: dict[str, str], chosen: str | None) -> It
         if names:
             known = None if default is NOTHING else default
             first = bool(subparsers) and owner not in subparsers
-            yield Option(names, source.where(node), known, is_required, takes_value, first), takes_rest
+            dest = literal(given.get("dest"))
+            read_as = dest if isinstance(dest, str) else None
+            yield Option(names, source.where(node), known, is_required, takes_value, first, read_as), takes_rest
+
+
+def has_other_options(source: Source) -> bool:
+    """Whether a file may add options whose names do not stand in it, or leaves unknown ones to another parser."""
+    for node in source.calls:
+        last = call_name(node.func).rpartition(".")[2]
+        if last in ("parse_known_args", "add_argparse_args") or last.endswith("_class_arguments"):
+            return True
+        if last == "add_argument" and not any(isinstance(literal(one), str) for one in node.args):
+            return True
+    return False
 
 
 def _added_classes(sources: Sequence[Source]) -> list[Option]:
@@ -261,25 +266,6 @@ def _from_configurator(sources: Sequence[Source]) -> Interface | None:
 
 def _calls_in(node: ast.AST) -> Iterator[ast.Call]:
     return (one for one in ast.walk(node) if isinstance(one, ast.Call))
-
-
-def read_variables(sources: Sequence[Source]) -> tuple[Option, ...]:
-    """The environment variables that a script reads, without those of launchers and libraries."""
-    found: dict[str, Option] = {}
-    for source in sources:
-        for node in source.nodes:
-            name: object = None
-            default: object = None
-            if isinstance(node, ast.Call) and node.args:
-                last = called(source, node.func)
-                if last in ("os.environ.get", "os.getenv", "os.environ.setdefault"):
-                    name = literal(node.args[0])
-                    default = literal(node.args[1]) if len(node.args) > 1 else None
-            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-                name = literal(node.slice) if called(source, node.value) == "os.environ" else None
-            if isinstance(name, str) and name.isidentifier() and not SYSTEM_VARIABLES.match(name):
-                found.setdefault(name, Option((name,), source.where(node), None if default is NOTHING else default))
-    return tuple(found.values())
 
 
 def _from_variables(sources: Sequence[Source]) -> Interface | None:

@@ -1,13 +1,16 @@
 """Finds what may be the metric in what tried runs left, and what a snapshot of the project would hold."""
 
+import io
+import itertools
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
+from seedproof.metrics.lines import clean_line
 from seedproof.metrics.scanner import LogScanner
 from seedproof.model.code import Code
 from seedproof.model.metric_patterns import is_default_pattern
@@ -16,7 +19,7 @@ from seedproof.model.presets import PRESETS
 from seedproof.model.rules import Rules
 from seedproof.model.runs import MetricValue
 from seedproof.sources.metric_file import read_file_metric
-from seedproof.sources.near_misses import MOST_HINTS, NearMiss, near_misses
+from seedproof.sources.near_misses import LOG, MOST_HINTS, NearMiss, likely_metrics, near_misses
 
 from seedproof_mcp.code.identity import matches
 from seedproof_mcp.code.project_repository import ProjectRepository
@@ -25,22 +28,7 @@ from seedproof_mcp.code.worktree import linked_names
 from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Left", "SnapshotContent", "Suggestion", "snapshot_content", "suggestions"]
-
-# What a metric may be called where nothing is like the name in the settings; those of evaluations first.
-_OTHER_NAMES: tuple[tuple[str, Literal["minimize", "maximize"]], ...] = (
-    ("val_loss", "minimize"),
-    ("val_bpb", "minimize"),
-    ("val_accuracy", "maximize"),
-    ("perplexity", "minimize"),
-    ("error", "minimize"),
-    ("reward", "maximize"),
-    ("return", "maximize"),
-    ("score", "maximize"),
-    ("f1", "maximize"),
-    ("auc", "maximize"),
-    ("loss", "minimize"),
-)
+__all__ = ["Left", "SnapshotContent", "Suggestion", "snapshot_content", "suggestions", "whole_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +74,7 @@ def suggestions(rules: Rules, runs: Sequence[Left]) -> list[Suggestion]:
             continue
         value = values[0]
         assert value is not None
-        where, text = ("the log", value.matched) if miss is None else (miss.where, miss.text)
+        where, text = (LOG, whole_line(value, runs[0].log)) if miss is None else (miss.where, miss.text)
         found.setdefault((where, value.text), Suggestion(fields, rule, where, text, value.text))
         if len(found) == MOST_HINTS:
             break
@@ -109,6 +97,15 @@ def read(rule: MetricRule, left: Left) -> MetricValue | None:
     return None
 
 
+def whole_line(value: MetricValue, log: bytes) -> str:
+    """The line of the log that a value was read from; what matched, where the line is not there."""
+    if value.line is None:
+        return value.matched
+    line = next(itertools.islice(io.BytesIO(log), value.line - 1, None), b"")
+    segments = (clean_line(segment) for segment in reversed(line.rstrip(b"\r\n").split(b"\r")))
+    return next((one for one in segments if value.matched in one), value.matched)
+
+
 _Candidate = tuple[Mapping[str, Any], NearMiss | None]
 
 
@@ -117,10 +114,9 @@ def _candidates(metric: MetricRule, left: Left) -> Iterator[_Candidate]:
     presets = list(_presets(left))
     same = [one for one in presets if PRESETS[one[0]["preset"]][0]["name"] == metric.name]
     yield from presets if is_default_pattern(metric.pattern) else same
-    yield from _near(metric, left)
+    yield from _near(near_misses(metric, left.log, left.files), near_misses(metric, b"", left.beside))
     yield from presets
-    for name, direction in _OTHER_NAMES:
-        yield from _near(MetricRule(name=name, direction=direction, pattern="(?P<value>.)"), left)
+    yield from _near(likely_metrics(left.log, left.files), likely_metrics(b"", left.beside))
 
 
 def _presets(left: Left) -> Iterator[_Candidate]:
@@ -130,14 +126,10 @@ def _presets(left: Left) -> Iterator[_Candidate]:
             yield {"preset": name}, None
 
 
-def _near(metric: MetricRule, left: Left) -> Iterator[_Candidate]:
-    fields: dict[str, Any] = {"name": metric.name}
-    if metric.direction != "minimize":
-        fields["direction"] = metric.direction
-    for miss in near_misses(metric, left.log, left.files):
-        yield {**fields, **tomllib.loads("\n".join(miss.settings))}, miss
-    for miss in near_misses(metric, b"", left.beside):
-        yield {**fields, **tomllib.loads("\n".join(miss.settings)), "outside": True}, miss
+def _near(inside: Sequence[NearMiss], beside: Sequence[NearMiss]) -> Iterator[_Candidate]:
+    for miss, outside in [*((one, {}) for one in inside), *((one, {"outside": True}) for one in beside)]:
+        way = {"direction": miss.direction} if miss.direction != "minimize" else {}
+        yield {"name": miss.name, **way, **tomllib.loads("\n".join(miss.settings)), **outside}, miss
 
 
 def _rule(fields: Mapping[str, Any]) -> MetricRule | None:

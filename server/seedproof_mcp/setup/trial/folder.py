@@ -26,7 +26,7 @@ _END_S = 30.0
 # Of a log; a minute of training prints less.
 _MOST_LOG_BYTES = 32 << 20
 _MOST_FILES, _MOST_FILE_BYTES = 20, 1 << 20
-_NUMBERS = (".json", ".jsonl", ".csv")
+_NUMBERS = (".json", ".jsonl", ".csv", ".tsv")
 
 
 def begin(scratch: ScratchPaths) -> None:
@@ -99,12 +99,20 @@ def log_of(run: RunPaths) -> bytes:
         return b""
 
 
-def small_files(cwd: str, written: Sequence[str]) -> dict[str, bytes]:
-    """Small files of numbers among those that a run wrote, by their path from its working folder."""
+def small_files(cwd: str, root: Path, written: Sequence[str]) -> dict[str, bytes]:
+    """Small files of numbers among those that a run wrote, by their path from its working folder.
+
+    Args:
+        cwd: That folder.
+        root: The project, whose ignored folders a working tree reaches through links.
+        written: The files, by their real paths.
+    """
     found: dict[str, bytes] = {}
     for one in written:
-        if one.endswith(_NUMBERS) and one.startswith(f"{cwd}/") and len(found) < _MOST_FILES:
-            with suppress(OSError):
-                if os.path.getsize(one) <= _MOST_FILE_BYTES:
-                    found[os.path.relpath(one, cwd)] = Path(one).read_bytes()
+        name = next((os.path.relpath(one, top) for top in (cwd, str(root)) if one.startswith(f"{top}/")), None)
+        if name is None or not one.lower().endswith(_NUMBERS) or len(found) == _MOST_FILES:
+            continue
+        with suppress(OSError):
+            if os.path.realpath(os.path.join(cwd, name)) == one and os.path.getsize(one) <= _MOST_FILE_BYTES:
+                found[name] = Path(one).read_bytes()
     return found

@@ -9,6 +9,7 @@ from seedproof.model.runs import MetricValue, RunState
 from seedproof.model.untrusted import safe_tail
 from seedproof.sources.short_runs import SeedEffect, ValuesOfRun, seed_effect, training_losses, values_of
 
+from seedproof_mcp.host.missing_module import is_own_interpreter
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.rows import TriedRow
 from seedproof_mcp.setup.trial.findings import Suggestion, read, suggestions
@@ -16,7 +17,9 @@ from seedproof_mcp.setup.trial.run import Tried, TriedRun
 from seedproof_mcp.setup.trial.seeds import trial_seeds
 from seedproof_mcp.setup.trial.toml_lines import settings_toml
 from seedproof_mcp.setup.trial.words import (
+    columns_words,
     cost_words,
+    crash_words,
     duration_words,
     ended_well,
     files_words,
@@ -27,6 +30,8 @@ from seedproof_mcp.setup.trial.words import (
     progress_words,
     read_by,
     repeat_lines,
+    scale_lines,
+    scale_of,
     seeding_lines,
     seeds_words,
     settings_words,
@@ -72,6 +77,7 @@ class _Description:
             *self._seed_lines(),
             *self._place_lines(),
             *self._time_lines(),
+            *scale_lines(self._rules, self._first, is_pasted=bool(self._suggested)),
         ]
         is_well = not self._mend
         last = self._runs[-1]
@@ -149,7 +155,9 @@ class _Description:
         if not shown:
             if self._first.run.exit_code == 0 and not self._is_unread:
                 where = self._rules.metric.source.where
-                self._mend.append(f"no {name} was found {where}, and nothing that looks like a metric")
+                columns = columns_words(self._first.left)
+                seen = f"; {columns}" if columns else ", and nothing that looks like a metric"
+                self._mend.append(f"no {name} was found {where}{seen}")
             elif self._is_unseen():
                 yield f"Metric: no {name} within {self._tried.limit_s:g} s; it may be printed only at the end"
                 # The metric may still come, so none of these is anything to mend.
@@ -158,7 +166,8 @@ class _Description:
                     yield f"Like a metric so far: {read_by(hints)}"
             return
         rule, step = self._rule, self._metric.step
-        values = "; ".join(f"{who}: {value.text}{place_words(value)}" for who, value in shown)
+        logs = dict(zip(self._names(), (one.left.log for one in self._runs), strict=True))
+        values = "; ".join(f"{who}: {value.text}{place_words(value, logs[who])}" for who, value in shown)
         yield f"Metric {rule.name}: {values}"
         coarse = ", which is coarse: print more digits if there are more" if self._metric.is_coarse else ""
         if step:
@@ -170,6 +179,9 @@ class _Description:
             self._mend.append(begin + text)
             if others:
                 yield f"Also like a metric: {read_by(others)}"
+            columns = columns_words(self._first.left)
+            if columns:
+                yield f"Files of numbers: {columns}"
 
     # --- the runs -----------------------------------------------------------------------------
 
@@ -180,7 +192,8 @@ class _Description:
             is_only_unfound = lacks_value(run, self._rules.metric.name) and run.state is RunState.FAILED
             if run.state in (RunState.SUCCEEDED, RunState.TIMED_OUT) or is_only_unfound:
                 continue
-            self._mend.append(f"{name}: {run.state.value}, {long_text(run.reason or 'for no known reason')}")
+            why = f"{long_text(run.reason or 'for no known reason')}{crash_words(one, self._paths.root)}"
+            self._mend.append(f"{name}: {run.state.value}, {why}")
             if run.state is RunState.UNREAD:
                 return  # it is the settings that cannot read it, for every seed
 
@@ -198,7 +211,8 @@ class _Description:
         named = [f"{name} {packages[name]}" for name in _TELLING_PACKAGES if name in packages]
         others = len(packages.keys() - {*_TELLING_PACKAGES, "python"})
         more = [f"{others} other packages"] if others else []
-        yield f"Interpreter: {first.python[0]}, Python {first.python[1]}{listed([*named, *more], '; ')}"
+        own = " (which Seedproof itself runs in)" if is_own_interpreter(first.python[0]) else ""
+        yield f"Interpreter: {first.python[0]}{own}, Python {first.python[1]}{listed([*named, *more], '; ')}"
 
     def _seed_lines(self) -> Iterator[str]:
         yield from seeding_lines(self._first.run.seeding)
@@ -267,10 +281,9 @@ class _Description:
 
     def _toml(self) -> str | None:
         """A complete seedproof.toml that loads; None where the present one needs no change."""
-        fields = self._suggested[0].fields if self._suggested else None
-        scale = self._scale()
-        if fields is None and scale is None:
+        if not self._suggested:
             return None
+        fields, scale = self._suggested[0].fields, scale_of(self._rules, self._lengths)
         config, notes = self._tried.config, dict[str, str]()
         if scale is not None and self._paths.ledger.exists():
             notes["scale"] = f'"{scale}"'  # a rule that changes makes a baseline void
@@ -281,13 +294,5 @@ class _Description:
             written = folder / "seedproof.toml"
             files.write_expendable(written, text.encode())
             loaded = load_config(written)  # whoever pastes it must not be refused
-        assert fields is None or loaded.rules.metric == self._rule
+        assert loaded.rules.metric == self._rule
         return text
-
-    def _scale(self) -> str | None:
-        """How long every run trains, where neither the command nor the settings say it and the log does."""
-        if self._rules.scale_words is not None:
-            return None
-        if self._lengths.epochs is not None:
-            return f"{self._lengths.epochs} epochs"
-        return None if self._lengths.steps is None else f"{self._lengths.steps} steps"

@@ -239,7 +239,7 @@ class _Trial:
         return TriedRun(
             run=run,
             cwd=cwd,
-            left=Left(log_of(run_paths), kept, small_files(cwd, written)),
+            left=Left(log_of(run_paths), kept, small_files(cwd, self._paths.root, written)),
             python=_main_python(observation.processes),
             outputs=tuple(sorted(names)),
             output_bytes=outputs.size(folder) if folder.is_dir() else 0,

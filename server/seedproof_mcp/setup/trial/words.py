@@ -1,25 +1,31 @@
 """The words of a try: amounts, names and quoted text, and the lines that follow from one thing alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from seedproof.metrics.lengths import read_lengths
+from seedproof.metrics.log_end import error_line
 from seedproof.model.lengths import Lengths
 from seedproof.model.rules import Rules
-from seedproof.model.runs import MetricValue
+from seedproof.model.runs import MetricValue, RunState
 from seedproof.model.seeding import Seeding
 from seedproof.model.untrusted import one_line, safe_tail
 from seedproof.phases.confirmation import FIRST_STAGE
+from seedproof.sources.file_numbers import is_table, numbers_of
 from seedproof.sources.short_runs import SeedEffect
 
+from seedproof_mcp.host.missing_module import missing_module_words
 from seedproof_mcp.runner.log_reader import LENGTH_BYTES
-from seedproof_mcp.setup.trial.findings import SnapshotContent, Suggestion
+from seedproof_mcp.setup.trial.findings import Left, SnapshotContent, Suggestion, whole_line
 from seedproof_mcp.setup.trial.run import TriedRun
 from seedproof_mcp.setup.trial.seeds import trial_seeds
 from seedproof_mcp.setup.trial.toml_lines import metric_toml
 
 __all__ = [
+    "columns_words",
     "cost_words",
+    "crash_words",
     "duration_words",
     "ended_well",
     "files_words",
@@ -30,6 +36,8 @@ __all__ = [
     "progress_words",
     "read_by",
     "repeat_lines",
+    "scale_lines",
+    "scale_of",
     "seeding_lines",
     "seeds_words",
     "settings_words",
@@ -41,6 +49,9 @@ __all__ = [
 
 _SHOWN_CHARS = 120
 _SHOWN_FILES = 4
+# Of a log, in which a crash says why.
+_END_BYTES = 16 << 10
+_SHOWN_COLUMNS = 12
 
 
 def ended_well(one: TriedRun) -> bool:
@@ -82,6 +93,14 @@ def cost_words(rules: Rules, run_s: float) -> str:
     )
 
 
+def crash_words(one: TriedRun, root: Path) -> str:
+    """What the log of a run that crashed said of it, to stand behind the exit code; empty for other ends."""
+    said = error_line(one.left.log[-_END_BYTES:]) if one.run.exit_code else ""
+    python = None if one.python is None else one.python[0]
+    parts = (said, missing_module_words(said, python, root))
+    return "".join(f"{sign}{part}" for sign, part in zip((": ", "; "), parts, strict=True) if part)
+
+
 def repeat_lines(by: SeedEffect, losses: SeedEffect, what: str) -> Iterator[str]:
     """Whether the first seed repeats itself.
 
@@ -103,6 +122,33 @@ def repeat_lines(by: SeedEffect, losses: SeedEffect, what: str) -> Iterator[str]
     worse = by.by_seed is not None and apart >= by.by_seed
     why = "so the runs differ by more than their seed" if not worse else "so what varies is more than the seed"
     yield f"Repeat: the same seed gives {what} {apart:.3g} apart{spread}: {why}"
+
+
+def scale_of(rules: Rules, lengths: Lengths) -> str | None:
+    """How long every run trains, where neither the command nor the settings say it and the log does."""
+    if rules.scale_words is not None:
+        return None
+    if lengths.epochs is not None:
+        return f"{lengths.epochs} epochs"
+    return None if lengths.steps is None else f"{lengths.steps} steps"
+
+
+def scale_lines(rules: Rules, one: TriedRun, *, is_pasted: bool) -> Iterator[str]:
+    """That nothing names the scale, where a run trained; nothing where the settings to paste name it.
+
+    Args:
+        one: The first run.
+        is_pasted: Whether there are settings to paste.
+    """
+    scale = scale_of(rules, lengths_of(one))
+    is_told = rules.scale_words is not None or (scale is not None and is_pasted)
+    if is_told or not (ended_well(one) or one.run.state is RunState.TIMED_OUT):
+        return
+    called = f"files are called …_{rules.label}…"
+    if scale is None:
+        yield f'Scale: not named; {called} unless rules.scale says how long a run trains, such as "300 steps"'
+    else:
+        yield f'Scale: not named; {called} unless [rules] has scale = "{scale}", as the log shows it'
 
 
 def seeding_lines(seeding: Seeding | None) -> Iterator[str]:
@@ -127,10 +173,21 @@ def snapshot_line(held: SnapshotContent) -> str:
     return f"Snapshot: {tracked}{untracked}, {size_words(held.size_bytes)}{linked}{left}"
 
 
-def place_words(value: MetricValue) -> str:
-    """Where a value stands: its line, and the text that matched."""
+def place_words(value: MetricValue, log: bytes) -> str:
+    """Where a value stands: the number and the text of its line, or its place in a file."""
     where = "" if value.line is None else f"line {value.line}: "
-    return f' ({where}"{short_text(value.matched)}")' if value.matched else ""
+    return f' ({where}"{short_text(whole_line(value, log), value.matched)}")' if value.matched else ""
+
+
+def columns_words(left: Left) -> str:
+    """The columns or keys with numbers of the small files that a run wrote; empty where there are none."""
+    parts = []
+    for path, data in (*left.files.items(), *left.beside.items()):
+        names = list(numbers_of(path, data))
+        if names:
+            what = "columns" if is_table(path) else "keys"
+            parts.append(f"{short_text(path)} has the {what} {', '.join(some_names(names, _SHOWN_COLUMNS))}")
+    return "; ".join(parts[:_SHOWN_FILES])
 
 
 def read_by(found: Sequence[Suggestion]) -> str:
@@ -148,10 +205,18 @@ def long_text(text: str) -> str:
     return one_line(text)[:400]
 
 
-def short_text(text: str) -> str:
-    """Untrusted text on one line, masked and cut."""
+def short_text(text: str, keep: str = "") -> str:
+    """Untrusted text on one line, masked and cut.
+
+    Args:
+        text: The text.
+        keep: What is cut off last: the text before it goes first.
+    """
     shown = one_line(safe_tail(text.encode("utf-8", "replace"), max_lines=1))
-    return shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
+    end = shown.rfind(one_line(keep)) + len(one_line(keep))
+    begin = max(0, end - _SHOWN_CHARS)
+    after = "…" if len(shown) > begin + _SHOWN_CHARS else ""
+    return f"{'…' * (begin > 0)}{shown[begin : begin + _SHOWN_CHARS]}{after}"
 
 
 def seeds_words(rules: Rules) -> str:
@@ -164,10 +229,10 @@ def listed(parts: Sequence[str], before: str = ": ") -> str:
     return f"{before}{', '.join(parts)}" if parts else ""
 
 
-def some_names(names: Sequence[str]) -> list[str]:
+def some_names(names: Sequence[str], most: int = _SHOWN_FILES) -> list[str]:
     """The first names, and how many more there are."""
-    shown = [short_text(name) for name in names[:_SHOWN_FILES]]
-    return [*shown, f"{len(names) - _SHOWN_FILES} more"] if len(names) > _SHOWN_FILES else shown
+    shown = [short_text(name) for name in names[:most]]
+    return [*shown, f"{len(names) - most} more"] if len(names) > most else shown
 
 
 def files_words(names: Sequence[str]) -> str:
