@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from seedproof_mcp.surface.arguments import parse, run_request
 from seedproof_mcp.surface.next_command import in_commands, next_line
-from seedproof_mcp.surface.show import TRY_AGAIN, show, show_try
+from seedproof_mcp.surface.setup_commands import init, try_command
+from seedproof_mcp.surface.show import REFUSED, TRY_AGAIN, show
 
 if TYPE_CHECKING:
     from seedproof_mcp.service.results import RunResult
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 POLL_S = 0.2
-REFUSED = 3
 UNREAD = 128 + 13
 """As of a program that SIGPIPE ended."""
 
@@ -85,57 +85,6 @@ def _serve(options: argparse.Namespace) -> int:
         # Else output that a library printed and did not flush would reach the client at exit.
         os.dup2(2, 1)
     return 0
-
-
-_ELSE = "--print shows what init would write; move the file away to have that written."
-
-
-def _init(options: argparse.Namespace) -> int:
-    from seedproof_mcp.setup.first_settings import first_settings, why_kept
-    from seedproof_mcp.setup.learn import CannotLearn
-    from seedproof_mcp.system import files
-    from seedproof_mcp.system.paths import ProjectPaths
-
-    paths = ProjectPaths(options.project)
-    path = paths.settings
-    is_there = path.exists() and not options.print
-    try:
-        first = first_settings(options.project.resolve(), options.after, full=options.full)
-    except CannotLearn as reason:
-        print(f"seedproof: {reason}", file=sys.stderr)
-        return REFUSED
-    kept = why_kept(path, first, has_runs=paths.ledger.exists() or paths.mirror.exists()) if is_there else None
-    if kept is not None:
-        print(f"{path.name} exists already {kept}; nothing was changed. {_ELSE}", file=sys.stderr)
-        return REFUSED
-    if options.print:
-        print(first.text, end="")
-        print("\n".join(first.said), file=sys.stderr)
-        return 0
-    files.write_atomic(path, first.text.encode())
-    wrote = f"Wrote {path.name} anew: it was as init had written it." if is_there else f"Wrote {path.name}."
-    print("\n".join([wrote, *first.said]))
-    return 0
-
-
-def _try(options: argparse.Namespace) -> int:
-    """0 all well, 1 something must be mended."""
-    from seedproof_mcp.setup.trial.ask import end_cleanly, try_here
-
-    told: list[str] = []
-
-    def tell(words: str) -> None:
-        if told[-1:] != [words]:
-            told.append(words)
-            print(words, file=sys.stderr, flush=True)
-
-    end_cleanly()
-    try:
-        tried = try_here(options.project.resolve(), options.limit, tell)
-    except KeyboardInterrupt:
-        print("The try was ended; nothing of it goes on.", file=sys.stderr)
-        return 130
-    return show_try(options.project, tried)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -293,8 +242,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
-    "init": _init,
-    "try": _try,
+    "init": init,
+    "try": try_command,
     "status": _status,
     "check-baseline": lambda options: show(options.project, _service(options).check_baseline()),
     "run": _run,

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from seedproof_mcp.service.results import Result
     from seedproof_mcp.service.rows import NoticeResult, TriedRow
 
-__all__ = ["TRY_AGAIN", "show", "show_try"]
+__all__ = ["REFUSED", "TRY_AGAIN", "show", "show_try"]
 
+REFUSED = 3
+"""The exit code of a command that was refused."""
 TRY_AGAIN = NextCall("run_seed", "Tries the command again, once that is mended.", {"try_run": True})
 """What follows a try that was refused, or that found something to mend."""
 
