@@ -26,14 +26,14 @@ from seedproof.model.refusals import (
     SnapshotMissing,
 )
 from seedproof.model.untrusted import one_line
-from seedproof.phases.next_call import (
+from seedproof.phases.calls import (
     declare_anew_call,
     declare_call,
     declare_unknown_call,
-    experiment_next,
     new_baseline_call,
     new_experiment_call,
 )
+from seedproof.phases.next_call import experiment_next
 from seedproof.phases.study import Study
 from seedproof.phases.twins import repeated_experiments, tried_twins
 from seedproof.verdict.campaign import choose_primary

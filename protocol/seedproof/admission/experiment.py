@@ -30,15 +30,10 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, ControlDue, NextCall
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import stale_reason
+from seedproof.phases.calls import control_call, new_baseline_call, new_experiment_call
 from seedproof.phases.control import Control, control_look
 from seedproof.phases.looks import closing_run, end_words, failure_words, next_look
-from seedproof.phases.next_call import (
-    control_call,
-    experiment_next,
-    new_baseline_call,
-    new_experiment_call,
-    require_baseline,
-)
+from seedproof.phases.next_call import experiment_next, require_baseline
 from seedproof.phases.study import Standing, Study
 from seedproof.phases.twins import barring_twin
 

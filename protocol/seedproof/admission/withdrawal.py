@@ -6,7 +6,8 @@ from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import ExperimentWithdrawn
 from seedproof.model.refusals import ExperimentMeasured, ExperimentUnknown, NextCall
 from seedproof.model.runs import Run
-from seedproof.phases.next_call import arm_next, declare_unknown_call, withdraw_call
+from seedproof.phases.calls import declare_unknown_call, withdraw_call
+from seedproof.phases.next_call import arm_next
 from seedproof.phases.study import Study
 
 __all__ = ["admit_withdrawal", "known_experiment", "measured_refusal", "unended_runs"]

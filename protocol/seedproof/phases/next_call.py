@@ -1,10 +1,4 @@
-"""Makes every `NextCall` of the protocol: for the baseline, an experiment, the campaign, and each refusal.
-
-Over 300 lines, because what comes next is decided in this one place.
-"""
-
-from collections.abc import Collection
-from typing import Any
+"""Decides what comes next: for the baseline, an experiment, a run, and the campaign."""
 
 from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline
@@ -13,7 +7,16 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import no_baseline_refusal
-from seedproof.phases.confirmation import cannot_be_confirmed, step_attempts
+from seedproof.phases.calls import (
+    confirm_call,
+    control_call,
+    declare_anew_call,
+    new_baseline_call,
+    new_experiment_call,
+    read_again_call,
+    wait_call,
+)
+from seedproof.phases.confirmation import cannot_be_confirmed
 from seedproof.phases.control import Control
 from seedproof.phases.looks import Look, may_retry
 from seedproof.phases.replacement import NO_VALUE, replaceable, unended_run
@@ -24,26 +27,9 @@ __all__ = [
     "arm_next",
     "baseline_next",
     "campaign_next",
-    "check_call",
-    "confirm_call",
-    "control_call",
-    "declare_anew_call",
-    "declare_call",
-    "declare_unknown_call",
-    "experiment_call",
     "experiment_next",
-    "finish_report_call",
-    "first_baseline_call",
-    "is_after_reports",
-    "new_baseline_call",
-    "new_code_call",
-    "new_experiment_call",
     "require_baseline",
     "run_next",
-    "same_seed_call",
-    "show_experiments_call",
-    "stop_call",
-    "withdraw_call",
 ]
 
 
@@ -87,7 +73,7 @@ def _replacing_call(study: Study) -> NextCall:
         return new_baseline_call()
     unended = unended_run(study.baseline_phase.arm)
     if unended is not None:
-        return _wait_call(unended, {})
+        return wait_call(unended, {})
     why = f"Begins the next generation once the cause is mended, as {NO_VALUE.format(replaced.number)}."
     return NextCall("run_seed", why, {})
 
@@ -200,7 +186,7 @@ def run_next(study: Study, run: Run) -> NextCall | None:
             return control_call(run.experiment or "", Control("open", run))
         if run.role is Role.CONFIRM:
             return confirm_call(study.standing(generation.experiments[run.experiment or ""]))
-        return _wait_call(run, {} if run.experiment is None else {"experiment": run.experiment})
+        return wait_call(run, {} if run.experiment is None else {"experiment": run.experiment})
     return arm_next(study, study.find(run.experiment or ""))
 
 
@@ -214,13 +200,13 @@ def arm_next(study: Study, experiment: Experiment | None) -> NextCall:
 def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextCall | None:
     for run in arm.runs:
         if run.state.is_active and (look.due or run.state is RunState.RUNNING):
-            return _wait_call(run, name)
+            return wait_call(run, name)
     for seed in look.due:
         attempts = arm.attempts(seed)
         if not attempts:
             return NextCall("run_seed", f"Runs seed {seed}.", {**name, "seed": seed})
         if attempts[-1].state is RunState.UNREAD:
-            return _read_again_call({**name, "seed": seed, "attempt": attempts[-1].attempt})
+            return read_again_call({**name, "seed": seed, "attempt": attempts[-1].attempt})
         # Retry before the next seed: what ended this one without a result would probably end that one too.
         if may_retry(attempts, rules.metric.name):
             retry = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
@@ -229,159 +215,3 @@ def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextC
                 why += " With other flags, the same name declares the experiment anew."
             return NextCall("run_seed", why, retry)
     return None
-
-
-def _wait_call(run: Run, name: dict[str, str]) -> NextCall:
-    arguments = {**name, "seed": run.seed, "attempt": run.attempt}
-    return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
-
-
-def _read_again_call(arguments: dict[str, Any]) -> NextCall:
-    """Repeat the call for a run whose value could not be read."""
-    why = "Once rules.metric in seedproof.toml reads the quoted line: reads the kept log again, without a training."
-    return NextCall("run_seed", why, arguments)
-
-
-# --- single calls -----------------------------------------------------------------------------
-
-
-def first_baseline_call(rules: Rules) -> NextCall:
-    """Begin a generation and run its first seed."""
-    return NextCall("run_seed", "Runs the first baseline seed.", {"seed": rules.baseline_seeds[0]})
-
-
-def new_baseline_call() -> NextCall:
-    """Begin the next generation."""
-    return NextCall(
-        "run_seed",
-        "Starts a new baseline generation; say why. Earlier ones stay in the ledger.",
-        {},
-        ("new_baseline",),
-    )
-
-
-def new_code_call() -> NextCall:
-    """Start the next generation because the code of the present one cannot be told any more."""
-    return NextCall("run_seed", "Begins a new generation with the present code.", {}, ("new_baseline",))
-
-
-def new_experiment_call() -> NextCall:
-    """Declare and start an experiment."""
-    return NextCall(
-        "run_seed", "Declares an experiment and runs its first seed.", {}, ("experiment", "flags", "hypothesis")
-    )
-
-
-def declare_call(experiment: str | None, *, code_change: bool, has_flags: bool, seed: int | None = None) -> NextCall:
-    """Repeat the declaration of an experiment: flags, a change of code, or both.
-
-    Args:
-        seed: Its first seed, where the call is known to request it.
-    """
-    arguments: dict[str, Any] = {"experiment": experiment}
-    arguments |= {"code_change": True} if code_change else {}
-    why = "Declares the experiment." if seed is None else "Declares the experiment and runs its first seed."
-    you_choose = ("hypothesis",) if code_change and not has_flags else ("flags", "hypothesis")
-    return NextCall("run_seed", why, arguments if seed is None else {**arguments, "seed": seed}, you_choose)
-
-
-def declare_anew_call(experiment: Experiment) -> NextCall:
-    """Declare an experiment under its name again, of whose result nothing is known."""
-    arguments: dict[str, Any] = {"experiment": experiment.name}
-    arguments |= {"code_change": True} if experiment.code_change else {}
-    return NextCall(
-        "run_seed", "Declares it anew, with other flags or mended code.", arguments, ("flags", "hypothesis")
-    )
-
-
-def declare_unknown_call(experiment: str) -> NextCall:
-    """Declare an experiment whose name is unknown."""
-    return NextCall(
-        "run_seed", "Declares it and runs its first seed.", {"experiment": experiment}, ("flags", "hypothesis")
-    )
-
-
-def experiment_call(experiment: str) -> NextCall:
-    """Continue an experiment; the server chooses the seed."""
-    return NextCall("run_seed", "Goes on with the experiment.", {"experiment": experiment})
-
-
-def same_seed_call(seed: int, arguments: dict[str, Any]) -> NextCall:
-    """Repeat a refused call, once a folder was moved away."""
-    return NextCall("run_seed", "Runs the seed once the folder is gone.", {**arguments, "seed": seed})
-
-
-def is_after_reports(arguments: Collection[str], you_choose: Collection[str]) -> bool:
-    """Whether a report that was cut short comes before a call: it begins something new, or a confirmation.
-
-    Args:
-        arguments: Names of the arguments that the call has.
-        you_choose: Names of those that the caller fills.
-    """
-    return "experiment" in you_choose or "role" in arguments
-
-
-def finish_report_call(experiment: str | None) -> NextCall:
-    """Write a report again that was interrupted.
-
-    Args:
-        experiment: Its name; None for the baseline's report.
-    """
-    arguments = {} if experiment is None else {"experiment": experiment}
-    return NextCall("write_report", "Finishes the newest report: its file or its mirror is not there.", arguments)
-
-
-def stop_call(run_id: str) -> NextCall:
-    """Stop a run; the caller gives the reason."""
-    return NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
-
-
-def withdraw_call(experiment: str) -> NextCall:
-    """Withdraw an experiment without a value; the caller gives the reason."""
-    return NextCall("stop_run", "Withdraws the experiment.", {"experiment": experiment}, ("reason",))
-
-
-def check_call(why: str) -> NextCall:
-    """Check the baseline."""
-    return NextCall("check_baseline", why)
-
-
-def show_experiments_call(why: str) -> NextCall:
-    """List the experiments and their runs."""
-    return NextCall("list_experiments", why)
-
-
-def control_call(name: str, control: Control) -> NextCall:
-    """Wait for, retry or request the control of an experiment; the server chooses the seed."""
-    arguments: dict[str, Any] = {"experiment": name, "role": Role.CONTROL.value}
-    if control.state == "open" and control.run is not None:
-        # With the attempt, the same call returns the result once the run has ended.
-        if control.run.experiment == name:
-            arguments["attempt"] = control.run.attempt
-        return NextCall("run_seed", f"Waits for the control run that is {control.run.state}.", arguments)
-    # The run may be another experiment's with the same code, whose attempts have their own numbers.
-    if control.run is not None and control.run.experiment == name and control.run.state is not RunState.NOT_NEEDED:
-        if control.run.state is RunState.UNREAD:
-            return _read_again_call({**arguments, "attempt": control.run.attempt})
-        arguments["attempt"] = control.run.attempt + 1
-        return NextCall("run_seed", f"Tries the control again; the last attempt {control.run.state}.", arguments)
-    return NextCall("run_seed", "Shows that the changed code does the same without flags: one run.", arguments)
-
-
-def confirm_call(standing: Standing) -> NextCall:
-    """Wait for, retry or request the next run of a confirmation; the server chooses seed and side."""
-    arm, look = standing.arm, standing.confirmation
-    arguments: dict[str, Any] = {"experiment": arm.experiment, "role": Role.CONFIRM.value}
-    for run in arm.fresh:
-        if run.state.is_active:
-            return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
-    attempts = step_attempts(arm, look.due[0]) if look.due else ()
-    if attempts and attempts[-1].state is RunState.UNREAD:
-        return _read_again_call(arguments)
-    if attempts and may_retry(attempts, standing.rules.metric.name) and attempts[-1].state is not RunState.NOT_NEEDED:
-        arguments["attempt"] = attempts[-1].attempt + 1
-        return NextCall("run_seed", f"Tries the run again; the last attempt {attempts[-1].state}.", arguments)
-    is_pairs = arm.fresh_plan is not None and arm.fresh_plan.kind == "pairs"
-    what = "Tests what the same-seed pairs show" if is_pairs else "Confirms the WINNER"
-    done = f": {look.done} of {look.needed} runs" if look.needed else ""
-    return NextCall("run_seed", f"{what} on fresh seeds{done}.", arguments)

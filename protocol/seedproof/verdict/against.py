@@ -12,7 +12,8 @@ from seedproof.model.refusals import (
     NextCall,
     NotComparable,
 )
-from seedproof.phases.next_call import campaign_next, declare_unknown_call, experiment_next, require_baseline
+from seedproof.phases.calls import declare_unknown_call
+from seedproof.phases.next_call import campaign_next, experiment_next, require_baseline
 from seedproof.phases.study import Study
 from seedproof.stats.summary import SampleError, summarize
 from seedproof.stats.tests import PairedTest, paired

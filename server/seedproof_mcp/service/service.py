@@ -19,7 +19,8 @@ from seedproof.model.refusals import BadArguments, Refusal, RunEnded
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.run_key import Role
 from seedproof.model.runs import TRAINED_S
-from seedproof.phases.next_call import is_after_reports, require_baseline
+from seedproof.phases.calls import is_after_reports
+from seedproof.phases.next_call import require_baseline
 from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.command_check import command_fault

@@ -8,7 +8,7 @@ from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import Resumed
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, NextCall, NothingDue, RunEnded, RunUnknown
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.next_call import show_experiments_call, stop_call, withdraw_call
+from seedproof.phases.calls import show_experiments_call, stop_call, withdraw_call
 from seedproof.phases.study import Study
 
 from seedproof_mcp.ledger.file import Ledger

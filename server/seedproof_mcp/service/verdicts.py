@@ -8,8 +8,9 @@ from seedproof.ledger.study_events import VerdictIssued
 from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NoRandomSource, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison
 from seedproof.phases.baseline import establish_baseline, stale_reason
+from seedproof.phases.calls import declare_unknown_call, new_baseline_call
 from seedproof.phases.confirmation import draw_fresh_seeds, needs_own_controls, seeds_to_share
-from seedproof.phases.next_call import declare_unknown_call, experiment_next, new_baseline_call, require_baseline
+from seedproof.phases.next_call import experiment_next, require_baseline
 from seedproof.phases.study import Study
 from seedproof.verdict.campaign import campaign_at_verdict
 from seedproof.verdict.comparability import accepted_differences, runs_behind
