@@ -59,7 +59,7 @@ def _replace(study: Study, request: RunRequest, project: ProjectView) -> Admissi
     """
     reason, replaced = study.baseline_phase.reason or "", replaceable(study)
     if replaced is None:
-        raise BaselineVoid(reason, new_baseline_call())
+        raise BaselineVoid(reason, baseline_next(study))
     unended = unended_run(study.baseline_phase.arm)
     if unended is not None:
         raise BaselineVoid(

@@ -8,14 +8,19 @@ from seedproof.admission.experiment import admit_experiment
 from seedproof.admission.guards import check_room, check_runaway
 from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
+from seedproof.ledger.state import State
+from seedproof.model.arms import Arm
 from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.confirmation import Step
+from seedproof.phases.looks import failed_canary
 from seedproof.phases.next_call import require_baseline
 from seedproof.phases.read_again import metrics_begun_with
 from seedproof.phases.study import Study
 
-__all__ = ["admit", "not_needed_reason"]
+__all__ = ["admit", "not_needed_reason", "queued_behind"]
 
 MAX_TEXT_LENGTH = 2000
 
@@ -65,7 +70,10 @@ def not_needed_reason(study: Study, run_id: str) -> str | None:
     if run.role is Role.PROBE:
         return None if study.baseline is not None else "there is no baseline that it could say something of"
     if run.experiment is None:
-        return None if run.seed in study.baseline_phase.look.due else "the arm is decided without it"
+        phase = study.baseline_phase
+        if run.seed not in phase.look.due:
+            return "the arm is decided without it"
+        return _canary_reason(phase.arm, run, generation.rules)
     require_baseline(study)
     standing = study.standing(generation.experiments[run.experiment])
     if run.role is Role.CONTROL:
@@ -73,7 +81,33 @@ def not_needed_reason(study: Study, run_id: str) -> str | None:
     if run.role is Role.CONFIRM:
         is_due = Step(run.seed, run.is_control) in standing.confirmation.due
         return None if is_due else "the confirmation has this run already"
-    return None if run.seed in standing.look.due else "the arm is decided without it"
+    if run.seed not in standing.look.due:
+        return "the arm is decided without it"
+    return _canary_reason(standing.arm, run, generation.rules)
+
+
+def _canary_reason(arm: Arm, run: Run, rules: Rules) -> str | None:
+    ended = failed_canary(arm, rules.metric.name)
+    if ended is None or ended.ended_at < run.requested_at:
+        return None
+    return f"{ended.run_id} ended without a {rules.metric.name}, and this one would"
+
+
+def queued_behind(state: State, run_id: str) -> list[tuple[str, str]]:
+    """The queued runs that the end of a run makes pointless, as no run of its arm has a value; each with the reason."""
+    run = state.runs[run_id]
+    if run.role is not Role.MEASURE:
+        return []
+    generation = state.generations[run.generation - 1]
+    is_baseline = run.experiment is None
+    arm = (
+        state.baseline_arm(run.generation)
+        if is_baseline
+        else state.experiment_arm(generation.experiments[run.experiment or ""])
+    )
+    queued = (one for one in arm.runs if one.state is RunState.QUEUED)
+    reasons = ((one.run_id, _canary_reason(arm, one, generation.rules)) for one in queued)
+    return [(queued_id, reason) for queued_id, reason in reasons if reason is not None]
 
 
 def _check_shape(request: RunRequest) -> None:

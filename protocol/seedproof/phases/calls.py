@@ -1,16 +1,19 @@
 """Makes the calls that a reply or a refusal can name."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seedproof.ledger.state import Experiment
+from seedproof.metrics.run_state import lacks_value
+from seedproof.model.arms import Arm
 from seedproof.model.refusals import NextCall
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.confirmation import step_attempts
 from seedproof.phases.control import Control
-from seedproof.phases.looks import may_retry
+from seedproof.phases.looks import ended_without_value, is_own_end, may_retry
 from seedproof.phases.study import Standing
 
 __all__ = [
@@ -21,9 +24,12 @@ __all__ = [
     "declare_call",
     "declare_unknown_call",
     "experiment_call",
+    "find_metric_call",
     "finish_report_call",
     "first_baseline_call",
     "is_after_reports",
+    "mend_baseline_call",
+    "mend_experiment_call",
     "new_baseline_call",
     "new_code_call",
     "new_experiment_call",
@@ -187,3 +193,74 @@ def read_again_call(arguments: dict[str, Any]) -> NextCall:
     """Repeat the call for a run whose value could not be read."""
     why = "Once rules.metric in seedproof.toml reads the quoted line: reads the kept log again, without a training."
     return NextCall("run_seed", why, arguments)
+
+
+# --- after an attempt without a value ---------------------------------------------------------
+
+# Attempts of an arm without a value after which nothing but a look at their cause is offered, chosen and not derived:
+# where the program ended by itself, and in all, as with a GPU that others fill.
+MOST_OWN_ENDS, MOST_ENDS = 3, 6
+
+
+def find_metric_call(arguments: dict[str, Any], metric: str) -> NextCall:
+    """Repeat the call for a training that ended well and whose metric was not found, once the settings find it."""
+    why = (
+        f"Once [rules.metric] in seedproof.toml finds {metric} in what it printed: reads the kept log again, without a "
+        "training. If it printed none, mend the program, then attempt + 1 trains again."
+    )
+    return NextCall("run_seed", why, arguments)
+
+
+def mend_baseline_call(arm: Arm, last: Run, metric: str) -> NextCall:
+    """Mend what ended an attempt at a baseline seed without a value, then repeat it.
+
+    Args:
+        last: The attempt.
+        metric: Name of the deciding metric.
+    """
+    if lacks_value(last, metric):
+        return find_metric_call({"seed": last.seed, "attempt": last.attempt}, metric)
+    arguments = {"seed": last.seed, "attempt": last.attempt + 1}
+    again = str(NextCall("run_seed", "", arguments))
+    number = _too_many(arm.present_runs, metric)
+    if number:
+        return check_call(f"{number} attempts ended without a {metric}: tell your user. Once it is mended, {again}.")
+    why = f"Once {_cause(last)}, or if the cause lay outside: tries seed {last.seed} again."
+    return NextCall("run_seed", why, arguments)
+
+
+def mend_experiment_call(
+    experiment: Experiment, arm: Arm, last: Run, metric: str, *, is_closed: bool = False
+) -> NextCall:
+    """Mend what ended an attempt of an experiment without a value.
+
+    Args:
+        last: The attempt.
+        metric: Name of the deciding metric.
+        is_closed: Whether another attempt at the same declaration is refused.
+    """
+    arguments = {"experiment": experiment.name, "seed": last.seed, "attempt": last.attempt + 1}
+    anew, again = declare_anew_call(experiment), NextCall("run_seed", "", arguments)
+    number = _too_many(arm.runs, metric)
+    if number and arm.is_without_value(metric):
+        why = f"{number} attempts ended without a {metric}: withdraws it. Once the cause is mended, {anew} is open too."
+        return replace(withdraw_call(experiment.name), why=why)
+    is_code = experiment.code_change and not experiment.flags and not is_closed
+    if is_code or not is_own_end(last, metric) or not arm.is_without_value(metric):
+        why = f"Once {_cause(last)}, or if the cause lay outside: tries seed {last.seed} again."
+        return replace(again, why=why)
+    outside = "" if is_closed else f" If the cause lay outside the flags, {again} tries it again."
+    return replace(anew, why=f"Once {_cause(last)}: declares it anew, under the same name.{outside}")
+
+
+def _too_many(runs: Sequence[Run], metric: str) -> int:
+    """How many of these attempts ended without a value, where that are too many to go on; else 0."""
+    ended = [run for run in runs if ended_without_value(run, metric)]
+    is_enough = len(ended) >= MOST_ENDS or sum(is_own_end(run, metric) for run in ended) >= MOST_OWN_ENDS
+    return len(ended) if is_enough else 0
+
+
+def _cause(last: Run) -> str:
+    if last.state is RunState.TIMED_OUT:
+        return "it ends in time, or `timeout_min` in [settings] gives it more"
+    return "what its last lines show is mended"

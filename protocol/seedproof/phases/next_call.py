@@ -1,6 +1,7 @@
 """Decides what comes next: for the baseline, an experiment, a run, and the campaign."""
 
 from seedproof.ledger.state import Experiment
+from seedproof.metrics.run_state import lacks_value
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import NextCall
 from seedproof.model.rules import Rules
@@ -8,9 +9,13 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import no_baseline_refusal
 from seedproof.phases.calls import (
+    check_call,
     confirm_call,
     control_call,
     declare_anew_call,
+    find_metric_call,
+    mend_baseline_call,
+    mend_experiment_call,
     new_baseline_call,
     new_experiment_call,
     read_again_call,
@@ -18,8 +23,8 @@ from seedproof.phases.calls import (
 )
 from seedproof.phases.confirmation import cannot_be_confirmed
 from seedproof.phases.control import Control
-from seedproof.phases.looks import Look, may_retry
-from seedproof.phases.replacement import NO_VALUE, replaceable, unended_run
+from seedproof.phases.looks import Look, ended_without_value, may_retry
+from seedproof.phases.replacement import NO_VALUE, ended_alike_again, replaceable, unended_run
 from seedproof.phases.study import Standing, Study
 from seedproof.phases.twins import barring_twin
 
@@ -56,7 +61,7 @@ def baseline_next(study: Study) -> NextCall:
         return NextCall("run_seed", "Reads the kept logs again by the mended metric, without a training.", {})
     if phase.phase in ("void", "stale"):
         return _replacing_call(study)
-    due = _next_run(phase.arm, phase.look, study.rules, {})
+    due = _next_run(phase.arm, phase.look, study.rules, None)
     if due is not None:
         return due
     if study.generation is not None and study.generation.report is None:
@@ -67,8 +72,16 @@ def baseline_next(study: Study) -> NextCall:
 
 
 def _replacing_call(study: Study) -> NextCall:
-    """Begin the next generation; where nothing is known of the present one, no reason is asked for."""
-    replaced = replaceable(study)
+    """Mend the cause and begin the next generation; where nothing is known of the present one, it needs no reason."""
+    replaced, metric = replaceable(study), study.rules.metric.name
+    unread = next((run for run in reversed(study.baseline_phase.arm.runs) if lacks_value(run, metric)), None)
+    if unread is not None and study.baseline_phase.look.failed and not _rules_differ(study):
+        return find_metric_call({"seed": unread.seed, "attempt": unread.attempt}, metric)
+    if replaced is None and ended_alike_again(study):
+        why = (
+            "Two generations ended in the same way without a value: tell your user. Once it is mended, {} begins again."
+        )
+        return check_call(why.format(new_baseline_call()))
     if replaced is None:
         return new_baseline_call()
     unended = unended_run(study.baseline_phase.arm)
@@ -76,6 +89,10 @@ def _replacing_call(study: Study) -> NextCall:
         return wait_call(unended, {})
     why = f"Begins the next generation once the cause is mended, as {NO_VALUE.format(replaced.number)}."
     return NextCall("run_seed", why, {})
+
+
+def _rules_differ(study: Study) -> bool:
+    return study.generation is not None and bool(study.generation.rules.differing(study.rules))
 
 
 def experiment_next(study: Study, experiment: Experiment) -> NextCall:
@@ -99,13 +116,13 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
     if standing.control.state in ("due", "open"):
         return control_call(experiment.name, standing.control)
     if look.closed_by is not None and standing.arm.is_without_value(rules.metric.name):
-        return declare_anew_call(experiment)
+        return mend_experiment_call(experiment, standing.arm, look.closed_by, rules.metric.name, is_closed=True)
     if look.failed or (look.due and barring_twin(study.state, experiment, rules) is not None):
         return new_experiment_call()
-    name = {"experiment": experiment.name}
-    due = _next_run(standing.arm, look, rules, name)
+    due = _next_run(standing.arm, look, rules, experiment)
     if due is not None:
         return due
+    name = {"experiment": experiment.name}
     if experiment.verdict is None:
         return NextCall("compare", "Gives the verdict.", name)
     report, confirmation = experiment.report, _confirm_next(standing, baseline)
@@ -143,9 +160,13 @@ def campaign_next(study: Study) -> NextCall:
         call = _cached_next(study, experiment)
         if call.arguments.get("role") == Role.CONFIRM.value:
             confirming = confirming or call
-        elif "experiment" in call.arguments and not call.you_choose:  # a closed arm keeps nobody waiting
+        elif "experiment" in call.arguments and not _keeps_nobody_waiting(study.standing(experiment)):
             return call
     return confirming or baseline_next(study)
+
+
+def _keeps_nobody_waiting(standing: Standing) -> bool:
+    return standing.experiment.withdrawn is not None or standing.look.closed_by is not None
 
 
 def _cached_next(study: Study, experiment: Experiment) -> NextCall:
@@ -197,21 +218,24 @@ def arm_next(study: Study, experiment: Experiment | None) -> NextCall:
     return experiment_next(study, experiment)
 
 
-def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextCall | None:
+def _next_run(arm: Arm, look: Look, rules: Rules, experiment: Experiment | None) -> NextCall | None:
+    name, metric = {} if experiment is None else {"experiment": experiment.name}, rules.metric.name
     for run in arm.runs:
         if run.state.is_active and (look.due or run.state is RunState.RUNNING):
             return wait_call(run, name)
     for seed in look.due:
-        attempts = arm.attempts(seed)
-        if not attempts:
+        attempts = arm.present_attempts(seed)
+        if not attempts or attempts[-1].state is RunState.NOT_NEEDED:
             return NextCall("run_seed", f"Runs seed {seed}.", {**name, "seed": seed})
-        if attempts[-1].state is RunState.UNREAD:
-            return read_again_call({**name, "seed": seed, "attempt": attempts[-1].attempt})
+        last = attempts[-1]
+        if last.state is RunState.UNREAD:
+            return read_again_call({**name, "seed": seed, "attempt": last.attempt})
         # Retry before the next seed: what ended this one without a result would probably end that one too.
-        if may_retry(attempts, rules.metric.name):
-            retry = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
-            why = f"Tries seed {seed} again; the last attempt {attempts[-1].state}."
-            if name and arm.is_without_value(rules.metric.name):
-                why += " With other flags, the same name declares the experiment anew."
-            return NextCall("run_seed", why, retry)
+        if may_retry(arm.attempts(seed), metric):
+            if ended_without_value(last, metric) and experiment is not None:
+                return mend_experiment_call(experiment, arm, last, metric)
+            if ended_without_value(last, metric):
+                return mend_baseline_call(arm, last, metric)
+            retry = {**name, "seed": seed, "attempt": last.attempt + 1}
+            return NextCall("run_seed", f"Tries seed {seed} again; the last attempt {last.state}.", retry)
     return None

@@ -191,7 +191,8 @@ async def test_four_misspelt_flags_count_as_no_idea_and_each_is_declared_anew_or
         renewed = await declare(call, "typo0", "--lrr", "0")
         await call("stop_run", experiment="typo0", reason="misspelt again")
         after = await call("list_experiments")
-    assert failed.data["next"]["why"].endswith("With other flags, the same name declares the experiment anew.")
+    assert failed.next == "run_seed(experiment='typo3', flags=…, hypothesis=…)"
+    assert 'run_seed(experiment="typo3", seed=42, attempt=2) tries it again' in failed.data["next"]["why"]
     assert "Ideas tried: 0\nNot counted: 4 experiments without any value" in listed.text
     assert withdrawn.data["state"] == "withdrawn" and not withdrawn.data["notices"]
     assert withdrawn.data["next"]["arguments"]["experiment"] == "typo1"
