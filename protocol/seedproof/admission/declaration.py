@@ -1,12 +1,13 @@
 """Checks and makes the declaration of an experiment: name, flags and hypothesis, fixed before its first run."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from seedproof.admission.code import list_files
 from seedproof.admission.request import RunRequest
-from seedproof.commands.flags import check_flags, normalise_flags
+from seedproof.commands.flags import check_flags, normalise_flags, split_options
 from seedproof.commands.option_names import OptionNames
 from seedproof.commands.replacement import replaced_places
 from seedproof.ledger.state import Experiment
@@ -17,6 +18,7 @@ from seedproof.model.refusals import (
     CodeUnchanged,
     DeclarationRefusal,
     ExperimentUnknown,
+    FlagMalformed,
     FlagsChanged,
     FlagsDuplicate,
     FlagsMissing,
@@ -51,6 +53,8 @@ __all__ = [
 ]
 
 
+# Characters of the declared flags in a refusal.
+MOST_SHOWN = 400
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -118,12 +122,22 @@ def check_flags_and_hypothesis(baseline: Baseline, request: RunRequest, names: O
         check_flags(request.flags or (), baseline.rules, names)
         _check_differs(baseline, request, replaced_places(baseline.rules, request.flags or (), names))
     except DeclarationRefusal as refusal:
-        refusal.next_call = next_call
+        refusal.next_call = next_call if not isinstance(refusal, FlagMalformed) else _split_call(next_call, request)
         raise
     if not (request.hypothesis or "").strip():
         raise HypothesisMissing(
             f"{request.experiment} is new: say what you expect and why, before the first run.", next_call
         )
+
+
+def _split_call(call: NextCall, request: RunRequest) -> NextCall:
+    """The call with the flags written one word an element, where that is what was wrong with them."""
+    flags = split_options(request.flags or ())
+    if flags == list(request.flags or ()):
+        return call
+    known = {"flags": flags} | ({"hypothesis": request.hypothesis} if (request.hypothesis or "").strip() else {})
+    rest = tuple(name for name in call.you_choose if name not in known)
+    return replace(call, arguments={**call.arguments, **known}, you_choose=rest)
 
 
 def _check_differs(baseline: Baseline, request: RunRequest, replaced: Sequence[int]) -> None:
@@ -261,6 +275,11 @@ def require_not_withdrawn(experiment: Experiment) -> None:
         )
 
 
+def _shown(flags: Sequence[str]) -> str:
+    text = json.dumps(list(flags))
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}… ({len(flags)} elements)"
+
+
 def check_unchanged(experiment: Experiment, request: RunRequest, next_call: NextCall) -> None:
     """Refuse a later call that contradicts the declaration.
 
@@ -276,8 +295,8 @@ def check_unchanged(experiment: Experiment, request: RunRequest, next_call: Next
         )
     if request.flags is not None and normalise_flags(request.flags) != normalise_flags(experiment.flags):
         raise FlagsChanged(
-            f"{experiment.name} was declared with other flags ({len(experiment.flags)} elements); "
-            "leave them out, or declare a new name.",
+            f"{experiment.name} was declared with the flags {_shown(experiment.flags)}; leave them out, or declare a "
+            "new name.",
             next_call,
         )
     if request.hypothesis is not None and request.hypothesis.strip() != experiment.hypothesis:

@@ -28,6 +28,7 @@ __all__ = [
     "finish_report_call",
     "first_baseline_call",
     "is_after_reports",
+    "merge_call",
     "mend_baseline_call",
     "mend_experiment_call",
     "new_baseline_call",
@@ -37,6 +38,7 @@ __all__ = [
     "same_seed_call",
     "show_experiments_call",
     "stop_call",
+    "take_back_call",
     "wait_call",
     "withdraw_call",
 ]
@@ -89,6 +91,27 @@ def declare_anew_call(experiment: Experiment) -> NextCall:
     return NextCall(
         "run_seed", "Declares it anew, with other flags or mended code.", arguments, ("flags", "hypothesis")
     )
+
+
+def take_back_call(arm: Arm, metric: str) -> NextCall:
+    """Declare an experiment again once the edit is taken back that moved its control.
+
+    Args:
+        metric: Name of the deciding metric.
+    """
+    why = f"Once the edit is taken back: declares it on the baseline's code. To keep the edit, {new_baseline_call()}."
+    if not arm.is_without_value(metric):
+        return replace(new_experiment_call(), why=why)
+    return NextCall("run_seed", why, {"experiment": arm.experiment}, ("flags", "hypothesis"))
+
+
+def merge_call(experiment: Experiment) -> NextCall:
+    """Begin the baseline that has a confirmed WINNER, once it is merged."""
+    why = (
+        f"Once {experiment.name} is merged, as the line Merge of its report says: begins the baseline that has it. "
+        "Further experiments against the present one come before that."
+    )
+    return NextCall("run_seed", why, {}, ("new_baseline",))
 
 
 def declare_unknown_call(experiment: str) -> NextCall:

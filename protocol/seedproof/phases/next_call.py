@@ -16,19 +16,23 @@ from seedproof.phases.calls import (
     find_metric_call,
     mend_baseline_call,
     mend_experiment_call,
+    merge_call,
     new_baseline_call,
     new_experiment_call,
     read_again_call,
+    take_back_call,
     wait_call,
 )
 from seedproof.phases.confirmation import cannot_be_confirmed
 from seedproof.phases.control import Control
 from seedproof.phases.looks import Look, ended_without_value, may_retry
+from seedproof.phases.merged import is_confirmed_winner
 from seedproof.phases.replacement import NO_VALUE, ended_alike_again, replaceable, unended_run
 from seedproof.phases.study import Standing, Study
 from seedproof.phases.twins import barring_twin
 
 __all__ = [
+    "after_report",
     "arm_next",
     "baseline_next",
     "campaign_next",
@@ -59,7 +63,10 @@ def baseline_next(study: Study) -> NextCall:
     phase = study.baseline_phase
     if study.reads_again and phase.baseline is None:
         return NextCall("run_seed", "Reads the kept logs again by the mended metric, without a training.", {})
-    if phase.phase in ("void", "stale"):
+    if phase.phase == "stale" and study.generation is not None:
+        newest = [one for one in study.generation.experiments.values() if one.withdrawn is None][-1]
+        return take_back_call(study.standing(newest).arm, study.rules.metric.name)
+    if phase.phase == "void":
         return _replacing_call(study)
     due = _next_run(phase.arm, phase.look, study.rules, None)
     if due is not None:
@@ -112,7 +119,7 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
     if experiment.withdrawn is not None:
         return declare_anew_call(experiment)
     if standing.control.state == "failed":
-        return new_baseline_call()
+        return take_back_call(standing.arm, rules.metric.name)
     if standing.control.state in ("due", "open"):
         return control_call(experiment.name, standing.control)
     if look.closed_by is not None and standing.arm.is_without_value(rules.metric.name):
@@ -134,6 +141,8 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
         return NextCall(
             "write_report", "Writes the report and removes the checkpoints, unless keep_outputs keeps them.", name
         )
+    if is_confirmed_winner(experiment) and not experiment.is_null:
+        return merge_call(experiment)
     return new_experiment_call()
 
 
@@ -155,14 +164,26 @@ def campaign_next(study: Study) -> NextCall:
     if study.baseline is None or study.generation is None:
         return baseline_next(study)
     # An agent may leave a WINNER unconfirmed; that must not hide other unfinished experiments.
-    confirming = None
+    confirming, merging = None, None
     for experiment in study.generation.experiments.values():
         call = _cached_next(study, experiment)
         if call.arguments.get("role") == Role.CONFIRM.value:
             confirming = confirming or call
         elif "experiment" in call.arguments and not _keeps_nobody_waiting(study.standing(experiment)):
             return call
-    return confirming or baseline_next(study)
+        elif call.you_choose == ("new_baseline",):
+            merging = call
+    return confirming or merging or baseline_next(study)
+
+
+def after_report(study: Study, experiment: Experiment | None) -> NextCall:
+    """The next call once a report is written: open experiments come before a new one.
+
+    Args:
+        experiment: The experiment of the report; None for the baseline's.
+    """
+    call = baseline_next(study) if experiment is None else experiment_next(study, experiment)
+    return campaign_next(study) if call == new_experiment_call() else call
 
 
 def _keeps_nobody_waiting(standing: Standing) -> bool:

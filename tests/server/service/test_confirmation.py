@@ -186,7 +186,7 @@ REFUSED = {
     "with other flags": (
         ("judge", "a"),
         {"flags": ["--lr", "0.7"]},
-        "flags_changed: a was declared with other flags (2 elements); leave them out, or declare a new name. "
+        'flags_changed: a was declared with the flags ["--lr", "0.1"]; leave them out, or declare a new name. '
         'Next: run_seed(experiment="a", role="confirm")',
     ),
     "of nothing": (
