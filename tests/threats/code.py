@@ -394,8 +394,10 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "a control with a seed",
-    "bad_arguments: the server chooses seed and side of a control; leave seed out. Next: check_baseline()",
+    "bad_arguments: the server chooses seed and side of a control; leave seed out. Next: "
+    'run_seed(experiment="near", role="control")',
     [BASELINE, NEAR, run(role="control", experiment="near", seed=42)],
+    leads_to="control_not_due",
 )
 CONTROL_IS_DUE = (
     "control_due: edited is declared, and its code is not the baseline's (train_llm.py +1 -0). Take the edit "

@@ -10,7 +10,7 @@ from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
 from seedproof.ledger.state import State
 from seedproof.model.arms import Arm
-from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue
+from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue, NextCall
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
@@ -118,26 +118,31 @@ def _check_shape(request: RunRequest) -> None:
         raise ConfirmNotDue("only an experiment is confirmed; name it.")
     for name, text in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
         if text is not None and len(text) > MAX_TEXT_LENGTH:
-            raise BadArguments(f"{name} is longer than {MAX_TEXT_LENGTH} characters.")
-    fault = _combination_fault(request)
+            shorter = request.call(why="The same, in fewer words.", you_choose=(name,))
+            raise BadArguments(f"{name} is longer than {MAX_TEXT_LENGTH} characters.", shorter)
+    fault, mended = _combination_fault(request)
     if fault:
-        raise BadArguments(fault)
+        raise BadArguments(fault, mended)
 
 
-def _combination_fault(request: RunRequest) -> str | None:
-    """Which arguments do not go together, or None."""
+def _combination_fault(request: RunRequest) -> tuple[str, NextCall]:
+    """Which arguments do not go together, and the call with those that do; empty where all go together."""
+    why = "The same, with the arguments that go together."
     if request.new_baseline is not None and not request.new_baseline.strip():
-        return "new_baseline is the reason for a new baseline; it may not be empty."
+        fault = "new_baseline is the reason for a new baseline; it may not be empty."
+        return fault, request.call(why=why, you_choose=("new_baseline",))
     if request.new_baseline is not None and request.experiment is not None:
-        return "new_baseline and experiment do not go together."
+        first = RunRequest(new_baseline=request.new_baseline).call(why="Begins it; experiments come after it.")
+        return "new_baseline and experiment do not go together.", first
     if request.experiment is None and (request.flags or request.hypothesis is not None or request.code_change):
-        return "flags, hypothesis and code_change belong to an experiment; the baseline has none. Name the experiment."
+        fault = "flags, hypothesis and code_change belong to an experiment; the baseline has none. Name the experiment."
+        return fault, request.call(why=why, you_choose=("experiment",))
     if request.role is not Role.MEASURE:
         kind = "confirmation" if request.role is Role.CONFIRM else "control"
-        is_chosen = request.seed is not None
-        return f"the server chooses seed and side of a {kind}; leave seed out." if is_chosen else None
+        fault = "" if request.seed is None else f"the server chooses seed and side of a {kind}; leave seed out."
+        return fault, request.call("seed", why=why)
     if request.attempt is not None and request.seed is None:
-        return "attempt needs the seed that it is an attempt at."
-    if request.queue_all and request.seed is not None:
-        return "queue_all queues every seed that is due; leave seed out."
-    return None
+        fault = "attempt needs the seed that it is an attempt at."
+        return fault, request.call(why=why, you_choose=("seed",))
+    fault = "queue_all queues every seed that is due; leave seed out."
+    return (fault if request.queue_all and request.seed is not None else ""), request.call("seed", why=why)

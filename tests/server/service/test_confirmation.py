@@ -181,7 +181,8 @@ REFUSED = {
     "with a seed": (
         ("judge", "a"),
         {"seed": FRESH[0]},
-        "bad_arguments: the server chooses seed and side of a confirmation; leave seed out. Next: check_baseline()",
+        "bad_arguments: the server chooses seed and side of a confirmation; leave seed out. Next: "
+        'run_seed(experiment="a", role="confirm")',
     ),
     "with other flags": (
         ("judge", "a"),
