@@ -15,6 +15,7 @@ from seedproof.ledger.study_events import ExperimentDeclared
 from seedproof.model.arms import Baseline, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import (
+    ArmFailed,
     CodeUnchanged,
     DeclarationRefusal,
     ExperimentUnknown,
@@ -262,13 +263,17 @@ def require_declared(study: Study, request: RunRequest) -> Experiment:
 
 
 def require_not_withdrawn(experiment: Experiment) -> None:
-    """Refuse to go on with an experiment that was withdrawn.
+    """Refuse to go on with an experiment that was withdrawn or closed.
 
     Raises:
         ExperimentUnknown: With the call that declares it anew.
+        ArmFailed: It has values, and was closed.
     """
     if experiment.withdrawn is not None:
         reason = one_line(experiment.withdrawn.reason)
+        if experiment.is_closed:
+            closed = f"{experiment.name} was closed ({reason}); it ends without a verdict."
+            raise ArmFailed(closed, new_experiment_call())
         raise ExperimentUnknown(
             f"{experiment.name} was withdrawn ({reason}); its name may be declared anew.",
             declare_anew_call(experiment),

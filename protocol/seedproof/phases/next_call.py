@@ -117,7 +117,7 @@ def experiment_next(study: Study, experiment: Experiment) -> NextCall:
 def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> NextCall:
     experiment, look, rules = standing.experiment, standing.look, baseline.rules
     if experiment.withdrawn is not None:
-        return declare_anew_call(experiment)
+        return new_experiment_call() if experiment.is_closed else declare_anew_call(experiment)
     if standing.control.state == "failed":
         return take_back_call(standing.arm, rules.metric.name)
     if standing.control.state in ("due", "open"):

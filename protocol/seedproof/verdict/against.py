@@ -101,7 +101,7 @@ def _require_finished(study: Study, experiment: Experiment) -> None:
         seeds = ", ".join(map(str, look.diverged))
         again = NextCall("compare", "Says what that means.", {"experiment": name})
         raise NotComparable(f"seed {seeds} of {name} diverged, so it has no mean to compare.", again)
-    if look.failed or standing.control.state == "failed":
+    if look.failed or standing.control.state == "failed" or experiment.is_closed:
         raise ArmFailed(f"{name} ended without a verdict, so it has no mean to compare.", call)
     if standing.baseline is None or not look.is_complete or not standing.arm.counted:
         due = f"; missing: {', '.join(map(str, look.due))}" if look.due else ""

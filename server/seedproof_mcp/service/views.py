@@ -283,11 +283,11 @@ def report_result(study: Study, report: ReportWritten, done: CleanUp, notices: I
 
 
 def withdrawn_result(study: Study, experiment: Experiment) -> WithdrawnResult:
-    """The result of withdrawing an experiment."""
+    """The result of withdrawing or closing an experiment."""
     assert experiment.withdrawn is not None
     return WithdrawnResult(
         experiment=experiment.name,
-        state="withdrawn",
+        state="closed" if experiment.is_closed else "withdrawn",
         reason=experiment.withdrawn.reason,
         generation=experiment.generation,
         ledger_head=study.state.head_label,

@@ -258,10 +258,10 @@ class _Tools:
 
     async def stop_run(
         self,
-        reason: Annotated[str, Field(description="Why it is stopped or withdrawn; printed in the report.")],
+        reason: Annotated[str, Field(description="Why it is stopped, withdrawn or closed; printed in the report.")],
         run_id: Annotated[str | None, Field(description="The run, as run_seed or list_experiments named it.")] = None,
         experiment: Annotated[
-            str | None, Field(description="Instead of a run: an experiment without any value, to withdraw it.")
+            str | None, Field(description="Instead of a run: an experiment to withdraw or close.")
         ] = None,
     ) -> Annotated[CallToolResult, StopResult]:
         return await self._answer(lambda: self.service.stop(run_id, experiment, reason))

@@ -244,6 +244,32 @@ async def test_a_withdrawn_experiment_bars_nobody_and_its_queued_runs_are_cancel
     assert verified(quick_project) == []
 
 
+async def test_an_experiment_with_values_whose_code_was_edited_in_place_is_closed_and_counts(
+    quick_project: Path,
+) -> None:
+    script, table = quick_project / "train_llm.py", Table().arm("baseline", BASE).arm("exp_a", (3.90, 3.91, 3.92))
+    script.write_text("steps = 1\n")
+    async with quick_tools(quick_project, InProcessEngine(table)) as call:
+        await measured(call)
+        await declare(call, "a", "--lr", "1")
+        early = await call("stop_run", experiment="a", reason="it goes badly")
+        script.write_text("steps = 2\n")
+        stuck = await call("run_seed", experiment="a")
+        closed = await call("stop_run", experiment="a", reason="its code was edited")
+        again = await call("stop_run", experiment="a", reason="twice")
+        compared = await call("compare", experiment="a")
+        script.write_text("steps = 1\n")
+        twin = await declare(call, "b", "--lr", "1")
+        row = (await call("list_experiments")).data["experiments"][0]
+    assert (early.code, stuck.code) == ("experiment_measured", "not_comparable")
+    assert (closed.data["state"], again.data["reason"]) == ("closed", "its code was edited")
+    assert "it ends without a verdict, and counts as an idea tried" in closed.text
+    assert "a was closed (its code was edited); it ends without a verdict." in compared.text
+    assert (compared.code, twin.code) == ("arm_failed", "flags_duplicate")
+    assert (row["state"], row["verdict"], row["reason"]) == ("closed", None, "its code was edited")
+    assert verified(quick_project) == []
+
+
 async def test_an_experiment_that_goes_on_and_has_shown_a_value_is_not_stopped_for_a_withdrawal(
     quick_project: Path,
 ) -> None:
