@@ -188,6 +188,7 @@ GROUP.refuses(
     "stop_run without a reason",
     wrong("stop_run", "reason: Field required", 'stop_run(run_id="g1-baseline-s42-a1", reason=…)'),
     [("stop_run", {"run_id": "g1-baseline-s42-a1"})],
+    leads_to="run_unknown",
 )
 STOP_REASON = (
     "bad_arguments: reason says in 1 to 2000 characters why the run is stopped. Next: "

@@ -13,7 +13,7 @@ __all__ = ["ExperimentState", "experiment_state"]
 ExperimentState = Literal[
     "declared", "measuring", "measured", "judged", "dropped", "failed", "superseded", "withdrawn", "closed"
 ]
-"""`failed`: it ended without a verdict. `closed`: likewise, by `stop_run`. `superseded`: a newer generation began first."""
+"""`failed`: it ended without a verdict. `closed`: by `stop_run`. `superseded`: a newer generation began first."""
 
 _STALE = "its control does not agree with the baseline, or failed for good; it gets no verdict"
 
