@@ -84,11 +84,9 @@ def _replacing_call(study: Study) -> NextCall:
     unread = next((run for run in reversed(study.baseline_phase.arm.runs) if lacks_value(run, metric)), None)
     if unread is not None and study.baseline_phase.look.failed and not _rules_differ(study):
         return find_metric_call({"seed": unread.seed, "attempt": unread.attempt}, metric)
-    if replaced is None and ended_alike_again(study):
-        why = (
-            "Two generations ended in the same way without a value: tell your user. Once it is mended, {} begins again."
-        )
-        return check_call(why.format(new_baseline_call()))
+    if replaced is None and (ended_alike_again(study) or _failed_again(study)):
+        why = f"Two generations in a row became no baseline: tell your user. Once it is mended, {new_baseline_call()}."
+        return check_call(why)
     if replaced is None:
         return new_baseline_call()
     unended = unended_run(study.baseline_phase.arm)
@@ -96,6 +94,16 @@ def _replacing_call(study: Study) -> NextCall:
         return wait_call(unended, {})
     why = f"Begins the next generation once the cause is mended, as {NO_VALUE.format(replaced.number)}."
     return NextCall("run_seed", why, {})
+
+
+def _failed_again(study: Study) -> bool:
+    """Whether the generation before became no baseline either, with the same code, under the rules of the settings."""
+    generation = study.generation
+    if generation is None or generation.number == 1 or _rules_differ(study):
+        return False
+    before = study.state.generations[generation.number - 2]
+    is_same_code = (before.code and before.code.sha256) == (generation.code and generation.code.sha256)
+    return is_same_code and not before.rules.differing(study.rules) and study.baseline_of(before.number) is None
 
 
 def _rules_differ(study: Study) -> bool:
