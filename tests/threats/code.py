@@ -394,12 +394,16 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "a control with a seed",
-    "bad_arguments: the server chooses seed and side of a control; leave seed out. Next: check_baseline()",
+    "bad_arguments: the server chooses seed and side of a control; leave seed out. Next: "
+    'run_seed(experiment="near", role="control")',
     [BASELINE, NEAR, run(role="control", experiment="near", seed=42)],
+    leads_to="control_not_due",
 )
 CONTROL_IS_DUE = (
-    "control_due: edited is declared, and its code is not the baseline's (train_llm.py); one run without flags "
-    'has to show first that the change alone moves nothing. Next: run_seed(experiment="edited", role="control")'
+    "control_due: edited is declared, and its code is not the baseline's (train_llm.py +1 -0). Take the edit "
+    "back and repeat the call; or declare it as a part of the experiment, with code_change=true; or one run without "
+    "flags shows first that the change alone moves nothing, as `next` has it. Next: "
+    'run_seed(experiment="edited", role="control")'
 )
 GROUP.refuses(
     "an experiment on edited code", CONTROL_IS_DUE, [BASELINE, edits_the_script, declare("edited", "--shift", "-0.1")]

@@ -195,6 +195,7 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "a confirmation with a seed",
-    "bad_arguments: the server chooses seed and side of a confirmation; leave seed out. Next: check_baseline()",
+    "bad_arguments: the server chooses seed and side of a confirmation; leave seed out. Next: "
+    'run_seed(experiment="far", role="confirm")',
     [BASELINE, FAR, compare("far"), run(role="confirm", experiment="far", seed=42)],
 )

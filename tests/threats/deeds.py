@@ -49,9 +49,9 @@ ARGUMENTS = {
 }
 
 
-def wrong(tool: str, faults: str) -> str:
-    """What is said of arguments that do not fit the schema."""
-    return f"bad_arguments: {tool}: {faults}. Arguments: {ARGUMENTS[tool]}. Next: check_baseline()"
+def wrong(tool: str, faults: str, then: str = "check_baseline()") -> str:
+    """What is said of arguments that do not fit the schema, and the call that was probably meant."""
+    return f"bad_arguments: {tool}: {faults}. Arguments: {ARGUMENTS[tool]}. Next: {then}"
 
 
 SET_ELSEWHERE = {

@@ -349,7 +349,7 @@ NO_FLAGS = (
 GROUP.refuses("no flags", NO_FLAGS, [BASELINE, run(experiment="x", hypothesis="luck")])
 GROUP.refuses("an empty list of flags", NO_FLAGS, [BASELINE, declare("x")])
 OTHER_FLAGS = (
-    "flags_changed: near was declared with other flags (2 elements); leave them out, or declare a new name. "
+    'flags_changed: near was declared with the flags ["--shift", "0.001"]; leave them out, or declare a new name. '
     'Next: run_seed(experiment="near", seed=512)'
 )
 GROUP.refuses(
@@ -436,7 +436,8 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "an option and its value in one string",
-    f'flag_malformed: `--lr 0.1` is one element; an option and its value are two: "--lr", "0.1". Next: {DECLARE_X}',
+    'flag_malformed: `--lr 0.1` is one element; write one for each word: ["--lr", "0.1"]. Next: '
+    'run_seed(experiment="x", flags=["--lr", "0.1"], hypothesis="it helps")',
     [BASELINE, declare("x", "--lr 0.1")],
 )
 GROUP.refuses(

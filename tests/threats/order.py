@@ -111,7 +111,7 @@ GROUP.refuses(
 GROUP.refuses(
     "compare after a crashed seed",
     'experiment_incomplete: broken has 0 of 3 seeds; missing: 42, 137, 256. Next: run_seed(experiment="broken", '
-    "seed=42, attempt=2)",
+    "flags=…, hypothesis=…)",
     [BASELINE, declare("broken", "--crash"), compare("broken")],
 )
 GROUP.refuses(

@@ -31,6 +31,9 @@ _CHOICES = {
     "hypothesis": "it helps more",
     "new_baseline": "the old one is void",
     "reason": "it takes too long",
+    "seed": 42,
+    "attempt": 1,
+    "role": "measure",
 }
 
 

@@ -329,7 +329,7 @@ GROUP.refuses(
 GROUP.refuses(
     "withdrawing an experiment with values",
     "experiment_measured: a run of near has shown a value or trained for a minute, so the experiment is measured, "
-    "stays and counts; only one without any value can be withdrawn. "
+    "stays and counts; withdrawn is only one without any value, and closed one that can get no further run. "
     'Next: run_seed(experiment="near", seed=512)',
     [BASELINE, NEAR, ("stop_run", {"experiment": "near", "reason": "it went badly"})],
 )

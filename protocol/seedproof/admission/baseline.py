@@ -12,8 +12,9 @@ from seedproof.ledger.study_events import GenerationStarted
 from seedproof.model.arms import Arm
 from seedproof.model.refusals import BadSettings, BaselineVoid
 from seedproof.model.runs import Run, RunState
+from seedproof.phases.calls import check_call, first_baseline_call, new_baseline_call
 from seedproof.phases.looks import next_look
-from seedproof.phases.next_call import baseline_next, check_call, first_baseline_call, new_baseline_call
+from seedproof.phases.next_call import baseline_next
 from seedproof.phases.replacement import NO_VALUE, is_empty, replaceable, unended_run
 from seedproof.phases.study import Study
 
@@ -58,7 +59,7 @@ def _replace(study: Study, request: RunRequest, project: ProjectView) -> Admissi
     """
     reason, replaced = study.baseline_phase.reason or "", replaceable(study)
     if replaced is None:
-        raise BaselineVoid(reason, new_baseline_call())
+        raise BaselineVoid(reason, baseline_next(study))
     unended = unended_run(study.baseline_phase.arm)
     if unended is not None:
         raise BaselineVoid(

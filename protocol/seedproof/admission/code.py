@@ -9,7 +9,7 @@ from seedproof.model.code import Change, Code
 from seedproof.model.refusals import CodeUnchanged, NextCall, NotComparable, SealedChanged, SnapshotMissing
 from seedproof.model.rules import Rules
 from seedproof.model.runs import RunState
-from seedproof.phases.next_call import new_baseline_call
+from seedproof.phases.calls import new_baseline_call
 
 __all__ = [
     "ArmCode",

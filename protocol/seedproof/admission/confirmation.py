@@ -13,9 +13,10 @@ from seedproof.model.arms import Arm, Baseline, FreshPlan
 from seedproof.model.refusals import AttemptNotAllowed, ConfirmNotDue
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import Run, RunState
+from seedproof.phases.calls import confirm_call, new_baseline_call
 from seedproof.phases.confirmation import Step, cannot_be_confirmed, needs_own_controls, step_attempts
 from seedproof.phases.looks import may_retry
-from seedproof.phases.next_call import confirm_call, experiment_next, new_baseline_call, require_baseline
+from seedproof.phases.next_call import experiment_next, require_baseline
 from seedproof.phases.study import Standing, Study
 
 __all__ = ["admit_confirmation"]

@@ -12,14 +12,9 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import AttemptNotAllowed, ControlNotDue, NextCall
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import Run, RunState
+from seedproof.phases.calls import control_call, experiment_call, new_experiment_call
 from seedproof.phases.control import Control, control_look
-from seedproof.phases.next_call import (
-    control_call,
-    experiment_call,
-    experiment_next,
-    new_experiment_call,
-    require_baseline,
-)
+from seedproof.phases.next_call import experiment_next, require_baseline
 from seedproof.phases.study import Study
 
 __all__ = ["admit_control", "with_controls"]

@@ -1,12 +1,13 @@
 """Checks and makes the declaration of an experiment: name, flags and hypothesis, fixed before its first run."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from seedproof.admission.code import list_files
 from seedproof.admission.request import RunRequest
-from seedproof.commands.flags import check_flags, normalise_flags
+from seedproof.commands.flags import check_flags, normalise_flags, split_options
 from seedproof.commands.option_names import OptionNames
 from seedproof.commands.replacement import replaced_places
 from seedproof.ledger.state import Experiment
@@ -14,9 +15,11 @@ from seedproof.ledger.study_events import ExperimentDeclared
 from seedproof.model.arms import Baseline, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import (
+    ArmFailed,
     CodeUnchanged,
     DeclarationRefusal,
     ExperimentUnknown,
+    FlagMalformed,
     FlagsChanged,
     FlagsDuplicate,
     FlagsMissing,
@@ -26,14 +29,14 @@ from seedproof.model.refusals import (
     SnapshotMissing,
 )
 from seedproof.model.untrusted import one_line
-from seedproof.phases.next_call import (
+from seedproof.phases.calls import (
     declare_anew_call,
     declare_call,
     declare_unknown_call,
-    experiment_next,
     new_baseline_call,
     new_experiment_call,
 )
+from seedproof.phases.next_call import experiment_next
 from seedproof.phases.study import Study
 from seedproof.phases.twins import repeated_experiments, tried_twins
 from seedproof.verdict.campaign import choose_primary
@@ -51,6 +54,8 @@ __all__ = [
 ]
 
 
+# Characters of the declared flags in a refusal.
+MOST_SHOWN = 400
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -118,12 +123,22 @@ def check_flags_and_hypothesis(baseline: Baseline, request: RunRequest, names: O
         check_flags(request.flags or (), baseline.rules, names)
         _check_differs(baseline, request, replaced_places(baseline.rules, request.flags or (), names))
     except DeclarationRefusal as refusal:
-        refusal.next_call = next_call
+        refusal.next_call = next_call if not isinstance(refusal, FlagMalformed) else _split_call(next_call, request)
         raise
     if not (request.hypothesis or "").strip():
         raise HypothesisMissing(
             f"{request.experiment} is new: say what you expect and why, before the first run.", next_call
         )
+
+
+def _split_call(call: NextCall, request: RunRequest) -> NextCall:
+    """The call with the flags written one word an element, where that is what was wrong with them."""
+    flags = split_options(request.flags or ())
+    if flags == list(request.flags or ()):
+        return call
+    known = {"flags": flags} | ({"hypothesis": request.hypothesis} if (request.hypothesis or "").strip() else {})
+    rest = tuple(name for name in call.you_choose if name not in known)
+    return replace(call, arguments={**call.arguments, **known}, you_choose=rest)
 
 
 def _check_differs(baseline: Baseline, request: RunRequest, replaced: Sequence[int]) -> None:
@@ -248,17 +263,26 @@ def require_declared(study: Study, request: RunRequest) -> Experiment:
 
 
 def require_not_withdrawn(experiment: Experiment) -> None:
-    """Refuse to go on with an experiment that was withdrawn.
+    """Refuse to go on with an experiment that was withdrawn or closed.
 
     Raises:
         ExperimentUnknown: With the call that declares it anew.
+        ArmFailed: It has values, and was closed.
     """
     if experiment.withdrawn is not None:
         reason = one_line(experiment.withdrawn.reason)
+        if experiment.is_closed:
+            closed = f"{experiment.name} was closed ({reason}); it ends without a verdict."
+            raise ArmFailed(closed, new_experiment_call())
         raise ExperimentUnknown(
             f"{experiment.name} was withdrawn ({reason}); its name may be declared anew.",
             declare_anew_call(experiment),
         )
+
+
+def _shown(flags: Sequence[str]) -> str:
+    text = json.dumps(list(flags))
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}… ({len(flags)} elements)"
 
 
 def check_unchanged(experiment: Experiment, request: RunRequest, next_call: NextCall) -> None:
@@ -276,8 +300,8 @@ def check_unchanged(experiment: Experiment, request: RunRequest, next_call: Next
         )
     if request.flags is not None and normalise_flags(request.flags) != normalise_flags(experiment.flags):
         raise FlagsChanged(
-            f"{experiment.name} was declared with other flags ({len(experiment.flags)} elements); "
-            "leave them out, or declare a new name.",
+            f"{experiment.name} was declared with the flags {_shown(experiment.flags)}; leave them out, or declare a "
+            "new name.",
             next_call,
         )
     if request.hypothesis is not None and request.hypothesis.strip() != experiment.hypothesis:

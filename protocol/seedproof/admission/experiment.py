@@ -30,15 +30,10 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import ArmFailed, BaselineRefusal, BaselineStale, ControlDue, NextCall
 from seedproof.model.runs import Run
 from seedproof.phases.baseline import stale_reason
+from seedproof.phases.calls import control_call, new_experiment_call, take_back_call
 from seedproof.phases.control import Control, control_look
 from seedproof.phases.looks import closing_run, end_words, failure_words, next_look
-from seedproof.phases.next_call import (
-    control_call,
-    experiment_next,
-    new_baseline_call,
-    new_experiment_call,
-    require_baseline,
-)
+from seedproof.phases.next_call import experiment_next, require_baseline
 from seedproof.phases.study import Standing, Study
 from seedproof.phases.twins import barring_twin
 
@@ -135,7 +130,7 @@ def _declares_anew(standing: Standing, request: RunRequest, project: ProjectView
     is_other = normalise_flags(request.flags or ()) != normalise_flags(experiment.flags)
     if is_other or (request.code_change and not experiment.code_change) or (is_withdrawn and not is_closed):
         return True
-    code = project.code() if is_closed else None
+    code = project.code() if is_closed or standing.control.state == "failed" else None
     return code is not None and arm.code is not None and code.sha256 != arm.code.sha256
 
 
@@ -184,7 +179,7 @@ def _declare(
 
 def _require_agreement(baseline: Baseline, arm: Arm, control: Control) -> None:
     if control.state == "failed":
-        raise BaselineStale(stale_reason(arm, baseline, control), new_baseline_call())
+        raise BaselineStale(stale_reason(arm, baseline, control), take_back_call(arm, baseline.rules.metric.name))
 
 
 def _require_control(baseline: Baseline, arm: Arm, control: Control) -> None:
@@ -196,10 +191,12 @@ def _require_control(baseline: Baseline, arm: Arm, control: Control) -> None:
     """
     _require_agreement(baseline, arm, control)
     if control.state in ("due", "open"):
-        differs = "" if arm.change is None else f" ({list_files([file.path for file in arm.change.files])})"
+        files = [] if arm.change is None else [f"{file.path} {file.counts}" for file in arm.change.files]
+        differs = f" ({list_files(files)})" if files else ""
         raise ControlDue(
-            f"{arm.experiment} is declared, and its code is not the baseline's{differs}; one run without flags "
-            "has to show first that the change alone moves nothing.",
+            f"{arm.experiment} is declared, and its code is not the baseline's{differs}. "
+            "Take the edit back and repeat the call; or declare it as a part of the experiment, with code_change=true; "
+            "or one run without flags shows first that the change alone moves nothing, as `next` has it.",
             control_call(arm.experiment or "", control),
         )
 

@@ -8,14 +8,19 @@ from seedproof.admission.experiment import admit_experiment
 from seedproof.admission.guards import check_room, check_runaway
 from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
-from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue
+from seedproof.ledger.state import State
+from seedproof.model.arms import Arm
+from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue, NextCall
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
+from seedproof.model.runs import Run, RunState
 from seedproof.phases.confirmation import Step
+from seedproof.phases.looks import failed_canary
 from seedproof.phases.next_call import require_baseline
 from seedproof.phases.read_again import metrics_begun_with
 from seedproof.phases.study import Study
 
-__all__ = ["admit", "not_needed_reason"]
+__all__ = ["admit", "not_needed_reason", "queued_behind"]
 
 MAX_TEXT_LENGTH = 2000
 
@@ -65,7 +70,10 @@ def not_needed_reason(study: Study, run_id: str) -> str | None:
     if run.role is Role.PROBE:
         return None if study.baseline is not None else "there is no baseline that it could say something of"
     if run.experiment is None:
-        return None if run.seed in study.baseline_phase.look.due else "the arm is decided without it"
+        phase = study.baseline_phase
+        if run.seed not in phase.look.due:
+            return "the arm is decided without it"
+        return _canary_reason(phase.arm, run, generation.rules)
     require_baseline(study)
     standing = study.standing(generation.experiments[run.experiment])
     if run.role is Role.CONTROL:
@@ -73,7 +81,33 @@ def not_needed_reason(study: Study, run_id: str) -> str | None:
     if run.role is Role.CONFIRM:
         is_due = Step(run.seed, run.is_control) in standing.confirmation.due
         return None if is_due else "the confirmation has this run already"
-    return None if run.seed in standing.look.due else "the arm is decided without it"
+    if run.seed not in standing.look.due:
+        return "the arm is decided without it"
+    return _canary_reason(standing.arm, run, generation.rules)
+
+
+def _canary_reason(arm: Arm, run: Run, rules: Rules) -> str | None:
+    ended = failed_canary(arm, rules.metric.name)
+    if ended is None or ended.ended_at < run.requested_at:
+        return None
+    return f"{ended.run_id} ended without a {rules.metric.name}, and this one would"
+
+
+def queued_behind(state: State, run_id: str) -> list[tuple[str, str]]:
+    """The queued runs that the end of a run makes pointless, as no run of its arm has a value; each with the reason."""
+    run = state.runs[run_id]
+    if run.role is not Role.MEASURE:
+        return []
+    generation = state.generations[run.generation - 1]
+    is_baseline = run.experiment is None
+    arm = (
+        state.baseline_arm(run.generation)
+        if is_baseline
+        else state.experiment_arm(generation.experiments[run.experiment or ""])
+    )
+    queued = (one for one in arm.runs if one.state is RunState.QUEUED)
+    reasons = ((one.run_id, _canary_reason(arm, one, generation.rules)) for one in queued)
+    return [(queued_id, reason) for queued_id, reason in reasons if reason is not None]
 
 
 def _check_shape(request: RunRequest) -> None:
@@ -84,26 +118,31 @@ def _check_shape(request: RunRequest) -> None:
         raise ConfirmNotDue("only an experiment is confirmed; name it.")
     for name, text in (("hypothesis", request.hypothesis), ("new_baseline", request.new_baseline)):
         if text is not None and len(text) > MAX_TEXT_LENGTH:
-            raise BadArguments(f"{name} is longer than {MAX_TEXT_LENGTH} characters.")
-    fault = _combination_fault(request)
+            shorter = request.call(why="The same, in fewer words.", you_choose=(name,))
+            raise BadArguments(f"{name} is longer than {MAX_TEXT_LENGTH} characters.", shorter)
+    fault, mended = _combination_fault(request)
     if fault:
-        raise BadArguments(fault)
+        raise BadArguments(fault, mended)
 
 
-def _combination_fault(request: RunRequest) -> str | None:
-    """Which arguments do not go together, or None."""
+def _combination_fault(request: RunRequest) -> tuple[str, NextCall]:
+    """Which arguments do not go together, and the call with those that do; empty where all go together."""
+    why = "The same, with the arguments that go together."
     if request.new_baseline is not None and not request.new_baseline.strip():
-        return "new_baseline is the reason for a new baseline; it may not be empty."
+        fault = "new_baseline is the reason for a new baseline; it may not be empty."
+        return fault, request.call(why=why, you_choose=("new_baseline",))
     if request.new_baseline is not None and request.experiment is not None:
-        return "new_baseline and experiment do not go together."
+        first = RunRequest(new_baseline=request.new_baseline).call(why="Begins it; experiments come after it.")
+        return "new_baseline and experiment do not go together.", first
     if request.experiment is None and (request.flags or request.hypothesis is not None or request.code_change):
-        return "flags, hypothesis and code_change belong to an experiment; the baseline has none. Name the experiment."
+        fault = "flags, hypothesis and code_change belong to an experiment; the baseline has none. Name the experiment."
+        return fault, request.call(why=why, you_choose=("experiment",))
     if request.role is not Role.MEASURE:
         kind = "confirmation" if request.role is Role.CONFIRM else "control"
-        is_chosen = request.seed is not None
-        return f"the server chooses seed and side of a {kind}; leave seed out." if is_chosen else None
+        fault = "" if request.seed is None else f"the server chooses seed and side of a {kind}; leave seed out."
+        return fault, request.call("seed", why=why)
     if request.attempt is not None and request.seed is None:
-        return "attempt needs the seed that it is an attempt at."
-    if request.queue_all and request.seed is not None:
-        return "queue_all queues every seed that is due; leave seed out."
-    return None
+        fault = "attempt needs the seed that it is an attempt at."
+        return fault, request.call(why=why, you_choose=("seed",))
+    fault = "queue_all queues every seed that is due; leave seed out."
+    return (fault if request.queue_all and request.seed is not None else ""), request.call("seed", why=why)

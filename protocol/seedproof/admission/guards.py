@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from seedproof.ledger.state import State
 from seedproof.model.refusals import DiskLow, Runaway
-from seedproof.phases.next_call import show_experiments_call
+from seedproof.phases.calls import show_experiments_call
 
 __all__ = ["GIGABYTE", "Limits", "check_room", "check_runaway"]
 

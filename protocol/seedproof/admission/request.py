@@ -1,11 +1,11 @@
 """A request for a run, and the admission that answers it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from seedproof.ledger.event import Event
 from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.study_events import ExperimentDeclared, GenerationStarted
-from seedproof.model.refusals import Refusal
+from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.run_key import Role
 
 __all__ = ["Admission", "RunRequest"]
@@ -33,6 +33,14 @@ class RunRequest:
     """Whether every run that is due is queued."""
     new_baseline: str | None = None
     """Reason for a new baseline generation; None to continue the present one."""
+
+    def call(self, *without: str, why: str, you_choose: tuple[str, ...] = ()) -> NextCall:
+        """The same request as a call, without some of its arguments and those that the caller is to fill."""
+        left_out = {*without, *you_choose}
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out}
+        said = {name: value for name, value in given.items() if value not in (None, False, Role.MEASURE)}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+        return NextCall("run_seed", why, plain | ({"role": self.role.value} if "role" in said else {}), you_choose)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from seedproof.model.refusals import AttemptNotAllowed, NextCall, NothingDue, Se
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import TRAINED_S, Run, RunState
+from seedproof.phases.calls import same_seed_call
 from seedproof.phases.looks import Look, may_retry
-from seedproof.phases.next_call import same_seed_call
 
 __all__ = ["admit_seeds", "requested_keys", "is_any_new", "is_recorded"]
 

@@ -1,15 +1,32 @@
-"""Admits the withdrawal of an experiment of whose result nothing is known."""
+"""Admits the withdrawal of an experiment of whose result nothing is known, and the end of one that is stuck."""
 
+from collections.abc import Callable
+
+from seedproof.admission.request import RunRequest
 from seedproof.ledger.event import Event
 from seedproof.ledger.run_ends import RunCancelled
 from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import ExperimentWithdrawn
-from seedproof.model.refusals import ExperimentMeasured, ExperimentUnknown, NextCall
+from seedproof.model.refusals import (
+    ArmFailed,
+    BaselineStale,
+    CodeUnchanged,
+    ExperimentMeasured,
+    ExperimentUnknown,
+    FlagsDuplicate,
+    NextCall,
+    NotComparable,
+    Refusal,
+    SealedChanged,
+    SnapshotMissing,
+)
+from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
-from seedproof.phases.next_call import arm_next, declare_unknown_call, withdraw_call
+from seedproof.phases.calls import declare_unknown_call, withdraw_call
+from seedproof.phases.next_call import arm_next, experiment_next
 from seedproof.phases.study import Study
 
-__all__ = ["admit_withdrawal", "known_experiment", "measured_refusal", "unended_runs"]
+__all__ = ["admit_withdrawal", "is_stuck", "known_experiment", "measured_refusal", "unended_runs"]
 
 
 def known_experiment(study: Study, name: str) -> Experiment:
@@ -30,13 +47,44 @@ def unended_runs(state: State, experiment: Experiment) -> list[Run]:
     return [run for run in runs if run.started is not None and not run.ended_at]
 
 
-def admit_withdrawal(study: Study, experiment: Experiment, reason: str) -> tuple[Event, ...]:
+# What refuses the next run of an arm for good, or until somebody brings back what was changed.
+_STUCK = (ArmFailed, BaselineStale, CodeUnchanged, FlagsDuplicate, NotComparable, SealedChanged, SnapshotMissing)
+
+
+def is_stuck(study: Study, experiment: Experiment, admits: Callable[[RunRequest], object]) -> bool:
+    """Whether the next run of an experiment of the present generation is refused, whatever it would show.
+
+    Args:
+        admits: Admits a request for a run, or raises its refusal.
+    """
+    if study.find(experiment.name) is not experiment or experiment.verdict is not None or study.baseline is None:
+        return False
+    call = experiment_next(study, experiment)
+    is_own = call.tool == "run_seed" and call.arguments.get("experiment") == experiment.name
+    known = call.arguments if is_own else {}
+    role = Role(known.get("role", Role.MEASURE.value))
+    request = RunRequest(experiment.name, known.get("seed"), role=role, attempt=known.get("attempt"))
+    try:
+        admits(request)
+    except _STUCK:
+        return True
+    except Refusal:
+        return False
+    return False
+
+
+def admit_withdrawal(
+    study: Study, experiment: Experiment, reason: str, stuck: Callable[[Study, Experiment], bool]
+) -> tuple[Event, ...]:
     """The events that withdraw an experiment and cancel its queued runs; none where it is withdrawn already.
 
-    Every run that was started has to have ended.
+    One with values is closed instead, if it is stuck. Every run that was started has to have ended.
+
+    Args:
+        stuck: Whether an experiment can get no further run.
 
     Raises:
-        ExperimentMeasured: Something is known of its result, or may be once a run has ended.
+        ExperimentMeasured: Something is known of its result, or may be once a run has ended, and it can go on.
     """
     state = study.state
     if experiment.withdrawn is not None:
@@ -44,7 +92,8 @@ def admit_withdrawal(study: Study, experiment: Experiment, reason: str) -> tuple
     runs = [state.runs[run_id] for run_id in experiment.run_ids]
     arm, metric = state.experiment_arm(experiment), state.rules_of(experiment.generation).metric.name
     is_drawn = any(run.is_draw(metric) for run in (*arm.runs, *arm.fresh))
-    if arm.is_judged or is_drawn or state.is_code_known(experiment):
+    is_measured = arm.is_judged or is_drawn or state.is_code_known(experiment)
+    if is_measured and not stuck(study, experiment):
         raise measured_refusal(study, experiment)
     for run in unended_runs(state, experiment):
         raise ExperimentMeasured(
@@ -52,7 +101,9 @@ def admit_withdrawal(study: Study, experiment: Experiment, reason: str) -> tuple
         )
     queued = (run for run in runs if run.state.is_active)
     cancelled = [RunCancelled(run_id=run.run_id, reason=reason, metrics={}) for run in queued]
-    withdrawn = ExperimentWithdrawn(generation=experiment.generation, experiment=experiment.name, reason=reason)
+    withdrawn = ExperimentWithdrawn(
+        generation=experiment.generation, experiment=experiment.name, reason=reason, is_measured=is_measured
+    )
     return (*cancelled, withdrawn)
 
 
@@ -62,6 +113,6 @@ def measured_refusal(study: Study, experiment: Experiment) -> ExperimentMeasured
     next_call: NextCall = arm_next(study, experiment if is_present else None)
     return ExperimentMeasured(
         f"a run of {experiment.name} has shown a value or trained for a minute, so the experiment is measured, stays "
-        "and counts; only one without any value can be withdrawn.",
+        "and counts; withdrawn is only one without any value, and closed one that can get no further run.",
         next_call,
     )

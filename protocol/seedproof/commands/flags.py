@@ -1,6 +1,8 @@
 """The flags of an experiment: refuses those that could change what the rules set, and tells which are the same."""
 
+import json
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from seedproof.commands.option_names import OptionNames, plain_name
@@ -21,7 +23,7 @@ from seedproof.model.refusals import FlagMalformed, FlagProtected
 from seedproof.model.rules import Rules
 from seedproof.model.template import SCRIPTS, STEERING
 
-__all__ = ["check_flags", "normalise_flags", "option_groups"]
+__all__ = ["check_flags", "normalise_flags", "option_groups", "split_options"]
 
 MAX_FLAGS = 64
 MAX_FLAG_BYTES = 512
@@ -76,8 +78,7 @@ def _check_shape(setting: Setting, kinds: frozenset[str]) -> None:
     if setting.kind == "option" and not name.strip("-"):
         raise FlagMalformed("a bare `-` or `--` is not an option.")
     if setting.kind == "option" and re.search(r"\s", name):
-        parts = ", ".join(f'"{part}"' for part in name.split())
-        raise FlagMalformed(f"`{name}` is one element; an option and its value are two: {parts}.")
+        raise FlagMalformed(f"`{name}` is one element; write one for each word: {json.dumps(split_options([name]))}.")
     if setting.kind == "option" and "pair" in kinds and lacks_pair(setting):
         raise FlagMalformed(f"behind `{name}` stands a key without a value; keys and values come in pairs.")
     if setting.kind in kinds and setting.kind != "text":
@@ -88,6 +89,22 @@ def _check_shape(setting: Setting, kinds: frozenset[str]) -> None:
     allowed = ", ".join(words for kind, words in told.items() if kind in kinds)
     dashes = f"; with its dashes an option is `--{name}`" if "option" in kinds and _KEY.fullmatch(name) else ""
     raise FlagMalformed(f"`{name}` is nothing that the command takes: {allowed}{dashes}.")
+
+
+def split_options(flags: Sequence[str]) -> list[str]:
+    """The same flags, with each option that has its value in the same element in an element for each word."""
+    found: list[str] = []
+    for flag in flags:
+        is_joined = is_option(flag) and re.search(r"\s", flag.partition("=")[0]) is not None
+        found += _words(flag) if is_joined else [flag]
+    return found
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # a quote without its end
+        return text.split()
 
 
 def _check_start(settings: Sequence[Setting], rules: Rules) -> None:

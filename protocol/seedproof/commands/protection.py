@@ -262,7 +262,10 @@ def _is_among(plain: str, names: Sequence[str]) -> bool:
 
 def _refused(shown: str, field: str, meant: str | None = None) -> FlagProtected:
     if field not in _BY:
-        return FlagProtected(f"`{shown}` is named in the rule `protected` in seedproof.toml, so no experiment sets it.")
+        return FlagProtected(
+            f"`{shown}` is named in the rule `protected` in seedproof.toml, so no experiment sets it; `command` does, "
+            "for both arms alike."
+        )
     abbreviates = f", as an abbreviation of `{meant}`" if meant and meant.lstrip("-") != _plain(shown) else ""
     what = {"seed": "the seed", "train_tokens": "the scale", "output_dir": "the output folder"}[field]
     return FlagProtected(f"`{shown}` would set {what}{abbreviates}; {_BY[field]}.")

@@ -145,8 +145,9 @@ def _declared_anew(state: State, experiment: Experiment, event: ExperimentDeclar
 def _experiment_withdrawn(state: State, event: ExperimentWithdrawn) -> None:
     experiment = state.generations[event.generation - 1].experiments[event.experiment]
     has_run = any(run_id in state.active for run_id in experiment.run_ids)  # its control as well
-    if experiment.withdrawn is not None or has_run or not state.is_without_value(experiment):
-        raise ValueError("withdrawn twice, or with a value")
+    is_judged, is_empty = experiment.verdict is not None, state.is_without_value(experiment)
+    if experiment.withdrawn is not None or has_run or is_judged or is_empty is event.is_measured:
+        raise ValueError("withdrawn twice, or with a value that the record does not tell of")
     experiment.withdrawn, experiment.changed_at = event, event.seq
     state.campaign_seq = event.seq
 

@@ -104,6 +104,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         seeding=event.seeding,
         trained_with=event.trained_with,
         environment=_environment(state, run, event.trained_with),
+        repeats_attempts=event.repeats,
         no_result=event.no_result,
         ended_at=event.seq,
         repeats=run.role is Role.CONTROL and state.repeats.were_shown_for(run),

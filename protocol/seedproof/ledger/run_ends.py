@@ -9,6 +9,7 @@ from seedproof.ledger.input_fields import RecordedInputs
 from seedproof.ledger.record_fields import (
     Readers,
     as_mapping,
+    as_seeds,
     as_step,
     as_text,
     read_fields,
@@ -132,6 +133,9 @@ class RunEnded(Event):
     seeding: Seeding | None = None
     """How its training seeded itself; not in the record where the rules replace no seed."""
 
+    repeats: tuple[int, ...] = ()
+    """Earlier attempts at its seed that were stopped, and whose log it repeats as far as that went; mostly none."""
+
     @property
     def state(self) -> RunState:
         """The state that the run has from now on."""
@@ -152,6 +156,7 @@ class RunEnded(Event):
         values |= {} if self.environment is None else {"environment": dict(self.environment)}
         values |= {} if self.no_result is None else {"no_result": self.no_result.document()}
         values |= {} if self.seeding is None else {"seeding": self.seeding.document()}
+        values |= {"repeats": list(self.repeats)} if self.repeats else {}
         return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
@@ -176,6 +181,7 @@ class RunEnded(Event):
             "environment": as_mapping(record["environment"]) if "environment" in record else None,
             "no_result": NoResult.from_document(as_mapping(record["no_result"])) if "no_result" in record else None,
             "printed": as_mapping(record.get("printed", {})),
+            "repeats": as_seeds(record["repeats"]) if "repeats" in record else (),
             "seeding": Seeding.from_document(as_mapping(record["seeding"])) if "seeding" in record else None,
         }
 

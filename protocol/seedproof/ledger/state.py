@@ -94,12 +94,17 @@ class Experiment:
     counts_by_value: bool = False
     """Whether it counts among the ideas tried only while it is not without a value."""
     withdrawn: ExperimentWithdrawn | None = None
-    """The record that withdrew it; None where it stands."""
+    """The record that withdrew or closed it; None where it stands."""
 
     @property
     def is_null(self) -> bool:
         """Whether it was declared to have no effect."""
         return declares_no_effect(self.hypothesis)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed with values, and ends without a verdict."""
+        return self.withdrawn is not None and self.withdrawn.is_measured
 
 
 @dataclass(slots=True)
@@ -318,7 +323,7 @@ class State:
         if experiment.verdict is not None:  # of a long campaign most have one, and each answer counts them
             return True
         if experiment.withdrawn is not None:
-            return False
+            return experiment.is_closed
         return not (experiment.counts_by_value and self.is_without_value(experiment))
 
     def ended_runs(self, owner: Generation | Experiment) -> tuple[str, ...]:

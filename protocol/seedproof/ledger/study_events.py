@@ -113,16 +113,22 @@ class ExperimentDeclared(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentWithdrawn(Event):
-    """An experiment without a value is withdrawn: it counts as no idea, and its name may be declared anew."""
+    """An experiment without a value is withdrawn: it counts as no idea, and its name may be declared anew.
+
+    Or one with values is closed, which can get no further run: it counts, and ends without a verdict.
+    """
 
     kind = "experiment_withdrawn"
-    READERS: ClassVar[Readers] = {"experiment": as_text, "reason": as_text}
+    READERS: ClassVar[Readers] = {"experiment": as_text, "reason": as_text, "is_measured": bool}
+    OMITTED = frozenset({"is_measured"})
     generation: int
     """Number of its generation."""
     experiment: str
     """Its name."""
     reason: str
     """Why it was withdrawn."""
+    is_measured: bool = False
+    """Whether it has values, and is closed; a record leaves out a false one."""
 
 
 def _read_confirmation(document: Mapping[str, Any] | None) -> Confirmation | None:

@@ -1,7 +1,7 @@
 """Runs that belong together: arms, pairs, and the baseline."""
 
 import math
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
 from typing import Literal
 
 from seedproof.model.code import Change, Code
@@ -100,6 +100,13 @@ class Arm:
         }
         shared = {run.seed: run for run in reversed(self.shared_controls) if run.seed in pairs}
         return (*self.fresh, *shared.values())
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """Ids of the stopped attempts that a later one repeats: nobody saw anything of them that this one lacks."""
+        runs = (*self.runs, *self.fresh)
+        keys = {replace(run.key, attempt=attempt) for run in runs for attempt in run.repeats_attempts}
+        return frozenset(run.run_id for run in runs if run.key in keys)
 
     def attempts(self, seed: int) -> tuple[Run, ...]:
         """The attempts at one seed, first to last."""

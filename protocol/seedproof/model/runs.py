@@ -204,6 +204,8 @@ class Run:
 
     seeding: Seeding | None = None
     """How it seeded itself; None before its end, and where the rules replace no seed."""
+    repeats_attempts: tuple[int, ...] = ()
+    """Earlier attempts at its seed that were stopped, and whose log it repeats as far as that went."""
     no_result: NoResult | None = None
     """What it left where it ended without a result; None for a result, and in records of earlier versions."""
     requested_at: int = 0

@@ -168,7 +168,7 @@ def _tried_before(study: Study, experiment: Experiment, verdicts: bool) -> Itera
     for kind in ("same", "reworded", "near"):
         found = [state.experiments[place] for place in sorted(alike) if alike[place] == kind]
         # One that was withdrawn showed nothing, and misspelt flags are like the right ones; the very same are told.
-        found = [one for one in found if one.withdrawn is None or (kind == "same" and one.run_ids)]
+        found = [one for one in found if one.withdrawn is None or one.is_closed or (kind == "same" and one.run_ids)]
         # A sweep has many neighbours: the newest are named.
         names = "; ".join(_describe(state, experiment, one, verdicts) for one in found[-MOST_NAMED:])
         if len(found) > MOST_NAMED:

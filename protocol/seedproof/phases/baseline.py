@@ -160,6 +160,6 @@ def stale_reason(arm: Arm, baseline: Baseline, control: Control) -> str:
     outcome = "does not agree with the baseline: the change alone moves the result" if decided else "failed for good"
     return (
         f"the code has changed since the baseline, and the control of {arm.experiment}, seed {seed} without flags, "
-        f"{outcome}. Measure a new baseline, declare the change anew as an experiment with code_change=true, or take "
-        "the change back and declare the experiment under another name."
+        f"{outcome}. Take the change back and declare the experiment again, under another name once it has a value; or "
+        "declare the change as an experiment of its own, with code_change=true; or measure a new baseline."
     )

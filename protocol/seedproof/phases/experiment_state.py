@@ -10,19 +10,21 @@ from seedproof.phases.study import Study
 
 __all__ = ["ExperimentState", "experiment_state"]
 
-ExperimentState = Literal["declared", "measuring", "measured", "judged", "dropped", "failed", "superseded", "withdrawn"]
-"""`failed`: it ended without a verdict. `superseded`: a newer generation began before its verdict."""
+ExperimentState = Literal[
+    "declared", "measuring", "measured", "judged", "dropped", "failed", "superseded", "withdrawn", "closed"
+]
+"""`failed`: it ended without a verdict. `closed`: by `stop_run`. `superseded`: a newer generation began first."""
 
 _STALE = "its control does not agree with the baseline, or failed for good; it gets no verdict"
 
 
 def experiment_state(study: Study, experiment: Experiment) -> tuple[ExperimentState, str | None]:
-    """The state of an experiment, and why it is `failed` or `withdrawn`; else None."""
+    """The state of an experiment, and why it is `failed`, `withdrawn` or `closed`; else None."""
     standing, verdict = study.standing(experiment), experiment.verdict
     if verdict is not None:
         return ("dropped" if verdict.verdict == Verdict.DROPPED else "judged"), None
     if experiment.withdrawn is not None:
-        return "withdrawn", one_line(experiment.withdrawn.reason)
+        return "closed" if experiment.is_closed else "withdrawn", one_line(experiment.withdrawn.reason)
     if study.generation is None or experiment.generation != study.generation.number:
         return "superseded", None
     if standing.control.state == "failed":

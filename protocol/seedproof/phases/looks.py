@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum
 
+from seedproof.metrics.run_state import lacks_value
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
@@ -18,8 +19,11 @@ __all__ = [
     "closing_run",
     "detectable_effect",
     "end_words",
+    "ended_without_value",
     "failure_words",
+    "failed_canary",
     "has_failed_for_good",
+    "is_own_end",
     "may_retry",
     "next_look",
     "operating_point",
@@ -94,6 +98,28 @@ def closing_run(runs: Sequence[Run]) -> Run | None:
         if run.crash is not None and run.requested_at > first.setdefault(run.crash, run).ended_at:
             return run
     return None
+
+
+def ended_without_value(run: Run, metric: str) -> bool:
+    """Whether a training ended by itself or by its time limit without a value, by no fault of the machine."""
+    is_end = run.state in (RunState.FAILED, RunState.TIMED_OUT) and run.started is not None
+    return is_end and metric not in run.metrics and not run.was_ended_by_machine
+
+
+def failed_canary(arm: Arm, metric: str) -> Run | None:
+    """The newest attempt that ended without a value while no run of the arm has one; None where none did.
+
+    What ended it would end the runs that were queued with it: these are not started.
+    """
+    runs = arm.present_runs
+    if any(run.state.is_counted or run.state is RunState.UNREAD or metric in run.metrics for run in runs):
+        return None
+    return next((run for run in reversed(runs) if ended_without_value(run, metric)), None)
+
+
+def is_own_end(run: Run, metric: str) -> bool:
+    """Whether such an end tells of the next attempt: the program ended by itself or not in time, and not for memory."""
+    return run.state is RunState.TIMED_OUT or run.crash is not None or lacks_value(run, metric)
 
 
 def end_words(run: Run) -> str:

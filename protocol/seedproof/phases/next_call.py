@@ -1,49 +1,44 @@
-"""Makes every `NextCall` of the protocol: for the baseline, an experiment, the campaign, and each refusal.
-
-Over 300 lines, because what comes next is decided in this one place.
-"""
-
-from collections.abc import Collection
-from typing import Any
+"""Decides what comes next: for the baseline, an experiment, a run, and the campaign."""
 
 from seedproof.ledger.state import Experiment
+from seedproof.metrics.run_state import lacks_value
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import NextCall
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.baseline import no_baseline_refusal
-from seedproof.phases.confirmation import cannot_be_confirmed, step_attempts
+from seedproof.phases.calls import (
+    check_call,
+    confirm_call,
+    control_call,
+    declare_anew_call,
+    find_metric_call,
+    mend_baseline_call,
+    mend_experiment_call,
+    merge_call,
+    new_baseline_call,
+    new_experiment_call,
+    read_again_call,
+    take_back_call,
+    wait_call,
+)
+from seedproof.phases.confirmation import cannot_be_confirmed
 from seedproof.phases.control import Control
-from seedproof.phases.looks import Look, may_retry
-from seedproof.phases.replacement import NO_VALUE, replaceable, unended_run
+from seedproof.phases.looks import Look, ended_without_value, may_retry
+from seedproof.phases.merged import is_confirmed_winner
+from seedproof.phases.replacement import NO_VALUE, ended_alike_again, replaceable, unended_run
 from seedproof.phases.study import Standing, Study
 from seedproof.phases.twins import barring_twin
 
 __all__ = [
+    "after_report",
     "arm_next",
     "baseline_next",
     "campaign_next",
-    "check_call",
-    "confirm_call",
-    "control_call",
-    "declare_anew_call",
-    "declare_call",
-    "declare_unknown_call",
-    "experiment_call",
     "experiment_next",
-    "finish_report_call",
-    "first_baseline_call",
-    "is_after_reports",
-    "new_baseline_call",
-    "new_code_call",
-    "new_experiment_call",
     "require_baseline",
     "run_next",
-    "same_seed_call",
-    "show_experiments_call",
-    "stop_call",
-    "withdraw_call",
 ]
 
 
@@ -68,9 +63,12 @@ def baseline_next(study: Study) -> NextCall:
     phase = study.baseline_phase
     if study.reads_again and phase.baseline is None:
         return NextCall("run_seed", "Reads the kept logs again by the mended metric, without a training.", {})
-    if phase.phase in ("void", "stale"):
+    if phase.phase == "stale" and study.generation is not None:
+        newest = [one for one in study.generation.experiments.values() if one.withdrawn is None][-1]
+        return take_back_call(study.standing(newest).arm, study.rules.metric.name)
+    if phase.phase == "void":
         return _replacing_call(study)
-    due = _next_run(phase.arm, phase.look, study.rules, {})
+    due = _next_run(phase.arm, phase.look, study.rules, None)
     if due is not None:
         return due
     if study.generation is not None and study.generation.report is None:
@@ -81,15 +79,35 @@ def baseline_next(study: Study) -> NextCall:
 
 
 def _replacing_call(study: Study) -> NextCall:
-    """Begin the next generation; where nothing is known of the present one, no reason is asked for."""
-    replaced = replaceable(study)
+    """Mend the cause and begin the next generation; where nothing is known of the present one, it needs no reason."""
+    replaced, metric = replaceable(study), study.rules.metric.name
+    unread = next((run for run in reversed(study.baseline_phase.arm.runs) if lacks_value(run, metric)), None)
+    if unread is not None and study.baseline_phase.look.failed and not _rules_differ(study):
+        return find_metric_call({"seed": unread.seed, "attempt": unread.attempt}, metric)
+    if replaced is None and (ended_alike_again(study) or _failed_again(study)):
+        why = f"Two generations in a row became no baseline: tell your user. Once it is mended, {new_baseline_call()}."
+        return check_call(why)
     if replaced is None:
         return new_baseline_call()
     unended = unended_run(study.baseline_phase.arm)
     if unended is not None:
-        return _wait_call(unended, {})
+        return wait_call(unended, {})
     why = f"Begins the next generation once the cause is mended, as {NO_VALUE.format(replaced.number)}."
     return NextCall("run_seed", why, {})
+
+
+def _failed_again(study: Study) -> bool:
+    """Whether the generation before became no baseline either, with the same code, under the rules of the settings."""
+    generation = study.generation
+    if generation is None or generation.number == 1 or _rules_differ(study):
+        return False
+    before = study.state.generations[generation.number - 2]
+    is_same_code = (before.code and before.code.sha256) == (generation.code and generation.code.sha256)
+    return is_same_code and not before.rules.differing(study.rules) and study.baseline_of(before.number) is None
+
+
+def _rules_differ(study: Study) -> bool:
+    return study.generation is not None and bool(study.generation.rules.differing(study.rules))
 
 
 def experiment_next(study: Study, experiment: Experiment) -> NextCall:
@@ -107,19 +125,19 @@ def experiment_next(study: Study, experiment: Experiment) -> NextCall:
 def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> NextCall:
     experiment, look, rules = standing.experiment, standing.look, baseline.rules
     if experiment.withdrawn is not None:
-        return declare_anew_call(experiment)
+        return new_experiment_call() if experiment.is_closed else declare_anew_call(experiment)
     if standing.control.state == "failed":
-        return new_baseline_call()
+        return take_back_call(standing.arm, rules.metric.name)
     if standing.control.state in ("due", "open"):
         return control_call(experiment.name, standing.control)
     if look.closed_by is not None and standing.arm.is_without_value(rules.metric.name):
-        return declare_anew_call(experiment)
+        return mend_experiment_call(experiment, standing.arm, look.closed_by, rules.metric.name, is_closed=True)
     if look.failed or (look.due and barring_twin(study.state, experiment, rules) is not None):
         return new_experiment_call()
-    name = {"experiment": experiment.name}
-    due = _next_run(standing.arm, look, rules, name)
+    due = _next_run(standing.arm, look, rules, experiment)
     if due is not None:
         return due
+    name = {"experiment": experiment.name}
     if experiment.verdict is None:
         return NextCall("compare", "Gives the verdict.", name)
     report, confirmation = experiment.report, _confirm_next(standing, baseline)
@@ -131,6 +149,8 @@ def _experiment_next(study: Study, standing: Standing, baseline: Baseline) -> Ne
         return NextCall(
             "write_report", "Writes the report and removes the checkpoints, unless keep_outputs keeps them.", name
         )
+    if is_confirmed_winner(experiment) and not experiment.is_null:
+        return merge_call(experiment)
     return new_experiment_call()
 
 
@@ -152,14 +172,30 @@ def campaign_next(study: Study) -> NextCall:
     if study.baseline is None or study.generation is None:
         return baseline_next(study)
     # An agent may leave a WINNER unconfirmed; that must not hide other unfinished experiments.
-    confirming = None
+    confirming, merging = None, None
     for experiment in study.generation.experiments.values():
         call = _cached_next(study, experiment)
         if call.arguments.get("role") == Role.CONFIRM.value:
             confirming = confirming or call
-        elif "experiment" in call.arguments and not call.you_choose:  # a closed arm keeps nobody waiting
+        elif "experiment" in call.arguments and not _keeps_nobody_waiting(study.standing(experiment)):
             return call
-    return confirming or baseline_next(study)
+        elif call.you_choose == ("new_baseline",):
+            merging = call
+    return confirming or merging or baseline_next(study)
+
+
+def after_report(study: Study, experiment: Experiment | None) -> NextCall:
+    """The next call once a report is written: open experiments come before a new one.
+
+    Args:
+        experiment: The experiment of the report; None for the baseline's.
+    """
+    call = baseline_next(study) if experiment is None else experiment_next(study, experiment)
+    return campaign_next(study) if call == new_experiment_call() else call
+
+
+def _keeps_nobody_waiting(standing: Standing) -> bool:
+    return standing.experiment.withdrawn is not None or standing.look.closed_by is not None
 
 
 def _cached_next(study: Study, experiment: Experiment) -> NextCall:
@@ -200,7 +236,7 @@ def run_next(study: Study, run: Run) -> NextCall | None:
             return control_call(run.experiment or "", Control("open", run))
         if run.role is Role.CONFIRM:
             return confirm_call(study.standing(generation.experiments[run.experiment or ""]))
-        return _wait_call(run, {} if run.experiment is None else {"experiment": run.experiment})
+        return wait_call(run, {} if run.experiment is None else {"experiment": run.experiment})
     return arm_next(study, study.find(run.experiment or ""))
 
 
@@ -211,177 +247,24 @@ def arm_next(study: Study, experiment: Experiment | None) -> NextCall:
     return experiment_next(study, experiment)
 
 
-def _next_run(arm: Arm, look: Look, rules: Rules, name: dict[str, str]) -> NextCall | None:
+def _next_run(arm: Arm, look: Look, rules: Rules, experiment: Experiment | None) -> NextCall | None:
+    name, metric = {} if experiment is None else {"experiment": experiment.name}, rules.metric.name
     for run in arm.runs:
         if run.state.is_active and (look.due or run.state is RunState.RUNNING):
-            return _wait_call(run, name)
+            return wait_call(run, name)
     for seed in look.due:
-        attempts = arm.attempts(seed)
-        if not attempts:
+        attempts = arm.present_attempts(seed)
+        if not attempts or attempts[-1].state is RunState.NOT_NEEDED:
             return NextCall("run_seed", f"Runs seed {seed}.", {**name, "seed": seed})
-        if attempts[-1].state is RunState.UNREAD:
-            return _read_again_call({**name, "seed": seed, "attempt": attempts[-1].attempt})
+        last = attempts[-1]
+        if last.state is RunState.UNREAD:
+            return read_again_call({**name, "seed": seed, "attempt": last.attempt})
         # Retry before the next seed: what ended this one without a result would probably end that one too.
-        if may_retry(attempts, rules.metric.name):
-            retry = {**name, "seed": seed, "attempt": attempts[-1].attempt + 1}
-            why = f"Tries seed {seed} again; the last attempt {attempts[-1].state}."
-            if name and arm.is_without_value(rules.metric.name):
-                why += " With other flags, the same name declares the experiment anew."
-            return NextCall("run_seed", why, retry)
+        if may_retry(arm.attempts(seed), metric):
+            if ended_without_value(last, metric) and experiment is not None:
+                return mend_experiment_call(experiment, arm, last, metric)
+            if ended_without_value(last, metric):
+                return mend_baseline_call(arm, last, metric)
+            retry = {**name, "seed": seed, "attempt": last.attempt + 1}
+            return NextCall("run_seed", f"Tries seed {seed} again; the last attempt {last.state}.", retry)
     return None
-
-
-def _wait_call(run: Run, name: dict[str, str]) -> NextCall:
-    arguments = {**name, "seed": run.seed, "attempt": run.attempt}
-    return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
-
-
-def _read_again_call(arguments: dict[str, Any]) -> NextCall:
-    """Repeat the call for a run whose value could not be read."""
-    why = "Once rules.metric in seedproof.toml reads the quoted line: reads the kept log again, without a training."
-    return NextCall("run_seed", why, arguments)
-
-
-# --- single calls -----------------------------------------------------------------------------
-
-
-def first_baseline_call(rules: Rules) -> NextCall:
-    """Begin a generation and run its first seed."""
-    return NextCall("run_seed", "Runs the first baseline seed.", {"seed": rules.baseline_seeds[0]})
-
-
-def new_baseline_call() -> NextCall:
-    """Begin the next generation."""
-    return NextCall(
-        "run_seed",
-        "Starts a new baseline generation; say why. Earlier ones stay in the ledger.",
-        {},
-        ("new_baseline",),
-    )
-
-
-def new_code_call() -> NextCall:
-    """Start the next generation because the code of the present one cannot be told any more."""
-    return NextCall("run_seed", "Begins a new generation with the present code.", {}, ("new_baseline",))
-
-
-def new_experiment_call() -> NextCall:
-    """Declare and start an experiment."""
-    return NextCall(
-        "run_seed", "Declares an experiment and runs its first seed.", {}, ("experiment", "flags", "hypothesis")
-    )
-
-
-def declare_call(experiment: str | None, *, code_change: bool, has_flags: bool, seed: int | None = None) -> NextCall:
-    """Repeat the declaration of an experiment: flags, a change of code, or both.
-
-    Args:
-        seed: Its first seed, where the call is known to request it.
-    """
-    arguments: dict[str, Any] = {"experiment": experiment}
-    arguments |= {"code_change": True} if code_change else {}
-    why = "Declares the experiment." if seed is None else "Declares the experiment and runs its first seed."
-    you_choose = ("hypothesis",) if code_change and not has_flags else ("flags", "hypothesis")
-    return NextCall("run_seed", why, arguments if seed is None else {**arguments, "seed": seed}, you_choose)
-
-
-def declare_anew_call(experiment: Experiment) -> NextCall:
-    """Declare an experiment under its name again, of whose result nothing is known."""
-    arguments: dict[str, Any] = {"experiment": experiment.name}
-    arguments |= {"code_change": True} if experiment.code_change else {}
-    return NextCall(
-        "run_seed", "Declares it anew, with other flags or mended code.", arguments, ("flags", "hypothesis")
-    )
-
-
-def declare_unknown_call(experiment: str) -> NextCall:
-    """Declare an experiment whose name is unknown."""
-    return NextCall(
-        "run_seed", "Declares it and runs its first seed.", {"experiment": experiment}, ("flags", "hypothesis")
-    )
-
-
-def experiment_call(experiment: str) -> NextCall:
-    """Continue an experiment; the server chooses the seed."""
-    return NextCall("run_seed", "Goes on with the experiment.", {"experiment": experiment})
-
-
-def same_seed_call(seed: int, arguments: dict[str, Any]) -> NextCall:
-    """Repeat a refused call, once a folder was moved away."""
-    return NextCall("run_seed", "Runs the seed once the folder is gone.", {**arguments, "seed": seed})
-
-
-def is_after_reports(arguments: Collection[str], you_choose: Collection[str]) -> bool:
-    """Whether a report that was cut short comes before a call: it begins something new, or a confirmation.
-
-    Args:
-        arguments: Names of the arguments that the call has.
-        you_choose: Names of those that the caller fills.
-    """
-    return "experiment" in you_choose or "role" in arguments
-
-
-def finish_report_call(experiment: str | None) -> NextCall:
-    """Write a report again that was interrupted.
-
-    Args:
-        experiment: Its name; None for the baseline's report.
-    """
-    arguments = {} if experiment is None else {"experiment": experiment}
-    return NextCall("write_report", "Finishes the newest report: its file or its mirror is not there.", arguments)
-
-
-def stop_call(run_id: str) -> NextCall:
-    """Stop a run; the caller gives the reason."""
-    return NextCall("stop_run", "Stops the run.", {"run_id": run_id}, ("reason",))
-
-
-def withdraw_call(experiment: str) -> NextCall:
-    """Withdraw an experiment without a value; the caller gives the reason."""
-    return NextCall("stop_run", "Withdraws the experiment.", {"experiment": experiment}, ("reason",))
-
-
-def check_call(why: str) -> NextCall:
-    """Check the baseline."""
-    return NextCall("check_baseline", why)
-
-
-def show_experiments_call(why: str) -> NextCall:
-    """List the experiments and their runs."""
-    return NextCall("list_experiments", why)
-
-
-def control_call(name: str, control: Control) -> NextCall:
-    """Wait for, retry or request the control of an experiment; the server chooses the seed."""
-    arguments: dict[str, Any] = {"experiment": name, "role": Role.CONTROL.value}
-    if control.state == "open" and control.run is not None:
-        # With the attempt, the same call returns the result once the run has ended.
-        if control.run.experiment == name:
-            arguments["attempt"] = control.run.attempt
-        return NextCall("run_seed", f"Waits for the control run that is {control.run.state}.", arguments)
-    # The run may be another experiment's with the same code, whose attempts have their own numbers.
-    if control.run is not None and control.run.experiment == name and control.run.state is not RunState.NOT_NEEDED:
-        if control.run.state is RunState.UNREAD:
-            return _read_again_call({**arguments, "attempt": control.run.attempt})
-        arguments["attempt"] = control.run.attempt + 1
-        return NextCall("run_seed", f"Tries the control again; the last attempt {control.run.state}.", arguments)
-    return NextCall("run_seed", "Shows that the changed code does the same without flags: one run.", arguments)
-
-
-def confirm_call(standing: Standing) -> NextCall:
-    """Wait for, retry or request the next run of a confirmation; the server chooses seed and side."""
-    arm, look = standing.arm, standing.confirmation
-    arguments: dict[str, Any] = {"experiment": arm.experiment, "role": Role.CONFIRM.value}
-    for run in arm.fresh:
-        if run.state.is_active:
-            return NextCall("run_seed", f"Waits for the run that is {run.state}.", arguments)
-    attempts = step_attempts(arm, look.due[0]) if look.due else ()
-    if attempts and attempts[-1].state is RunState.UNREAD:
-        return _read_again_call(arguments)
-    if attempts and may_retry(attempts, standing.rules.metric.name) and attempts[-1].state is not RunState.NOT_NEEDED:
-        arguments["attempt"] = attempts[-1].attempt + 1
-        return NextCall("run_seed", f"Tries the run again; the last attempt {attempts[-1].state}.", arguments)
-    is_pairs = arm.fresh_plan is not None and arm.fresh_plan.kind == "pairs"
-    what = "Tests what the same-seed pairs show" if is_pairs else "Confirms the WINNER"
-    done = f": {look.done} of {look.needed} runs" if look.needed else ""
-    return NextCall("run_seed", f"{what} on fresh seeds{done}.", arguments)

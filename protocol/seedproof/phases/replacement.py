@@ -6,7 +6,7 @@ from seedproof.model.runs import Run
 from seedproof.phases.looks import closing_run
 from seedproof.phases.study import Study
 
-__all__ = ["NO_VALUE", "is_empty", "replaceable", "unended_run"]
+__all__ = ["NO_VALUE", "ended_alike_again", "is_empty", "replaceable", "unended_run"]
 
 NO_VALUE = "no run of generation {} had a value"
 """The reason that is recorded with the generation that takes its place."""
@@ -20,7 +20,7 @@ def replaceable(study: Study) -> Generation | None:
     generation, phase = study.generation, study.baseline_phase
     if generation is None or phase.phase != "void" or not _has_told_nothing(study, generation):
         return None
-    return None if _ended_alike_again(study, generation, phase.arm) else generation
+    return None if ended_alike_again(study) else generation
 
 
 def is_empty(study: Study) -> bool:
@@ -37,13 +37,14 @@ def _has_told_nothing(study: Study, generation: Generation) -> bool:
     return not (has_drawn or generation.experiments or study.shows_value)
 
 
-def _ended_alike_again(study: Study, generation: Generation, arm: Arm) -> bool:
-    """Whether a generation ended as the one before it had, under the rules of the settings.
+def ended_alike_again(study: Study) -> bool:
+    """Whether the present generation ended as the one before it had, under the rules of the settings.
 
     Else a script that ends before it prints a bad first value could be started without end.
     """
-    ended = closing_run(arm.runs)
-    if ended is None or generation.number == 1 or generation.rules.differing(study.rules):
+    generation = study.generation
+    ended = closing_run(study.baseline_phase.arm.runs)
+    if generation is None or ended is None or generation.number == 1 or generation.rules.differing(study.rules):
         return False
     before = study.state.generations[generation.number - 2]
     earlier = closing_run(study.state.baseline_arm(before.number).runs)

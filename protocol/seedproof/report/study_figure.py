@@ -107,7 +107,7 @@ def _title(baseline: Baseline) -> str:
 def _rows(study: Study, generation: Generation, baseline: Baseline) -> tuple[_Row, ...]:
     rows = [_Row("baseline", tuple(baseline.arm.counted.values()), "", "baseline")]
     for experiment in reversed(generation.experiments.values()):
-        if experiment.withdrawn is not None:
+        if experiment.withdrawn is not None and not experiment.is_closed:
             continue
         runs = tuple(study.standing(experiment).arm.counted.values())
         rows.append(_Row(experiment.name, runs, _outcome(study, experiment), "experiment"))

@@ -207,8 +207,8 @@ def _outcome(study: Study, experiment: Experiment) -> str:
     if experiment.verdict is not None:
         return _plain(experiment.verdict.verdict)
     word, reason = experiment_state(study, experiment)
-    if word == "withdrawn":
-        return f"withdrawn: {_plain(_cut(reason or '', _MOST_OF_A_REASON))}"
+    if word in ("withdrawn", "closed"):
+        return f"{word}: {_plain(_cut(reason or '', _MOST_OF_A_REASON))}"
     standing = study.standing(experiment)
     done, due = len(standing.arm.counted), len(standing.look.due)
     if word == "superseded":

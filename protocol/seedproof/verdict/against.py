@@ -12,7 +12,8 @@ from seedproof.model.refusals import (
     NextCall,
     NotComparable,
 )
-from seedproof.phases.next_call import campaign_next, declare_unknown_call, experiment_next, require_baseline
+from seedproof.phases.calls import declare_unknown_call
+from seedproof.phases.next_call import campaign_next, experiment_next, require_baseline
 from seedproof.phases.study import Study
 from seedproof.stats.summary import SampleError, summarize
 from seedproof.stats.tests import PairedTest, paired
@@ -100,7 +101,7 @@ def _require_finished(study: Study, experiment: Experiment) -> None:
         seeds = ", ".join(map(str, look.diverged))
         again = NextCall("compare", "Says what that means.", {"experiment": name})
         raise NotComparable(f"seed {seeds} of {name} diverged, so it has no mean to compare.", again)
-    if look.failed or standing.control.state == "failed":
+    if look.failed or standing.control.state == "failed" or experiment.is_closed:
         raise ArmFailed(f"{name} ended without a verdict, so it has no mean to compare.", call)
     if standing.baseline is None or not look.is_complete or not standing.arm.counted:
         due = f"; missing: {', '.join(map(str, look.due))}" if look.due else ""

@@ -10,8 +10,8 @@ from seedproof.model.arms import Arm, Baseline
 from seedproof.model.refusals import NotComparable
 from seedproof.model.results import Difference, DifferenceKind
 from seedproof.model.runs import Run
+from seedproof.phases.calls import new_baseline_call
 from seedproof.phases.confirmation import confirm_look, step_attempts
-from seedproof.phases.next_call import new_baseline_call
 from seedproof.verdict.place import THREAD_VARIABLES, Part, Place, make_place, place_of, value_of
 
 __all__ = [

@@ -78,8 +78,12 @@ def did_not_train(baseline: Arm, experiment: Arm) -> str | None:
 
 
 def cancelled_runs(arm: Arm, metric: str) -> list[Run]:
-    """Attempts that somebody stopped after they had shown the metric: the next attempt is a second draw."""
-    return [run for run in arm.runs if run.state is RunState.CANCELLED and run.shown(metric) is not None]
+    """Attempts that somebody stopped after they had shown the metric: the next attempt is a second draw.
+
+    Not where that one repeats what was seen of this one.
+    """
+    stopped = (run for run in arm.runs if run.state is RunState.CANCELLED and run.shown(metric) is not None)
+    return [run for run in stopped if run.run_id not in arm.repeated]
 
 
 def cancelled_seeds(baseline: Arm, experiment: Arm, metric: str) -> str | None:

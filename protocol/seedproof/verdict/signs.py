@@ -82,7 +82,7 @@ def discarded_attempts(*arms: Arm) -> Bracket | None:
     """Counts the earlier attempts at seeds with a result that told something of theirs; None where they may be.
 
     One attempt that trained and showed no metric may be, and so may any that a scheduler, the machine or a full disk
-    ended. Attempts of earlier versions have no record of what they told.
+    ended, or whose repeat shows the same. Attempts of earlier versions have no record of what they told.
     """
     discarded: dict[object, list[Run]] = {}
     for arm in arms:
@@ -90,7 +90,7 @@ def discarded_attempts(*arms: Arm) -> Bracket | None:
         counted = {(run.role, run.key.side, run.seed) for run in runs if run.state.is_counted}
         for run in runs:
             place = (run.role, run.key.side, run.seed)
-            is_end = not run.state.is_active and not run.state.is_counted
+            is_end = not (run.state.is_active or run.state.is_counted or run.run_id in arm.repeated)
             if place in counted and is_end and run.draw is not None and not run.was_ended_by_machine:
                 discarded.setdefault((arm.experiment, place), []).append(run)
     all_runs = [run for runs in discarded.values() for run in runs]

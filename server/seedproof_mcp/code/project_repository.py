@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seedproof.model.code import Code
 from seedproof.model.refusals import Refusal, SnapshotMissing
-from seedproof.phases.next_call import new_code_call
+from seedproof.phases.calls import new_code_call
 
 from seedproof_mcp.code.diffs import Content
 from seedproof_mcp.code.git import GitFailed, GitNotStarted, Repository, find_repository

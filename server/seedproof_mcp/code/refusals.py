@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from seedproof.model.refusals import BadSettings
-from seedproof.phases.next_call import check_call
+from seedproof.phases.calls import check_call
 
 from seedproof_mcp.code.git import GitFailed, GitOutput
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from seedproof.model.refusals import ProgramMissing, Refusal, ScriptMissing
 from seedproof.model.rules import Rules
 from seedproof.model.template import find_module, find_script
-from seedproof.phases.next_call import check_call
+from seedproof.phases.calls import check_call
 
 from seedproof_mcp.host.fingerprint import interpreter
 from seedproof_mcp.host.settings import Config

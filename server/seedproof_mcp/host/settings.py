@@ -12,7 +12,7 @@ from seedproof.model.presets import PRESET_RULES, PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.results import DifferenceKind, Notice
 from seedproof.model.rules import RETIRED_RULES, Rules
-from seedproof.phases.next_call import check_call
+from seedproof.phases.calls import check_call
 
 from seedproof_mcp.host.settings_errors import explain
 from seedproof_mcp.system import files

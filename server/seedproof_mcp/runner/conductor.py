@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from seedproof.admission.gate import not_needed_reason
+from seedproof.admission.gate import not_needed_reason, queued_behind
 from seedproof.admission.guards import check_room
 from seedproof.ledger.run_ends import RunEnded, RunFinished, RunNotNeeded
 from seedproof.ledger.run_events import RunStarted
@@ -236,6 +236,8 @@ class Conductor:
             # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
             files.remove_leftovers(self._paths.run(end.run_id).folder)
             writer.append(end)
+            for run_id, reason in queued_behind(writer.state, end.run_id):
+                writer.append(RunNotNeeded(run_id=run_id, reason=reason))
         # Behind the record: of a long log it takes seconds, which the result need not wait for.
         rules = self._ledger.state.rules_of(self._ledger.state.runs[end.run_id].generation)
         keep_curve(self._paths.run(end.run_id), end.metrics or {}, rules)

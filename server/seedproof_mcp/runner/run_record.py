@@ -1,7 +1,9 @@
 """Makes the ledger record of how a run ended, from what its supervisor left in the run's folder."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
@@ -26,6 +28,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Side
 from seedproof.model.runs import NoResult, Run, RunState
 from seedproof.model.seeding import Seeding
+from seedproof.sources.repeated_log import repeats
 
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.place import Place
@@ -104,6 +107,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[
         "kept": kept_hashes(folder),
         "printed": printed_otherwise(folder.log, log_bytes, rules, found),
         "seeding": seeding,
+        "repeats": _repeated(paths, state, run, log_bytes),
         **_told(paths, state, run, place),
     }
     if not ended.state.is_counted:
@@ -115,6 +119,31 @@ def published_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[
     finished: Any = ended.state
     assert finished in get_args(FinishedState)
     return RunFinished(end=finished, bad_exit=ended.bad_exit, changed_meanwhile=changed, **end)
+
+
+# A longer log of a stopped training is not held against its repeat: that is read in one piece.
+_MOST_REPEATED = 16 << 20
+
+
+def _repeated(paths: ProjectPaths, state: State, run: Run, size: int) -> tuple[int, ...]:
+    """The earlier attempts at its seed that were stopped, and whose log it repeats as far as that went."""
+    if run.attempt == 1:
+        return ()
+    earlier = (one for one in state.runs.values() if replace(one.key, attempt=run.attempt) == run.key)
+    stopped = [one for one in earlier if one.state is RunState.CANCELLED and one.log_sha256 is not None]
+    return tuple(one.attempt for one in stopped if _is_repeat(paths, run, size, one))
+
+
+def _is_repeat(paths: ProjectPaths, run: Run, size: int, stopped: Run) -> bool:
+    try:
+        with paths.run(stopped.run_id).log.open("rb") as before, paths.run(run.run_id).log.open("rb") as log:
+            seen = before.read(_MOST_REPEATED)
+            if hashlib.sha256(seen).hexdigest() != stopped.log_sha256:
+                return False
+            # Times take more or fewer digits, so the repeat may be longer up to there.
+            return repeats(log.read(min(size, 2 * len(seen) + 4096)), seen)
+    except FileNotFoundError:
+        return False
 
 
 def _usual_step(state: State, run: Run) -> int | None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seedproof.model.refusals import NotWritable
-from seedproof.phases.next_call import check_call
+from seedproof.phases.calls import check_call
 
 from seedproof_mcp.system import locks
 

@@ -18,7 +18,8 @@ from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import RunState
 from seedproof.notices.past import head_lines, past_lines
-from seedproof.phases.next_call import finish_report_call, require_baseline
+from seedproof.phases.calls import finish_report_call
+from seedproof.phases.next_call import require_baseline
 from seedproof.phases.study import Study
 from seedproof.report.provenance import EarlierGeneration, EarlierVerdict, LedgerFacts
 from seedproof.report.report import baseline_numbers, baseline_report, experiment_numbers, experiment_report

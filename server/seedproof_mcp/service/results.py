@@ -227,15 +227,17 @@ class RunResult(Result):
 
 
 class WithdrawnResult(Result):
-    """An experiment that was withdrawn."""
+    """An experiment that was withdrawn, or closed with values."""
 
     experiment: str
-    state: Literal["withdrawn"]
+    state: Literal["withdrawn", "closed"]
     reason: str
     generation: int
 
     def first_line(self) -> str:
-        """That it is withdrawn, and what that means."""
+        """That it is withdrawn or closed, and what that means."""
+        if self.state == "closed":
+            return f"{self.experiment} is closed: it ends without a verdict, and counts as an idea tried"
         return f"{self.experiment} is withdrawn: it counts as no idea, and its name may be declared anew"
 
     def details(self) -> list[str]:

@@ -13,13 +13,14 @@ from typing import TypeVar
 
 from seedproof.admission.gate import admit
 from seedproof.admission.request import RunRequest
-from seedproof.admission.withdrawal import known_experiment, measured_refusal
-from seedproof.ledger.state import State
+from seedproof.admission.withdrawal import is_stuck, known_experiment, measured_refusal
+from seedproof.ledger.state import Experiment, State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.run_key import Role
 from seedproof.model.runs import TRAINED_S
-from seedproof.phases.next_call import is_after_reports, require_baseline
+from seedproof.phases.calls import is_after_reports
+from seedproof.phases.next_call import require_baseline
 from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.command_check import command_fault
@@ -232,11 +233,14 @@ class Service:
     def stop_experiment(self, name: str, reason: str) -> WithdrawnResult:
         """Withdraw an experiment of which nothing was seen; its runs are cancelled, and none is due any more.
 
+        One with values that can get no further run is closed.
+
         Raises:
             ExperimentUnknown, ExperimentMeasured, BadArguments: It cannot be withdrawn, or no reason given.
         """
-        with self._reading() as (study, _):
-            running = self._stop_resume.runs_to_end(study, name, reason)
+        with self._reading() as (study, config):
+            stuck = self._stuck(config)
+            running = self._stop_resume.runs_to_end(study, name, reason, stuck)
             shown = [self._observer.run_result(study, run) for run in running]
             if any(self._may_be_known(study, one) for one in shown):
                 raise measured_refusal(study, known_experiment(study, name))
@@ -244,9 +248,19 @@ class Service:
             with suppress(RunEnded):  # it has just ended by itself
                 self.stop_run(run.run_id, reason)
         with writing(), self._reading() as (_, config):
-            self._stop_resume.withdraw(lambda state: self._study(state, config), name, reason)
+            self._stop_resume.withdraw(lambda state: self._study(state, config), name, reason, stuck)
         with self._reading() as (study, _):
             return withdrawn_result(study, known_experiment(study, name))
+
+    def _stuck(self, config: Config) -> Callable[[Study, Experiment], bool]:
+        """Tells whether an experiment can get no further run in the project as it is."""
+
+        def stuck(study: Study, experiment: Experiment) -> bool:
+            place = self._engines.chosen(config.settings).place()
+            project = ProjectFolder(self.paths, config, place, self._randbelow).at(study.state)
+            return is_stuck(study, experiment, lambda one: project.require_comparable(admit(study, one, project)))
+
+        return stuck
 
     def _may_be_known(self, study: Study, seen: RunResult) -> bool:
         """Whether a run of an experiment that goes on has shown its metric, or trained so long that it is a draw."""

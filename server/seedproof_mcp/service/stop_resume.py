@@ -8,7 +8,7 @@ from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import Resumed
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, NextCall, NothingDue, RunEnded, RunUnknown
 from seedproof.model.runs import Run, RunState
-from seedproof.phases.next_call import show_experiments_call, stop_call, withdraw_call
+from seedproof.phases.calls import show_experiments_call, stop_call, withdraw_call
 from seedproof.phases.study import Study
 
 from seedproof_mcp.ledger.file import Ledger
@@ -18,6 +18,7 @@ from seedproof_mcp.system.paths import ProjectPaths
 __all__ = ["StopResume", "known_run", "require_reason"]
 
 MAX_REASON = 2000
+Stuck = Callable[[Study, Experiment], bool]
 
 
 class StopResume:
@@ -44,8 +45,11 @@ class StopResume:
                 folder = self._paths.run(run_id)
                 self._engines.of(folder).cancel(str(folder.folder), reason)
 
-    def runs_to_end(self, study: Study, name: str, reason: str) -> list[Run]:
-        """The runs that have to end before an experiment can be withdrawn.
+    def runs_to_end(self, study: Study, name: str, reason: str, stuck: Stuck) -> list[Run]:
+        """The runs that have to end before an experiment can be withdrawn or closed.
+
+        Args:
+            stuck: Whether an experiment can get no further run.
 
         Raises:
             ExperimentUnknown, ExperimentMeasured, BadArguments: It cannot be withdrawn, or no reason given.
@@ -54,14 +58,15 @@ class StopResume:
         require_reason(reason, "the experiment is withdrawn", withdraw_call(name))
         running = unended_runs(study.state, experiment)
         if not running:
-            admit_withdrawal(study, experiment, reason)
+            admit_withdrawal(study, experiment, reason, stuck)
         return running
 
-    def withdraw(self, study_of: Callable[[State], Study], name: str, reason: str) -> Experiment:
+    def withdraw(self, study_of: Callable[[State], Study], name: str, reason: str, stuck: Stuck) -> Experiment:
         """Cancel the queued runs of an experiment and withdraw it; nothing is recorded where it is withdrawn already.
 
         Args:
             study_of: Makes a study of the state that is written to.
+            stuck: Whether an experiment can get no further run.
 
         Raises:
             ExperimentUnknown, ExperimentMeasured: It cannot be withdrawn.
@@ -69,7 +74,7 @@ class StopResume:
         with self._ledger.writing() as writer:
             study = study_of(writer.state)
             experiment = known_experiment(study, name)
-            for event in admit_withdrawal(study, experiment, reason):
+            for event in admit_withdrawal(study, experiment, reason, stuck):
                 writer.append(event)
             return experiment
 

@@ -8,8 +8,9 @@ from seedproof.ledger.study_events import VerdictIssued
 from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NoRandomSource, Refusal
 from seedproof.model.results import REPORT_FORMAT, Comparison
 from seedproof.phases.baseline import establish_baseline, stale_reason
+from seedproof.phases.calls import check_call, declare_unknown_call
 from seedproof.phases.confirmation import draw_fresh_seeds, needs_own_controls, seeds_to_share
-from seedproof.phases.next_call import declare_unknown_call, experiment_next, new_baseline_call, require_baseline
+from seedproof.phases.next_call import experiment_next, require_baseline
 from seedproof.phases.study import Study
 from seedproof.verdict.campaign import campaign_at_verdict
 from seedproof.verdict.comparability import accepted_differences, runs_behind
@@ -45,7 +46,8 @@ def judge_experiment(study: Study, name: str, accept: Collection[str] = ()) -> C
     require_not_withdrawn(experiment)
     standing = study.standing(experiment)
     if standing.control.state == "failed":
-        raise BaselineStale(stale_reason(standing.arm, baseline, standing.control), new_baseline_call())
+        reason = stale_reason(standing.arm, baseline, standing.control)
+        raise BaselineStale(reason, experiment_next(study, experiment))
     accepted = accepted_differences(baseline, experiment, standing.arm, accept)
     try:
         return judge(baseline, standing.arm, experiment.verdict, accepted, _remarks(study.state, experiment))
@@ -138,6 +140,9 @@ def _remarks(state: State, experiment: Experiment) -> tuple[str, ...]:
 
 def _unknown_experiment(study: Study, name: str) -> ExperimentUnknown:
     earlier = study.state.find_experiment(name)
+    if name == "baseline" and earlier is None:
+        message = "the baseline is no experiment: check_baseline shows it, and write_report without a name writes it."
+        return ExperimentUnknown(message, check_call("Shows the baseline."))
     message = f"no experiment {name} has been declared."
     if earlier is not None:
         message = (

@@ -17,7 +17,7 @@ from seedproof.notices.readings import reading_notices
 from seedproof.notices.repeats import log_notices
 from seedproof.notices.runs import comparison_notices
 from seedproof.phases.experiment_state import experiment_state
-from seedproof.phases.next_call import baseline_next, campaign_next, experiment_next
+from seedproof.phases.next_call import after_report, campaign_next, experiment_next
 from seedproof.phases.study import Study
 from seedproof.report.provenance import quote_for_shell
 from seedproof.report.summary import paragraph, reply_lines
@@ -278,17 +278,17 @@ def report_result(study: Study, report: ReportWritten, done: CleanUp, notices: I
             "kept": done.kept,
             "ledger_head": study.state.head_label,
             "notices": notice_results(notices),
-            "next": Follow.of(baseline_next(study) if experiment is None else experiment_next(study, experiment)),
+            "next": Follow.of(after_report(study, experiment)),
         }
     )
 
 
 def withdrawn_result(study: Study, experiment: Experiment) -> WithdrawnResult:
-    """The result of withdrawing an experiment."""
+    """The result of withdrawing or closing an experiment."""
     assert experiment.withdrawn is not None
     return WithdrawnResult(
         experiment=experiment.name,
-        state="withdrawn",
+        state="closed" if experiment.is_closed else "withdrawn",
         reason=experiment.withdrawn.reason,
         generation=experiment.generation,
         ledger_head=study.state.head_label,

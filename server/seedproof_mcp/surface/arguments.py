@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     which = stop.add_mutually_exclusive_group(required=True)
     which.add_argument("run_id", nargs="?")
     which.add_argument("--all", action="store_true", help="everything that is queued or running in this project")
-    which.add_argument("--experiment", metavar="NAME", help="withdraw an experiment of which no run had a value")
+    which.add_argument("--experiment", metavar="NAME", help="withdraw an experiment without any value, or close one")
     stop.add_argument("--reason", required=True)
     resume = add("resume", "confirm that you looked at a row of failures, so that experiments may be declared again")
     resume.add_argument("--reason", required=True, help="what was wrong; it is recorded in the ledger")

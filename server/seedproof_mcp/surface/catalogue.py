@@ -100,9 +100,11 @@ CATALOGUE: tuple[tuple[str, str, str, ToolAnnotations], ...] = (
     (
         "stop_run",
         "Stop a run",
-        "Cancels a queued or running training and everything it started. The reason is recorded and printed; a seed "
-        "that already showed its metric may be repeated once. With `experiment` instead of `run_id`: withdraws an "
-        "experiment of which no run had a value, such as one with misspelt flags.",
+        "Cancels a queued or running training and everything it started. The reason is recorded and printed. It costs: "
+        "a seed that has shown its metric may be repeated once, and unless the repeat prints the same values again it "
+        "is a second draw, which caps a WINNER. With `experiment` instead of `run_id`: withdraws an "
+        "experiment of which no run had a value, such as one with misspelt flags, or closes one that can get no run "
+        "any more.",
         _CLEAN,
     ),
 )

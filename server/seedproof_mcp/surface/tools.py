@@ -18,7 +18,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError
 from seedproof.admission.request import RunRequest
-from seedproof.model.refusals import BadArguments, BadSettings, Refusal
+from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, BadSettings, Refusal
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 
@@ -36,6 +36,7 @@ from seedproof_mcp.service.results import (
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import Asking
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
+from seedproof_mcp.surface.mended import mended_call
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 from seedproof_mcp.surface.tasks.extension import HANDLE_AFTER_S, TaskExtension, takes_handles
 from seedproof_mcp.surface.tasks.runs import RunTasks
@@ -67,7 +68,7 @@ class StrictTool(Tool):
         try:
             validated = self.fn_metadata.arg_model.model_validate(arguments).model_dump_one_level()
         except ValidationError as error:
-            return await self._refusal(self._bad_arguments(error))
+            return await self._refusal(self._bad_arguments(error, arguments))
         extra = {} if self.context_kwarg is None else {self.context_kwarg: context}
         result = await self.fn_metadata.call_fn(self.fn, self.is_async, validated, extra)
         return self.fn_metadata.convert_result(result) if convert_result else result
@@ -75,10 +76,11 @@ class StrictTool(Tool):
     async def _refusal(self, refusal: Refusal) -> CallToolResult:
         return refusal_result(refusal, await anyio.to_thread.run_sync(self.ledger_head))
 
-    def _bad_arguments(self, error: ValidationError) -> BadArguments:
+    def _bad_arguments(self, error: ValidationError, arguments: dict[str, Any]) -> BadArguments:
         faults = [_fault(fault) for fault in error.errors(include_url=False, include_input=False)[:5]]
         allowed = ", ".join(self.fn_metadata.arg_model.model_fields) or "none"
-        return BadArguments(f"{self.name}: {'; '.join(faults)}. Arguments: {allowed}.")
+        mended = mended_call(self.name, self.fn_metadata.arg_model, arguments)
+        return BadArguments(f"{self.name}: {'; '.join(faults)}. Arguments: {allowed}.", mended or WHERE_WE_STAND)
 
 
 def _fault(fault: Any) -> str:
@@ -260,10 +262,10 @@ class _Tools:
 
     async def stop_run(
         self,
-        reason: Annotated[str, Field(description="Why it is stopped or withdrawn; printed in the report.")],
+        reason: Annotated[str, Field(description="Why it is stopped, withdrawn or closed; printed in the report.")],
         run_id: Annotated[str | None, Field(description="The run, as run_seed or list_experiments named it.")] = None,
         experiment: Annotated[
-            str | None, Field(description="Instead of a run: an experiment without any value, to withdraw it.")
+            str | None, Field(description="Instead of a run: an experiment to withdraw or close.")
         ] = None,
     ) -> Annotated[CallToolResult, StopResult]:
         return await self._answer(lambda: self.service.stop(run_id, experiment, reason))

@@ -43,6 +43,15 @@ def test_a_withdrawal_of_anything_else_contradicts_the_ledger(story) -> None:  #
         withdrawn(story())
 
 
+def test_an_experiment_with_values_may_be_closed_and_counts() -> None:
+    told = Story().baseline(BASE).experiment("a", (4.0,)).tell("experiment_withdrawn", **WITHDRAWN, is_measured=True)
+    assert told.of("a").is_closed and told.state.ideas == [told.of("a")]
+    assert told.state.experiment_arm(told.of("a")).is_withdrawn
+    for story in (told, Story().baseline(BASE).declare("a")):
+        with pytest.raises(LedgerDamaged):
+            story.tell("experiment_withdrawn", **WITHDRAWN, is_measured=True)
+
+
 def test_a_generation_may_take_the_place_of_one_without_a_value_alone() -> None:
     told = empty(Story().baseline(()))
     assert [one.is_empty for one in told.state.generations] == [True, False]

@@ -12,13 +12,8 @@ from seedproof.model.arms import Baseline
 from seedproof.model.refusals import BaselineIncomplete, BaselineMissing, BaselineRefusal, BaselineVoid, NextCall
 from seedproof.model.rules import Rules
 from seedproof.phases.baseline import baseline_phase, establish_baseline
-from seedproof.phases.next_call import (
-    baseline_next,
-    experiment_next,
-    new_baseline_call,
-    new_experiment_call,
-    require_baseline,
-)
+from seedproof.phases.calls import new_baseline_call, new_experiment_call
+from seedproof.phases.next_call import baseline_next, experiment_next, require_baseline
 from seedproof.phases.study import Study
 
 from tests.support.arms import (

@@ -181,12 +181,13 @@ REFUSED = {
     "with a seed": (
         ("judge", "a"),
         {"seed": FRESH[0]},
-        "bad_arguments: the server chooses seed and side of a confirmation; leave seed out. Next: check_baseline()",
+        "bad_arguments: the server chooses seed and side of a confirmation; leave seed out. Next: "
+        'run_seed(experiment="a", role="confirm")',
     ),
     "with other flags": (
         ("judge", "a"),
         {"flags": ["--lr", "0.7"]},
-        "flags_changed: a was declared with other flags (2 elements); leave them out, or declare a new name. "
+        'flags_changed: a was declared with the flags ["--lr", "0.1"]; leave them out, or declare a new name. '
         'Next: run_seed(experiment="a", role="confirm")',
     ),
     "of nothing": (

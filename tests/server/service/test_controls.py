@@ -72,7 +72,8 @@ async def test_an_edit_between_arms_asks_for_one_control_and_following_next_comp
             answer = await call(following["tool"], **following["arguments"])
             assert not answer.is_error, answer.text
     measured = [("run_seed", seed) for seed in THREE]
-    judged = [("compare", None), ("write_report", None)]
+    # The baseline's report is still open, and comes before a new experiment.
+    judged = [("compare", None), ("write_report", None), ("write_report", None)]
     assert called == [("run_seed", "control"), *measured, *judged]
     text = (project / "docs/research/experiment_a_1M.md").read_text()
     assert "  - `train_llm.py` (+1 -1)" in text
@@ -221,7 +222,7 @@ async def test_a_control_that_fails_twice_after_a_value_makes_the_baseline_stale
         assert (await call("run_seed", **CONTROL)).next.endswith("attempt=2)")
         edit(project, "steps = 3\n")  # after a value, nothing is mended
         last = await call("run_seed", **CONTROL, attempt=2)
-        assert last.next == "run_seed(new_baseline=…)"
+        assert last.next == "run_seed(experiment='a', flags=…, hypothesis=…)"
         refused = await call("run_seed", experiment="a")
         assert refused.code == "baseline_stale"
         assert "failed for good" in refused.text
@@ -273,6 +274,9 @@ async def test_one_pair_that_differs_takes_the_demand_for_equality_away(project:
 # --- a control that is off ------------------------------------------------------------------------
 
 
+TAKE_BACK = "run_seed(experiment='a', flags=…, hypothesis=…)"
+
+
 async def stale(call: Caller, project: Path) -> Answer:
     await moved(call, project)
     return await call("run_seed", **CONTROL)
@@ -281,20 +285,33 @@ async def stale(call: Caller, project: Path) -> Answer:
 async def test_a_control_that_is_off_makes_the_baseline_stale_and_no_refusal_says_a_number(project: Path) -> None:
     async with quick_tools(project, InProcessEngine(off())) as call:
         answer = await stale(call, project)
-        assert answer.next == "run_seed(new_baseline=…)"
+        assert answer.next == TAKE_BACK
+        assert "To keep the edit, run_seed(new_baseline=…)." in answer.text
         assert "control_failed" in answer.text
         for tool, arguments in (("run_seed", {}), ("compare", {}), ("write_report", {})):
             refused = await call(tool, experiment="a", **arguments)
             assert refused.code == "baseline_stale", refused.text
-            assert refused.next == "run_seed(new_baseline=…)"
+            assert refused.next == TAKE_BACK
             assert not SAYS_A_VERDICT.search(refused.text)
         assert (await call("run_seed", **CONTROL)).code == "control_not_due"
         status = await call("check_baseline")
-        assert (status.data["phase"], status.next) == ("stale", "run_seed(new_baseline=…)")
+        assert (status.data["phase"], status.next) == ("stale", TAKE_BACK)
         assert "control of a" in status.data["reason"]
         (row,) = (await call("list_experiments")).data["experiments"]
         assert (row["state"], row["seeds_needed"]) == ("failed", 0)
         assert "control" in row["reason"]
+
+
+async def test_once_the_edit_is_taken_back_the_same_name_is_declared_again_and_the_baseline_applies(
+    project: Path,
+) -> None:
+    async with quick_tools(project, InProcessEngine(off())) as call:
+        await stale(call, project)
+        same = await declare(call)
+        edit(project, "steps = 1\n")
+        answer = await declare(call)
+        assert (same.code, answer.data["state"]) == ("baseline_stale", "succeeded")
+        assert (await call("check_baseline")).data["phase"] == "ready"
 
 
 async def test_a_new_experiment_on_the_same_code_is_stale_at_once_and_nothing_is_declared(project: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from seedproof_mcp.runner.engines import Slot
-from seedproof_mcp.system.paths import RunPaths
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths
+from seedproof_mcp.verify.checks import Outcome
+from seedproof_mcp.verify.verify import verify
 
 from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, Training, quick_tools
@@ -68,10 +70,16 @@ async def declare(call: Caller, name: str = "a", *flags: str, **more: Any) -> An
 
 
 async def follow(call: Caller, answer: Answer, limit: int = 20) -> Answer:
-    """Do what is offered while that is a run."""
-    while (offered := answer.data["next"]) and offered["tool"] == "run_seed" and not offered["you_choose"]:
+    """Do what is offered while that is a run; what ended an attempt is taken to lie outside the flags."""
+    while (offered := answer.data["next"]) and offered["tool"] == "run_seed":
         assert (limit := limit - 1), answer.text
-        answer = await call("run_seed", **offered["arguments"])
+        arguments = offered["arguments"]
+        if "If the cause lay outside the flags" in offered["why"]:
+            seed, attempt = answer.data["seed"], answer.data["attempt"] + 1
+            arguments = {"experiment": answer.data["experiment"], "seed": seed, "attempt": attempt}
+        elif offered["you_choose"]:
+            break
+        answer = await call("run_seed", **arguments)
     return answer
 
 
@@ -156,7 +164,9 @@ async def test_many_attempts_without_a_result_are_one_sentence(quick_project: Pa
     engine.plan["exp_a", 42] = [crash(f"no package {word}") for word in ("x", "y", "z")]
     async with quick_tools(quick_project, engine) as call:
         await call("run_seed", queue_all=True)
-        await follow(call, await declare(call))
+        third = await follow(call, await declare(call))
+        assert third.next == "stop_run(experiment='a', reason=…)"
+        await follow(call, await call("run_seed", experiment="a", seed=42, attempt=4))
         judged = await call("compare", experiment="a")
     assert notices(judged, "attempt_without_result") == [
         "a: 3 attempts ended without a result (3 failed), without any val_loss; the newest, attempt 3 at seed 42: "
@@ -210,15 +220,57 @@ async def test_a_crash_between_results_closes_the_arm_as_well(quick_project: Pat
     assert judged.code == "arm_failed"
 
 
-async def test_seeds_that_were_queued_together_meet_one_fault_together(quick_project: Path) -> None:
+# --- the first run of an arm ----------------------------------------------------------------------
+
+
+async def test_of_seeds_that_are_queued_together_the_first_meets_a_fault_for_all(quick_project: Path) -> None:
     engine = Planned()
-    for seed in (42, 137, 256, 512, 1024):
-        engine.plan["baseline", seed] = [crash("ModuleNotFoundError: No module named 'torch'")]
+    engine.plan["baseline", 42] = [crash("ModuleNotFoundError: No module named 'torch'")]
+    engine.plan["exp_a", 42] = [crash("unrecognized arguments: --lrr")]
     async with quick_tools(quick_project, engine) as call:
         first = await call("run_seed", queue_all=True)
+        dropped = await call("run_seed", seed=137)
         await follow(call, first)
         ready = await call("check_baseline")
+        failed = await declare(call, "a", "--lrr", "1", queue_all=True)
+        listed = await call("list_experiments")
+        await declare(call, "a", "--lr", "1", queue_all=True)
+        judged = await call("compare", experiment="a")
+    assert first.next == "run_seed(seed=42, attempt=2)"
     assert ready.data["phase"] == "ready"
+    assert [(one["run_id"], one["reason"]) for one in records(quick_project, "run_not_needed")] == [
+        (f"g1-{arm}-s{seed}-a1", f"g1-{arm}-s42-a1 ended without a val_loss, and this one would")
+        for arm, seeds in (("baseline", (137, 256, 512, 1024)), ("exp-a", (137, 256)))
+        for seed in seeds
+    ]
+    assert (dropped.data["run_id"], dropped.data["state"]) == ("g1-baseline-s137-a2", "succeeded")
+    assert (failed.data["state"], listed.data["queued"]) == ("failed", 0)
+    assert judged.data["verdict"] == "WINNER", judged.text
+    checks = verify(ProjectPaths(quick_project), regenerate=True)
+    assert [check.message for check in checks if check.outcome is Outcome.FAIL] == []
+
+
+async def test_once_a_seed_has_a_value_the_queue_goes_on_after_a_crash(quick_project: Path) -> None:
+    engine = Planned()
+    engine.plan["baseline", 137] = [crash("CUDA error")]
+    async with quick_tools(quick_project, engine) as call:
+        await call("run_seed", queue_all=True)
+        seen = await call("check_baseline")
+    assert seen.data["missing_seeds"] == [137]
+    assert records(quick_project, "run_not_needed") == []
+
+
+async def test_a_stopped_first_run_ends_no_other(quick_project: Path) -> None:
+    """Nothing of the script ended it: the next one shows whether it runs."""
+    engine = Planned()
+    engine.held = True
+    async with quick_tools(quick_project, engine) as call:
+        first = await call("run_seed", queue_all=True, wait_s=0)
+        engine.held = False
+        await call("stop_run", run_id=first.data["run_id"], reason="the machine is needed")
+        await call("run_seed", seed=1024)
+        seen = await call("check_baseline")
+    assert seen.data["missing_seeds"] == [42]
 
 
 async def test_a_baseline_that_ends_twice_in_the_same_way_says_what_to_mend(quick_project: Path) -> None:

@@ -149,21 +149,37 @@ async def stop_first(call: Caller, engine: InProcessEngine, reason: str = "it lo
 
 
 async def test_a_seed_that_was_stopped_after_its_value_and_drawn_again_caps_and_is_printed(project: Path) -> None:
-    engine = InProcessEngine(table())
+    training = table()
+    training.losses["exp_muon", 42] = "4.1"
+    engine = InProcessEngine(training)
     async with quick_tools(project, engine) as call:
         await call.measure_baseline()
         stopped = await stop_first(call, engine, "it looks bad\n# and more")
         assert stopped.data["next"]["arguments"] == {"experiment": "muon", "seed": 42, "attempt": 2}
+        training.losses["exp_muon", 42] = "3.9"
         said = await finish(call, stopped)
         report = await reported(call, project)
     message = (
-        "muon: attempt 1 at seed 42 was stopped after it had shown val_loss 3.9 (step 100): it looks bad # and more. "
+        "muon: attempt 1 at seed 42 was stopped after it had shown val_loss 4.1 (step 100): it looks bad # and more. "
         "With another attempt the seed is a second draw, and an improvement that rests on it is not trusted."
     )
     assert told(stopped, "cancelled_seed") == told(said, "cancelled_seed") == [message]
     assert said.data["headline"] == "NEUTRAL (capped: cancelled seed) (1 discarded attempt): 6.32 sigma better"
     assert f"- {message}\n" in report
-    assert "| muon | 42 | 1 | cancelled | 3.9 | 1.00 | 100 | it looks bad # and more |" in report
+    assert "| muon | 42 | 1 | cancelled | 4.1 | 1.00 | 100 | it looks bad # and more |" in report
+
+
+async def test_a_repeat_that_shows_what_the_stopped_run_had_shown_is_no_second_draw(project: Path) -> None:
+    engine = InProcessEngine(table())
+    async with quick_tools(project, engine) as call:
+        await call.measure_baseline()
+        stopped = await stop_first(call, engine, "the machine is needed")
+        said = await finish(call, stopped)
+        report = await reported(call, project)
+    assert (said.data["verdict"], said.data["caps"], told(said, "cancelled_seed")) == ("WINNER", [], [])
+    assert "discarded" not in said.data["headline"]
+    assert "| muon | 42 | 1 | cancelled | 3.9 | 1.00 | 100 | the machine is needed |" in report
+    assert records(project, "run_finished")[5]["repeats"] == [1]
 
 
 async def test_a_seed_that_was_stopped_before_any_value_caps_nothing(project: Path) -> None:
@@ -184,19 +200,22 @@ async def test_a_seed_that_was_stopped_before_any_value_caps_nothing(project: Pa
 
 
 async def test_a_seed_of_the_baseline_that_was_drawn_again_is_told_at_once_and_caps(project: Path) -> None:
-    engine = InProcessEngine(table())
+    training = table()
+    right, training.losses["baseline", 42] = training.losses["baseline", 42], "3.5"
+    engine = InProcessEngine(training)
     engine.held = True
     async with quick_tools(project, engine) as call:
         running = await call("run_seed", wait_s=0)
         await call("stop_run", run_id=running.data["run_id"], reason="it looks good")
         engine.held = False
+        training.losses["baseline", 42] = right
         await call("run_seed", seed=42, attempt=2)
         await call.measure_baseline()
         status = await call("check_baseline")
         await call("write_report")
         said = await finish(call, await begin(call))
     (early,) = told(status, "cancelled_seed")
-    assert early.startswith("baseline: attempt 1 at seed 42 was stopped after it had shown val_loss 4.0 (step 100)")
+    assert early.startswith("baseline: attempt 1 at seed 42 was stopped after it had shown val_loss 3.5 (step 100)")
     assert said.data["headline"] == "NEUTRAL (capped: cancelled seed) (1 discarded attempt): 6.32 sigma better"
     assert early in (project / "docs/research/baseline_variance_1M.md").read_text()
 

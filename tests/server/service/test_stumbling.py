@@ -191,7 +191,8 @@ async def test_four_misspelt_flags_count_as_no_idea_and_each_is_declared_anew_or
         renewed = await declare(call, "typo0", "--lrr", "0")
         await call("stop_run", experiment="typo0", reason="misspelt again")
         after = await call("list_experiments")
-    assert failed.data["next"]["why"].endswith("With other flags, the same name declares the experiment anew.")
+    assert failed.next == "run_seed(experiment='typo3', flags=…, hypothesis=…)"
+    assert 'run_seed(experiment="typo3", seed=42, attempt=2) tries it again' in failed.data["next"]["why"]
     assert "Ideas tried: 0\nNot counted: 4 experiments without any value" in listed.text
     assert withdrawn.data["state"] == "withdrawn" and not withdrawn.data["notices"]
     assert withdrawn.data["next"]["arguments"]["experiment"] == "typo1"
@@ -240,6 +241,32 @@ async def test_a_withdrawn_experiment_bars_nobody_and_its_queued_runs_are_cancel
     assert (listed.data["queued"], listed.data["running"]) == (0, None)
     assert len(records(quick_project, "run_cancelled")) == 3
     assert not other.is_error
+    assert verified(quick_project) == []
+
+
+async def test_an_experiment_with_values_whose_code_was_edited_in_place_is_closed_and_counts(
+    quick_project: Path,
+) -> None:
+    script, table = quick_project / "train_llm.py", Table().arm("baseline", BASE).arm("exp_a", (3.90, 3.91, 3.92))
+    script.write_text("steps = 1\n")
+    async with quick_tools(quick_project, InProcessEngine(table)) as call:
+        await measured(call)
+        await declare(call, "a", "--lr", "1")
+        early = await call("stop_run", experiment="a", reason="it goes badly")
+        script.write_text("steps = 2\n")
+        stuck = await call("run_seed", experiment="a")
+        closed = await call("stop_run", experiment="a", reason="its code was edited")
+        again = await call("stop_run", experiment="a", reason="twice")
+        compared = await call("compare", experiment="a")
+        script.write_text("steps = 1\n")
+        twin = await declare(call, "b", "--lr", "1")
+        row = (await call("list_experiments")).data["experiments"][0]
+    assert (early.code, stuck.code) == ("experiment_measured", "not_comparable")
+    assert (closed.data["state"], again.data["reason"]) == ("closed", "its code was edited")
+    assert "it ends without a verdict, and counts as an idea tried" in closed.text
+    assert "a was closed (its code was edited); it ends without a verdict." in compared.text
+    assert (compared.code, twin.code) == ("arm_failed", "flags_duplicate")
+    assert (row["state"], row["verdict"], row["reason"]) == ("closed", None, "its code was edited")
     assert verified(quick_project) == []
 
 

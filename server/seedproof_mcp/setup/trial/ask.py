@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seedproof.model.refusals import Refusal
-from seedproof.phases.next_call import check_call
+from seedproof.phases.calls import check_call
 
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.service.os_errors import cure, writing
