@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-POLL_S = 0.2
+# How old the shown progress of a run may be.
+SHOW_S = 0.5
 REFUSED = 3
 UNREAD = 128 + 13
 """As of a program that SIGPIPE ended."""
@@ -242,8 +242,10 @@ def _follow(service: "Service", run_id: str) -> "RunResult":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from seedproof_mcp.service.service import BLIND_S
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, service.watch() as watch:
         task = bar.add_task(run_id, total=None)
         while True:
             seen = service.observe(run_id)
@@ -252,7 +254,7 @@ def _follow(service: "Service", run_id: str) -> "RunResult":
             elapsed = seen.elapsed_s or 0.0
             total = None if seen.eta_s is None else elapsed + seen.eta_s
             bar.update(task, completed=elapsed, total=total, description=f"{run_id}: {seen.progress()}")
-            time.sleep(POLL_S)
+            watch.wait(SHOW_S, BLIND_S)
 
 
 def _gc(options: argparse.Namespace) -> int:

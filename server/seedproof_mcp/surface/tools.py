@@ -36,6 +36,7 @@ from seedproof_mcp.service.results import (
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import Asking
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
+from seedproof_mcp.surface.changes import changed
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 from seedproof_mcp.surface.tried import tried_result
 from seedproof_mcp.system.paths import ProjectPaths
@@ -44,7 +45,6 @@ __all__ = ["build_server"]
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.1
 PROGRESS_S = 2.0
 
 
@@ -199,14 +199,15 @@ class _Tools:
         started, reported = anyio.current_time(), -PROGRESS_S
         try:
             asking = await anyio.to_thread.run_sync(Asking, self.service.paths.root)
-            while True:
-                asked, now = await anyio.to_thread.run_sync(asking.look), anyio.current_time()
-                if asked.row is not None or now >= deadline:
-                    break
-                if now - reported >= PROGRESS_S:
-                    reported = now
-                    await ctx.report_progress(now - started, None, asked.progress)
-                await anyio.sleep(min(POLL_S, deadline - now))
+            with await anyio.to_thread.run_sync(asking.watch) as watch:
+                while True:
+                    asked, now = await anyio.to_thread.run_sync(asking.look), anyio.current_time()
+                    if asked.row is not None or now >= deadline:
+                        break
+                    if now - reported >= PROGRESS_S:
+                        reported = now
+                        await ctx.report_progress(now - started, None, asked.progress)
+                    await changed(watch, deadline - now)
         except Exception as problem:
             return await self._refused(problem)
         return await self._answer(lambda: tried_result(self.service, asked))
@@ -214,16 +215,17 @@ class _Tools:
     async def _follow(self, ctx: Context[Any, Any], run_id: str, deadline: float) -> None:
         """Wait until the run has ended or the time is up, reporting progress."""
         reported = -PROGRESS_S
-        while (now := anyio.current_time()) < deadline:
-            seen = await anyio.to_thread.run_sync(self.service.observe, run_id)
-            if not seen.is_active:
-                return
-            if now - reported >= PROGRESS_S:
-                reported = now
-                elapsed = seen.elapsed_s or 0.0
-                total = None if seen.eta_s is None else elapsed + seen.eta_s
-                await ctx.report_progress(elapsed, total, seen.progress())
-            await anyio.sleep(min(POLL_S, max(0.0, deadline - now)))
+        with await anyio.to_thread.run_sync(self.service.watch) as watch:
+            while (now := anyio.current_time()) < deadline:
+                seen = await anyio.to_thread.run_sync(self.service.observe, run_id)
+                if not seen.is_active:
+                    return
+                if now - reported >= PROGRESS_S:
+                    reported = now
+                    elapsed = seen.elapsed_s or 0.0
+                    total = None if seen.eta_s is None else elapsed + seen.eta_s
+                    await ctx.report_progress(elapsed, total, seen.progress())
+                await changed(watch, deadline - now)
 
     async def compare(
         self,

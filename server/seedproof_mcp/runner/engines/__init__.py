@@ -52,6 +52,10 @@ class Engine(ABC):
         """Hold a slot for the run that is submitted meanwhile; None if it is taken. A cluster's own queue decides."""
         return nullcontext(Slot(slot))
 
+    def slot_file(self, slot: str) -> Path | None:
+        """Return the file that is closed when a slot becomes free; None if there is none, as on a cluster."""
+        return None
+
     def slot_holder(self, slot: str, conductor: str | None) -> str | None:
         """Return who keeps the next run from its slot, in words; None if nobody does. A cluster names the queue.
 

@@ -39,7 +39,8 @@ class LocalEngine(Engine):
         """
         path = slot_lock(slot)
         files.make_folder(path.parent)
-        held = locks.try_lock(path)
+        # Trying a lock opens its file for writing, which would wake everybody else who waits for the slot.
+        held = None if locks.is_locked(path) else locks.try_lock(path)
         if held is None:
             yield None
             return
@@ -47,6 +48,10 @@ class LocalEngine(Engine):
             with suppress(OSError):  # a full disk: then nobody can be named for a moment
                 held.sign(str(os.getpid()))
             yield Slot(slot, held)
+
+    def slot_file(self, slot: str) -> Path:
+        """Return the lock of the slot."""
+        return slot_lock(slot)
 
     def slot_holder(self, slot: str, conductor: str | None) -> str | None:
         """Return who holds the lock of the slot: another project, or a process that an earlier run left."""

@@ -1,0 +1,18 @@
+"""Lets a call of a tool wait for a change of files, while the server goes on to answer others."""
+
+import anyio
+
+from seedproof_mcp.service.service import BLIND_S
+from seedproof_mcp.system.file_watch import FileWatch
+
+__all__ = ["changed"]
+
+
+async def changed(watch: FileWatch, bound_s: float) -> None:
+    """Return after a change, after `bound_s` seconds, or when it is time to look at what no change tells."""
+    with anyio.move_on_after(watch.bound_s(bound_s, BLIND_S)):
+        if watch.fd >= 0:
+            await anyio.wait_readable(watch.fd)
+        else:
+            await anyio.sleep_forever()
+    await anyio.to_thread.run_sync(watch.take)  # the file system may be slow
