@@ -50,12 +50,19 @@ TAKEOVER_S = 2.0
 class Conductor:
     """Takes each requested run to its end. It may be killed in any step: the next conductor continues."""
 
-    def __init__(self, paths: ProjectPaths, engine: Engine | None = None) -> None:
-        """Take over a project; `engine` takes every run, by default the one that the settings choose."""
+    def __init__(self, paths: ProjectPaths, engine: Engine | None = None, prepares: bool = False) -> None:
+        """Take over a project.
+
+        Args:
+            paths: The project.
+            engine: Takes every run; by default the one that the settings choose.
+            prepares: Lets the engine make ready what many runs need.
+        """
         self._paths = paths
         self._engines = Engines(engine)
         self._ledger = Ledger(paths)
         self._probes = Probes(paths, self._ledger)
+        self._prepares = prepares
         self._slot_file: Path | None = None
         """What the next run waits for."""
 
@@ -117,6 +124,8 @@ class Conductor:
 
     def _take_next(self) -> None:
         engine = self._engines.chosen((config := load_config(self._paths.settings)).settings)
+        if self._prepares:
+            engine.prepare()
         # The slot first: code, room on the disk and surroundings are those of the moment when the training starts.
         with engine.reserve(config.settings.slot) as slot:
             if slot is not None:
@@ -306,8 +315,8 @@ def _work(paths: ProjectPaths, conductor: Conductor, lock: locks.Lock, idle_s: f
                 conductor.wait(watch, left_s if left_s > 0 else IDLE_POLL_S, IDLE_POLL_S)
 
 
-def main(arguments: list[str]) -> int:
-    """Run the conductor of one project until there is nothing left to do."""
+def main(arguments: list[str], prepares: bool = False) -> int:
+    """Run the conductor of one project until there is nothing left to do; `prepares`: see `Conductor`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     paths = ProjectPaths(Path(arguments[0]))
     try:
@@ -318,7 +327,7 @@ def main(arguments: list[str]) -> int:
     if lock is None:
         return 0
     try:
-        _work(paths, Conductor(paths), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
+        _work(paths, Conductor(paths, prepares=prepares), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
     except Exception:
         logger.exception("the conductor ends; the next request starts another")
         conductor_status.publish_problem(paths, "an unexpected error; .seedproof/conductor.log has the details")
@@ -330,4 +339,4 @@ if __name__ == "__main__":
     # A process inherits what its starter ignores; under nohup nobody could ask this one to leave.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], prepares=True))

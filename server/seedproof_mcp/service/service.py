@@ -59,6 +59,8 @@ __all__ = ["BLIND_S", "Service"]
 R = TypeVar("R", bound=Result)
 
 CANCEL_PATIENCE_S = 5.0
+# How often a waiting call looks though no change was told of: a look takes 3 ms.
+SLOW_S = 2.0
 BLIND_S = 0.1
 """How often a waiting call looks where changes of files are not told of."""
 
@@ -137,7 +139,7 @@ class Service:
 
     def watch(self) -> FileWatch:
         """What wakes whoever waits for a run, as its end is a record of the ledger; look between this and the wait."""
-        watch = FileWatch()
+        watch = FileWatch(SLOW_S)
         watch.follow(files=[self.paths.ledger])
         return watch
 

@@ -99,6 +99,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Args:
         arguments: The run's folder, and inherited descriptors: N holds its alive.lock, M the slot that it is to take.
+            Or `--fork-server N`: N is the socket that runs are asked for through.
     """
     slot: locks.Lock | None = None
     match arguments:  # argparse would take longer to import than all the rest of the start
@@ -109,6 +110,11 @@ def main(arguments: Sequence[str]) -> int:
             run = RunPaths(Path(folder).absolute())
             alive = locks.adopt_lock(int(number))
             slot = locks.adopt_lock(int(rest[1])) if rest else None
+        case ["--fork-server", number]:
+            from seedproof_mcp.supervisor.fork_server import next_run  # what supervisors do not need themselves
+
+            asked = next_run(int(number))
+            return 0 if asked is None else main(asked)
         case _:
             print("usage: seedproof_mcp.supervisor.supervise RUN_DIR [--lock-fd N [--slot-fd M]]", file=sys.stderr)
             return _EXIT_USAGE

@@ -1,11 +1,17 @@
 """Lets a call of a tool wait for a change of files, while the server goes on to answer others."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import anyio
+import anyio.to_thread
 
 from seedproof_mcp.service.service import BLIND_S
 from seedproof_mcp.system.file_watch import FileWatch
 
-__all__ = ["changed"]
+__all__ = ["changed", "look"]
+
+T = TypeVar("T")
 
 
 async def changed(watch: FileWatch, bound_s: float) -> None:
@@ -15,4 +21,13 @@ async def changed(watch: FileWatch, bound_s: float) -> None:
             await anyio.wait_readable(watch.fd)
         else:
             await anyio.sleep_forever()
-    await anyio.to_thread.run_sync(watch.take)  # the file system may be slow
+
+
+async def look(watch: FileWatch, act: Callable[[], T]) -> T:
+    """The result of `act` in a thread, after which the next change is waited for."""
+
+    def looked() -> T:
+        watch.take()  # before the look: what changes during it wakes again
+        return act()
+
+    return await anyio.to_thread.run_sync(looked)

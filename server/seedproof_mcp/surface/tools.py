@@ -36,7 +36,7 @@ from seedproof_mcp.service.results import (
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import Asking
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
-from seedproof_mcp.surface.changes import changed
+from seedproof_mcp.surface.changes import changed, look
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 from seedproof_mcp.surface.tried import tried_result
 from seedproof_mcp.system.paths import ProjectPaths
@@ -201,7 +201,7 @@ class _Tools:
             asking = await anyio.to_thread.run_sync(Asking, self.service.paths.root)
             with await anyio.to_thread.run_sync(asking.watch) as watch:
                 while True:
-                    asked, now = await anyio.to_thread.run_sync(asking.look), anyio.current_time()
+                    asked, now = await look(watch, asking.look), anyio.current_time()
                     if asked.row is not None or now >= deadline:
                         break
                     if now - reported >= PROGRESS_S:
@@ -217,7 +217,7 @@ class _Tools:
         reported = -PROGRESS_S
         with await anyio.to_thread.run_sync(self.service.watch) as watch:
             while (now := anyio.current_time()) < deadline:
-                seen = await anyio.to_thread.run_sync(self.service.observe, run_id)
+                seen = await look(watch, lambda: self.service.observe(run_id))
                 if not seen.is_active:
                     return
                 if now - reported >= PROGRESS_S:

@@ -11,8 +11,6 @@ from types import TracebackType
 
 __all__ = ["FileWatch"]
 
-# An event may be lost: the queue of the kernel overflows, or a folder is replaced between two looks.
-_SLOW_S = 1.0
 # A file is told closed a moment before the lock that was held on it is given up, and a second look costs little.
 _AGAIN_S = 0.02
 
@@ -45,7 +43,14 @@ class FileWatch:
     Follow what you look at, then look, then wait: a change after the first is never waited for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slow_s: float = 1.0) -> None:
+        """Follow nothing yet.
+
+        Args:
+            slow_s: How long a wait lasts at most, as what is told may be lost: the queue of the kernel overflows, or a
+                folder is replaced between two looks.
+        """
+        self._slow_s = slow_s
         self.fd = -1
         """Readable after a change; -1 where the system cannot tell. No other program inherits it."""
         self._wanted: dict[Path, int] = {}
@@ -73,7 +78,7 @@ class FileWatch:
             blind_s: The longest where changes are not told of.
         """
         sees_all = self._wanted.keys() == self._watched.keys()
-        return max(0.0, min(bound_s, (_AGAIN_S if self._has_changed else _SLOW_S) if sees_all else blind_s))
+        return max(0.0, min(bound_s, (_AGAIN_S if self._has_changed else self._slow_s) if sees_all else blind_s))
 
     def wait(self, bound_s: float, blind_s: float, others: Sequence[int] = ()) -> None:
         """Return after a change, when another descriptor becomes readable, or when the time is over.

@@ -48,6 +48,9 @@ class Engine(ABC):
     def place(self) -> Place:
         """Return where the next run will start; a cluster describes a node of its partition."""
 
+    def prepare(self) -> None:  # noqa: B027 - a scheduler has nothing to make ready
+        """Make ready what the next runs need; called again and again by a process that submits many."""
+
     def reserve(self, slot: str) -> AbstractContextManager[Slot | None]:
         """Hold a slot for the run that is submitted meanwhile; None if it is taken. A cluster's own queue decides."""
         return nullcontext(Slot(slot))
