@@ -1,14 +1,20 @@
 """Forks a supervisor for each run, from a process that has loaded what supervisors need: that takes most of a start."""
 
+import ctypes
 import os
 import signal
 import socket
+from collections.abc import Sequence
 
-__all__ = ["LONGEST_PATH", "next_run"]
+from seedproof_mcp.supervisor.processes import fields_of, read_proc
 
-LONGEST_PATH = 8192
-"""Bytes of the path of a run's folder; Linux has at most 4096 (PATH_MAX)."""
+__all__ = ["ROOM", "next_run"]
 
+ROOM = " " * 1024
+"""The last argument of the process that forks: in its place the arguments of a supervisor are shown."""
+
+# Linux has at most 4096 bytes of a path (PATH_MAX).
+_LONGEST_PATH = 8192
 _MOST_DESCRIPTORS = 3
 
 
@@ -27,7 +33,7 @@ def next_run(descriptor: int) -> list[str] | None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here asks how supervisors end
     with socket.socket(fileno=descriptor) as requests:
         while True:
-            folder, descriptors, _, _ = socket.recv_fds(requests, LONGEST_PATH, _MOST_DESCRIPTORS)
+            folder, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_PATH, _MOST_DESCRIPTORS)
             if not folder:
                 return None
             try:
@@ -44,4 +50,18 @@ def next_run(descriptor: int) -> list[str] | None:
     for output in (1, 2):
         os.dup2(log, output)
     os.close(log)
-    return [os.fsdecode(folder), "--lock-fd", str(alive), *(word for one in slot for word in ("--slot-fd", str(one)))]
+    found = [os.fsdecode(folder), "--lock-fd", str(alive), *(word for one in slot for word in ("--slot-fd", str(one)))]
+    _show(found)
+    return found
+
+
+def _show(arguments: Sequence[str]) -> None:
+    """Let `ps` show these instead of the own arguments, from `--fork-server` on; not where they need more room.
+
+    The kernel shows the memory that they were handed over in (proc(5), arg_start and arg_end), as setproctitle knows.
+    """
+    own, fields = read_proc(os.getpid(), "cmdline"), fields_of(read_proc(os.getpid(), "stat"))
+    begin, text = own.find(b"--fork-server"), b"".join(os.fsencode(word) + b"\0" for word in arguments)
+    if begin >= 0 and len(fields) > 45 and len(text) <= (room := len(own) - begin):
+        # fields_of leaves out the first two of proc(5).
+        ctypes.memmove(int(fields[45]) + begin, text.ljust(room, b"\0"), room)

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Args:
         arguments: The run's folder, and inherited descriptors: N holds its alive.lock, M the slot that it is to take.
-            Or `--fork-server N`: N is the socket that runs are asked for through.
+            Or `--fork-server N ROOM`: N is the socket that runs are asked for through.
     """
     slot: locks.Lock | None = None
     match arguments:  # argparse would take longer to import than all the rest of the start
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> int:
             run = RunPaths(Path(folder).absolute())
             alive = locks.adopt_lock(int(number))
             slot = locks.adopt_lock(int(rest[1])) if rest else None
-        case ["--fork-server", number]:
+        case ["--fork-server", number, _]:
             from seedproof_mcp.supervisor.fork_server import next_run  # what supervisors do not need themselves
 
             asked = next_run(int(number))

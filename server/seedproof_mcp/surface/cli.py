@@ -1,6 +1,7 @@
 """The command line: calls the service and prints what it answers."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -78,6 +79,7 @@ def _next_line(options: argparse.Namespace, call: "NextCall | Follow") -> str:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    gc.disable()  # loading makes a hundred thousand objects that stay, and looking for garbage among them takes a tenth
     from seedproof_mcp.surface.stdio import serve_short_lines
     from seedproof_mcp.surface.tools import build_server
 
@@ -86,8 +88,11 @@ def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     serve_short_lines()
+    server = build_server(options.project)
+    gc.freeze()
+    gc.enable()
     try:
-        build_server(options.project).run("stdio")
+        server.run("stdio")
     except* BrokenPipeError:
         print("seedproof: the client does not read any more; runs that were requested go on.", file=sys.stderr)
     finally:

@@ -3,11 +3,13 @@
 Over 300 lines, because every argument of every tool is described here.
 """
 
+import gc
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio
 import anyio.to_thread
@@ -33,13 +35,13 @@ from seedproof_mcp.service.results import (
     RunResult,
     StopResult,
 )
-from seedproof_mcp.service.service import Service
-from seedproof_mcp.setup.trial.ask import Asking
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.changes import changed, look
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
-from seedproof_mcp.surface.tried import tried_result
 from seedproof_mcp.system.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    from seedproof_mcp.service.service import Service
 
 __all__ = ["build_server"]
 
@@ -108,8 +110,20 @@ def _success(result: Result) -> CallToolResult:
 class _Tools:
     """The six tools over one service."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, project: Path, service: "Service | None") -> None:
+        self._project, self._service = project, service
+
+    @cached_property
+    def service(self) -> "Service":
+        """The service. Loading it takes a quarter of a start, and many servers are listed and never called."""
+        if self._service is not None:
+            return self._service
+        gc.disable()  # as at the start: what is loaded stays
+        try:
+            from seedproof_mcp.service.service import Service
+        finally:
+            gc.enable()
+        return Service(self._project)
 
     async def _answer(self, act: Callable[[], Result]) -> CallToolResult:
         """Act in a thread. A refusal is returned as an answer; a crash is logged and returned as `internal_error`."""
@@ -196,6 +210,9 @@ class _Tools:
         """Start or join a try, and wait until it has ended or the time is up, reporting progress."""
         if request != RunRequest():
             return await self._refused(BadArguments("try_run is asked for alone, or with wait_s."))
+        from seedproof_mcp.setup.trial.ask import Asking
+        from seedproof_mcp.surface.tried import tried_result
+
         started, reported = anyio.current_time(), -PROGRESS_S
         try:
             asking = await anyio.to_thread.run_sync(Asking, self.service.paths.root)
@@ -271,14 +288,14 @@ class _Crash(Refusal):
     code = "internal_error"
 
 
-def build_server(project: Path, service: Service | None = None) -> MCPServer[Any]:
+def build_server(project: Path, service: "Service | None" = None) -> MCPServer[Any]:
     """The MCP server of one project, ready to run on any transport.
 
     Args:
         project: The folder with the training script.
         service: The service; by default that of the project with the local engine.
     """
-    tools = _Tools(service or Service(project))
+    tools = _Tools(project, service)
     return MCPServer(
         "seedproof",
         title="Seedproof",
@@ -310,7 +327,7 @@ def _strict(tools: _Tools, name: str, title: str, description: str, annotations:
     return StrictTool(
         **{field: getattr(made, field) for field in Tool.model_fields if field != "parameters"},
         parameters=strict.model_json_schema(by_alias=True),
-        ledger_head=tools.service.head,
+        ledger_head=lambda: tools.service.head(),
     )
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from seedproof_mcp.runner.engines import local as local_engine
@@ -62,9 +63,20 @@ def test_a_run_is_supervised_by_a_fork_in_a_session_of_its_own(local: LocalRuns,
     assert parent_of(supervisor) == forking
     assert os.getsid(supervisor) == supervisor
     assert [os.readlink(f"/proc/{supervisor}/fd/{output}") for output in (1, 2)] == 2 * [str(run.paths.supervisor_log)]
+    shown = Path(f"/proc/{supervisor}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    module = shown.index(b"seedproof_mcp.supervisor.supervise")
+    assert shown[module + 1 : module + 3] == [os.fsencode(run.paths.folder), b"--lock-fd"]
     (local.work / "go").touch()
     assert local.result(run)["exit_code"] == 0
     assert len(local_engine._supervisors) == 1
+
+
+def test_a_run_in_a_folder_with_a_very_long_path_is_supervised_like_others(
+    local: LocalRuns, forking: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_runs_folder", local.work.joinpath(*(10 * ["x" * 200])))
+    run = submit(local, "print('fine')")
+    assert local.result(run)["exit_code"] == 0
 
 
 def test_its_training_inherits_the_slot_and_nothing_else(local: LocalRuns, forking: int) -> None:

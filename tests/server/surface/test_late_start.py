@@ -117,7 +117,9 @@ def test_a_server_ends_with_its_host_though_somebody_else_holds_its_stdin_open(p
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a descriptor of a process")
 def test_a_server_whose_launcher_had_left_before_it_read_goes_on(project: Path) -> None:
     launcher = "import os, subprocess, sys; subprocess.Popen([*sys.argv[1:4], str(os.getpid()), *sys.argv[4:]])"
-    alone = "import os, select, sys; poll = select.poll(); poll.register(os.pidfd_open(int(sys.argv[1]))); poll.poll(); "
+    alone = (
+        "import os, select, sys; poll = select.poll(); poll.register(os.pidfd_open(int(sys.argv[1]))); poll.poll(); "
+    )
     alone += "os.execv(sys.argv[2], sys.argv[2:])"
     server = [SEEDPROOF, "serve", "--project", project]
     command = [sys.executable, "-c", launcher, sys.executable, "-c", alone, *server]

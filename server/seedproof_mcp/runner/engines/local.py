@@ -12,6 +12,7 @@ from pathlib import Path
 from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.runner.engines import Engine, RunState, Slot, started_of
 from seedproof_mcp.supervisor import observation, processes
+from seedproof_mcp.supervisor.fork_server import ROOM
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
@@ -40,7 +41,7 @@ class LocalEngine(Engine):
             return
         _fork_server, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            _start(["--fork-server", str(theirs.fileno())], [theirs.fileno()])
+            _start(["--fork-server", str(theirs.fileno()), ROOM], [theirs.fileno()])
 
     @contextmanager
     def reserve(self, slot: str) -> Iterator[Slot | None]:
