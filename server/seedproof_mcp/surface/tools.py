@@ -19,10 +19,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError
-from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import BadArguments, BadSettings, Refusal
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import Role
 
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.results import (
@@ -41,6 +39,8 @@ from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 from seedproof_mcp.system.paths import ProjectPaths
 
 if TYPE_CHECKING:
+    from seedproof.admission.request import RunRequest
+
     from seedproof_mcp.service.service import Service
 
 __all__ = ["build_server"]
@@ -185,6 +185,9 @@ class _Tools:
             Field(description="Tries the baseline's command in short runs outside the ledger; only with `wait_s`."),
         ] = False,
     ) -> Annotated[CallToolResult, RunResult]:
+        from seedproof.admission.request import RunRequest
+        from seedproof.model.run_key import Role
+
         request = RunRequest(
             experiment=experiment,
             seed=seed,
@@ -206,10 +209,13 @@ class _Tools:
             return await self._refused(problem)
         return await self._answer(lambda: self.service.observe(run_id))
 
-    async def _try(self, ctx: Context[Any, Any], request: RunRequest, deadline: float) -> CallToolResult:
+    async def _try(self, ctx: Context[Any, Any], request: "RunRequest", deadline: float) -> CallToolResult:
         """Start or join a try, and wait until it has ended or the time is up, reporting progress."""
+        from seedproof.admission.request import RunRequest
+
         if request != RunRequest():
             return await self._refused(BadArguments("try_run is asked for alone, or with wait_s."))
+
         from seedproof_mcp.setup.trial.ask import Asking
         from seedproof_mcp.surface.tried import tried_result
 
