@@ -1,5 +1,6 @@
 """Memory of the server beside a bare one, and of conductor and supervisor while a training runs."""
 
+import json
 import os
 import sys
 import time
@@ -61,6 +62,12 @@ def child_of(parent: int, module: str) -> int:
     raise SystemExit(f"process {parent} has no child {module}")
 
 
+def supervisor_of(paths: ProjectPaths) -> int:
+    """The supervisor of the run that trains, the newest."""
+    newest = max(paths.runs.glob("*/started.json"), key=lambda file: file.stat().st_mtime)
+    return int(json.loads(newest.read_bytes())["supervisor_pid"])
+
+
 @contextmanager
 def held_training(paths: ProjectPaths, server: Wire) -> Iterator[None]:
     """A first run that has ended, so that its log has been read, and a second that lasts as long as the block."""
@@ -89,7 +96,7 @@ def one_round() -> Sight:
         served, beside = memory_of(server.pid), memory_of(bare.pid)
         with held_training(paths, server):
             conductor = child_of(server.pid, "seedproof_mcp.runner.conductor")
-            supervisor = child_of(conductor, "seedproof_mcp.supervisor.supervise")
+            supervisor = supervisor_of(paths)
             return Sight(served, beside, memory_of(conductor), memory_of(supervisor))
 
 

@@ -66,6 +66,10 @@ class Wire:
         self._ask("initialize", INITIALIZE)
         self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
+    def list_tools(self) -> dict[str, Any]:
+        """What a host asks for before it shows any tool."""
+        return self._ask("tools/list", {})
+
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """One call of a tool; its result.
 

@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from seedproof.model.arms import Arm, Baseline, FreshKind
 from seedproof.stats.summary import EffectSize
 
 __all__ = [
     "REPORT_FORMAT",
+    "Campaign",
     "Comparison",
     "Confirmation",
     "ConfirmationState",
     "Difference",
     "DifferenceKind",
+    "ExperimentState",
     "Notice",
     "SeedPairs",
     "Verdict",
@@ -26,6 +28,11 @@ REPORT_FORMAT = 7
 6: a report has its numbers and the text of its change in files beside it.
 7: equal logs are no remark where the metric stands in a file and differs, a question names what takes the seed in the
 command, and shell scripts count as scripts."""
+
+ExperimentState = Literal[
+    "declared", "measuring", "measured", "judged", "dropped", "failed", "superseded", "withdrawn", "closed"
+]
+"""`failed`: it ended without a verdict. `closed`: by `stop_run`. `superseded`: a newer generation began first."""
 
 
 class Verdict(StrEnum):
@@ -173,3 +180,41 @@ class Comparison:
     """What the headline says in brackets of the runs themselves, such as `spread 3.1x the baseline's`."""
     pairs: SeedPairs | None = None
     """The same-seed pairs of a NEUTRAL, where they say more than the means, better or worse; None else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """All experiments of the ledger as of one record."""
+
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"elsewhere", "without_value"})
+    """Fields that a document leaves out while they are empty."""
+
+    declared: int
+    """K: every experiment of every generation of which something was seen or may be, abandoned and failed ones too."""
+    declared_in_generation: int
+    """Those of this generation, which share its baseline."""
+    nulls: int
+    """Those declared to have no effect."""
+    winners: int
+    """Verdicts WINNER so far."""
+    false_winners_expected: float
+    """The mean number of false WINNERs if no experiment had an effect."""
+    false_winner_chance: float | None
+    """The chance of at least one, at most; None where a generation has another design than the protocol's."""
+    label: str
+    """What the last two assume."""
+    p_better: float | None = None
+    """One-sided p of the experiment by its primary test; None where no test can be made, or for a list."""
+    p_holm: float | None = None
+    """The same adjusted for all K by Holm's method."""
+    advice: str | None = None
+    """When a larger baseline would pay."""
+    elsewhere: int = 0
+    """Experiments of other ledgers that began with this code, where `rules.campaign` counts them in; else 0."""
+    without_value: int = 0
+    """Declared experiments that do not count, as no run of theirs showed anything; withdrawn ones too."""
+
+    @property
+    def tried(self) -> int:
+        """How many experiments the chances and the adjusted p value count."""
+        return self.declared + self.elsewhere

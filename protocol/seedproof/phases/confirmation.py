@@ -13,6 +13,7 @@ from seedproof.phases.looks import closing_run, has_failed_for_good
 from seedproof.stats.fresh_pairs import (
     CONFIRM_P,
     EARLIER_P,
+    FIRST_STAGE,
     OTHER_SPREAD_P,
     PairTest,
     decide_stage,
@@ -39,8 +40,6 @@ __all__ = [
 
 FRESH_SEEDS = 6
 """How many seeds are drawn: three pairs, and three more where these leave it open."""
-FIRST_STAGE = 3
-"""Pairs after which the confirmation of a WINNER may end."""
 
 ConfirmEnd = Literal["confirmed", "not_confirmed", "incomplete", "unavailable"]
 

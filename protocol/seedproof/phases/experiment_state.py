@@ -1,19 +1,13 @@
 """Where an experiment stands, in one word."""
 
-from typing import Literal
-
 from seedproof.ledger.state import Experiment
-from seedproof.model.results import Verdict
+from seedproof.model.results import ExperimentState, Verdict
 from seedproof.model.untrusted import one_line
 from seedproof.phases.looks import failure_words
 from seedproof.phases.study import Study
 
 __all__ = ["ExperimentState", "experiment_state"]
 
-ExperimentState = Literal[
-    "declared", "measuring", "measured", "judged", "dropped", "failed", "superseded", "withdrawn", "closed"
-]
-"""`failed`: it ended without a verdict. `closed`: by `stop_run`. `superseded`: a newer generation began first."""
 
 _STALE = "its control does not agree with the baseline, or failed for good; it gets no verdict"
 

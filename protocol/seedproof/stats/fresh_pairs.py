@@ -11,6 +11,7 @@ from seedproof.stats.summary import Summary, reaches, summarize
 __all__ = [
     "CONFIRM_P",
     "EARLIER_P",
+    "FIRST_STAGE",
     "OTHER_SPREAD_P",
     "PairTest",
     "decide_stage",
@@ -19,6 +20,8 @@ __all__ = [
     "pooled_gain",
 ]
 
+FIRST_STAGE = 3
+"""Pairs after which the confirmation of a WINNER may end."""
 CONFIRM_P = 0.02
 """The one-sided p that confirms, after three pairs and after six (Pocock 1977: equal levels at both)."""
 OTHER_SPREAD_P = 0.002

@@ -3,11 +3,10 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm, Primary
+from seedproof.model.results import Campaign
 from seedproof.model.rules import Rules
 from seedproof.phases.looks import operating_point
 from seedproof.phases.study import Study
@@ -38,44 +37,6 @@ EARLIER_ARMS = 3
 
 Key = tuple[int, str]
 """Generation and name of an experiment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    """All experiments of the ledger as of one record."""
-
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"elsewhere", "without_value"})
-    """Fields that a document leaves out while they are empty."""
-
-    declared: int
-    """K: every experiment of every generation of which something was seen or may be, abandoned and failed ones too."""
-    declared_in_generation: int
-    """Those of this generation, which share its baseline."""
-    nulls: int
-    """Those declared to have no effect."""
-    winners: int
-    """Verdicts WINNER so far."""
-    false_winners_expected: float
-    """The mean number of false WINNERs if no experiment had an effect."""
-    false_winner_chance: float | None
-    """The chance of at least one, at most; None where a generation has another design than the protocol's."""
-    label: str
-    """What the last two assume."""
-    p_better: float | None = None
-    """One-sided p of the experiment by its primary test; None where no test can be made, or for a list."""
-    p_holm: float | None = None
-    """The same adjusted for all K by Holm's method."""
-    advice: str | None = None
-    """When a larger baseline would pay."""
-    elsewhere: int = 0
-    """Experiments of other ledgers that began with this code, where `rules.campaign` counts them in; else 0."""
-    without_value: int = 0
-    """Declared experiments that do not count, as no run of theirs showed anything; withdrawn ones too."""
-
-    @property
-    def tried(self) -> int:
-        """How many experiments the chances and the adjusted p value count."""
-        return self.declared + self.elsewhere
 
 
 def campaign(state: State) -> Campaign:

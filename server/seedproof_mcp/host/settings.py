@@ -3,20 +3,21 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
-from seedproof.admission.guards import GIGABYTE, Limits
-from seedproof.ledger.state import Generation
 from seedproof.model.presets import PRESET_RULES, PRESETS
 from seedproof.model.refusals import BadSettings
 from seedproof.model.results import DifferenceKind, Notice
 from seedproof.model.rules import RETIRED_RULES, Rules
-from seedproof.phases.calls import check_call
 
 from seedproof_mcp.host.settings_errors import explain
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    from seedproof.admission.guards import Limits
+    from seedproof.ledger.state import Generation
 
 __all__ = ["ENGINES", "Config", "Settings", "load_config", "present_limits"]
 
@@ -169,7 +170,7 @@ class Config(BaseModel):
             raise ValueError('rules.seed = "inject" needs settings.observe_inputs = true: one program does both')
         return self
 
-    def notices(self, generation: Generation | None = None) -> list[Notice]:
+    def notices(self, generation: "Generation | None" = None) -> list[Notice]:
         """A notice for each key that an earlier version knew, and for seeds that the present baseline cannot have."""
         text = "rules.{} in seedproof.toml is a rule of an earlier version and is ignored: {}. Remove the line."
         found = [Notice("rule_ignored", text.format(name, RETIRED_RULES[name])) for name in self._retired]
@@ -216,14 +217,18 @@ def load_config(path: Path) -> Config:
     return config
 
 
-def present_limits(paths: ProjectPaths, settings: Settings) -> Limits:
+def present_limits(paths: ProjectPaths, settings: Settings) -> "Limits":
     """The limits of unattended runs, with the present free space."""
+    from seedproof.admission.guards import GIGABYTE, Limits  # here, as each server reads settings when it starts
+
     own, outputs = files.free_bytes(paths.root), files.free_bytes(paths.checkpoints)
     free = own if outputs is None else outputs  # the first run makes the folder
     return Limits(settings.runaway_after, free, int(settings.min_free_gb * GIGABYTE), own, settings.keep_outputs)
 
 
 def _bad(message: str) -> BadSettings:
+    from seedproof.phases.calls import check_call
+
     return BadSettings(message, check_call("Reads the settings again once they are mended."))
 
 

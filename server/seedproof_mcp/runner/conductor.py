@@ -1,7 +1,11 @@
-"""The conductor: at most one per project, it takes the runs of the ledger through, one at a time."""
+"""The conductor: at most one per project, it takes the runs of the ledger through, one at a time.
+
+Over 300 lines, because every step of a run from the queue to its record stands here.
+"""
 
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -17,6 +21,7 @@ from seedproof.ledger.run_ends import RunEnded, RunFinished, RunNotNeeded
 from seedproof.ledger.run_events import RunStarted
 from seedproof.metrics.run_state import LOST
 from seedproof.model.refusals import BadSettings, NotComparable, Refusal, SealedChanged, SnapshotMissing
+from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
@@ -26,11 +31,12 @@ from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import clean_up, conductor_status, outputs
 from seedproof_mcp.runner.engines import Engine, Engines, Slot
 from seedproof_mcp.runner.log_reader import keep_curve
-from seedproof_mcp.runner.probes import Probes, first_queued
+from seedproof_mcp.runner.probes import LOOK_S, Probes, first_queued
 from seedproof_mcp.runner.run_record import lost_end, published_end
 from seedproof_mcp.runner.run_setup import RunSetups
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import files, locks
+from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["Conductor", "main"]
@@ -38,6 +44,7 @@ __all__ = ["Conductor", "main"]
 logger = logging.getLogger(__name__)
 
 IDLE_S = 30.0
+# How often it looks where changes of files are not told of, and after a problem.
 BUSY_POLL_S, IDLE_POLL_S = 0.03, 0.1
 TAKEOVER_S = 2.0
 
@@ -45,16 +52,25 @@ TAKEOVER_S = 2.0
 class Conductor:
     """Takes each requested run to its end. It may be killed in any step: the next conductor continues."""
 
-    def __init__(self, paths: ProjectPaths, engine: Engine | None = None) -> None:
-        """Take over a project; `engine` takes every run, by default the one that the settings choose."""
+    def __init__(self, paths: ProjectPaths, engine: Engine | None = None, prepares: bool = False) -> None:
+        """Take over a project.
+
+        Args:
+            paths: The project.
+            engine: Takes every run; by default the one that the settings choose.
+            prepares: Lets the engine make ready what many runs need.
+        """
         self._paths = paths
         self._engines = Engines(engine)
         self._ledger = Ledger(paths)
         self._probes = Probes(paths, self._ledger)
+        self._prepares = prepares
+        self._slot_file: Path | None = None
+        """What the next run waits for."""
 
     def step(self) -> bool:
         """Do what can be done now; whether any run is still open."""
-        state = self._ledger.refresh()
+        state, self._slot_file = self._ledger.refresh(), None
         started = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
         for run in started:
             self._attend(run)
@@ -65,6 +81,22 @@ class Conductor:
             return False
         self._take_next()
         return True
+
+    def wait(self, watch: FileWatch, bound_s: float, blind_s: float) -> None:
+        """Wait for what the next step may act on; not where it was not followed during the last one.
+
+        Args:
+            bound_s: The longest.
+            blind_s: How long where changes of files are not told of.
+        """
+        state = self._ledger.state
+        started = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
+        folders = [self._paths.run(run.run_id) for run in started]
+        slots = [] if self._slot_file is None else [self._slot_file]
+        locked = [self._paths.ledger, *(one.alive for one in folders), *slots]
+        if not watch.follow(files=locked, folders=[one.folder for one in folders]):
+            is_probing = any(run.role is Role.PROBE for run in started)  # it is ended by what its log shows
+            watch.wait(min(bound_s, LOOK_S if is_probing else bound_s), blind_s)
 
     def is_in_charge(self, lock: locks.Lock) -> bool:
         """Whether the lock that this conductor holds is still the one of the project."""
@@ -94,10 +126,14 @@ class Conductor:
 
     def _take_next(self) -> None:
         engine = self._engines.chosen((config := load_config(self._paths.settings)).settings)
+        if self._prepares:
+            engine.prepare()
         # The slot first: code, room on the disk and surroundings are those of the moment when the training starts.
         with engine.reserve(config.settings.slot) as slot:
             if slot is not None:
                 self._begin_next(config, engine, slot)
+            else:
+                self._slot_file = engine.slot_file(config.settings.slot)
 
     def _begin_next(self, config: Config, engine: Engine, slot: Slot) -> None:
         setups = RunSetups(self._paths, config, engine.place())
@@ -201,9 +237,11 @@ class Conductor:
             if folder.cancel.exists():
                 engine.submit(folder.folder)  # which starts nothing any more, and says so
                 return
-            with engine.reserve(read_spec(folder.spec).slot) as slot:
+            with engine.reserve(name := read_spec(folder.spec).slot) as slot:
                 if slot is not None:
                     self._place_again(run, folder, engine, slot)
+                else:
+                    self._slot_file = engine.slot_file(name)
             return
         engine.sweep(str(folder.folder))
         self._lose(run, engine.place, LOST)
@@ -258,24 +296,31 @@ def _work(paths: ProjectPaths, conductor: Conductor, lock: locks.Lock, idle_s: f
     idle_since = time.monotonic()
     reporter = conductor_status.ProblemReporter(paths)
     # Without the folder, or with another one in its place, somebody else conducts, or nobody should.
-    while conductor.is_in_charge(lock):
-        problem = None
-        try:
-            busy = conductor.step()
-        except (Refusal, OSError) as error:
-            # Settings, ledger or disk must be mended by a person; running trainings go on meanwhile.
-            problem = conductor_status.describe_problem(paths, error)
-            busy = False
-        reporter.report(problem)
-        if busy:
-            idle_since = time.monotonic()
-        elif time.monotonic() - idle_since > idle_s and conductor.retire(lock):
-            return
-        time.sleep(BUSY_POLL_S if busy else IDLE_POLL_S)
+    with FileWatch() as watch:
+        while conductor.is_in_charge(lock):
+            problem = None
+            try:
+                busy = conductor.step()
+            except (Refusal, OSError) as error:
+                # Settings, ledger or disk must be mended by a person; running trainings go on meanwhile.
+                problem = conductor_status.describe_problem(paths, error)
+                busy = False
+            reporter.report(problem)
+            if busy:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > idle_s and conductor.retire(lock):
+                return
+            if problem is not None:
+                time.sleep(IDLE_POLL_S)  # what a step changes before it fails would wake the next one
+            if busy:
+                conductor.wait(watch, math.inf, BUSY_POLL_S)
+            else:
+                left_s = idle_since + idle_s - time.monotonic()
+                conductor.wait(watch, left_s if left_s > 0 else IDLE_POLL_S, IDLE_POLL_S)
 
 
-def main(arguments: list[str]) -> int:
-    """Run the conductor of one project until there is nothing left to do."""
+def main(arguments: list[str], prepares: bool = False) -> int:
+    """Run the conductor of one project until there is nothing left to do; `prepares`: see `Conductor`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     paths = ProjectPaths(Path(arguments[0]))
     try:
@@ -286,7 +331,7 @@ def main(arguments: list[str]) -> int:
     if lock is None:
         return 0
     try:
-        _work(paths, Conductor(paths), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
+        _work(paths, Conductor(paths, prepares=prepares), lock, float(os.environ.get("SEEDPROOF_IDLE_S", IDLE_S)))
     except Exception:
         logger.exception("the conductor ends; the next request starts another")
         conductor_status.publish_problem(paths, "an unexpected error; .seedproof/conductor.log has the details")
@@ -298,4 +343,4 @@ if __name__ == "__main__":
     # A process inherits what its starter ignores; under nohup nobody could ask this one to leave.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], prepares=True))

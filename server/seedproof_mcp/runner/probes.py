@@ -26,10 +26,10 @@ from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.runner.log_reader import START_BYTES
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Probes", "first_queued"]
+__all__ = ["LOOK_S", "Probes", "first_queued"]
 
 # How often the log of a probe is read. Each look at a remote engine may cost a connection.
-_LOOK_S = 0.5
+LOOK_S = 0.5
 
 
 def first_queued(state: State) -> Run | None:
@@ -61,7 +61,7 @@ class Probes:
     def watch(self, run: Run, engine: Engine) -> None:
         """End a probe whose first values are known, unless it is a whole run."""
         folder = self._paths.run(run.run_id)
-        if run.role is not Role.PROBE or folder.cancel.exists() or time.monotonic() < self._looked_at_s + _LOOK_S:
+        if run.role is not Role.PROBE or folder.cancel.exists() or time.monotonic() < self._looked_at_s + LOOK_S:
             return
         self._looked_at_s = time.monotonic()
         rules = self._ledger.state.rules_of(run.generation)

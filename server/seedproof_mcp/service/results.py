@@ -8,10 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PrivateAttr, RootModel
 from seedproof.model.refusals import NextCall
-from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
-from seedproof.notices.declarations import list_first
-from seedproof.report.summary import ideas_line, without_value_words
-from seedproof.verdict.campaign import Campaign
+from seedproof.model.results import Campaign, Confirmation, Difference, SeedPairs, Verdict
 from seedproof.verdict.evidence import Evidence
 
 from seedproof_mcp.service.rows import (
@@ -340,6 +337,8 @@ class ReportResult(Result):
         if parts:
             lines.append(f"Removed {' and '.join(parts)} ({self.freed_bytes} bytes).")
         if self.kept:
+            from seedproof.notices.declarations import list_first  # here, as each server loads results when it starts
+
             names = list_first([f"{name} ({size} bytes)" for name, size in self.kept.items()])
             lines.append(f"Kept, as keep_outputs says: {names}.")
         return lines
@@ -362,6 +361,8 @@ class ExperimentList(Result):
 
     def details(self) -> list[str]:
         """What is training, and one line for each experiment."""
+        from seedproof.report.summary import ideas_line, without_value_words
+
         lines = [f"Training now: {self.running.run_id}"] if self.running else []
         lines += [ideas_line(self.campaign)] if self.total else []
         lines += [without_value_words(self.campaign)] if self.campaign.without_value else []

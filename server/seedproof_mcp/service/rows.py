@@ -4,8 +4,7 @@ from itertools import accumulate
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from seedproof.model.results import ConfirmationState, Notice
-from seedproof.phases.experiment_state import ExperimentState
+from seedproof.model.results import ConfirmationState, ExperimentState, Notice
 
 __all__ = [
     "AgainstRow",

@@ -52,13 +52,18 @@ from seedproof_mcp.service.study_files import keep_earlier_baseline, study_resul
 from seedproof_mcp.service.verdicts import RandBelow, issue_verdict, judge_experiment
 from seedproof_mcp.service.views import comparison_result, report_result, withdrawn_result
 from seedproof_mcp.system import files
+from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Service"]
+__all__ = ["BLIND_S", "Service"]
 
 R = TypeVar("R", bound=Result)
 
 CANCEL_PATIENCE_S = 5.0
+# How often a waiting call looks though no change was told of: a look takes 3 ms.
+SLOW_S = 2.0
+BLIND_S = 0.1
+"""How often a waiting call looks where changes of files are not told of."""
 
 
 class Service:
@@ -143,6 +148,12 @@ class Service:
             run = known_run(self._ledger.refresh(), run_id)
             requested = run.requested or ""
             return requested, run.ended or run.started or requested
+
+    def watch(self) -> FileWatch:
+        """What wakes whoever waits for a run, as its end is a record of the ledger; look between this and the wait."""
+        watch = FileWatch(SLOW_S)
+        watch.follow(files=[self.paths.ledger])
+        return watch
 
     def open_runs(self, run_id: str) -> list[str]:
         """Ids of a run, then of the active runs of the same arm and role, in the order of their requests."""
@@ -294,11 +305,12 @@ class Service:
     def _await_end(self, run_id: str, grace_s: float) -> RunResult:
         """Wait until the run has ended, at most a little longer than its grace period; return its result."""
         deadline = time.monotonic() + grace_s + CANCEL_PATIENCE_S
-        while True:
-            result = self.observe(run_id)
-            if not result.is_active or time.monotonic() > deadline:
-                return result
-            time.sleep(0.05)
+        with self.watch() as watch:
+            while True:
+                result = self.observe(run_id)
+                if not result.is_active or time.monotonic() > deadline:
+                    return result
+                watch.wait(deadline - time.monotonic(), BLIND_S)
 
     # --- judging ------------------------------------------------------------------------------
 

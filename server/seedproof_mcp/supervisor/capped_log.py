@@ -24,6 +24,11 @@ class CappedLog:
         """Bytes written."""
         return os.fstat(self._descriptor).st_size
 
+    @property
+    def is_long(self) -> bool:
+        """Whether its middle has to be given back while it grows."""
+        return self._half is not None and self.size > self._half
+
     def trim(self) -> None:
         """Give the middle back to the disk, a piece at a time."""
         # The hole grows by an eighth of what is kept at least, so that this stays rare.

@@ -1,6 +1,7 @@
 """What is known of the files that a training reads: what its processes record, and what is seen from outside."""
 
 import json
+import math
 import os
 import stat
 import traceback
@@ -84,6 +85,11 @@ class Observation:
             self._samples = Samples(self._marker, BOOTSTRAP, leader, self._spec.argv)
         except Exception:  # whatever it is, the training goes on
             log_problem(traceback.format_exc())
+
+    @property
+    def next_s(self) -> float:
+        """When the next look is due, in seconds after the start."""
+        return math.inf if self._samples is None else self._samples.next_s
 
     def look(self, elapsed_s: float) -> None:
         """Look at the processes, now and then.

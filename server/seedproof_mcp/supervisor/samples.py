@@ -49,7 +49,8 @@ class Samples:
         """Whether that was a Python."""
         self._folder, self._bootstrap, self._leader = folder, bootstrap, leader
         self._due = _due_times()
-        self._next_s = next(self._due)
+        self.next_s = next(self._due)
+        """When the next look is due, in seconds after the start."""
         flag = _flag_against([os.fsencode(word) for word in command]) if is_python(command[0]) else None
         if flag is not None:  # it may end before the first look
             self.silent[leader] = f"was started with {flag}"
@@ -57,10 +58,10 @@ class Samples:
 
     def is_due(self, elapsed_s: float) -> bool:
         """Tell whether it is time to look again, so many seconds after the start."""
-        if elapsed_s < self._next_s:
+        if elapsed_s < self.next_s:
             return False
-        while self._next_s <= elapsed_s:
-            self._next_s = next(self._due)
+        while self.next_s <= elapsed_s:
+            self.next_s = next(self._due)
         return True
 
     def take(self, pids: Iterable[int]) -> None:

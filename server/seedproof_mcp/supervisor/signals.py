@@ -1,11 +1,15 @@
-"""Wakes a process that waits when a child of it ends, or when somebody signals it."""
+"""Wakes a process that waits when a child of it ends, when somebody signals it, or when files change."""
 
 import os
-import select
 import signal
 from types import FrameType
 
+from seedproof_mcp.system.file_watch import FileWatch
+
 __all__ = ["Wakeups", "signal_name"]
+
+# How late a request to cancel or a free slot may be noticed where changes of files are not told of.
+_BLIND_S = 0.1
 
 
 class Wakeups:
@@ -13,6 +17,8 @@ class Wakeups:
 
     def __init__(self) -> None:
         self.interrupted_by: str | None = None
+        self.files = FileWatch()
+        """What else wakes it."""
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(writer, False)
@@ -23,8 +29,8 @@ class Wakeups:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def wait(self, bound_s: float) -> None:
-        """Return after a signal, or when the time is over."""
-        select.select([self._reader], [], [], max(0.0, bound_s))
+        """Return after a signal, after a change of the files, or when the time is over."""
+        self.files.wait(bound_s, _BLIND_S, [self._reader])
         try:
             os.read(self._reader, 4096)
         except BlockingIOError:

@@ -40,7 +40,7 @@ from seedproof_mcp.system.paths import RunPaths, slot_lock
 
 __all__ = ["main"]
 
-# How late a request to cancel or a free slot may be noticed; an exit wakes us at once.
+# How late the end of a process that is no child of ours may be noticed, and how often a long log is shortened.
 _TICK_S = 0.1
 # How much later than the training we may hear of a shutdown, which tells us one by one.
 _SHUTDOWN_S = 0.5
@@ -99,6 +99,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Args:
         arguments: The run's folder, and inherited descriptors: N holds its alive.lock, M the slot that it is to take.
+            Or `--fork-server N ROOM`: N is the socket that runs are asked for through.
     """
     slot: locks.Lock | None = None
     match arguments:  # argparse would take longer to import than all the rest of the start
@@ -109,6 +110,11 @@ def main(arguments: Sequence[str]) -> int:
             run = RunPaths(Path(folder).absolute())
             alive = locks.adopt_lock(int(number))
             slot = locks.adopt_lock(int(rest[1])) if rest else None
+        case ["--fork-server", number, _]:
+            from seedproof_mcp.supervisor.fork_server import next_run  # what supervisors do not need themselves
+
+            asked = next_run(int(number))
+            return 0 if asked is None else main(asked)
         case _:
             print("usage: seedproof_mcp.supervisor.supervise RUN_DIR [--lock-fd N [--slot-fd M]]", file=sys.stderr)
             return _EXIT_USAGE
@@ -141,6 +147,7 @@ def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
         give_up(run)
         return result
     wakeups = Wakeups()
+    wakeups.files.follow(folders=[run.folder])
     become_subreaper()
     slot = _take_slot(spec, run, wakeups, handed)
     if slot is None:
@@ -155,10 +162,13 @@ def _take_slot(spec: Spec, run: RunPaths, wakeups: Wakeups, handed: locks.Lock |
     path = slot_lock(spec.slot)
     files.make_folder(path.parent)
     while _asked_to_stop(run, wakeups) is None:
-        slot = handed or locks.try_lock(path)
+        # Trying a lock opens its file for writing, which would wake everybody else who waits for it.
+        slot = handed or (None if locks.is_locked(path) else locks.try_lock(path))
         if slot is not None:
+            wakeups.files.follow(folders=[run.folder])
             return slot
-        wakeups.wait(_TICK_S)
+        if not wakeups.files.follow(files=[path], folders=[run.folder]):
+            wakeups.wait(math.inf)
     return None
 
 
@@ -253,7 +263,8 @@ def _await_end(
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             return "timed_out", None
-        wakeups.wait(min(_TICK_S, left_s))
+        due_s = training.started_s + min(watch.next_s for watch in watches) - time.monotonic()
+        wakeups.wait(min(left_s, due_s, _TICK_S if training.log.is_long else math.inf))
 
 
 def _why_it_exited(end: _Exit, wakeups: Wakeups) -> tuple[End, str | None]:

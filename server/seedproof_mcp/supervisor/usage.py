@@ -31,7 +31,8 @@ class Usage:
         self._waited_s: dict[int, float] = {}
         self._looked_at_s = 0.0
         self._due = _due_times()
-        self._next_s = next(self._due)
+        self.next_s = next(self._due)
+        """When it looks for more processes, in seconds after the start."""
 
     def measured(self) -> dict[str, Any]:
         """Return what a result says of it, with the processor time of the children that were waited for.
@@ -51,10 +52,10 @@ class Usage:
         Args:
             elapsed_s: Seconds since the training began.
         """
-        if elapsed_s >= self._next_s:
+        if elapsed_s >= self.next_s:
             self._pids = {self._leader, *self._processes()}
-            while self._next_s <= elapsed_s:
-                self._next_s = next(self._due)
+            while self.next_s <= elapsed_s:
+                self.next_s = next(self._due)
         if any(fields_of(read_proc(pid, "stat"))[:1] in _STOPPED for pid in self._pids):
             self._stopped_s += elapsed_s - self._looked_at_s
         self._looked_at_s = elapsed_s

@@ -2,7 +2,7 @@
 
 from mcp_types import ToolAnnotations
 from seedproof.model.rules import Rules
-from seedproof.phases.confirmation import FIRST_STAGE
+from seedproof.stats.fresh_pairs import FIRST_STAGE
 
 __all__ = ["CATALOGUE", "instructions"]
 

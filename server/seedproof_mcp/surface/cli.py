@@ -1,10 +1,10 @@
 """The command line: calls the service and prints what it answers."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-POLL_S = 0.2
+# How old the shown progress of a run may be.
+SHOW_S = 0.5
 UNREAD = 128 + 13
 """As of a program that SIGPIPE ended."""
 
@@ -69,6 +70,7 @@ def _service(options: argparse.Namespace) -> "Service":
 
 
 def _serve(options: argparse.Namespace) -> int:
+    gc.disable()  # loading makes a hundred thousand objects that stay, and looking for garbage among them takes a tenth
     from seedproof_mcp.surface.stdio import serve_short_lines
     from seedproof_mcp.surface.tools import build_server
 
@@ -77,8 +79,11 @@ def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     serve_short_lines()
+    server = build_server(options.project)
+    gc.freeze()
+    gc.enable()
     try:
-        build_server(options.project).run("stdio")
+        server.run("stdio")
     except* BrokenPipeError:
         print("seedproof: the client does not read any more; runs that were requested go on.", file=sys.stderr)
     finally:
@@ -205,8 +210,10 @@ def _follow(service: "Service", run_id: str) -> "RunResult":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from seedproof_mcp.service.service import BLIND_S
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, service.watch() as watch:
         task = bar.add_task(run_id, total=None)
         while True:
             seen = service.observe(run_id)
@@ -215,7 +222,7 @@ def _follow(service: "Service", run_id: str) -> "RunResult":
             elapsed = seen.elapsed_s or 0.0
             total = None if seen.eta_s is None else elapsed + seen.eta_s
             bar.update(task, completed=elapsed, total=total, description=f"{run_id}: {seen.progress()}")
-            time.sleep(POLL_S)
+            watch.wait(SHOW_S, BLIND_S)
 
 
 def _gc(options: argparse.Namespace) -> int:

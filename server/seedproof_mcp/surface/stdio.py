@@ -1,4 +1,4 @@
-"""Standard input of the server: replaces calls that are too long, and ends the process at its end."""
+"""Standard input of the server: replaces or drops what would harm, and ends the process at its end."""
 
 import io
 import json
@@ -28,6 +28,8 @@ _ID = rb'"id"\s*:\s*("[^"\\]{1,200}"|-?\d{1,20})'
 _FIRST_ID = re.compile(rb"\s*\{\s*(?:%b\s*,\s*)*?%b\s*," % (_MEMBER, _ID))
 _LAST_ID = re.compile(rb",\s*%b\s*(?:,\s*%b\s*)*\}\s*\Z" % (_ID, _MEMBER))
 _META = re.compile(rb'"_meta"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
+# Clients that send `initialize` when `server/discover` has no answer yet, and then take the answer to either.
+_TAKES_EITHER = ("claude-code",)
 # Enough for answers that are nearly ready, and for an orderly end; the documentation promises twice as long.
 GRACE_S = 1.0
 
@@ -36,13 +38,13 @@ def serve_short_lines() -> None:
     """Replace `sys.stdin` by a reader that holds at most a megabyte of a line.
 
     It replaces a longer call by a short one with the same id, which every tool refuses. The process ends soon after
-    the input does.
+    the input or its parent does.
     """
     wire = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # as the SDK does: a library that reads stdin must not take bytes from the client
     os.close(nothing)
-    threading.Thread(target=_exit_when_closed, args=(wire,), daemon=True).start()
+    threading.Thread(target=_exit_when_closed, args=(wire, _parent()), daemon=True).start()
     lines = io.BufferedReader(_ShortLines(wire, _exit_soon))
     sys.stdin = io.TextIOWrapper(lines, encoding="utf-8", errors="replace")
 
@@ -54,6 +56,7 @@ class _ShortLines(io.RawIOBase):
         self._descriptor = descriptor
         self._at_end = at_end
         self._ready = bytearray()
+        self._has_begun = False
         self._clear()
 
     def _clear(self) -> None:
@@ -71,6 +74,9 @@ class _ShortLines(io.RawIOBase):
                 self._ready += self._line()  # without its newline, as it came
                 break
             self._take(chunk)
+            if not self._has_begun:
+                self._has_begun = True
+                self._ready[:] = _without_overtaken(bytes(self._ready))
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         del self._ready[:count]
@@ -94,6 +100,32 @@ class _ShortLines(io.RawIOBase):
         line = bytes(self._head) if is_short else _short_call(bytes(self._head), self._tail, self._length)
         self._clear()
         return line
+
+
+def _without_overtaken(lines: bytes) -> bytes:
+    """What waited for the start of the server, without a `server/discover` that an `initialize` has overtaken.
+
+    Copilot CLI sends the second after 10 s without an answer. The SDK serves a connection as the first request says
+    and answers the second with an error (-32022), upon which that client gives up.
+    """
+    if b"server/discover" not in lines or b"initialize" not in lines:
+        return lines
+    waiting = [(line, *_method_and_client(line)) for line in lines.splitlines(keepends=True)]
+    methods = [method for _, method, _ in waiting]
+    if "server/discover" not in methods or "initialize" not in methods[methods.index("server/discover") :]:
+        return lines
+    if any(client in _TAKES_EITHER for _, _, client in waiting):
+        return lines
+    return b"".join(line for line, method, _ in waiting if method != "server/discover")
+
+
+def _method_and_client(line: bytes) -> tuple[Any, Any]:
+    """The method of a message and, of `initialize`, who sends it; None where it does not say so."""
+    try:
+        message = json.loads(line)
+        return message["method"], message["params"]["clientInfo"]["name"] if message["method"] == "initialize" else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None, None
 
 
 def _short_call(head: bytes, tail: bytes, length: int) -> bytes:
@@ -127,13 +159,29 @@ def _exit_soon() -> None:
     timer.start()
 
 
-def _exit_when_closed(descriptor: int) -> None:
-    """Exit soon after a pipe or socket is closed by its writers, even while nobody reads it.
+def _exit_when_closed(descriptor: int, parent: int | None) -> None:
+    """Exit soon after a pipe or socket is closed by its writers, even while nobody reads it, or the parent has ended.
 
-    Only the reader sees the end of a file or a terminal.
+    Only the reader sees the end of a file or a terminal. Another process that inherited the other end may hold it open
+    for longer than the client lives.
     """
     closed = select.POLLHUP | getattr(select, "POLLRDHUP", 0)  # the latter for sockets, on Linux
     poll = select.poll()
     poll.register(descriptor, closed)
-    if any(event & closed for _, event in poll.poll()):
+    if parent is not None:
+        poll.register(parent, select.POLLIN)
+    if any(one == parent or event & closed for one, event in poll.poll()):
         _exit_soon()
+
+
+def _parent() -> int | None:
+    """A descriptor that is readable once the parent has ended; None where the system has none, as macOS.
+
+    A parent that has ended by now was a launcher, and whoever reaps its children stands in its place.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(os.getppid())
+    except OSError:  # Linux before 5.3, or a parent outside this container
+        return None

@@ -3,11 +3,13 @@
 Over 300 lines, because every argument of every tool is described here.
 """
 
+import gc
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio
 import anyio.to_thread
@@ -17,10 +19,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError
-from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, BadSettings, Refusal
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import Role
 
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.service.results import (
@@ -33,9 +33,8 @@ from seedproof_mcp.service.results import (
     RunResult,
     StopResult,
 )
-from seedproof_mcp.service.service import Service
-from seedproof_mcp.setup.trial.ask import Asking
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
+from seedproof_mcp.surface.changes import changed, look
 from seedproof_mcp.surface.mended import mended_call
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 from seedproof_mcp.surface.tasks.extension import HANDLE_AFTER_S, TaskExtension, takes_handles
@@ -43,11 +42,15 @@ from seedproof_mcp.surface.tasks.runs import RunTasks
 from seedproof_mcp.surface.tried import tried_result
 from seedproof_mcp.system.paths import ProjectPaths
 
+if TYPE_CHECKING:
+    from seedproof.admission.request import RunRequest
+
+    from seedproof_mcp.service.service import Service
+
 __all__ = ["build_server"]
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.1
 PROGRESS_S = 2.0
 
 
@@ -112,8 +115,20 @@ def _success(result: Result) -> CallToolResult:
 class _Tools:
     """The six tools over one service."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, project: Path, service: "Service | None") -> None:
+        self._project, self._service = project, service
+
+    @cached_property
+    def service(self) -> "Service":
+        """The service. Loading it takes a quarter of a start, and many servers are listed and never called."""
+        if self._service is not None:
+            return self._service
+        gc.disable()  # as at the start: what is loaded stays
+        try:
+            from seedproof_mcp.service.service import Service
+        finally:
+            gc.enable()
+        return Service(self._project)
 
     async def _answer(self, act: Callable[[], Result]) -> CallToolResult:
         """Act in a thread. A refusal is returned as an answer; a crash is logged and returned as `internal_error`."""
@@ -175,6 +190,9 @@ class _Tools:
             Field(description="Tries the baseline's command in short runs outside the ledger; only with `wait_s`."),
         ] = False,
     ) -> Annotated[CallToolResult, RunResult]:
+        from seedproof.admission.request import RunRequest
+        from seedproof.model.run_key import Role
+
         request = RunRequest(
             experiment=experiment,
             seed=seed,
@@ -198,21 +216,27 @@ class _Tools:
             return await self._refused(problem)
         return await self._answer(lambda: self.service.observe(run_id))
 
-    async def _try(self, ctx: Context[Any, Any], request: RunRequest, deadline: float) -> CallToolResult:
+    async def _try(self, ctx: Context[Any, Any], request: "RunRequest", deadline: float) -> CallToolResult:
         """Start or join a try, and wait until it has ended or the time is up, reporting progress."""
+        from seedproof.admission.request import RunRequest
+
         if request != RunRequest():
             return await self._refused(BadArguments("try_run is asked for alone, or with wait_s."))
+
+        from seedproof_mcp.setup.trial.ask import Asking
+
         started, reported = anyio.current_time(), -PROGRESS_S
         try:
             asking = await anyio.to_thread.run_sync(Asking, self.service.paths.root)
-            while True:
-                asked, now = await anyio.to_thread.run_sync(asking.look), anyio.current_time()
-                if asked.row is not None or now >= deadline:
-                    break
-                if now - reported >= PROGRESS_S:
-                    reported = now
-                    await ctx.report_progress(now - started, None, asked.progress)
-                await anyio.sleep(min(POLL_S, deadline - now))
+            with await anyio.to_thread.run_sync(asking.watch) as watch:
+                while True:
+                    asked, now = await look(watch, asking.look), anyio.current_time()
+                    if asked.row is not None or now >= deadline:
+                        break
+                    if now - reported >= PROGRESS_S:
+                        reported = now
+                        await ctx.report_progress(now - started, None, asked.progress)
+                    await changed(watch, deadline - now)
         except Exception as problem:
             return await self._refused(problem)
         return await self._answer(lambda: tried_result(self.service, asked))
@@ -220,16 +244,17 @@ class _Tools:
     async def _follow(self, ctx: Context[Any, Any], run_id: str, deadline: float) -> None:
         """Wait until the run has ended or the time is up, reporting progress."""
         reported = -PROGRESS_S
-        while (now := anyio.current_time()) < deadline:
-            seen = await anyio.to_thread.run_sync(self.service.observe, run_id)
-            if not seen.is_active:
-                return
-            if now - reported >= PROGRESS_S:
-                reported = now
-                elapsed = seen.elapsed_s or 0.0
-                total = None if seen.eta_s is None else elapsed + seen.eta_s
-                await ctx.report_progress(elapsed, total, seen.progress())
-            await anyio.sleep(min(POLL_S, max(0.0, deadline - now)))
+        with await anyio.to_thread.run_sync(self.service.watch) as watch:
+            while (now := anyio.current_time()) < deadline:
+                seen = await look(watch, lambda: self.service.observe(run_id))
+                if not seen.is_active:
+                    return
+                if now - reported >= PROGRESS_S:
+                    reported = now
+                    elapsed = seen.elapsed_s or 0.0
+                    total = None if seen.eta_s is None else elapsed + seen.eta_s
+                    await ctx.report_progress(elapsed, total, seen.progress())
+                await changed(watch, deadline - now)
 
     async def compare(
         self,
@@ -275,14 +300,14 @@ class _Crash(Refusal):
     code = "internal_error"
 
 
-def build_server(project: Path, service: Service | None = None) -> MCPServer[Any]:
+def build_server(project: Path, service: "Service | None" = None) -> MCPServer[Any]:
     """The MCP server of one project, ready to run on any transport.
 
     Args:
         project: The folder with the training script.
         service: The service; by default that of the project with the local engine.
     """
-    tools = _Tools(service or Service(project))
+    tools = _Tools(project, service)
     package = metadata("seedproof")
     return MCPServer(
         "seedproof",
@@ -291,7 +316,7 @@ def build_server(project: Path, service: Service | None = None) -> MCPServer[Any
         version=package["Version"],
         description=package["Summary"],
         tools=[_strict(tools, *entry) for entry in CATALOGUE],
-        extensions=[TaskExtension(RunTasks(tools.service, _success))],
+        extensions=[TaskExtension(RunTasks(lambda: tools.service, _success))],
         log_level="WARNING",
     )
 
@@ -317,7 +342,7 @@ def _strict(tools: _Tools, name: str, title: str, description: str, annotations:
     return StrictTool(
         **{field: getattr(made, field) for field in Tool.model_fields if field != "parameters"},
         parameters=strict.model_json_schema(by_alias=True),
-        ledger_head=tools.service.head,
+        ledger_head=lambda: tools.service.head(),
     )
 
 

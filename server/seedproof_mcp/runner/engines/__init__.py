@@ -48,9 +48,16 @@ class Engine(ABC):
     def place(self) -> Place:
         """Return where the next run will start; a cluster describes a node of its partition."""
 
+    def prepare(self) -> None:  # noqa: B027 - a scheduler has nothing to make ready
+        """Make ready what the next runs need; called again and again by a process that submits many."""
+
     def reserve(self, slot: str) -> AbstractContextManager[Slot | None]:
         """Hold a slot for the run that is submitted meanwhile; None if it is taken. A cluster's own queue decides."""
         return nullcontext(Slot(slot))
+
+    def slot_file(self, slot: str) -> Path | None:
+        """Return the file that is closed when a slot becomes free; None if there is none, as on a cluster."""
+        return None
 
     def slot_holder(self, slot: str, conductor: str | None) -> str | None:
         """Return who keeps the next run from its slot, in words; None if nobody does. A cluster names the queue.

@@ -1,16 +1,18 @@
 """The engine that runs supervisors as detached processes on this machine."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.runner.engines import Engine, RunState, Slot, started_of
 from seedproof_mcp.supervisor import observation, processes
+from seedproof_mcp.supervisor.fork_server import ROOM
 from seedproof_mcp.system import files, locks, spawn
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
@@ -19,6 +21,8 @@ __all__ = ["LocalEngine"]
 # Supervisors started by this process, to be reaped. Of the module, because they outlive an engine
 # object, and a Popen that is collected while its process runs warns.
 _supervisors: list[subprocess.Popen[bytes]] = []
+# Where a process takes requests to fork supervisors; None without one.
+_fork_server: socket.socket | None = None
 # From the slot to the training a conductor needs a second; with an interpreter that hangs, several.
 _STARTING_S = 30.0
 
@@ -30,6 +34,15 @@ class LocalEngine(Engine):
         """Return this machine."""
         return ThisMachine()
 
+    def prepare(self) -> None:
+        """Start the process that forks supervisors, unless there is one; it ends with this process."""
+        global _fork_server
+        if _fork_server is not None or sys.platform != "linux":
+            return
+        _fork_server, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            _start(["--fork-server", str(theirs.fileno()), ROOM], [theirs.fileno()])
+
     @contextmanager
     def reserve(self, slot: str) -> Iterator[Slot | None]:
         """Hold the lock of a slot, which all projects of one user share; None if it is taken.
@@ -39,7 +52,8 @@ class LocalEngine(Engine):
         """
         path = slot_lock(slot)
         files.make_folder(path.parent)
-        held = locks.try_lock(path)
+        # Trying a lock opens its file for writing, which would wake everybody else who waits for the slot.
+        held = None if locks.is_locked(path) else locks.try_lock(path)
         if held is None:
             yield None
             return
@@ -47,6 +61,10 @@ class LocalEngine(Engine):
             with suppress(OSError):  # a full disk: then nobody can be named for a moment
                 held.sign(str(os.getpid()))
             yield Slot(slot, held)
+
+    def slot_file(self, slot: str) -> Path:
+        """Return the lock of the slot."""
+        return slot_lock(slot)
 
     def slot_holder(self, slot: str, conductor: str | None) -> str | None:
         """Return who holds the lock of the slot: another project, or a process that an earlier run left."""
@@ -116,21 +134,37 @@ class LocalEngine(Engine):
 def _start_supervisor(run: RunPaths, alive: locks.Lock, slot: locks.Lock | None) -> None:
     if run.result.exists():  # published since the caller looked
         return
-    arguments = [str(run.folder), "--lock-fd", str(alive.fd)]
-    inherited = [alive.fd]
-    if slot is not None:
-        arguments += ["--slot-fd", str(slot.fd)]
-        inherited.append(slot.fd)
+    held = [alive.fd, *([] if slot is None else [slot.fd])]
     log = files.open_output(run.supervisor_log)
     try:
-        supervisor = spawn.start(
-            # -P: a file named json.py in the project must not become the supervisor's json.
-            [sys.executable, "-P", "-m", "seedproof_mcp.supervisor.supervise", *arguments],
-            stdout=log,
-            stderr=log,
-            pass_fds=inherited,
-            new_session=True,
-        )
+        if not _was_forked(run, [log, *held]):
+            slots = [] if slot is None else ["--slot-fd", str(slot.fd)]
+            _start([str(run.folder), "--lock-fd", str(alive.fd), *slots], held, log)
     finally:
         os.close(log)
+
+
+def _start(arguments: Sequence[str], inherited: Sequence[int], output: int | None = None) -> None:
+    supervisor = spawn.start(
+        # -P: a file named json.py in the project must not become the supervisor's json.
+        [sys.executable, "-P", "-m", "seedproof_mcp.supervisor.supervise", *arguments],
+        stdout=output,
+        stderr=output,
+        pass_fds=inherited,
+        new_session=True,
+    )
     _supervisors.append(supervisor)
+
+
+def _was_forked(run: RunPaths, descriptors: Sequence[int]) -> bool:
+    """Whether the process that forks supervisors was asked for one."""
+    global _fork_server
+    if _fork_server is None:
+        return False
+    try:
+        socket.send_fds(_fork_server, [os.fsencode(run.folder)], descriptors)
+    except OSError:  # it has died; the next run has another
+        _fork_server.close()
+        _fork_server = None
+        return False
+    return True

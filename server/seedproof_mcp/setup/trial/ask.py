@@ -23,6 +23,7 @@ from seedproof_mcp.setup.trial.report import describe
 from seedproof_mcp.setup.trial.run import LIMIT_S, Tell, present_code, try_command
 from seedproof_mcp.setup.trial.seeds import trial_seeds
 from seedproof_mcp.system import files, locks, spawn
+from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import ProjectPaths, TryPaths
 
 __all__ = ["Asked", "Asking", "end_cleanly", "try_here"]
@@ -83,6 +84,12 @@ class Asking:
             self._start()
         words = self._own.progress.read_text() if answer is None and self._own.progress.exists() else "starting"
         return Asked(answer, words, self._seed)
+
+    def watch(self) -> FileWatch:
+        """What wakes whoever waits for the answer; look between this and the wait."""
+        watch = FileWatch()
+        watch.follow(folders=[self._own.result.parent])
+        return watch
 
     def _answer(self) -> TriedRow | None:
         """What the newest try told; None where it was of other code or rules.

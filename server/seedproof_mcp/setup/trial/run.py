@@ -5,9 +5,9 @@ records stand in a state in memory, and their files in a folder that is removed 
 """
 
 import json
+import math
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -40,6 +40,7 @@ from seedproof_mcp.setup.trial.findings import Left, SnapshotContent, snapshot_c
 from seedproof_mcp.setup.trial.folder import begin, clean_up, log_of, small_files
 from seedproof_mcp.setup.trial.seeds import trial_seeds
 from seedproof_mcp.system import files
+from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths, ScratchPaths
 from seedproof_mcp.system.tree_walk import walk
 
@@ -47,6 +48,7 @@ __all__ = ["LIMIT_S", "Tried", "TriedRun", "present_code", "try_command"]
 
 LIMIT_S = 60.0
 """Seconds after which each run is ended, unless the caller chooses."""
+# How often it looks where changes of files are not told of.
 _POLL_S = 0.05
 _TELL_S = 2.0
 
@@ -190,14 +192,17 @@ class _Trial:
     def _slot(self) -> Iterator[Slot]:
         """The slot of the settings, as soon as it is free."""
         name = self._config.settings.slot
-        while True:
-            with self._engine.reserve(name) as slot:
-                if slot is not None:
-                    yield slot
-                    return
-            holder = self._engine.slot_holder(name, None) or "another training"
-            self._tell(f"waiting: {holder} holds the slot {name}")
-            time.sleep(_POLL_S)
+        file = self._engine.slot_file(name)
+        with FileWatch() as watch:
+            while True:
+                with self._engine.reserve(name) as slot:
+                    if slot is not None:
+                        yield slot
+                        return
+                holder = self._engine.slot_holder(name, None) or "another training"
+                self._tell(f"waiting: {holder} holds the slot {name}")
+                if not watch.follow(files=[] if file is None else [file]):
+                    watch.wait(math.inf, _POLL_S)
 
     def _start(self, key: RunKey, output_dir: str, slot: Slot) -> RunPaths:
         settings, run = self._config.settings, self._state.runs[key.run_id]
@@ -216,12 +221,14 @@ class _Trial:
 
     def _await(self, run_paths: RunPaths, number: int) -> None:
         handle, told_s = str(run_paths.folder), 0.0
-        while self._engine.poll(handle) not in ("done", "lost"):
-            elapsed_s = self._engine.elapsed_s(handle) or 0.0
-            if elapsed_s - told_s >= _TELL_S:
-                told_s = elapsed_s
-                self._tell(f"run {number} of 3: {elapsed_s:.0f} s of at most {self._limit_s:g} s")
-            time.sleep(_POLL_S)
+        with FileWatch() as watch:
+            watch.follow(files=[run_paths.alive], folders=[run_paths.folder])
+            while self._engine.poll(handle) not in ("done", "lost"):
+                elapsed_s = self._engine.elapsed_s(handle) or 0.0
+                if elapsed_s - told_s >= _TELL_S:
+                    told_s = elapsed_s
+                    self._tell(f"run {number} of 3: {elapsed_s:.0f} s of at most {self._limit_s:g} s")
+                watch.wait(math.inf, _POLL_S)
 
     def _look(self, run: Run) -> TriedRun:
         """What a run left, before the next one begins."""

@@ -1,13 +1,15 @@
 """Runs as tasks: which answers of `run_seed` become handles, and what a handle stands for."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp_types import CallToolResult
 
 from seedproof_mcp.service.results import TRY_ID, Result
-from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.tasks.extension import Task
+
+if TYPE_CHECKING:
+    from seedproof_mcp.service.service import Service
 
 __all__ = ["RunTasks"]
 
@@ -15,10 +17,11 @@ __all__ = ["RunTasks"]
 class RunTasks:
     """The runs of a project; the id of a task is the id of its run, so that the ledger holds all tasks."""
 
-    def __init__(self, service: Service, reply: Callable[[Result], CallToolResult]) -> None:
+    def __init__(self, service: "Callable[[], Service]", reply: Callable[[Result], CallToolResult]) -> None:
         """Read runs through a service.
 
         Args:
+            service: Gives the service, which is loaded with the first call.
             reply: Makes the tools' answer from a result.
         """
         self._service = service
@@ -31,8 +34,8 @@ class RunTasks:
 
     def look(self, task_id: str) -> Task:
         """The run as `run_seed` would answer it now."""
-        seen = self._service.observe(task_id)
-        created_at, updated_at = self._service.run_times(task_id)
+        seen = self._service().observe(task_id)
+        created_at, updated_at = self._service().run_times(task_id)
         if seen.is_active:
             message = "; ".join(part for part in (seen.progress(), seen.reason) if part)
             return Task(task_id, "working", message, created_at, updated_at)
