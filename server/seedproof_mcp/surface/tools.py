@@ -39,7 +39,6 @@ from seedproof_mcp.surface.mended import mended_call
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 from seedproof_mcp.surface.tasks.extension import HANDLE_AFTER_S, TaskExtension, takes_handles
 from seedproof_mcp.surface.tasks.runs import RunTasks
-from seedproof_mcp.surface.tried import tried_result
 from seedproof_mcp.system.paths import ProjectPaths
 
 if TYPE_CHECKING:
@@ -224,6 +223,7 @@ class _Tools:
             return await self._refused(BadArguments("try_run is asked for alone, or with wait_s."))
 
         from seedproof_mcp.setup.trial.ask import Asking
+        from seedproof_mcp.surface.tried import tried_result
 
         started, reported = anyio.current_time(), -PROGRESS_S
         try:
