@@ -174,8 +174,7 @@ class Config(BaseModel):
         """A notice for each key that an earlier version knew, and for seeds that the present baseline cannot have."""
         text = "rules.{} in seedproof.toml is a rule of an earlier version and is ignored: {}. Remove the line."
         found = [Notice("rule_ignored", text.format(name, RETIRED_RULES[name])) for name in self._retired]
-        sync = self.settings.env.get("UV_NO_SYNC")
-        if sync is not None and sync.lower() in _NO:
+        if self.settings.env.get("UV_NO_SYNC", "1").lower() in _NO:
             why = "[settings.env] lets `uv run` install: it may put a run's snapshot into the project's environment."
             found.append(Notice("uv_syncs", why))
         seeds = self.rules.confirm_seeds

@@ -192,7 +192,6 @@ class _Trial:
     def _slot(self) -> Iterator[Slot]:
         """The slot of the settings, as soon as it is free."""
         name = self._config.settings.slot
-        file = self._engine.slot_file(name)
         with FileWatch() as watch:
             while True:
                 with self._engine.reserve(name) as slot:
@@ -201,7 +200,7 @@ class _Trial:
                         return
                 holder = self._engine.slot_holder(name, None) or "another training"
                 self._tell(f"waiting: {holder} holds the slot {name}")
-                if not watch.follow(files=[] if file is None else [file]):
+                if not watch.follow(files=filter(None, [self._engine.slot_file(name)])):
                     watch.wait(math.inf, _POLL_S)
 
     def _start(self, key: RunKey, output_dir: str, slot: Slot) -> RunPaths:
