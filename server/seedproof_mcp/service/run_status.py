@@ -1,4 +1,7 @@
-"""Observes runs: state, progress, notices, and the end of the log."""
+"""Observes runs: state, progress, notices, and the end of the log.
+
+Over 300 lines, because all of it is read from the same files of a run in one look.
+"""
 
 import json
 import os

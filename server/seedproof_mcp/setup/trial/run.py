@@ -1,7 +1,6 @@
 """Tries the command of a project: two short runs of different seeds and a repeat, outside ledger and registry.
 
-The runs go the way of recorded ones: settings, code, environment, slot, supervisor and readers are the same. Their
-records stand in a state in memory, and their files in a folder that is removed afterwards.
+The runs go the way of recorded ones. Their records stand in memory, and their files in a folder that is removed.
 """
 
 import json
