@@ -1,4 +1,7 @@
-"""The conductor: at most one per project, it takes the runs of the ledger through, one at a time."""
+"""The conductor: at most one per project, it takes the runs of the ledger through, one at a time.
+
+Over 300 lines, because the steps of a run from the queue to its recorded end stand here in their order.
+"""
 
 import json
 import logging
