@@ -155,13 +155,13 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "compare without an experiment",
-    wrong("compare", "experiment: Field required", "compare(experiment=…)"),
+    wrong("compare", "experiment: Field required", 'compare(detail="full", experiment=…)'),
     [("compare", {})],
     leads_to="baseline_missing",
 )
 GROUP.refuses(
     "compare with a list",
-    wrong("compare", "experiment: Input should be a valid string", 'compare(experiment="near")'),
+    wrong("compare", "experiment: Input should be a valid string", 'compare(detail="full", experiment="near")'),
     [("compare", {"experiment": ["near"]})],
     leads_to="baseline_missing",
 )
