@@ -123,6 +123,7 @@ GROUP.refuses(
     "an experiment without its name",
     wrong("run_seed", "experiment: Input should be a valid string", 'run_seed(experiment="7")'),
     [run(experiment=7)],
+    leads_to="baseline_missing",
 )
 GROUP.refuses(
     "a role that does not exist",
@@ -154,13 +155,15 @@ GROUP.refuses(
 )
 GROUP.refuses(
     "compare without an experiment",
-    wrong("compare", "experiment: Field required", "compare(experiment=…)"),
+    wrong("compare", "experiment: Field required", 'compare(detail="full", experiment=…)'),
     [("compare", {})],
+    leads_to="baseline_missing",
 )
 GROUP.refuses(
     "compare with a list",
-    wrong("compare", "experiment: Input should be a valid string", 'compare(experiment="near")'),
+    wrong("compare", "experiment: Input should be a valid string", 'compare(detail="full", experiment="near")'),
     [("compare", {"experiment": ["near"]})],
+    leads_to="baseline_missing",
 )
 GROUP.refuses(
     "an argument for check_baseline",

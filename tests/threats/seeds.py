@@ -412,6 +412,6 @@ GROUP.refuses(
 GROUP.refuses(
     "a ninth try after the first",
     'attempt_not_allowed: seed 42 has 1 attempts; the next would be 2. Next: run_seed(experiment="broken", '
-    "seed=42, attempt=2)",
+    "flags=…, hypothesis=…)",
     [BASELINE, declare("broken", "--crash"), run(experiment="broken", seed=42, attempt=9)],
 )

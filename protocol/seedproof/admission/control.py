@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from seedproof.admission.code import ArmCode, present_code, require_code, require_sealed
-from seedproof.admission.declaration import check_unchanged, require_declared
+from seedproof.admission.declaration import check_unchanged
 from seedproof.admission.project_view import ProjectView, require_free
 from seedproof.admission.request import Admission, RunRequest
+from seedproof.admission.withdrawal import require_declared
 from seedproof.ledger.run_events import RunRequested
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.arms import Arm, Baseline

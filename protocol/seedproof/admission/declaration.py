@@ -15,10 +15,8 @@ from seedproof.ledger.study_events import ExperimentDeclared
 from seedproof.model.arms import Baseline, declares_no_effect
 from seedproof.model.code import Change, Code
 from seedproof.model.refusals import (
-    ArmFailed,
     CodeUnchanged,
     DeclarationRefusal,
-    ExperimentUnknown,
     FlagMalformed,
     FlagsChanged,
     FlagsDuplicate,
@@ -28,11 +26,8 @@ from seedproof.model.refusals import (
     NextCall,
     SnapshotMissing,
 )
-from seedproof.model.untrusted import one_line
 from seedproof.phases.calls import (
-    declare_anew_call,
     declare_call,
-    declare_unknown_call,
     new_baseline_call,
     new_experiment_call,
 )
@@ -49,8 +44,6 @@ __all__ = [
     "duplicate_refusal",
     "make_declaration",
     "redeclare_call",
-    "require_declared",
-    "require_not_withdrawn",
 ]
 
 
@@ -245,39 +238,6 @@ def duplicate_refusal(study: Study, other: Experiment) -> FlagsDuplicate:
         "a new name is not a new chance.",
         experiment_next(study, other),
     )
-
-
-def require_declared(study: Study, request: RunRequest) -> Experiment:
-    """The experiment of the present generation that a request names.
-
-    Raises:
-        ExperimentUnknown: It was never declared, or withdrawn.
-    """
-    assert request.experiment is not None
-    experiment = study.find(request.experiment)
-    if experiment is None:
-        next_call = declare_unknown_call(request.experiment)
-        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", next_call)
-    require_not_withdrawn(experiment)
-    return experiment
-
-
-def require_not_withdrawn(experiment: Experiment) -> None:
-    """Refuse to go on with an experiment that was withdrawn or closed.
-
-    Raises:
-        ExperimentUnknown: With the call that declares it anew.
-        ArmFailed: It has values, and was closed.
-    """
-    if experiment.withdrawn is not None:
-        reason = one_line(experiment.withdrawn.reason)
-        if experiment.is_closed:
-            closed = f"{experiment.name} was closed ({reason}); it ends without a verdict."
-            raise ArmFailed(closed, new_experiment_call())
-        raise ExperimentUnknown(
-            f"{experiment.name} was withdrawn ({reason}); its name may be declared anew.",
-            declare_anew_call(experiment),
-        )
 
 
 def _shown(flags: Sequence[str]) -> str:

@@ -19,11 +19,11 @@ from seedproof.admission.declaration import (
     duplicate_refusal,
     make_declaration,
     redeclare_call,
-    require_not_withdrawn,
 )
 from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
 from seedproof.admission.seeds import admit_seeds, is_any_new, is_recorded, requested_keys
+from seedproof.admission.withdrawal import require_not_withdrawn
 from seedproof.commands.flags import normalise_flags
 from seedproof.ledger.state import Experiment
 from seedproof.model.arms import Arm, Baseline

@@ -22,11 +22,20 @@ from seedproof.model.refusals import (
 )
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run
-from seedproof.phases.calls import declare_unknown_call, withdraw_call
+from seedproof.model.untrusted import one_line
+from seedproof.phases.calls import declare_anew_call, declare_unknown_call, new_experiment_call, withdraw_call
 from seedproof.phases.next_call import arm_next, experiment_next
 from seedproof.phases.study import Study
 
-__all__ = ["admit_withdrawal", "is_stuck", "known_experiment", "measured_refusal", "unended_runs"]
+__all__ = [
+    "admit_withdrawal",
+    "is_stuck",
+    "known_experiment",
+    "measured_refusal",
+    "require_declared",
+    "require_not_withdrawn",
+    "unended_runs",
+]
 
 
 def known_experiment(study: Study, name: str) -> Experiment:
@@ -39,6 +48,39 @@ def known_experiment(study: Study, name: str) -> Experiment:
     if experiment is None:
         raise ExperimentUnknown(f"no experiment {name!r:.80} has been declared.", declare_unknown_call(name))
     return experiment
+
+
+def require_declared(study: Study, request: RunRequest) -> Experiment:
+    """The experiment of the present generation that a request names.
+
+    Raises:
+        ExperimentUnknown: It was never declared, or withdrawn.
+    """
+    assert request.experiment is not None
+    experiment = study.find(request.experiment)
+    if experiment is None:
+        next_call = declare_unknown_call(request.experiment)
+        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", next_call)
+    require_not_withdrawn(experiment)
+    return experiment
+
+
+def require_not_withdrawn(experiment: Experiment) -> None:
+    """Refuse to go on with an experiment that was withdrawn or closed.
+
+    Raises:
+        ExperimentUnknown: With the call that declares it anew.
+        ArmFailed: It has values, and was closed.
+    """
+    if experiment.withdrawn is not None:
+        reason = one_line(experiment.withdrawn.reason)
+        if experiment.is_closed:
+            closed = f"{experiment.name} was closed ({reason}); it ends without a verdict."
+            raise ArmFailed(closed, new_experiment_call())
+        raise ExperimentUnknown(
+            f"{experiment.name} was withdrawn ({reason}); its name may be declared anew.",
+            declare_anew_call(experiment),
+        )
 
 
 def unended_runs(state: State, experiment: Experiment) -> list[Run]:

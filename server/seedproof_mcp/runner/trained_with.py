@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from seedproof.inputs.reads import Process
 from seedproof.ledger.state import State
 from seedproof.model.refusals import Refusal
+from seedproof.model.results import Notice
 from seedproof.model.runs import Run, TrainedWith
+from seedproof.phases.looks import ended_without_value
 
 from seedproof_mcp.host.environment import environment_sha256, packages_sha256
 from seedproof_mcp.host.fingerprint import Surroundings
@@ -18,7 +21,7 @@ from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Observed", "observe"]
+__all__ = ["Observed", "observe", "trained_by_notices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,15 @@ def _is_started_by(argv: tuple[str, ...], env: Mapping[str, str], cwd: str, aske
         return True
     has_environment = os.path.exists(os.path.join(os.path.dirname(os.path.dirname(asked)), "pyvenv.cfg"))
     return has_environment and _folder(program) == _folder(asked)
+
+
+def trained_by_notices(run: Run, metric: str) -> list[Notice]:
+    """Which interpreter a training had that ended by itself without a value: packages may be missing there."""
+    trained = run.trained_with
+    named = run.surroundings.get("interpreter") if trained is None else trained.interpreter
+    if not named or not run.exit_code or not ended_without_value(run, metric):
+        return []
+    is_own = _folder(named) == _folder(sys.executable)
+    whose = "Seedproof's own, which may lack the project's packages" if is_own else "not Seedproof's own"
+    text = f"{run.run_id} was trained by {named}, {whose}; `python` in [settings] of seedproof.toml names another."
+    return [Notice("trained_by", text)]

@@ -4,8 +4,6 @@ Over 300 lines, because all of it is read from the same files of a run in one lo
 """
 
 import json
-import os
-import sys
 from dataclasses import dataclass, replace
 
 from seedproof.ledger.state import State
@@ -24,7 +22,7 @@ from seedproof.notices.environment import exclusion_notices, exclusions_of, plac
 from seedproof.notices.readings import near_miss_notices
 from seedproof.notices.repeats import log_notices
 from seedproof.notices.runs import arm_notices, beside_baseline_notices
-from seedproof.phases.looks import ended_without_value, failure_words
+from seedproof.phases.looks import failure_words
 from seedproof.phases.next_call import run_next
 from seedproof.phases.study import Study
 from seedproof.sources.near_misses import near_misses
@@ -35,6 +33,7 @@ from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.runner.kept_output import kept_files
 from seedproof_mcp.runner.no_result import find_draw
+from seedproof_mcp.runner.trained_with import trained_by_notices
 from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
@@ -148,7 +147,11 @@ class Observer:
             log_tail=self._log_tail(run),
             ledger_head=state.head_label,
             notices=notice_results(
-                [*self._notices(study, rules, run), *self._near_misses(rules, run), *_crash_notices(run, rules)]
+                [
+                    *self._notices(study, rules, run),
+                    *self._near_misses(rules, run),
+                    *trained_by_notices(run, rules.metric.name),
+                ]
             ),
             next=Follow.of(run_next(study, run)),
             command=declared_command(study, run),
@@ -281,18 +284,6 @@ def _idle_words(folder: RunPaths, progress: Progress, rules: Rules) -> str | Non
     ends = "nothing ends it but stop_run" if timeout_s is None else f"its time limit of {timeout_s / 60:g} min ends it"
     counts = "counts" if rules.accept_exit == "value" else 'counts if rules.accept_exit is "value"'
     return f"{idle}{step}; {ends}, and a value that it printed at its own end {counts}"
-
-
-def _crash_notices(run: Run, rules: Rules) -> list[Notice]:
-    """Which interpreter a training had that ended by itself without a value: packages may be missing there."""
-    trained = run.trained_with
-    named = str(run.surroundings.get("interpreter") or "") if trained is None else trained.interpreter
-    if not named or not run.exit_code or not ended_without_value(run, rules.metric.name):
-        return []
-    is_own = os.path.realpath(os.path.dirname(named)) == os.path.realpath(os.path.dirname(sys.executable))
-    whose = "Seedproof's own, which may lack the project's packages" if is_own else "not Seedproof's own"
-    text = f"{run.run_id} was trained by {named}, {whose}; `python` in [settings] of seedproof.toml names another."
-    return [Notice("trained_by", text)]
 
 
 def _baseline_void(study: Study, run: Run) -> list[Notice]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection
 
-from seedproof.admission.declaration import check_name, require_not_withdrawn
+from seedproof.admission.declaration import check_name
+from seedproof.admission.withdrawal import require_not_withdrawn
 from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import VerdictIssued
 from seedproof.model.refusals import BaselineStale, ExperimentUnknown, NoRandomSource, Refusal
