@@ -75,8 +75,7 @@ class _Story:
         answer = await self.measure_baseline(answer)
         reports = [answer["path"]]
         for trial in TRIALS:
-            await self.try_flags(trial)
-            reports.append(answer["path"])
+            reports.append((await self.try_flags(trial))["path"])
         return reports
 
     async def ask_too_early(self) -> dict[str, Any]:
@@ -200,11 +199,7 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
     screen, expect = Screen(), _Expectations()
     project = Path(tempfile.mkdtemp(prefix="seedproof-demo-"))
     screen.say("A small language model is trained on this machine, for a minute or two in all.", "bold", 0)
-    screen.say(
-        "Lines with > are calls to a real MCP server over stdio; each does what the last `next` said, or tries a flag.",
-        "",
-        0,
-    )
+    screen.say("Lines with > are calls to a real MCP server; each does what `next` said, or tries a flag.", "", 0)
     try:
         demo_project.prepare(project, script or demo_project.example_script())
         anyio.run(_converse, project, screen, expect)
