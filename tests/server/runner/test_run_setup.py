@@ -129,7 +129,7 @@ async def test_in_a_clone_changes_of_code_and_confirmations_are_refused_and_flag
         assert (refused.code, refused.next) == ("snapshot_missing", "run_seed(new_baseline=…)")
         due = await declare(call, "d")
         assert due.code == "control_due"
-        assert "its code is not the baseline's;" in due.text
+        assert "its code is not the baseline's. Take the edit back" in due.text
         assert (await call("run_seed", experiment="d", role="control")).data["state"] == "succeeded"
         assert (await call("run_seed", experiment="d")).is_error is False
         assert (await call("run_seed", new_baseline="a clone")).data["state"] == "succeeded"

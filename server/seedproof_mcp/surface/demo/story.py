@@ -75,8 +75,7 @@ class _Story:
         answer = await self.measure_baseline(answer)
         reports = [answer["path"]]
         for trial in TRIALS:
-            answer = await self.try_flags(answer, trial)
-            reports.append(answer["path"])
+            reports.append((await self.try_flags(trial))["path"])
         return reports
 
     async def ask_too_early(self) -> dict[str, Any]:
@@ -107,10 +106,10 @@ class _Story:
             self.screen.say(line)
         return await self.report(status)
 
-    async def try_flags(self, answer: dict[str, Any], trial: _Trial) -> dict[str, Any]:
+    async def try_flags(self, trial: _Trial) -> dict[str, Any]:
         flags = " ".join(trial.arguments["flags"])
         self.screen.title(f"{trial.title}: {flags}")
-        answer = await self.run_arm(answer, trial.arguments)
+        answer = await self.run_arm(await self.run(trial.arguments))
         text, compared = await self.follow(answer, "compare")
         self.show_verdict(text, compared)
         self.expect.check(
@@ -150,11 +149,10 @@ class _Story:
         self.screen.say(text.splitlines()[1])
         return report
 
-    async def run_arm(self, answer: dict[str, Any], chosen: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Follow `next` from run to run until the arm has what it needs; `chosen` fills the first call."""
-        chosen = chosen or {}
-        while (due := answer["next"])["tool"] == "run_seed" and set(due["you_choose"]) <= set(chosen):
-            answer, chosen = await self.run({**due["arguments"], **chosen}), {}
+    async def run_arm(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Follow `next` from run to run until the arm has what it needs."""
+        while (due := answer["next"])["tool"] == "run_seed" and not due["you_choose"]:
+            answer = await self.run(due["arguments"])
         return answer
 
     async def run(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +199,7 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
     screen, expect = Screen(), _Expectations()
     project = Path(tempfile.mkdtemp(prefix="seedproof-demo-"))
     screen.say("A small language model is trained on this machine, for a minute or two in all.", "bold", 0)
-    screen.say("Lines with > are calls to a real MCP server over stdio; each does what the last `next` said.", "", 0)
+    screen.say("Lines with > are calls to a real MCP server; each does what `next` said, or tries a flag.", "", 0)
     try:
         demo_project.prepare(project, script or demo_project.example_script())
         anyio.run(_converse, project, screen, expect)
