@@ -30,6 +30,7 @@ from seedproof.model.refusals import CodeRefusal, Refusal, Runaway
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.phases.study import Study
+from seedproof_mcp.host.place import ThisMachine
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.ledger.file import NOT_HERE
 from seedproof_mcp.service.project import ProjectFolder
@@ -50,7 +51,7 @@ from tests.support.oracle import (
     present_generation,
     results,
 )
-from tests.support.seeds import SEEDS
+from tests.support.seeds import SEEDS, foreseen
 from tests.support.sites import PlainSite
 
 # The same stories in every run, so that what they meet can be asserted.
@@ -247,6 +248,7 @@ class AnyOrder(RuleBasedStateMachine):
             "hypothesis": "it helps",
             "new_baseline": f"reason {self.fresh}",
             "reason": "not needed",
+            "seed": 42,
         }
         return {**following["arguments"], **{name: ours[name] for name in following["you_choose"]}}
 
@@ -278,7 +280,8 @@ class AnyOrder(RuleBasedStateMachine):
         try:
             admit(Study(state, rules), request, PlainSite())
         except CodeRefusal:
-            code = ProjectFolder(self.paths, load_config(self.paths.settings)).at(state).code()
+            config = load_config(self.paths.settings)
+            code = ProjectFolder(self.paths, config, ThisMachine(), foreseen()).at(state).code()
             admit(Study(state, rules), request, PlainSite(code))
 
     # --- calling ------------------------------------------------------------------------------
@@ -344,6 +347,7 @@ class AnyOrder(RuleBasedStateMachine):
         words = {"flags": flags, "hypothesis": "it helps", "code_change": code_change}
         self.call("run_seed", experiment=name, **words)
         self.call("run_seed", experiment=name, role="control")
+        self.call("compare", experiment=name)  # too early
         self.call("run_seed", experiment=name, queue_all=True)
         self.call("compare", experiment=name)
 
@@ -366,10 +370,12 @@ class AnyOrder(RuleBasedStateMachine):
             following = self.last.data["next"] if self.last else None
             if following is None:
                 return
-            arguments = self._filled(following)
+            arguments, was_meant = self._filled(following), self.last is not None and self.last.code == "bad_arguments"
             self.fresh += bool(following["you_choose"])
             answer = self.call(following["tool"], **arguments)
-            if answer.is_error:
+            if was_meant:  # it may be too early, but is well formed
+                assert answer.code != "bad_arguments", answer.text
+            elif answer.is_error:
                 outside = A_PERSON | (OUTSIDE if self.planted else set()) | (EDITED if self.edited else set())
                 assert answer.code in outside, answer.text
                 return
@@ -388,6 +394,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.weather.now = weather
         for _ in range(calls):
             self.follow(1)
+        if weather == "nan":  # most offers start nothing
+            self.fresh += 1
+            flags = ["--shift", f"0.5{self.fresh}"]
+            self.call("run_seed", experiment=f"s{self.fresh}", flags=flags, hypothesis="it helps")
         self.weather.now = "fine"
 
     @rule()
@@ -458,7 +468,13 @@ class AnyOrder(RuleBasedStateMachine):
         for key, runs in attempts(self.records()).items():
             assert [attempt for attempt, _, _ in runs] == list(range(1, len(runs) + 1)), key
             counted = [state in COUNTED for _, state, _ in runs]
-            assert not any(counted[:-1]), f"{key} was run again after it had a result"
+            # Of a name that was declared again on other code there is another control.
+            if not str(key[1]).startswith("control"):
+                assert not any(counted[:-1]), f"{key} was run again after it had a result"
+        runs = self.service._ledger.refresh().runs.values()
+        controls = [run for run in runs if run.role is Role.CONTROL and run.state.is_counted]
+        codes = Counter((run.generation, run.surroundings["code_sha256"]) for run in controls)
+        assert max(codes.values(), default=0) <= 1, codes
 
     @invariant()
     def flags_are_measured_only_on_code_that_a_control_has_shown_to_be_the_same(self) -> None:
@@ -497,7 +513,7 @@ MUST_BE_MET = {
     *(("compare", code) for code in ("baseline_stale", "WINNER after a control")),
 }
 MET_IN_A_SAMPLE = {
-    *(("compare", answer) for answer in ("WINNER", "NEUTRAL", "baseline_missing")),
+    *(("compare", answer) for answer in ("WINNER", "baseline_missing", "experiment_incomplete")),
     *(("run_seed", answer) for answer in ("succeeded", "failed", "attempt_not_allowed", "control_due")),
 }
 

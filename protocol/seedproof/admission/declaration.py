@@ -176,6 +176,8 @@ def check_declaration(
     if request.code_change:
         _check_changed(baseline, change, code, request)
     elif not request.flags and not is_null:
+        if change is not None:  # the call that declares the edit would be refused so
+            _check_not_tried(study, baseline, replace(request, code_change=True), code, change)
         raise _flags_missing(request, change)
     if not is_null:
         _check_not_tried(study, baseline, request, code, change)

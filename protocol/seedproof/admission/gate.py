@@ -1,5 +1,7 @@
 """Admits or refuses every request for a run, by the ledger and the project as they are."""
 
+from dataclasses import replace
+
 from seedproof.admission.baseline import admit_baseline
 from seedproof.admission.confirmation import admit_confirmation
 from seedproof.admission.control import admit_control
@@ -10,7 +12,7 @@ from seedproof.admission.project_view import ProjectView
 from seedproof.admission.request import Admission, RunRequest
 from seedproof.ledger.state import State
 from seedproof.model.arms import Arm
-from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue, NextCall
+from seedproof.model.refusals import BadArguments, ConfirmNotDue, ControlNotDue
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
@@ -120,29 +122,43 @@ def _check_shape(request: RunRequest) -> None:
         if text is not None and len(text) > MAX_TEXT_LENGTH:
             shorter = request.call(why="The same, in fewer words.", you_choose=(name,))
             raise BadArguments(f"{name} is longer than {MAX_TEXT_LENGTH} characters.", shorter)
-    fault, mended = _combination_fault(request)
-    if fault:
-        raise BadArguments(fault, mended)
-
-
-def _combination_fault(request: RunRequest) -> tuple[str, NextCall]:
-    """Which arguments do not go together, and the call with those that do; empty where all go together."""
+    fault, mended, to_fill = _combination_fault(request)
+    if not fault:
+        return
+    chosen: list[str] = []
+    while to_fill is not None:  # more than one thing may be wrong
+        chosen += [to_fill] if to_fill else []
+        _, mended, to_fill = _combination_fault(mended)
     why = "The same, with the arguments that go together."
+    raise BadArguments(fault, mended.call(why=why, you_choose=tuple(chosen)))
+
+
+_TO_FILL = "…"
+
+
+def _combination_fault(request: RunRequest) -> tuple[str, RunRequest, str | None]:
+    """Which arguments do not go together, the request with those that do, and the one that the caller is to fill.
+
+    The last is empty where there is nothing to fill, and None where all go together.
+    """
     if request.new_baseline is not None and not request.new_baseline.strip():
         fault = "new_baseline is the reason for a new baseline; it may not be empty."
-        return fault, request.call(why=why, you_choose=("new_baseline",))
+        return fault, replace(request, new_baseline=_TO_FILL), "new_baseline"
     if request.new_baseline is not None and request.experiment is not None:
-        first = RunRequest(new_baseline=request.new_baseline).call(why="Begins it; experiments come after it.")
-        return "new_baseline and experiment do not go together.", first
+        # The baseline first: experiments come after it.
+        first = RunRequest(new_baseline=request.new_baseline)
+        return "new_baseline and experiment do not go together.", first, ""
     if request.experiment is None and (request.flags or request.hypothesis is not None or request.code_change):
         fault = "flags, hypothesis and code_change belong to an experiment; the baseline has none. Name the experiment."
-        return fault, request.call(why=why, you_choose=("experiment",))
+        return fault, replace(request, experiment=_TO_FILL, new_baseline=None), "experiment"
     if request.role is not Role.MEASURE:
         kind = "confirmation" if request.role is Role.CONFIRM else "control"
-        fault = "" if request.seed is None else f"the server chooses seed and side of a {kind}; leave seed out."
-        return fault, request.call("seed", why=why)
+        fault = f"the server chooses seed and side of a {kind}; leave seed out."
+        return ("", request, None) if request.seed is None else (fault, replace(request, seed=None), "")
     if request.attempt is not None and request.seed is None:
         fault = "attempt needs the seed that it is an attempt at."
-        return fault, request.call(why=why, you_choose=("seed",))
-    fault = "queue_all queues every seed that is due; leave seed out."
-    return (fault if request.queue_all and request.seed is not None else ""), request.call("seed", why=why)
+        return fault, replace(request, seed=0, queue_all=False), "seed"
+    if request.queue_all and request.seed is not None:
+        fault = "queue_all queues every seed that is due; leave seed out."
+        return fault, replace(request, seed=None, attempt=None), ""
+    return "", request, None

@@ -34,10 +34,9 @@ class RunRequest:
     new_baseline: str | None = None
     """Reason for a new baseline generation; None to continue the present one."""
 
-    def call(self, *without: str, why: str, you_choose: tuple[str, ...] = ()) -> NextCall:
-        """The same request as a call, without some of its arguments and those that the caller is to fill."""
-        left_out = {*without, *you_choose}
-        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out}
+    def call(self, why: str, you_choose: tuple[str, ...] = ()) -> NextCall:
+        """The same request as a call, without the arguments that the caller is to fill."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in you_choose}
         said = {name: value for name, value in given.items() if value not in (None, False, Role.MEASURE)}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
         return NextCall("run_seed", why, plain | ({"role": self.role.value} if "role" in said else {}), you_choose)
