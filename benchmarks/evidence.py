@@ -48,6 +48,7 @@ def write_campaign(paths: ProjectPaths) -> list[str]:
 async def in_one_server(paths: ProjectPaths, names: list[str]) -> tuple[list[float], list[float]]:
     """Milliseconds of each first `compare`, and of an empty call (`check_baseline` elsewhere) after it."""
     with tempfile.TemporaryDirectory() as empty:
+        (Path(empty) / "train_llm.py").touch()  # without it every call is refused
         async with Client(build_server(paths.root)) as client, Client(build_server(Path(empty))) as idle:
             await call_ms(idle, "check_baseline")
             compares, beside = [], []
