@@ -22,13 +22,15 @@ from seedproof.verdict.campaign import campaign, stored_p_values
 from seedproof.verdict.comparability import written_acceptance
 from seedproof.verdict.judge import judge
 
+from seedproof_mcp.service.protocol_lines import protocol_lines
 from seedproof_mcp.service.results import BaselineStatus, ComparisonResult, ExperimentList, Follow
-from seedproof_mcp.service.rows import AgainstRow, SharedSeeds
+from seedproof_mcp.service.rows import AgainstRow, ExperimentRow, SharedSeeds
 from seedproof_mcp.service.views import (
     arm_summaries,
     comparison_result,
     experiment_row,
     notice_results,
+    queued_rows,
     running_row,
     seed_rows,
     standing_report,
@@ -61,6 +63,7 @@ def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineSta
         seeds=seed_rows(phase.arm, rules),
         metrics=summaries(phase.arm, rules),
         report_path=report.path if report else None,
+        protocol=[] if state.runs else protocol_lines(rules),
         ledger_head=state.head_label,
         notices=notice_results(
             [
@@ -85,18 +88,29 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
     state, adjusted, merged = study.state, stored_p_values(study), merged_experiments(study.state)
     active = [state.runs[run_id] for run_id in state.active]
     shown = state.experiments[offset : offset + limit]
+    rows = [experiment_row(study, one, adjusted, merged) for one in shown]
     return ExperimentList(
         generation=state.generation.number if state.generation else None,
         total=len(state.experiments),
         judged=state.judged,
         running=running_row(next((run for run in active if run.state is RunState.RUNNING), None)),
         queued=sum(run.state is RunState.QUEUED for run in active),
+        queue=queued_rows(state),
+        do_not_retry=[row.experiment for row in rows if _is_done_with(study, row)],
         campaign=campaign(state),
-        experiments=[experiment_row(study, one, adjusted, merged) for one in shown],
+        experiments=rows,
         ledger_head=state.head_label,
         notices=notice_results(notices),
         next=Follow.of(campaign_next(study)),
     )
+
+
+def _is_done_with(study: Study, row: ExperimentRow) -> bool:
+    """Whether an idea of the present generation was measured and helps nothing; its flags are refused from now on."""
+    if study.generation is None or row.generation != study.generation.number or row.confirmation == "confirmed":
+        return False
+    is_lost = row.state == "dropped" or row.verdict in ("NEUTRAL", "LOSER") or row.confirmation == "not_confirmed"
+    return is_lost and row.confirmation != "open"
 
 
 # --- of an earlier generation -----------------------------------------------------------------
@@ -169,6 +183,11 @@ def against_result(study: Study, name: str, other: str, past: Iterable[Notice]) 
     for one in (name, other):
         check_name(one)
     found = compare_arms(study, name, other)
+    headline = _headline(found)
+    reason = (
+        f"both were compared with the baseline of generation {found.baseline.generation}; between two experiments "
+        "there is no verdict. For one, begin a new baseline that has one of them, and declare the other."
+    )
     rules, metric = found.baseline.rules, found.baseline.rules.metric
     summaries = [arm_summaries(arm, rules) for arm in found.arms]
     pairs = found.pairs
@@ -177,11 +196,10 @@ def against_result(study: Study, name: str, other: str, past: Iterable[Notice]) 
     )
     return ComparisonResult(
         experiment=name,
-        headline=_headline(found),
+        headline=headline,
         verdict=None,
         caps=[],
-        reason=f"both were compared with the baseline of generation {found.baseline.generation}; between two "
-        "experiments there is no verdict. For one, begin a new baseline that has one of them, and declare the other.",
+        reason=reason,
         metric=metric.name,
         direction=metric.direction,
         delta=None,
@@ -203,6 +221,7 @@ def against_result(study: Study, name: str, other: str, past: Iterable[Notice]) 
         generation=found.baseline.generation,
         report_path=standing_report(study.state, found.experiment),
         against=AgainstRow(experiment=other, metrics=summaries[1], difference=found.difference, pairs=shared),
+        facts=[headline, f"{name}: {reason}"],
         ledger_head=study.state.head_label,
         notices=notice_results([*comparability_notices(*found.arms), *past]),
         next=Follow.of(NextCall("compare", "Compares it with the baseline.", {"experiment": name})),

@@ -10,7 +10,8 @@ from seedproof.model.arms import Arm
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
-from seedproof.model.runs import Run
+from seedproof.model.runs import Run, RunState
+from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import created_notices, declared_notices
 from seedproof.notices.environment import comparability_notices
 from seedproof.notices.readings import reading_notices
@@ -27,7 +28,15 @@ from seedproof.verdict.evidence import Evidence
 
 from seedproof_mcp.runner.clean_up import CleanUp
 from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult, WithdrawnResult
-from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, NoticeResult, RunningRow, SeedRow
+from seedproof_mcp.service.rows import (
+    ArmSummary,
+    ExperimentRow,
+    MetricSummary,
+    NoticeResult,
+    QueuedRow,
+    RunningRow,
+    SeedRow,
+)
 
 __all__ = [
     "declared_command",
@@ -36,6 +45,7 @@ __all__ = [
     "eta_s",
     "experiment_row",
     "notice_results",
+    "queued_rows",
     "remaining_seeds",
     "report_result",
     "running_row",
@@ -122,7 +132,7 @@ def experiment_row(
             "flags": list(experiment.flags),
             "code_change": experiment.code_change,
             "is_null": arm.is_null,
-            "hypothesis": experiment.hypothesis,
+            "hypothesis": _in_one_line(experiment.hypothesis),
             "state": row_state,
             "reason": reason,
             "seeds_done": len(arm.counted),
@@ -136,6 +146,30 @@ def experiment_row(
             "merged": merged.get(experiment.place),
         }
     )
+
+
+# About four lines on a screen; the report has all of it.
+_HYPOTHESIS_CHARS = 300
+
+
+def _in_one_line(hypothesis: str) -> str:
+    line = one_line(hypothesis)
+    return line if len(line) <= _HYPOTHESIS_CHARS else f"{line[:_HYPOTHESIS_CHARS]}…"
+
+
+def queued_rows(state: State) -> list[QueuedRow]:
+    """The first runs of the queue in their order, with the seconds until each has ended by the baseline's times."""
+    active = [state.runs[run_id] for run_id in state.active]
+    rows = []
+    for place, run in enumerate(active[: _SHOWN_QUEUE + 1], 1):
+        if run.state is RunState.QUEUED:
+            each_s = eta_s(state, run, 0.0)
+            rows.append(QueuedRow(run_id=run.run_id, eta_s=None if each_s is None else each_s * place))
+    return rows[:_SHOWN_QUEUE]
+
+
+# `queued` says how many there are.
+_SHOWN_QUEUE = 20
 
 
 def remaining_seeds(study: Study, run: Run) -> int:
@@ -211,7 +245,7 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
     experiment = study.state.generations[baseline.generation - 1].experiments[arm.experiment or ""]
     is_present = study.find(experiment.name) is experiment
     evidence, counted = written_evidence(experiment)
-    result = ComparisonResult(
+    return ComparisonResult(
         experiment=experiment.name,
         headline=comparison.headline,
         verdict=None if comparison.verdict is Verdict.DROPPED else comparison.verdict,
@@ -238,6 +272,7 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
         generation=experiment.generation,
         report_path=standing_report(study.state, experiment),
         against=None,
+        facts=reply_lines(comparison, evidence, counted),
         ledger_head=study.state.head_label,
         notices=notice_results(
             [
@@ -249,7 +284,6 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
         ),
         next=Follow.of(experiment_next(study, experiment) if is_present else campaign_next(study)),
     )
-    return result.with_lines(reply_lines(comparison, evidence, counted))
 
 
 def standing_report(state: State, experiment: Experiment) -> str | None:

@@ -67,7 +67,7 @@ def _service(options: argparse.Namespace) -> "Service":
 
 
 def _show(options: argparse.Namespace, result: "Result") -> int:
-    print(result.text(lambda call: _next_line(options, call)))
+    print(result.for_people(lambda call: _next_line(options, call)))
     return 0
 
 
