@@ -11,11 +11,8 @@ _OF_DATA = ("metrics", "values")
 
 
 def rounded(value: float) -> float:
-    """The number with six significant digits; an integer where it is one, which is shorter."""
-    if isinstance(value, int):  # counts, seeds and bytes are exact
-        return value
-    short = float(f"{value:.6g}")
-    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+    """The number with six significant digits, never minus zero; integers (counts, seeds, bytes) are exact."""
+    return value if isinstance(value, int) else float(f"{value:.6g}") + 0.0
 
 
 def trimmed(value: Any) -> Any:

@@ -293,8 +293,8 @@ class RunResult(Result):
         if self.run_id == TRY_ID:
             lines = [] if self.tried is None else self.tried.lines(TRIED_BYTES)
         else:
-            lines = [f"Command: {self.command}"] if self.command else []
-            lines += [self.progress()] if self.is_active else []
+            lines = [self.progress()] if self.is_active else []
+            lines += [f"Command: {self.command}"] if self.command else []
             lines += [f"Reason: {self.reason}"] if self.reason else []
         return [*lines, *([self.untrusted_output] if self.untrusted_output else ())]
 

@@ -143,7 +143,7 @@ class Observer:
             ledger_head=state.head_label,
             notices=notice_results([*self._notices(study, rules, run), *self._near_misses(rules, run)]),
             next=Follow.of(run_next(study, run)),
-            command=declared_command(study, run),
+            command=None if status.state.is_active else declared_command(study, run),  # replies that wait are short
         )
 
     def _ended_status(self, rules: Rules, run: Run) -> _Status:

@@ -231,7 +231,7 @@ def build_server(project: Path, service: Service | None = None) -> MCPServer[Any
     """
     tools = _Tools(service or Service(project))
     package = metadata("seedproof")
-    return MCPServer(
+    server: MCPServer[Any] = MCPServer(
         "seedproof",
         title="Seedproof",
         instructions=instructions(_present_rules(project)),
@@ -241,6 +241,14 @@ def build_server(project: Path, service: Service | None = None) -> MCPServer[Any
         extensions=[TaskExtension(RunTasks(tools.service, _success))],
         log_level="WARNING",
     )
+    for method in _EMPTY:
+        # The SDK declares what it has a handler for, and has no other way to take one away.
+        del server._lowlevel_server._request_handlers[method]
+    return server
+
+
+# There are no prompts and no resources; where they are declared, hosts ask for them and offer tools that read them.
+_EMPTY = ("prompts/list", "prompts/get", "resources/list", "resources/templates/list", "resources/read")
 
 
 def _present_rules(project: Path) -> Rules:
