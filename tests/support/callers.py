@@ -22,7 +22,7 @@ __all__ = ["Answer", "Caller", "tools"]
 # What a reply leaves out of these is an empty list or object; of all other fields, null.
 _LISTS = ("notices", "missing_seeds", "seeds", "caps", "brackets", "accepted", "figures", "removed", "experiments")
 _LISTS += ("flags", "queue", "do_not_retry", "mend", "found", "protocol", "facts")
-_OBJECTS = ("metrics", "kept", "baseline_metrics", "experiment_metrics")
+_OBJECTS = ("metrics", "kept", "baseline_metrics", "experiment_metrics", "unavailable", "packages", "values")
 
 
 class Whole(dict[str, Any]):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from seedproof.admission.declaration import check_name
-from seedproof.ledger.state import Experiment
+from seedproof.ledger.state import Experiment, State
 from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.runs import RunState
@@ -15,6 +15,7 @@ from seedproof.notices.readings import reading_notices
 from seedproof.notices.runs import arm_notices
 from seedproof.phases.merged import merged_experiments
 from seedproof.phases.next_call import baseline_next, campaign_next
+from seedproof.phases.protocol_lines import protocol_lines
 from seedproof.phases.study import Study
 from seedproof.report.summary import Digits, scale_in_title
 from seedproof.verdict.against import Beside, compare_arms
@@ -22,22 +23,21 @@ from seedproof.verdict.campaign import campaign, stored_p_values
 from seedproof.verdict.comparability import written_acceptance
 from seedproof.verdict.judge import judge
 
-from seedproof_mcp.service.protocol_lines import protocol_lines
-from seedproof_mcp.service.results import BaselineStatus, ComparisonResult, ExperimentList, Follow
-from seedproof_mcp.service.rows import AgainstRow, ExperimentRow, SharedSeeds
+from seedproof_mcp.service.results import BaselineStatus, ComparisonResult, ExperimentList, Follow, WithdrawnResult
+from seedproof_mcp.service.rows import AgainstRow, ExperimentRow, QueuedRow, SharedSeeds
 from seedproof_mcp.service.views import (
     arm_summaries,
     comparison_result,
+    eta_s,
     experiment_row,
     notice_results,
-    queued_rows,
     running_row,
     seed_rows,
     standing_report,
     summaries,
 )
 
-__all__ = ["against_result", "baseline_status", "earlier_result", "experiment_list"]
+__all__ = ["against_result", "baseline_status", "earlier_result", "experiment_list", "withdrawn_result"]
 
 
 def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineStatus:
@@ -95,7 +95,7 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
         judged=state.judged,
         running=running_row(next((run for run in active if run.state is RunState.RUNNING), None)),
         queued=sum(run.state is RunState.QUEUED for run in active),
-        queue=queued_rows(state),
+        queue=_queued_rows(state),
         do_not_retry=[row.experiment for row in rows if _is_done_with(study, row)],
         campaign=campaign(state),
         experiments=rows,
@@ -105,12 +105,44 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
     )
 
 
+def _queued_rows(state: State) -> list[QueuedRow]:
+    """The first runs of the queue in their order, with the seconds until each has ended by the baseline's times."""
+    active = [state.runs[run_id] for run_id in state.active]
+    rows = []
+    for place, run in enumerate(active[: _SHOWN_QUEUE + 1], 1):
+        if run.state is RunState.QUEUED:
+            each_s = eta_s(state, run, 0.0)
+            rows.append(QueuedRow(run_id=run.run_id, eta_s=None if each_s is None else each_s * place))
+    return rows[:_SHOWN_QUEUE]
+
+
+# `queued` says how many there are.
+_SHOWN_QUEUE = 20
+
+
 def _is_done_with(study: Study, row: ExperimentRow) -> bool:
-    """Whether an idea of the present generation was measured and helps nothing; its flags are refused from now on."""
+    """Whether an idea of the present generation has a verdict and helps nothing; its flags are refused from now on.
+
+    One that screening dropped may help: it is none of these.
+    """
     if study.generation is None or row.generation != study.generation.number or row.confirmation == "confirmed":
         return False
-    is_lost = row.state == "dropped" or row.verdict in ("NEUTRAL", "LOSER") or row.confirmation == "not_confirmed"
+    is_lost = row.verdict in ("NEUTRAL", "LOSER") or row.confirmation == "not_confirmed"
     return is_lost and row.confirmation != "open"
+
+
+def withdrawn_result(study: Study, experiment: Experiment) -> WithdrawnResult:
+    """The result of withdrawing an experiment."""
+    assert experiment.withdrawn is not None
+    return WithdrawnResult(
+        experiment=experiment.name,
+        state="withdrawn",
+        reason=experiment.withdrawn.reason,
+        generation=experiment.generation,
+        ledger_head=study.state.head_label,
+        notices=[],
+        next=Follow.of(campaign_next(study)),
+    )
 
 
 # --- of an earlier generation -----------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PrivateAttr, RootModel
 from seedproof.model.refusals import NextCall
-from seedproof.model.results import Confirmation, Difference, SeedPairs, Verdict
+from seedproof.model.results import Confirmation, Difference, Notice, SeedPairs, Verdict
 from seedproof.notices.declarations import list_first
 from seedproof.report.summary import ideas_line, without_value_words
 from seedproof.verdict.campaign import Campaign
@@ -507,18 +507,19 @@ class ExperimentList(Result):
         if _size(self.document()) <= most_bytes:
             return self
         rows = [row.shortened(self.generation, 0) for row in self.experiments]
-        note = NoticeResult(code="shortened", message="Rows are shortened; ask with a smaller limit for whole ones.")
-        found = self.model_copy(update={"experiments": rows, "notices": [*self.notices, note]})
+        found = self._with_rows(rows, "rows are shortened; a smaller limit shows whole ones.")
         room = (most_bytes - _size(found.document())) // len(rows) - _HYPOTHESIS_BYTES
         if room > 0:
             rows = [row.shortened(self.generation, room) for row in self.experiments]
         while len(rows) > 1 and _size(found.document()) > most_bytes:
             rows = rows[: len(rows) * 9 // 10]
-            more = f"The rows that follow were left out: {len(rows)} fit into one reply."
-            cut = [*self.notices, NoticeResult(code="shortened", message=more)]
-            kept = [one for one in self.do_not_retry if one in {row.experiment for row in rows}]
-            found = found.model_copy(update={"experiments": rows, "notices": cut, "do_not_retry": kept})
+            found = self._with_rows(rows, f"{len(rows)} rows fit into one reply; offset shows those that follow.")
         return found.model_copy(update={"experiments": rows})
+
+    def _with_rows(self, rows: Sequence[ExperimentRow], words: str) -> Self:
+        kept = [one for one in self.do_not_retry if one in {row.experiment for row in rows}]
+        notices = [*self.notices, NoticeResult.of(Notice("shortened", words))]
+        return self.model_copy(update={"experiments": [*rows], "do_not_retry": kept, "notices": notices})
 
 
 # `"hypothesis":"",` and the mark of what is left out.

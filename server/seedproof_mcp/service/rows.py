@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 from seedproof.model.results import ConfirmationState, Notice
-from seedproof.model.untrusted import fenced
+from seedproof.model.untrusted import fenced, one_line
 from seedproof.phases.experiment_state import ExperimentState
 
 from seedproof_mcp.service.plain import rounded
@@ -23,6 +23,7 @@ __all__ = [
     "Shape",
     "SharedSeeds",
     "TriedRow",
+    "shortened_line",
 ]
 
 
@@ -205,6 +206,16 @@ class TriedRow(Shape):
         left = most_bytes - sum(len(one.encode()) + 1 for one in (self.headline, *self.lines(most_bytes)))
         room = min(left, _TAIL_BYTES)
         return fenced(self.log_tail, room) if self.log_tail and room > _LINE_BYTES else None
+
+
+# About four lines on a screen; the report has all of a hypothesis.
+_HYPOTHESIS_CHARS = 300
+
+
+def shortened_line(text: str) -> str:
+    """A text from outside in one line, of a length that a list can show."""
+    line = one_line(text)
+    return line if len(line) <= _HYPOTHESIS_CHARS else f"{line[:_HYPOTHESIS_CHARS]}…"
 
 
 _LINE_BYTES, _TAIL_BYTES = 300, 780

@@ -10,8 +10,7 @@ from seedproof.model.arms import Arm
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
-from seedproof.model.runs import Run, RunState
-from seedproof.model.untrusted import one_line
+from seedproof.model.runs import Run
 from seedproof.notices.declarations import created_notices, declared_notices
 from seedproof.notices.environment import comparability_notices
 from seedproof.notices.readings import reading_notices
@@ -27,15 +26,15 @@ from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
 
 from seedproof_mcp.runner.clean_up import CleanUp
-from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult, WithdrawnResult
+from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult
 from seedproof_mcp.service.rows import (
     ArmSummary,
     ExperimentRow,
     MetricSummary,
     NoticeResult,
-    QueuedRow,
     RunningRow,
     SeedRow,
+    shortened_line,
 )
 
 __all__ = [
@@ -45,7 +44,6 @@ __all__ = [
     "eta_s",
     "experiment_row",
     "notice_results",
-    "queued_rows",
     "remaining_seeds",
     "report_result",
     "running_row",
@@ -53,7 +51,6 @@ __all__ = [
     "standing_report",
     "summaries",
     "verdict_notices",
-    "withdrawn_result",
     "written_evidence",
 ]
 
@@ -132,7 +129,7 @@ def experiment_row(
             "flags": list(experiment.flags),
             "code_change": experiment.code_change,
             "is_null": arm.is_null,
-            "hypothesis": _in_one_line(experiment.hypothesis),
+            "hypothesis": shortened_line(experiment.hypothesis),
             "state": row_state,
             "reason": reason,
             "seeds_done": len(arm.counted),
@@ -146,30 +143,6 @@ def experiment_row(
             "merged": merged.get(experiment.place),
         }
     )
-
-
-# About four lines on a screen; the report has all of it.
-_HYPOTHESIS_CHARS = 300
-
-
-def _in_one_line(hypothesis: str) -> str:
-    line = one_line(hypothesis)
-    return line if len(line) <= _HYPOTHESIS_CHARS else f"{line[:_HYPOTHESIS_CHARS]}…"
-
-
-def queued_rows(state: State) -> list[QueuedRow]:
-    """The first runs of the queue in their order, with the seconds until each has ended by the baseline's times."""
-    active = [state.runs[run_id] for run_id in state.active]
-    rows = []
-    for place, run in enumerate(active[: _SHOWN_QUEUE + 1], 1):
-        if run.state is RunState.QUEUED:
-            each_s = eta_s(state, run, 0.0)
-            rows.append(QueuedRow(run_id=run.run_id, eta_s=None if each_s is None else each_s * place))
-    return rows[:_SHOWN_QUEUE]
-
-
-# `queued` says how many there are.
-_SHOWN_QUEUE = 20
 
 
 def remaining_seeds(study: Study, run: Run) -> int:
@@ -313,18 +286,4 @@ def report_result(study: Study, report: ReportWritten, done: CleanUp, notices: I
             "notices": notice_results(notices),
             "next": Follow.of(baseline_next(study) if experiment is None else experiment_next(study, experiment)),
         }
-    )
-
-
-def withdrawn_result(study: Study, experiment: Experiment) -> WithdrawnResult:
-    """The result of withdrawing an experiment."""
-    assert experiment.withdrawn is not None
-    return WithdrawnResult(
-        experiment=experiment.name,
-        state="withdrawn",
-        reason=experiment.withdrawn.reason,
-        generation=experiment.generation,
-        ledger_head=study.state.head_label,
-        notices=[],
-        next=Follow.of(campaign_next(study)),
     )

@@ -2,8 +2,7 @@
 
 from mcp_types import ToolAnnotations
 from seedproof.model.rules import Rules
-
-from seedproof_mcp.service.protocol_lines import protocol_lines
+from seedproof.phases.protocol_lines import protocol_lines
 
 __all__ = ["CATALOGUE", "instructions"]
 
