@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seedproof.ledger.state import State
+from seedproof.verdict.campaign import campaign
 from seedproof_mcp.service.plain import in_words, rounded, trimmed
+from seedproof_mcp.service.results import ExperimentList
+from seedproof_mcp.service.rows import ExperimentRow
 
 from tests.support.both_channels import check_both_channels
 from tests.support.callers import Answer
@@ -201,16 +205,87 @@ async def test_descriptions_and_inputs_of_the_tools_have_at_most_4500_bytes(proj
     assert '"title"' not in json.dumps([tool.output_schema for tool in tools])
 
 
+def page_of(number: int, **more: Any) -> ExperimentList:
+    """A page of judged experiments with reports."""
+    rows = [
+        ExperimentRow.model_validate(
+            {
+                "experiment": f"idea_{one:03}",
+                "generation": 1,
+                "flags": ["--warmup", str(one)],
+                "merged": None,
+                "code_change": False,
+                "is_null": False,
+                "state": "judged",
+                "reason": None,
+                "seeds_done": 5,
+                "hypothesis": f"idea {one}: a warm-up lets larger steps work",
+                "seeds_needed": 0,
+                "verdict": "NEUTRAL",
+                "headline": "NEUTRAL: 1.60 sigma better, suggestive but inconclusive",
+                "report_path": f"docs/research/experiment_idea_{one:03}_1M.md",
+                "p_better": 0.02,
+                "p_holm": 1.0,
+                "confirmation": None,
+                **more,
+            }
+        )
+        for one in range(number)
+    ]
+    return ExperimentList(
+        generation=1,
+        total=number,
+        judged=number,
+        running=None,
+        queued=0,
+        queue=[],
+        do_not_retry=[row.experiment for row in rows],
+        campaign=campaign(State()),
+        experiments=rows,
+        ledger_head="#1 0123456789ab",
+        notices=[],
+        next=None,
+    )
+
+
+def test_a_page_of_a_hundred_reports_is_shortened_to_20_kilobytes_and_says_so() -> None:
+    page = page_of(100).within(20_000)
+    found = page.document()
+    assert size(found) <= 20_000
+    assert len(found["experiments"]) == len(found["do_not_retry"]) == 100
+    assert found["experiments"][7] == {
+        "experiment": "idea_007",
+        "flags": ["--warmup", "7"],
+        "hypothesis": found["experiments"][7]["hypothesis"],
+        "verdict": "NEUTRAL",
+        "report_path": "docs/research/experiment_idea_007_1M.md",
+    }
+    assert found["experiments"][7]["hypothesis"].startswith("idea 7: a warm")
+    assert [notice["code"] for notice in found["notices"]] == ["shortened"]
+    assert page_of(20).within(20_000) == page_of(20)
+
+
+def test_rows_that_do_not_fit_even_so_are_left_out_and_the_notice_says_where_they_are() -> None:
+    page = page_of(100, flags=["--words", "x" * 500]).within(20_000)
+    rows = page.document()["experiments"]
+    assert size(page.document()) <= 20_000 and 20 < len(rows) < 100
+    assert rows[0]["flags"] == ["--words", "x" * 500]
+    assert page.notices[0].message == f"{len(rows)} rows fit into one reply; offset shows those that follow."
+
+
+def diverges(argv: Sequence[str]) -> Training:
+    return Training("val_loss: nan\n") if "--warmup" in argv else honest(argv)
+
+
+@pytest.mark.slow  # a hundred verdicts
 async def test_a_hundred_experiments_are_listed_in_20_kilobytes_with_what_is_needed_to_go_on(project: Path) -> None:
-    async with quick_tools(project, InProcessEngine(honest)) as call:
+    (project / "seedproof.toml").write_text("[settings]\nrunaway_after = 200\n")
+    async with quick_tools(project, InProcessEngine(diverges)) as call:
         await call.measure_baseline()
         for number in range(100):
-            flags = ["--warmup", str(number)]
-            hypothesis = f"idea {number}: a warm-up of {number} steps lets larger steps work from the beginning on"
-            await call("run_seed", experiment=f"idea_{number:03}", flags=flags, hypothesis=hypothesis, queue_all=True)
-            if (await call("compare", experiment=f"idea_{number:03}")).code == "more_seeds_needed":
-                await call("run_seed", experiment=f"idea_{number:03}", queue_all=True)
-                await call("compare", experiment=f"idea_{number:03}")
+            name, hypothesis = f"idea_{number:03}", f"idea {number}: warm-up lets larger steps work from the beginning"
+            await call("run_seed", experiment=name, flags=["--warmup", str(number)], hypothesis=hypothesis)
+            await call("compare", experiment=name, detail="short")
         answer = await call("list_experiments", limit=100)
         page = await call("list_experiments", limit=10)
     assert size(answer.data) <= 20_000 and size(answer.text) <= 20_000
@@ -218,9 +293,9 @@ async def test_a_hundred_experiments_are_listed_in_20_kilobytes_with_what_is_nee
     assert [row["experiment"] for row in rows] == [f"idea_{number:03}" for number in range(100)]
     for number, row in enumerate(rows):
         assert row["flags"] == ["--warmup", str(number)] and row["verdict"]
-        assert row["hypothesis"].startswith(f"idea {number}: a warm")
+        assert row["hypothesis"].startswith(f"idea {number}: warm-up")
     assert [notice["code"] for notice in answer.data["notices"]].count("shortened") == 1
-    assert not page.data["notices"] and page.data["experiments"][9]["hypothesis"].endswith("from the beginning on")
+    assert not page.data["notices"] and page.data["experiments"][9]["hypothesis"].endswith("from the beginning")
     check_both_channels(answer)
     check_both_channels(page)
 
