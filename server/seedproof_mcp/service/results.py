@@ -275,7 +275,7 @@ class RunResult(Result):
     def _run_words(self, with_attempt: bool, *hidden: str) -> str:
         who = self.experiment or "baseline"
         if self.role == "confirm":
-            who = f"{who} {'without' if self.arm == 'baseline' else 'with'} its change, fresh"
+            who = f"{who} on a fresh seed, {'without' if self.arm == 'baseline' else 'with'} its change,"
         elif self.role == "control":
             who = f"{who}, control of its code without flags,"
         elif self.role == "probe":
@@ -381,7 +381,8 @@ class ComparisonResult(Result):
 
     def told(self) -> Sequence[str]:
         """What the lines say."""
-        return ("experiment", "facts", "verdict", "metric")
+        said = ("reason",) if any(one.endswith(self.reason) for one in self.facts) else ()
+        return ("experiment", "facts", "verdict", "metric", *said)
 
     def document(self) -> dict[str, Any]:
         """The structure for a client; the first fact is the headline."""
@@ -450,22 +451,22 @@ class ReportResult(Result):
         return ("path",)
 
     def details(self) -> list[str]:
-        """Where the report is."""
-        return [f"Report written: {self.path}"]
+        """Where the report is, and which folders stay."""
+        lines = [f"Report written: {self.path}"]
+        if self.kept:
+            names = list_first([f"{name} ({size} bytes)" for name, size in self.kept.items()])
+            lines.append(f"Kept, as keep_outputs says: {names}.")
+        return lines
 
     def for_people(self, next_line: Callable[[Follow], str]) -> str:
-        """What the command line prints, with what the clean-up removed and kept in numbers."""
-        lines = [self.headline, *self.details()]
+        """What the command line prints, with what the clean-up removed in numbers."""
+        where, *kept = self.details()
         left = sum(not name.startswith("checkpoints/") for name in self.removed)
         folders = len(self.removed) - left
         parts = [f"{folders} checkpoint folders"] if folders else []
         parts += [f"{left} files and folders that runs left in snapshots"] if left else []
-        if parts:
-            lines.append(f"Removed {' and '.join(parts)} ({self.freed_bytes} bytes).")
-        if self.kept:
-            names = list_first([f"{name} ({size} bytes)" for name, size in self.kept.items()])
-            lines.append(f"Kept, as keep_outputs says: {names}.")
-        return self._lines(lines, next_line)
+        gone = [f"Removed {' and '.join(parts)} ({self.freed_bytes} bytes)."] if parts else []
+        return self._lines([self.headline, where, *gone, *kept], next_line)
 
 
 class ExperimentList(Result):

@@ -21,6 +21,7 @@ from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.runner.run_record import published_end
+from seedproof_mcp.service.plain import rounded
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 from seedproof_mcp.verify.checks import Outcome
 from seedproof_mcp.verify.verify import verify
@@ -99,7 +100,7 @@ async def test_a_mended_pattern_gives_the_run_its_value_without_a_training(proje
         read = await call("run_seed", seed=42, attempt=1)
         again = await call("run_seed", seed=42, attempt=1)
     loss = f"{4 + random.Random(42).gauss(0, 0.01):.6f}"
-    assert (read.data["state"], read.data["metrics"]["val_loss"]) == ("succeeded", float(loss))
+    assert (read.data["state"], read.data["metrics"]["val_loss"]) == ("succeeded", rounded(float(loss)))
     assert read.next == "run_seed(seed=137)"
     assert again.data["ledger_head"] == read.data["ledger_head"]
     assert len(script.trained) == 1
@@ -148,7 +149,7 @@ async def test_each_near_miss_names_settings_that_read_the_value(
         for settings in hints:
             metric(project, *settings)
             read = await call("run_seed", seed=42, attempt=1)
-            assert (read.data["state"], read.data["metrics"].get("val_loss")) == ("succeeded", loss), settings
+            assert (read.data["state"], read.data["metrics"].get("val_loss")) == ("succeeded", rounded(loss)), settings
     assert len(script.trained) == 1
 
 
