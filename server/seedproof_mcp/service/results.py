@@ -419,7 +419,9 @@ class ComparisonResult(Result):
         less["baseline_metrics"] = {name: one.shortened(name) for name, one in self.baseline_metrics.items()}
         less["experiment_metrics"] = {name: one.shortened(name) for name, one in self.experiment_metrics.items()}
         if self.confirmation is not None:
-            less["confirmation"] = replace(self.confirmation, improvement=None, threshold=None, std=None, df=None)
+            found = replace(self.confirmation, improvement=None, threshold=None, std=None, df=None)
+            # The facts say the effect and its bound, the other fields the p and its limit.
+            less["confirmation"] = replace(found, reason="") if found.state == "confirmed" else found
         return self.model_copy(update=less)
 
 
