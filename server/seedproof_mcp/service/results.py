@@ -460,6 +460,11 @@ class ReportResult(Result):
             lines.append(f"Kept, as keep_outputs says: {names}.")
         return lines
 
+    def texts(self) -> list[str]:
+        """What a model reads; hash, figures and what was removed in a second text."""
+        lines = [self.headline, *self.details()]
+        return [self._lines(lines, lambda call: f"{call} - {call.why}"), *self.rest()]
+
     def for_people(self, next_line: Callable[[Follow], str]) -> str:
         """What the command line prints, with what the clean-up removed in numbers."""
         where, *kept = self.details()
