@@ -47,7 +47,7 @@ def _check(answer: Answer, then: Sequence[Record], finally_: Sequence[Record]) -
         for row in answer.get("seeds", ()):
             _check_run(row, _ends(then), _ends(finally_))
         _check_baseline(answer, then)
-    elif "experiments" in answer:
+    elif "total" in answer:
         _check_list(answer, then)
     elif "sha256" in answer:
         written = _newest(then, "report_written", path=answer["path"])
