@@ -152,7 +152,7 @@ class Study:
             self.codes.append(refusal.code)
             # What a person does who has read "make room": the same again.
             return call if refusal.code == "not_writable" else LOOK
-        self.answers.append(result.model_dump())
+        self.answers.append(result.document())
         self.to_remove = None
         if call[0] == "write_report" and any(notice.code == "not_removed" for notice in result.notices):
             # What a person does who has read of a folder that could not be removed, when it can be.
@@ -162,7 +162,7 @@ class Study:
         if "experiment" in following.you_choose:
             # Another experiment is offered where this one is done, or forgotten by the server before.
             page = self.service.list_experiments()
-            self.answers.append(page.model_dump())
+            self.answers.append(page.document())
             if not page.experiments:
                 return "run_seed", OURS
             following = page.next

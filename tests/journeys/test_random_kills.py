@@ -138,7 +138,7 @@ class Client:
             # Another experiment is offered where this one is done, or forgotten by the client before.
             page = self._connected().call("list_experiments", {})
             self.answers.append(page)
-            if not page["experiments"]:
+            if not page.get("experiments"):
                 return "run_seed", OURS
             following = page["next"]
         return None if "experiment" in following["you_choose"] else (following["tool"], following["arguments"])

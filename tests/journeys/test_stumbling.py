@@ -51,7 +51,7 @@ async def test_a_misspelt_command_and_misspelt_flags_need_no_reason_and_count_as
         await call("write_report", experiment="t0")
         listed = await call("list_experiments")
     assert (failed.data["state"], typo.data["state"]) == ("failed", "failed")
-    assert "unrecognized arguments: --sed 42" in failed.data["log_tail"]
+    assert "unrecognized arguments: --sed 42" in failed.data["untrusted_output"]
     assert ready.data["headline"] == "baseline measured"
     assert [answer.data["state"] for answer in (mended, again)] == ["succeeded"] * 2
     assert (verdict.data["verdict"], verdict.data["campaign"]["declared"]) == ("WINNER", 2)

@@ -1,4 +1,7 @@
-"""What a client was told, call by call, held against the ledger as it was then and as it is in the end."""
+"""What a client was told, call by call, held against the ledger as it was then and as it is in the end.
+
+Replies leave out what is empty and have numbers of six digits; the ledger is shortened in the same way here.
+"""
 
 import math
 import statistics
@@ -7,6 +10,7 @@ from typing import Any
 
 from seedproof.ledger.event import Record
 from seedproof.ledger.records import EMPTY_HASH
+from seedproof_mcp.service.plain import rounded, trimmed
 
 from tests.support.oracle import COUNTED, attempts, expected_verdict, present_generation, results
 from tests.support.seeds import SEEDS
@@ -39,16 +43,17 @@ def check_answers(records: Sequence[Record], answers: Sequence[Answer]) -> None:
 def _check(answer: Answer, then: Sequence[Record], finally_: Sequence[Record]) -> None:
     if "run_id" in answer:
         _check_run(answer, _ends(then), _ends(finally_))
-    elif "missing_seeds" in answer:
-        for row in answer["seeds"]:
+    elif "phase" in answer:
+        for row in answer.get("seeds", ()):
             _check_run(row, _ends(then), _ends(finally_))
         _check_baseline(answer, then)
-    elif "experiments" in answer:
+    elif "total" in answer:
         _check_list(answer, then)
     elif "sha256" in answer:
         written = _newest(then, "report_written", path=answer["path"])
         assert written is not None
-        assert {key: answer[key] for key in ("sha256", "verdict", "headline", "figures")}.items() <= written.items()
+        said = {key: answer.get(key) for key in ("sha256", "verdict", "headline", "figures")}
+        assert said.items() <= written.items()
     else:
         _check_comparison(answer, then)
 
@@ -59,7 +64,8 @@ def _check_run(answer: Answer, then: Ends, finally_: Ends) -> None:
         assert run_id not in then, f"had ended: {answer}"
         return
     recorded, value = finally_[run_id]
-    assert (state, answer["metrics"].get("val_loss")) == (recorded, _shown(value)), f"recorded as {recorded}: {answer}"
+    told = answer.get("metrics", {}).get("val_loss")
+    assert (state, told) == (recorded, _shown(value)), f"recorded as {recorded}: {answer}"
     # A run whose supervisor is gone is seen to be lost before the next conductor writes that down.
     assert run_id in then or state == "interrupted", f"not in the ledger yet: {answer}"
 
@@ -70,8 +76,9 @@ def _check_baseline(answer: Answer, then: Sequence[Record]) -> None:
         return
     if answer["phase"] == "ready":
         assert set(values) == set(SEEDS)
-    assert answer["missing_seeds"] == [seed for seed in SEEDS if seed not in values] or answer["phase"] == "unmeasured"
-    _check_summary(answer["metrics"].get("val_loss"), values)
+    missing = [seed for seed in SEEDS if seed not in values]
+    assert answer.get("missing_seeds", []) == missing or answer["phase"] == "unmeasured"
+    _check_summary(answer.get("metrics", {}).get("val_loss"), values)
 
 
 def _check_summary(answer: Answer | None, values: dict[int, float]) -> None:
@@ -79,22 +86,23 @@ def _check_summary(answer: Answer | None, values: dict[int, float]) -> None:
         assert not values
         return
     found = list(values.values())
-    assert (answer["n"], answer["min"], answer["max"]) == (len(found), min(found), max(found))
-    assert math.isclose(answer["mean"], statistics.fmean(found))
+    assert (answer["n"], answer["min"], answer["max"]) == (len(found), rounded(min(found)), rounded(max(found)))
+    assert math.isclose(answer["mean"], statistics.fmean(found), rel_tol=1e-5)
     if len(found) > 1:
-        assert math.isclose(answer["std"], statistics.stdev(found), rel_tol=1e-6)
+        assert math.isclose(answer["std"], statistics.stdev(found), rel_tol=1e-5)
 
 
 def _check_list(answer: Answer, then: Sequence[Record]) -> None:
     declared = [record for record in then if record["kind"] == "experiment_declared"]
     assert answer["total"] == len(declared)
-    assert [row["experiment"] for row in answer["experiments"]] == [record["experiment"] for record in declared]
-    assert answer["running"] is None or answer["running"]["run_id"] not in _ends(then)
-    for row, record in zip(answer["experiments"], declared, strict=True):
+    rows = answer.get("experiments", [])
+    assert [row["experiment"] for row in rows] == [record["experiment"] for record in declared]
+    assert answer.get("running") is None or answer["running"]["run_id"] not in _ends(then)
+    for row, record in zip(rows, declared, strict=True):
         name, generation = record["experiment"], record["generation"]
         issued = _newest(then, "verdict_issued", experiment=name, generation=generation)
         said = (None, None) if issued is None else (issued["verdict"], issued["headline"])
-        assert (row["verdict"], row["headline"]) == said
+        assert (row.get("verdict"), row.get("headline")) == said
         counted = [
             seed
             for (number, arm, seed), runs in attempts(then).items()
@@ -107,11 +115,12 @@ def _check_comparison(answer: Answer, then: Sequence[Record]) -> None:
     generation, name = answer["generation"], answer["experiment"]
     issued = _newest(then, "verdict_issued", experiment=name, generation=generation)
     assert issued is not None, f"a verdict that no record holds: {answer}"
-    assert {key: answer[key] for key in _SAID_OF_A_VERDICT} == {key: issued[key] for key in _SAID_OF_A_VERDICT}
+    said = {key: answer.get(key) for key in _SAID_OF_A_VERDICT}
+    assert trimmed(said) == trimmed({key: issued[key] for key in _SAID_OF_A_VERDICT})
     base, changed = (results(then, generation, arm) for arm in (None, name))
     assert answer["verdict"] == expected_verdict(base, changed, 2.0)
     for key, values in (("baseline_metrics", base), ("experiment_metrics", changed)):
-        assert answer[key]["val_loss"]["per_seed"] == {str(seed): value for seed, value in values.items()}
+        assert answer[key]["val_loss"]["per_seed"] == {str(seed): rounded(value) for seed, value in values.items()}
 
 
 def _ends(records: Sequence[Record]) -> Ends:
@@ -127,7 +136,7 @@ def _ends(records: Sequence[Record]) -> Ends:
 
 def _shown(value: float | None) -> float | None:
     """JSON has no nan."""
-    return value if value is not None and math.isfinite(value) else None
+    return rounded(value) if value is not None and math.isfinite(value) else None
 
 
 def _newest(records: Sequence[Record], kind: str, **fields: Any) -> Record | None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,25 @@ from tests.support.waiting import PATIENCE_S
 __all__ = ["Answer", "Caller", "tools"]
 
 
+# What a reply leaves out of these is an empty list or object; of all other fields, null.
+_LISTS = ("notices", "missing_seeds", "seeds", "caps", "brackets", "accepted", "figures", "removed", "experiments")
+_LISTS += ("flags", "queue", "do_not_retry", "mend", "found", "protocol", "facts")
+_OBJECTS = ("metrics", "kept", "baseline_metrics", "experiment_metrics", "unavailable", "packages", "values")
+
+
+class Whole(dict[str, Any]):
+    """An object of a reply, in which the fields that it leaves out are there with their empty values."""
+
+    def __missing__(self, name: str) -> Any:
+        return [] if name in _LISTS else Whole() if name in _OBJECTS else None
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Whole({name: _whole(one) for name, one in value.items()})
+    return [_whole(one) for one in value] if isinstance(value, list) else value
+
+
 @dataclass(frozen=True)
 class Answer:
     """A tool's answer as the model and its client see it."""
@@ -26,6 +45,8 @@ class Answer:
     text: str
     data: dict[str, Any]
     is_error: bool
+    more: str = field(default="", compare=False)
+    """What stands in a second text."""
 
     @property
     def code(self) -> str | None:
@@ -50,7 +71,8 @@ class Caller:
         # The tests look at evidence and campaign as well.
         full = {"detail": "full"} if tool == "compare" else {}
         result = await self.client.call_tool(tool, {**full, **arguments})
-        return Answer(result.content[0].text, result.structured_content, bool(result.is_error))
+        text, *more = [one.text for one in result.content]
+        return Answer(text, _whole(result.structured_content), bool(result.is_error), "\n".join(more))
 
     async def measure_baseline(self) -> None:
         """Take the baseline through."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from seedproof.admission.declaration import check_name
-from seedproof.ledger.state import Experiment
+from seedproof.ledger.state import Experiment, State
 from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import Comparison, Notice, Verdict
 from seedproof.model.runs import RunState
@@ -15,6 +15,7 @@ from seedproof.notices.readings import reading_notices
 from seedproof.notices.runs import arm_notices
 from seedproof.phases.merged import merged_experiments
 from seedproof.phases.next_call import baseline_next, campaign_next
+from seedproof.phases.protocol_lines import protocol_lines
 from seedproof.phases.study import Study
 from seedproof.report.summary import Digits, scale_in_title
 from seedproof.verdict.against import Beside, compare_arms
@@ -22,11 +23,12 @@ from seedproof.verdict.campaign import campaign, stored_p_values
 from seedproof.verdict.comparability import written_acceptance
 from seedproof.verdict.judge import judge
 
-from seedproof_mcp.service.results import BaselineStatus, ComparisonResult, ExperimentList, Follow
-from seedproof_mcp.service.rows import AgainstRow, SharedSeeds
+from seedproof_mcp.service.results import BaselineStatus, ComparisonResult, ExperimentList, Follow, WithdrawnResult
+from seedproof_mcp.service.rows import AgainstRow, ExperimentRow, QueuedRow, SharedSeeds
 from seedproof_mcp.service.views import (
     arm_summaries,
     comparison_result,
+    eta_s,
     experiment_row,
     notice_results,
     running_row,
@@ -35,7 +37,7 @@ from seedproof_mcp.service.views import (
     summaries,
 )
 
-__all__ = ["against_result", "baseline_status", "earlier_result", "experiment_list"]
+__all__ = ["against_result", "baseline_status", "earlier_result", "experiment_list", "withdrawn_result"]
 
 
 def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineStatus:
@@ -61,6 +63,7 @@ def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineSta
         seeds=seed_rows(phase.arm, rules),
         metrics=summaries(phase.arm, rules),
         report_path=report.path if report else None,
+        protocol=[] if state.runs else protocol_lines(rules),
         ledger_head=state.head_label,
         notices=notice_results(
             [
@@ -85,16 +88,59 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
     state, adjusted, merged = study.state, stored_p_values(study), merged_experiments(study.state)
     active = [state.runs[run_id] for run_id in state.active]
     shown = state.experiments[offset : offset + limit]
+    rows = [experiment_row(study, one, adjusted, merged) for one in shown]
     return ExperimentList(
         generation=state.generation.number if state.generation else None,
         total=len(state.experiments),
         judged=state.judged,
         running=running_row(next((run for run in active if run.state is RunState.RUNNING), None)),
         queued=sum(run.state is RunState.QUEUED for run in active),
+        queue=_queued_rows(state),
+        do_not_retry=[row.experiment for row in rows if _is_done_with(study, row)],
         campaign=campaign(state),
-        experiments=[experiment_row(study, one, adjusted, merged) for one in shown],
+        experiments=rows,
         ledger_head=state.head_label,
         notices=notice_results(notices),
+        next=Follow.of(campaign_next(study)),
+    )
+
+
+def _queued_rows(state: State) -> list[QueuedRow]:
+    """The first runs of the queue in their order, with the seconds until each has ended by the baseline's times."""
+    active = [state.runs[run_id] for run_id in state.active]
+    rows = []
+    for place, run in enumerate(active[: _SHOWN_QUEUE + 1], 1):
+        if run.state is RunState.QUEUED:
+            each_s = eta_s(state, run, 0.0)
+            rows.append(QueuedRow(run_id=run.run_id, eta_s=None if each_s is None else each_s * place))
+    return rows[:_SHOWN_QUEUE]
+
+
+# `queued` says how many there are.
+_SHOWN_QUEUE = 20
+
+
+def _is_done_with(study: Study, row: ExperimentRow) -> bool:
+    """Whether an idea of the present generation has a verdict and helps nothing; its flags are refused from now on.
+
+    One that screening dropped may help: it is none of these.
+    """
+    if study.generation is None or row.generation != study.generation.number or row.confirmation == "confirmed":
+        return False
+    is_lost = row.verdict in ("NEUTRAL", "LOSER") or row.confirmation == "not_confirmed"
+    return is_lost and row.confirmation != "open"
+
+
+def withdrawn_result(study: Study, experiment: Experiment) -> WithdrawnResult:
+    """The result of withdrawing or closing an experiment."""
+    assert experiment.withdrawn is not None
+    return WithdrawnResult(
+        experiment=experiment.name,
+        state="closed" if experiment.is_closed else "withdrawn",
+        reason=experiment.withdrawn.reason,
+        generation=experiment.generation,
+        ledger_head=study.state.head_label,
+        notices=[],
         next=Follow.of(campaign_next(study)),
     )
 
@@ -169,6 +215,11 @@ def against_result(study: Study, name: str, other: str, past: Iterable[Notice]) 
     for one in (name, other):
         check_name(one)
     found = compare_arms(study, name, other)
+    headline = _headline(found)
+    reason = (
+        f"both were compared with the baseline of generation {found.baseline.generation}; between two experiments "
+        "there is no verdict. For one, begin a new baseline that has one of them, and declare the other."
+    )
     rules, metric = found.baseline.rules, found.baseline.rules.metric
     summaries = [arm_summaries(arm, rules) for arm in found.arms]
     pairs = found.pairs
@@ -177,11 +228,10 @@ def against_result(study: Study, name: str, other: str, past: Iterable[Notice]) 
     )
     return ComparisonResult(
         experiment=name,
-        headline=_headline(found),
+        headline=headline,
         verdict=None,
         caps=[],
-        reason=f"both were compared with the baseline of generation {found.baseline.generation}; between two "
-        "experiments there is no verdict. For one, begin a new baseline that has one of them, and declare the other.",
+        reason=reason,
         metric=metric.name,
         direction=metric.direction,
         delta=None,
@@ -203,6 +253,7 @@ def against_result(study: Study, name: str, other: str, past: Iterable[Notice]) 
         generation=found.baseline.generation,
         report_path=standing_report(study.state, found.experiment),
         against=AgainstRow(experiment=other, metrics=summaries[1], difference=found.difference, pairs=shared),
+        facts=[headline, f"{name}: {reason}"],
         ledger_head=study.state.head_label,
         notices=notice_results([*comparability_notices(*found.arms), *past]),
         next=Follow.of(NextCall("compare", "Compares it with the baseline.", {"experiment": name})),

@@ -14,7 +14,7 @@ from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
 from seedproof.model.runs import NoResult, Run, RunState
-from seedproof.model.untrusted import safe_tail
+from seedproof.model.untrusted import fenced, safe_tail
 from seedproof.notices.attempts import draw_words
 from seedproof.notices.control import control_notices
 from seedproof.notices.declarations import declared_notices
@@ -51,7 +51,7 @@ HINT_BYTES = 1 << 20
 _MOST_HINTED = 32
 
 
-_WITH_LOG_TAIL = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED, RunState.UNREAD)
+_WITH_OUTPUT = (RunState.FAILED, RunState.TIMED_OUT, RunState.DIVERGED, RunState.UNREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Observer:
             queue_position=status.queue_position,
             remaining=remaining_seeds(study, run),
             reason=status.reason,
-            log_tail=self._log_tail(run),
+            untrusted_output=self._untrusted_output(run),
             ledger_head=state.head_label,
             notices=notice_results(
                 [
@@ -154,7 +154,7 @@ class Observer:
                 ]
             ),
             next=Follow.of(run_next(study, run)),
-            command=declared_command(study, run),
+            command=None if status.state.is_active else declared_command(study, run),  # replies that wait are short
         )
 
     def _ended_status(self, rules: Rules, run: Run) -> _Status:
@@ -253,15 +253,16 @@ class Observer:
             self._hints[key] = near_miss_notices(run.run_id, rules.metric.name, found)
         return self._hints[key]
 
-    def _log_tail(self, run: Run) -> str | None:
-        if run.state not in _WITH_LOG_TAIL:
+    def _untrusted_output(self, run: Run) -> str | None:
+        if run.state not in _WITH_OUTPUT:
             return None
         folder = self._paths.run(run.run_id)
         try:
             data = self._engines.of(folder).read_log(str(folder.folder), -TAIL_BYTES, TAIL_BYTES)
         except OSError:
             return None
-        return safe_tail(data) or None
+        tail = safe_tail(data)
+        return fenced(tail) if tail else None
 
 
 def _python_of(run: Run) -> str | None:

@@ -32,7 +32,13 @@ from seedproof_mcp.runner.engines import Engine, Engines
 from seedproof_mcp.runner.launcher import ensure_conductor
 from seedproof_mcp.service.cache import ResultCache
 from seedproof_mcp.service.os_errors import writing
-from seedproof_mcp.service.overview import against_result, baseline_status, earlier_result, experiment_list
+from seedproof_mcp.service.overview import (
+    against_result,
+    baseline_status,
+    earlier_result,
+    experiment_list,
+    withdrawn_result,
+)
 from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.service.read_again import Rereader
 from seedproof_mcp.service.reports import Reports
@@ -50,7 +56,7 @@ from seedproof_mcp.service.run_status import Observer, with_exclusions
 from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
 from seedproof_mcp.service.study_files import keep_earlier_baseline, study_result, write_study
 from seedproof_mcp.service.verdicts import RandBelow, issue_verdict, judge_experiment
-from seedproof_mcp.service.views import comparison_result, report_result, withdrawn_result
+from seedproof_mcp.service.views import comparison_result, report_result
 from seedproof_mcp.system import files
 from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import ProjectPaths

@@ -26,8 +26,16 @@ from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
 
 from seedproof_mcp.runner.clean_up import CleanUp
-from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult, WithdrawnResult
-from seedproof_mcp.service.rows import ArmSummary, ExperimentRow, MetricSummary, NoticeResult, RunningRow, SeedRow
+from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult
+from seedproof_mcp.service.rows import (
+    ArmSummary,
+    ExperimentRow,
+    MetricSummary,
+    NoticeResult,
+    RunningRow,
+    SeedRow,
+    shortened_line,
+)
 
 __all__ = [
     "declared_command",
@@ -43,7 +51,6 @@ __all__ = [
     "standing_report",
     "summaries",
     "verdict_notices",
-    "withdrawn_result",
     "written_evidence",
 ]
 
@@ -122,7 +129,7 @@ def experiment_row(
             "flags": list(experiment.flags),
             "code_change": experiment.code_change,
             "is_null": arm.is_null,
-            "hypothesis": experiment.hypothesis,
+            "hypothesis": shortened_line(experiment.hypothesis),
             "state": row_state,
             "reason": reason,
             "seeds_done": len(arm.counted),
@@ -212,7 +219,7 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
     experiment = study.state.generations[baseline.generation - 1].experiments[arm.experiment or ""]
     is_present = study.find(experiment.name) is experiment
     evidence, counted = written_evidence(experiment)
-    result = ComparisonResult(
+    return ComparisonResult(
         experiment=experiment.name,
         headline=comparison.headline,
         verdict=None if comparison.verdict is Verdict.DROPPED else comparison.verdict,
@@ -239,6 +246,7 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
         generation=experiment.generation,
         report_path=standing_report(study.state, experiment),
         against=None,
+        facts=reply_lines(comparison, evidence, counted),
         ledger_head=study.state.head_label,
         notices=notice_results(
             [
@@ -250,7 +258,6 @@ def comparison_result(study: Study, comparison: Comparison, past: Iterable[Notic
         ),
         next=Follow.of(experiment_next(study, experiment) if is_present else campaign_next(study)),
     )
-    return result.with_lines(reply_lines(comparison, evidence, counted))
 
 
 def standing_report(state: State, experiment: Experiment) -> str | None:
@@ -280,18 +287,4 @@ def report_result(study: Study, report: ReportWritten, done: CleanUp, notices: I
             "notices": notice_results(notices),
             "next": Follow.of(after_report(study, experiment)),
         }
-    )
-
-
-def withdrawn_result(study: Study, experiment: Experiment) -> WithdrawnResult:
-    """The result of withdrawing or closing an experiment."""
-    assert experiment.withdrawn is not None
-    return WithdrawnResult(
-        experiment=experiment.name,
-        state="closed" if experiment.is_closed else "withdrawn",
-        reason=experiment.withdrawn.reason,
-        generation=experiment.generation,
-        ledger_head=study.state.head_label,
-        notices=[],
-        next=Follow.of(campaign_next(study)),
     )

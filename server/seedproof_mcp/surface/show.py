@@ -31,7 +31,7 @@ def show(project: Path, result: "Result", told: set[str] | None = None) -> int:
     seen = set() if told is None else told
     new = [one for one in result.notices if _gist(one) not in seen]
     seen.update(map(_gist, result.notices))
-    print(result.worded(in_commands, new).text(lambda call: next_line(call, project)))
+    print(result.worded(in_commands, new).for_people(lambda call: next_line(call, project)))
     return 0
 
 

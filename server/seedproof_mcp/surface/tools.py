@@ -15,11 +15,9 @@ import anyio
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.tools import Tool
-from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
-from mcp_types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import ConfigDict, Field, ValidationError
-from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, BadSettings, Refusal
+from mcp_types import CallToolResult, TextContent
+from pydantic import Field
+from seedproof.model.refusals import BadArguments, BadSettings, Refusal
 from seedproof.model.rules import Rules
 
 from seedproof_mcp.host.settings import load_config
@@ -27,7 +25,6 @@ from seedproof_mcp.service.results import (
     BaselineStatus,
     ComparisonResult,
     ExperimentList,
-    Follow,
     ReportResult,
     Result,
     RunResult,
@@ -35,8 +32,7 @@ from seedproof_mcp.service.results import (
 )
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.changes import changed, look
-from seedproof_mcp.surface.mended import mended_call
-from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
+from seedproof_mcp.surface.strict_tool import refusal_result, strict_tool
 from seedproof_mcp.surface.tasks.extension import HANDLE_AFTER_S, TaskExtension, takes_handles
 from seedproof_mcp.surface.tasks.runs import RunTasks
 from seedproof_mcp.system.paths import ProjectPaths
@@ -51,62 +47,13 @@ __all__ = ["build_server"]
 logger = logging.getLogger(__name__)
 
 PROGRESS_S = 2.0
-
-
-class StrictTool(Tool):
-    """A tool that refuses arguments that are not in its schema, in the form of every refusal."""
-
-    ledger_head: Callable[[], str] = Field(exclude=True)
-
-    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
-        """Run the tool, if the arguments are exactly of its types.
-
-        The SDK ignores unknown names, turns JSON in strings into values and puts a prefix before errors; here the
-        arguments are checked as they came.
-        """
-        if arguments.keys() == {TOO_LONG}:
-            message = f"the call is longer than {MAX_LINE_BYTES / 1e6:g} MB; give names, flags and words, not data."
-            return await self._refusal(BadArguments(message))
-        try:
-            validated = self.fn_metadata.arg_model.model_validate(arguments).model_dump_one_level()
-        except ValidationError as error:
-            return await self._refusal(self._bad_arguments(error, arguments))
-        extra = {} if self.context_kwarg is None else {self.context_kwarg: context}
-        result = await self.fn_metadata.call_fn(self.fn, self.is_async, validated, extra)
-        return self.fn_metadata.convert_result(result) if convert_result else result
-
-    async def _refusal(self, refusal: Refusal) -> CallToolResult:
-        return refusal_result(refusal, await anyio.to_thread.run_sync(self.ledger_head))
-
-    def _bad_arguments(self, error: ValidationError, arguments: dict[str, Any]) -> BadArguments:
-        faults = [_fault(fault) for fault in error.errors(include_url=False, include_input=False)[:5]]
-        allowed = ", ".join(self.fn_metadata.arg_model.model_fields) or "none"
-        mended = mended_call(self.name, self.fn_metadata.arg_model, arguments)
-        return BadArguments(f"{self.name}: {'; '.join(faults)}. Arguments: {allowed}.", mended or WHERE_WE_STAND)
-
-
-def _fault(fault: Any) -> str:
-    where = ".".join(str(part)[:40] for part in fault["loc"])
-    message = "unknown argument" if fault["type"] == "extra_forbidden" else fault["msg"]
-    return f"{where}: {message}"
-
-
-def refusal_result(refusal: Refusal, ledger_head: str) -> CallToolResult:
-    """A refusal as an MCP result: text for the model, structure for the client."""
-    call = Follow.of(refusal.next_call)
-    structured = {
-        "refusal": {"code": refusal.code, "message": refusal.message},
-        "next": call.model_dump(mode="json") if call else None,
-        "ledger_head": ledger_head,
-    }
-    return CallToolResult(
-        content=[TextContent(type="text", text=str(refusal))], structured_content=structured, is_error=True
-    )
+# A page of 100 experiments: about 6,000 tokens.
+LIST_BYTES = 20_000
 
 
 def _success(result: Result) -> CallToolResult:
     return CallToolResult(
-        content=[TextContent(type="text", text=result.text())],
+        content=[TextContent(type="text", text=text) for text in result.texts()],
         structured_content=result.document(),
     )
 
@@ -164,13 +111,13 @@ class _Tools:
         role: Annotated[
             Literal["measure", "control", "confirm"],
             Field(
-                description="`control`: one run of changed code without flags, when `next` asks for it; "
-                "`confirm`: the next run on a fresh seed, where `next` asks for it; else `measure`."
+                description="`control`: one run of changed code without flags; `confirm`: the next run on a fresh "
+                "seed; both where `next` asks for it."
             ),
         ] = "measure",
         code_change: Annotated[
             bool,
-            Field(description="Declares the difference of the code since the baseline as the experiment; first call."),
+            Field(description="Declares what was edited since the baseline as the experiment. First call only."),
         ] = False,
         attempt: Annotated[
             int | None,
@@ -264,7 +211,7 @@ class _Tools:
             Field(description="Another finished experiment of its generation: both side by side, without a verdict."),
         ] = None,
         detail: Annotated[
-            Literal["short", "full"], Field(description="`full` adds `evidence` and `campaign` to the structure.")
+            Literal["short", "full"], Field(description="`full` adds `evidence` and `campaign`.")
         ] = "short",
     ) -> Annotated[CallToolResult, ComparisonResult]:
         is_full = detail == "full"
@@ -283,7 +230,7 @@ class _Tools:
         offset: Annotated[int, Field(ge=0, description="Experiments to skip.")] = 0,
         limit: Annotated[int, Field(ge=1, le=100, description="Experiments to show.")] = 20,
     ) -> Annotated[CallToolResult, ExperimentList]:
-        return await self._answer(lambda: self.service.list_experiments(offset, limit))
+        return await self._answer(lambda: self.service.list_experiments(offset, limit).within(LIST_BYTES))
 
     async def stop_run(
         self,
@@ -309,16 +256,24 @@ def build_server(project: Path, service: "Service | None" = None) -> MCPServer[A
     """
     tools = _Tools(project, service)
     package = metadata("seedproof")
-    return MCPServer(
+    server: MCPServer[Any] = MCPServer(
         "seedproof",
         title="Seedproof",
         instructions=instructions(_present_rules(project)),
         version=package["Version"],
         description=package["Summary"],
-        tools=[_strict(tools, *entry) for entry in CATALOGUE],
+        tools=[strict_tool(getattr(tools, entry[0]), lambda: tools.service.head(), *entry) for entry in CATALOGUE],
         extensions=[TaskExtension(RunTasks(lambda: tools.service, _success))],
         log_level="WARNING",
     )
+    for method in _EMPTY:
+        # The SDK declares what it has a handler for, and has no other way to take one away.
+        del server._lowlevel_server._request_handlers[method]
+    return server
+
+
+# There are no prompts and no resources; where they are declared, hosts ask for them and offer tools that read them.
+_EMPTY = ("prompts/list", "prompts/get", "resources/list", "resources/templates/list", "resources/read")
 
 
 def _present_rules(project: Path) -> Rules:
@@ -327,44 +282,3 @@ def _present_rules(project: Path) -> Rules:
         return load_config(ProjectPaths(project).settings).rules
     except BadSettings:
         return Rules()
-
-
-def _strict(tools: _Tools, name: str, title: str, description: str, annotations: ToolAnnotations) -> StrictTool:
-    made = Tool.from_function(
-        getattr(tools, name), name=name, title=title, description=description, annotations=annotations
-    )
-    model = made.fn_metadata.arg_model
-    strict: type[ArgModelBase] = type(
-        model.__name__, (model,), {"model_config": ConfigDict(extra="forbid", strict=True)}
-    )
-    made.fn_metadata.arg_model = strict
-    made.fn_metadata.output_schema = _answers(made.fn_metadata.output_schema or {})
-    return StrictTool(
-        **{field: getattr(made, field) for field in Tool.model_fields if field != "parameters"},
-        parameters=strict.model_json_schema(by_alias=True),
-        ledger_head=lambda: tools.service.head(),
-    )
-
-
-def _answers(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a tool's answer: its result, or a refusal.
-
-    Clients validate error results against it as well (seen with the MCP Inspector 2.12): a refusal that did not fit
-    would not reach the model.
-    """
-    refusal = {
-        "type": "object",
-        "description": "Instead of a result, where is_error is set.",
-        "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
-        "required": ["code", "message"],
-        "additionalProperties": False,
-    }
-    if "anyOf" in schema:  # of two kinds of results
-        parts = {"type": "object", "properties": {"refusal": refusal}, "required": ["ledger_head", "next"]}
-        return {**schema, **parts, "anyOf": [*schema["anyOf"], {"required": ["refusal"]}]}
-    return {
-        **schema,
-        "properties": {**schema["properties"], "refusal": refusal},
-        "required": ["ledger_head", "next"],
-        "anyOf": [{"required": schema["required"]}, {"required": ["refusal"]}],
-    }

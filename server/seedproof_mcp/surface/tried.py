@@ -1,6 +1,6 @@
 """The answer of `run_seed(try_run=true)`."""
 
-from seedproof_mcp.service.results import TRY_ID, Follow, RunResult
+from seedproof_mcp.service.results import TRIED_BYTES, TRY_ID, Follow, RunResult
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import Asked
 
@@ -29,7 +29,7 @@ def tried_result(service: Service, asked: Asked) -> RunResult:
         queue_position=None,
         remaining=len(status.missing_seeds),
         reason=asked.progress if asked.row is None else None,
-        log_tail=None if asked.row is None else asked.row.log_tail,
+        untrusted_output=None if asked.row is None else asked.row.tail(TRIED_BYTES),
         ledger_head=status.ledger_head,
         notices=[],
         next=follow,

@@ -134,7 +134,7 @@ async def test_a_hostile_training_ends_as_what_it_was_and_leaves_nothing(
     assert json.loads(of_run(beside).result.read_bytes())["killed_leftovers"] == LEFT.get(script, 0)
     assert of_run(beside).supervisor_log.read_bytes() == b""
     if script == "out_of_memory":
-        assert "MemoryError" in ended.data["log_tail"]
+        assert "MemoryError" in ended.data["untrusted_output"]
     if script == "late_daemon":  # it was printed, and is not counted
         assert of_run(beside).log.read_bytes().endswith(b"val_loss: 0.1\n")
     if script == "carriage_returns":

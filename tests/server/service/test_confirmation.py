@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof.model.run_key import Role
+from seedproof_mcp.service.plain import trimmed
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface import cli
 from seedproof_mcp.system.paths import ProjectPaths
@@ -69,7 +70,7 @@ async def test_following_next_after_a_winner_runs_its_pairs_in_turn_and_says_not
             assert answer.next == "run_seed(experiment='a', role='confirm')"
             said = await call("compare", experiment="a")
             told = {"done": done, "needed": needed, "reason": f"{done} of {needed} runs on fresh seeds."}
-            assert said.data["confirmation"] == NOTHING_YET | told
+            assert said.data["confirmation"] == trimmed(NOTHING_YET | told)
             assert said.data["headline"] == f"WINNER (unconfirmed): {SIGMA} sigma better"
             assert said.next == answer.next
             assert f"{done} of {needed} runs" in said.text

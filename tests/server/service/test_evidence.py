@@ -84,7 +84,7 @@ async def test_the_real_logs_disagree_instructively_and_the_report_says_how_and_
     assert by_seed["t"] == pytest.approx(-7.8, abs=0.05)
     assert by_seed["correlation"] == pytest.approx(0.92, abs=0.005)
     assert by_seed["difference"] == unpaired["difference"] == pytest.approx(-0.04988, abs=1e-5)
-    assert by_seed["p_value"] == pytest.approx(2 * by_seed["p_better"]) == pytest.approx(0.0015, abs=1e-4)
+    assert by_seed["p_value"] == pytest.approx(2 * by_seed["p_better"], rel=1e-5) == pytest.approx(0.0015, abs=1e-4)
     assert unpaired["low"] < by_seed["low"] < by_seed["high"] < unpaired["high"]
     assert (evidence["primary"], evidence["unavailable"]) == ("unpaired", {})
     assert evidence["per_seed"]["pattern"] == "consistent"
@@ -123,8 +123,8 @@ async def test_the_other_fields_of_the_evidence_are_the_ones_the_issue_gives(pro
     )
     assert seen["difference"] == pytest.approx(2.53 * 0.0312075, rel=2e-3)
     assert (seen["low"], seen["high"]) == (
-        pytest.approx(seen["difference"] * seen["sigma_low_factor"]),
-        pytest.approx(seen["difference"] * seen["sigma_high_factor"]),
+        pytest.approx(seen["difference"] * seen["sigma_low_factor"], rel=1e-5),
+        pytest.approx(seen["difference"] * seen["sigma_high_factor"], rel=1e-5),
     )
     needed = evidence["seeds_needed"]
     # Cohen 1988, table 2.4.1 with d = 2: 6 in each arm. At the upper 80 % limit of sigma: more.

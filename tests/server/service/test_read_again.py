@@ -21,6 +21,7 @@ from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.runner.run_record import published_end
+from seedproof_mcp.service.plain import rounded
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 from seedproof_mcp.verify.checks import Outcome
 from seedproof_mcp.verify.verify import verify
@@ -99,7 +100,7 @@ async def test_a_mended_pattern_gives_the_run_its_value_without_a_training(proje
         read = await call("run_seed", seed=42, attempt=1)
         again = await call("run_seed", seed=42, attempt=1)
     loss = f"{4 + random.Random(42).gauss(0, 0.01):.6f}"
-    assert (read.data["state"], read.data["metrics"]["val_loss"]) == ("succeeded", float(loss))
+    assert (read.data["state"], read.data["metrics"]["val_loss"]) == ("succeeded", rounded(float(loss)))
     assert read.next == "run_seed(seed=137)"
     assert again.data["ledger_head"] == read.data["ledger_head"]
     assert len(script.trained) == 1
@@ -148,7 +149,7 @@ async def test_each_near_miss_names_settings_that_read_the_value(
         for settings in hints:
             metric(project, *settings)
             read = await call("run_seed", seed=42, attempt=1)
-            assert (read.data["state"], read.data["metrics"].get("val_loss")) == ("succeeded", loss), settings
+            assert (read.data["state"], read.data["metrics"].get("val_loss")) == ("succeeded", rounded(loss)), settings
     assert len(script.trained) == 1
 
 
@@ -290,7 +291,9 @@ async def test_results_are_read_again_while_no_experiment_is_declared_and_both_v
         read = await call("check_baseline")
     assert len(script.trained) == len(SEEDS)
     assert read.data["phase"] == "ready"
-    assert read.data["metrics"]["val_loss"]["mean"] == pytest.approx(2 * before.data["metrics"]["val_loss"]["mean"])
+    assert read.data["metrics"]["val_loss"]["mean"] == pytest.approx(
+        2 * before.data["metrics"]["val_loss"]["mean"], rel=1e-5
+    )
     assert len(records(project, "report_written")) == 2
     assert f"{read.data['metrics']['val_loss']['mean']:.4f}" in (project / after.data["path"]).read_text()
     (record,) = records(project, "metrics_read_again")
@@ -470,7 +473,9 @@ async def test_queued_and_running_runs_go_on_and_are_read_by_what_holds_at_their
         engine.release()
         for seed in SEEDS:
             answer = await call("run_seed", seed=seed)
-            assert answer.data["metrics"]["val_loss"] == pytest.approx((4 + random.Random(seed).gauss(0, 0.01)) / 2)
+            assert answer.data["metrics"]["val_loss"] == pytest.approx(
+                (4 + random.Random(seed).gauss(0, 0.01)) / 2, rel=1e-5
+            )
     assert not records(project, "run_not_needed")
 
 

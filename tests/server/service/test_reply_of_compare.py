@@ -19,8 +19,9 @@ def project(quick_project: Path) -> Path:
 
 
 def lines_of(answer: Answer) -> list[str]:
-    """The answer without notices and the ledger's head."""
-    return [line for line in answer.text.splitlines() if not line.startswith(("Notice ", "Ledger: "))]
+    """The answer without its numbers, notices and the ledger's head."""
+    left_out = ("headline ", "Next brings: ", "Notice ", "Ledger: ")
+    return [line for line in answer.text.splitlines() if not line.startswith(left_out)]
 
 
 async def test_a_winner_is_answered_before_and_after_its_confirmation(project: Path) -> None:
@@ -48,17 +49,26 @@ async def test_a_winner_is_answered_before_and_after_its_confirmation(project: P
     ]
 
 
-async def test_evidence_and_campaign_come_with_full_detail_and_nothing_else_differs(project: Path) -> None:
+async def test_full_detail_adds_the_evidence_and_what_follows_from_other_numbers(project: Path) -> None:
     async with quick_tools(project, InProcessEngine(table())) as call:
         await call.measure_baseline()
         await judge(call)
+        await confirm_all(call)
         short, full = [await call("compare", **{**SHORT, "detail": one}) for one in ("short", "full")]
         left_out = await call.client.call_tool("compare", {"experiment": "a"})
         wrong = await call("compare", **{**SHORT, "detail": "long"})
     assert left_out.structured_content == short.data
-    assert short.text == full.text
-    assert full.data["evidence"] is not None and full.data["campaign"]["declared"] == 1
-    assert short.data == {**full.data, "evidence": None, "campaign": None}
+    assert lines_of(short) == lines_of(full)
+    assert full.data["campaign"]["declared"] == 1
+    assert full.data.keys() - short.data.keys() == {"evidence", "campaign", "paragraph"}
+    for side in ("baseline_metrics", "experiment_metrics"):
+        few, all_of_them = (answer.data[side] for answer in (short, full))
+        assert few["val_loss"].items() < all_of_them["val_loss"].items()
+        assert all_of_them["val_loss"].keys() - few["val_loss"].keys() == {"min", "max"}
+        assert few["wall_time_s"].keys() == {"n", "mean"}
+    told, more = (answer.data["confirmation"] for answer in (short, full))
+    assert told.items() < more.items()
+    assert more.keys() - told.keys() == {"improvement", "threshold", "std", "df", "reason"}
     assert wrong.code == "bad_arguments"
 
 

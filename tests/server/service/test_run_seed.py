@@ -141,7 +141,7 @@ async def test_a_run_that_showed_no_value_may_be_repeated_as_often_as_its_end_is
         for attempt in (2, 3, 4):
             assert answer.data["state"] == "failed"
             assert answer.data["reason"] == "exit code 1"
-            assert "no such package" in answer.data["log_tail"]
+            assert "no such package" in answer.data["untrusted_output"]
             assert answer.next == (f"run_seed(seed=42, attempt={attempt})" if attempt < 4 else "check_baseline()")
             answer = await call("run_seed", seed=42, attempt=attempt)
         assert "4 attempts ended without a val_loss: tell your user" in answer.text

@@ -40,4 +40,4 @@ class RunTasks:
             message = "; ".join(part for part in (seen.progress(), seen.reason) if part)
             return Task(task_id, "working", message, created_at, updated_at)
         result = self._reply(seen).model_dump(by_alias=True, exclude_none=True, mode="json")
-        return Task(task_id, "completed", seen.first_line(), created_at, updated_at, {"result": result})
+        return Task(task_id, "completed", seen.title(), created_at, updated_at, {"result": result})
