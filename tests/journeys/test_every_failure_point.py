@@ -166,7 +166,8 @@ class Study:
             if not page.experiments:
                 return "run_seed", OURS
             following = page.next
-        return None if "experiment" in following.you_choose else (following.tool, dict(following.arguments))
+        is_at_end = {"experiment", "new_baseline"} & {*following.you_choose}
+        return None if is_at_end else (following.tool, dict(following.arguments))
 
     def _call(self, tool: str, arguments: dict[str, Any]) -> Any:
         if tool == "run_seed":

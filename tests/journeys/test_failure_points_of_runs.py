@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from seedproof_mcp.runner import conductor
 from seedproof_mcp.service import service as service_module
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import locks
+from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import RunPaths, slot_lock
 
 from tests.journeys.test_every_failure_point import (
@@ -114,11 +114,10 @@ def test_wherever_server_or_conductor_fail_a_confirmation_ends_as_if_nothing_had
 
 
 class Patient:
-    """Plays supervisors whose training goes on until they are asked to end it, and the clock of the conductor."""
+    """Plays supervisors whose training goes on until they are asked to end it, while the conductor waits."""
 
     def __init__(self) -> None:
         self._held: dict[RunPaths, int] = {}
-        self.monotonic = time.monotonic
 
     def supervise(self, run: RunPaths, alive: int) -> None:
         """Begin; the lock is held like by a supervisor that inherited it."""
@@ -128,8 +127,8 @@ class Patient:
         run.log.write_text("Step 1 | val_loss: 9.5\n")
         self._held[run] = os.dup(alive)
 
-    def sleep(self, _seconds: float) -> None:
-        """While the conductor sleeps the supervisors look; with nothing to do for them it would sleep for ever."""
+    def wait(self, *_bounds: object) -> None:
+        """While the conductor waits the supervisors look; with nothing to do for them it would wait for ever."""
         asked = [run for run in self._held if run.cancel.exists()]
         for run in asked:
             ended = {"end": "cancelled", "exit_code": None, "signal": "SIGTERM", "wall_time_s": 1.0, "error": None}
@@ -158,7 +157,7 @@ def stop(server: Service, run_id: str) -> None:
 def stop_with_failure(monkeypatch: pytest.MonkeyPatch, at: int, kind: str, reopens: bool) -> Machine:
     """A running run that is stopped, with a failure meanwhile; held to the promises."""
     patient = Patient()
-    monkeypatch.setattr(conductor, "time", patient)
+    monkeypatch.setattr(FileWatch, "wait", patient.wait)
     with a_project() as project:
         with Machine(supervise=patient.supervise).faults.installed():
             run_id = Service(project).request_run(RunRequest())

@@ -138,7 +138,7 @@ def is_after_reports(arguments: Collection[str], you_choose: Collection[str]) ->
         arguments: Names of the arguments that the call has.
         you_choose: Names of those that the caller fills.
     """
-    return "experiment" in you_choose or "role" in arguments
+    return bool({"experiment", "new_baseline"} & {*you_choose}) or "role" in arguments
 
 
 def finish_report_call(experiment: str | None) -> NextCall:

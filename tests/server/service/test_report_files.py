@@ -222,7 +222,7 @@ async def test_a_report_is_written_again_when_its_confirmation_begins_and_when_i
     assert said.data["headline"].startswith("WINNER (confirmed" if better else "WINNER (NOT confirmed")
     assert [one["code"] for one in said.data["notices"]].count("report_rewritten") == 1
     assert (project / "docs/research/ledger.jsonl").read_bytes() == (project / ".seedproof/ledger.jsonl").read_bytes()
-    assert said.next == "run_seed(experiment=…, flags=…, hypothesis=…)"
+    assert said.next == ("run_seed(new_baseline=…)" if better else "run_seed(experiment=…, flags=…, hypothesis=…)")
     code, lines = verify(project, "--regenerate")
     assert (code, [line for line in lines if line.startswith("note")]) == (0, []), lines
 
@@ -245,7 +245,7 @@ async def test_a_verdict_whose_report_was_cut_short_is_noted_and_its_report_is_t
         assert code == 0 and note.endswith("`seedproof report --experiment a` writes it again")
         assert "says 'WINNER (unconfirmed)" in note and "NOT confirmed" in note
         after = await call("write_report", experiment="a")
-    assert after.next == "run_seed(experiment=…, flags=…, hypothesis=…)"
+    assert after.next == "write_report()", "of the baseline, which has none yet"
     assert not [line for line in verify(project)[1] if line.startswith("note  reports")]
 
 

@@ -95,7 +95,7 @@ class _Story:
         text, status = await self.call("check_baseline", {})
         rows = [row for row in status["seeds"] if row["state"] == "succeeded"]
         self.expect.check(len(rows) == 5, "the baseline has five seeds", len(rows))
-        phase = f"{status['phase']}: {status['reason'] or 'no reason given'}"
+        phase = f"{status['phase']}: {status.get('reason', 'no reason given')}"
         self.expect.check(status["phase"] == "ready", "the baseline is ready after its five seeds", phase)
         if status["phase"] != "ready":
             raise _StoryEnded("without a baseline the story ended early")
@@ -126,7 +126,7 @@ class _Story:
         _, compared = await self.follow(answer, "compare")
         self.show_headline(compared)
         found = compared["confirmation"]
-        self.screen.say(found["reason"])
+        self.screen.say(found.get("reason") or compared["facts"][0])
         self.expect.check(found["state"] == "confirmed", "the WINNER is confirmed on fresh seeds", found["state"])
         return compared
 
@@ -161,11 +161,11 @@ class _Story:
             _, data = await self.call("run_seed", arguments, on_progress)
             while data["state"] in ("queued", "running"):
                 _, data = await self.call("run_seed", data["next"]["arguments"], on_progress)
-        name = f"{data['experiment'] or 'baseline'} seed {data['seed']}"
+        name = f"{data.get('experiment', 'baseline')} seed {data['seed']}"
         if data["role"] == "confirm":
             name += f", {'without' if data['arm'] == 'baseline' else 'with'} the flag"
         if data["state"] != "succeeded":
-            raise _StoryEnded(f"{name} should succeed; instead: {data['state']}, {data['reason']}")
+            raise _StoryEnded(f"{name} should succeed; instead: {data['state']}, {data.get('reason')}")
         loss, self.usual_s = data["metrics"]["val_loss"], data["metrics"]["wall_time_s"]
         self.screen.say(f"{name}: val_loss {loss:.4f} in {self.usual_s:.1f} s")
         return data
