@@ -168,8 +168,8 @@ def waiting_words(eta_s: float | None) -> str:
     Args:
         eta_s: Seconds until it has ended; None where they are not known.
     """
-    when = "later" if eta_s is None else "soon" if eta_s < 1 else f"in about {_span(eta_s)}"
-    return f"Waits on. Call again {when}; do other work meanwhile."
+    when = "later" if eta_s is None else "soon" if eta_s < 1 else f"in {_span(eta_s)}"
+    return f"Waits; or do other work and call {when}."
 
 
 def _span(seconds: float) -> str:
