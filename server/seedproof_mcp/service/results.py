@@ -223,6 +223,8 @@ class RunResult(Result):
         found = Result.document(self)
         if self.tried is not None:
             found["tried"].pop("log_tail", None)  # `untrusted_output` has it
+        for name, values in self.values.items():  # null says that nan or inf was printed
+            found["values"][name] = {seed: None if one is None else rounded(one) for seed, one in values.items()}
         if self.role in ("measure", "probe"):
             del found["arm"]
         for name in ("elapsed_s", "eta_s") if self.is_active else ():
