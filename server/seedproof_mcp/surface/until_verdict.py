@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedproof.admission.request import RunRequest
+from seedproof.model.refusals import ConfirmNotDue
 from seedproof.model.run_key import ArmKey, Role
 
+from seedproof_mcp.surface.next_command import in_commands
 from seedproof_mcp.surface.show import show
 
 if TYPE_CHECKING:
-    from seedproof_mcp.service.results import RunResult
+    from seedproof_mcp.service.results import Follow, RunResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["run_until_verdict"]
@@ -41,13 +43,14 @@ def run_until_verdict(service: "Service", project: Path, request: RunRequest, wa
         return 0 if status.phase == "ready" else 1
     verdict = service.compare(name)
     show(project, verdict, told)
-    confirmation = verdict.confirmation
-    if confirmation is None or confirmation.state != "open":
+    if request.role is not Role.CONFIRM and not _is_wanted(verdict.next):
         return 0
-    if request.role is not Role.CONFIRM and not _is_wanted(name, confirmation.needed):
+    try:
+        if not _is_judged(service, project, RunRequest(experiment=name, role=Role.CONFIRM), watch, told):
+            return 1
+    except ConfirmNotDue as reason:
+        print(f"Nothing to confirm: {in_commands(reason.message)}")
         return 0
-    if not _is_judged(service, project, RunRequest(experiment=name, role=Role.CONFIRM), watch, told):
-        return 1
     return show(project, service.compare(name), told)
 
 
@@ -73,11 +76,13 @@ def _printing(service: "Service", key: ArmKey) -> Callable[[], "RunResult"]:
     return observe
 
 
-def _is_wanted(name: str, runs: int) -> bool:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+def _is_wanted(offered: "Follow | None") -> bool:
+    """Ask a person at a terminal, where the next call is a confirmation."""
+    is_offered = offered is not None and offered.arguments.get("role") == Role.CONFIRM.value
+    if not (is_offered and sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     try:
-        answer = input(f"Confirm {name} on fresh seeds now, with {runs} runs or more? [y/N] ")
+        answer = input("Confirm it on fresh seeds now, in six runs or more? [y/N] ")
     except EOFError:
         print()
         return False
