@@ -1,6 +1,7 @@
 """A request for a run, and the admission that answers it."""
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from seedproof.ledger.event import Event
 from seedproof.ledger.run_events import RunRequested
@@ -33,11 +34,13 @@ class RunRequest:
     """Whether every run that is due is queued."""
     new_baseline: str | None = None
     """Reason for a new baseline generation; None to continue the present one."""
+    until: Literal["seed", "verdict"] = "seed"
+    """Whether the caller waits for a run, or until the arm can be judged; what is due then is queued meanwhile."""
 
     def call(self, why: str, you_choose: tuple[str, ...] = ()) -> NextCall:
         """The same request as a call, without the arguments that the caller is to fill."""
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in you_choose}
-        said = {name: value for name, value in given.items() if value not in (None, False, Role.MEASURE)}
+        said = {name: value for name, value in given.items() if value not in (None, False, Role.MEASURE, "seed")}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
         return NextCall("run_seed", why, plain | ({"role": self.role.value} if "role" in said else {}), you_choose)
 

@@ -1,10 +1,12 @@
-"""The key of a run: what it is for, and which run of that kind it is."""
+"""The key of a run, and of the runs that one answer waits for: what they are for, and which of that kind."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
-__all__ = ["Role", "RunKey", "Side"]
+__all__ = ["ArmKey", "Role", "RunKey", "Side"]
 
 
 class Role(StrEnum):
@@ -75,3 +77,34 @@ class RunKey:
     def flags(self, of_experiment: Sequence[str]) -> tuple[str, ...]:
         """What the run adds to the command: the experiment's flags on its own side, nothing on the baseline's."""
         return () if self.side is Side.BASELINE else tuple(of_experiment)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmKey:
+    """Identifies the runs that are judged together: of a baseline, an experiment, or a confirmation."""
+
+    generation: int
+    """Generation of the baseline, from 1."""
+    role: Role
+    """`MEASURE` or `CONFIRM`."""
+    experiment: str | None
+    """Name of the experiment; None for a baseline."""
+
+    _TEXT: ClassVar[re.Pattern[str]] = re.compile(
+        r"g([1-9]\d{0,8})-(?:baseline|(exp|confirm)-([a-z0-9_-]{1,64}))-verdict"
+    )
+
+    @property
+    def arm_id(self) -> str:
+        """The name of the arm: a function of the key, and never that of a run, which ends in its attempt."""
+        kind = "exp" if self.role is Role.MEASURE else str(self.role)
+        arm = "baseline" if self.experiment is None else f"{kind}-{self.experiment}"
+        return f"g{self.generation}-{arm}-verdict"
+
+    @classmethod
+    def parse(cls, arm_id: str) -> "ArmKey | None":
+        """The key that has this name; None where none can have it."""
+        found = cls._TEXT.fullmatch(arm_id)
+        if found is None:
+            return None
+        return cls(int(found[1]), Role.CONFIRM if found[2] == "confirm" else Role.MEASURE, found[3])

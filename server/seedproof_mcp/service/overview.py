@@ -1,6 +1,6 @@
 """The results that only read: the baseline, the list, and what `compare` says where it gives no new verdict."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from seedproof.admission.declaration import check_name
@@ -28,7 +28,6 @@ from seedproof_mcp.service.rows import AgainstRow, ExperimentRow, QueuedRow, Sha
 from seedproof_mcp.service.views import (
     arm_summaries,
     comparison_result,
-    eta_s,
     experiment_row,
     notice_results,
     running_row,
@@ -37,7 +36,7 @@ from seedproof_mcp.service.views import (
     summaries,
 )
 
-__all__ = ["against_result", "baseline_status", "earlier_result", "experiment_list", "withdrawn_result"]
+__all__ = ["against_result", "baseline_status", "earlier_result", "experiment_list", "queued_rows", "withdrawn_result"]
 
 
 def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineStatus:
@@ -80,7 +79,7 @@ def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineSta
 
 
 def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Notice] = ()) -> ExperimentList:
-    """A page of all experiments of the ledger, in the order of their declaration.
+    """A page of all experiments of the ledger, in the order of their declaration, without the queue, whose times run.
 
     Args:
         notices: What to say beside it.
@@ -95,7 +94,7 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
         judged=state.judged,
         running=running_row(next((run for run in active if run.state is RunState.RUNNING), None)),
         queued=sum(run.state is RunState.QUEUED for run in active),
-        queue=_queued_rows(state),
+        queue=[],
         do_not_retry=[row.experiment for row in rows if _is_done_with(study, row)],
         campaign=campaign(state),
         experiments=rows,
@@ -105,15 +104,14 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
     )
 
 
-def _queued_rows(state: State) -> list[QueuedRow]:
-    """The first runs of the queue in their order, with the seconds until each has ended by the baseline's times."""
-    active = [state.runs[run_id] for run_id in state.active]
-    rows = []
-    for place, run in enumerate(active[: _SHOWN_QUEUE + 1], 1):
-        if run.state is RunState.QUEUED:
-            each_s = eta_s(state, run, 0.0)
-            rows.append(QueuedRow(run_id=run.run_id, eta_s=None if each_s is None else each_s * place))
-    return rows[:_SHOWN_QUEUE]
+def queued_rows(state: State, ends: Mapping[str, float | None]) -> list[QueuedRow]:
+    """The first runs of the queue in their order.
+
+    Args:
+        ends: Seconds until each active run has ended.
+    """
+    queued = [run_id for run_id in state.active if state.runs[run_id].state is RunState.QUEUED]
+    return [QueuedRow(run_id=run_id, eta_s=ends.get(run_id)) for run_id in queued[:_SHOWN_QUEUE]]
 
 
 # `queued` says how many there are.

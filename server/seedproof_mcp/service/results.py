@@ -4,11 +4,11 @@ Over 300 lines, because every result stands here beside its text.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from pydantic import PrivateAttr, RootModel
+from pydantic import Field, PrivateAttr, RootModel
 from seedproof.model.refusals import NextCall
 from seedproof.model.results import Campaign, Confirmation, Difference, Notice, SeedPairs, Verdict
 from seedproof.verdict.evidence import Evidence
@@ -215,6 +215,7 @@ class RunResult(Result):
     reason: str | None
     untrusted_output: str | None
     command: str | None = None
+    values: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     tried: TriedRow | None = None
 
     def document(self) -> dict[str, Any]:
@@ -222,6 +223,8 @@ class RunResult(Result):
         found = Result.document(self)
         if self.tried is not None:
             found["tried"].pop("log_tail", None)  # `untrusted_output` has it
+        for name, values in self.values.items():  # null says that nan or inf was printed
+            found["values"][name] = {seed: None if one is None else rounded(one) for seed, one in values.items()}
         if self.role in ("measure", "probe"):
             del found["arm"]
         for name in ("elapsed_s", "eta_s") if self.is_active else ():
@@ -303,12 +306,14 @@ class RunResult(Result):
             lines = [self.progress()] if self.is_active else []
             lines += [f"Command: {self.command}"] if self.command else []
             lines += [f"Reason: {self.reason}"] if self.reason else []
+            lines += [_by_seed(name, values) for name, values in self.values.items()]
         return [*lines, *([self.untrusted_output] if self.untrusted_output else ())]
 
     def progress(self) -> str:
         """Step, elapsed and remaining time in one line."""
         if self.queue_position is not None:
-            return f"waiting, position {self.queue_position} in the queue"
+            ends = "" if self.eta_s is None else f", ends in about {_tenths(self.eta_s)} s"
+            return f"waiting, position {self.queue_position} in the queue{ends}"
         parts = [f"step {self.step}"] if self.step is not None else []
         parts += self._values()
         if self.elapsed_s is not None:
@@ -316,6 +321,11 @@ class RunResult(Result):
         if self.eta_s is not None:
             parts.append(f"about {_tenths(self.eta_s)} s to go")
         return ", ".join(parts) or "starting"
+
+
+def _by_seed(name: str, values: Mapping[str, float | None]) -> str:
+    shown = (f"{seed} {'not finite' if value is None else rounded(value)}" for seed, value in values.items())
+    return f"{name} by seed: {', '.join(shown)}"
 
 
 def _tenths(seconds: float) -> float:

@@ -4,15 +4,18 @@ Over 300 lines, because all of it is read from the same files of a run in one lo
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from seedproof.admission.until import arm_runs, arm_values
+from seedproof.ledger.queue_times import expected_ends, expected_s
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST, Ending, lacks_value, outcome
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import BadSettings, Refusal
 from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import Role
+from seedproof.model.run_key import ArmKey, Role
 from seedproof.model.runs import NoResult, Run, RunState
 from seedproof.model.untrusted import fenced, safe_tail
 from seedproof.notices.attempts import draw_words
@@ -37,12 +40,12 @@ from seedproof_mcp.runner.trained_with import trained_by_notices
 from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
-from seedproof_mcp.service.views import declared_command, eta_s, notice_results, remaining_seeds
+from seedproof_mcp.service.views import declared_command, notice_results, remaining_seeds, waiting_words
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
-__all__ = ["Observer", "with_exclusions"]
+__all__ = ["Observer", "ended_arm", "waiting_arm", "with_exclusions"]
 
 
 TAIL_BYTES = 256 * 1024
@@ -153,7 +156,7 @@ class Observer:
                     *trained_by_notices(run, rules.metric.name),
                 ]
             ),
-            next=Follow.of(run_next(study, run)),
+            next=_run_follow(study, run, status),
             command=None if status.state.is_active else declared_command(study, run),  # replies that wait are short
         )
 
@@ -171,15 +174,30 @@ class Observer:
         if run.state is RunState.QUEUED:
             position = list(state.active).index(run.run_id) + 1
             reason = self._conductor_problem() or (self._slot_problem() if position == 1 else None)
-            return _Status(RunState.QUEUED, {}, queue_position=position, reason=reason)
+            ends = self.expected_ends(state).get(run.run_id)
+            return _Status(RunState.QUEUED, {}, eta_s=ends, queue_position=position, reason=reason)
         progress = self._logs.look(self._paths.run(run.run_id), rules)
         return _Status(
             RunState.RUNNING,
             {name: found.value for name, found in progress.reading.metrics.items()},
             progress.reading.step,
             progress.elapsed_s,
-            eta_s(state, run, progress.elapsed_s),
+            expected_ends(state, {run.run_id: progress.elapsed_s})[run.run_id],
             reason=self._conductor_problem() or _idle_words(self._paths.run(run.run_id), progress, rules),
+        )
+
+    def expected_ends(self, state: State) -> dict[str, float | None]:
+        """Seconds until each active run has ended; None where that is not known, as with a slot that others hold.
+
+        Args:
+            state: A state that `with_live_states` returns.
+        """
+        running = [run_id for run_id in state.active if state.runs[run_id].state is RunState.RUNNING]
+        if state.active and not running and self._slot_problem() is not None:
+            return dict.fromkeys(state.active)
+        folders = {run_id: self._paths.run(run_id) for run_id in running}
+        return expected_ends(
+            state, {one: self._engines.of(folder).elapsed_s(str(folder.folder)) for one, folder in folders.items()}
         )
 
     def _conductor_problem(self) -> str | None:
@@ -263,6 +281,44 @@ class Observer:
             return None
         tail = safe_tail(data)
         return fenced(tail) if tail else None
+
+
+def _run_follow(study: Study, run: Run, status: _Status) -> Follow | None:
+    """The next call; where that waits for this run, it says when to call."""
+    follow, generation = Follow.of(run_next(study, run)), study.generation
+    is_present = generation is not None and run.generation == generation.number
+    if follow is None or not status.state.is_active or not is_present or run.role is Role.PROBE:
+        return follow
+    return follow.model_copy(update={"why": waiting_words(status.eta_s)})
+
+
+def waiting_arm(
+    study: Study, key: ArmKey, seen: RunResult, unqueued: int, ends: Mapping[str, float | None]
+) -> RunResult:
+    """The result of the run that an arm waits for, whose next call waits for the arm.
+
+    Args:
+        unqueued: How many runs the arm is known to need that were not requested.
+        ends: Seconds until each active run has ended.
+    """
+    arguments = {"experiment": key.experiment, "role": None if key.role is Role.MEASURE else key.role.value}
+    known = {name: value for name, value in arguments.items() if value is not None}
+    active = [run for run in arm_runs(study, key) if run.state.is_active]
+    last, each_s = (ends.get(active[-1].run_id), expected_s(study.state, active[-1])) if active else (None, None)
+    eta_s = None if last is None or each_s is None else last + unqueued * each_s
+    follow = Follow(tool="run_seed", arguments={**known, "until": "verdict"}, why=waiting_words(eta_s), you_choose=[])
+    return seen.model_copy(update={"next": follow})
+
+
+def ended_arm(study: Study, key: ArmKey, seen: RunResult) -> RunResult:
+    """The result of the run that ended an arm, with the values of all; a next call for the same arm waits for it."""
+    follow, own = seen.next, {"experiment": key.experiment} if key.experiment else {}
+    if follow is not None and follow.tool == "run_seed" and "experiment" not in follow.you_choose:
+        same = {name: value for name, value in follow.arguments.items() if name == "experiment"} == own
+        role = follow.arguments.get("role", Role.MEASURE.value)
+        if same and role == key.role.value:
+            follow = follow.model_copy(update={"arguments": {**follow.arguments, "until": "verdict"}})
+    return seen.model_copy(update={"next": follow, "values": arm_values(study, key)})
 
 
 def _python_of(run: Run) -> str | None:

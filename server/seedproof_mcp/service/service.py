@@ -13,11 +13,20 @@ from typing import TypeVar
 
 from seedproof.admission.gate import admit
 from seedproof.admission.request import RunRequest
+from seedproof.admission.until import Onward, arm_runs, first_request, onward
 from seedproof.admission.withdrawal import is_stuck, known_experiment, measured_refusal
 from seedproof.ledger.state import Experiment, State
-from seedproof.model.refusals import BadArguments, Refusal, RunEnded
+from seedproof.model.refusals import (
+    WHERE_WE_STAND,
+    BadArguments,
+    ConfirmNotDue,
+    NothingDue,
+    Refusal,
+    RunEnded,
+    RunUnknown,
+)
 from seedproof.model.results import Comparison, Notice
-from seedproof.model.run_key import Role
+from seedproof.model.run_key import ArmKey, Role
 from seedproof.model.runs import TRAINED_S
 from seedproof.phases.calls import is_after_reports
 from seedproof.phases.next_call import require_baseline
@@ -37,6 +46,7 @@ from seedproof_mcp.service.overview import (
     baseline_status,
     earlier_result,
     experiment_list,
+    queued_rows,
     withdrawn_result,
 )
 from seedproof_mcp.service.project import ProjectFolder
@@ -52,7 +62,7 @@ from seedproof_mcp.service.results import (
     RunResult,
     WithdrawnResult,
 )
-from seedproof_mcp.service.run_status import Observer, with_exclusions
+from seedproof_mcp.service.run_status import Observer, ended_arm, waiting_arm, with_exclusions
 from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
 from seedproof_mcp.service.study_files import keep_earlier_baseline, study_result, write_study
 from seedproof_mcp.service.verdicts import RandBelow, issue_verdict, judge_experiment
@@ -144,6 +154,52 @@ class Service:
                 return with_exclusions(result, study.state, run, config)
             return self._with_unfinished_report(study, result)
 
+    def observe_arm(self, key: ArmKey) -> RunResult:
+        """The present result of the run that answers for an arm, after what is due was queued.
+
+        It is active while the arm goes on; then it is the arm's last run with the values of all.
+
+        Raises:
+            RunUnknown: The ledger has no run of it.
+            Refusal: What is due cannot be run; with the next call.
+        """
+        while True:
+            at = self._queue_due(key)
+            if at.run is None:
+                raise RunUnknown(f"there is no run of {key.arm_id}.", WHERE_WE_STAND)
+            seen = self.observe(at.run.run_id)
+            if seen.is_active or not at.is_open:
+                break
+        with self._reading() as (study, _):
+            if not seen.is_active:
+                return ended_arm(study, key, seen)
+            return waiting_arm(study, key, seen, at.unqueued, self._observer.expected_ends(study.state))
+
+    def _queue_due(self, key: ArmKey) -> Onward:
+        """What an arm waits for, once all that is due is requested."""
+        seq = -1
+        while True:
+            with self._reading() as (study, _):
+                at, now = onward(study, key), study.state.seq
+            if at.request is None or now == seq:
+                return at
+            seq = now
+            with suppress(NothingDue, ConfirmNotDue):  # another call was quicker
+                self.request_run(at.request)
+
+    def arm_times(self, key: ArmKey) -> tuple[str, str]:
+        """When the first run of an arm was requested, and when the state of one last changed (ISO 8601, UTC).
+
+        Raises:
+            RunUnknown: The ledger has no run of it.
+        """
+        with self._reading() as (study, _):
+            runs = arm_runs(study, key)
+            if not runs:
+                raise RunUnknown(f"there is no run of {key.arm_id}.", WHERE_WE_STAND)
+            times = [time for run in runs for time in (run.requested, run.started, run.ended) if time]
+            return min(times, default=""), max(times, default="")
+
     def run_times(self, run_id: str) -> tuple[str, str]:
         """When a run was requested, and when its state last changed (ISO 8601, UTC).
 
@@ -185,6 +241,8 @@ class Service:
         with self._reading() as (study, _):
             page, hints = ("list_experiments", offset, limit), self._observer.hints
             result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit, hints(study)))
+            queue = queued_rows(study.state, self._observer.expected_ends(study.state))
+            result = result.model_copy(update={"queue": queue})
             return self._with_unfinished_report(study, result)
 
     # --- running ------------------------------------------------------------------------------
@@ -223,6 +281,28 @@ class Service:
             with suppress(OSError), self._ledger.writing() as writer:  # the run is requested, whatever the disk does
                 self._rewrite_report(writer, config, request.experiment)
         return admission.run_id
+
+    def request_arm(self, request: RunRequest) -> ArmKey:
+        """Admit a request that goes on until its arm can be judged; return the arm.
+
+        One that can be judged already is no refusal: what was queued may have ended since the same call before.
+
+        Raises:
+            Refusal: With its code and the next allowed call.
+        """
+        with self._reading() as (study, _):
+            first = first_request(study, request)
+        try:
+            self.request_run(first)
+        except (NothingDue, ConfirmNotDue):
+            with self._reading() as (study, _):
+                number = 0 if study.generation is None else study.generation.number
+                key = ArmKey(number, request.role, request.experiment)
+                if onward(study, key).run is None:
+                    raise
+                return key
+        with self._lock:
+            return ArmKey(len(self._ledger.state.generations), request.role, request.experiment)
 
     def stop(self, run_id: str | None, experiment: str | None, reason: str) -> RunResult | WithdrawnResult:
         """Cancel a run, or withdraw an experiment.

@@ -41,7 +41,6 @@ __all__ = [
     "declared_command",
     "arm_summaries",
     "comparison_result",
-    "eta_s",
     "experiment_row",
     "notice_results",
     "remaining_seeds",
@@ -51,6 +50,7 @@ __all__ = [
     "standing_report",
     "summaries",
     "verdict_notices",
+    "waiting_words",
     "written_evidence",
 ]
 
@@ -162,12 +162,21 @@ def remaining_seeds(study: Study, run: Run) -> int:
     return len(standing.look.due)
 
 
-def eta_s(state: State, run: Run, elapsed_s: float | None) -> float | None:
-    """The remaining seconds of a run, from the mean wall time of the baseline; None where either time is unknown."""
-    times = list(state.baseline_arm(run.generation).finite("wall_time_s").values())
-    if elapsed_s is None or not times:
-        return None
-    return max(0.0, summarize(times).mean - elapsed_s)
+def waiting_words(eta_s: float | None) -> str:
+    """When to call again for what is waited for.
+
+    Args:
+        eta_s: Seconds until it has ended; None where they are not known.
+    """
+    when = "later" if eta_s is None else "soon" if eta_s < 1 else f"in {_span(eta_s)}"
+    return f"Waits; or do other work and call {when}."
+
+
+def _span(seconds: float) -> str:
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}" if seconds < 10 * unit else f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def declared_command(study: Study, run: Run) -> str | None:

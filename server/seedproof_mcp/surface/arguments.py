@@ -128,6 +128,11 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     side = command.add_mutually_exclusive_group()
     side.add_argument("--control", action="store_true", help="run changed code once without the experiment's flags")
     side.add_argument("--confirm", action="store_true", help="run the next fresh seed of a confirmation")
+    command.add_argument(
+        "--until-verdict",
+        action="store_true",
+        help="run all that is due until the verdict; with --confirm a confirmation as well, else it asks",
+    )
     command.add_argument("--all", action="store_true", help="run every seed that the arm is sure to need")
 
 
@@ -157,4 +162,5 @@ def run_request(options: argparse.Namespace) -> "RunRequest":
         new_baseline=options.new_baseline,
         role=Role.CONFIRM if options.confirm else Role.CONTROL if options.control else Role.MEASURE,
         code_change=options.code_change,
+        until="verdict" if options.until_verdict else "seed",
     )

@@ -41,10 +41,10 @@ CATALOGUE: tuple[tuple[str, str, str, ToolAnnotations], ...] = (
     (
         "run_seed",
         "Run one training seed",
-        "Runs the project's own training script once and returns the metrics. Without arguments: the next baseline "
-        "seed. With `experiment`: its next seed; the first call also needs `flags` and `hypothesis`. Waits up to "
-        "`wait_s`, then answers `running`, and the run goes on: repeat the call in `next` to wait on. Repeating a "
-        "call never trains twice.",
+        "Runs the project's training script and returns the metrics. Without arguments: the next baseline seed. With "
+        "`experiment`: its next seed; the first call also needs `flags` and `hypothesis`. Waits up to `wait_s`, then "
+        "answers `running`, and the run goes on: repeat the call in `next` to wait on. Repeating a call never trains "
+        "twice.",
         _TRAIN,
     ),
     (

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from seedproof_mcp.surface.arguments import parse, run_request
@@ -175,6 +176,10 @@ def _run(options: argparse.Namespace) -> int:
     from seedproof.model.refusals import NothingDue
 
     service, request = _service(options), run_request(options)
+    if options.until_verdict and not options.control:
+        from seedproof_mcp.surface.until_verdict import run_until_verdict
+
+        return run_until_verdict(service, options.project, request, lambda observe: _watch(service, observe))
     told: set[str] = set()
     # What is wrong with the command or the metric is wrong for every seed: the first one of a baseline tells.
     if request.queue_all and service.is_first_of_baseline(request):
@@ -194,7 +199,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str]) -> int:
     for number, one in enumerate(run_ids, start=1):
-        seen = _follow(service, one)
+        seen = _watch(service, partial(service.observe, one))
         show(options.project, seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
@@ -206,7 +211,8 @@ def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[s
     return 0
 
 
-def _follow(service: "Service", run_id: str) -> "RunResult":
+def _watch(service: "Service", observe: "Callable[[], RunResult]") -> "RunResult":
+    """Show progress until what is observed is not active any more; the last result."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -214,14 +220,14 @@ def _follow(service: "Service", run_id: str) -> "RunResult":
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar, service.watch() as watch:
-        task = bar.add_task(run_id, total=None)
+        task = bar.add_task("", total=None)
         while True:
-            seen = service.observe(run_id)
+            seen = observe()
             if not seen.is_active:
                 return seen
             elapsed = seen.elapsed_s or 0.0
             total = None if seen.eta_s is None else elapsed + seen.eta_s
-            bar.update(task, completed=elapsed, total=total, description=f"{run_id}: {seen.progress()}")
+            bar.update(task, completed=elapsed, total=total, description=f"{seen.run_id}: {seen.progress()}")
             watch.wait(SHOW_S, BLIND_S)
 
 

@@ -42,6 +42,7 @@ _OPTIONS = {
     r"\bnew_baseline\b": "--new-baseline",
     r"\bqueue_all(=true\b)?": "--all",
     r'\brole="(confirm|control)"': r"--\1",
+    r'\buntil="verdict"': "--until-verdict",
 }
 
 
@@ -100,6 +101,8 @@ def next_command(call: "NextCall | Follow", project: Path = Path()) -> str:
 def _words(name: str, value: Any) -> list[str]:
     if name in _POSITIONAL:
         return [value]
+    if name == "until":
+        return ["--until-verdict"] if value == "verdict" else []
     if name == "role":
         return [] if value == "measure" else [f"--{value}"]
     if isinstance(value, bool):

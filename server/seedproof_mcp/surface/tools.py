@@ -35,6 +35,7 @@ from seedproof_mcp.surface.changes import changed, look
 from seedproof_mcp.surface.strict_tool import refusal_result, strict_tool
 from seedproof_mcp.surface.tasks.extension import HANDLE_AFTER_S, TaskExtension, takes_handles
 from seedproof_mcp.surface.tasks.runs import RunTasks
+from seedproof_mcp.surface.wait_s import chosen_wait_s
 from seedproof_mcp.system.paths import ProjectPaths
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class _Tools:
         role: Annotated[
             Literal["measure", "control", "confirm"],
             Field(
-                description="`control`: one run of changed code without flags; `confirm`: the next run on a fresh "
-                "seed; both where `next` asks for it."
+                description="`control`: changed code once without flags; `confirm`: the next run on a fresh seed; "
+                "where `next` asks for it."
             ),
         ] = "measure",
         code_change: Annotated[
@@ -121,19 +122,23 @@ class _Tools:
         ] = False,
         attempt: Annotated[
             int | None,
-            Field(ge=1, description="Which attempt at `seed`; 2 repeats a failed run where `next` offers it."),
+            Field(ge=1, description="2 repeats a failed run at `seed` where `next` offers it."),
         ] = None,
-        queue_all: Annotated[bool, Field(description="Queue every seed that the arm is sure to need.")] = False,
+        queue_all: Annotated[bool, Field(description="Queue all that is due.")] = False,
+        until: Annotated[
+            Literal["seed", "verdict"],
+            Field(description="`verdict`: queues what is due, answers once the arm can be judged."),
+        ] = "seed",
         new_baseline: Annotated[
-            str | None, Field(description="The reason to start a new baseline generation; earlier ones stay.")
+            str | None, Field(description="The reason for a new baseline generation; earlier ones stay.")
         ] = None,
         wait_s: Annotated[
-            float,
-            Field(ge=0, le=3600, allow_inf_nan=False, description="Seconds to wait for the run; it goes on anyway."),
-        ] = 45,
+            float | None,
+            Field(ge=0, le=3600, allow_inf_nan=False, description="Seconds to wait; by default as your host allows."),
+        ] = None,
         try_run: Annotated[
             bool,
-            Field(description="Tries the baseline's command in short runs outside the ledger; only with `wait_s`."),
+            Field(description="Tries the command in short runs outside the ledger; only with `wait_s`."),
         ] = False,
     ) -> Annotated[CallToolResult, RunResult]:
         from seedproof.admission.request import RunRequest
@@ -149,18 +154,29 @@ class _Tools:
             attempt=attempt,
             queue_all=queue_all,
             new_baseline=new_baseline,
+            until=until,
         )
-        deadline = anyio.current_time() + wait_s
+        waits_s = chosen_wait_s(ctx.request_context) if wait_s is None else wait_s
+        deadline = anyio.current_time() + waits_s
         if try_run:
             return await self._try(ctx, request, deadline)
         if takes_handles(ctx.request_context):
             deadline = min(deadline, anyio.current_time() + HANDLE_AFTER_S)
         try:
-            run_id = await anyio.to_thread.run_sync(self.service.request_run, request)
-            await self._follow(ctx, run_id, deadline)
+            seen = await self._follow(ctx, await anyio.to_thread.run_sync(self._requested, request), deadline)
         except Exception as problem:
             return await self._refused(problem)
-        return await self._answer(lambda: self.service.observe(run_id))
+        return _success(seen)
+
+    def _requested(self, request: "RunRequest") -> "Callable[[], RunResult]":
+        """Record a request; what looks at the run that answers it, or at the arm."""
+        from seedproof.model.run_key import Role
+
+        if request.until == "verdict" and request.role is not Role.CONTROL:  # of which there is one run
+            key = self.service.request_arm(request)
+            return lambda: self.service.observe_arm(key)
+        run_id = self.service.request_run(request)
+        return lambda: self.service.observe(run_id)
 
     async def _try(self, ctx: Context[Any, Any], request: "RunRequest", deadline: float) -> CallToolResult:
         """Start or join a try, and wait until it has ended or the time is up, reporting progress."""
@@ -188,19 +204,18 @@ class _Tools:
             return await self._refused(problem)
         return await self._answer(lambda: tried_result(self.service, asked))
 
-    async def _follow(self, ctx: Context[Any, Any], run_id: str, deadline: float) -> None:
-        """Wait until the run has ended or the time is up, reporting progress."""
-        reported = -PROGRESS_S
+    async def _follow(self, ctx: Context[Any, Any], observe: "Callable[[], RunResult]", deadline: float) -> RunResult:
+        """Wait until nothing is active any more or the time is up, reporting progress; the last that was seen."""
+        started, reported = anyio.current_time(), -PROGRESS_S
         with await anyio.to_thread.run_sync(self.service.watch) as watch:
-            while (now := anyio.current_time()) < deadline:
-                seen = await look(watch, lambda: self.service.observe(run_id))
-                if not seen.is_active:
-                    return
+            while True:
+                seen, now = await look(watch, observe), anyio.current_time()
+                if not seen.is_active or now >= deadline:
+                    return seen
                 if now - reported >= PROGRESS_S:
                     reported = now
-                    elapsed = seen.elapsed_s or 0.0
-                    total = None if seen.eta_s is None else elapsed + seen.eta_s
-                    await ctx.report_progress(elapsed, total, seen.progress())
+                    total = None if seen.eta_s is None else now - started + seen.eta_s
+                    await ctx.report_progress(now - started, total, f"{seen.title()}, {seen.progress()}")
                 await changed(watch, deadline - now)
 
     async def compare(

@@ -2,6 +2,7 @@
 
 from seedproof_mcp.service.results import TRIED_BYTES, TRY_ID, Follow, RunResult
 from seedproof_mcp.service.service import Service
+from seedproof_mcp.service.views import waiting_words
 from seedproof_mcp.setup.trial.ask import Asked
 
 __all__ = ["tried_result"]
@@ -12,7 +13,7 @@ def tried_result(service: Service, asked: Asked) -> RunResult:
     status = service.check_baseline()
     follow = status.next if asked.row is not None and asked.row.is_well else None
     if asked.row is None:
-        again = "Waits for the try, which goes on."
+        again = waiting_words(None)
         follow = Follow(tool="run_seed", arguments={"try_run": True}, why=again, you_choose=[])
     return RunResult(
         run_id=TRY_ID,

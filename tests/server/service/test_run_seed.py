@@ -14,8 +14,10 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from seedproof_mcp.service.service import BLIND_S
 from seedproof_mcp.surface import tools as mcp_tools
 from seedproof_mcp.system import locks
+from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import RunPaths
 
 from tests.support import in_process
@@ -421,8 +423,8 @@ class Clock:
     def current_time(self) -> float:
         return self.now_s
 
-    async def sleep(self, delay_s: float) -> None:
-        self.now_s += delay_s
+    async def changed(self, watch: FileWatch, bound_s: float) -> None:
+        self.now_s += watch.bound_s(bound_s, BLIND_S)  # nothing changes
         await anyio.lowlevel.checkpoint()
 
 
@@ -436,6 +438,7 @@ async def test_progress_is_reported_at_least_every_five_seconds(project: Path, m
 
     async with quick_tools(project, engine) as call:
         monkeypatch.setattr(mcp_tools, "anyio", clock)
+        monkeypatch.setattr(mcp_tools, "changed", clock.changed)
         await call.client.call_tool("run_seed", {"wait_s": 30}, progress_callback=note)
     assert clock.now_s == pytest.approx(30)
     assert len(told) >= 30 / 5

@@ -32,6 +32,7 @@ run_arguments: dict[str, st.SearchStrategy[Any]] = {
     "attempt": st.integers(1, 9),
     "queue_all": st.booleans(),
     "new_baseline": texts,
+    "until": st.sampled_from(["seed", "verdict"]),
 }
 PLACEHOLDERS = {"experiment": "NAME", "flags": "FLAGS", "hypothesis": "HYPOTHESIS", "new_baseline": "REASON"}
 

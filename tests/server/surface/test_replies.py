@@ -4,6 +4,8 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from seedproof_mcp.service.plain import in_words, rounded, trimmed
 from seedproof_mcp.service.results import ExperimentList
 from seedproof_mcp.service.rows import ExperimentRow
 
+from tests.support import in_process
 from tests.support.both_channels import check_both_channels
 from tests.support.callers import Answer
 from tests.support.confirmations import confirm_all, judge, table
@@ -182,15 +185,23 @@ async def test_a_study_from_next_to_next_stays_within_its_bytes(project: Path) -
     assert text <= 8_000
 
 
-async def test_a_waiting_reply_has_at_most_450_bytes_in_each_channel(project: Path) -> None:
-    engine = InProcessEngine(honest)
+async def test_a_waiting_reply_says_when_to_call_again_in_at_most_450_bytes_in_each_channel(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = InProcessEngine(lambda argv: replace(honest(argv), wall_time_s=4000.0))
+    monkeypatch.setattr(in_process, "STARTED_AT", (datetime.now(UTC) - timedelta(seconds=1000)).isoformat())
     async with quick_tools(project, engine) as call:
         await call.measure_baseline()
         engine.held = True
         declared = {"experiment": "larger_steps", "flags": ["--lr", "0.1"], "hypothesis": "x", "queue_all": True}
         await call("run_seed", **declared, wait_s=0)
         waiting = [await call("run_seed", experiment="larger_steps", seed=seed, wait_s=0) for seed in SEEDS[:3]]
+        waiting.append(await call("run_seed", experiment="larger_steps", until="verdict", wait_s=0))
+    calls = ["in 50 min", "in 117 min", "in 3.1 h", "in 3.1 h"]
+    assert [one.data["next"]["why"] for one in waiting] == [f"Waits; or do other work and call {one}." for one in calls]
+    assert waiting[-1].next == "run_seed(experiment='larger_steps', until='verdict')"
     for answer in waiting:
+        check_both_channels(answer)
         assert answer.data["state"] in ("queued", "running")
         assert size(answer.data) <= 450, answer.data
         assert size(answer.text) <= 450, answer.text
@@ -317,7 +328,7 @@ async def test_the_text_alone_tells_what_was_tried_what_is_queued_and_what_not_t
     lines = listed.text.splitlines()
     assert "Training now: g1-exp-c-s42-a1" in lines
     (queue,) = [line for line in lines if line.startswith("Queue, in order: ")]
-    assert queue == "Queue, in order: g1-exp-c-s137-a1 (in about 4.0 s), g1-exp-c-s256-a1 (in about 6.0 s)"
+    assert queue == "Queue, in order: g1-exp-c-s137-a1 (in about 2.0 s), g1-exp-c-s256-a1 (in about 4.0 s)"
     assert "Do not try again, also under another name: same, worse" in lines
     (worse,) = [line for line in lines if line.startswith("- worse: ")]
     assert worse.startswith("- worse: LOSER: 6.96 sigma worse; flags --lr 0.3; worse may help; generation 1; judged")
