@@ -1,6 +1,7 @@
 """The server over ssh, as docs/remote.md has it, with an sshd on loopback that has keys and settings of its own."""
 
 import getpass
+import json
 import os
 import shlex
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import ROOT
 from tests.support.servers import INITIALIZE, INITIALIZED, SEEDPROOF, ask, call_of, hang_up, tell
 from tests.support.supervised import is_gone
 from tests.support.waiting import PATIENCE_S, wait_until
@@ -25,6 +27,13 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(SSHD is None or shutil.which("ssh") is None, reason="needs sshd and ssh"),
 ]
+
+
+def documented_options() -> list[str]:
+    """The options of ssh in the entry that the page gives."""
+    entry = json.loads((ROOT / "docs/remote.md").read_text().split("```json\n")[1].split("```")[0])
+    arguments: list[str] = entry["mcpServers"]["seedproof"]["args"]
+    return arguments[: arguments.index("box")]
 
 
 class Box:
@@ -42,9 +51,8 @@ class Box:
         kept = {name: os.environ[name] for name in ("HOME", "XDG_STATE_HOME", "SEEDPROOF_IDLE_S")}
         variables = [f"{name}={value}" for name, value in {**kept, "FAKE_GATE": self.gate}.items()]
         serve = shlex.join(["exec", "env", *variables, str(SEEDPROOF), "serve", "--project", str(project)])
-        command = ["ssh", "-F", "none", "-T", "-p", str(self._port), "-i", str(self._key), "127.0.0.1"]
-        for option in ("BatchMode=yes", f"UserKnownHostsFile={self._known}", "StrictHostKeyChecking=yes"):
-            command[1:1] = ["-o", option]
+        command = ["ssh", "-F", "none", "-p", str(self._port), "-i", str(self._key), *documented_options()]
+        command += ["-o", f"UserKnownHostsFile={self._known}", "-o", "StrictHostKeyChecking=yes", "127.0.0.1"]
         command.append(f"echo $$ > {shlex.quote(str(self.server_pid))}; {serve}")
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             try:
