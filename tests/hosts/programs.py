@@ -46,6 +46,7 @@ PROGRAMS: Mapping[str, Program] = {
             "ANTHROPIC_API_KEY": KEY,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
+            "MCP_CONNECT_TIMEOUT_MS": "60000",  # `-p` goes on without tools that are not there in a few seconds
         },
     ),
     "codex": Program(package="@openai/codex", command=_codex, environment=lambda url: {"CODEX_KEY": KEY}),

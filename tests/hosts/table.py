@@ -1,6 +1,6 @@
 """The measured table of docs/hosts.md, and the same facts as a session shows them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from seedproof_mcp.setup.hosts.hosts import HOSTS
@@ -18,10 +18,11 @@ _REFUSED, _RESULT = 1, 2
 
 def expected(host: str) -> dict[str, str]:
     """What the page says of a host, by the names of the rows."""
-    lines = PAGE.read_text().split(_TITLE)[1].split("\n## ")[0].splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
-    column = rows[0].index(HOSTS[host].title)
-    return {row[0]: row[column] for row in rows[1:] if not row[0].startswith("---")}
+    paragraphs = PAGE.read_text().split(_TITLE)[1].split("\n\n")
+    table = next(one for one in paragraphs if one.startswith("|"))
+    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
+    column = head.index(HOSTS[host].title)
+    return {row[0]: row[column] for row in rows}
 
 
 def observed(model: StandIn, sent: list[dict[str, Any]], received: list[dict[str, Any]]) -> dict[str, str]:
@@ -38,7 +39,6 @@ def observed(model: StandIn, sent: list[dict[str, Any]], received: list[dict[str
         "Version": _client(sent[0])["version"],
         "`clientInfo.name`": f"`{_client(sent[0])['name']}`",
         "First message": _opening(sent[0]),
-        "Revision of its calls": next(_revisions(calls[0], received)),
         "The model sees a result as": model.seen[_RESULT].channels,
         "The model sees a refusal as": model.seen[_REFUSED].channels,
         "Instructions": _instructions(model.told, received),
@@ -57,15 +57,6 @@ def _opening(message: Mapping[str, Any]) -> str:
     params = message["params"]
     revision = params.get("protocolVersion") or params["_meta"]["io.modelcontextprotocol/protocolVersion"]
     return f"`{message['method']}` {revision}"
-
-
-def _revisions(call: Mapping[str, Any], received: list[dict[str, Any]]) -> Iterator[str]:
-    stated = call.get("_meta", {}).get("io.modelcontextprotocol/protocolVersion")
-    if stated:
-        yield stated
-    for message in received:
-        if agreed := message.get("result", {}).get("protocolVersion"):
-            yield agreed
 
 
 def _instructions(told: str, received: list[dict[str, Any]]) -> str:
