@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env ten-projects soak golden check format inspect bench calibrate threats clean
+.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-hosts hosts-env ten-projects soak golden check format inspect bench calibrate threats clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,6 +10,10 @@ RECIPES_ENV := .venv-recipes
 RECIPES_READY := $(RECIPES_ENV)/.ready
 CONFORMANCE := tests/conformance
 CONFORMANCE_READY := $(CONFORMANCE)/node_modules/.ready
+HOSTS := tests/hosts
+HOSTS_READY := $(HOSTS)/node_modules/.ready
+HAS_SSHD = PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v sshd >/dev/null
+NO_SSHD := sshd was not found. On Debian and Ubuntu: apt-get install openssh-server
 GOLDEN := tests/golden docs/settings.md
 # The tests that write them, and no other: those may fail until it is done.
 REWRITTEN := -k "golden_one or tables_of_the_page" tests/protocol/report tests/server/host/test_settings.py
@@ -45,7 +49,7 @@ test: $(READY) ## Run the tests, with a sample of the long ones
 test-fast: $(READY) ## Run the tests that start no process: the protocol, and tools in memory
 	@$(PYTEST) -m "not slow and not sampled" $(IN_MEMORY)
 
-test-slow: $(READY) recipes-env conformance-env ## Run what `make test` leaves out
+test-slow: $(READY) recipes-env conformance-env hosts-env ## Run what `make test` leaves out
 	@SEEDPROOF_AMOUNT=whole $(PYTEST) -m "slow or sampled"
 
 test-recipes: $(READY) recipes-env ## Carry out the recipes of docs/recipes, on stand-ins and on the real frameworks
@@ -76,6 +80,31 @@ $(CONFORMANCE_READY): $(CONFORMANCE)/package.json $(CONFORMANCE)/package-lock.js
 	@node --version >/dev/null && npm --version >/dev/null || { echo "Node.js and npm were not found." >&2; exit 1; }
 	@npm ci --prefix $(CONFORMANCE) --silent --no-audit --no-fund
 	@$(CONFORMANCE)/node_modules/.bin/node --version >/dev/null
+	@touch $@
+
+test-hosts: $(READY) $(HOSTS_READY) ## Take real hosts from an empty project to a report, and reach the server over ssh
+	@$(HAS_SSHD) || { echo "$(NO_SSHD)" >&2; exit 1; }
+	@$(PYTEST) $(HOSTS)
+
+hosts-env: ## Install the command lines of hosts, and the Node.js that runs them (1.5 GB)
+	@$(MAKE) --no-print-directory $(HOSTS_READY) || { \
+	  echo "The command lines of hosts could not be installed; their tests are left out." >&2; \
+	  mkdir -p .ci && echo "real hosts (needs Node.js and npm)" >> .ci/skipped; }
+	@$(HAS_SSHD) || { \
+	  echo "$(NO_SSHD). The tests over ssh are left out." >&2; \
+	  mkdir -p .ci && echo "the server over ssh (needs sshd)" >> .ci/skipped; }
+
+# The programs are optional packages, one for each system: npm passes over those that fail, and `npm ci` over none
+# that the lock file lacks.
+$(HOSTS_READY): $(HOSTS)/package.json $(HOSTS)/package-lock.json
+	@node --version >/dev/null && npm --version >/dev/null || { \
+	  echo "Node.js and npm were not found. On Debian and Ubuntu: apt-get install nodejs npm" >&2; exit 1; }
+	@echo "Installing the command lines of hosts in $(HOSTS)/node_modules; this takes some minutes ..."
+	@npm install --no-save --prefix $(HOSTS) --loglevel=error --no-audit --no-fund
+	@home=$$(mktemp -d); for program in node claude codex gemini opencode copilot; do \
+	  PATH="$(CURDIR)/$(HOSTS)/node_modules/.bin:$$PATH" HOME=$$home $$program --version </dev/null >/dev/null 2>$$home/why || { \
+	    cat $$home/why; echo "$$program was installed and does not start." >&2; exit 1; }; \
+	done; rm -rf $$home
 	@touch $@
 
 ten-projects: $(READY) recipes-env ## Measure how long ten projects take to a first verdict, besides training
@@ -113,4 +142,4 @@ threats: $(READY) ## Write docs/threats.md from the table in tests/threats
 	@$(BIN)/python -m tests.threats
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules $(HOSTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -225,7 +225,7 @@ def test_the_values_on_the_page_of_settings_are_read_from_the_output_above_them(
 
 
 def test_the_client_settings_in_the_readme_are_the_example_file() -> None:
-    ((_, code),) = snippets("json")
+    (code,) = (code for path, code in snippets("json") if path.name == "README.md")
     assert json.loads(code) == json.loads(page(".mcp.json"))
 
 
