@@ -72,7 +72,7 @@ class Caller:
         full = {"detail": "full"} if tool == "compare" else {}
         result = await self.client.call_tool(tool, {**full, **arguments})
         text, *more = [one.text for one in result.content]
-        return Answer(text, _whole(result.structured_content), bool(result.is_error), "\n".join(more))
+        return Answer(text, _whole(result.structured_content), bool(result.is_error), "".join(more))
 
     async def measure_baseline(self) -> None:
         """Take the baseline through."""

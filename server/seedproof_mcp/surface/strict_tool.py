@@ -15,7 +15,7 @@ from seedproof_mcp.service.results import Follow
 from seedproof_mcp.surface.mended import mended_call
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 
-__all__ = ["StrictTool", "refusal_result", "strict_tool"]
+__all__ = ["StrictTool", "refusal_result", "strict_tool", "text_blocks"]
 
 # Arguments that hosts put into every tool's schema and send along, and that say nothing to the tool. Every other name
 # that is not in the schema is refused.
@@ -73,8 +73,12 @@ def refusal_result(refusal: Refusal, ledger_head: str) -> CallToolResult:
         "ledger_head": ledger_head,
     }
     texts = [str(refusal), "\n".join([*([f"Next brings: {call.why}"] if call else []), f"Ledger: {ledger_head}"])]
-    content = [TextContent(type="text", text=text) for text in texts]
-    return CallToolResult(content=[*content], structured_content=structured, is_error=True)
+    return CallToolResult(content=[*text_blocks(texts)], structured_content=structured, is_error=True)
+
+
+def text_blocks(texts: Sequence[str]) -> list[TextContent]:
+    """The texts of one answer; all but the first begin a line, as Copilot CLI 1.0 joins them with nothing between."""
+    return [TextContent(type="text", text=text if number == 0 else f"\n{text}") for number, text in enumerate(texts)]
 
 
 def strict_tool(

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult
 from pydantic import Field
 from seedproof.model.refusals import BadArguments, BadSettings, Refusal
 from seedproof.model.rules import Rules
@@ -32,7 +32,7 @@ from seedproof_mcp.service.results import (
 )
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.changes import changed, look
-from seedproof_mcp.surface.strict_tool import refusal_result, strict_tool
+from seedproof_mcp.surface.strict_tool import refusal_result, strict_tool, text_blocks
 from seedproof_mcp.surface.tasks.extension import HANDLE_AFTER_S, TaskExtension, takes_handles
 from seedproof_mcp.surface.tasks.runs import RunTasks
 from seedproof_mcp.surface.wait_s import chosen_wait_s
@@ -54,7 +54,7 @@ LIST_BYTES = 20_000
 
 def _success(result: Result) -> CallToolResult:
     return CallToolResult(
-        content=[TextContent(type="text", text=text) for text in result.texts()],
+        content=[*text_blocks(result.texts())],
         structured_content=result.document(),
     )
 
