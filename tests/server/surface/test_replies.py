@@ -151,7 +151,7 @@ async def test_a_refusal_says_the_same_in_both_channels(
         answer = await call(tool, **arguments)
     assert answer.code == code
     assert answer.text == f"{code}: {answer.data['refusal']['message']} Next: {answer.next}".replace("'", "'")
-    assert answer.more == f"Next brings: {answer.data['next']['why']}\nLedger: {answer.data['ledger_head']}"
+    assert answer.more == f"\nNext brings: {answer.data['next']['why']}\nLedger: {answer.data['ledger_head']}"
     check_both_channels(answer)
 
 
