@@ -40,8 +40,8 @@ LATE = (BASELINE, declare("late", "--fail_after"), run(experiment="late", seed=4
 
 ARGUMENTS = {
     "check_baseline": "none",
-    "run_seed": "experiment, seed, flags, hypothesis, role, code_change, attempt, queue_all, new_baseline, wait_s, "
-    "try_run",
+    "run_seed": "experiment, seed, flags, hypothesis, role, code_change, attempt, queue_all, until, "
+    "new_baseline, wait_s, try_run",
     "compare": "experiment, against, detail",
     "write_report": "experiment",
     "list_experiments": "offset, limit",

@@ -48,6 +48,8 @@ __all__ = ["build_server"]
 logger = logging.getLogger(__name__)
 
 PROGRESS_S = 2.0
+# Stands for a wait that was left out, and cannot be given; null is refused, as nan and inf are null in JSON.
+LEFT_OUT = -1.0
 # A page of 100 experiments: about 6,000 tokens.
 LIST_BYTES = 20_000
 
@@ -133,9 +135,15 @@ class _Tools:
             str | None, Field(description="The reason for a new baseline generation; earlier ones stay.")
         ] = None,
         wait_s: Annotated[
-            float | None,
-            Field(ge=0, le=3600, allow_inf_nan=False, description="Seconds to wait; by default as your host allows."),
-        ] = None,
+            float,
+            Field(
+                ge=0,
+                le=3600,
+                allow_inf_nan=False,
+                description="Seconds to wait; by default as your host allows.",
+                json_schema_extra=lambda schema: schema.pop("default", None),
+            ),
+        ] = LEFT_OUT,
         try_run: Annotated[
             bool,
             Field(description="Tries the command in short runs outside the ledger; only with `wait_s`."),
@@ -156,7 +164,7 @@ class _Tools:
             new_baseline=new_baseline,
             until=until,
         )
-        waits_s = chosen_wait_s(ctx.request_context) if wait_s is None else wait_s
+        waits_s = chosen_wait_s(ctx.request_context) if wait_s == LEFT_OUT else wait_s
         deadline = anyio.current_time() + waits_s
         if try_run:
             return await self._try(ctx, request, deadline)
