@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-hosts hosts-env ten-projects soak golden check format inspect bench calibrate threats clean
+.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-hosts hosts-env ten-projects soak golden check format inspect bench calibrate threats agent-study clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -71,7 +71,7 @@ $(RECIPES_READY): tests/recipes/frameworks.txt tests/recipes/constraints.txt
 conformance: $(READY) conformance-env ## Run the conformance suite of MCP on the server and on its tasks
 	@$(PYTEST) $(CONFORMANCE)
 
-conformance-env: ## Install the conformance suite of MCP and the Node.js that runs it
+conformance-env: ## Install the conformance suite of MCP, a tokenizer, and the Node.js that runs them
 	@$(MAKE) --no-print-directory $(CONFORMANCE_READY) || { \
 	  echo "The conformance suite of MCP could not be installed; its tests are left out." >&2; \
 	  mkdir -p .ci && echo "the conformance suite of MCP (needs Node.js and npm)" >> .ci/skipped; }
@@ -137,6 +137,9 @@ bench: $(READY) ## Measure the costs named in docs/performance.md
 
 calibrate: $(READY) ## Measure how often each rule errs, and write docs/calibration.md
 	@$(BIN)/python benchmarks/calibrate.py
+
+agent-study: $(READY) $(CONFORMANCE_READY) ## Record a study as an agent sees it, and write docs/agents.md with its cost
+	@$(BIN)/python -m tests.agent_study
 
 threats: $(READY) ## Write docs/threats.md from the table in tests/threats
 	@$(BIN)/python -m tests.threats

@@ -1,5 +1,6 @@
 """The documents say what the code does: names, codes, links, snippets, figures."""
 
+import ast
 import json
 import re
 import shlex
@@ -9,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from jsonschema import validate
 from seedproof.ledger.events import EVENTS
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.presets import PRESETS
@@ -249,3 +251,16 @@ def test_the_skill_names_every_tool_and_none_that_does_not_exist() -> None:
     text = page("skills/experiment-runner/SKILL.md")
     tools_named = set(re.findall(r"`(\w+)\(", text)) | set(re.findall(r"`(check_baseline|compare)`", text))
     assert tools_named == {"check_baseline", "run_seed", "compare", "write_report", "stop_run"}
+
+
+@pytest.mark.anyio
+async def test_every_call_in_the_skill_is_one_that_the_tools_take(tmp_path: Path) -> None:
+    async with tools(tmp_path) as call:
+        schemas = {tool.name: tool.input_schema for tool in (await call.client.list_tools()).tools}
+    shown = re.findall(r"`(\w+\([^`]*\))`", page("skills/experiment-runner/SKILL.md"))
+    for text in shown:
+        made = ast.parse(text.replace("=true", "=True").replace("=false", "=False"), mode="eval").body
+        assert isinstance(made, ast.Call) and isinstance(made.func, ast.Name) and not made.args, text
+        arguments = {keyword.arg: ast.literal_eval(keyword.value) for keyword in made.keywords}
+        validate(arguments, schemas[made.func.id] | {"additionalProperties": False})
+    assert len(shown) > 12
