@@ -18,7 +18,7 @@ from seedproof.ledger.state import Experiment, State
 from seedproof.model.refusals import BadArguments, Refusal, RunEnded
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.run_key import Role
-from seedproof.model.runs import TRAINED_S
+from seedproof.model.runs import TRAINED_S, Run
 from seedproof.phases.calls import is_after_reports
 from seedproof.phases.next_call import require_baseline
 from seedproof.phases.study import Memory, Study
@@ -137,6 +137,16 @@ class Service:
             if result.is_active:
                 return with_exclusions(result, study.state, run, config)
             return self._with_unfinished_report(study, result)
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Study, Config]]:
+        """The study with the present states of running runs, and the settings; the state stays as it is meanwhile."""
+        with self._reading() as found:
+            yield found
+
+    def run_now(self, study: Study, run: Run) -> RunResult:
+        """The present result of a run of a study from `reading`; unlike `observe`, it starts nothing."""
+        return self._observer.run_result(study, run)
 
     def run_times(self, run_id: str) -> tuple[str, str]:
         """When a run was requested, and when its state last changed (ISO 8601, UTC).

@@ -6,6 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seedproof_mcp.surface.board_options import add_board, add_export
+
 if TYPE_CHECKING:
     from seedproof.admission.request import RunRequest
 
@@ -51,6 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("status", "show baseline, experiments and queue")
     add("check-baseline", "show where the baseline stands")
+    add_board(add("board", "show the study in the browser, live; read-only"))
+    add_export(add("export", "write the loss curves of all runs, with every value of their logs"))
     _add_run(add("run", "run the next seed, or the one named"))
     compare = add("compare", "give the verdict on an experiment")
     compare.add_argument("experiment")
