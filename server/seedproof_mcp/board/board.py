@@ -14,7 +14,7 @@ from seedproof.phases.study import Study
 from seedproof_mcp.board.curves import Curves, LiveCurves, band, kept_curves, shown_curves
 from seedproof_mcp.board.documents import Document, Words, experiment_document, reply, study_document
 from seedproof_mcp.host.settings import Config, present_limits
-from seedproof_mcp.runner.engines import Engine, Engines
+from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.service.cache import ResultCache
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.service.views import eta_s
@@ -33,17 +33,16 @@ MOST_CURVES = 64
 class Board:
     """The documents of one project's screens. Safe to call from several threads."""
 
-    def __init__(self, service: Service, words: Words, engines: Engines) -> None:
+    def __init__(self, service: Service, words: Words) -> None:
         """Show a project.
 
         Args:
             service: Its service; nothing of it is called that writes or starts anything.
             words: The words of the page.
-            engines: The engines of its runs.
         """
         self._service = service
         self._words = words
-        self._engines = engines
+        self._engines = service.engines
         self._live = LiveCurves(self._engines)
         self._cache = ResultCache()
         self._curves: dict[str, Curves] = {}
@@ -204,7 +203,7 @@ def open_board(project: Path, words: Words, engine: Engine | None = None) -> Boa
         words: The words of the page.
         engine: Took every run; by default the one that each was placed by.
     """
-    return Board(Service(project, engine, start_conductor=lambda paths: None), words, Engines(engine))
+    return Board(Service(project, engine, start_conductor=lambda paths: None), words)
 
 
 def _states(state: State) -> list[RunState]:

@@ -144,6 +144,11 @@ class Service:
         with self._reading() as found:
             yield found
 
+    @property
+    def engines(self) -> Engines:
+        """The engines of the project's runs."""
+        return self._engines
+
     def run_now(self, study: Study, run: Run) -> RunResult:
         """The present result of a run of a study from `reading`; unlike `observe`, it starts nothing."""
         return self._observer.run_result(study, run)

@@ -33,6 +33,7 @@ from seedproof_mcp.service.results import (
     RunResult,
     StopResult,
 )
+from seedproof_mcp.surface.board_app import SHOWN, SHOWN_WITH, BoardApp
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.changes import changed, look
 from seedproof_mcp.surface.mended import mended_call
@@ -309,16 +310,19 @@ def build_server(project: Path, service: "Service | None" = None) -> MCPServer[A
     """
     tools = _Tools(project, service)
     package = metadata("seedproof")
-    return MCPServer(
+    board = BoardApp(project, lambda: tools.service)
+    server: MCPServer[Any] = MCPServer(
         "seedproof",
         title="Seedproof",
         instructions=instructions(_present_rules(project)),
         version=package["Version"],
         description=package["Summary"],
         tools=[_strict(tools, *entry) for entry in CATALOGUE],
-        extensions=[TaskExtension(RunTasks(lambda: tools.service, _success))],
+        extensions=[TaskExtension(RunTasks(lambda: tools.service, _success)), board],
         log_level="WARNING",
     )
+    board.add_documents(server)
+    return server
 
 
 def _present_rules(project: Path) -> Rules:
@@ -331,7 +335,12 @@ def _present_rules(project: Path) -> Rules:
 
 def _strict(tools: _Tools, name: str, title: str, description: str, annotations: ToolAnnotations) -> StrictTool:
     made = Tool.from_function(
-        getattr(tools, name), name=name, title=title, description=description, annotations=annotations
+        getattr(tools, name),
+        name=name,
+        title=title,
+        description=description,
+        annotations=annotations,
+        meta=SHOWN if name in SHOWN_WITH else None,
     )
     model = made.fn_metadata.arg_model
     strict: type[ArgModelBase] = type(
