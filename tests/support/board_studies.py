@@ -9,7 +9,7 @@ from tests.support.callers import Answer, Caller
 from tests.support.in_process import InProcessEngine, Training, option, quick_tools
 from tests.support.repositories import make_repository
 
-__all__ = ["HOSTILE", "Trainings", "make_board_repository", "record_study", "record_wide_study"]
+__all__ = ["HOSTILE", "Trainings", "make_board_repository", "record_study"]
 
 LINES = 60
 STEPS = 50
@@ -47,8 +47,6 @@ class Trainings:
         arm = rest.rpartition("_")[0].rpartition("_")[0] if side in ("exp", "confirm") else ""
         seed = int(option(argv, "--seed"))
         change, slower = CHANGES.get(arm, (0.0, 1.0))
-        if arm.startswith("idea"):
-            change = random.Random(arm).gauss(0.004, 0.02)
         loss = 4.1 + self.merged + change + random.Random(seed).gauss(0, 0.009)
         loss += random.Random(f"{arm} {seed}").gauss(0, 0.004) if arm else 0.0
         if arm == "crashes":
@@ -97,14 +95,6 @@ async def record_study(project: Path) -> None:
         (project / "train_llm.py").write_text(text)
         await _ask(call, "crashes", ["--attention", "flash"], "faster attention")
         await _ask(call, "idea-clip", ["--clip", "0.5"], "fewer spikes")
-
-
-async def record_wide_study(project: Path, experiments: int) -> None:
-    """A baseline, and so many experiments with a verdict."""
-    async with quick_tools(project, InProcessEngine(Trainings())) as call:
-        await _measure_baseline(call)
-        for number in range(experiments):
-            await _judge(call, f"idea-{number:03}", ["--lr", f"{0.0001 * (number + 1):.4f}"], "another rate")
 
 
 async def _measure_baseline(call: Caller, **more: str) -> None:

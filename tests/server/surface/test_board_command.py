@@ -11,33 +11,15 @@ import stat
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from seedproof_mcp.surface import cli
 from seedproof_mcp.system.paths import ProjectPaths, board_address
 
+from tests.support.browser import parts_of, serving
 from tests.support.in_process import InProcessEngine, Training, quick_tools
-from tests.support.servers import SEEDPROOF
 from tests.support.waiting import PATIENCE_S
-
-ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/([\w-]{32})/")
-
-
-@contextmanager
-def serving(project: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", re.Match[str]]]:
-    """The command, and the address that it prints."""
-    command = [str(SEEDPROOF), "board", "--no-open", "--project", str(project), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            found = ADDRESS.search(process.stdout.readline())
-            assert found is not None
-            yield process, found
-        finally:
-            process.kill()
 
 
 def fetch(address: str) -> bytes:
@@ -48,8 +30,9 @@ def fetch(address: str) -> bytes:
 
 
 def test_the_board_serves_the_project_until_ctrl_c_and_leaves_no_trace_in_it(quick_project: Path) -> None:
-    with serving(quick_project) as (process, address):
-        assert json.loads(fetch(f"{address[0]}study.json"))["baseline"]["phase"] == "unmeasured"
+    with serving(quick_project) as board:
+        process = board.process
+        assert json.loads(fetch(f"{board.address}study.json"))["baseline"]["phase"] == "unmeasured"
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
         assert process.stderr is not None
@@ -58,14 +41,13 @@ def test_the_board_serves_the_project_until_ctrl_c_and_leaves_no_trace_in_it(qui
 
 
 def test_the_next_board_has_the_same_address_so_that_an_open_page_goes_on(quick_project: Path) -> None:
-    with serving(quick_project) as (_, first):
+    with serving(quick_project) as first:
         kept = board_address(quick_project.resolve())
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-        with serving(quick_project) as (_, beside):
-            assert beside[1] != first[1]
-            assert beside[2] != first[2]
-    with serving(quick_project) as (_, again):
-        assert again[0] == first[0]
+        with serving(quick_project) as beside:
+            assert set(parts_of(beside)).isdisjoint(parts_of(first))
+    with serving(quick_project) as again:
+        assert again.address == first.address
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"port": 1}', '{"port": "x", "token": "y"}', '{"port": 0, "token": ""}'])
@@ -73,15 +55,17 @@ def test_a_kept_address_that_makes_no_sense_is_replaced(quick_project: Path, tex
     kept = board_address(quick_project.resolve())
     kept.parent.mkdir(parents=True)
     kept.write_text(text)
-    with serving(quick_project) as (_, address):
-        assert json.loads(kept.read_bytes()) == {"port": int(address[1]), "token": address[2]}
+    with serving(quick_project) as board:
+        port, token = parts_of(board)
+        assert json.loads(kept.read_bytes()) == {"port": int(port), "token": token}
 
 
 def test_a_port_that_is_taken_is_said(quick_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(quick_project) as (_, address):
-        code = cli.main(["board", "--no-open", "--project", str(quick_project), "--port", address[1]])
+    with serving(quick_project) as board:
+        port, _ = parts_of(board)
+        code = cli.main(["board", "--no-open", "--project", str(quick_project), "--port", port])
     assert code == 2
-    assert f"port {address[1]} cannot be used" in capsys.readouterr().err
+    assert f"port {port} cannot be used" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "x"])
