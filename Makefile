@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-hosts hosts-env ten-projects soak golden check format inspect bench calibrate threats agent-study clean
+.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-hosts hosts-env test-browser browser-env ten-projects soak golden check format inspect bench calibrate threats agent-study clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 RECIPES_ENV := .venv-recipes
 RECIPES_READY := $(RECIPES_ENV)/.ready
 CONFORMANCE := tests/conformance
+BROWSER := tests/browser
+BROWSER_READY := $(BROWSER)/node_modules/.ready
 CONFORMANCE_READY := $(CONFORMANCE)/node_modules/.ready
 HOSTS := tests/hosts
 HOSTS_READY := $(HOSTS)/node_modules/.ready
@@ -49,7 +51,7 @@ test: $(READY) ## Run the tests, with a sample of the long ones
 test-fast: $(READY) ## Run the tests that start no process: the protocol, and tools in memory
 	@$(PYTEST) -m "not slow and not sampled" $(IN_MEMORY)
 
-test-slow: $(READY) recipes-env conformance-env hosts-env ## Run what `make test` leaves out
+test-slow: $(READY) recipes-env conformance-env hosts-env browser-env ## Run what `make test` leaves out
 	@SEEDPROOF_AMOUNT=whole $(PYTEST) -m "slow or sampled"
 
 test-recipes: $(READY) recipes-env ## Carry out the recipes of docs/recipes, on stand-ins and on the real frameworks
@@ -107,6 +109,24 @@ $(HOSTS_READY): $(HOSTS)/package.json $(HOSTS)/package-lock.json
 	done; rm -rf $$home
 	@touch $@
 
+test-browser: $(READY) browser-env ## Look at the board with a real browser, and as a host of MCP Apps does
+	@$(PYTEST) $(BROWSER)
+
+browser-env: ## Install the driver of the browser, the check of accessibility and the host side of MCP Apps
+	@$(MAKE) --no-print-directory $(BROWSER_READY) || { \
+	  echo "The browser or its driver could not be installed; the board's tests in a browser are left out." >&2; \
+	  mkdir -p .ci && echo "the board in a browser (needs Chromium, Node.js and npm)" >> .ci/skipped; }
+
+$(BROWSER_READY): $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/host.js
+	@node --version >/dev/null && npm --version >/dev/null || { echo "Node.js and npm were not found." >&2; exit 1; }
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	  { echo "Chromium was not found. On Debian: apt-get install chromium" >&2; exit 1; }
+	@npm ci --prefix $(BROWSER) --silent --no-audit --no-fund
+	@$(BROWSER)/node_modules/.bin/esbuild $(BROWSER)/host.js --bundle --format=iife --log-level=warning \
+	  --outfile=$(BROWSER)/node_modules/host.bundle.js
+	@touch $@
+
 ten-projects: $(READY) recipes-env ## Measure how long ten projects take to a first verdict, besides training
 	@$(BIN)/python benchmarks/ten_projects.py
 
@@ -145,4 +165,4 @@ threats: $(READY) ## Write docs/threats.md from the table in tests/threats
 	@$(BIN)/python -m tests.threats
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules $(HOSTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules $(HOSTS)/node_modules $(BROWSER)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

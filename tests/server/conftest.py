@@ -1,13 +1,17 @@
-"""Fixtures of tests with real supervisors."""
+"""Fixtures of tests with real supervisors, and a study that many tests look at."""
 
+import asyncio
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import seedproof_mcp
 
+from tests.support.board_studies import make_board_repository, record_study
+from tests.support.memory import MEMORY
 from tests.support.supervised import LocalRuns
 
 
@@ -31,3 +35,14 @@ def gate(project: Path) -> Iterator[Path]:
     (project / "seedproof.toml").write_text(text)
     yield file
     file.touch()
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Iterator[Path]:
+    """A project with two generations; nothing of it is changed by a test."""
+    with tempfile.TemporaryDirectory(prefix="seedproof-", dir=MEMORY) as name, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", f"{name}/state")
+        patch.setenv("HOME", f"{name}/home")
+        project = make_board_repository(Path(name) / "tiny-lm")
+        asyncio.run(record_study(project))
+        yield project

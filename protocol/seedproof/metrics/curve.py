@@ -58,6 +58,8 @@ class _Series:
 
     reader: LineReader
     literals: Literals
+    is_thinned: bool
+    """Whether points are left out so that they stay few; else every value is kept."""
     points: list[Point] = field(default_factory=list)
     apart: int = 0
     """Bytes of the log from one point to the next one that is looked for."""
@@ -70,10 +72,11 @@ class _Series:
         point = _point(self.reader, text)
         if point is None:
             self.misses += 1
-            self.next_at = at + (at // _MANY_MISSES if self.misses > _MANY_MISSES else 0)
+            is_rare = self.is_thinned and self.misses > _MANY_MISSES
+            self.next_at = at + (at // _MANY_MISSES if is_rare else 0)
             return
         self.points.append(point)
-        if len(self.points) == 2 * MOST_POINTS:
+        if self.is_thinned and len(self.points) == 2 * MOST_POINTS:
             self.points = self.points[::2]
             self.apart = max(1, at // MOST_POINTS)
         self.next_at = at + self.apart
@@ -82,16 +85,19 @@ class _Series:
 class CurveReader:
     """Reads the curves of a log of any size in bounded memory; most of a long one is only counted."""
 
-    def __init__(self, rules: Sequence[MetricRule]) -> None:
+    def __init__(self, rules: Sequence[MetricRule], *, is_thinned: bool = True) -> None:
         """Read the metrics whose values a log shows, and the loss of the training.
 
         Args:
             rules: The metrics; a `val_loss` that is read from a file is looked for with the default pattern.
+            is_thinned: Whether points are left out of a long log; else every value is kept, in memory as well.
         """
+        self._is_thinned = is_thinned
         patterns = {rule.name: _pattern(rule) for rule in rules}
         found = {name: pattern for name, pattern in {**_LOSSES, **patterns}.items() if pattern is not None}
         self._series = {
-            name: _Series(LineReader(pattern), _literals(name, pattern, patterns)) for name, pattern in found.items()
+            name: _Series(LineReader(pattern), _literals(name, pattern, patterns), is_thinned)
+            for name, pattern in found.items()
         }
         self._buffer = SegmentBuffer()
         self._size = 0
@@ -111,10 +117,18 @@ class CurveReader:
         self._scan(self._buffer.complete())
         self._scan(self._buffer.rest())
         return {
-            name: thin([*series.points, *self._last_point(name, series, last)])
+            name: self._few([*series.points, *self._last_point(name, series, last)])
             for name, series in self._series.items()
             if series.points
         }
+
+    def so_far(self) -> dict[str, list[Point]]:
+        """The points of each metric that has any in the complete lines up to now; the log may go on."""
+        self._scan(self._buffer.complete())
+        return {name: self._few(series.points) for name, series in self._series.items() if series.points}
+
+    def _few(self, points: Sequence[Point]) -> list[Point]:
+        return thin(points) if self._is_thinned else list(points)
 
     def _scan(self, block: bytes) -> None:
         if not block:
@@ -131,7 +145,7 @@ class CurveReader:
 
     def _last_point(self, name: str, series: _Series, last: Mapping[str, MetricValue]) -> list[Point]:
         """The last point, if it was passed over."""
-        if not series.apart and series.misses <= _MANY_MISSES:
+        if not series.is_thinned or (not series.apart and series.misses <= _MANY_MISSES):
             return []
         for block in reversed(self._last):
             text = strip_codes(block)

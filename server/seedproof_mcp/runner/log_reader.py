@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from seedproof.metrics.curve import CurveReader, curve_document, is_bare
+from seedproof.metrics.curve import CurveReader, Point, curve_document, is_bare
 from seedproof.metrics.eval_size import read_counts
 from seedproof.metrics.lengths import LengthReading, read_lengths
 from seedproof.metrics.lines import BLOCK_BYTES, SEGMENT_LIMIT
@@ -27,6 +27,7 @@ __all__ = [
     "START_BYTES",
     "keep_curve",
     "kept_log_size",
+    "read_curves",
     "read_first_values",
     "read_is_bare",
     "read_length_end",
@@ -236,9 +237,7 @@ def keep_curve(folder: RunPaths, metrics: Mapping[str, MetricValue], rules: Rule
         rules: The rules of its generation.
     """
     try:
-        size = kept_log_size(folder)
-        with folder.log.open("rb") as log:
-            curves = _feed(CurveReader(rules.metrics), _chunks(log, list(_parts(log, size)))).finish(metrics)
+        curves = read_curves(folder, metrics, rules)
         if not curves:
             return
         # Without a temporary file: nobody comes by later to remove what a kill left of one.
@@ -249,6 +248,26 @@ def keep_curve(folder: RunPaths, metrics: Mapping[str, MetricValue], rules: Rule
         logger.warning("the loss curve of %s is not kept: %s", folder.folder.name, error.strerror or error)
         with suppress(OSError):
             files.remove_file(folder.curve)
+
+
+def read_curves(
+    folder: RunPaths, metrics: Mapping[str, MetricValue], rules: Rules, *, is_thinned: bool = True
+) -> dict[str, list[Point]]:
+    """The loss curves that the log of an ended run shows.
+
+    Args:
+        folder: Its files.
+        metrics: The last value of each metric.
+        rules: The rules of its generation.
+        is_thinned: Whether at most some thousand points of each are kept; else every value is, in memory.
+
+    Raises:
+        OSError: There is no log, or it cannot be read.
+    """
+    size = kept_log_size(folder)
+    with folder.log.open("rb") as log:
+        reader = CurveReader(rules.metrics, is_thinned=is_thinned)
+        return _feed(reader, _chunks(log, list(_parts(log, size)))).finish(metrics)
 
 
 def read_printed_counts(path: Path, size: int) -> dict[str, str]:

@@ -36,7 +36,15 @@ from seedproof_mcp.service.views import (
     summaries,
 )
 
-__all__ = ["against_result", "baseline_status", "earlier_result", "experiment_list", "queued_rows", "withdrawn_result"]
+__all__ = [
+    "against_result",
+    "baseline_status",
+    "earlier_result",
+    "experiment_list",
+    "issued_comparison",
+    "queued_rows",
+    "withdrawn_result",
+]
 
 
 def baseline_status(study: Study, more_notices: Iterable[Notice]) -> BaselineStatus:
@@ -157,13 +165,14 @@ def earlier_result(study: Study, name: str, past: Iterable[Notice]) -> Compariso
     experiment = study.state.find_experiment(name)
     if experiment is None or experiment is study.find(name):
         return None
-    comparison = _as_issued(study, experiment)
+    comparison = issued_comparison(study, experiment)
     if comparison is None:
         return None
     return comparison_result(study, comparison, [_belongs_elsewhere(study, experiment), *past])
 
 
-def _as_issued(study: Study, experiment: Experiment) -> Comparison | None:
+def issued_comparison(study: Study, experiment: Experiment) -> Comparison | None:
+    """The verdict on an experiment as it was issued; None where it has none, or its records allow none any more."""
     standing, issued = study.standing(experiment), experiment.verdict
     if issued is None or standing.baseline is None:
         return None

@@ -27,7 +27,7 @@ from seedproof.model.refusals import (
 )
 from seedproof.model.results import Comparison, Notice
 from seedproof.model.run_key import ArmKey, Role
-from seedproof.model.runs import TRAINED_S
+from seedproof.model.runs import TRAINED_S, Run
 from seedproof.phases.calls import is_after_reports
 from seedproof.phases.next_call import require_baseline
 from seedproof.phases.study import Memory, Study
@@ -199,6 +199,25 @@ class Service:
                 raise RunUnknown(f"there is no run of {key.arm_id}.", WHERE_WE_STAND)
             times = [time for run in runs for time in (run.requested, run.started, run.ended) if time]
             return min(times, default=""), max(times, default="")
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Study, Config]]:
+        """The study with the present states of running runs, and the settings; the state stays as it is meanwhile."""
+        with self._reading() as found:
+            yield found
+
+    @property
+    def engines(self) -> Engines:
+        """The engines of the project's runs."""
+        return self._engines
+
+    def run_now(self, study: Study, run: Run) -> RunResult:
+        """The present result of a run of a study from `reading`; unlike `observe`, it starts nothing."""
+        return self._observer.run_result(study, run)
+
+    def expected_ends(self, study: Study) -> dict[str, float | None]:
+        """Seconds until each active run of a study from `reading` has ended; None where that is not known."""
+        return self._observer.expected_ends(study.state)
 
     def run_times(self, run_id: str) -> tuple[str, str]:
         """When a run was requested, and when its state last changed (ISO 8601, UTC).

@@ -51,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("status", "show baseline, experiments and queue")
     add("check-baseline", "show where the baseline stands")
+    _add_board(add("board", "show the study in the browser, live; read-only"))
+    _add_export(add("export", "write the loss curves of all runs, with every value of their logs"))
     _add_run(add("run", "run the next seed, or the one named"))
     compare = add("compare", "give the verdict on an experiment")
     compare.add_argument("experiment")
@@ -82,6 +84,25 @@ def build_parser() -> argparse.ArgumentParser:
     demo = add("demo", "watch the protocol on a small real language model")
     demo.add_argument("--keep", action="store_true", help="keep the demonstration's project folder")
     return parser
+
+
+def _add_board(command: argparse.ArgumentParser) -> None:
+    command.epilog = "The page is for this machine only; through ssh, forward its port: ssh -L 8765:127.0.0.1:8765 box"
+    command.add_argument("--no-open", action="store_true", help="print the address and open no browser")
+    command.add_argument("--port", type=_port, help="port on 127.0.0.1 (the one of last time, or a free one)")
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--csv", action="store_true", required=True, help="as comma-separated values, one a line")
+    command.add_argument("--experiment", metavar="NAME", help="of this experiment's runs alone")
+    command.add_argument("--output", type=Path, metavar="FILE", help="write them to a file instead of the terminal")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a number from 1 to 65535")
+    return port
 
 
 def _add_init(command: argparse.ArgumentParser) -> None:

@@ -247,6 +247,18 @@ def _host(options: argparse.Namespace) -> int:
     return change_host(options)
 
 
+def _board(options: argparse.Namespace) -> int:
+    from seedproof_mcp.surface.board_command import serve_board
+
+    return serve_board(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from seedproof_mcp.surface.export_command import export_curves
+
+    return export_curves(options, _service(options))
+
+
 def _demo(options: argparse.Namespace) -> int:
     from seedproof_mcp.surface.demo.story import run_demo
 
@@ -268,6 +280,8 @@ _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": _verify,
     "install": _host,
     "uninstall": _host,
+    "board": _board,
+    "export": _export,
     "demo": _demo,
 }
 

@@ -88,14 +88,16 @@ def strict_tool(
     title: str,
     description: str,
     annotations: ToolAnnotations,
+    meta: dict[str, Any] | None = None,
 ) -> StrictTool:
     """The tool that acts, with short schemas.
 
     Args:
         act: Takes the arguments of the tool and returns its answer.
         ledger_head: Of the ledger as it is now, for refusals.
+        meta: What the tool says of itself to hosts, such as the page that its answers are shown with.
     """
-    made = Tool.from_function(act, name=name, title=title, description=description, annotations=annotations)
+    made = Tool.from_function(act, name=name, title=title, description=description, annotations=annotations, meta=meta)
     model = made.fn_metadata.arg_model
     strict: type[ArgModelBase] = type(
         model.__name__, (model,), {"model_config": ConfigDict(extra="forbid", strict=True)}

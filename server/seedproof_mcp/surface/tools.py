@@ -30,6 +30,7 @@ from seedproof_mcp.service.results import (
     RunResult,
     StopResult,
 )
+from seedproof_mcp.surface.board_app import SHOWN, SHOWN_WITH, BoardApp
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.changes import changed, look
 from seedproof_mcp.surface.strict_tool import refusal_result, strict_tool, text_blocks
@@ -279,24 +280,29 @@ def build_server(project: Path, service: "Service | None" = None) -> MCPServer[A
     """
     tools = _Tools(project, service)
     package = metadata("seedproof")
+    board = BoardApp(project, lambda: tools.service)
     server: MCPServer[Any] = MCPServer(
         "seedproof",
         title="Seedproof",
         instructions=instructions(_present_rules(project)),
         version=package["Version"],
         description=package["Summary"],
-        tools=[strict_tool(getattr(tools, entry[0]), lambda: tools.service.head(), *entry) for entry in CATALOGUE],
-        extensions=[TaskExtension(RunTasks(lambda: tools.service, _success))],
+        tools=[
+            strict_tool(getattr(tools, entry[0]), lambda: tools.service.head(), *entry, meta=SHOWN if entry[0] in SHOWN_WITH else None)
+            for entry in CATALOGUE
+        ],
+        extensions=[TaskExtension(RunTasks(lambda: tools.service, _success)), board],
         log_level="WARNING",
     )
     for method in _EMPTY:
         # The SDK declares what it has a handler for, and has no other way to take one away.
         del server._lowlevel_server._request_handlers[method]
+    board.add_documents(server)
     return server
 
 
-# There are no prompts and no resources; where they are declared, hosts ask for them and offer tools that read them.
-_EMPTY = ("prompts/list", "prompts/get", "resources/list", "resources/templates/list", "resources/read")
+# There are no prompts; where they are declared, hosts ask for them.
+_EMPTY = ("prompts/list", "prompts/get")
 
 
 def _present_rules(project: Path) -> Rules:

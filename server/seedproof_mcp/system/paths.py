@@ -301,6 +301,11 @@ def _child(parent: str, name: str) -> Path:
     return Path(parent, name)
 
 
+def board_address(root: Path) -> Path:
+    """Return where the port and the token of a project's board are kept, so that an open page finds it again."""
+    return registry_entry(root, _child(str(user_state_dir()), "boards"))
+
+
 def registry_folder() -> Path:
     """Return the folder of the registry of one user's projects."""
     return _child(str(user_state_dir()), "projects")
