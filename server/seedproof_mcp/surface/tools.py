@@ -281,16 +281,18 @@ def build_server(project: Path, service: "Service | None" = None) -> MCPServer[A
     tools = _Tools(project, service)
     package = metadata("seedproof")
     board = BoardApp(project, lambda: tools.service)
+    shown = {name: SHOWN for name in SHOWN_WITH}
+    made = [
+        strict_tool(getattr(tools, entry[0]), lambda: tools.service.head(), *entry, meta=shown.get(entry[0]))
+        for entry in CATALOGUE
+    ]
     server: MCPServer[Any] = MCPServer(
         "seedproof",
         title="Seedproof",
         instructions=instructions(_present_rules(project)),
         version=package["Version"],
         description=package["Summary"],
-        tools=[
-            strict_tool(getattr(tools, entry[0]), lambda: tools.service.head(), *entry, meta=SHOWN if entry[0] in SHOWN_WITH else None)
-            for entry in CATALOGUE
-        ],
+        tools=made,
         extensions=[TaskExtension(RunTasks(lambda: tools.service, _success)), board],
         log_level="WARNING",
     )
