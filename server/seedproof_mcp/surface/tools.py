@@ -281,7 +281,7 @@ def build_server(project: Path, service: "Service | None" = None) -> MCPServer[A
     tools = _Tools(project, service)
     package = metadata("seedproof")
     board = BoardApp(project, lambda: tools.service)
-    shown = {name: SHOWN for name in SHOWN_WITH}
+    shown = dict.fromkeys(SHOWN_WITH, SHOWN)
     made = [
         strict_tool(getattr(tools, entry[0]), lambda: tools.service.head(), *entry, meta=shown.get(entry[0]))
         for entry in CATALOGUE

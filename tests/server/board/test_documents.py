@@ -156,7 +156,7 @@ async def test_a_running_run_shows_its_curve_its_output_and_the_queue(quick_proj
 
 
 @pytest.mark.anyio
-async def test_the_queue_tells_when_each_run_has_ended_by_the_baseline_s_times(
+async def test_the_queue_tells_when_each_run_has_ended_by_the_times_of_the_baseline(
     quick_project: Path, words: Words
 ) -> None:
     engine = InProcessEngine()
@@ -166,7 +166,8 @@ async def test_the_queue_tells_when_each_run_has_ended_by_the_baseline_s_times(
         await call("run_seed", experiment="a", flags=["--shift", "1"], hypothesis="it helps", queue_all=True, wait_s=0)
         shown = open_board(quick_project, words, engine).now()
     assert [one["seed"] for one in shown["runs"]] == [42]
-    assert [one["eta_s"] for one in shown["queue"]] == [place * 2.0 for place in range(2, 2 + len(shown["queue"]))]
+    # The run that trains takes longer than the baseline did, and may end at any moment.
+    assert [one["eta_s"] for one in shown["queue"]] == [place * 2.0 for place in range(1, 1 + len(shown["queue"]))]
 
 
 def test_a_project_without_runs_says_what_is_due(quick_project: Path, words: Words) -> None:

@@ -91,8 +91,10 @@ async def test_every_result_has_the_fields_of_the_contract_and_fits_its_schema(p
 async def test_nothing_is_declared_that_is_empty(project: Path, mode: str) -> None:
     async with quick_tools(project, mode=mode) as call:
         declared = call.client.server_capabilities
-    assert declared.tools is not None
-    assert (declared.prompts, declared.resources, declared.completions, declared.logging) == (None,) * 4
+        found = await call.client.list_resources()
+    assert declared.tools is not None and declared.resources is not None
+    assert [str(one.uri) for one in found.resources] == ["ui://seedproof/board"]
+    assert (declared.prompts, declared.completions, declared.logging) == (None,) * 3
 
 
 async def test_every_tool_is_described_annotated_and_refuses_unknown_arguments_by_its_schema(project: Path) -> None:
