@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["status"]
 
+_ANY_WIDTH = 100_000
+
 
 def status(options: argparse.Namespace, service: "Service") -> int:
     """Print where the study stands."""
@@ -70,13 +72,15 @@ def _print(console: "Console", line: str) -> None:
 
 
 def _print_experiments(console: "Console", page: "ExperimentList") -> None:
+    from rich.measure import Measurement
     from rich.table import Table
     from seedproof.report.summary import ideas_line, without_value_words
 
     table = Table("experiment", "state", "seeds", "verdict", "report")
     for row in page.experiments:
         table.add_row(*_cells(row))
-    if console.measure(table).maximum <= console.width:
+    # `console.measure` knows no width beyond the terminal's.
+    if Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum <= console.width:
         console.print(table, markup=False)
     else:  # a path in two lines of a cell cannot be copied
         for name, state, seeds, verdict, report in map(_cells, page.experiments):
