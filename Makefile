@@ -47,7 +47,8 @@ demo: $(INSTALLED) ## Run the whole protocol on a small real language model
 	@$(BIN)/seedproof demo
 
 test: $(READY) ## Run the tests, with a sample of the long ones
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -rfE -m "not slow"
+	@echo "All tests passed. Skipped ones need what this machine lacks ($(BIN)/pytest -rs lists them); make test-slow runs the rest."
 
 test-fast: $(READY) ## Run the tests that start no process: the protocol, and tools in memory
 	@$(PYTEST) -m "not slow and not sampled" $(IN_MEMORY)

@@ -74,16 +74,16 @@ def _service(options: argparse.Namespace) -> "Service":
 
 
 def _serve(options: argparse.Namespace) -> int:
-    if sys.stdin.isatty():
+    # Nothing needs an orderly end here. Ctrl-C would be noticed only with the next line on stdin; what whoever started
+    # the server ignores, as nohup does, would be ignored here as well.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    if sys.stdin is not None and sys.stdin.isatty():
         tell("seedproof serve: waiting for an MCP client on stdin. Hosts start this themselves; Ctrl-C ends it.")
     gc.disable()  # loading makes a hundred thousand objects that stay, and looking for garbage among them takes a tenth
     from seedproof_mcp.surface.stdio import serve_short_lines
     from seedproof_mcp.surface.tools import build_server
 
-    # Nothing needs an orderly end here. Ctrl-C would be noticed only with the next line on stdin; what whoever started
-    # the server ignores, as nohup does, would be ignored here as well.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
     serve_short_lines()
     server = build_server(options.project)
     gc.freeze()

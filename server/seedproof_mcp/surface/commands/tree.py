@@ -1,7 +1,6 @@
 """The parser of the command line: its commands, and what was probably meant by a name that it does not have."""
 
 import argparse
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["check_names", "commands_of", "options_of"]
@@ -45,5 +44,7 @@ def _long_options(words: Sequence[str]) -> Iterator[str]:
 
 
 def _meant(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    import difflib  # here, as each server loads this file when it starts
+
     close = difflib.get_close_matches(name, list(known), 1, _LIKE)
     return f"; did you mean {close[0]}?" if close else ""

@@ -29,10 +29,11 @@ def test_an_honest_project_has_nothing_to_mend_and_nothing_to_note(
     assert not (tmp_path / "project/.seedproof").exists(), "looking has left something"
 
 
+COMMAND = '[rules]\ncommand = [{}, "--seed", "{{seed}}", "--output_dir", "{{output_dir}}", "{{flags}}"]\n'
 FAULTS = {
     "settings": ({"seedproof.toml": "[settings]\nslott = 'x'\n"}, "did you mean settings.slot?"),
-    "script": ({"seedproof.toml": '[rules]\ncommand = ["{python}", "trian.py"]\n'}, "trian.py is not in the project"),
-    "command": ({"seedproof.toml": '[rules]\ncommand = ["./go.sh"]\n', "go.sh": ""}, "go.sh is not executable"),
+    "script": ({"seedproof.toml": COMMAND.format('"{python}", "trian.py"')}, "trian.py is not in the project"),
+    "command": ({"seedproof.toml": COMMAND.format('"./go.sh"'), "go.sh": ""}, "go.sh is not executable"),
     "interpreter": ({"train_llm.py": "import no_such_module\n"}, "train_llm.py imports no_such_module, which"),
     "disk": ({"seedproof.toml": "[settings]\nmin_free_gb = 1000000.0\n"}, "GB are free, and a run needs"),
     "hosts": (
