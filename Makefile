@@ -121,4 +121,4 @@ threats: $(READY) ## Write docs/threats.md from the table in tests/threats
 	@$(BIN)/python -m tests.threats
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache seedproof-demo

@@ -63,6 +63,10 @@ class ProjectTraces:
         paths = self._paths
         if os.path.lexists(paths.state):
             yield Trace(paths.state.name, f"the ledger, logs and snapshots, {_megabytes(paths.state)}", True)
+        for name in _names(paths.worktrees):
+            if worktree.FOUND in name:
+                where = str((paths.worktrees / name).relative_to(paths.root))
+                yield Trace(where, "files that were found in a snapshot and may be nowhere else", True)
         refs = self._refs()
         if refs:
             yield Trace(self._git.refs, f"{len(refs)} snapshots in the git repository", True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from seedproof.model.refusals import Refusal
 
 from seedproof_mcp.host.settings import Config, load_config
+from seedproof_mcp.runner.engines import engine_for
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.doctor.finding import Finding, fault, fine, note
 from seedproof_mcp.setup.doctor.hosts import look_at_hosts
@@ -40,12 +41,16 @@ def examine(root: Path) -> Iterator[Finding]:
         config = None
     if config is not None:
         yield from _settings(paths, config)
-        yield from look_at_training(paths, config)
+        engine = engine_for(config.settings.engine)
+        try:
+            yield from look_at_training(paths, config, engine.place())
+            yield from look_at_slot(paths, config.settings.slot, engine, state)
+        except Refusal as refusal:
+            yield fault("settings", refusal.message, "Mend that; docs/settings.md has every setting.")
         if is_readable:
             yield from look_at_metric(Service(root), state, config)
         yield from look_at_git(paths, config.settings)
         yield from look_at_disk(paths, config, state)
-        yield from look_at_slot(paths, config.settings, state)
     yield from look_at_hosts(root, os.environ)
     yield from said
     yield from look_at_state(paths)

@@ -13,7 +13,7 @@ from seedproof_mcp.code.git import GitFailed, find_repository
 from seedproof_mcp.host.settings import Config, Settings, present_limits
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.conductor_status import read_problem
-from seedproof_mcp.runner.engines import engine_for
+from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.doctor.finding import Finding, fault, fine, note
 from seedproof_mcp.system import locks
@@ -75,17 +75,17 @@ def look_at_disk(paths: ProjectPaths, config: Config, state: State) -> Iterator[
     yield fine("disk", f"{free} free; at least {config.settings.min_free_gb:g} GB have to be")
 
 
-def look_at_slot(paths: ProjectPaths, settings: Settings, state: State) -> Iterator[Finding]:
-    """Whether the next run can start now."""
-    name = settings.slot
+def look_at_slot(paths: ProjectPaths, name: str, engine: Engine, state: State) -> Iterator[Finding]:
+    """Whether the next run can start now.
+
+    Args:
+        name: The name of the slot.
+        engine: What would place the run.
+    """
     if any(state.runs[one].state is RunState.RUNNING for one in state.active):
         yield fine("slot", f"{name}, a run of this project is training")
         return
-    try:
-        holder = engine_for(settings.engine).slot_holder(name, locks.signature(paths.conductor_lock))
-    except Refusal as refusal:
-        yield fault("slot", refusal.message, "Mend [settings] engine.")
-        return
+    holder = engine.slot_holder(name, locks.signature(paths.conductor_lock))
     if holder is None:
         yield fine("slot", f"{name}, free")
     elif holder.startswith("another"):

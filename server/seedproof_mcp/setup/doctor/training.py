@@ -11,9 +11,8 @@ from seedproof.model.refusals import ScriptMissing
 from seedproof.verdict.place import DEVICE_VARIABLES
 
 from seedproof_mcp.host.command_check import command_faults
-from seedproof_mcp.host.environment import environment
 from seedproof_mcp.host.fingerprint import Surroundings
-from seedproof_mcp.host.place import ThisMachine
+from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.host.settings import Config
 from seedproof_mcp.host.training_script import training_script
 from seedproof_mcp.setup.doctor.finding import Finding, fault, fine, note
@@ -33,8 +32,12 @@ _QUESTION = (
 )
 
 
-def look_at_training(paths: ProjectPaths, config: Config) -> Iterator[Finding]:
-    """Whether the command can be started, and what it is started with."""
+def look_at_training(paths: ProjectPaths, config: Config, place: Place) -> Iterator[Finding]:
+    """Whether the command can be started, and what it is started with.
+
+    Args:
+        place: Where the next run would start.
+    """
     faults = command_faults(paths, config)
     for one in faults:
         is_script = isinstance(one, ScriptMissing)
@@ -45,13 +48,13 @@ def look_at_training(paths: ProjectPaths, config: Config) -> Iterator[Finding]:
     if not faults:
         yield fine("command", " ".join(config.rules.command))
         yield fine("script", script or "none of the project: the command starts a program")
-        yield from _interpreter(paths, config, script)
+        yield from _interpreter(paths, config, place, script)
 
 
-def _interpreter(paths: ProjectPaths, config: Config, script: str | None) -> Iterator[Finding]:
-    around = Surroundings(paths, config, ThisMachine())
+def _interpreter(paths: ProjectPaths, config: Config, place: Place, script: str | None) -> Iterator[Finding]:
+    around = Surroundings(paths, config, place)
     is_used = any("{python}" in part for part in config.rules.command)
-    known = environment(around.python, around.env, paths.root)
+    known = place.environment(around.python, around.env, paths.root)
     if known["version"] is None:
         if is_used:
             yield fault(
@@ -62,7 +65,8 @@ def _interpreter(paths: ProjectPaths, config: Config, script: str | None) -> Ite
         return
     packages = "packages unknown" if known["packages"] is None else f"{len(known['packages'])} packages"
     yield fine("interpreter", f"{around.python}, {known['implementation']} {known['version']}, {packages}")
-    source = read_source(paths.root, script) if is_used and script is not None else None
+    is_here = isinstance(place, ThisMachine) and is_used
+    source = read_source(paths.root, script) if is_here and script is not None else None
     missing = _missing(around.python, around.env, paths.root, source) if source is not None else []
     if missing:
         yield fault(

@@ -27,7 +27,8 @@ def misplaced_words(
         after: The words behind it.
         is_of_script: Whether the training has an option; None where that is not known.
     """
-    own = {name: one.nargs != 0 for one in options_of(command) for name in one.option_strings if name[:2] == "--"}
+    names = {name: one for one in options_of(command) for name in one.option_strings if name[:2] == "--"}
+    own = {name: one.nargs != 0 for name, one in names.items() if one.dest != "help"}
     moved: list[str] = []
     named: list[str] = []
     rest: list[str] = []

@@ -84,5 +84,15 @@ def _of_queue(view: View, room: int) -> list[RenderableType]:
     if behind < 1:
         return []
     shown = view.queue[: max(0, room - 2)]
-    lines = [Text(), Text(f"Queue: {behind}"), *(Text(f"  {one}") for one in shown)]
+    lines = [Text(), Text(f"Queue: {behind}"), *(Text(f"  {one.run_id}{_until(one.eta_s)}") for one in shown)]
     return [*lines, Text(f"  and {behind - len(shown)} more")] if behind > len(shown) else [*lines]
+
+
+def _until(seconds: float | None) -> str:
+    """When a run has ended, as exactly as anybody knows."""
+    if seconds is None:
+        return ""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 1.5 * size:
+            return f", in about {seconds / size:.3g} {unit}"
+    return f", in about {seconds:.0f} s"

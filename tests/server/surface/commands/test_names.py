@@ -97,7 +97,7 @@ def test_seedproofs_own_options_behind_the_dashes_are_told_with_the_right_spelli
 
 
 def test_an_option_that_the_script_has_is_the_scripts(project: Path) -> None:
-    assert misplaced(project, "--lr", "0.01", "--seed", "1") is None
+    assert misplaced(project, "--lr", "0.01", "--seed", "1", "--help") is None
     assert misplaced(project, "--all", more='parser.add_argument("--all", action="store_true")') is None
     assert misplaced(project, "--all", more='parser.add_argument("--all_classes")') is None  # argparse abbreviates
     assert misplaced(project, "--new-baseline=1", more='parser.add_argument("--new_baseline")') is None
