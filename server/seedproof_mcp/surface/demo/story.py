@@ -2,11 +2,8 @@
 
 import json
 import os
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +18,7 @@ from seedproof.model.refusals import NextCall
 
 from seedproof_mcp.surface.demo import project as demo_project
 from seedproof_mcp.surface.demo.screen import Screen
+from seedproof_mcp.surface.demo.signals import EndingSignals
 
 __all__ = ["run_demo"]
 
@@ -203,7 +201,7 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
     project = folder / "project"
     screen.say("A small language model is trained on this machine, for about a minute in all.", "bold", 0)
     screen.say("Lines with > are calls to a real MCP server; each does what `next` said, or tries a flag.", "", 0)
-    with demo_project.own_state(folder / "state"), _ended_as_by_ctrl_c() as ended_by:
+    with demo_project.own_state(folder / "state"), EndingSignals() as ended_by:
         try:
             demo_project.prepare(project, script or demo_project.example_script())
             anyio.run(_converse, project, screen, expect)
@@ -212,32 +210,11 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
             screen.say(f"The demonstration cannot be set up: {error}", "bold red", 0)
         except KeyboardInterrupt:
             screen.say("Stopped; what it started is ended and removed ...", "bold", 0)
-            told = 128 + (ended_by[-1] if ended_by else signal.SIGINT)
+            told = 128 + ended_by.number
         finally:
-            for number in _ENDS:
-                signal.signal(number, signal.SIG_IGN)  # a second one would leave half of it
+            ended_by.ignore_more()  # a second one would leave half of it
             _leave(folder, None if keep else reports, screen)
     return told
-
-
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[list[int]]:
-    """Let TERM and HUP end the demonstration as Ctrl-C does; the list takes which of them did."""
-    ended_by: list[int] = []
-
-    def end(number: int, _: object) -> None:
-        ended_by.append(number)
-        signal.raise_signal(signal.SIGINT)
-
-    before = [signal.signal(signal.SIGINT, signal.default_int_handler), *(signal.signal(one, end) for one in _ENDS[1:])]
-    try:
-        yield ended_by
-    finally:
-        for number, handler in zip(_ENDS, before, strict=True):
-            signal.signal(number, handler)
 
 
 async def _converse(project: Path, screen: Screen, expect: _Expectations) -> None:
