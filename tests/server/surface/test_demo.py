@@ -26,7 +26,7 @@ def test_the_demonstration_trains_judges_reports_and_leaves_nothing_behind(tmp_p
     assert "✗" not in done.stdout
     told = [
         r"> compare\(experiment=\"higher_lr\"\)\n +baseline_missing: the baseline has 0 of 5 seeds",
-        r"Baseline ready \(1M tokens\): val_loss 1\.\d+ ± 0\.0\d+ over 5 seeds",
+        r"Baseline ready \(500k tokens\): val_loss [12]\.\d+ ± 0\.0\d+ over 5 seeds",
         r"WINNER \(unconfirmed\): \d+\.\d\d sigma better",
         r"WINNER \(confirmed on 3 fresh seeds\): \d+\.\d\d sigma better",
         r"experiment_higher_lr_500k\.md",
