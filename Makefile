@@ -4,6 +4,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What `make demo` needs, and what all other targets need besides.
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 # The frameworks that docs/recipes is carried out with; more than a gigabyte, so they have an environment of their own.
 RECIPES_ENV := .venv-recipes
@@ -28,7 +30,7 @@ IN_MEMORY := tests/protocol tests/test_threats.py tests/server/verify tests/serv
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt
 	@python=""; \
 	for candidate in $${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do \
 	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
@@ -39,14 +41,20 @@ $(READY): pyproject.toml constraints.txt
 	  echo "$$python has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; fi; \
 	echo "Setting up $(VENV) with $$($$python --version) ..."; \
 	test -x $(BIN)/python || $$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(READY): $(INSTALLED)
+	@echo "Installing what tests and checks need ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## Run the whole protocol on a small real language model
+demo: $(INSTALLED) ## Run the whole protocol on a small real language model
 	@$(BIN)/seedproof demo
 
 test: $(READY) ## Run the tests, with a sample of the long ones
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -rfE -m "not slow"
+	@echo "All tests passed. Skipped ones need what this machine lacks ($(BIN)/pytest -rs lists them); make test-slow runs the rest."
 
 test-fast: $(READY) ## Run the tests that start no process: the protocol, and tools in memory
 	@$(PYTEST) -m "not slow and not sampled" $(IN_MEMORY)
@@ -165,4 +173,4 @@ threats: $(READY) ## Write docs/threats.md from the table in tests/threats
 	@$(BIN)/python -m tests.threats
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules $(HOSTS)/node_modules $(BROWSER)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules $(HOSTS)/node_modules $(BROWSER)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache seedproof-demo

@@ -19,7 +19,7 @@ from seedproof_mcp.host.training_script import training_script
 from seedproof_mcp.system.paths import ProjectPaths
 from seedproof_mcp.system.tree_walk import walk
 
-__all__ = ["command_fault"]
+__all__ = ["command_fault", "command_faults"]
 
 # What lies behind these programs as a plain word with such an ending is a script; others may mean what they write.
 _LAUNCHERS = ("{python}", "python", "torchrun", "accelerate", "deepspeed", "uv", "conda", "poetry", "bash", "sh", "env")
@@ -30,8 +30,17 @@ _LEFT_OUT = frozenset({"node_modules", "__pycache__", "checkpoints", "wandb", "s
 
 def command_fault(paths: ProjectPaths, config: Config) -> Refusal | None:
     """Why the command cannot be started, as the refusal that says it; None where nothing is known against it."""
+    return next(_check_of(paths, config).faults(), None)
+
+
+def command_faults(paths: ProjectPaths, config: Config) -> list[Refusal]:
+    """Everything that is known against it."""
+    return list(_check_of(paths, config).faults())
+
+
+def _check_of(paths: ProjectPaths, config: Config) -> "_Check":
     python = interpreter(paths, config.settings)
-    check = _Check(
+    return _Check(
         paths.root,
         tuple(map(expand_home, config.rules.command)),
         python,
@@ -39,7 +48,6 @@ def command_fault(paths: ProjectPaths, config: Config) -> Refusal | None:
         training_env(paths.root, python, config.settings),
         has_settings=paths.settings.exists() or config.rules.command != Rules().command,
     )
-    return next(check.faults(), None)
 
 
 @dataclass(frozen=True)

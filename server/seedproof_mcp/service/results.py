@@ -155,6 +155,13 @@ class BaselineStatus(Result):
         self._scale_words = scale
         return self
 
+    def worded(self, words: Callable[[str], str], notices: Sequence[NoticeResult]) -> Self:
+        """The same in other words."""
+        protocol = [
+            words(line).replace("`next` is always the call", "`Next:` is always the command") for line in self.protocol
+        ]
+        return super().worded(words, notices).model_copy(update={"protocol": protocol})
+
     def first_line(self) -> str:
         """Phase and, once it is known, mean and sigma."""
         line = f"Baseline {self.phase}{self._scale_words}"

@@ -14,6 +14,7 @@ __all__ = [
     "AgainstRow",
     "ArmSummary",
     "ExperimentRow",
+    "FailedRow",
     "MetricSummary",
     "NoticeResult",
     "QueuedRow",
@@ -151,6 +152,22 @@ class ExperimentRow(Shape):
         ]
         parts += [f"confirmation {self.confirmation}"] if self.confirmation else []
         return "; ".join([text, *parts, *([self.report_path] if self.report_path else [])])
+
+
+class FailedRow(Shape):
+    """A seed whose newest attempt brought no value."""
+
+    run_id: str
+    experiment: str | None
+    seed: int
+    attempt: int
+    state: str
+    reason: str | None
+    log_path: str
+
+    def __str__(self) -> str:
+        words = f"{self.experiment or 'baseline'} seed {self.seed} (attempt {self.attempt}): {self.state}"
+        return f"{words}, {self.reason}" if self.reason else words
 
 
 class RunningRow(Shape):

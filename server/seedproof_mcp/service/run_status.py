@@ -40,6 +40,7 @@ from seedproof_mcp.runner.trained_with import trained_by_notices
 from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.results import Follow, RunResult
+from seedproof_mcp.service.rows import FailedRow
 from seedproof_mcp.service.views import declared_command, notice_results, remaining_seeds, waiting_words
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks
@@ -240,6 +241,25 @@ class Observer:
     def notices(self, study: Study) -> list[Notice]:
         """Notices on a baseline report that is not in the ledger, and on near misses."""
         return [*unverified_report(self._paths, study.state, study.rules), *self.hints(study)]
+
+    def failed_rows(self, study: Study) -> list[FailedRow]:
+        """The seeds of the present generation whose newest attempt brought no value, in the order of their runs."""
+        number = len(study.state.generations)
+        newest = {replace(run.key, attempt=0): run for run in study.state.runs.values() if run.generation == number}
+        rules, root = study.state.rules_of(number) if number else Rules(), self._paths.root
+        return [
+            FailedRow(
+                run_id=run.run_id,
+                experiment=run.experiment,
+                seed=run.seed,
+                attempt=run.attempt,
+                state=run.state.value,
+                reason=self._ended_status(rules, run).reason,
+                log_path=str(self._paths.run(run.run_id).log.relative_to(root)),
+            )
+            for run in newest.values()
+            if run.state in (*_WITH_OUTPUT, RunState.INTERRUPTED)
+        ]
 
     def hints(self, study: Study) -> list[Notice]:
         """Near misses of the newest run of the present generation whose seed has no result for want of a value."""

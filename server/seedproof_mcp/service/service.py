@@ -5,13 +5,13 @@ Over 300 lines, because every use case of a project stands here.
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from seedproof.admission.gate import admit
+from seedproof.admission.gate import admit, queued_behind
 from seedproof.admission.request import RunRequest
 from seedproof.admission.until import Onward, arm_runs, first_request, onward
 from seedproof.admission.withdrawal import is_stuck, known_experiment, measured_refusal
@@ -26,6 +26,7 @@ from seedproof.model.refusals import (
     RunUnknown,
 )
 from seedproof.model.results import Comparison, Notice
+from seedproof.model.rules import Rules
 from seedproof.model.run_key import ArmKey, Role
 from seedproof.model.runs import TRAINED_S, Run
 from seedproof.phases.calls import is_after_reports
@@ -62,11 +63,12 @@ from seedproof_mcp.service.results import (
     RunResult,
     WithdrawnResult,
 )
+from seedproof_mcp.service.rows import FailedRow, SeedRow
 from seedproof_mcp.service.run_status import Observer, ended_arm, waiting_arm, with_exclusions
-from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
+from seedproof_mcp.service.stop_resume import StopResume, known_run, newest_run, require_reason
 from seedproof_mcp.service.study_files import keep_earlier_baseline, study_result, write_study
 from seedproof_mcp.service.verdicts import RandBelow, issue_verdict, judge_experiment
-from seedproof_mcp.service.views import comparison_result, report_result
+from seedproof_mcp.service.views import comparison_result, report_result, seed_rows
 from seedproof_mcp.system import files
 from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import ProjectPaths
@@ -243,6 +245,52 @@ class Service:
             active = [state.runs[one] for one in state.active if one != run_id]
             same = [run for run in active if (run.generation, run.experiment) == (first.generation, first.experiment)]
             return [run_id, *(run.run_id for run in same if run.role is first.role)]
+
+    def goes_on_after(self, run_id: str, others: Sequence[str]) -> int:
+        """How many of these runs go on although that one has ended; those that it made pointless are not started."""
+        with self._reading() as (study, _):
+            pointless = {one for one, _ in queued_behind(study.state, run_id)}
+            return len((set(others) & study.state.active.keys()) - pointless)
+
+    def failed_runs(self) -> list[FailedRow]:
+        """The seeds of the present generation whose newest attempt brought no value, in the order of their runs."""
+        with self._reading() as (study, _):
+            return self._observer.failed_rows(study)
+
+    def active_runs(self) -> list[str]:
+        """Ids of the runs that are queued or training, in their order."""
+        with self._reading() as (study, _):
+            return list(study.state.active)
+
+    def seeds_so_far(self, run_id: str) -> list[SeedRow]:
+        """The newest attempt at each seed of the arm of a run."""
+        with self._reading() as (study, _):
+            state = study.state
+            run = known_run(state, run_id)
+            generation = state.generations[run.generation - 1]
+            named = generation.experiments.get(run.experiment or "")
+            arm = state.baseline_arm(run.generation) if named is None else state.experiment_arm(named)
+            return seed_rows(arm, generation.rules)
+
+    def newest_run(self, beginning: str = "") -> str:
+        """The id of the run that is training, else of the newest one; of those only that begin so.
+
+        Raises:
+            RunUnknown: There is none, or several begin so and none is called so.
+        """
+        with self._reading() as (study, _):
+            return newest_run(study.state, beginning)
+
+    def log_of(self, run_id: str, offset: int, limit: int) -> bytes:
+        """At most so many bytes of a run's output from a place on."""
+        folder = self.paths.run(run_id)
+        return self._engines.of(folder).read_log(str(folder.folder), offset, limit)
+
+    def rules_of(self, run_id: str) -> Rules:
+        """The rules that a run is read with."""
+        with self._lock:
+            state = self._ledger.refresh()
+            return state.rules_of(known_run(state, run_id).generation)
 
     def is_first_of_baseline(self, request: RunRequest) -> bool:
         """Whether a request is for a baseline of which no run has a result, and none is queued or running."""

@@ -6,14 +6,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from seedproof_mcp.surface.arguments import parse, run_request
+from seedproof_mcp.surface.commands.exit_codes import INTERRUPTED, REFUSED, USAGE
+from seedproof_mcp.surface.commands.output import OutputFailed, give_up_output, printing, tell
 from seedproof_mcp.surface.next_command import in_commands, next_line
 from seedproof_mcp.surface.setup_commands import init, try_command
-from seedproof_mcp.surface.show import REFUSED, TRY_AGAIN, show
+from seedproof_mcp.surface.show import TRY_AGAIN, json_refusal, print_json, show
 
 if TYPE_CHECKING:
     from seedproof_mcp.service.results import RunResult
@@ -23,45 +25,47 @@ __all__ = ["main"]
 
 # How old the shown progress of a run may be.
 SHOW_S = 0.5
-UNREAD = 128 + 13
-"""As of a program that SIGPIPE ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Returns:
-        0 done, 1 a run brought no result or a check failed, 2 wrong usage, 3 refused, 141 nobody reads the output.
-    """
+    """Run one command; the exit code, as in `exit_codes.py`."""
     if sys.platform == "win32":
         print("Seedproof needs Linux or macOS (file locks, process groups). On Windows use WSL.", file=sys.stderr)
-        return 2
+        return USAGE
     options = parse(sys.argv[1:] if arguments is None else arguments)
     if not options.project.is_dir():
-        print(f"seedproof: {options.project} is not a folder; give the project's with --project.", file=sys.stderr)
-        return 2
+        tell(f"seedproof: {options.project} is not a folder; give the project's with --project.")
+        return USAGE
+    if options.command == "serve":
+        return _serve(options)
+    try:
+        with printing():
+            return _carry_out(options)
+    except OutputFailed as failed:
+        return give_up_output(failed)
+
+
+def _carry_out(options: argparse.Namespace) -> int:
     from seedproof.model.refusals import Refusal
 
     try:
-        code = _ACTS[options.command](options)
-        sys.stdout.flush()  # here, where a reader that left, such as `head`, is no fault of the project's folder
-        return code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still in the buffer
-        return UNREAD
+        return _ACTS[options.command](options)
     except Refusal as refusal:
-        print(f"{refusal.code}: {in_commands(refusal.message)}", file=sys.stderr)
         again = options.command == "try" and refusal.next_call.tool == "check_baseline"
-        print(f"Next: {next_line(TRY_AGAIN if again else refusal.next_call, options.project)}", file=sys.stderr)
+        call = TRY_AGAIN if again else refusal.next_call
+        if options.json:
+            print_json(json_refusal(refusal, call, options.project))
+        tell(f"{refusal.code}: {in_commands(refusal.message)}")
+        tell(f"Next: {next_line(call, options.project)}")
         return REFUSED
     except OSError as error:
         from seedproof_mcp.service.os_errors import cure
 
-        print(f"seedproof: {cure(error)}", file=sys.stderr)
+        tell(f"seedproof: {cure(error)}")
         return REFUSED
     except KeyboardInterrupt:
-        print("Stopped waiting; runs that were requested go on. `seedproof status` shows them.", file=sys.stderr)
-        return 130
+        tell("Stopped waiting; runs that were requested go on. `seedproof status` shows them.")
+        return INTERRUPTED
 
 
 def _service(options: argparse.Namespace) -> "Service":
@@ -71,14 +75,16 @@ def _service(options: argparse.Namespace) -> "Service":
 
 
 def _serve(options: argparse.Namespace) -> int:
-    gc.disable()  # loading makes a hundred thousand objects that stay, and looking for garbage among them takes a tenth
-    from seedproof_mcp.surface.stdio import serve_short_lines
-    from seedproof_mcp.surface.tools import build_server
-
     # Nothing needs an orderly end here. Ctrl-C would be noticed only with the next line on stdin; what whoever started
     # the server ignores, as nohup does, would be ignored here as well.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    if sys.stdin is not None and sys.stdin.isatty():
+        tell("seedproof serve: waiting for an MCP client on stdin. Hosts start this themselves; Ctrl-C ends it.")
+    gc.disable()  # loading makes a hundred thousand objects that stay, and looking for garbage among them takes a tenth
+    from seedproof_mcp.surface.stdio import serve_short_lines
+    from seedproof_mcp.surface.tools import build_server
+
     serve_short_lines()
     server = build_server(options.project)
     gc.freeze()
@@ -95,7 +101,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     service = _service(options)
-    return show(options.project, service.write_study() if options.study else service.write_report(options.experiment))
+    result = service.write_study() if options.study else service.write_report(options.experiment)
+    return show(options.project, result, as_json=options.json)
 
 
 def _stop(options: argparse.Namespace) -> int:
@@ -122,59 +129,39 @@ def _verify(options: argparse.Namespace) -> int:
     from seedproof_mcp.verify.checks import CannotVerify, Outcome
     from seedproof_mcp.verify.verify import verify
 
-    paths, failures = ProjectPaths(options.project.resolve()), 0
+    paths, found = ProjectPaths(options.project.resolve()), []
     try:
         for check in verify(paths, regenerate=options.regenerate, against=options.against):
-            print(check, flush=True)
-            failures += check.outcome is Outcome.FAIL
+            found.append(check)
+            if not options.json:
+                print(check, flush=True)
     except CannotVerify as reason:
-        print(f"seedproof: {reason}", file=sys.stderr)
-        return 2
-    print(f"{failures} checks failed." if failures else "All is well.")
+        tell(f"seedproof: {reason}")
+        return USAGE
+    failures = sum(check.outcome is Outcome.FAIL for check in found)
+    if options.json:
+        print_json({"failed": failures, "checks": [asdict(check) for check in found]})
+    else:
+        print(f"{failures} checks failed." if failures else "All is well.")
     return 1 if failures else 0
 
 
 def _status(options: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-    from seedproof.report.summary import ideas_line, without_value_words
+    from seedproof_mcp.surface.commands.status import status
 
-    service = _service(options)
-    console = Console(highlight=False)
-    baseline, offset = service.check_baseline(), 0
-    console.print(baseline.first_line(), markup=False)
-    table = Table("experiment", "state", "seeds", "verdict", "report")
-    while True:
-        page = service.list_experiments(offset, 100)
-        for row in page.experiments:
-            seeds = f"{row.seeds_done} of {row.seeds_done + row.seeds_needed}"
-            name = f"{row.experiment} (null)" if row.is_null else row.experiment
-            table.add_row(name, row.state, seeds, row.headline or row.reason or "-", row.report_path or "-")
-        offset += len(page.experiments)
-        if offset >= page.total or not page.experiments:
-            break
-    if page.total:
-        console.print(table)
-        console.print(ideas_line(page.campaign), markup=False)
-        if page.campaign.without_value:
-            console.print(without_value_words(page.campaign), markup=False)
-    if page.running or page.queued:
-        now = page.running.run_id if page.running else "nothing"
-        console.print(f"training now: {now}; queued: {page.queued}", markup=False)
-    for notice in dict.fromkeys((*baseline.notices, *page.notices)):
-        console.print(f"Notice ({notice.code}): {in_commands(notice.message)}", markup=False)
-    if page.running or page.queued:
-        words = service.complaint()
-        if words:
-            console.print(f"The conductor cannot go on: {words}", markup=False)
-    if page.next:
-        console.print(f"Next: {next_line(page.next, options.project)}", markup=False, soft_wrap=True)
-    return 0
+    return status(options, _service(options))
 
 
 def _run(options: argparse.Namespace) -> int:
     from seedproof.model.refusals import NothingDue
 
+    if options.after:
+        from seedproof_mcp.surface.commands.own_options import misplaced_words, script_knows
+
+        misplaced = misplaced_words(options.parser, options.typed, options.after, script_knows(options.project))
+        if misplaced is not None:
+            tell(f"seedproof run: {misplaced}")
+            return USAGE
     service, request = _service(options), run_request(options)
     if options.until_verdict and not options.control:
         from seedproof_mcp.surface.until_verdict import run_until_verdict
@@ -204,9 +191,11 @@ def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[s
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
-            left = len(run_ids) - number
+            left = service.goes_on_after(one, run_ids[number:])
             if left:
                 print(f"{left} more of these runs go on; `seedproof stop RUN --reason REASON` ends one of them.")
+            elif run_ids[number:]:
+                print("The other runs of this call were not started.")
             return 1
     return 0
 
@@ -259,6 +248,38 @@ def _export(options: argparse.Namespace) -> int:
     return export_curves(options, _service(options))
 
 
+def _watch_runs(options: argparse.Namespace) -> int:
+    from seedproof_mcp.surface.commands.watch import watch_runs
+
+    return watch_runs(options, _service(options))
+
+
+def _log(options: argparse.Namespace) -> int:
+    from seedproof_mcp.surface.commands.log import print_log
+
+    return print_log(options, _service(options))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from seedproof_mcp.surface.commands.doctor import doctor
+
+    return doctor(options)
+
+
+def _uninstall_project(options: argparse.Namespace) -> int:
+    from seedproof_mcp.surface.commands.uninstall_project import uninstall_project
+
+    return uninstall_project(options)
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from seedproof_mcp.surface.arguments import build_parser
+    from seedproof_mcp.surface.commands.completion import completion
+
+    print(completion(build_parser(), options.shell), end="")
+    return 0
+
+
 def _demo(options: argparse.Namespace) -> int:
     from seedproof_mcp.surface.demo.story import run_demo
 
@@ -266,13 +287,14 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "serve": _serve,
     "init": init,
     "try": try_command,
     "status": _status,
-    "check-baseline": lambda options: show(options.project, _service(options).check_baseline()),
+    "check-baseline": lambda options: show(options.project, _service(options).check_baseline(), as_json=options.json),
     "run": _run,
-    "compare": lambda options: show(options.project, _service(options).compare(options.experiment, options.against)),
+    "compare": lambda options: show(
+        options.project, _service(options).compare(options.experiment, options.against), as_json=options.json
+    ),
     "report": _report,
     "stop": _stop,
     "resume": _resume,
@@ -283,6 +305,11 @@ _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "board": _board,
     "export": _export,
     "demo": _demo,
+    "watch": _watch_runs,
+    "log": _log,
+    "doctor": _doctor,
+    "uninstall-project": _uninstall_project,
+    "completion": _completion,
 }
 
 

@@ -7,6 +7,7 @@ import sys
 from seedproof_mcp.setup.hosts.hosts import HOSTS, Host
 from seedproof_mcp.setup.hosts.install import HostSetup
 from seedproof_mcp.setup.hosts.untouched import CannotEdit
+from seedproof_mcp.surface.commands.exit_codes import DONE, REFUSED
 
 __all__ = ["change_host"]
 
@@ -20,7 +21,7 @@ def change_host(options: argparse.Namespace) -> int:
     """Install the server in a host or uninstall it.
 
     Returns:
-        0 done, 3 a settings file was left as it is.
+        DONE, or REFUSED where a settings file was left as it is.
     """
     host = HOSTS[options.host]
     is_install = options.command == "install"
@@ -28,7 +29,7 @@ def change_host(options: argparse.Namespace) -> int:
         setup = HostSetup(host, options.project.resolve(), os.environ, dry_run=options.dry_run)
     except CannotEdit as why:
         print(f"seedproof: {why}.", file=sys.stderr)
-        return 3
+        return REFUSED
     if not host.is_tested:
         print(f"{host.title}: written as its documents say, and not tested with it.")
     if is_install:
@@ -38,10 +39,10 @@ def change_host(options: argparse.Namespace) -> int:
     print("\n".join(setup.told.done))
     if setup.told.left:
         print("\n".join(setup.told.left), file=sys.stderr)
-        return 3
+        return REFUSED
     if is_install:
         print(f"Next: {host.then}")
-    return 0
+    return DONE
 
 
 def _approves(options: argparse.Namespace, host: Host, setup: HostSetup) -> bool:

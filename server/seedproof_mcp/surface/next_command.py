@@ -74,7 +74,7 @@ def _as_command(call: re.Match[str]) -> str:
 
 def next_line(call: "NextCall | Follow", project: Path) -> str:
     """The command, and what it brings as a comment of the shell."""
-    return f"{next_command(call, project)}  # {call.why}"
+    return f"{next_command(call, project)}  # {in_commands(call.why)}"
 
 
 def next_command(call: "NextCall | Follow", project: Path = Path()) -> str:

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from seedproof_mcp.surface.show import REFUSED, show_try
+from seedproof_mcp.surface.commands.exit_codes import INTERRUPTED, REFUSED
+from seedproof_mcp.surface.show import show_try
 
 __all__ = ["init", "try_command"]
 
@@ -55,5 +56,5 @@ def try_command(options: argparse.Namespace) -> int:
         tried = try_here(options.project.resolve(), options.limit, tell)
     except KeyboardInterrupt:
         print("The try was ended; nothing of it goes on.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return show_try(options.project, tried)

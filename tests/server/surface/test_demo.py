@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,28 +11,75 @@ import pytest
 from seedproof_mcp.surface.demo.story import run_demo
 
 from tests.support.places import FAKE
+from tests.support.waiting import PATIENCE_S
 
 SEEDPROOF = Path(sys.executable).with_name("seedproof")
 
 
 @pytest.mark.slow
 def test_the_demonstration_trains_judges_reports_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    here, temporary, state = folders(tmp_path)
     done = subprocess.run(
-        [SEEDPROOF, "demo"], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=False
+        [SEEDPROOF, "demo"], cwd=here, env=variables(temporary, state), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "✗" not in done.stdout
     told = [
         r"> compare\(experiment=\"higher_lr\"\)\n +baseline_missing: the baseline has 0 of 5 seeds",
-        r"Baseline ready \(1M tokens\): val_loss 1\.\d+ ± 0\.0\d+ over 5 seeds",
+        r"Baseline ready \(500k tokens\): val_loss [12]\.\d+ ± 0\.0\d+ over 5 seeds",
         r"WINNER \(unconfirmed\): \d+\.\d\d sigma better",
         r"WINNER \(confirmed on 3 fresh seeds\): \d+\.\d\d sigma better",
-        r"experiment_higher_lr_1M\.md",
+        r"experiment_higher_lr_500k\.md",
         r"NEUTRAL: 0\.\d\d sigma (better|worse), noise",
-        r"docs/research/experiment_shuffle_twice_1M\.md",
+        r"docs/research/experiment_shuffle_twice_500k\.md",
     ]
     assert re.search(".*".join(told), done.stdout, re.DOTALL)
-    assert list(tmp_path.iterdir()) == []
+    assert (list(temporary.iterdir()), state.exists()) == ([], False)
+    (kept,) = here.iterdir()
+    assert f"The reports are in {kept}; the page on all of them is studies.md." in done.stdout
+    names = {
+        "studies.md",
+        "baseline_variance_500k.md",
+        "experiment_higher_lr_500k.md",
+        "experiment_shuffle_twice_500k.md",
+    }
+    assert names <= {one.name for one in kept.iterdir()}
+
+
+def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Where a demonstration is started, where its temporary files go, and a state folder that does not exist yet."""
+    here, temporary = tmp_path / "here", tmp_path / "temporary"
+    here.mkdir()
+    temporary.mkdir()
+    return here, temporary, tmp_path / "state"
+
+
+def variables(temporary: Path, state: Path) -> dict[str, str]:
+    """The environment that names them."""
+    return {**os.environ, "TMPDIR": str(temporary), "XDG_STATE_HOME": str(state)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("has_slots", [False, True])
+def test_a_demonstration_that_is_ended_leaves_nothing(tmp_path: Path, number: int, has_slots: bool) -> None:
+    here, temporary, state = folders(tmp_path)
+    if has_slots:
+        (state / "seedproof/slots").mkdir(parents=True)
+    # A shell starts what runs in its background with Ctrl-C ignored; here it is a person in front of it.
+    listen = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{listen}; from seedproof_mcp.surface.cli import main; sys.exit(main())", "demo"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=here, env=variables(temporary, state), text=True, **pipes) as demo:
+        assert demo.stdout is not None
+        while not list(temporary.glob("*/project/.seedproof/runs/g1-baseline-s42-a1/output.log")):
+            assert demo.poll() is None
+        demo.send_signal(number)
+        out, errors = demo.communicate(timeout=PATIENCE_S)
+    assert (demo.returncode, errors) == (128 + number, "")
+    assert out.rstrip().endswith("The project is removed again.")
+    assert (list(temporary.iterdir()), list(here.iterdir())) == ([], [])
+    left = [path.relative_to(state / "seedproof") for path in state.rglob("*") if path.is_file()]
+    assert left == ([Path("slots/default.lock")] if has_slots else [])
 
 
 def altered_script(folder: Path, old: str, new: str) -> Path:

@@ -7,6 +7,7 @@ from seedproof_mcp.setup.hosts import json_text, toml_text
 from seedproof_mcp.setup.hosts.hosts import Approval, Host, Launch
 
 __all__ = [
+    "entry_of",
     "is_approved",
     "says_the_same",
     "snippet",
@@ -27,7 +28,7 @@ def with_server(host: Host, text: str | None, launch: Launch, *, approve: bool) 
         CannotEdit: The settings would lose something, or are not valid.
     """
     entry = host.entry(launch, approve=approve)
-    old = _entry(host, text)
+    old = entry_of(host, text)
     if isinstance(old, dict):
         if isinstance(old.get("env"), dict) and "env" in entry:
             entry["env"] = {**old["env"], **entry["env"]}
@@ -86,7 +87,7 @@ def is_approved(host: Host, text: str | None, lists: str | None) -> bool:
     Raises:
         CannotEdit: Settings are not valid.
     """
-    approval, entry = host.approval, _entry(host, text)
+    approval, entry = host.approval, entry_of(host, text)
     if approval is None or not isinstance(entry, dict):
         return False
     in_entry = all(entry.get(key) == value for key, value in approval.in_entry.items())
@@ -115,7 +116,12 @@ def says_the_same(host: Host, text: str, other: str) -> bool:
     return bool(_pruned(first) == _pruned(second))
 
 
-def _entry(host: Host, text: str | None) -> Any:
+def entry_of(host: Host, text: str | None) -> Any:
+    """This server's entry in the settings; None where there is none.
+
+    Raises:
+        CannotEdit: The settings are not valid.
+    """
     if text is None or not text.strip():
         return None
     return (toml_text.table if host.form == "toml" else json_text.member)(text, host.key)

@@ -1,21 +1,27 @@
 """Sets up and removes the folder that the demonstration works in."""
 
 import json
+import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seedproof.model.refusals import Refusal
 
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import files, locks
-from seedproof_mcp.system.paths import ProjectPaths, registry_entry
+from seedproof_mcp.system.paths import ProjectPaths, registry_entry, slot_lock
 
-__all__ = ["end_work", "example_script", "prepare", "remove"]
+__all__ = ["KEPT", "end_work", "example_script", "keep_reports", "own_state", "prepare", "remove"]
 
 EXAMPLE = Path("examples/tiny_lm/train_llm.py")
 CLEAN_UP_S = 30.0
+# Half of the default: seventeen trainings of a second or two on a quiet machine, and the same verdicts.
+TOKENS = 500_000
+KEPT = "seedproof-demo"
+"""The folder, below the one that the demonstration is started in, that keeps its reports."""
 
 
 def example_script() -> Path:
@@ -25,11 +31,30 @@ def example_script() -> Path:
     return packaged if packaged.is_file() else package.parents[1] / EXAMPLE
 
 
+@contextmanager
+def own_state(folder: Path) -> Iterator[None]:
+    """Let everything that is started meanwhile keep its state in a folder, unless slots are shared with others.
+
+    Where the account has slots, trainings of other projects must not overlap with those of the demonstration.
+    """
+    before = os.environ.get("XDG_STATE_HOME")
+    if not slot_lock("default").parent.exists():
+        os.environ["XDG_STATE_HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("XDG_STATE_HOME", None)
+        else:
+            os.environ["XDG_STATE_HOME"] = before
+
+
 def prepare(project: Path, script: Path) -> None:
     """Put the script and the settings where the server expects them."""
+    files.make_folder(project)
     files.copy_file(script, project / "train_llm.py")
     # The example needs numpy. This interpreter has it; `python3` may not.
-    settings = f"[settings]\npython = {json.dumps(sys.executable)}\n"
+    settings = f"[rules]\ntrain_tokens = {TOKENS}\n\n[settings]\npython = {json.dumps(sys.executable)}\n"
     files.write_atomic(ProjectPaths(project).settings, settings.encode())
 
 
@@ -38,14 +63,28 @@ def end_work(project: Path) -> bool:
     lock, service = ProjectPaths(project).conductor_lock, Service(project)
     deadline = time.monotonic() + CLEAN_UP_S
     while locks.is_locked(lock) and time.monotonic() < deadline:
-        try:
-            running = service.list_experiments().running
-            if running is not None:
-                service.stop_run(running.run_id, "the demonstration has ended")
-        except Refusal:
-            pass  # it ended by itself in this moment
+        with suppress(Refusal):  # it ended by itself in this moment
+            list(service.stop_all("the demonstration has ended"))
         time.sleep(0.1)
     return not locks.is_locked(lock)
+
+
+def keep_reports(project: Path, folder: Path) -> bool:
+    """Copy reports and figures; return whether they are there.
+
+    Args:
+        project: The demonstration's project.
+        folder: Where they go; those of an earlier demonstration are replaced.
+    """
+    research = ProjectPaths(project).research
+    try:
+        names = sorted(one.name for one in research.iterdir() if one.suffix in (".md", ".svg", ".json"))
+        files.make_folder(folder)
+        for name in names:
+            files.copy_file(research / name, folder / name)
+    except OSError:
+        return False
+    return bool(names)
 
 
 def remove(project: Path) -> bool:

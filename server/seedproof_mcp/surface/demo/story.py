@@ -18,6 +18,7 @@ from seedproof.model.refusals import NextCall
 
 from seedproof_mcp.surface.demo import project as demo_project
 from seedproof_mcp.surface.demo.screen import Screen
+from seedproof_mcp.surface.demo.signals import EndingSignals
 
 __all__ = ["run_demo"]
 
@@ -82,7 +83,7 @@ class _Story:
         self.screen.title("1. An impatient agent asks for a verdict first")
         arguments = {"experiment": TRIALS[0].arguments["experiment"]}
         text, data = await self.call("compare", arguments, may_refuse=True)
-        self.screen.say(text, "red")
+        self.screen.say(text.splitlines()[0], "red")
         code = data.get("refusal", {}).get("code", "an answer")
         self.expect.check(code == "baseline_missing", "compare without a baseline is refused: baseline_missing", code)
         words = [word for word in STYLES if word in text + json.dumps(data)]
@@ -110,8 +111,8 @@ class _Story:
         flags = " ".join(trial.arguments["flags"])
         self.screen.title(f"{trial.title}: {flags}")
         answer = await self.run_arm(await self.run(trial.arguments))
-        text, compared = await self.follow(answer, "compare")
-        self.show_verdict(text, compared)
+        _, compared = await self.follow(answer, "compare")
+        self.show_verdict(compared)
         self.expect.check(
             compared["verdict"] == trial.verdict, f"{flags} is judged {trial.verdict}", compared["headline"]
         )
@@ -130,15 +131,14 @@ class _Story:
         self.expect.check(found["state"] == "confirmed", "the WINNER is confirmed on fresh seeds", found["state"])
         return compared
 
-    def show_verdict(self, text: str, compared: dict[str, Any]) -> None:
+    def show_verdict(self, compared: dict[str, Any]) -> None:
         arms = [compared[f"{arm}_metrics"]["val_loss"] for arm in ("baseline", "experiment")]
         values = [arm["per_seed"] for arm in arms]
         rows = [[seed, *(f"{arm[seed]:.4f}" if seed in arm else "" for arm in values)] for seed in values[0]]
         self.screen.table(["seed", "baseline", compared["experiment"]], rows, arms)
         self.show_headline(compared)
-        for line in text.splitlines()[1:]:
-            if not line.startswith(("Next: ", "Ledger: ", "To paste: ")):
-                self.screen.say(line)
+        for line in compared["facts"]:
+            self.screen.say(line)
 
     def show_headline(self, compared: dict[str, Any]) -> None:
         style = STYLES[compared["verdict"]]
@@ -196,22 +196,25 @@ def run_demo(keep: bool = False, script: Path | None = None) -> int:
         keep: Leave the project folder behind and print its path.
         script: The training script; the example by default.
     """
-    screen, expect = Screen(), _Expectations()
-    project = Path(tempfile.mkdtemp(prefix="seedproof-demo-"))
-    screen.say("A small language model is trained on this machine, for a minute or two in all.", "bold", 0)
+    screen, expect, told = Screen(), _Expectations(), 1
+    folder, reports = Path(tempfile.mkdtemp(prefix="seedproof-demo-")), Path.cwd() / demo_project.KEPT
+    project = folder / "project"
+    screen.say("A small language model is trained on this machine, for about a minute in all.", "bold", 0)
     screen.say("Lines with > are calls to a real MCP server; each does what `next` said, or tries a flag.", "", 0)
-    try:
-        demo_project.prepare(project, script or demo_project.example_script())
-        anyio.run(_converse, project, screen, expect)
-        return _summarize(screen, expect)
-    except OSError as error:
-        screen.say(f"The demonstration cannot be set up: {error}", "bold red", 0)
-        return 1
-    except KeyboardInterrupt:
-        screen.say("Stopped.", "bold", 0)
-        return 130
-    finally:
-        _leave(project, keep, screen)
+    with demo_project.own_state(folder / "state"), EndingSignals() as ended_by:
+        try:
+            demo_project.prepare(project, script or demo_project.example_script())
+            anyio.run(_converse, project, screen, expect)
+            told = _summarize(screen, expect)
+        except OSError as error:
+            screen.say(f"The demonstration cannot be set up: {error}", "bold red", 0)
+        except KeyboardInterrupt:
+            screen.say("Stopped; what it started is ended and removed ...", "bold", 0)
+            told = 128 + ended_by.number
+        finally:
+            ended_by.ignore_more()  # a second one would leave half of it
+            _leave(folder, None if keep else reports, screen)
+    return told
 
 
 async def _converse(project: Path, screen: Screen, expect: _Expectations) -> None:
@@ -251,9 +254,6 @@ def _last_words(errlog: IO[str]) -> str:
 
 
 def _look_around(project: Path, screen: Screen, expect: _Expectations, reports: list[str]) -> None:
-    screen.title("The reports")
-    for path in reports:
-        screen.say(str(project / path))
     missing = [path for path in reports if not (project / path).is_file()]
     expect.check(not missing, f"{len(reports)} reports are written", f"{', '.join(missing)} missing")
     left = [path.name for path in (project / "checkpoints").glob("*")]
@@ -267,13 +267,19 @@ def _summarize(screen: Screen, expect: _Expectations) -> int:
     return 0 if all(holds for holds, _ in expect.results) else 1
 
 
-def _leave(project: Path, keep: bool, screen: Screen) -> None:
-    """Remove the folder, once nothing runs in it, unless it is to be kept."""
+def _leave(folder: Path, reports: Path | None, screen: Screen) -> None:
+    """Keep the reports and remove all else, once nothing runs in it; keep everything where no folder is given."""
+    project = folder / "project"
     is_quiet = demo_project.end_work(project)
     screen.console.print()
-    if keep:
+    if reports is None:
         screen.say(f"The project stays: {project}", "", 0)
-    elif not is_quiet or not demo_project.remove(project):
+        return
+    has_reports = demo_project.keep_reports(project, reports)
+    if not is_quiet or not demo_project.remove(project) or not demo_project.remove(folder):
         screen.say(f"The project stays, as something still works in it: {project}", "", 0)
+    elif has_reports:
+        screen.say(f"The reports are in {reports}; the page on all of them is studies.md.", "", 0)
+        screen.say("All else is removed; `seedproof demo --keep` leaves the whole project.", "", 0)
     else:
-        screen.say("The project is removed again; `seedproof demo --keep` leaves it for you to read.", "", 0)
+        screen.say("The project is removed again.", "", 0)

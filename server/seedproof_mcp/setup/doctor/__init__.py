@@ -1,0 +1,4 @@
+"""Looks for what would keep runs from starting or from being read, and changes nothing.
+
+Imported by `surface/commands`.
+"""
