@@ -80,7 +80,7 @@ class BoardApp(Extension):
     def _board(self) -> "Board":
         if self._made is None:
             from seedproof_mcp.board.board import Board
-            from seedproof_mcp.surface.board_command import words_of
+            from seedproof_mcp.surface.commands.board import words_of
 
             self._made = Board(self._service(), words_of(self._project))
         return self._made

@@ -164,7 +164,7 @@ def _run(options: argparse.Namespace) -> int:
             return USAGE
     service, request = _service(options), run_request(options)
     if options.until_verdict and not options.control:
-        from seedproof_mcp.surface.until_verdict import run_until_verdict
+        from seedproof_mcp.surface.commands.until_verdict import run_until_verdict
 
         return run_until_verdict(service, options.project, request, lambda observe: _watch(service, observe))
     told: set[str] = set()
@@ -237,13 +237,13 @@ def _host(options: argparse.Namespace) -> int:
 
 
 def _board(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.board_command import serve_board
+    from seedproof_mcp.surface.commands.board import serve_board
 
     return serve_board(options)
 
 
 def _export(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.export_command import export_curves
+    from seedproof_mcp.surface.commands.export import export_curves
 
     return export_curves(options, _service(options))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from seedproof_mcp.board.board import Board, open_board
 from seedproof_mcp.board.documents import Words
-from seedproof_mcp.surface.board_command import words_of
+from seedproof_mcp.surface.commands.board import words_of
 
 
 @pytest.fixture
