@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from seedproof_mcp.surface.arguments import parse, run_request
@@ -146,12 +147,6 @@ def _verify(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _status(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.commands.status import status
-
-    return status(options, _service(options))
-
-
 def _run(options: argparse.Namespace) -> int:
     from seedproof.model.refusals import NothingDue
 
@@ -230,46 +225,15 @@ def _gc(options: argparse.Namespace) -> int:
     return 0
 
 
-def _host(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.host_commands import change_host
+def _loaded(where: str, *, has_service: bool = False) -> Callable[[argparse.Namespace], int]:
+    """A command of another module, such as `commands.log:print_log`, which is loaded when it is called."""
 
-    return change_host(options)
+    def act(options: argparse.Namespace) -> int:
+        module, _, name = where.partition(":")
+        command: Callable[..., int] = getattr(import_module(f"seedproof_mcp.surface.{module}"), name)
+        return command(options, _service(options)) if has_service else command(options)
 
-
-def _board(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.commands.board import serve_board
-
-    return serve_board(options)
-
-
-def _export(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.commands.export import export_curves
-
-    return export_curves(options, _service(options))
-
-
-def _watch_runs(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.commands.watch import watch_runs
-
-    return watch_runs(options, _service(options))
-
-
-def _log(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.commands.log import print_log
-
-    return print_log(options, _service(options))
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.commands.doctor import doctor
-
-    return doctor(options)
-
-
-def _uninstall_project(options: argparse.Namespace) -> int:
-    from seedproof_mcp.surface.commands.uninstall_project import uninstall_project
-
-    return uninstall_project(options)
+    return act
 
 
 def _completion(options: argparse.Namespace) -> int:
@@ -289,7 +253,7 @@ def _demo(options: argparse.Namespace) -> int:
 _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "init": init,
     "try": try_command,
-    "status": _status,
+    "status": _loaded("commands.status:status", has_service=True),
     "check-baseline": lambda options: show(options.project, _service(options).check_baseline(), as_json=options.json),
     "run": _run,
     "compare": lambda options: show(
@@ -300,15 +264,15 @@ _ACTS: dict[str, Callable[[argparse.Namespace], int]] = {
     "resume": _resume,
     "gc": _gc,
     "verify": _verify,
-    "install": _host,
-    "uninstall": _host,
-    "board": _board,
-    "export": _export,
+    "install": _loaded("host_commands:change_host"),
+    "uninstall": _loaded("host_commands:change_host"),
+    "board": _loaded("commands.board:serve_board"),
+    "export": _loaded("commands.export:export_curves", has_service=True),
     "demo": _demo,
-    "watch": _watch_runs,
-    "log": _log,
-    "doctor": _doctor,
-    "uninstall-project": _uninstall_project,
+    "watch": _loaded("commands.watch:watch_runs", has_service=True),
+    "log": _loaded("commands.log:print_log", has_service=True),
+    "doctor": _loaded("commands.doctor:doctor"),
+    "uninstall-project": _loaded("commands.uninstall_project:uninstall_project"),
     "completion": _completion,
 }
 

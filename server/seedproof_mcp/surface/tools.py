@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult
 from pydantic import Field
 from seedproof.model.refusals import BadArguments, BadSettings, Refusal
@@ -282,7 +283,7 @@ def build_server(project: Path, service: "Service | None" = None) -> MCPServer[A
     package = metadata("seedproof")
     board = BoardApp(project, lambda: tools.service)
     shown = dict.fromkeys(SHOWN_WITH, SHOWN)
-    made = [
+    made: list[Tool] = [
         strict_tool(getattr(tools, entry[0]), lambda: tools.service.head(), *entry, meta=shown.get(entry[0]))
         for entry in CATALOGUE
     ]
