@@ -37,6 +37,7 @@ WRITES = {"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND"}
 READERS = {"shutil.which"}
 # By file and call, with the reason.
 EXCEPTIONS = {
+    "fork_server.py: os.fork": "the supervisor of a run, from a process that has loaded it already",
     "cli.py: os.open": "what is left in the buffer of a command goes nowhere once its reader has left",
     "story.py: tempfile.mkdtemp": "the demonstration makes the project that it then shows, as a user makes his own",
     "story.py: tempfile.TemporaryFile": "what the demonstration's server complains of, until the demonstration ends",
