@@ -236,7 +236,7 @@ class RunResult(Result):
             del found["arm"]
         for name in ("elapsed_s", "eta_s") if self.is_active else ():
             if name in found:
-                found[name] = _tenths(found[name])
+                found[name] = _tenths(getattr(self, name))
         return found
 
     def title(self) -> str:

@@ -308,8 +308,9 @@ class Service:
         with self._reading() as (study, _):
             page, hints = ("list_experiments", offset, limit), self._observer.hints
             result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit, hints(study)))
-            queue = queued_rows(study.state, self._observer.expected_ends(study.state))
-            result = result.model_copy(update={"queue": queue})
+            if study.state.active:
+                queue = queued_rows(study.state, self._observer.expected_ends(study.state))
+                result = result.model_copy(update={"queue": queue})
             return self._with_unfinished_report(study, result)
 
     # --- running ------------------------------------------------------------------------------

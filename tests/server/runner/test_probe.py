@@ -197,9 +197,9 @@ async def test_a_probe_can_be_stopped_and_shown(project: Path) -> None:
     conductor = baseline_in(project, engine)
     service = Service(project, engine, lambda _paths: None)
     shown = service.observe(PROBE)
-    assert shown.text().startswith("probe of the baseline, seed 42 (attempt 1): running")
+    assert shown.texts()[0].startswith("probe of the baseline, seed 42: running")
     assert shown.next is not None and shown.next.tool == "write_report"
-    assert service.list_experiments().text().splitlines()[1] == f"Training now: {PROBE}"
+    assert service.list_experiments().texts()[0].splitlines()[1] == f"Training now: {PROBE}"
     engine.cancel(str(ProjectPaths(project).run(PROBE).folder), "not now")
     while conductor.step():
         pass
