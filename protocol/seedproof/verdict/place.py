@@ -14,6 +14,7 @@ __all__ = [
     "THREAD_VARIABLES",
     "Part",
     "Place",
+    "SLOT_VARIABLES",
     "make_place",
     "place_of",
     "start_differences",
@@ -27,6 +28,16 @@ DEVICE_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "HIP_VISIBLE_DEVICES",
     "NVIDIA_TF32_OVERRIDE",
+    "ROCR_VISIBLE_DEVICES",
+)
+
+
+# Variables by which a slot chooses where a run is trained: they differ from slot to slot, and change no value.
+SLOT_VARIABLES = (
+    "CUDA_DEVICE_ORDER",
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "MASTER_PORT",
     "ROCR_VISIBLE_DEVICES",
 )
 
@@ -150,15 +161,23 @@ def _device(surroundings: Mapping[str, Any], environment: Mapping[str, Any]) -> 
     gpus = environment.get("gpus")
     if gpus is None:
         return None
-    visible = _visible(gpus, surroundings.get("env", {}).get("CUDA_VISIBLE_DEVICES"))
+    env = {**surroundings.get("env", {}), **surroundings.get("slot_env", {})}
+    chosen = env.get("CUDA_VISIBLE_DEVICES")
+    # In this order the driver numbers them as well, so the index tells which model it is.
+    is_told = "slot_env" in surroundings and env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    visible = _visible(gpus, chosen, is_told)
     if not visible:
         return None if environment.get("cpu") is None else {"CPU": environment["cpu"]}
     parts = {"GPU": visible, "driver": environment.get("driver"), "CUDA": environment.get("cuda")}
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _visible(gpus: Sequence[str], chosen: str | None) -> str:
-    """The GPUs that a training sees: CUDA ignores everything behind an invalid index in the variable."""
+def _visible(gpus: Sequence[str], chosen: str | None, is_told: bool) -> str:
+    """The GPUs that a training sees: CUDA ignores everything behind an invalid index in the variable.
+
+    Args:
+        is_told: Whether an index tells which of them it is.
+    """
     places: list[str] = []
     for place in range(len(gpus)) if chosen is None else chosen.split(","):
         index = str(place).strip()
@@ -167,10 +186,13 @@ def _visible(gpus: Sequence[str], chosen: str | None) -> str:
         places.append(index)
     if not gpus or not places:
         return ""
+    is_told = is_told and all(index.isdigit() for index in places)
+    if is_told:
+        gpus = [gpus[int(index)] for index in places]
     if len(set(gpus)) == 1:
         return gpus[0] if len(places) == 1 else f"{len(places)} x {gpus[0]}"
     # CUDA may number GPUs by speed and the driver by slot, so the index does not tell which of several models it is.
-    return " and ".join(gpus) if chosen is None else f"{','.join(places)} of {', '.join(gpus)}"
+    return " and ".join(gpus) if chosen is None or is_told else f"{','.join(places)} of {', '.join(gpus)}"
 
 
 def value_of(run: Run, variable: str) -> str:
