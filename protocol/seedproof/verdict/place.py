@@ -1,7 +1,7 @@
 """The place of a run: where and with what it was trained, read from its recorded surroundings and environment."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ __all__ = [
     "SLOT_VARIABLES",
     "make_place",
     "place_of",
+    "runs_of_verdict",
+    "several_at_once",
     "start_differences",
     "value_of",
 ]
@@ -201,9 +203,28 @@ def value_of(run: Run, variable: str) -> str:
     return "unset" if value is None else f"{value or repr(value):.60}"
 
 
+def runs_of_verdict(*arms: Arm) -> list[Run]:
+    """The results of arms, those on fresh seeds among them."""
+    return [run for arm in arms for run in (*arm.runs, *arm.all_fresh) if run.state.is_counted]
+
+
+def several_at_once(runs: Iterable[Run]) -> str | None:
+    """Says that runs trained side by side; None where each trained alone."""
+    found = list(runs)
+    beside = [run for run in found if run.neighbours]
+    if not beside:
+        return None
+    slots = sorted({run.slot for run in beside if run.slot is not None})
+    where = f", on the slots {', '.join(slots)}" if slots else ""
+    return (
+        f"{len(beside)} of {len(found)} runs had others beside them, up to {max(run.neighbours for run in beside)}"
+        f"{where}; their wall times are compared only where as many trained."
+    )
+
+
 def start_differences(baseline: Arm, arm: Arm) -> Iterator[tuple[str, str]]:
     """What was not alike at the starts of the counted runs: a name for the headline, and a sentence."""
-    runs = [run for one in (baseline, arm) for run in (*one.runs, *one.all_fresh) if run.state.is_counted]
+    runs = runs_of_verdict(baseline, arm)
     places = [run.surroundings for run in runs]
     # A run says how its code is held only where the baseline's is held otherwise.
     held = sum("held" in place for place in places)

@@ -6,7 +6,7 @@ Over 300 lines, because every result stands here beside its text.
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
-from pydantic import PrivateAttr, RootModel
+from pydantic import Field, PrivateAttr, RootModel
 from seedproof.model.refusals import NextCall
 from seedproof.model.results import Campaign, Confirmation, Difference, SeedPairs, Verdict
 from seedproof.verdict.evidence import Evidence
@@ -354,6 +354,16 @@ class ExperimentList(Result):
     queued: int
     campaign: Campaign
     experiments: list[ExperimentRow]
+    also_running: list[RunningRow] = Field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """The structure for a client; `also_running` is left out where one run trains at most."""
+        return self.model_dump(mode="json", exclude=set() if self.also_running else {"also_running"})
+
+    @property
+    def training(self) -> list[str]:
+        """Ids of the runs that train now."""
+        return [row.run_id for row in (*([self.running] if self.running else []), *self.also_running)]
 
     def first_line(self) -> str:
         """Counts."""
@@ -363,7 +373,7 @@ class ExperimentList(Result):
         """What is training, and one line for each experiment."""
         from seedproof.report.summary import ideas_line, without_value_words
 
-        lines = [f"Training now: {self.running.run_id}"] if self.running else []
+        lines = [f"Training now: {', '.join(self.training)}"] if self.running else []
         lines += [ideas_line(self.campaign)] if self.total else []
         lines += [without_value_words(self.campaign)] if self.campaign.without_value else []
         lines += [self.campaign.advice] if self.campaign.advice else []

@@ -6,6 +6,7 @@ Over 300 lines, because all of it is read from the same files of a run in one lo
 import json
 from dataclasses import dataclass, replace
 
+from seedproof.admission.queue import training_now, waits_for
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST, Ending, lacks_value, outcome
 from seedproof.model.metric_rule import MetricRule
@@ -17,7 +18,7 @@ from seedproof.model.runs import NoResult, Run, RunState
 from seedproof.model.untrusted import safe_tail
 from seedproof.notices.attempts import draw_words
 from seedproof.notices.control import control_notices
-from seedproof.notices.declarations import declared_notices
+from seedproof.notices.declarations import declared_notices, list_first
 from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
 from seedproof.notices.readings import near_miss_notices
 from seedproof.notices.repeats import log_notices
@@ -170,7 +171,7 @@ class Observer:
     def _active_status(self, state: State, rules: Rules, run: Run) -> _Status:
         if run.state is RunState.QUEUED:
             position = list(state.active).index(run.run_id) + 1
-            reason = self._conductor_problem() or (self._slot_problem() if position == 1 else None)
+            reason = self._conductor_problem() or self._wait_words(state, run, position)
             return _Status(RunState.QUEUED, {}, queue_position=position, reason=reason)
         progress = self._logs.look(self._paths.run(run.run_id), rules)
         return _Status(
@@ -187,17 +188,28 @@ class Observer:
         problem = conductor_status.read_problem(self._paths)
         return None if problem is None else f"the conductor cannot go on: {problem}"
 
-    def _slot_problem(self) -> str | None:
-        """Who holds the slot that the next run waits for; None where it is free."""
+    def _wait_words(self, state: State, run: Run, position: int) -> str | None:
+        """What a queued run waits for: for its slot, or where there are several, for those that train; else None."""
         try:
             settings = load_config(self._paths.settings).settings
+            engine = self._engines.chosen(settings)
+            slots = engine.slots(settings)
         except Refusal:
             return None
+        training = training_now(state)
+        if len(slots) > 1 and training:
+            wait = waits_for(state, run)
+            full = "it waits for a free slot" if len(training) >= len(slots) else None
+            said = [f"training now: {list_first(one.run_id for one in training)}", wait.reason if wait else full]
+            return "; ".join(one for one in said if one)
         conductor = locks.signature(self._paths.conductor_lock)
-        holder = self._engines.chosen(settings).slot_holder(settings.slot, conductor)
-        if holder is None:
+        holders = [engine.slot_holder(slot.name, conductor) for slot in slots] if position == 1 else [None]
+        if None in holders:
             return None
-        return f"{holder} holds the slot {settings.slot}; it starts when that one ends"
+        names = list_first(slot.name for slot in slots)
+        if len(slots) > 1:
+            return f"other trainings hold the slots {names}; it starts when one of them ends"
+        return f"{holders[0]} holds the slot {names}; it starts when that one ends"
 
     def _notices(self, study: Study, rules: Rules, run: Run) -> list[Notice]:
         state = study.state

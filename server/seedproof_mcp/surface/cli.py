@@ -158,7 +158,7 @@ def _status(options: argparse.Namespace) -> int:
         if page.campaign.without_value:
             console.print(without_value_words(page.campaign), markup=False)
     if page.running or page.queued:
-        now = page.running.run_id if page.running else "nothing"
+        now = ", ".join(page.training) or "nothing"
         console.print(f"training now: {now}; queued: {page.queued}", markup=False)
     for notice in dict.fromkeys((*baseline.notices, *page.notices)):
         console.print(f"Notice ({notice.code}): {in_commands(notice.message)}", markup=False)
