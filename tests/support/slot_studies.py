@@ -14,7 +14,7 @@ from seedproof_mcp.service.service import Service
 from tests.support.repositories import make_repository
 from tests.support.waiting import stop_everything, wait_until
 
-__all__ = ["SCRIPT", "Turn", "a_study", "overlapping", "queue", "settle", "turns"]
+__all__ = ["SCRIPT", "Turn", "a_study", "named", "overlapping", "queue", "settle", "turns"]
 
 SCRIPT = '''"""Tells when it begins and ends, and on which slot; waits for a file if it is told one."""
 
