@@ -99,8 +99,7 @@ def present_code(paths: ProjectPaths, config: Config) -> Code:
     Raises:
         Refusal: A run of the baseline would be refused for its settings, its script or its code.
     """
-    place = engine_for(config.settings.engine).place()
-    project = ProjectFolder(paths, config, place, secrets.randbelow)
+    project = ProjectFolder(paths, config, engine_for(config.settings.engine).place(), secrets.randbelow)
     code = project.code()
     begin = GenerationStarted(generation=1, rules=config.rules, reason=None, code=code)
     project.require_sealed(Admission((begin,), ""))
@@ -191,23 +190,22 @@ class _Trial:
     @contextmanager
     def _slot(self) -> Iterator[tuple[Slot, Config]]:
         """A slot of the settings, as soon as one is free, with the settings of a run that takes it."""
-        slots = self._engine.slots(self._config.settings)
+        slots, engine = self._engine.slots(self._config.settings), self._engine
         with FileWatch() as watch:
             while True:
                 for one in slots:
-                    with self._engine.reserve(one.name) as slot:
+                    with engine.reserve(one.name) as slot:
                         if slot is not None:
                             yield slot, placement(self._paths, self._config, slots, one).config
                             return
-                holder = self._engine.slot_holder(slots[0].name, None) or "another training"
+                holder = engine.slot_holder(slots[0].name, None) or "another training"
                 self._tell(f"waiting: {holder} holds the slot {slots[0].name}")
-                if not watch.follow(files=filter(None, [self._engine.slot_file(one.name) for one in slots])):
+                if not watch.follow(files=filter(None, (engine.slot_file(one.name) for one in slots))):
                     watch.wait(math.inf, _POLL_S)
 
     def _start(self, key: RunKey, output_dir: str, slot: Slot, config: Config) -> RunPaths:
         settings, run = config.settings, self._state.runs[key.run_id]
-        setups = RunSetups(self._paths, config, self._engine.place())
-        setup = setups.make(self._state, run)
+        setup = (setups := RunSetups(self._paths, config, self._engine.place())).make(self._state, run)
         check_room(State(), present_limits(self._paths, settings))
         run_paths = self._paths.run(run.run_id)
         outputs.make_new(run_paths)
