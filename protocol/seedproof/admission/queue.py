@@ -65,6 +65,8 @@ def _alone_words(state: State, run: Run) -> str | None:
     owner = generation if run.experiment is None else generation.experiments[run.experiment]
     if run.role is Role.CONFIRM:
         return "a claim on wall time may rest on it"
+    if run.role is Role.PROBE:
+        return "the verdicts on what is queued rest on it"
     if owner.code is None or owner.code.held != "snapshot":
         return "its code is held in place"
     # Links may lead two working trees to one file: a run would read what another wrote.

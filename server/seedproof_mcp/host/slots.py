@@ -122,13 +122,14 @@ def _chosen(gpus: Sequence[Gpu], value: str, variable: str) -> list[Gpu]:
     for word in (one.strip() for one in value.split(",")):
         if word in ("", "-1", "NoDevFiles"):  # what stands behind these is not seen
             break
-        gpu = next((one for one in gpus if word in (one.index, *one.names)), None)
-        if gpu is None:
+        # A UUID may be cut short, as long as it is of one GPU alone.
+        like = [one for one in gpus if word == one.index or any(name.startswith(word) for name in one.names)]
+        if len(like) != 1:
             raise BadSettings(
-                f'settings.slots = "auto": {variable} is {value!r:.80}, and the driver lists no GPU {word!r:.40}; '
-                "name the slots yourself."
+                f'settings.slots = "auto": {variable} is {value!r:.80}, and the driver lists no single GPU '
+                f"{word!r:.40}; name the slots yourself."
             )
-        found.append(gpu)
+        found += like
     return found
 
 

@@ -57,6 +57,7 @@ def stand_in(folder: Path, name: str, says: str, code: int = 0) -> None:
         ({}, gpu(0, 1, 2)),
         ({"CUDA_VISIBLE_DEVICES": "2,0"}, gpu(2, 0)),
         ({"CUDA_VISIBLE_DEVICES": UUID}, gpu(1)),
+        ({"CUDA_VISIBLE_DEVICES": f"{UUID[:8]},0"}, gpu(1, 0)),
         ({"CUDA_VISIBLE_DEVICES": "1,-1,2"}, gpu(1)),
         ({"CUDA_VISIBLE_DEVICES": ""}, (NamedSlot("default"),)),
     ],
@@ -83,10 +84,12 @@ def test_auto_makes_one_slot_where_no_gpu_is_listed(programs: Path, says: str, c
     assert visible_slots({"PATH": os.environ["PATH"]}) == (NamedSlot("default"),)
 
 
-def test_auto_refuses_a_device_that_the_driver_does_not_list(programs: Path) -> None:
+@pytest.mark.parametrize("named", ["7", "GPU-", "MIG-1"])
+def test_auto_refuses_a_device_that_the_driver_does_not_list(programs: Path, named: str) -> None:
     stand_in(programs, "nvidia-smi", NVIDIA)
-    with pytest.raises(BadSettings, match=r"CUDA_VISIBLE_DEVICES is '7', and the driver lists no GPU '7'; name the"):
-        visible_slots({"CUDA_VISIBLE_DEVICES": "7"})
+    why = f"CUDA_VISIBLE_DEVICES is '{named}', and the driver lists no single GPU '{named}'; name the slots yourself"
+    with pytest.raises(BadSettings, match=why):
+        visible_slots({"CUDA_VISIBLE_DEVICES": named})
 
 
 # --- equal devices --------------------------------------------------------------------------------
@@ -109,14 +112,28 @@ class Node:
         return ()
 
 
-def slots_on(folder: Path, *gpus: str, order: str = "") -> tuple[Service, InProcessEngine, Path]:
-    """A project with one slot for each GPU of a machine."""
+def slots_on(folder: Path, *gpus: str, order: str = "", other: bool = False) -> tuple[Service, InProcessEngine, Path]:
+    """A project with one slot for each GPU of a machine.
+
+    Args:
+        order: Whether the slots say which GPU a number means.
+        other: Whether a variable that is none of the devices' has another value on each slot.
+    """
     engine = InProcessEngine(train, Node(*gpus))
     env = ', CUDA_DEVICE_ORDER = "PCI_BUS_ID"' if order else ""
-    slots = (f'{{name = "gpu{n}", env = {{CUDA_VISIBLE_DEVICES = "{n}"{env}}}}}' for n in range(len(gpus)))
+    more = [f', RATE = "0.{n}"' if other else "" for n in range(len(gpus))]
+    slots = (f'{{name = "gpu{n}", env = {{CUDA_VISIBLE_DEVICES = "{n}"{env}{more[n]}}}}}' for n in range(len(gpus)))
     project = make_repository(folder / "project", {"train_llm.py": ""})
     (project / "seedproof.toml").write_text(f"[settings]\nslots = [{', '.join(slots)}]\n")
     return Service(project, engine, lambda _: None), engine, project
+
+
+def work_off(service: Service, engine: InProcessEngine) -> None:
+    """Let runs train side by side until nothing is left to do."""
+    engine.held = True
+    conductor = Conductor(service.paths, engine)
+    while conductor.step():
+        engine.release()
 
 
 @pytest.mark.parametrize(("order", "told"), [("", ("0 of A100, H100", "1 of A100, H100")), ("pci", ("A100", "H100"))])
@@ -142,12 +159,20 @@ def test_a_conductor_starts_nothing_on_slots_whose_devices_have_become_unlike(tm
 
 def test_equal_devices_are_compared_as_one_with_another_number_each(tmp_path: Path) -> None:
     service, engine, project = slots_on(tmp_path, "H100", "H100")
-    engine.held = True
     service.request_run(RunRequest(queue_all=True))
-    conductor = Conductor(service.paths, engine)
-    while conductor.step():
-        engine.release()
+    work_off(service, engine)
     numbers = [one["fingerprint"]["slot_env"]["CUDA_VISIBLE_DEVICES"] for one in records(project, "run_started")]
     assert numbers == ["0", "0", "1", "0", "1", "0"]  # the last one is the probe
     assert service.check_baseline().phase == "ready"
     assert [notice.code for notice in service.check_baseline().notices] == ["several_at_once"]
+
+
+def test_a_variable_of_a_slot_that_chooses_no_device_is_told_where_slots_differ(tmp_path: Path) -> None:
+    service, engine, _ = slots_on(tmp_path, "H100", "H100", other=True)
+    service.request_run(RunRequest(queue_all=True))
+    work_off(service, engine)
+    told = [notice.message for notice in service.check_baseline().notices if notice.code == "variables_differ"]
+    assert told == [
+        "[settings.env] set RATE to another value for 2 of 5 runs of baseline than for the first run; values are "
+        "recorded as hashes only."
+    ]

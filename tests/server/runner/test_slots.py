@@ -127,6 +127,26 @@ def test_headline_and_report_say_that_several_trained_at_once_and_claim_no_wall_
     assert verified == 0
 
 
+@pytest.mark.slow
+def test_what_runs_left_in_the_trees_of_slots_is_removed_with_the_reports(tmp_path: Path) -> None:
+    writes = "open('left.txt', 'w').write(str(options.seed))\nraise SystemExit"
+    with a_study(tmp_path, named(2), script=SCRIPT.replace("raise SystemExit", writes)) as project:
+        service = Service(project)
+        queue(service)
+        settle(service)
+        trees = project / ".seedproof/worktrees"
+        left = sorted(path.relative_to(trees).parts[0].partition("@")[2] for path in trees.glob("*/left.txt"))
+        removed = service.write_report().removed
+        assert main(["gc", "--project", str(project)]) == 0
+    assert left == ["gpu0", "gpu1"]
+    assert sorted(name.partition("@")[2] for name in removed if name.endswith("left.txt")) == [
+        "gpu0/left.txt",
+        "gpu1/left.txt",
+    ]
+    assert not list(trees.glob("*/left.txt"))
+    assert len(list(trees.iterdir())) == 2  # the baseline may need them again
+
+
 def test_one_run_at_a_time_leaves_no_trace_of_slots(tmp_path: Path) -> None:
     with a_study(tmp_path) as project:
         service = Service(project)
@@ -162,6 +182,7 @@ def test_fresh_pairs_train_alone_and_runs_behind_them_wait(tmp_path: Path) -> No
     assert confirmed is not None and confirmed.state == "confirmed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ["in place", "its metric's file"])
 def test_runs_that_could_read_what_another_writes_train_one_at_a_time(tmp_path: Path, why: str) -> None:
     writes = "print(f'{{\"val_loss\": {4 + options.seed / 1e5}}}', file=open('m.json', 'w'))\nraise SystemExit"
