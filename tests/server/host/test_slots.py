@@ -167,6 +167,16 @@ def test_equal_devices_are_compared_as_one_with_another_number_each(tmp_path: Pa
     assert [notice.code for notice in service.check_baseline().notices] == ["several_at_once"]
 
 
+def test_a_baseline_with_more_seeds_takes_over_the_runs_of_other_slots(tmp_path: Path) -> None:
+    service, engine, project = slots_on(tmp_path, "H100", "H100")
+    service.request_run(RunRequest(queue_all=True))
+    work_off(service, engine)
+    settings = project / "seedproof.toml"
+    settings.write_text(f"[rules]\nbaseline_seeds = [42, 137, 256, 512, 1024, 7]\n{settings.read_text()}")
+    service.request_run(RunRequest(new_baseline="one more seed"))
+    assert len(records(project, "generation_started")[1]["adopted"]) == 5
+
+
 def test_a_variable_of_a_slot_that_chooses_no_device_is_told_where_slots_differ(tmp_path: Path) -> None:
     service, engine, _ = slots_on(tmp_path, "H100", "H100", other=True)
     service.request_run(RunRequest(queue_all=True))
