@@ -72,7 +72,9 @@ def a_study(
     env = {"TURNS": folder / "turns", "GATE": folder / "gate" if gated else "", "LASTS_S": lasts_s}
     written = "\n".join(f"{name} = {json.dumps(str(value))}" for name, value in env.items())
     head = f"slots = {slots}\n" if slots else ""
-    text = f"[settings]\n{head}python = {json.dumps(sys.executable)}\ngrace_s = 0.1\n[settings.env]\n{written}\n"
+    # Requested behind the baseline, a probe would begin before or after whatever a test does then.
+    rules = "[rules]\nrepeat_probe = false\n" if gated else ""
+    text = f"{rules}[settings]\n{head}python = {json.dumps(sys.executable)}\ngrace_s = 0.1\n[settings.env]\n{written}\n"
     (project / "seedproof.toml").write_text(text)
     try:
         yield project
