@@ -14,7 +14,9 @@ __all__ = ["Reuse", "reused_runs"]
 # the same twice. A snapshot also holds files that cannot change a run; the hash of the code covers those that can.
 # A notice with every verdict names the files that the settings exclude from that hash; others say what a run alone
 # has: how its code is held, its command, and the variables that its code names.
-_IRRELEVANT = frozenset({"slot", "load", "snapshot", "not_code", "held", "script", "rewritten", "variables"})
+_IRRELEVANT = frozenset(
+    {"slot", "slot_env", "load", "snapshot", "not_code", "held", "script", "rewritten", "variables"}
+)
 
 
 # What flags an experiment may have says nothing of runs without flags, and a scale that is named sets nothing.

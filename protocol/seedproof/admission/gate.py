@@ -100,15 +100,9 @@ def queued_behind(state: State, run_id: str) -> list[tuple[str, str]]:
     run = state.runs[run_id]
     if run.role is not Role.MEASURE:
         return []
-    generation = state.generations[run.generation - 1]
-    is_baseline = run.experiment is None
-    arm = (
-        state.baseline_arm(run.generation)
-        if is_baseline
-        else state.experiment_arm(generation.experiments[run.experiment or ""])
-    )
+    arm, rules = state.arm_of(run), state.rules_of(run.generation)
     queued = (one for one in arm.runs if one.state is RunState.QUEUED)
-    reasons = ((one.run_id, _canary_reason(arm, one, generation.rules)) for one in queued)
+    reasons = ((one.run_id, _canary_reason(arm, one, rules)) for one in queued)
     return [(queued_id, reason) for queued_id, reason in reasons if reason is not None]
 
 

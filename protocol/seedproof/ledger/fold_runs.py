@@ -58,9 +58,18 @@ def _run_started(state: State, event: RunStarted) -> None:
         surroundings=_share_surroundings(state, event.surroundings),
         environment=state.environments.get(name, {}),
         load=event.load,
+        neighbours=_neighbours(state, event),
     )
     state.owned_folders[event.output_dir] = run.run_id
     _mark_changed(state, run, event)
+
+
+def _neighbours(state: State, event: RunStarted) -> int:
+    """How many train beside a run that starts; each of them has one more from now on."""
+    others = [one for run_id in state.active if (one := state.runs[run_id]).state is RunState.RUNNING]
+    for one in others:
+        state.runs[one.run_id] = replace(one, neighbours=max(one.neighbours, len(others)))
+    return max(event.neighbours, len(others))
 
 
 def _share_surroundings(state: State, surroundings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,6 +93,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
         reason=event.reason,
         ended=event.time,
         slept_s=event.slept_s,
+        neighbours=max(run.neighbours, event.neighbours),
         output_id=None if event.output is None else event.output.output_id,
         output_bytes=0 if event.output is None else event.output.output_bytes,
         step=log.step,

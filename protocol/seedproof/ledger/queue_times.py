@@ -21,22 +21,26 @@ def expected_s(state: State, run: Run) -> float | None:
     return None
 
 
-def expected_ends(state: State, elapsed_s: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Seconds until each queued or running run has ended, one after the other; None from the first unknown one on.
+def expected_ends(state: State, elapsed_s: Mapping[str, float | None], at_once: int = 1) -> dict[str, float | None]:
+    """Seconds until each queued or running run has ended; None from the first unknown one on.
+
+    Each is taken to start as soon as a slot is free, in the order of the requests.
 
     Args:
         state: With the present states of running runs.
         elapsed_s: How long each running run has trained, by its id.
+        at_once: How many slots there are.
     """
     found, arms = dict[str, float | None](), dict[tuple[int, str | None, bool], float | None]()
-    until: float | None = 0.0
     active = [state.runs[run_id] for run_id in state.active]
+    free_in = [0.0] * max(at_once, sum(run.state is RunState.RUNNING for run in active))
     for run in sorted(active, key=lambda run: run.state is not RunState.RUNNING):
         arm = (run.generation, run.experiment, run.is_control)
         if arm not in arms:
             arms[arm] = expected_s(state, run)
         whole, elapsed = arms[arm], elapsed_s.get(run.run_id) if run.state is RunState.RUNNING else 0.0
-        is_known = until is not None and whole is not None and elapsed is not None
-        until = until + max(0.0, whole - elapsed) if is_known else None  # type: ignore[operator]
-        found[run.run_id] = until
+        if whole is None or elapsed is None:
+            return {**dict.fromkeys(state.active), **found}
+        slot = free_in.index(min(free_in))
+        found[run.run_id] = free_in[slot] = free_in[slot] + max(0.0, whole - elapsed)
     return found

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 __all__ = [
     "Readers",
+    "as_count",
     "as_mapping",
     "as_seeds",
     "as_step",
@@ -71,6 +72,15 @@ def as_step(document: Any) -> int | None:
     """The value, if it is a whole number or null; else TypeError."""
     if document is not None and type(document) is not int:
         raise TypeError(f"{document!r:.40} is no step")
+    return document
+
+
+def as_count(document: Any) -> int:
+    """The value, if it is a whole number from 0; else TypeError or ValueError."""
+    if type(document) is not int:
+        raise TypeError(f"{document!r:.40} is no whole number")
+    if document < 0:
+        raise ValueError(f"{document} is no count")
     return document
 
 

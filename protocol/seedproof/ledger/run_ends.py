@@ -8,6 +8,7 @@ from seedproof.ledger.event import Event, Record
 from seedproof.ledger.input_fields import RecordedInputs
 from seedproof.ledger.record_fields import (
     Readers,
+    as_count,
     as_mapping,
     as_seeds,
     as_step,
@@ -114,6 +115,8 @@ class RunEnded(Event):
     """What its supervisor measured."""
     slept_s: float = 0.0
     """Seconds that the machine was suspended meanwhile."""
+    neighbours: int = 0
+    """The most other runs that trained at the same time as it; not in the record where none did."""
     created: tuple[str, ...] = ()
     """Files that a run in place created outside its output folder."""
     output: OutputFolder | None = None
@@ -149,7 +152,7 @@ class RunEnded(Event):
             values |= {} if part is None else asdict(part)
         values |= {} if self.log is None else {"lengths": self.log.lengths.document()}
         values = {name: value for name, value in values.items() if value or name not in _OMITTED_PARTS}
-        values |= {"slept_s": self.slept_s} if self.slept_s else {}
+        values |= {name: found for name in ("slept_s", "neighbours") if (found := getattr(self, name))}
         values |= {name: dict(found) for name in ("kept", "printed") if (found := getattr(self, name))}
         values |= {} if self.inputs is None else {"inputs": self.inputs.document()}
         values |= {} if self.trained_with is None else {"trained_with": _trained_document(self.trained_with)}
@@ -173,6 +176,7 @@ class RunEnded(Event):
             "log": _read_part(LogRead, record),
             "measured": _read_part(Measured, record),
             "slept_s": record.get("slept_s", 0.0),
+            "neighbours": as_count(record.get("neighbours", 0)),
             "created": tuple(record.get("created", ())),
             "output": _read_part(OutputFolder, record),
             "kept": as_mapping(record.get("kept", {})),

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from seedproof.ledger.event import Event, Record
 from seedproof.ledger.record_fields import (
     Readers,
+    as_count,
     as_mapping,
     as_text,
     as_texts,
@@ -68,8 +69,9 @@ class RunStarted(Event):
         "output_dir": as_text,
         "fingerprint": as_mapping,
         "environment": lambda document: None if document is None else as_mapping(document),
+        "neighbours": as_count,
     }
-    OMITTED = frozenset({"environment"})
+    OMITTED = frozenset({"environment", "neighbours"})
     run_id: str
     """Id of the run."""
     argv: tuple[str, ...]
@@ -82,6 +84,8 @@ class RunStarted(Event):
     """Hashes and names of what it is trained with: code, interpreter, packages, host."""
     environment: Mapping[str, Any] | None = None
     """Interpreter, packages and devices; only with the first run that has them."""
+    neighbours: int = 0
+    """How many other slots were taken at its start, by whatever project; not in the record where none was."""
 
     @property
     def environment_sha256(self) -> str:

@@ -261,6 +261,12 @@ class State:
             since=sum(run.role is Role.MEASURE for run in past),
         )
 
+    def arm_of(self, run: Run) -> Arm:
+        """The arm that a run was requested for."""
+        if run.experiment is None:
+            return self.baseline_arm(run.generation)
+        return self.experiment_arm(self.generations[run.generation - 1].experiments[run.experiment])
+
     def _shared_controls(self, experiment: Experiment) -> list[Run]:
         """The fresh runs without any change of the experiments that were given the same drawn seeds.
 

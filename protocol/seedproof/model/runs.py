@@ -1,4 +1,7 @@
-"""One training process: its key, its state and what it printed."""
+"""One training process: its key, its state and what it printed.
+
+Over 300 lines, because everything that a record says of a run stands here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -179,6 +182,8 @@ class Run:
     """Load average of the machine before its start; None where it was not recorded."""
     held_up_s: float = 0.0
     """Seconds for which it was stopped, or could have run and had no processor, as far as that is known."""
+    neighbours: int = 0
+    """The most other runs that trained at the same time as it, as far as that is known."""
     slept_s: float = 0.0
     """Seconds that the machine slept during the run; the wall time does not hold them."""
     repeats: bool = False
@@ -242,6 +247,11 @@ class Run:
     def is_control(self) -> bool:
         """Whether it is an experiment's run without flags: it belongs to the baseline's side."""
         return self.key.is_control
+
+    @property
+    def slot(self) -> str | None:
+        """The one of several slots that it took; None where one run at a time is trained."""
+        return self.surroundings.get("slot") if "slot_env" in self.surroundings else None
 
     @property
     def host(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Notices on what runs were started with: inherited variables, paths in the command, how the code was held."""
+"""Notices on how runs were started: inherited variables, paths in the command, how the code was held, company."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -6,6 +6,7 @@ from seedproof.model.results import Notice
 from seedproof.model.runs import Run
 from seedproof.model.untrusted import one_line
 from seedproof.notices.declarations import list_first
+from seedproof.verdict.place import several_at_once
 
 __all__ = ["start_notices"]
 
@@ -21,7 +22,7 @@ def start_notices(sides: Mapping[str, Sequence[Run]]) -> list[Notice]:
     Args:
         sides: The runs, by the name that a reader knows them by.
     """
-    return [*_inherited(sides), *_commands(sides), *_held(sides)]
+    return [*_inherited(sides), *_commands(sides), *_held(sides), *_at_once(sides)]
 
 
 def _inherited(sides: _Sides) -> Iterator[Notice]:
@@ -68,6 +69,12 @@ def _held(sides: _Sides) -> Iterator[Notice]:
         where = "in place" if any("in-place" in found for found in held.values()) else "in snapshots"
         text = f"the code of {who} was held {where}, that of the baseline was not: settings.code changed between them"
         yield Notice("code_held_differs", f"{text}. In place, nothing but the hashes says what was trained with.")
+
+
+def _at_once(sides: _Sides) -> Iterator[Notice]:
+    said = several_at_once(run for runs in sides.values() for run in runs)
+    if said is not None:
+        yield Notice("several_at_once", f"several at once: {said}")
 
 
 def _listed(parts: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "failure_words",
     "failed_canary",
     "has_failed_for_good",
+    "has_shown_value",
     "is_own_end",
     "may_retry",
     "next_look",
@@ -111,10 +112,16 @@ def failed_canary(arm: Arm, metric: str) -> Run | None:
 
     What ended it would end the runs that were queued with it: these are not started.
     """
-    runs = arm.present_runs
-    if any(run.state.is_counted or run.state is RunState.UNREAD or metric in run.metrics for run in runs):
+    if has_shown_value(arm, metric):
         return None
-    return next((run for run in reversed(runs) if ended_without_value(run, metric)), None)
+    return next((run for run in reversed(arm.present_runs) if ended_without_value(run, metric)), None)
+
+
+def has_shown_value(arm: Arm, metric: str) -> bool:
+    """Whether an ended run of an arm has a value, even one that could not be read."""
+    return any(
+        run.state.is_counted or run.state is RunState.UNREAD or metric in run.metrics for run in arm.present_runs
+    )
 
 
 def is_own_end(run: Run, metric: str) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "require_comparable_now",
     "differences",
     "differences_now",
+    "in_like_company",
     "runs_behind",
     "pairs_withheld",
     "wall_time_withheld",
@@ -96,11 +97,22 @@ def wall_time_withheld(one: Iterable[Run], other: Iterable[Run]) -> str | None:
     devices = [part for run in runs if (part := place_of(run).device) is not None]
     if any(_describe_change("device", devices[0], part) for part in devices):
         why.append("the devices differ")
+    company = sorted({run.neighbours for run in runs})
+    if len(company) > 1:
+        why.append(f"not all runs had as many others beside them ({company[0]} to {company[-1]})")
     why += [f"{name} differs" for name in THREAD_VARIABLES if len({value_of(run, name) for run in runs}) > 1]
     loads = [_load_per_processor(side) for side in sides]
     if loads[0] is not None and loads[1] is not None and abs(loads[0] - loads[1]) > LOAD_DIFFERS:
         why.append(f"the load before the runs was {loads[0]:.1f} and {loads[1]:.1f} per processor (medians)")
     return "; ".join(why) or None
+
+
+def in_like_company(one: Iterable[Run], other: Iterable[Run]) -> tuple[list[Run], list[Run]]:
+    """The runs of two groups that had as many others beside them as some run of the other group; else all differ."""
+    sides = [list(one), list(other)]
+    common = {run.neighbours for run in sides[0]} & {run.neighbours for run in sides[1]}
+    first, second = ([run for run in side if run.neighbours in common] for side in sides)
+    return first, second
 
 
 def pairs_withheld(controls: Iterable[Run], experiments: Iterable[Run]) -> str | None:

@@ -52,6 +52,7 @@ _WORST = (
     r"spread ",
     r"code held ",
     r"inputs not observed",
+    r"several at once",
 )
 _SHOWN = 2
 UNSEEDED = "unseeded"

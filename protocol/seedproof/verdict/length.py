@@ -13,6 +13,7 @@ from typing import Literal
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
+from seedproof.verdict.comparability import in_like_company
 
 __all__ = ["Length", "length_of", "length_remark", "took_longer"]
 
@@ -131,7 +132,7 @@ def _kind_of(baseline: Arm, experiment: Arm, short: list[Run]) -> Kind:
         told = [run.lengths.steps for run in others if run.lengths.steps is not None]
         steps = [run.lengths.steps for run in short if run.lengths.steps is not None]
         return "shorter" if told and steps and min(steps) < _LESS * min(told) else "own end"
-    base_s, exp_s = _median_s(baseline.counted.values()), _median_s(experiment.counted.values())
+    base_s, exp_s = map(_median_s, in_like_company(baseline.counted.values(), experiment.counted.values()))
     return "stopped early" if base_s is not None and exp_s is not None and exp_s < _LESS * base_s else "shorter"
 
 
@@ -147,8 +148,9 @@ def took_longer(baseline: Baseline, experiment: Arm) -> str | None:
     if baseline.rules.budget != "time":
         return None
     pairs = _whole_pairs(experiment)
-    base_s = _median_s([control for control, _ in pairs] or baseline.arm.counted.values())
-    exp_s = _median_s([run for _, run in pairs] or experiment.counted.values())
+    controls, runs = [control for control, _ in pairs], [run for _, run in pairs]
+    blocks = (controls, runs) if pairs else (baseline.arm.counted.values(), experiment.counted.values())
+    base_s, exp_s = map(_median_s, in_like_company(*blocks))
     if base_s is None or exp_s is None or exp_s <= max(_MORE * base_s, base_s + _LEAST_EXTRA_S):
         return None
     if pairs:

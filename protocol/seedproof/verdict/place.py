@@ -1,7 +1,7 @@
 """The place of a run: where and with what it was trained, read from its recorded surroundings and environment."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,11 @@ __all__ = [
     "THREAD_VARIABLES",
     "Part",
     "Place",
+    "SLOT_VARIABLES",
     "make_place",
     "place_of",
+    "runs_of_verdict",
+    "several_at_once",
     "start_differences",
     "value_of",
 ]
@@ -27,6 +30,16 @@ DEVICE_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "HIP_VISIBLE_DEVICES",
     "NVIDIA_TF32_OVERRIDE",
+    "ROCR_VISIBLE_DEVICES",
+)
+
+
+# Variables by which a slot chooses where a run is trained: they differ from slot to slot, and change no value.
+SLOT_VARIABLES = (
+    "CUDA_DEVICE_ORDER",
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "MASTER_PORT",
     "ROCR_VISIBLE_DEVICES",
 )
 
@@ -150,15 +163,23 @@ def _device(surroundings: Mapping[str, Any], environment: Mapping[str, Any]) -> 
     gpus = environment.get("gpus")
     if gpus is None:
         return None
-    visible = _visible(gpus, surroundings.get("env", {}).get("CUDA_VISIBLE_DEVICES"))
+    env = {**surroundings.get("env", {}), **surroundings.get("slot_env", {})}
+    chosen = env.get("CUDA_VISIBLE_DEVICES")
+    # In this order the driver numbers them as well, so the index tells which model it is.
+    is_told = "slot_env" in surroundings and env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    visible = _visible(gpus, chosen, is_told)
     if not visible:
         return None if environment.get("cpu") is None else {"CPU": environment["cpu"]}
     parts = {"GPU": visible, "driver": environment.get("driver"), "CUDA": environment.get("cuda")}
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _visible(gpus: Sequence[str], chosen: str | None) -> str:
-    """The GPUs that a training sees: CUDA ignores everything behind an invalid index in the variable."""
+def _visible(gpus: Sequence[str], chosen: str | None, is_told: bool) -> str:
+    """The GPUs that a training sees: CUDA ignores everything behind an invalid index in the variable.
+
+    Args:
+        is_told: Whether an index tells which of them it is.
+    """
     places: list[str] = []
     for place in range(len(gpus)) if chosen is None else chosen.split(","):
         index = str(place).strip()
@@ -167,10 +188,13 @@ def _visible(gpus: Sequence[str], chosen: str | None) -> str:
         places.append(index)
     if not gpus or not places:
         return ""
+    is_told = is_told and all(index.isdigit() for index in places)
+    if is_told:
+        gpus = [gpus[int(index)] for index in places]
     if len(set(gpus)) == 1:
         return gpus[0] if len(places) == 1 else f"{len(places)} x {gpus[0]}"
     # CUDA may number GPUs by speed and the driver by slot, so the index does not tell which of several models it is.
-    return " and ".join(gpus) if chosen is None else f"{','.join(places)} of {', '.join(gpus)}"
+    return " and ".join(gpus) if chosen is None or is_told else f"{','.join(places)} of {', '.join(gpus)}"
 
 
 def value_of(run: Run, variable: str) -> str:
@@ -179,9 +203,28 @@ def value_of(run: Run, variable: str) -> str:
     return "unset" if value is None else f"{value or repr(value):.60}"
 
 
+def runs_of_verdict(*arms: Arm) -> list[Run]:
+    """The results of arms, those on fresh seeds among them."""
+    return [run for arm in arms for run in (*arm.runs, *arm.all_fresh) if run.state.is_counted]
+
+
+def several_at_once(runs: Iterable[Run]) -> str | None:
+    """Says that runs trained side by side; None where each trained alone."""
+    found = list(runs)
+    beside = [run for run in found if run.neighbours]
+    if not beside:
+        return None
+    slots = sorted({run.slot for run in beside if run.slot is not None})
+    where = f", on the slots {', '.join(slots)}" if slots else ""
+    return (
+        f"{len(beside)} of {len(found)} runs had others beside them, up to {max(run.neighbours for run in beside)}"
+        f"{where}; their wall times are compared only where as many trained."
+    )
+
+
 def start_differences(baseline: Arm, arm: Arm) -> Iterator[tuple[str, str]]:
     """What was not alike at the starts of the counted runs: a name for the headline, and a sentence."""
-    runs = [run for one in (baseline, arm) for run in (*one.runs, *one.all_fresh) if run.state.is_counted]
+    runs = runs_of_verdict(baseline, arm)
     places = [run.surroundings for run in runs]
     # A run says how its code is held only where the baseline's is held otherwise.
     held = sum("held" in place for place in places)

@@ -22,7 +22,7 @@ from seedproof.verdict.given_seeds import displaced_seed
 from seedproof.verdict.headline import UNSEEDED
 from seedproof.verdict.inputs import input_differences, inputs_bracket, unobserved
 from seedproof.verdict.length import length_of
-from seedproof.verdict.place import start_differences
+from seedproof.verdict.place import runs_of_verdict, several_at_once, start_differences
 
 __all__ = [
     "Bracket",
@@ -62,7 +62,9 @@ def brackets_on(baseline: Baseline, arm: Arm) -> tuple[Bracket, ...]:
     shorter = None if length is None or length.kind != "shorter" else Bracket("trained shorter", length.sentence)
     unseeded = Bracket(UNSEEDED, _UNSEEDED) if rules.seed == "unseeded" else None
     found = (unseeded, discarded_attempts(baseline.arm, arm), not_seen, shorter)
-    starts = (Bracket(*words) for words in start_differences(baseline.arm, arm))
+    starts = [Bracket(*words) for words in start_differences(baseline.arm, arm)]
+    at_once = several_at_once(runs_of_verdict(baseline.arm, arm))
+    starts += [] if at_once is None else [Bracket("several at once", at_once)]
     return (*(one for one in found if one is not None), *_inputs(baseline.arm, arm), *starts)
 
 

@@ -16,7 +16,7 @@ from seedproof_mcp.code.leftovers import Leftover
 from seedproof_mcp.code.workspace import Workspace
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.ledger.file import Ledger
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.paths import OF_SLOT, ProjectPaths
 
 __all__ = ["Garbage", "find", "free", "needed_codes", "release"]
 
@@ -150,7 +150,7 @@ def _arm(event: _NamesCode) -> str:
 
 
 def _whose(leftover: Leftover, owners: Mapping[str, Sequence[str]]) -> str:
-    arms = owners.get(leftover.name.rsplit("/", 1)[-1].split(".", 1)[0], ())
+    arms = owners.get(leftover.name.rsplit("/", 1)[-1].split(".", 1)[0].split(OF_SLOT, 1)[0], ())
     if not arms:
         return "of no arm in this ledger"
     more = [f"{len(arms) - _NAMED} more"] if len(arms) > _NAMED else []

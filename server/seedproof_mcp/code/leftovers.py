@@ -13,7 +13,7 @@ from seedproof_mcp.code.diffs import code_of_diff
 from seedproof_mcp.code.git import Repository
 from seedproof_mcp.code.in_place import read_manifest
 from seedproof_mcp.system import files
-from seedproof_mcp.system.paths import ProjectPaths
+from seedproof_mcp.system.paths import OF_SLOT, ProjectPaths
 from seedproof_mcp.system.tree_walk import files_below
 
 __all__ = ["Leftover", "find", "release"]
@@ -48,8 +48,14 @@ def find(paths: ProjectPaths, repository: Repository | None, refs: str, needed: 
         needed: The codes to keep.
     """
     found = [] if repository is None else list(_snapshots(repository, refs, needed))
-    trees = {paths.worktree(code.snapshot) for code in needed if code.snapshot is not None}
-    found += [_leftover("worktree", place) for place in _entries(paths.worktrees) if place not in trees]
+    trees = {paths.worktree(code.snapshot).name for code in needed if code.snapshot is not None}
+    places = _entries(paths.worktrees)
+    # A damaged tree that was set aside is no tree of a slot, whatever its slot was.
+    found += [
+        _leftover("worktree", place)
+        for place in places
+        if worktree.FOUND in place.name or place.name.partition(OF_SLOT)[0] not in trees
+    ]
     codes = {code.sha256 for code in needed}
     found += [_leftover("diff", place) for place in _entries(paths.diffs) if code_of_diff(place) not in codes]
     in_use = {place for code in needed for place in _stored_files(paths, code)}

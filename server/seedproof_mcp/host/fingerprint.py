@@ -11,7 +11,7 @@ from typing import Any
 from seedproof.commands.argv import fixed_env
 from seedproof.ledger.state import State
 from seedproof.model.code import Code
-from seedproof.verdict.place import DEVICE_VARIABLES, THREAD_VARIABLES
+from seedproof.verdict.place import DEVICE_VARIABLES, SLOT_VARIABLES, THREAD_VARIABLES
 
 from seedproof_mcp.host.environment import environment_sha256, packages_sha256
 from seedproof_mcp.host.place import Place
@@ -59,6 +59,11 @@ class Surroundings:
         self._root = paths.root
         self._settings = config.settings
         self._place = place
+        slot_env = config.settings.slot_env
+        self._of_slot = (
+            None if slot_env is None else {name: slot_env[name] for name in SLOT_VARIABLES if name in slot_env}
+        )
+        """Variables by which the slot of the run chooses its place; None where one run at a time is trained."""
 
     def fingerprint(self, code: Code | None = None, salt: str | None = None) -> dict[str, Any]:
         """What is recorded of a run: names of added variables, values of few, hashes of the others.
@@ -88,7 +93,7 @@ class Surroundings:
             python: An interpreter as it was recorded; None for the one that the settings choose.
         """
         shown = self.shown(self.python) if python is None else python
-        return {"env": self._recorded_values(), "interpreter": shown}, self._environment(python)
+        return {"env": self._recorded_values(), **self._slot(), "interpreter": shown}, self._environment(python)
 
     def import_path(self, python: str | None = None) -> tuple[str, ...]:
         """Where an interpreter imports from, as `compared` names it; empty if it cannot answer."""
@@ -112,7 +117,8 @@ class Surroundings:
             "cpu_count": machine.cpu_count,
             "load": machine.load,
             "slot": self._settings.slot,
-            "env_names": sorted(self._settings.env),
+            **self._slot(),
+            "env_names": sorted(self._settings.env.keys() - (self._of_slot or {}).keys()),
             "env": self._recorded_values(),
             "not_code": sorted(self._settings.not_code),
             **self._hashes(salt),
@@ -129,12 +135,18 @@ class Surroundings:
         asked = self.python if python is None else python
         return str(self._root / asked) if "/" in asked else asked
 
+    def _slot(self) -> dict[str, Any]:
+        return {} if self._of_slot is None else {"slot_env": self._of_slot}
+
     def _recorded_values(self) -> dict[str, str]:
-        return {name: self.env[name] for name in RECORDED_VALUES if name in self.env}
+        return {
+            name: self.env[name] for name in RECORDED_VALUES if name in self.env and name not in (self._of_slot or ())
+        }
 
     def _hashes(self, salt: str | None) -> dict[str, Any]:
         """Show whether an added variable keeps its value; absent where there is nothing to tell."""
-        added = {name: value for name, value in sorted(self._settings.env.items()) if name not in RECORDED_VALUES}
+        others = (*RECORDED_VALUES, *(self._of_slot or ()))
+        added = {name: value for name, value in sorted(self._settings.env.items()) if name not in others}
         if salt is None or not added:
             return {}
         return {"env_sha256": {name: value_sha256(salt, name, value) for name, value in added.items()}}

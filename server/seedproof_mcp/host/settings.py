@@ -12,6 +12,7 @@ from seedproof.model.results import DifferenceKind, Notice
 from seedproof.model.rules import RETIRED_RULES, Rules
 
 from seedproof_mcp.host.settings_errors import explain
+from seedproof_mcp.host.slots import SLOT_NAME, NamedSlot, read_slots
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -52,11 +53,18 @@ class Settings(BaseModel):
     )
     slot: str = Field(
         default="default",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$",
+        pattern=SLOT_NAME,
         description="Trainings of one slot never overlap, whatever project of this user they belong to.",
         json_schema_extra={
             "allowed": "a text of 1 to 32 letters, digits, _ and -, which begins with a letter or digit"
         },
+    )
+    slots: tuple[NamedSlot, ...] | Literal["auto"] | None = Field(
+        default=None,
+        description="[Several slots](slots.md), on which runs train at the same time: a list of names, each with "
+        '`env`, variables of its trainings; `"auto"`: one for each visible GPU, one without. None: one run at a time.',
+        json_schema_extra={"allowed": '"auto", or a list of tables such as {name = "gpu0", env = {…}}'},
+        examples=["auto"],
     )
     timeout_min: float | None = Field(
         default=None,
@@ -144,6 +152,30 @@ class Settings(BaseModel):
             raise ValueError(f"allowed is {_engine_names()}")
         return name
 
+    @field_validator("slots", mode="before")
+    @classmethod
+    def _are_slots(cls, written: object) -> object:
+        return written if written in (None, "auto") else read_slots(written)
+
+    @model_validator(mode="after")
+    def _keeps_runs_apart(self) -> Self:
+        if self.slots is None:
+            return self
+        if "slot" in self.model_fields_set:
+            raise ValueError("slot and slots are both set; leave one of them out")
+        if self.code == "in-place":
+            raise ValueError('slots needs code = "snapshot": runs in place share the folder of the project')
+        return self
+
+    def on_slot(self, slot: NamedSlot) -> "Settings":
+        """These settings for a run that takes one of several slots."""
+        return self.model_copy(update={"slot": slot.name, "slots": (slot,), "env": {**self.env, **slot.env}})
+
+    @property
+    def slot_env(self) -> dict[str, str] | None:
+        """The variables of the slot that a run takes; None where one run at a time is trained."""
+        return dict(self.slots[0].env) if isinstance(self.slots, tuple) else None
+
     @property
     def accepted(self) -> frozenset[str]:
         """The kinds of differences that `accept_differences` names."""
@@ -166,6 +198,11 @@ class Config(BaseModel):
         both = sorted(self.rules.env.keys() & self.settings.env.keys())
         if both:
             raise ValueError(f"[rules.env] and [settings.env] both set {', '.join(both)}; leave one of them out")
+        for slot in self.settings.slots if isinstance(self.settings.slots, tuple) else ():
+            both = sorted(slot.env.keys() & {**self.rules.env, **self.settings.env}.keys())
+            if both:
+                where = "rules" if both[0] in self.rules.env else "settings"
+                raise ValueError(f"slot {slot.name} and [{where}.env] both set {both[0]}; leave one of them out")
         if self.rules.seed == "inject" and not self.settings.observe_inputs:
             raise ValueError('rules.seed = "inject" needs settings.observe_inputs = true: one program does both')
         return self

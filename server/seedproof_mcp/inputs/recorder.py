@@ -52,7 +52,7 @@ class InputRecorder:
         self._paths = replace(paths, root=paths.root.resolve())
         self._lists = Lists(self._paths)
         self._forgotten: set[str] = set()
-        self._code: tuple[Code | None, RecordedCode] | None = None
+        self._code: tuple[Code | None, ProjectPaths, RecordedCode] | None = None
 
     def record(self, state: State, run: Run, code: Code | None) -> "FoundOfRun | None":
         """What an ended run read, and what trained it; None where its training never started.
@@ -155,9 +155,10 @@ class InputRecorder:
 
     def _recorded_code(self, state: State, run: Run, code: Code | None) -> RecordedCode:
         """The files of a run's code; those of the newest one are remembered, as git takes longer than all the rest."""
-        if self._code is None or self._code[0] != code:
-            self._code = code, recorded_code(self._paths, code)
-        found = self._code[1]
+        paths = self._paths.of_slot(run.slot)
+        if self._code is None or self._code[:2] != (code, paths):
+            self._code = code, paths, recorded_code(paths, code)
+        found = self._code[2]
         not_code = tuple(run.surroundings.get("not_code", ()))
         return replace(found, selection=Selection(found.selection.prefix, not_code, state.created))
 

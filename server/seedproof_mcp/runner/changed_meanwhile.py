@@ -38,6 +38,7 @@ def changed_meanwhile(paths: ProjectPaths, state: State, run: Run) -> str | None
         BadSettings: git, or a sealed file, cannot be read now; the end waits until that is mended.
         OSError: The run's folder cannot be read.
     """
+    paths = paths.of_slot(run.slot)
     code, folder = code_of(state, run), paths.run(run.run_id)
     if code is None:
         return None

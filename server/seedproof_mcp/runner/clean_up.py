@@ -101,12 +101,14 @@ def release(paths: ProjectPaths, state: State) -> None:
     """
     needed = {code.snapshot for code in gc.needed_codes(state)}
     found = [code for run in state.runs.values() if (code := code_of(state, run)) is not None]
-    codes = {paths.worktree(code.snapshot): code for code in found if code.snapshot and code.snapshot not in needed}
+    codes = {code.snapshot: code for code in found if code.snapshot and code.snapshot not in needed}
+    trees = {of.worktree(commit): (of, code) for commit, code in codes.items() for of in paths.for_each_tree(commit)}
     with suppress(Refusal, OSError):
         settings = load_config(paths.settings).settings
         left = left_by_runs(paths, state, settings, codes.values()) if codes else []
         for tree in {one.tree for one in left if one.arm is None}:
-            Workspace(paths, settings).set_aside(codes[tree])
+            of, code = trees[tree]
+            Workspace(of, settings).set_aside(code)
         gc.release(paths, state)
 
 
@@ -205,15 +207,14 @@ def left_by_runs(
     """
     wanted = gc.needed_codes(state) if codes is None else codes
     snapshots = {code.snapshot: code for code in wanted if code.snapshot is not None}
-    workspace, readings, found = Workspace(paths, settings), None, list[LeftInTree]()
-    for commit, code in snapshots.items():
-        left = None
+    workspaces, readings, found = dict[str, Workspace](), None, list[LeftInTree]()
+    for commit, of in [(one, of) for one in snapshots for of in paths.for_each_tree(one)]:
+        workspace, left, tree = workspaces.setdefault(of.slot, Workspace(of, settings)), None, of.worktree(commit)
         with suppress(Refusal, OSError):  # of a snapshot that is gone, or cannot be asked about, nothing is removed
-            left = workspace.left_in_tree(code)
+            left = workspace.left_in_tree(snapshots[commit])
         if left:
             readings = readings or Readings(paths, state)
             runs = [run for run in state.runs.values() if run.started and _is_trained_with(state, run, commit)]
-            tree = paths.worktree(commit)
             why = _why_tree_stays(state, readings, commit, runs)
             found += _by_arm(state, settings, tree, why, owned_files(left, tree, paths.root, runs, readings))
     return found

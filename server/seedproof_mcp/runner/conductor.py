@@ -1,4 +1,4 @@
-"""The conductor: at most one per project, it takes the runs of the ledger through, one at a time.
+"""The conductor: at most one per project, it takes the runs of the ledger through.
 
 Over 300 lines, because every step of a run from the queue to its record stands here.
 """
@@ -12,11 +12,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from seedproof.admission.gate import not_needed_reason, queued_behind
 from seedproof.admission.guards import check_room
+from seedproof.admission.queue import next_to_start, training_now
 from seedproof.ledger.run_ends import RunEnded, RunFinished, RunNotNeeded
 from seedproof.ledger.run_events import RunStarted
 from seedproof.metrics.run_state import LOST
@@ -26,12 +27,13 @@ from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
 from seedproof_mcp.host.place import Place, ThisMachine
+from seedproof_mcp.host.placement import Placement, placement, require_alike
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import clean_up, conductor_status, outputs
 from seedproof_mcp.runner.engines import Engine, Engines, Slot
 from seedproof_mcp.runner.log_reader import keep_curve
-from seedproof_mcp.runner.probes import LOOK_S, Probes, first_queued
+from seedproof_mcp.runner.probes import LOOK_S, Probes
 from seedproof_mcp.runner.run_record import lost_end, published_end
 from seedproof_mcp.runner.run_setup import RunSetups
 from seedproof_mcp.supervisor.run_contract import read_spec
@@ -65,21 +67,21 @@ class Conductor:
         self._ledger = Ledger(paths)
         self._probes = Probes(paths, self._ledger)
         self._prepares = prepares
-        self._slot_file: Path | None = None
-        """What the next run waits for."""
+        self._slot_files: list[Path] = []
+        """What the next run waits for: the closing of one of them."""
 
     def step(self) -> bool:
         """Do what can be done now; whether any run is still open."""
-        state, self._slot_file = self._ledger.refresh(), None
-        started = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
-        for run in started:
-            self._attend(run)
-        if started:
+        self._slot_files = []
+        started = training_now(self._ledger.refresh())
+        self._attend_all(started)
+        if started and not self._has_room(started):
             return True
         self._probes.tend()
         if not self._ledger.state.active:
             return False
-        self._take_next()
+        while self._take_next() and self._has_room(training_now(self._ledger.state)):
+            pass
         return True
 
     def wait(self, watch: FileWatch, bound_s: float, blind_s: float) -> None:
@@ -89,11 +91,9 @@ class Conductor:
             bound_s: The longest.
             blind_s: How long where changes of files are not told of.
         """
-        state = self._ledger.state
-        started = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
+        started = training_now(self._ledger.state)
         folders = [self._paths.run(run.run_id) for run in started]
-        slots = [] if self._slot_file is None else [self._slot_file]
-        locked = [self._paths.ledger, *(one.alive for one in folders), *slots]
+        locked = [self._paths.ledger, *(one.alive for one in folders), *self._slot_files]
         if not watch.follow(files=locked, folders=[one.folder for one in folders]):
             is_probing = any(run.role is Role.PROBE for run in started)  # it is ended by what its log shows
             watch.wait(min(bound_s, LOOK_S if is_probing else bound_s), blind_s)
@@ -124,46 +124,76 @@ class Conductor:
 
     # --- starting ---------------------------------------------------------------------------
 
-    def _take_next(self) -> None:
+    def _has_room(self, seen: list[Run]) -> bool:
+        """Whether another run may start beside those that train; never where one at a time is trained.
+
+        Args:
+            seen: The runs that were training a moment ago.
+        """
+        try:
+            settings = load_config(self._paths.settings).settings
+            if any(self._engines.name_of(self._paths.run(run.run_id)) != settings.engine for run in seen):
+                return False  # of another engine, whose slots are others
+            slots = self._engines.chosen(settings).slots(settings)
+        except Refusal:
+            return False  # said once nothing trains any more
+        return len(training_now(self._ledger.state)) < len(slots) > 1
+
+    def _take_next(self) -> bool:
+        """Start the next run if a slot is free, or write down why it is not started; whether either was done."""
         engine = self._engines.chosen((config := load_config(self._paths.settings)).settings)
+        slots = engine.slots(config.settings)
         if self._prepares:
             engine.prepare()
-        # The slot first: code, room on the disk and surroundings are those of the moment when the training starts.
-        with engine.reserve(config.settings.slot) as slot:
-            if slot is not None:
-                self._begin_next(config, engine, slot)
-            else:
-                self._slot_file = engine.slot_file(config.settings.slot)
+        if next_to_start(self._ledger.state) is None:
+            return False
+        require_alike(self._paths, config, slots, engine.place())
+        taken = {run.surroundings.get("slot") for run in training_now(self._ledger.state)}
+        free = [slot for slot in slots if slot.name not in taken]
+        for named in free:
+            # The slot first: code, room on the disk and surroundings are those of the moment when the training starts.
+            with engine.reserve(named.name) as slot:
+                if slot is not None:
+                    placed = placement(self._paths, config, slots, named)
+                    return self._begin_next(placed, engine, slot, engine.neighbours(slots, named.name))
+        self._slot_files = [file for named in free if (file := engine.slot_file(named.name)) is not None]
+        return False
 
-    def _begin_next(self, config: Config, engine: Engine, slot: Slot) -> None:
-        setups = RunSetups(self._paths, config, engine.place())
+    def _begin_next(self, placed: Placement, engine: Engine, slot: Slot, beside: int) -> bool:
+        config = placed.config
+        setups = RunSetups(placed.paths, config, engine.place(), placed.at_once)
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(setups)
         with self._ledger.writing() as writer:
-            run = first_queued(writer.state)
+            run = next_to_start(writer.state)
             if run is None:
-                return
+                return False
             try:
                 unneeded = not_needed_reason(Study(writer.state, config.rules), run.run_id)
             except Refusal as refusal:
                 unneeded = refusal.message
             if unneeded:
                 writer.append(RunNotNeeded(run_id=run.run_id, reason=unneeded))
-            if unneeded or not self._start(writer, run, config, setups):
-                return
+            if unneeded or not self._start(writer, run, config, setups, beside):
+                return True
         engine.submit(self._paths.run(run.run_id).folder, slot)
+        return True
 
     def _prepare(self, setups: RunSetups) -> None:
         """Check out the code of the next run, and ask the interpreter that it is trained with."""
         state = self._ledger.state
-        run = first_queued(state)
+        run = next_to_start(state)
         if run is not None:
             setups.surroundings.preload(state.first_hash)
             with suppress(Refusal):  # said when the run is started
                 setups.make(state, run)
 
-    def _start(self, writer: Writer, run: Run, config: Config, setups: RunSetups) -> bool:
-        """Write down that a run starts, and what its supervisor is told; false if it cannot start."""
+    def _start(self, writer: Writer, run: Run, config: Config, setups: RunSetups, beside: int) -> bool:
+        """Write down that a run starts, and what its supervisor is told; false if it cannot start.
+
+        Args:
+            beside: How many slots besides its own are taken.
+        """
         folder = run.key.output_dir(config.rules.label, mark=os.urandom(4).hex())
         try:
             setup = setups.make(writer.state, run)
@@ -188,6 +218,7 @@ class Conductor:
                 timeout_s=spec.timeout_s,
                 fingerprint=fingerprint | dict(setup.noted),
                 environment=environment,
+                neighbours=beside,
             )
         )
         return True
@@ -217,6 +248,17 @@ class Conductor:
 
     # --- finishing --------------------------------------------------------------------------
 
+    def _attend_all(self, started: list[Run]) -> None:
+        """Look at every run that trains, also where one of them meets a problem, such as a full disk."""
+        problems: list[Refusal | OSError] = []
+        for run in started:
+            try:
+                self._attend(run)
+            except (Refusal, OSError) as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
+
     def _attend(self, run: Run) -> None:
         folder = self._paths.run(run.run_id)
         if not folder.folder.is_dir():
@@ -241,7 +283,7 @@ class Conductor:
                 if slot is not None:
                     self._place_again(run, folder, engine, slot)
                 else:
-                    self._slot_file = engine.slot_file(name)
+                    self._slot_files += [file] if (file := engine.slot_file(name)) is not None else []
             return
         engine.sweep(str(folder.folder))
         self._lose(run, engine.place, LOST)
@@ -250,7 +292,9 @@ class Conductor:
         """Start a run whose start was cut short, if all is as its record says."""
         state, config = self._ledger.state, load_config(self._paths.settings)
         check_room(state, present_limits(self._paths, config.settings))
-        setups = RunSetups(self._paths, config, engine.place())
+        slots = engine.slots(config.settings)
+        placed = placement(self._paths, config, slots, next((one for one in slots if one.name == slot.name), slots[0]))
+        setups = RunSetups(placed.paths, placed.config, engine.place(), placed.at_once)
         try:
             setup = setups.make(state, run)
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
@@ -273,12 +317,23 @@ class Conductor:
                 return
             # Its supervisor is gone, and whoever else writes there holds the ledger's lock.
             files.remove_leftovers(self._paths.run(end.run_id).folder)
-            writer.append(end)
+            writer.append(replace(end, neighbours=self._neighbours(writer.state.runs[end.run_id])))
             for run_id, reason in queued_behind(writer.state, end.run_id):
                 writer.append(RunNotNeeded(run_id=run_id, reason=reason))
         # Behind the record: of a long log it takes seconds, which the result need not wait for.
         rules = self._ledger.state.rules_of(self._ledger.state.runs[end.run_id].generation)
         keep_curve(self._paths.run(end.run_id), end.metrics or {}, rules)
+
+    def _neighbours(self, run: Run) -> int:
+        """The most other runs that trained beside a run that has just ended, those of other projects among them."""
+        if run.slot is None:
+            return 0
+        engine = self._engines.of(self._paths.run(run.run_id))
+        try:
+            slots = engine.slots(load_config(self._paths.settings).settings)
+        except Refusal:
+            slots = ()
+        return max(run.neighbours, engine.neighbours(slots, run.slot))
 
 
 def _lock(paths: ProjectPaths) -> locks.Lock | None:

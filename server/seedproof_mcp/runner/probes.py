@@ -15,7 +15,7 @@ from seedproof.ledger.study_events import FilesRemoved
 from seedproof.metrics.scanner import EARLY_VALUES, first_values
 from seedproof.model.refusals import Refusal
 from seedproof.model.run_key import Role, RunKey
-from seedproof.model.runs import Run, RunState
+from seedproof.model.runs import Run
 from seedproof.phases.probe import is_whole, next_probe
 from seedproof.phases.study import Study
 
@@ -26,17 +26,10 @@ from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.runner.log_reader import START_BYTES
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["LOOK_S", "Probes", "first_queued"]
+__all__ = ["LOOK_S", "Probes"]
 
 # How often the log of a probe is read. Each look at a remote engine may cost a connection.
 LOOK_S = 0.5
-
-
-def first_queued(state: State) -> Run | None:
-    """The run to start next; None where none is queued."""
-    queued = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.QUEUED]
-    # A probe first: the verdicts on what is queued before it rest on it as well.
-    return min(queued, key=lambda run: run.role is not Role.PROBE, default=None)
 
 
 class Probes:
@@ -50,7 +43,7 @@ class Probes:
         """Output folders that are not ours to remove, or cannot be removed."""
 
     def tend(self) -> None:
-        """Remove what an ended probe left, and request one that is due; nothing is training now."""
+        """Remove what an ended probe left, and request one that is due; a slot is free now."""
         self._remove_outputs()
         if self._due(self._ledger.state) is not None:
             with self._ledger.writing() as writer:

@@ -62,8 +62,14 @@ class RunSetup:
 class RunSetups:
     """Makes what the runs of one project are started with."""
 
-    def __init__(self, paths: ProjectPaths, config: Config, place: Place) -> None:
+    def __init__(self, paths: ProjectPaths, config: Config, place: Place, at_once: int = 1) -> None:
+        """Look at the surroundings of runs that would start now.
+
+        Args:
+            at_once: How many runs may train at the same time.
+        """
         self._root = paths.root
+        self._at_once = at_once
         self._config = config
         self.surroundings = Surroundings(paths, config, place)
         self._workspace = Workspace(paths, config.settings)
@@ -112,7 +118,7 @@ class RunSetups:
             argv=training_argv(rules, self.surroundings.python, run.seed, setup.flags, output, _replaced(state, run)),
             cwd=str(setup.working_directory),
             env={**inherited, **setup.environment, **training_env(rules, run.seed, output)},
-            timeout_s=_time_limit_s(state, self._config, run),
+            timeout_s=_time_limit_s(state, self._config, run, self._at_once),
             grace_s=settings.grace_s,
             slot=settings.slot,
             log_cap_bytes=int(settings.log_cap_mb * 1e6),
@@ -201,8 +207,13 @@ def _replaced(state: State, run: Run) -> tuple[int, ...]:
     return state.generations[run.generation - 1].experiments[run.experiment].replaces
 
 
-def _time_limit_s(state: State, config: Config, run: Run) -> float:
-    """Seconds after which a run is ended: the setting, or several times what the slowest baseline run took."""
+def _time_limit_s(state: State, config: Config, run: Run, at_once: int) -> float:
+    """Seconds after which a run is ended: the setting, or several times what the slowest baseline run took.
+
+    Args:
+        at_once: How many runs may train at the same time: each may be as much slower than a baseline that had less
+            company.
+    """
     setting_s = math.inf if config.settings.timeout_min is None else config.settings.timeout_min * 60
     if run.role is Role.PROBE:
         baseline = Study(state, config.rules).baseline_of(run.generation)
@@ -210,7 +221,8 @@ def _time_limit_s(state: State, config: Config, run: Run) -> float:
         return min(setting_s, limit_s(baseline))
     if setting_s < math.inf:
         return setting_s
-    times = state.baseline_arm(run.generation).finite("wall_time_s")
+    arm = state.baseline_arm(run.generation)
+    times, company = arm.finite("wall_time_s"), 1 + max((one.neighbours for one in arm.counted.values()), default=0)
     if any(seed not in times for seed in config.rules.baseline_seeds):
         return FIRST_LIMIT_S
-    return max(LEAST_LIMIT_S, LIMIT_FACTOR * max(times.values()))
+    return max(LEAST_LIMIT_S, LIMIT_FACTOR * max(1.0, at_once / company) * max(times.values()))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from seedproof.admission.declaration import check_name
+from seedproof.admission.queue import training_now
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.refusals import NextCall, Refusal
 from seedproof.model.results import Comparison, Notice, Verdict
@@ -94,13 +95,15 @@ def experiment_list(study: Study, offset: int, limit: int, notices: Iterable[Not
     """
     state, adjusted, merged = study.state, stored_p_values(study), merged_experiments(study.state)
     active = [state.runs[run_id] for run_id in state.active]
+    running = [running_row(run) for run in training_now(state)]
     shown = state.experiments[offset : offset + limit]
     rows = [experiment_row(study, one, adjusted, merged) for one in shown]
     return ExperimentList(
         generation=state.generation.number if state.generation else None,
         total=len(state.experiments),
         judged=state.judged,
-        running=running_row(next((run for run in active if run.state is RunState.RUNNING), None)),
+        running=next(iter(running), None),
+        also_running=running[1:],
         queued=sum(run.state is RunState.QUEUED for run in active),
         queue=[],
         do_not_retry=[row.experiment for row in rows if _is_done_with(study, row)],

@@ -520,6 +520,12 @@ class ExperimentList(Result):
     do_not_retry: list[str]
     campaign: Campaign
     experiments: list[ExperimentRow]
+    also_running: list[RunningRow] = Field(default_factory=list)
+
+    @property
+    def training(self) -> list[str]:
+        """Ids of the runs that train now."""
+        return [row.run_id for row in (*([self.running] if self.running else []), *self.also_running)]
 
     def first_line(self) -> str:
         """Counts."""
@@ -529,7 +535,7 @@ class ExperimentList(Result):
         """What is training and queued, what not to try again, and one line for each experiment."""
         from seedproof.report.summary import ideas_line, without_value_words
 
-        lines = [f"Training now: {self.running.run_id}"] if self.running else []
+        lines = [f"Training now: {', '.join(self.training)}"] if self.running else []
         if self.queue:
             lines.append(f"Queue, in order: {', '.join(map(str, self.queue))}")
         lines += [ideas_line(self.campaign)] if self.total else []

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from seedproof.admission.queue import training_now, waits_for
 from seedproof.admission.until import arm_runs, arm_values
 from seedproof.ledger.queue_times import expected_ends, expected_s
 from seedproof.ledger.state import State
@@ -20,7 +21,7 @@ from seedproof.model.runs import NoResult, Run, RunState
 from seedproof.model.untrusted import fenced, safe_tail
 from seedproof.notices.attempts import draw_words
 from seedproof.notices.control import control_notices
-from seedproof.notices.declarations import declared_notices
+from seedproof.notices.declarations import declared_notices, list_first
 from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
 from seedproof.notices.readings import near_miss_notices
 from seedproof.notices.repeats import log_notices
@@ -32,6 +33,7 @@ from seedproof.sources.near_misses import near_misses
 
 from seedproof_mcp.host.missing_module import missing_module_words
 from seedproof_mcp.host.settings import Config, load_config
+from seedproof_mcp.host.slots import NamedSlot
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.runner.kept_output import kept_files
@@ -174,7 +176,7 @@ class Observer:
     def _active_status(self, state: State, rules: Rules, run: Run) -> _Status:
         if run.state is RunState.QUEUED:
             position = list(state.active).index(run.run_id) + 1
-            reason = self._conductor_problem() or (self._slot_problem() if position == 1 else None)
+            reason = self._conductor_problem() or self._wait_words(state, run, position)
             ends = self.expected_ends(state).get(run.run_id)
             return _Status(RunState.QUEUED, {}, eta_s=ends, queue_position=position, reason=reason)
         progress = self._logs.look(self._paths.run(run.run_id), rules)
@@ -183,7 +185,7 @@ class Observer:
             {name: found.value for name, found in progress.reading.metrics.items()},
             progress.reading.step,
             progress.elapsed_s,
-            expected_ends(state, {run.run_id: progress.elapsed_s})[run.run_id],
+            expected_ends(state, {run.run_id: progress.elapsed_s}).get(run.run_id),
             reason=self._conductor_problem() or _idle_words(self._paths.run(run.run_id), progress, rules),
         )
 
@@ -193,30 +195,49 @@ class Observer:
         Args:
             state: A state that `with_live_states` returns.
         """
-        running = [run_id for run_id in state.active if state.runs[run_id].state is RunState.RUNNING]
-        if state.active and not running and self._slot_problem() is not None:
+        running, slots = training_now(state), self._slots()
+        first = next((state.runs[run_id] for run_id in state.active), None)
+        if first is not None and not running and self._wait_words(state, first, 1) is not None:
             return dict.fromkeys(state.active)
-        folders = {run_id: self._paths.run(run_id) for run_id in running}
-        return expected_ends(
-            state, {one: self._engines.of(folder).elapsed_s(str(folder.folder)) for one, folder in folders.items()}
-        )
+        folders = {run.run_id: self._paths.run(run.run_id) for run in running}
+        elapsed = {one: self._engines.of(folder).elapsed_s(str(folder.folder)) for one, folder in folders.items()}
+        return expected_ends(state, elapsed, max(1, len(slots)))
+
+    def _slots(self) -> tuple[NamedSlot, ...]:
+        """The slots that the settings give; none where these cannot be read."""
+        try:
+            settings = load_config(self._paths.settings).settings
+            return self._engines.chosen(settings).slots(settings)
+        except Refusal:
+            return ()
 
     def _conductor_problem(self) -> str | None:
         """The problem that the conductor has left a message on; None where there is none."""
         problem = conductor_status.read_problem(self._paths)
         return None if problem is None else f"the conductor cannot go on: {problem}"
 
-    def _slot_problem(self) -> str | None:
-        """Who holds the slot that the next run waits for; None where it is free."""
+    def _wait_words(self, state: State, run: Run, position: int) -> str | None:
+        """What a queued run waits for: for its slot, or where there are several, for those that train; else None."""
         try:
             settings = load_config(self._paths.settings).settings
+            engine = self._engines.chosen(settings)
+            slots = engine.slots(settings)
         except Refusal:
             return None
+        training = training_now(state)
+        if len(slots) > 1 and training:
+            wait = waits_for(state, run)
+            full = "it waits for a free slot" if len(training) >= len(slots) else None
+            said = [f"training now: {list_first(one.run_id for one in training)}", wait.reason if wait else full]
+            return "; ".join(one for one in said if one)
         conductor = locks.signature(self._paths.conductor_lock)
-        holder = self._engines.chosen(settings).slot_holder(settings.slot, conductor)
-        if holder is None:
+        holders = [engine.slot_holder(slot.name, conductor) for slot in slots] if position == 1 else [None]
+        if None in holders:
             return None
-        return f"{holder} holds the slot {settings.slot}; it starts when that one ends"
+        names = list_first(slot.name for slot in slots)
+        if len(slots) > 1:
+            return f"other trainings hold the slots {names}; it starts when one of them ends"
+        return f"{holders[0]} holds the slot {names}; it starts when that one ends"
 
     def _notices(self, study: Study, rules: Rules, run: Run) -> list[Notice]:
         state = study.state

@@ -34,6 +34,7 @@ from seedproof.phases.next_call import require_baseline
 from seedproof.phases.study import Memory, Study
 
 from seedproof_mcp.host.command_check import command_fault
+from seedproof_mcp.host.placement import placement, require_alike
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import conductor_status
@@ -323,8 +324,7 @@ class Service:
         """
         config = self._rereader.settings()
         with self._lock:
-            place = self._engines.chosen(config.settings).place()
-            project = ProjectFolder(self.paths, config, place, self._randbelow)
+            project = self._project(config, is_asked=True)
             # A refused request must leave nothing behind, not even an empty state folder.
             with writing():
                 study = self._study(self._ledger.refresh(), config)
@@ -421,8 +421,7 @@ class Service:
         """Tells whether an experiment can get no further run in the project as it is."""
 
         def stuck(study: Study, experiment: Experiment) -> bool:
-            place = self._engines.chosen(config.settings).place()
-            project = ProjectFolder(self.paths, config, place, self._randbelow).at(study.state)
+            project = self._project(config).at(study.state)
             return is_stuck(study, experiment, lambda one: project.require_comparable(admit(study, one, project)))
 
         return stuck
@@ -579,6 +578,18 @@ class Service:
             return left_lines(self.paths.root, writer.state, found, removed=True)
 
     # --- shared -------------------------------------------------------------------------------
+
+    def _project(self, config: Config, is_asked: bool = False) -> ProjectFolder:
+        """The project as a run on its first slot would meet it.
+
+        Args:
+            is_asked: Whether a run is asked for, which slots with unlike devices would make worthless.
+        """
+        engine = self._engines.chosen(config.settings)
+        slots, place = engine.slots(config.settings), engine.place()
+        if is_asked:
+            require_alike(self.paths, config, slots, place)
+        return ProjectFolder(self.paths, placement(self.paths, config, slots, slots[0]).config, place, self._randbelow)
 
     @contextmanager
     def _reading(self, awaited: str | None = None) -> Iterator[tuple[Study, Config]]:

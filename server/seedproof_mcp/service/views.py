@@ -100,10 +100,8 @@ def seed_rows(arm: Arm, rules: Rules) -> list[SeedRow]:
     return rows
 
 
-def running_row(run: Run | None) -> RunningRow | None:
-    """The row of the run that is training; None where there is none."""
-    if run is None:
-        return None
+def running_row(run: Run) -> RunningRow:
+    """The row of a run that is training."""
     return RunningRow(run_id=run.run_id, experiment=run.experiment, seed=run.seed, attempt=run.attempt)
 
 

@@ -4,7 +4,7 @@ Over 300 lines, because all of them stand here.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -96,11 +96,17 @@ class RunPaths:
         return self.folder / filename
 
 
+OF_SLOT = "@"
+"""Stands between a snapshot and a slot in the name of a working tree."""
+
+
 @dataclass(frozen=True)
 class ProjectPaths:
     """The files of one project. Cached, as every call asks for many of them."""
 
     root: Path
+    slot: str = ""
+    """The slot whose working trees are meant; empty where one run at a time is trained."""
 
     @cached_property
     def settings(self) -> Path:
@@ -187,9 +193,19 @@ class ProjectPaths:
         """Reports, figures and the mirror."""
         return self.root / "docs" / "research"
 
+    def of_slot(self, slot: str | None) -> "ProjectPaths":
+        """Return the same files with the working trees of one of several slots; None: those of one run at a time."""
+        return self if (slot or "") == self.slot else replace(self, slot=slot or "")
+
     def worktree(self, commit: str) -> Path:
-        """Return where a snapshot is checked out."""
-        return self.worktrees / commit[:12]
+        """Return where a snapshot is checked out; runs that train at the same time must not share a folder."""
+        return self.worktrees / (f"{commit[:12]}{OF_SLOT}{self.slot}" if self.slot else commit[:12])
+
+    def for_each_tree(self, commit: str) -> list["ProjectPaths"]:
+        """Return the same files for each working tree of a snapshot: that of one run at a time, then the slots'."""
+        found = [place.name.partition(OF_SLOT)[2] for place in self.worktrees.glob(f"{commit[:12]}{OF_SLOT}*")]
+        # No slot has a dot in its name: such a tree was set aside.
+        return [self, *(self.of_slot(one) for one in sorted(found) if "." not in one)]
 
     def worktree_hashes(self, tree: Path) -> Path:
         """Return the cached hashes of the files of a checked-out snapshot."""

@@ -18,9 +18,11 @@ from seedproof.verdict.comparability import (
     accepted_differences,
     differences,
     differences_now,
+    in_like_company,
     require_comparable_now,
     wall_time_withheld,
 )
+from seedproof.verdict.place import make_place
 
 from tests.support.arms import SEEDS, baseline_arm, diverged, experiment_arm, failed, make_baseline, make_run
 
@@ -156,6 +158,57 @@ def test_nothing_is_said_of_wall_time_where_the_conditions_differ(
 ) -> None:
     runs = base(PLACE, PLACE, **HERE).runs, exp(environment, environment, **{**HERE, **other}).runs
     assert wall_time_withheld(*runs) == why
+
+
+def in_company(runs: Sequence[Run], *neighbours: int) -> list[Run]:
+    return [replace(run, neighbours=count) for run, count in zip(runs, neighbours, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        ((3, 3), (3, 3), None),
+        ((0, 0), (0, 0), None),
+        ((0, 3), (3, 3), "not all runs had as many others beside them (0 to 3)"),
+        ((1, 1), (2, 2), "not all runs had as many others beside them (1 to 2)"),
+    ],
+)
+def test_wall_times_compare_only_between_runs_with_as_many_beside_them(
+    one: tuple[int, ...], other: tuple[int, ...], why: str | None
+) -> None:
+    sides = in_company(base(PLACE, PLACE, **HERE).runs, *one), in_company(exp(PLACE, PLACE, **HERE).runs, *other)
+    assert wall_time_withheld(*sides) == why
+
+
+def test_of_two_groups_those_are_compared_that_had_like_company() -> None:
+    sides = in_company(base(PLACE, PLACE, PLACE).runs, 0, 3, 3), in_company(exp(PLACE, PLACE).runs, 3, 2)
+    assert [[run.neighbours for run in side] for side in in_like_company(*sides)] == [[3, 3], [3]]
+
+
+SLOTTED = {"env": {}, "slot": "gpu0"}
+
+
+@pytest.mark.parametrize(
+    ("slot_env", "device"),
+    [
+        ({"CUDA_VISIBLE_DEVICES": "1"}, "1 of A100, H100"),
+        ({"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, "H100"),
+        ({"CUDA_VISIBLE_DEVICES": "0,1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, "A100 and H100"),
+        ({}, "A100 and H100"),
+    ],
+)
+def test_the_device_of_a_slot_is_the_one_that_its_variables_choose(slot_env: dict[str, str], device: str) -> None:
+    found = make_place({**SLOTTED, "slot_env": slot_env}, place(gpus=["A100", "H100"], driver="550")).device
+    assert found == {"GPU": device, "driver": "550"}
+
+
+def test_slots_with_equal_devices_are_no_difference_and_told_by_none() -> None:
+    runs = [
+        at(seed, place(**GPU), **SLOTTED, slot_env={"CUDA_VISIBLE_DEVICES": str(number)})
+        for number, seed in enumerate(SEEDS[:2])
+    ]
+    assert differences(baseline_arm(*runs)) == ()
+    assert comparability_notices(baseline_arm(*runs)) == []
 
 
 def test_one_busy_moment_does_not_move_the_median() -> None:

@@ -199,6 +199,13 @@ def test_more_time_caps_until_a_confirmation_whose_pairs_alone_count_then() -> N
     assert only_there.caps == ("took longer",)
 
 
+@pytest.mark.parametrize(("beside", "caps"), [(0, ("took longer",)), (3, ())])
+def test_a_budget_of_time_is_compared_in_like_company_only(beside: int, caps: tuple[str, ...]) -> None:
+    found = judge(base_of(rules=BY_TIME), arm_of(wall_time_s=11.1, neighbours=beside))
+    assert found.caps == caps
+    assert found.brackets == (("several at once",) if beside else ())
+
+
 @pytest.mark.parametrize("wall", [11.0, None])
 def test_a_tenth_of_time_is_tolerated_and_an_unknown_time_says_nothing(wall: float | None) -> None:
     assert judge(base_of(rules=BY_TIME), arm_of(wall_time_s=wall)).caps == ()

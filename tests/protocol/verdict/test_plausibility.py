@@ -17,7 +17,7 @@ from seedproof.report.sections import evidence_lines
 from seedproof.report.summary import paragraph
 from seedproof.report.tables import test_table as significance_table
 from seedproof.verdict.judge import judge
-from seedproof.verdict.plausibility import caps_on
+from seedproof.verdict.plausibility import caps_on, did_not_train
 from seedproof.verdict.weigh import weigh
 
 from tests.support.arms import ROUND_VALUES, RULES, SEEDS, as_attempt, baseline_arm, experiment_arm, make_run, measured
@@ -78,6 +78,14 @@ def test_less_than_a_fifth_of_the_baselines_wall_time_caps(
     if is_capped:
         assert comparison.headline == "NEUTRAL (capped: did not train): 3.00 sigma better"
         assert "seed 42 lasted 1.90 s" in comparison.reason and "10.00 s: did it train?" in comparison.reason
+
+
+@pytest.mark.parametrize(("wall", "is_capped"), [(1.9, False), (0.4, True)])
+def test_a_run_with_less_company_than_the_baseline_had_may_be_as_much_faster(wall: float, is_capped: bool) -> None:
+    alone, baseline = arm_of(wall_time_s=wall), base_of(walls=(10.0,) * 5)
+    crowded = replace(baseline.arm, runs=tuple(replace(run, neighbours=3) for run in baseline.arm.runs))
+    assert (did_not_train(crowded, alone) is not None) is is_capped
+    assert did_not_train(baseline.arm, alone) is not None
 
 
 def test_a_counted_seed_that_was_stopped_after_its_first_value_caps() -> None:

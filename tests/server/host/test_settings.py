@@ -47,6 +47,8 @@ def test_the_template_with_every_line_switched_on_is_what_it_says(tmp_path: Path
     text = re.sub(r"(?m)^(name|pattern|select|file|path|column|tag|n) = .*\n", "", text)
     # These two are for other commands than the default.
     text = re.sub(r"(?m)^(replace_seed|scale) = .*\n", "", text)
+    # One slot or several.
+    text = re.sub(r"(?m)^slot = .*\n", "", text)
     found = load(tmp_path, text)
     assert found.settings.python == ".venv/bin/python"  # type: ignore[attr-defined]
     assert found.settings.env == {"CUDA_VISIBLE_DEVICES": "0"}  # type: ignore[attr-defined]
@@ -79,6 +81,44 @@ def test_every_preset_can_be_chosen(tmp_path: Path, name: str) -> None:
         (
             "[settings]\nslot = '../up'",
             "line 2: settings.slot: allowed is a text of 1 to 32 letters, digits, _ and -, which begins",
+        ),
+        ("[settings]\nslots = []", "line 2: settings.slots: the list is empty; name at least one slot, or leave the"),
+        ("[settings]\nslots = 'many'", 'line 2: settings.slots: allowed is "auto", or a list of tables such as'),
+        ("[settings]\nslots = ['gpu0']", "line 2: settings.slots: slot 1 is no table such as"),
+        (
+            "[settings]\nslots = [{name = 'a'}, {name = 'a'}]",
+            'line 2: settings.slots: two slots are named "a"; each needs a name of its own.',
+        ),
+        (
+            "[settings]\nslots = [{name = 'a', envs = {}}]",
+            "line 2: settings.slots: slot 1 has a key 'envs' that is not known (did you mean env?).",
+        ),
+        (
+            "[settings]\nslots = [{env = {}}]",
+            "settings.slots: slot 1 has no name; allowed are 1 to 32 letters, digits,",
+        ),
+        ("[settings]\nslots = [{name = '../up'}]", "settings.slots: slot 1 is named '../up'; allowed are 1 to 32"),
+        (
+            "[settings]\nslots = [{name = 'a', env = {X = 1}}]",
+            "settings.slots: env of slot a is no table of texts such",
+        ),
+        *(
+            (
+                f"[settings]\nslots = [{{name = 'a', env = {{{name} = 'x'}}}}]",
+                f"settings.slots: env of slot a sets {name}, which decides how a training computes and not where; "
+                "set it for all runs in [settings.env], or leave it out.",
+            )
+            for name in ("SEEDPROOF_SEED", "PYTHONPATH", "PATH", "OMP_NUM_THREADS", "LD_PRELOAD")
+        ),
+        ("[settings]\nslots = 'auto'\nslot = 'a'", "settings: slot and slots are both set; leave one of them out."),
+        ("[settings]\nslots = 'auto'\ncode = 'in-place'", 'slots needs code = "snapshot": runs in place share the'),
+        (
+            "[settings]\nslots = [{name = 'a', env = {X = '1'}}]\nenv = {X = '2'}",
+            "slot a and [settings.env] both set X; leave one of them out.",
+        ),
+        (
+            "[settings]\nslots = [{name = 'a', env = {X = '1'}}]\n[rules.env]\nX = '2'",
+            "slot a and [rules.env] both set X; leave one of them out.",
         ),
         ("[settings]\nengine = 'cloud'", f"line 2: settings.engine: allowed is {allowed_words(ENGINE)}."),
         (

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from seedproof.model.refusals import BadSettings
 
 from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import ENGINES, Settings
+from seedproof_mcp.host.slots import NamedSlot, visible_slots
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths
 
@@ -48,6 +49,18 @@ class Engine(ABC):
     def place(self) -> Place:
         """Return where the next run will start; a cluster describes a node of its partition."""
 
+    def slots(self, settings: Settings) -> tuple[NamedSlot, ...]:
+        """Return the slots that runs of a project may take at the same time; those named first are filled first.
+
+        A cluster returns as many as it may hand over at once, whatever their names.
+
+        Raises:
+            BadSettings: What the settings name is not there.
+        """
+        if settings.slots is None:
+            return (NamedSlot(settings.slot),)
+        return visible_slots({**os.environ, **settings.env}) if settings.slots == "auto" else settings.slots
+
     def prepare(self) -> None:  # noqa: B027 - a scheduler has nothing to make ready
         """Make ready what the next runs need; called again and again by a process that submits many."""
 
@@ -58,6 +71,11 @@ class Engine(ABC):
     def slot_file(self, slot: str) -> Path | None:
         """Return the file that is closed when a slot becomes free; None if there is none, as on a cluster."""
         return None
+
+    def neighbours(self, slots: Iterable[NamedSlot], own: str) -> int:
+        """Return how many slots besides a run's own are taken now, by whatever project; 0 where no file tells."""
+        files_of = (self.slot_file(slot.name) for slot in slots if slot.name != own)
+        return sum(file is not None and locks.is_locked(file) for file in files_of)
 
     def slot_holder(self, slot: str, conductor: str | None) -> str | None:
         """Return who keeps the next run from its slot, in words; None if nobody does. A cluster names the queue.
@@ -183,10 +201,14 @@ class Engines:
 
     def of(self, run: RunPaths) -> Engine:
         """Return the engine that a run was placed by: settings may have changed since."""
+        return self._named(self.name_of(run))
+
+    def name_of(self, run: RunPaths) -> str:
+        """Return the name of that engine."""
         name: Any = None  # of an earlier Seedproof, or gone: then no engine knows the run
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # the training can write there
             name = json.loads(run.spec.read_bytes())["engine"]
-        return self._named(name if isinstance(name, str) else "local")
+        return name if isinstance(name, str) else "local"
 
     def _named(self, name: str) -> Engine:
         if self._only is not None:

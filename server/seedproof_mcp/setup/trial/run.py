@@ -27,6 +27,7 @@ from seedproof.model.runs import Run, RunState
 
 from seedproof_mcp.code.git import GitFailed
 from seedproof_mcp.code.workspace import Workspace
+from seedproof_mcp.host.placement import placement
 from seedproof_mcp.host.settings import Config, present_limits
 from seedproof_mcp.inputs.observed import observation_of
 from seedproof_mcp.runner import outputs
@@ -98,8 +99,7 @@ def present_code(paths: ProjectPaths, config: Config) -> Code:
     Raises:
         Refusal: A run of the baseline would be refused for its settings, its script or its code.
     """
-    place = engine_for(config.settings.engine).place()
-    project = ProjectFolder(paths, config, place, secrets.randbelow)
+    project = ProjectFolder(paths, config, engine_for(config.settings.engine).place(), secrets.randbelow)
     code = project.code()
     begin = GenerationStarted(generation=1, rules=config.rules, reason=None, code=code)
     project.require_sealed(Admission((begin,), ""))
@@ -170,8 +170,8 @@ class _Trial:
         if os.path.lexists(folder):  # of the first run of this seed
             files.remove_tree(folder)
         self._note(RunRequested(key=key))
-        with self._slot() as slot:
-            run_paths = self._start(key, str(folder.relative_to(self._paths.root)), slot)
+        with self._slot() as (slot, config):
+            run_paths = self._start(key, str(folder.relative_to(self._paths.root)), slot, config)
         self._await(run_paths, number)
         run = self._state.runs[key.run_id]
         if run_paths.result.exists():
@@ -188,24 +188,24 @@ class _Trial:
         apply(self._state, {"seq": number, "time": now, "hash": f"{number}", "kind": event.kind, **event.fields()})
 
     @contextmanager
-    def _slot(self) -> Iterator[Slot]:
-        """The slot of the settings, as soon as it is free."""
-        name = self._config.settings.slot
+    def _slot(self) -> Iterator[tuple[Slot, Config]]:
+        """A slot of the settings, as soon as one is free, with the settings of a run that takes it."""
+        slots, engine = self._engine.slots(self._config.settings), self._engine
         with FileWatch() as watch:
             while True:
-                with self._engine.reserve(name) as slot:
-                    if slot is not None:
-                        yield slot
-                        return
-                holder = self._engine.slot_holder(name, None) or "another training"
-                self._tell(f"waiting: {holder} holds the slot {name}")
-                if not watch.follow(files=filter(None, [self._engine.slot_file(name)])):
+                for one in slots:
+                    with engine.reserve(one.name) as slot:
+                        if slot is not None:
+                            yield slot, placement(self._paths, self._config, slots, one).config
+                            return
+                holder = engine.slot_holder(slots[0].name, None) or "another training"
+                self._tell(f"waiting: {holder} holds the slot {slots[0].name}")
+                if not watch.follow(files=filter(None, (engine.slot_file(one.name) for one in slots))):
                     watch.wait(math.inf, _POLL_S)
 
-    def _start(self, key: RunKey, output_dir: str, slot: Slot) -> RunPaths:
-        settings, run = self._config.settings, self._state.runs[key.run_id]
-        setups = RunSetups(self._paths, self._config, self._engine.place())
-        setup = setups.make(self._state, run)
+    def _start(self, key: RunKey, output_dir: str, slot: Slot, config: Config) -> RunPaths:
+        settings, run = config.settings, self._state.runs[key.run_id]
+        setup = (setups := RunSetups(self._paths, config, self._engine.place())).make(self._state, run)
         check_room(State(), present_limits(self._paths, settings))
         run_paths = self._paths.run(run.run_id)
         outputs.make_new(run_paths)

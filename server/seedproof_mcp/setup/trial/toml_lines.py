@@ -9,6 +9,7 @@ from seedproof.model.presets import PRESETS
 from seedproof.model.rules import Rules
 
 from seedproof_mcp.host.settings import Config, Settings
+from seedproof_mcp.host.slots import NamedSlot
 
 __all__ = ["metric_toml", "settings_toml"]
 
@@ -70,4 +71,7 @@ def _value(value: Any) -> str:
         return f"'{value}'" if is_literal else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, NamedSlot):
+        env = ", ".join(f"{_value(name)} = {_value(text)}" for name, text in value.env.items())
+        return f"{{name = {_value(value.name)}, env = {{{env}}}}}"
     return json.dumps(value)

@@ -40,7 +40,7 @@ def status(options: argparse.Namespace, service: "Service") -> int:
         _print(console, f"{'diverged' if one.state == 'diverged' else 'without a result'}: {one}")
         _print(console, f"  {in_commands(one.log_path)}")
     if is_active:
-        now = page.running.run_id if page.running else "nothing"
+        now = ", ".join(page.training) or "nothing"
         _print(console, f"training now: {now}; queued: {page.queued}")
     for notice in dict.fromkeys((*baseline.notices, *page.notices)):
         _print(console, f"Notice ({notice.code}): {in_commands(notice.message)}")

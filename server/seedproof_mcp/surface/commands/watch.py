@@ -68,6 +68,7 @@ class _Watched:
             run=run,
             seeds=() if now is None else tuple(self.service.seeds_so_far(now)),
             curve=tuple(self._curve_of(now)) if now is not None and run is not None and run.is_active else (),
+            beside=tuple(self.service.observe(row.run_id) for row in page.also_running),
             queue=tuple(one for one in page.queue if one.run_id != now),
             queued=page.queued,
             problem=self.service.complaint() if self.active else None,
@@ -101,9 +102,9 @@ def _lines(watched: _Watched, watch: "FileWatch") -> int:
             print("Nothing is queued or running.", flush=True)
             return 0
         page = watched.service.list_experiments()
-        if page.running is not None and page.running.run_id not in begun:
-            begun.add(page.running.run_id)
-            print(f"training now: {page.running.run_id}; queued: {page.queued}", flush=True)
+        if not begun.issuperset(page.training):
+            begun.update(page.training)
+            print(f"training now: {', '.join(page.training)}; queued: {page.queued}", flush=True)
         watch.wait(LOOK_S, BLIND_S)
 
 

@@ -33,6 +33,8 @@ class View:
     """The seeds of its arm so far."""
     curve: tuple[float, ...]
     """The values of its metric so far."""
+    beside: "tuple[RunResult, ...]"
+    """What trains beside it, on other slots."""
     queue: "tuple[QueuedRow, ...]"
     """The first runs that wait behind it."""
     queued: int
@@ -47,6 +49,8 @@ def draw(view: View, console: Console) -> RenderableType:
     """The screen; lines that are too long wrap, and what does not fit in height is the end of the queue."""
     parts: list[RenderableType] = [Text(view.project, "bold"), Text(view.baseline.first_line()), Text()]
     parts += _of_run(view, console) if view.run is not None else [Text("Nothing is queued or running.")]
+    for one in view.beside:
+        parts += [Text(), Text(one.first_line(), "bold"), Text(f"  {one.progress()}")]
     if view.problem:
         parts.append(Text(f"The conductor cannot go on: {view.problem}", "bold"))
     if view.ended:

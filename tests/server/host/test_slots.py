@@ -1,0 +1,188 @@
+"""The slots of a machine: one for each GPU that a driver's program lists, and refused where devices differ."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from seedproof.admission.request import RunRequest
+from seedproof.model.refusals import BadSettings
+from seedproof_mcp.host.place import Machine
+from seedproof_mcp.host.settings import Settings
+from seedproof_mcp.host.slots import NamedSlot, visible_slots
+from seedproof_mcp.runner.conductor import Conductor
+from seedproof_mcp.runner.engines.local import LocalEngine
+from seedproof_mcp.service.service import Service
+
+from tests.support.in_process import InProcessEngine, train
+from tests.support.real_runs import records
+from tests.support.repositories import make_repository
+
+# As nvidia-smi 580 and rocm-smi of ROCm 6.3 print them.
+NVIDIA = """\
+0, GPU-5a1e0a9c-93a4-4e3f-8d5d-1f4b2a6c7d01, NVIDIA H100 80GB HBM3
+1, GPU-7b2f1bad-04b5-4f40-9e6e-2f5c3b7d8e12, NVIDIA H100 80GB HBM3
+2, GPU-8c302cbe-15c6-4051-8f7f-306d4c8e9f23, NVIDIA H100 80GB HBM3
+"""
+AMD = '{"card0": {"Card Series": "AMD Instinct MI300X"}, "card1": {"Card Series": "AMD Instinct MI300X"}}'
+UUID = "GPU-7b2f1bad-04b5-4f40-9e6e-2f5c3b7d8e12"
+
+
+def gpu(*indices: int) -> tuple[NamedSlot, ...]:
+    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return tuple(NamedSlot(f"gpu{one}", {**order, "CUDA_VISIBLE_DEVICES": str(one)}) for one in indices)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that alone is on the path."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+def stand_in(folder: Path, name: str, says: str, code: int = 0) -> None:
+    """A program of a driver that prints this, whatever it is asked."""
+    (folder / name).write_text(f"#!/bin/sh\n/bin/cat <<'END'\n{says}\nEND\nexit {code}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("env", "found"),
+    [
+        ({}, gpu(0, 1, 2)),
+        ({"CUDA_VISIBLE_DEVICES": "2,0"}, gpu(2, 0)),
+        ({"CUDA_VISIBLE_DEVICES": UUID}, gpu(1)),
+        ({"CUDA_VISIBLE_DEVICES": f"{UUID[:8]},0"}, gpu(1, 0)),
+        ({"CUDA_VISIBLE_DEVICES": "1,-1,2"}, gpu(1)),
+        ({"CUDA_VISIBLE_DEVICES": ""}, (NamedSlot("default"),)),
+    ],
+)
+def test_auto_makes_one_slot_for_each_gpu_that_a_training_would_see(
+    programs: Path, env: dict[str, str], found: tuple[NamedSlot, ...]
+) -> None:
+    stand_in(programs, "nvidia-smi", NVIDIA)
+    assert visible_slots(env) == found
+    assert LocalEngine().slots(Settings(slots="auto", env=env)) == found
+
+
+def test_auto_makes_one_slot_for_each_gpu_of_amd(programs: Path) -> None:
+    stand_in(programs, "rocm-smi", AMD)
+    assert visible_slots({}) == tuple(NamedSlot(f"gpu{one}", {"HIP_VISIBLE_DEVICES": str(one)}) for one in (0, 1))
+    assert visible_slots({"ROCR_VISIBLE_DEVICES": "1"}) == (NamedSlot("gpu1", {"ROCR_VISIBLE_DEVICES": "1"}),)
+
+
+@pytest.mark.parametrize(("says", "code"), [("", 0), ("NVIDIA-SMI has failed", 9), ("No devices were found", 6)])
+def test_auto_makes_one_slot_where_no_gpu_is_listed(programs: Path, says: str, code: int) -> None:
+    assert visible_slots({}) == (NamedSlot("default"),)
+    stand_in(programs, "nvidia-smi", says, code)
+    stand_in(programs, "rocm-smi", says, code)
+    assert visible_slots({"PATH": os.environ["PATH"]}) == (NamedSlot("default"),)
+
+
+@pytest.mark.parametrize("named", ["7", "GPU-", "MIG-1"])
+def test_auto_refuses_a_device_that_the_driver_does_not_list(programs: Path, named: str) -> None:
+    stand_in(programs, "nvidia-smi", NVIDIA)
+    why = f"CUDA_VISIBLE_DEVICES is '{named}', and the driver lists no single GPU '{named}'; name the slots yourself"
+    with pytest.raises(BadSettings, match=why):
+        visible_slots({"CUDA_VISIBLE_DEVICES": named})
+
+
+# --- equal devices --------------------------------------------------------------------------------
+
+
+class Node:
+    """A machine with these GPUs."""
+
+    def __init__(self, *gpus: str) -> None:
+        self._gpus = gpus
+
+    def machine(self) -> Machine:
+        return Machine("node", "Linux", 8, 0.1)
+
+    def environment(self, python: str, env: Mapping[str, str], cwd: Path) -> dict[str, Any]:
+        found = {"packages": {}, "torch": None, "cuda": None, "gpus": list(self._gpus), "driver": "550", "cpu": "EPYC"}
+        return {"implementation": "cpython", "version": "3.12.1", **found}
+
+    def import_path(self, python: str, env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+        return ()
+
+
+def slots_on(folder: Path, *gpus: str, order: str = "", other: bool = False) -> tuple[Service, InProcessEngine, Path]:
+    """A project with one slot for each GPU of a machine.
+
+    Args:
+        order: Whether the slots say which GPU a number means.
+        other: Whether a variable that is none of the devices' has another value on each slot.
+    """
+    engine = InProcessEngine(train, Node(*gpus))
+    env = ', CUDA_DEVICE_ORDER = "PCI_BUS_ID"' if order else ""
+    more = [f', RATE = "0.{n}"' if other else "" for n in range(len(gpus))]
+    slots = (f'{{name = "gpu{n}", env = {{CUDA_VISIBLE_DEVICES = "{n}"{env}{more[n]}}}}}' for n in range(len(gpus)))
+    project = make_repository(folder / "project", {"train_llm.py": ""})
+    (project / "seedproof.toml").write_text(f"[settings]\nslots = [{', '.join(slots)}]\n")
+    return Service(project, engine, lambda _: None), engine, project
+
+
+def work_off(service: Service, engine: InProcessEngine) -> None:
+    """Let runs train side by side until nothing is left to do."""
+    engine.held = True
+    conductor = Conductor(service.paths, engine)
+    while conductor.step():
+        engine.release()
+
+
+@pytest.mark.parametrize(("order", "told"), [("", ("0 of A100, H100", "1 of A100, H100")), ("pci", ("A100", "H100"))])
+def test_slots_with_other_devices_are_refused_with_both_names_before_anything_is_recorded(
+    tmp_path: Path, order: str, told: tuple[str, str]
+) -> None:
+    service, _, project = slots_on(tmp_path, "A100", "H100", order=order)
+    with pytest.raises(BadSettings) as refused:
+        service.request_run(RunRequest())
+    first, second = (f"the slot gpu{number} has GPU {one}, driver 550" for number, one in enumerate(told))
+    assert refused.value.message.startswith(f"settings.slots: {first}, and {second}; ")
+    assert not (project / ".seedproof").exists()
+
+
+def test_a_conductor_starts_nothing_on_slots_whose_devices_have_become_unlike(tmp_path: Path) -> None:
+    service, engine, project = slots_on(tmp_path, "H100", "H100")
+    service.request_run(RunRequest())
+    engine.where = Node("H100", "A100")
+    with pytest.raises(BadSettings, match="the slot gpu0 has"):
+        Conductor(service.paths, engine).step()
+    assert not records(project, "run_started")
+
+
+def test_equal_devices_are_compared_as_one_with_another_number_each(tmp_path: Path) -> None:
+    service, engine, project = slots_on(tmp_path, "H100", "H100")
+    service.request_run(RunRequest(queue_all=True))
+    work_off(service, engine)
+    numbers = [one["fingerprint"]["slot_env"]["CUDA_VISIBLE_DEVICES"] for one in records(project, "run_started")]
+    assert numbers == ["0", "0", "1", "0", "1", "0"]  # the last one is the probe
+    assert service.check_baseline().phase == "ready"
+    assert [notice.code for notice in service.check_baseline().notices] == ["several_at_once"]
+
+
+def test_a_baseline_with_more_seeds_takes_over_the_runs_of_other_slots(tmp_path: Path) -> None:
+    service, engine, project = slots_on(tmp_path, "H100", "H100")
+    service.request_run(RunRequest(queue_all=True))
+    work_off(service, engine)
+    settings = project / "seedproof.toml"
+    settings.write_text(f"[rules]\nbaseline_seeds = [42, 137, 256, 512, 1024, 7]\n{settings.read_text()}")
+    service.request_run(RunRequest(new_baseline="one more seed"))
+    assert len(records(project, "generation_started")[1]["adopted"]) == 5
+
+
+def test_a_variable_of_a_slot_that_chooses_no_device_is_told_where_slots_differ(tmp_path: Path) -> None:
+    service, engine, _ = slots_on(tmp_path, "H100", "H100", other=True)
+    service.request_run(RunRequest(queue_all=True))
+    work_off(service, engine)
+    told = [notice.message for notice in service.check_baseline().notices if notice.code == "variables_differ"]
+    assert told == [
+        "[settings.env] set RATE to another value for 2 of 5 runs of baseline than for the first run; values are "
+        "recorded as hashes only."
+    ]
