@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,6 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
-from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import clean_up, conductor_status, outputs
@@ -61,16 +59,18 @@ class Conductor:
             prepares: Lets the engine make ready what many runs need.
         """
         self._paths = paths
-        self._engines = Engines(engine)
+        self._engines = Engines(engine, paths.root)
         self._ledger = Ledger(paths)
         self._probes = Probes(paths, self._ledger)
         self._prepares = prepares
+        self._look_s: float | None = None
+        """How often to look whether the engine lets the next run start; None where it is told of."""
         self._slot_file: Path | None = None
         """What the next run waits for."""
 
     def step(self) -> bool:
         """Do what can be done now; whether any run is still open."""
-        state, self._slot_file = self._ledger.refresh(), None
+        state, self._slot_file, self._look_s = self._ledger.refresh(), None, None
         started = [run for run_id in state.active if (run := state.runs[run_id]).state is RunState.RUNNING]
         for run in started:
             self._attend(run)
@@ -96,7 +96,10 @@ class Conductor:
         locked = [self._paths.ledger, *(one.alive for one in folders), *slots]
         if not watch.follow(files=locked, folders=[one.folder for one in folders]):
             is_probing = any(run.role is Role.PROBE for run in started)  # it is ended by what its log shows
-            watch.wait(min(bound_s, LOOK_S if is_probing else bound_s), blind_s)
+            # Another machine writes there: nothing tells of that, and each look may be one across the network.
+            looks_s = [one for one in (self._look_s, *(self._engines.of(folder).look_s for folder in folders)) if one]
+            bounds_s = [bound_s, *looks_s, *([LOOK_S] if is_probing else [])]
+            watch.wait(min(bounds_s), max([blind_s, *looks_s]))
 
     def is_in_charge(self, lock: locks.Lock) -> bool:
         """Whether the lock that this conductor holds is still the one of the project."""
@@ -139,6 +142,9 @@ class Conductor:
         setups = RunSetups(self._paths, config, engine.place())
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(setups)
+        if engine.is_waiting():
+            self._look_s = engine.look_s
+            return
         with self._ledger.writing() as writer:
             run = first_queued(writer.state)
             if run is None:
@@ -220,12 +226,12 @@ class Conductor:
     def _attend(self, run: Run) -> None:
         folder = self._paths.run(run.run_id)
         if not folder.folder.is_dir():
-            self._lose(run, ThisMachine, "its folder under .seedproof/runs is gone")
+            self._lose(run, None, "its folder under .seedproof/runs is gone")
             return
         engine = self._engines.of(folder)
         state = engine.poll(str(folder.folder))
         if state == "done":
-            self._record(published_end(self._paths, self._ledger.state, run, engine.place))
+            self._record(published_end(self._paths, self._ledger.state, run, engine))
         elif state == "lost":
             self._recover(run, folder, engine)
         else:
@@ -237,6 +243,9 @@ class Conductor:
             if folder.cancel.exists():
                 engine.submit(folder.folder)  # which starts nothing any more, and says so
                 return
+            if engine.told_end(str(folder.folder)) is not None:
+                self._lose(run, engine, LOST)
+                return
             with engine.reserve(name := read_spec(folder.spec).slot) as slot:
                 if slot is not None:
                     self._place_again(run, folder, engine, slot)
@@ -244,7 +253,7 @@ class Conductor:
                     self._slot_file = engine.slot_file(name)
             return
         engine.sweep(str(folder.folder))
-        self._lose(run, engine.place, LOST)
+        self._lose(run, engine, LOST)
 
     def _place_again(self, run: Run, folder: RunPaths, engine: Engine, slot: Slot) -> None:
         """Start a run whose start was cut short, if all is as its record says."""
@@ -254,16 +263,16 @@ class Conductor:
         try:
             setup = setups.make(state, run)
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
-            self._lose(run, engine.place, f"{refusal.code}: {refusal.message}")
+            self._lose(run, engine, f"{refusal.code}: {refusal.message}")
             return
         present = setups.surroundings.fingerprint(setup.code, state.first_hash) | dict(setup.noted)
         if {**present, "load": None} != {**run.surroundings, "load": None}:
-            self._lose(run, engine.place, "its surroundings changed before it could be started")
+            self._lose(run, engine, "its surroundings changed before it could be started")
             return
         engine.submit(folder.folder, slot)
 
-    def _lose(self, run: Run, place: Callable[[], Place], reason: str) -> None:
-        self._record(lost_end(self._paths, self._ledger.state, run, place, reason))
+    def _lose(self, run: Run, engine: Engine | None, reason: str) -> None:
+        self._record(lost_end(self._paths, self._ledger.state, run, engine, reason))
 
     def _record(self, end: RunEnded) -> None:
         """Write down how a run ended, unless somebody else has, or its metrics have changed: then it is read anew."""

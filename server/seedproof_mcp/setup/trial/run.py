@@ -7,6 +7,7 @@ import json
 import math
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -98,7 +99,9 @@ def present_code(paths: ProjectPaths, config: Config) -> Code:
     Raises:
         Refusal: A run of the baseline would be refused for its settings, its script or its code.
     """
-    place = engine_for(config.settings.engine).place()
+    engine = engine_for(config.settings.engine)
+    engine.configure(config.settings, paths.root)
+    place = engine.place()
     project = ProjectFolder(paths, config, place, secrets.randbelow)
     code = project.code()
     begin = GenerationStarted(generation=1, rules=config.rules, reason=None, code=code)
@@ -141,6 +144,7 @@ class _Trial:
     def __init__(self, paths: ScratchPaths, config: Config, code: Code, limit_s: float, tell: Tell) -> None:
         self._paths, self._config, self._limit_s, self._tell = paths, config, limit_s, tell
         self._engine = engine_for(config.settings.engine)
+        self._engine.configure(config.settings, paths.root)
         self._code, self._own = code, set[str]()
         self._state = State()
         self._note(GenerationStarted(generation=1, rules=config.rules, reason=None, code=code))
@@ -175,9 +179,9 @@ class _Trial:
         self._await(run_paths, number)
         run = self._state.runs[key.run_id]
         if run_paths.result.exists():
-            end = published_end(self._paths, self._state, run, self._engine.place)
+            end = published_end(self._paths, self._state, run, self._engine)
         else:
-            end = lost_end(self._paths, self._state, run, self._engine.place, "its supervisor was lost")
+            end = lost_end(self._paths, self._state, run, self._engine, "its supervisor was lost")
         self._note(end)
         return self._look(self._state.runs[key.run_id])
 
@@ -205,6 +209,10 @@ class _Trial:
     def _start(self, key: RunKey, output_dir: str, slot: Slot) -> RunPaths:
         settings, run = self._config.settings, self._state.runs[key.run_id]
         setups = RunSetups(self._paths, self._config, self._engine.place())
+        setups.surroundings.preload(None)
+        while self._engine.is_waiting():
+            self._tell(f"waiting: {self._engine.slot_holder(settings.slot, None) or 'for the first node'}")
+            time.sleep(self._engine.look_s or _POLL_S)
         setup = setups.make(self._state, run)
         check_room(State(), present_limits(self._paths, settings))
         run_paths = self._paths.run(run.run_id)
