@@ -36,8 +36,13 @@ class SlurmEngine(Engine):
 
     look_s = 1.0
 
-    def __init__(self) -> None:
-        self._slurm = Slurm()
+    def __init__(self, look_every_s: float = LOOK_EVERY_S) -> None:
+        """Ask nothing yet.
+
+        Args:
+            look_every_s: How often Slurm is asked for its jobs.
+        """
+        self._slurm = Slurm(look_every_s)
         self._options = SlurmOptions()
         self._nodes: Nodes | None = None
         self._root: Path | None = None
@@ -194,7 +199,7 @@ class SlurmEngine(Engine):
         # A list may be older than the job, and a result reaches this machine a little later than the job's end.
         looked_at_s = self._slurm.looked_at_s
         first_s = self._missed_at_s.setdefault(handle, looked_at_s)
-        if looked_at_s - first_s < LOOK_EVERY_S:
+        if looked_at_s - first_s < self._slurm.look_every_s:
             if job is None and handle in self._refused:
                 raise self._refused[handle]
             return standing

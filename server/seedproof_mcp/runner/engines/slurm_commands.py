@@ -40,7 +40,14 @@ class OutOfReach(OSError):
 class Slurm:
     """One cluster, as this process can ask it."""
 
-    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, look_every_s: float = LOOK_EVERY_S, clock_s: Callable[[], float] = time.monotonic) -> None:
+        """Ask nothing yet.
+
+        Args:
+            look_every_s: How old a list of jobs may be.
+            clock_s: Tells that.
+        """
+        self.look_every_s = look_every_s
         self._clock_s = clock_s
         self._jobs: dict[str, Job] = {}
         self._looked_at_s: float | None = None
@@ -56,7 +63,7 @@ class Slurm:
         """
         key, now_s = tuple(options), self._clock_s()
         asked_s, refused = self._accepted.get(key, (-_ACCEPTED_S, None))
-        if now_s - asked_s < (LOOK_EVERY_S if refused else _ACCEPTED_S):
+        if now_s - asked_s < (self.look_every_s if refused else _ACCEPTED_S):
             if refused is not None:
                 raise refused
             return
@@ -92,19 +99,20 @@ class Slurm:
             raise BadSettings(f"Seedproof needs Slurm {oldest} or newer, and sbatch is {version.strip()!r:.80}.")
         self._is_known_good = True
 
-    def jobs(self, older_s: float = LOOK_EVERY_S) -> Mapping[str, Job]:
+    def jobs(self, older_s: float | None = None) -> Mapping[str, Job]:
         """Return the user's jobs by number, those included that ended a while ago.
 
         Args:
-            older_s: How old the answer may be.
+            older_s: How old the answer may be; None for `look_every_s`.
 
         Raises:
             OutOfReach: Slurm cannot be asked; it is not asked again at once.
         """
         now_s = self._clock_s()
-        if self._failed is not None and now_s - self._failed[0] < LOOK_EVERY_S:
+        if self._failed is not None and now_s - self._failed[0] < self.look_every_s:
             raise OutOfReach(str(self._failed[1]))
-        if self._looked_at_s is None or now_s - self._looked_at_s > older_s:
+        bound_s = self.look_every_s if older_s is None else older_s
+        if self._looked_at_s is None or now_s - self._looked_at_s > bound_s:
             try:
                 text = self._run(["squeue", "-h", "-t", "all", "-u", str(os.getuid()), "-o", slurm_words.FORMAT])
             except OutOfReach as problem:
@@ -192,6 +200,8 @@ class Slurm:
             said, errors = process.communicate(script, timeout=_PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
-            raise OutOfReach(f"Slurm cannot be asked: {argv[0]} gave no answer in {_PATIENCE_S:g} s") from None
+            errors = process.communicate()[1]
+            why = f": {slurm_words.refusal(errors.decode(errors='replace'))}" if errors else ""
+            late = f"{argv[0]} gave no answer in {_PATIENCE_S:g} s{why}"
+            raise OutOfReach(f"Slurm cannot be asked: {late}") from None
         return subprocess.CompletedProcess(list(argv), process.returncode, said, errors)

@@ -14,7 +14,7 @@ from seedproof.model.refusals import BadSettings
 
 from seedproof_mcp.host.describe import asked_env
 from seedproof_mcp.host.place import Machine
-from seedproof_mcp.runner.engines.slurm_commands import LOOK_EVERY_S, Slurm
+from seedproof_mcp.runner.engines.slurm_commands import Slurm
 from seedproof_mcp.runner.engines.slurm_words import is_ended
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
@@ -206,7 +206,7 @@ class Nodes:
         if "ended_s" not in job:  # the answer may reach this machine a little later than the news of the job's end
             files.write_atomic(folder / "job.json", json.dumps({**job, "ended_s": now_s}).encode())
             return
-        if abs(now_s - job["ended_s"]) < LOOK_EVERY_S or _told(folder):
+        if abs(now_s - job["ended_s"]) < self._slurm.look_every_s or _told(folder):
             return
         code = self._slurm.ended_with(job["number"])
         where = listed.nodes if listed is not None and listed.nodes else "its node"

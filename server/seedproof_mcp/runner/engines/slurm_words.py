@@ -37,6 +37,8 @@ _OUT_OF_REACH = re.compile(
     r"Could not establish a configuration source|Transport endpoint|Slurm backup controller|temporarily unavailable|"
     r"Incompatible versions of client and server",
 )
+# Lines beside the one that says what is wrong.
+_BESIDE = re.compile(r"If munged is up|^slurm_send_node_msg|^Try \"|--help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,10 @@ def job_number(text: str) -> str | None:
 def refusal(errors: str) -> str:
     """What a program of Slurm says is wrong, on one line without its own name."""
     lines = [re.sub(r"^(?:\w+: )?(?:error|fatal): ", "", line.strip()) for line in errors.splitlines()]
-    return "; ".join(dict.fromkeys(line for line in lines if line))[:500] or "no reason given"
+    said = [line for line in dict.fromkeys(lines) if line and not _BESIDE.search(line)]
+    if any("Zero Bytes" in line for line in said):  # all that a client of another munge key is told
+        said.append("the munge key of this machine may be another one than the controller's")
+    return "; ".join(said)[:500] or "no reason given"
 
 
 def is_out_of_reach(errors: str) -> bool:
