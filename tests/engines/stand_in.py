@@ -100,7 +100,8 @@ def run(number: str) -> int:
             return 0
     node, lock = held
     script = JOBS / f"{number}.sh"
-    script.write_text(job["script"])
+    apart = HERE / "apart"  # a node that does not see the project's folder, or has another one
+    script.write_text(f"exit {apart.read_text()}" if apart.exists() else job["script"])
     of_job = {"SLURM_JOB_ID": number, "SLURMD_NODENAME": node, "SLURM_JOB_NAME": job["name"]}
     if (HERE / "gpu").exists():
         of_job["CUDA_VISIBLE_DEVICES"] = node.removeprefix("n")

@@ -259,6 +259,7 @@ class Conductor:
         """Start a run whose start was cut short, if all is as its record says."""
         state, config = self._ledger.state, load_config(self._paths.settings)
         check_room(state, present_limits(self._paths, config.settings))
+        engine.configure(config.settings, self._paths.root)
         setups = RunSetups(self._paths, config, engine.place())
         try:
             setup = setups.make(state, run)

@@ -88,6 +88,8 @@ class Nodes:
         self._root, self._slurm, self._options = root, slurm, tuple(options)
         self._asked: Path | None = None
         self._question: Mapping[str, Any] = {}
+        self._refused: tuple[float, BadSettings | OSError] | None = None
+        """When the first job could not be submitted, and why; it is tried again a little later."""
 
     # --- what a fingerprint asks --------------------------------------------------------------
 
@@ -178,7 +180,12 @@ class Nodes:
 
     def problem(self) -> str | None:
         """Why no node could be asked; None where that is not so."""
-        return None if self._asked is None else _read(self._asked / "job.json").get("why")
+        for folder in ProjectPaths(self._root).nodes.glob("*"):
+            job = _read(folder / "job.json")
+            is_ours = job.get("options") == list(self._options)
+            if is_ours and "why" in job and abs(time.time() - job["failed_s"]) < _AGAIN_S:
+                return str(job["why"])
+        return None
 
     def _submit(self, folder: Path) -> None:
         files.make_folder(folder)
@@ -193,8 +200,14 @@ class Nodes:
         script = folder / "job.sh"
         files.write_atomic(script, b"\n".join([head, *map(str.encode, checks), rest]))
         submitted_s = time.time()
-        number = self._slurm.submit(script, folder, folder / "job.log", "seedproof-node", self._options)
-        job = {"number": number, "submitted_s": submitted_s}
+        if self._refused is not None and abs(submitted_s - self._refused[0]) < self._slurm.look_every_s:
+            raise self._refused[1]
+        try:
+            number = self._slurm.submit(script, folder, folder / "job.log", "seedproof-node", self._options)
+        except (BadSettings, OSError) as problem:
+            self._refused = time.time(), problem
+            raise
+        job = {"number": number, "submitted_s": submitted_s, "options": self._options}
         files.write_atomic(folder / "job.json", json.dumps(job).encode())
 
     def _look(self, folder: Path, job: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Tries the command of a project: two short runs of different seeds and a repeat, outside ledger and registry.
 
 The runs go the way of recorded ones. Their records stand in memory, and their files in a folder that is removed.
+Over 300 lines, because the whole of one try stands here.
 """
 
 import json
@@ -210,8 +211,9 @@ class _Trial:
         settings, run = self._config.settings, self._state.runs[key.run_id]
         setups = RunSetups(self._paths, self._config, self._engine.place())
         setups.surroundings.preload(None)
-        while self._engine.is_waiting():
+        if self._engine.is_waiting():
             self._tell(f"waiting: {self._engine.slot_holder(settings.slot, None) or 'for the first node'}")
+        while self._engine.is_waiting():
             time.sleep(self._engine.look_s or _POLL_S)
         setup = setups.make(self._state, run)
         check_room(State(), present_limits(self._paths, settings))
