@@ -56,7 +56,7 @@ class Cluster:
         self.start_controller()
         for node in NODES:
             self.start_node(node)
-        wait_until(lambda: self.ask("sinfo", "-h", "-o", "%T %D").split() == ["idle", "2"])
+        self.await_nodes()
 
     def start_munge(self, key: str = "key") -> None:
         place = self.folder / "munge"
@@ -66,6 +66,10 @@ class Cluster:
     def start_controller(self) -> None:
         self._start(["slurmctld", "-f", str(self.conf)])
         wait_until(lambda: "is UP" in self.ask("scontrol", "ping"))
+
+    def await_nodes(self) -> None:
+        """Return once both nodes take jobs."""
+        wait_until(lambda: bool(self._states()) and self._states() <= {"idle", "mixed", "allocated"})
 
     def start_node(self, node: str) -> None:
         self._start(["slurmd", "-N", node, "-f", str(self.conf)])
@@ -128,6 +132,9 @@ class Cluster:
         """Number, state, reason and node of the jobs of one name."""
         said = self.ask("squeue", "-h", "-t", "all", "-n", name, "-o", "%i|%T|%r|%N")
         return [line.split("|") for line in said.splitlines()]
+
+    def _states(self) -> set[str]:
+        return set(self.ask("sinfo", "-h", "-o", "%T").split())
 
     def _steps(self, node: str) -> list[int]:
         """The slurmstepd processes of the jobs on a node."""
