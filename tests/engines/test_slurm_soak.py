@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import seedproof_mcp
 from seedproof.admission.request import RunRequest
-from seedproof.model.refusals import Refusal
+from seedproof.model.refusals import NothingDue
 from seedproof_mcp.runner.engines.slurm import SlurmEngine
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.system import locks
@@ -36,7 +36,9 @@ def test_many_runs_on_slurm_are_neither_lost_nor_doubled(
     package = Path(next(iter(seedproof_mcp.__path__))).absolute()
     monkeypatch.setenv("PYTHONPATH", os.fspath(package.parent))
     monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
-    settings = f'env = {{ FAKE_LASTS_S = "{LASTS_S:g}" }}\nrunaway_after = 1000\n[settings.slurm]\nat_once = {AT_ONCE}\n'
+    settings = (
+        f'env = {{ FAKE_LASTS_S = "{LASTS_S:g}" }}\nrunaway_after = 1000\n[settings.slurm]\nat_once = {AT_ONCE}\n'
+    )
     project = Project(tmp_path / "project", SlurmEngine, settings)
     service = Service(project.folder)
     begun_s = time.monotonic()
@@ -69,18 +71,14 @@ def test_many_runs_on_slurm_are_neither_lost_nor_doubled(
 def await_all(service: Service, project: Project, names: list[str]) -> list[dict[str, object]]:
     """Queue what each experiment needs besides, until none needs more; return all ends."""
     left = set(names)
-    while True:
-        for name in sorted(left):
-            if all(run.state.is_counted for run in project.service._ledger.refresh().experiment_arm_of(name)):
-                left.discard(name)
-        if not left:
-            return records(project.folder, "run_finished")
+    while left:
         time.sleep(1.0)
         for name in sorted(left):
             try:
                 service.request_run(RunRequest(experiment=name, queue_all=True))
-            except Refusal:
-                continue
+            except NothingDue:
+                left.discard(name)
+    return records(project.folder, "run_finished")
 
 
 def memory_of(pid: int) -> float:
