@@ -1,6 +1,7 @@
 """Many runs through a real Slurm: none is lost or doubled, and the conductor stays small."""
 
 import os
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -36,10 +37,14 @@ def test_many_runs_on_slurm_are_neither_lost_nor_doubled(
     package = Path(next(iter(seedproof_mcp.__path__))).absolute()
     monkeypatch.setenv("PYTHONPATH", os.fspath(package.parent))
     monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+    monkeypatch.setenv("SEEDPROOF_IDLE_S", "20")  # one conductor for all of it
     settings = (
         f'env = {{ FAKE_LASTS_S = "{LASTS_S:g}" }}\nrunaway_after = 1000\n[settings.slurm]\nat_once = {AT_ONCE}\n'
     )
     project = Project(tmp_path / "project", SlurmEngine, settings)
+    # Runs of a snapshot have a working tree for each that trains at the same time; in place, one trains alone.
+    for command in ("init -q", "add train_llm.py", "-c user.name=t -c user.email=t@t commit -qm first"):
+        subprocess.run(["git", *command.split()], cwd=project.folder, check=True)
     service = Service(project.folder)
     begun_s = time.monotonic()
     try:
