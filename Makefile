@@ -65,7 +65,7 @@ $(RECIPES_READY): tests/recipes/frameworks.txt tests/recipes/constraints.txt
 	@touch $@
 
 test-engines: $(READY) engines-env ## Run the contract of engines, and the tests of Slurm on a real one
-	@$(BIN)/python -m pytest -q tests/engines
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/engines
 
 engines-env: ## Install Slurm's daemons, which the tests of engines start; needs root on Debian or Ubuntu
 	@tests/engines/install.sh || { \

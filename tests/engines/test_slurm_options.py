@@ -83,6 +83,7 @@ def test_a_folder_may_hold_what_separates_the_columns() -> None:
         (None, None, "slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch.", "out_of_memory"),
         ("TIMEOUT", "TimeLimit", "slurmstepd-n1: error: Exceeded job memory limit", "timed_out"),
         (None, None, f"{CANCELLED} DUE TO TIME LIMIT ***", "timed_out"),
+        ("COMPLETING", "TimeLimit", f"{CANCELLED} DUE TO TIME LIMIT ***", "timed_out"),
         (None, None, f"{CANCELLED} DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***", "interrupted"),
         ("BOOT_FAIL", "None", "", "interrupted"),
         ("FAILED", "NonZeroExitCode", "", "interrupted"),

@@ -119,7 +119,8 @@ def told_end(number: str, state: str | None, reason: str | None, output: str) ->
     if state == "OUT_OF_MEMORY" or (_NO_MEMORY.search(output) and state not in ("TIMEOUT", "PREEMPTED", "NODE_FAIL")):
         return Told("out_of_memory", f"Slurm ended job {number}{where}: it exceeded the memory that it had asked for")
     if state in ("TIMEOUT", "DEADLINE") or why.startswith("TIME LIMIT"):
-        return Told("timed_out", f"Slurm ended job {number}{where}: {state or 'TIMEOUT'}, its time limit at Slurm")
+        named = state if state == "DEADLINE" else "TIMEOUT"  # while its processes end, the state is COMPLETING
+        return Told("timed_out", f"Slurm ended job {number}{where}: {named}, its time limit at Slurm")
     if said is not None and why:
         return Told("interrupted", f"Slurm ended job {number}{where}: {why}")
     if state is None or not is_ended(state) or (state == "COMPLETED" and said is None):
