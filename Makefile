@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-hosts hosts-env test-browser browser-env ten-projects soak golden check format inspect bench calibrate threats agent-study clean
+.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-engines engines-env soak-slurm test-hosts hosts-env test-browser browser-env ten-projects soak golden check format inspect bench calibrate threats agent-study clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,7 +59,7 @@ test: $(READY) ## Run the tests, with a sample of the long ones
 test-fast: $(READY) ## Run the tests that start no process: the protocol, and tools in memory
 	@$(PYTEST) -m "not slow and not sampled" $(IN_MEMORY)
 
-test-slow: $(READY) recipes-env conformance-env hosts-env browser-env ## Run what `make test` leaves out
+test-slow: $(READY) recipes-env conformance-env engines-env hosts-env browser-env ## Run what `make test` leaves out
 	@SEEDPROOF_AMOUNT=whole $(PYTEST) -m "slow or sampled"
 
 test-recipes: $(READY) recipes-env ## Carry out the recipes of docs/recipes, on stand-ins and on the real frameworks
@@ -77,6 +77,17 @@ $(RECIPES_READY): tests/recipes/frameworks.txt tests/recipes/constraints.txt
 	@$(RECIPES_ENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c tests/recipes/constraints.txt -r tests/recipes/frameworks.txt
 	@touch $@
+
+test-engines: $(READY) engines-env ## Run the contract of engines, and the tests of Slurm on a real one
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/engines
+
+engines-env: ## Install Slurm's daemons, which the tests of engines start; needs root on Debian or Ubuntu
+	@tests/engines/install.sh || { \
+	  echo "Slurm could not be installed; its tests are left out." >&2; \
+	  mkdir -p .ci && echo "the tests on a real Slurm (needs slurm-wlm and munge)" >> .ci/skipped; }
+
+soak-slurm: $(READY) engines-env ## Take 200 experiments with five seeds each through a real Slurm, eight jobs at a time
+	@SEEDPROOF_AMOUNT=soak $(BIN)/python -m pytest -q -s tests/engines/test_slurm_soak.py
 
 conformance: $(READY) conformance-env ## Run the conformance suite of MCP on the server and on its tasks
 	@$(PYTEST) $(CONFORMANCE)

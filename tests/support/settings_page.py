@@ -9,6 +9,7 @@ from seedproof.model.metric_rule import MetricRule
 from seedproof.model.rules import Rules
 from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.host.settings_errors import allowed_words
+from seedproof_mcp.host.slurm_options import SlurmOptions
 
 __all__ = ["with_tables"]
 
@@ -16,11 +17,12 @@ _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Rules", "Rule", Rules),
     ("The metric", "Field", MetricRule),
     ("Settings", "Setting", Settings),
+    ("Slurm", "Setting", SlurmOptions),
 )
 
 
 def with_tables(page: str) -> str:
-    """The page with its three tables written anew; everything else stays."""
+    """The page with its tables written anew; everything else stays."""
     for title, first, model in _TABLES:
         head, heading, rest = page.partition(f"\n## {title}\n")
         assert heading, title
@@ -43,4 +45,6 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, MetricRule):
         return f"`{value.name}` from the log, {'lower' if value.direction == 'minimize' else 'higher'} is better"
+    if isinstance(value, SlurmOptions):
+        return "no option"
     return "none" if value is None else f"`{json.dumps(value)}`"

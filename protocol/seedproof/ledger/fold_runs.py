@@ -84,7 +84,9 @@ def _run_ended(state: State, event: RunEnded) -> None:
     log, measured = event.log or LogRead(), event.measured
     if event.inputs is not None:
         state.input_maps.update(event.inputs.maps)
-    if event.environment is not None and event.trained_with is not None:
+    if event.placed:  # before all else: it says what the run was started with
+        run = _placed(state, run, event)
+    elif event.environment is not None and event.trained_with is not None:
         state.environments[event.trained_with.environment_sha256 or ""] = event.environment
     ended = state.runs[run.run_id] = replace(
         run,
@@ -129,6 +131,17 @@ def _run_ended(state: State, event: RunEnded) -> None:
     _mark_changed(state, run, event)
     if run.role is not Role.PROBE:
         _count_outcome(state, ended, event)
+
+
+def _placed(state: State, run: Run, event: RunEnded) -> Run:
+    """A run with the surroundings of the node that a scheduler chose after its start was written down."""
+    trained = None if event.trained_with is None else event.trained_with.environment_sha256
+    name = str(event.placed.get("environment_sha256", ""))
+    if event.environment is not None:
+        state.environments[trained or name] = event.environment
+    surroundings = {**run.surroundings, **{one: part for one, part in event.placed.items() if one != "load"}}
+    load = event.placed.get("load", run.load)
+    return replace(run, surroundings=surroundings, load=load, environment=state.environments.get(name, run.environment))
 
 
 def _environment(state: State, run: Run, trained_with: TrainedWith | None) -> Mapping[str, Any]:

@@ -128,7 +128,7 @@ class RunEnded(Event):
     trained_with: TrainedWith | None = None
     """The interpreter that trained it; None where that is the one of its start, and in records of earlier versions."""
     environment: Mapping[str, Any] | None = None
-    """That interpreter, its packages and the devices; only with the first run that has them."""
+    """That interpreter or that of `placed`, its packages and the devices; only with the first run that has them."""
     no_result: NoResult | None = None
     """What it leaves without a result; None for a result, and in records of earlier versions."""
     printed: Mapping[str, str] = field(default_factory=dict)
@@ -138,6 +138,8 @@ class RunEnded(Event):
 
     repeats: tuple[int, ...] = ()
     """Earlier attempts at its seed that were stopped, and whose log it repeats as far as that went; mostly none."""
+    placed: Mapping[str, Any] = field(default_factory=dict)
+    """What its start says of host and environment otherwise: a scheduler chose the node after that; mostly nothing."""
 
     @property
     def state(self) -> RunState:
@@ -160,6 +162,7 @@ class RunEnded(Event):
         values |= {} if self.no_result is None else {"no_result": self.no_result.document()}
         values |= {} if self.seeding is None else {"seeding": self.seeding.document()}
         values |= {"repeats": list(self.repeats)} if self.repeats else {}
+        values |= {"placed": dict(self.placed)} if self.placed else {}
         return values | ({"created": list(self.created)} if self.created else {})
 
     @classmethod
@@ -186,6 +189,7 @@ class RunEnded(Event):
             "no_result": NoResult.from_document(as_mapping(record["no_result"])) if "no_result" in record else None,
             "printed": as_mapping(record.get("printed", {})),
             "repeats": as_seeds(record["repeats"]) if "repeats" in record else (),
+            "placed": as_mapping(record.get("placed", {})),
             "seeding": Seeding.from_document(as_mapping(record["seeding"])) if "seeding" in record else None,
         }
 

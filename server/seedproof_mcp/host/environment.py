@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedproof.ledger.records import canonical
-
 from seedproof_mcp.system import spawn
 
 __all__ = ["environment", "environment_sha256", "import_path", "packages_sha256"]
@@ -138,13 +136,15 @@ def environment(python: str, env: Mapping[str, str], cwd: Path | None = None) ->
 
 def environment_sha256(document: Mapping[str, Any]) -> str:
     """The name of an environment: the hash of its canonical document."""
+    from seedproof.ledger.records import canonical  # here, as a job that only describes its node needs none of it
+
     return hashlib.sha256(canonical(document)).hexdigest()
 
 
 def packages_sha256(document: Mapping[str, Any]) -> str | None:
     """Hash of the names and versions of the packages of an environment; None if they could not be found."""
     packages = document["packages"]
-    return None if packages is None else hashlib.sha256(canonical(packages)).hexdigest()
+    return None if packages is None else environment_sha256(packages)
 
 
 def import_path(python: str, env: Mapping[str, str], cwd: Path | None = None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from seedproof.ledger.state import State
 from seedproof.model.code import Code
 from seedproof.verdict.place import DEVICE_VARIABLES, SLOT_VARIABLES, THREAD_VARIABLES
 
+from seedproof_mcp.host.describe import asked_env
 from seedproof_mcp.host.environment import environment_sha256, packages_sha256
 from seedproof_mcp.host.place import Place
 from seedproof_mcp.host.settings import Config, Settings
@@ -98,6 +99,10 @@ class Surroundings:
     def import_path(self, python: str | None = None) -> tuple[str, ...]:
         """Where an interpreter imports from, as `compared` names it; empty if it cannot answer."""
         return self._place.import_path(self._asked(python), self.env, self._root)
+
+    def question(self) -> dict[str, Any]:
+        """What another machine is asked of the interpreter."""
+        return {"python": self._asked(None), "env": asked_env(self.env), "cwd": str(self._root)}
 
     def preload(self, salt: str | None) -> None:
         """Find out the slow parts, which are remembered, before a lock is taken that others wait for."""

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -13,6 +14,7 @@ from seedproof.model.rules import RETIRED_RULES, Rules
 
 from seedproof_mcp.host.settings_errors import explain
 from seedproof_mcp.host.slots import SLOT_NAME, NamedSlot, read_slots
+from seedproof_mcp.host.slurm_options import SlurmOptions
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -20,10 +22,22 @@ if TYPE_CHECKING:
     from seedproof.admission.guards import Limits
     from seedproof.ledger.state import Generation
 
-__all__ = ["ENGINES", "Config", "Settings", "load_config", "present_limits"]
+__all__ = ["ENGINES", "Config", "Settings", "load_config", "present_limits", "where_is_engine"]
 
-ENGINES = {"local": "seedproof_mcp.runner.engines.local:LocalEngine"}
+ENGINES = {
+    "local": "seedproof_mcp.runner.engines.local:LocalEngine",
+    "slurm": "seedproof_mcp.runner.engines.slurm:SlurmEngine",
+}
 """Every engine by the name that `engine` in [settings] chooses: `module:class`, imported once it is needed."""
+_ENTRY_POINTS = "seedproof.engines"
+"""The group of entry points in which other packages name theirs."""
+
+
+def where_is_engine(name: str) -> str | None:
+    """The `module:class` of an engine; None if no package here has it."""
+    if name in ENGINES:
+        return ENGINES[name]
+    return next((one.value for one in metadata.entry_points(group=_ENTRY_POINTS, name=name)), None)
 
 
 def _engine_names() -> str:
@@ -144,12 +158,23 @@ class Settings(BaseModel):
         description="Where runs are placed.",
         json_schema_extra={"allowed": _engine_names()},
     )
+    engine_options: dict[str, str | int | float | bool | list[str]] = Field(
+        default_factory=dict,
+        description="Options of an engine of another package, which checks them itself.",
+        json_schema_extra={"allowed": "names, each with a text, a number, true, false, or a list of texts"},
+    )
+    slurm: SlurmOptions = Field(
+        default=SlurmOptions(),
+        description='What jobs ask Slurm for where `engine = "slurm"`; see [slurm.md](slurm.md).',
+        json_schema_extra={"allowed": "a table, written [settings.slurm]"},
+    )
 
     @field_validator("engine")
     @classmethod
     def _is_an_engine(cls, name: str) -> str:
-        if name not in ENGINES:
-            raise ValueError(f"allowed is {_engine_names()}")
+        if where_is_engine(name) is None:
+            others = sorted(metadata.entry_points(group=_ENTRY_POINTS).names)
+            raise ValueError(f"allowed is {' or '.join([_engine_names(), *map(json.dumps, others)])}")
         return name
 
     @field_validator("slots", mode="before")
@@ -175,6 +200,11 @@ class Settings(BaseModel):
     def slot_env(self) -> dict[str, str] | None:
         """The variables of the slot that a run takes; None where one run at a time is trained."""
         return dict(self.slots[0].env) if isinstance(self.slots, tuple) else None
+
+    @property
+    def options_of_engine(self) -> dict[str, Any]:
+        """The table of the chosen engine."""
+        return self.slurm.model_dump(mode="json") if self.engine == "slurm" else dict(self.engine_options)
 
     @property
     def accepted(self) -> frozenset[str]:

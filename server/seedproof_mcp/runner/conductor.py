@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,7 +25,6 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
-from seedproof_mcp.host.place import Place, ThisMachine
 from seedproof_mcp.host.placement import Placement, placement, require_alike
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
@@ -63,16 +61,18 @@ class Conductor:
             prepares: Lets the engine make ready what many runs need.
         """
         self._paths = paths
-        self._engines = Engines(engine)
+        self._engines = Engines(engine, paths.root)
         self._ledger = Ledger(paths)
         self._probes = Probes(paths, self._ledger)
         self._prepares = prepares
+        self._look_s: float | None = None
+        """How often to look whether the engine lets the next run start; None where it is told of."""
         self._slot_files: list[Path] = []
         """What the next run waits for: the closing of one of them."""
 
     def step(self) -> bool:
         """Do what can be done now; whether any run is still open."""
-        self._slot_files = []
+        self._slot_files, self._look_s = [], None
         started = training_now(self._ledger.refresh())
         self._attend_all(started)
         if started and not self._has_room(started):
@@ -96,7 +96,10 @@ class Conductor:
         locked = [self._paths.ledger, *(one.alive for one in folders), *self._slot_files]
         if not watch.follow(files=locked, folders=[one.folder for one in folders]):
             is_probing = any(run.role is Role.PROBE for run in started)  # it is ended by what its log shows
-            watch.wait(min(bound_s, LOOK_S if is_probing else bound_s), blind_s)
+            # Another machine writes there: nothing tells of that, and each look may be one across the network.
+            looks_s = [one for one in (self._look_s, *(self._engines.of(folder).look_s for folder in folders)) if one]
+            bounds_s = [bound_s, *looks_s, *([LOOK_S] if is_probing else [])]
+            watch.wait(min(bounds_s), max([blind_s, *looks_s]))
 
     def is_in_charge(self, lock: locks.Lock) -> bool:
         """Whether the lock that this conductor holds is still the one of the project."""
@@ -164,6 +167,9 @@ class Conductor:
         setups = RunSetups(placed.paths, config, engine.place(), placed.at_once)
         # Before the lock is taken: servers would have to wait for it.
         self._prepare(setups)
+        if engine.is_waiting():
+            self._look_s = engine.look_s
+            return False
         with self._ledger.writing() as writer:
             run = next_to_start(writer.state)
             if run is None:
@@ -262,12 +268,12 @@ class Conductor:
     def _attend(self, run: Run) -> None:
         folder = self._paths.run(run.run_id)
         if not folder.folder.is_dir():
-            self._lose(run, ThisMachine, "its folder under .seedproof/runs is gone")
+            self._lose(run, None, "its folder under .seedproof/runs is gone")
             return
         engine = self._engines.of(folder)
         state = engine.poll(str(folder.folder))
         if state == "done":
-            self._record(published_end(self._paths, self._ledger.state, run, engine.place))
+            self._record(published_end(self._paths, self._ledger.state, run, engine))
         elif state == "lost":
             self._recover(run, folder, engine)
         else:
@@ -279,6 +285,9 @@ class Conductor:
             if folder.cancel.exists():
                 engine.submit(folder.folder)  # which starts nothing any more, and says so
                 return
+            if engine.told_end(str(folder.folder)) is not None:
+                self._lose(run, engine, LOST)
+                return
             with engine.reserve(name := read_spec(folder.spec).slot) as slot:
                 if slot is not None:
                     self._place_again(run, folder, engine, slot)
@@ -286,28 +295,29 @@ class Conductor:
                     self._slot_files += [file] if (file := engine.slot_file(name)) is not None else []
             return
         engine.sweep(str(folder.folder))
-        self._lose(run, engine.place, LOST)
+        self._lose(run, engine, LOST)
 
     def _place_again(self, run: Run, folder: RunPaths, engine: Engine, slot: Slot) -> None:
         """Start a run whose start was cut short, if all is as its record says."""
         state, config = self._ledger.state, load_config(self._paths.settings)
         check_room(state, present_limits(self._paths, config.settings))
+        engine.configure(config.settings, self._paths.root)
         slots = engine.slots(config.settings)
         placed = placement(self._paths, config, slots, next((one for one in slots if one.name == slot.name), slots[0]))
         setups = RunSetups(placed.paths, placed.config, engine.place(), placed.at_once)
         try:
             setup = setups.make(state, run)
         except (SnapshotMissing, NotComparable, SealedChanged) as refusal:
-            self._lose(run, engine.place, f"{refusal.code}: {refusal.message}")
+            self._lose(run, engine, f"{refusal.code}: {refusal.message}")
             return
         present = setups.surroundings.fingerprint(setup.code, state.first_hash) | dict(setup.noted)
         if {**present, "load": None} != {**run.surroundings, "load": None}:
-            self._lose(run, engine.place, "its surroundings changed before it could be started")
+            self._lose(run, engine, "its surroundings changed before it could be started")
             return
         engine.submit(folder.folder, slot)
 
-    def _lose(self, run: Run, place: Callable[[], Place], reason: str) -> None:
-        self._record(lost_end(self._paths, self._ledger.state, run, place, reason))
+    def _lose(self, run: Run, engine: Engine | None, reason: str) -> None:
+        self._record(lost_end(self._paths, self._ledger.state, run, engine, reason))
 
     def _record(self, end: RunEnded) -> None:
         """Write down how a run ended, unless somebody else has, or its metrics have changed: then it is read anew."""

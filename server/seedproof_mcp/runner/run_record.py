@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,12 +31,14 @@ from seedproof.model.seeding import Seeding
 from seedproof.sources.repeated_log import repeats
 
 from seedproof_mcp.code.workspace import Workspace
-from seedproof_mcp.host.place import Place
+from seedproof_mcp.host.environment import environment_sha256, packages_sha256
+from seedproof_mcp.host.place import ThisMachine
 from seedproof_mcp.host.settings import load_config
 from seedproof_mcp.inputs.recorder import InputRecorder
 from seedproof_mcp.inputs.seeding import seeding_of
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.changed_meanwhile import changed_meanwhile
+from seedproof_mcp.runner.engines import Engine
 from seedproof_mcp.runner.kept_output import keep_candidates, kept_hashes
 from seedproof_mcp.runner.log_reader import (
     read_first_values,
@@ -50,16 +52,17 @@ from seedproof_mcp.runner.metric_files import printed_otherwise, read_metric_fil
 from seedproof_mcp.runner.no_result import find_draw, find_no_result
 from seedproof_mcp.runner.run_setup import code_of
 from seedproof_mcp.runner.trained_with import observe
+from seedproof_mcp.supervisor.run_contract import read_place
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["lost_end", "published_end"]
 
 
-def published_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[], Place]) -> RunEnded:
+def published_end(paths: ProjectPaths, state: State, run: Run, engine: Engine) -> RunEnded:
     """The end of a run whose supervisor has published its result.
 
     Args:
-        place: Returns where it was carried out.
+        engine: Carried it out.
 
     Raises:
         OSError: Its files cannot be read, or the copy of a metric file cannot be written.
@@ -70,13 +73,16 @@ def published_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[
     log_bytes = int(result["log_bytes"])
     if log_bytes and (not folder.log.exists() or folder.log.stat().st_size < log_bytes):
         # Its last value may be in what is missing.
-        return lost_end(paths, state, run, place, "output.log is shorter than it was when the training ended")
+        return lost_end(paths, state, run, engine, "output.log is shorter than it was when the training ended")
     reading = read_log(folder.log, log_bytes, rules)
     found = read_metric_files(paths, run, rules)
     metrics, unread = {**reading.metrics, **found.metrics}, {**reading.unread, **found.unread}
     lengths = read_length_end(folder.log, log_bytes)
     complete = is_complete(lengths, reading, metrics.get(rules.metric.name), _usual_step(state, run))
-    ending = _ending(result, folder)
+    # What ended it from outside cannot tell why.
+    was_ended = result["end"] == "interrupted" or result["signal"] == "SIGKILL"
+    told = engine.told_end(str(folder.folder)) if was_ended else None
+    ending = _ending(result, folder) if told is None or result["end"] != "interrupted" else told
     ended = outcome(ending, metrics, rules, unread, is_training_complete=complete)
     changed, seeding = changed_meanwhile(paths, state, run), _seeding(folder, rules)
     ended = uninjected(ended if changed is None else spoiled(ended, changed), seeding, rules)
@@ -84,6 +90,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[
         keep_candidates(paths, run)
     # The reason of the run says what is wrong with the metric that decides.
     faults = [*found.faults, *(f"{name} {one.why}" for name, one in unread.items() if name != rules.metric.name)]
+    faults += [told.detail] if told is not None and told.detail and told is not ending else []
     if result.get("disk_was_full") and ended.state is RunState.FAILED:
         faults.append("the disk was full when it ended")
     end: dict[str, Any] = {
@@ -108,7 +115,7 @@ def published_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[
         "printed": printed_otherwise(folder.log, log_bytes, rules, found),
         "seeding": seeding,
         "repeats": _repeated(paths, state, run, log_bytes),
-        **_told(paths, state, run, place),
+        **_told(paths, state, run, engine, result.get("place")),
     }
     if not ended.state.is_counted:
         end["no_result"] = find_no_result(folder.log, result, ending, rules, reading, metrics, unread)
@@ -157,31 +164,39 @@ def _is_on_side_of(run: Run, other: Run) -> bool:
     return other.generation == run.generation and other.key.side is run.key.side and is_same_arm
 
 
-def lost_end(paths: ProjectPaths, state: State, run: Run, place: Callable[[], Place], reason: str) -> RunEnded:
+def lost_end(paths: ProjectPaths, state: State, run: Run, engine: Engine | None, reason: str) -> RunEnded:
     """The end of a lost run.
 
     Whoever ended it from outside has seen its values, so the record shows them to every reader.
+
+    Args:
+        engine: Carried it out, and may know better why it is lost; None where its folder is gone.
+        reason: Why it is lost.
     """
+    told = None if engine is None else engine.told_end(str(paths.run(run.run_id).folder))
+    lost = told or Ending("interrupted", detail=reason)
     rules = state.rules_of(run.generation)
     log, seeding = paths.run(run.run_id).log, _seeding(paths.run(run.run_id), rules)
     end: dict[str, Any] = {"run_id": run.run_id, "created": _created(paths, state, run), "output": _output(paths, run)}
-    end |= {**_told(paths, state, run, place), "seeding": seeding}
+    end |= {**_told(paths, state, run, engine, read_place(paths.run(run.run_id).place)), "seeding": seeding}
     try:
         size = log.stat().st_size
         reading = read_log(log, size, rules)
     except OSError:
-        return RunInterrupted(reason=reason, **end)
-    ended = uninjected(
-        outcome(Ending("interrupted", detail=reason), reading.metrics, rules, reading.unread), seeding, rules
-    )
+        return RunInterrupted(reason=lost.detail, **end)
+    ended = uninjected(outcome(lost, reading.metrics, rules, reading.unread), seeding, rules)
+    why = [ended.reason, lost.detail if lost.signal is not None else None]
     end |= {
-        "reason": ended.reason,
+        "reason": "; ".join(part for part in why if part) or None,
         "metrics": reading.metrics,
         "log": _log_read(log, size, reading, read_length_end(log, size).lengths, rules),
     }
     if not ended.state.is_counted:
         end["no_result"] = NoResult(find_draw(log, size, rules, reading, reading.metrics, reading.unread))
-    return RunFinished(end=ended.state, **end) if ended.state is RunState.DIVERGED else RunInterrupted(**end)
+    if ended.state is RunState.INTERRUPTED:
+        return RunInterrupted(**end)
+    finished: Any = ended.state
+    return RunFinished(end=finished, **end)
 
 
 def _seeding(folder: RunPaths, rules: Rules) -> Seeding | None:
@@ -207,15 +222,39 @@ def _log_read(log: Path, size: int, reading: LogReading, lengths: Lengths, rules
 _recorder = lru_cache(maxsize=1)(InputRecorder)
 
 
-def _told(paths: ProjectPaths, state: State, run: Run, place: Callable[[], Place]) -> dict[str, Any]:
-    """What the processes of the run told: what they read, and which interpreter trained."""
-    found = _recorder(paths).record(state, run, code_of(state, run))
-    if found is None:
-        return {"inputs": None}
-    observed = observe(paths, state, run, place, found.trained)
-    # Maps that the ledger has are named only.
-    inputs = recorded_inputs(found.inputs, state.input_maps)
-    return {"inputs": inputs, "trained_with": observed.trained_with, "environment": observed.environment}
+def _told(
+    paths: ProjectPaths, state: State, run: Run, engine: Engine | None, said: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What the run told: what its processes read, which interpreter trained, and where.
+
+    Args:
+        engine: Carried it out; None where that is not known.
+        said: What the node said of itself; None where the run was carried out on the machine of its start.
+    """
+    found, placed = _recorder(paths).record(state, run, code_of(state, run)), _placed(run, said)
+    told: dict[str, Any] = {"inputs": None, "placed": placed}
+    if found is not None:
+        place = ThisMachine if engine is None else partial(engine.ran_at, str(paths.run(run.run_id).folder))
+        observed = observe(paths, state, run, place, found.trained)
+        # Maps that the ledger has are named only.
+        told["inputs"] = recorded_inputs(found.inputs, state.input_maps)
+        told |= {"trained_with": observed.trained_with, "environment": observed.environment}
+    trained = told.get("trained_with")
+    if said is not None and (trained is None or trained.environment_sha256 is None):
+        is_known = placed.get("environment_sha256", "") in ("", *state.environments)
+        told["environment"] = None if is_known else said["environment"]
+    return told
+
+
+def _placed(run: Run, said: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the start of the run says of its place otherwise than the node itself."""
+    if said is None:
+        return {}
+    document = said["environment"]
+    now = {**said["machine"], "environment_sha256": environment_sha256(document)}
+    now |= {"packages_sha256": packages_sha256(document)}
+    before = {**run.surroundings, "load": run.load}
+    return {name: part for name, part in now.items() if before.get(name) != part}
 
 
 def _output(paths: ProjectPaths, run: Run) -> OutputFolder | None:

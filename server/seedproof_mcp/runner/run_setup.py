@@ -127,7 +127,18 @@ class RunSetups:
             metric_files=wanted_files(
                 state.rules_of(run.generation), str(self._root / output_dir), str(setup.working_directory)
             ),
+            **self._for_engine(state, run),
         )
+
+    def _for_engine(self, state: State, run: Run) -> dict[str, Any]:
+        """What a run of another engine than this machine's needs besides."""
+        settings = self._config.settings
+        if settings.engine == "local":
+            return {}
+        options = settings.options_of_engine
+        hosts = {one.host for one in state.baseline_arm(run.generation).counted.values() if one.host}
+        like = tuple(sorted(hosts)) if options.get("same_device_as_baseline") else ()
+        return {"engine_options": options, "asks": self.surroundings.question(), "like_hosts": like}
 
     def _command(
         self, flags: tuple[str, ...], code: Code, folder: Path

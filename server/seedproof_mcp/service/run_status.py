@@ -121,8 +121,11 @@ class Observer:
 
     def _is_lost(self, run: Run) -> bool:
         folder = self._paths.run(run.run_id)
+        engine = self._engines.of(folder)
+        if engine.look_s is not None:
+            return False  # each look may cost many seconds: the conductor looks, and records it
         try:
-            return self._engines.of(folder).poll(str(folder.folder)) == "lost"
+            return engine.poll(str(folder.folder)) == "lost"
         except (OSError, BadSettings):
             return False  # not known
 

@@ -103,7 +103,7 @@ class Service:
             randbelow: Random source of the fresh seeds; by default the operating system's.
         """
         self.paths = ProjectPaths(project.resolve())
-        self._engines = Engines(engine)
+        self._engines = Engines(engine, self.paths.root)
         self._start_conductor = start_conductor
         self._randbelow = randbelow
         self._ledger = Ledger(self.paths)

@@ -24,6 +24,7 @@ __all__ = [
     "describe_error",
     "log_problem",
     "publish",
+    "read_place",
     "read_spec",
 ]
 
@@ -87,6 +88,12 @@ class Spec:
     """Whether the files that the training reads are recorded."""
     metric_files: tuple[WantedFile, ...] = ()
     """What is copied the moment the training ends."""
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    """The engine's own table of the settings, as the run was started with it."""
+    asks: Mapping[str, Any] = field(default_factory=dict)
+    """What another machine is asked of its interpreter: `python`, `env` and `cwd`; empty where this one knows."""
+    like_hosts: tuple[str, ...] = ()
+    """The hosts that trained the baseline, where the run has to be placed on others like them."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,8 @@ class Result:
     """How long the process that waited longest could have run and had no processor; None where that is not known."""
     stopped_s: float = 0.0
     """How long one of its processes was seen stopped by a signal."""
+    place: Mapping[str, Any] | None = None
+    """The node that a scheduler chose, as it described itself before the start; None on the machine of the project."""
 
 
 def read_spec(path: Path) -> Spec:
@@ -137,7 +146,17 @@ def read_spec(path: Path) -> Spec:
     """
     spec = Spec(**json.loads(path.read_bytes()))
     wanted: Any = spec.metric_files
-    return replace(spec, argv=tuple(spec.argv), metric_files=tuple(WantedFile(**one) for one in wanted))
+    wanted_files = tuple(WantedFile(**one) for one in wanted)
+    return replace(spec, argv=tuple(spec.argv), metric_files=wanted_files, like_hosts=tuple(spec.like_hosts))
+
+
+def read_place(path: Path) -> dict[str, Any] | None:
+    """Return what a node said of itself in a place.json; None if there is none."""
+    try:
+        said = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def publish(run: RunPaths, alive: locks.Lock, result: Result) -> None:

@@ -8,6 +8,8 @@ from seedproof_mcp.system.file_watch import FileWatch
 
 __all__ = ["Wakeups", "signal_name"]
 
+# How often it is looked whether whoever started a placed process still lives.
+_PARENT_EVERY_S = 5.0
 # How late a request to cancel or a free slot may be noticed where changes of files are not told of.
 _BLIND_S = 0.1
 
@@ -27,6 +29,18 @@ class Wakeups:
             signal.signal(number, self._note)
         # A blocked signal would be inherited from whoever started us, and passed on to training.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def end_with_parent(self) -> None:
+        """Count the end of whoever started this process as a signal: the scheduler may give its place to others."""
+        parent = os.getppid()
+
+        def look(_number: int, _frame: FrameType | None) -> None:
+            if os.getppid() != parent and self.interrupted_by is None:
+                self.interrupted_by = "no word from the job's own process, which ended"
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+        signal.signal(signal.SIGALRM, look)
+        signal.setitimer(signal.ITIMER_REAL, _PARENT_EVERY_S, _PARENT_EVERY_S)
 
     def wait(self, bound_s: float) -> None:
         """Return after a signal, after a change of the files, or when the time is over."""

@@ -32,7 +32,16 @@ from seedproof_mcp.supervisor.processes import (
     send,
     sweep,
 )
-from seedproof_mcp.supervisor.run_contract import End, Result, Spec, describe_error, log_problem, publish, read_spec
+from seedproof_mcp.supervisor.run_contract import (
+    End,
+    Result,
+    Spec,
+    describe_error,
+    log_problem,
+    publish,
+    read_place,
+    read_spec,
+)
 from seedproof_mcp.supervisor.signals import Wakeups, signal_name
 from seedproof_mcp.supervisor.usage import Usage
 from seedproof_mcp.system import files, locks, spawn
@@ -46,6 +55,9 @@ _TICK_S = 0.1
 _SHUTDOWN_S = 0.5
 # Exit codes of a training that SIGTERM or SIGHUP ended: as we see it, and as a shell in between says it.
 _ENDED_BY_SHUTDOWN = (-signal.SIGTERM, -signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
+# Variables that a scheduler sets for the job alone: without them a training would take the GPU of another job.
+_OF_THE_JOB = ("CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES", "TMPDIR", "ZE_AFFINITY_MASK")
+_SCHEDULER = "SLURM"
 _EXIT_USAGE = 2
 _EXIT_ALREADY_SUPERVISED = 3
 
@@ -95,16 +107,21 @@ class _Training:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Supervise the run that `RUN_DIR [--lock-fd N [--slot-fd M]]` names, and return the exit code.
+    """Supervise the run that `RUN_DIR [--placed | --lock-fd N [--slot-fd M]]` names, and return the exit code.
 
     Args:
         arguments: The run's folder, and inherited descriptors: N holds its alive.lock, M the slot that it is to take.
+            `--placed`: a scheduler has given it its place, so it takes no slot of the machine.
             Or `--fork-server N ROOM`: N is the socket that runs are asked for through.
     """
     slot: locks.Lock | None = None
+    placed = False
     match arguments:  # argparse would take longer to import than all the rest of the start
         case [folder]:
             run = RunPaths(Path(folder).absolute())
+            alive = locks.try_lock(run.alive)
+        case [folder, "--placed"]:
+            run, placed = RunPaths(Path(folder).absolute()), True
             alive = locks.try_lock(run.alive)
         case [folder, "--lock-fd", number, *rest] if not rest or (rest[0], len(rest)) == ("--slot-fd", 2):
             run = RunPaths(Path(folder).absolute())
@@ -116,28 +133,30 @@ def main(arguments: Sequence[str]) -> int:
             asked = next_run(int(number))
             return 0 if asked is None else main(asked)
         case _:
-            print("usage: seedproof_mcp.supervisor.supervise RUN_DIR [--lock-fd N [--slot-fd M]]", file=sys.stderr)
+            usage = "RUN_DIR [--placed | --lock-fd N [--slot-fd M]]"
+            print(f"usage: seedproof_mcp.supervisor.supervise {usage}", file=sys.stderr)
             return _EXIT_USAGE
     if alive is None:
         return _EXIT_ALREADY_SUPERVISED
     with alive:
         if not run.result.exists():
+            place = read_place(run.place) if placed else None  # before the training could write there
             with slot or nullcontext():  # given up before the result is published, whatever has happened
-                result = _result_in_any_case(run, slot)
+                result = replace(_result_in_any_case(run, slot, placed), place=place)
             publish(run, alive, replace(result, ended_at=result.ended_at or machine.now(), load=machine.load_average()))
     return 0
 
 
-def _result_in_any_case(run: RunPaths, slot: locks.Lock | None) -> Result:
+def _result_in_any_case(run: RunPaths, slot: locks.Lock | None, placed: bool) -> Result:
     """Return how the run ended, also if this program is what failed."""
     try:
-        return _supervise(run, slot)
+        return _supervise(run, slot, placed)
     except Exception as problem:  # the edge of the program: the run must not end without a result
         log_problem(traceback.format_exc())
         return Result("interrupted" if run.started.exists() else "not_started", error=describe_error(problem))
 
 
-def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
+def _supervise(run: RunPaths, handed: locks.Lock | None, placed: bool) -> Result:
     spec = read_spec(run.spec)
     if run.started.exists():
         # A training that began once must not begin again unseen, whatever is submitted twice.
@@ -149,12 +168,22 @@ def _supervise(run: RunPaths, handed: locks.Lock | None) -> Result:
     wakeups = Wakeups()
     wakeups.files.follow(folders=[run.folder])
     become_subreaper()
-    slot = _take_slot(spec, run, wakeups, handed)
-    if slot is None:
+    if placed:
+        wakeups.end_with_parent()
+        spec = replace(spec, env=_in_the_job(spec.env))
+    slot = None if placed else _take_slot(spec, run, wakeups, handed)
+    if slot is None and (not placed or _asked_to_stop(run, wakeups) is not None):
         end, error_or_none = _asked_to_stop(run, wakeups) or ("cancelled", None)
         return Result(end, error=error_or_none)
-    with slot:  # given up before the result is published, or the next start would see it busy
+    with slot or nullcontext():  # given up before the result is published, or the next start would see it busy
         return _train(spec, run, wakeups, slot)
+
+
+def _in_the_job(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a training within a job: what the scheduler says of that job is this process's own."""
+    of_the_job = {name: value for name, value in os.environ.items() if name.startswith(_SCHEDULER)}
+    of_the_job |= {name: os.environ[name] for name in _OF_THE_JOB if name in os.environ}
+    return {**{name: value for name, value in env.items() if not name.startswith(_SCHEDULER)}, **of_the_job}
 
 
 def _take_slot(spec: Spec, run: RunPaths, wakeups: Wakeups, handed: locks.Lock | None) -> locks.Lock | None:
@@ -178,7 +207,7 @@ def _asked_to_stop(run: RunPaths, wakeups: Wakeups) -> tuple[End, str | None] | 
     return ("cancelled", None) if run.cancel.exists() else None
 
 
-def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Result:
+def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock | None) -> Result:
     log = files.open_output(run.log, truncate=True)
     try:
         marker = mark(run)
@@ -207,7 +236,7 @@ def _train(spec: Spec, run: RunPaths, wakeups: Wakeups, slot: locks.Lock) -> Res
         os.close(log)
 
 
-def _start(spec: Spec, more: Mapping[str, str], log: int, slot: locks.Lock) -> subprocess.Popen[bytes]:
+def _start(spec: Spec, more: Mapping[str, str], log: int, slot: locks.Lock | None) -> subprocess.Popen[bytes]:
     return spawn.start(
         spec.argv,
         cwd=Path(spec.cwd),
@@ -215,7 +244,7 @@ def _start(spec: Spec, more: Mapping[str, str], log: int, slot: locks.Lock) -> s
         stdout=log,
         stderr=log,
         # Inheriting it, training keeps the slot even if we are killed.
-        pass_fds=(slot.fd,),
+        pass_fds=() if slot is None else (slot.fd,),
         new_session=True,
         before_exec=die_with_parent(),
     )

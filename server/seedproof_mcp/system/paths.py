@@ -77,6 +77,21 @@ class RunPaths:
         return self.folder / "cancel.json"
 
     @property
+    def place(self) -> Path:
+        """How the node that a scheduler chose describes itself, before the training starts there."""
+        return self.folder / "place.json"
+
+    @property
+    def job(self) -> Path:
+        """The scheduler's number of the run's job; its time of change is when the scheduler last told of it."""
+        return self.folder / "job.json"
+
+    @property
+    def job_script(self) -> Path:
+        """What the scheduler starts on the node."""
+        return self.folder / "job.sh"
+
+    @property
     def supervisor_log(self) -> Path:
         """Both outputs of the supervisor itself."""
         return self.folder / "supervise.log"
@@ -227,6 +242,11 @@ class ProjectPaths:
     def source(self, blob: str) -> Path:
         """Return one stored source of code that is trained in place."""
         return self.code / blob
+
+    @cached_property
+    def nodes(self) -> Path:
+        """What nodes of a cluster said of themselves, by what jobs ask for."""
+        return self.state / "nodes"
 
     def run(self, run_id: str) -> RunPaths:
         """Return the files of one run."""

@@ -66,6 +66,7 @@ def test_a_normal_exit_is_published_with_code_log_and_times(local: LocalRuns) ->
         "slept_s": 0.0,
         "disk_was_full": False,
         "metric_faults": {},
+        "place": None,
     }
     assert run.log == b"val_loss: 4.1\nwarning\n"
     assert run.paths.supervisor_log.read_bytes() == b""

@@ -15,10 +15,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from seedproof.metrics.run_state import Ending
 from seedproof.model.refusals import BadSettings
 
 from seedproof_mcp.host.place import Place
-from seedproof_mcp.host.settings import ENGINES, Settings
+from seedproof_mcp.host.settings import ENGINES, Settings, where_is_engine
 from seedproof_mcp.host.slots import NamedSlot, visible_slots
 from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import RunPaths
@@ -45,9 +46,40 @@ class Engine(ABC):
     them in that folder. The methods with a body suit every engine whose places share the project's file system.
     """
 
+    look_s: float | None = None
+    """How often to look at a run whose files another machine changes, in seconds; None where the system tells."""
+
+    def configure(self, settings: Settings, root: Path) -> None:  # noqa: B027 - most have no options
+        """Take over the engine's own table of the settings, before anything of the next run is asked.
+
+        Args:
+            settings: The settings of the project.
+            root: The project.
+        """
+
     @abstractmethod
     def place(self) -> Place:
-        """Return where the next run will start; a cluster describes a node of its partition."""
+        """Return where the next run will start; a cluster describes a node of its partition.
+
+        Raises:
+            BadSettings: No run can be placed at present.
+        """
+
+    def is_waiting(self) -> bool:
+        """Whether something must be known of that place before a run starts there; asks for it. A cluster's first job.
+
+        Raises:
+            BadSettings, OSError: It cannot be found out.
+        """
+        return False
+
+    def ran_at(self, handle: str) -> Place:
+        """Return where a run was carried out; a cluster's scheduler chose the node after the start was recorded."""
+        return self.place()
+
+    def told_end(self, handle: str) -> Ending | None:
+        """Return why a run was ended from outside, or is lost, where a scheduler tells that; None where none does."""
+        return None
 
     def slots(self, settings: Settings) -> tuple[NamedSlot, ...]:
         """Return the slots that runs of a project may take at the same time; those named first are filled first.
@@ -176,9 +208,10 @@ class MissingEngine(Engine):
 
 def engine_for(name: str) -> Engine:
     """Return a new engine of that name, whose module is imported only now; a MissingEngine if there is none."""
-    if name not in ENGINES:
+    where = where_is_engine(name)
+    if where is None:
         return MissingEngine(name)
-    module, _, made_by = ENGINES[name].partition(":")
+    module, _, made_by = where.partition(":")
     make: Callable[[], Engine] = getattr(import_module(module), made_by)
     return make()
 
@@ -186,18 +219,22 @@ def engine_for(name: str) -> Engine:
 class Engines:
     """The engines of one project: the one that its settings choose, and the one that each run was placed by."""
 
-    def __init__(self, only: Engine | None = None) -> None:
+    def __init__(self, only: Engine | None = None, root: Path | None = None) -> None:
         """Make no engine yet.
 
         Args:
             only: Takes every run, whatever the settings say.
+            root: The project, where the settings are one's.
         """
-        self._only = only
+        self._only, self._root = only, root
         self._made: dict[str, Engine] = {}
 
     def chosen(self, settings: Settings) -> Engine:
         """Return the engine that the next run is placed by."""
-        return self._named(settings.engine)
+        engine = self._named(settings.engine)
+        if self._root is not None:
+            engine.configure(settings, self._root)
+        return engine
 
     def of(self, run: RunPaths) -> Engine:
         """Return the engine that a run was placed by: settings may have changed since."""

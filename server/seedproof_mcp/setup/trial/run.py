@@ -1,12 +1,14 @@
 """Tries the command of a project: two short runs of different seeds and a repeat, outside ledger and registry.
 
 The runs go the way of recorded ones. Their records stand in memory, and their files in a folder that is removed.
+Over 300 lines, because the whole of one try stands here.
 """
 
 import json
 import math
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -99,7 +101,9 @@ def present_code(paths: ProjectPaths, config: Config) -> Code:
     Raises:
         Refusal: A run of the baseline would be refused for its settings, its script or its code.
     """
-    project = ProjectFolder(paths, config, engine_for(config.settings.engine).place(), secrets.randbelow)
+    engine = engine_for(config.settings.engine)
+    engine.configure(config.settings, paths.root)
+    project = ProjectFolder(paths, config, engine.place(), secrets.randbelow)
     code = project.code()
     begin = GenerationStarted(generation=1, rules=config.rules, reason=None, code=code)
     project.require_sealed(Admission((begin,), ""))
@@ -141,6 +145,7 @@ class _Trial:
     def __init__(self, paths: ScratchPaths, config: Config, code: Code, limit_s: float, tell: Tell) -> None:
         self._paths, self._config, self._limit_s, self._tell = paths, config, limit_s, tell
         self._engine = engine_for(config.settings.engine)
+        self._engine.configure(config.settings, paths.root)
         self._code, self._own = code, set[str]()
         self._state = State()
         self._note(GenerationStarted(generation=1, rules=config.rules, reason=None, code=code))
@@ -175,9 +180,9 @@ class _Trial:
         self._await(run_paths, number)
         run = self._state.runs[key.run_id]
         if run_paths.result.exists():
-            end = published_end(self._paths, self._state, run, self._engine.place)
+            end = published_end(self._paths, self._state, run, self._engine)
         else:
-            end = lost_end(self._paths, self._state, run, self._engine.place, "its supervisor was lost")
+            end = lost_end(self._paths, self._state, run, self._engine, "its supervisor was lost")
         self._note(end)
         return self._look(self._state.runs[key.run_id])
 
@@ -205,7 +210,13 @@ class _Trial:
 
     def _start(self, key: RunKey, output_dir: str, slot: Slot, config: Config) -> RunPaths:
         settings, run = config.settings, self._state.runs[key.run_id]
-        setup = (setups := RunSetups(self._paths, config, self._engine.place())).make(self._state, run)
+        setups = RunSetups(self._paths, config, self._engine.place())
+        setups.surroundings.preload(None)
+        if self._engine.is_waiting():
+            self._tell(f"waiting: {self._engine.slot_holder(settings.slot, None) or 'for the first node'}")
+        while self._engine.is_waiting():
+            time.sleep(self._engine.look_s or _POLL_S)
+        setup = setups.make(self._state, run)
         check_room(State(), present_limits(self._paths, settings))
         run_paths = self._paths.run(run.run_id)
         outputs.make_new(run_paths)
