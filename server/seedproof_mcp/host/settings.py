@@ -1,4 +1,7 @@
-"""Reads `seedproof.toml`: the rules of the study and the settings of its runs."""
+"""Reads `seedproof.toml`: the rules of the study and the settings of its runs.
+
+Over 300 lines, because each setting stands here with its description and its checks.
+"""
 
 import json
 import tomllib

@@ -98,7 +98,7 @@ def test_every_surface_shows_all_that_trains(gated: Path, capsys: pytest.Capture
     alone = service.list_experiments()
     assert listed.training == trains
     assert [row["run_id"] for row in listed.document()["also_running"]] == trains[1:]
-    assert f"Training now: {', '.join(trains)}" in listed.text()
+    assert f"Training now: {', '.join(trains)}" in listed.texts()[0]
     assert f"training now: {', '.join(trains)}; queued: 0" in shown
     assert "also_running" not in alone.document()
 

@@ -37,6 +37,8 @@ WRITES = {"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND"}
 READERS = {"shutil.which"}
 # By file and call, with the reason.
 EXCEPTIONS = {
+    "slurm.py: os.utime": "the time at which Slurm last said that a job goes on, which its file carries",
+    "slurm_commands.py: subprocess.CompletedProcess": "starts nothing: the answer of a program that has ended",
     "fork_server.py: os.fork": "the supervisor of a run, from a process that has loaded it already",
     "export.py: path.open": "a file of the user's, where the user names it",
     "board.py: webbrowser.open": "the browser of a person who has called for the board",
