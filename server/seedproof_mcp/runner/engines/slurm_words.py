@@ -124,7 +124,7 @@ def told_end(number: str, state: str | None, reason: str | None, output: str) ->
     if said is not None and why:
         return Told("interrupted", f"Slurm ended job {number}{where}: {why}")
     if state is None or not is_ended(state) or (state == "COMPLETED" and said is None):
-        return None if said is None else Told("interrupted", f"job {number} was cancelled at Slurm{where}")
+        return None if said is None else Told("interrupted", f"Slurm ended job {number}{where}: CANCELLED")
     because = "" if reason in (None, "", "None") else f" ({reason})"
     return Told("interrupted", f"Slurm ended job {number}{where}: {state}{because}")
 
