@@ -14,6 +14,7 @@ from tests.engines.contract import *  # noqa: F403
 from tests.engines.contract_runs import Runs
 from tests.engines.stand_in_cluster import StandInCluster
 from tests.support.in_process import InProcessEngine
+from tests.support.supervised import stop_forking
 
 LOOK_EVERY_S = 0.2
 
@@ -35,5 +36,6 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             runs = Runs(InProcessEngine, folder, Settings.model_construct(engine="in-process"))
         yield runs
         runs.close()
+        stop_forking()
         if cluster is not None:
             cluster.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seedproof_mcp.runner.engines import local as local_engine
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.supervisor.processes import sweep
 from seedproof_mcp.system import files, locks
@@ -53,6 +54,13 @@ def is_gone(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return True
     return status.rpartition(")")[2].split()[0] in "ZX"
+
+
+def stop_forking() -> None:
+    """Let go of the process that forks supervisors: with its environment, it would serve the tests after this one."""
+    if local_engine._fork_server is not None:
+        local_engine._fork_server.close()
+        local_engine._fork_server = None
 
 
 @dataclass(frozen=True)

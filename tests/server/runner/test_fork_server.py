@@ -11,7 +11,7 @@ from seedproof_mcp.runner.engines import local as local_engine
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import slot_lock
 
-from tests.support.supervised import LocalRuns, Run, eventually, is_gone
+from tests.support.supervised import LocalRuns, Run, eventually, is_gone, stop_forking
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs packets between processes")
 
@@ -32,15 +32,9 @@ def forking(local: LocalRuns, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     local.engine.prepare()
     (process,) = local_engine._supervisors
     yield process.pid
-    stop_asking()
+    stop_forking()
     for started in (process, *local_engine._supervisors):
         started.wait()
-
-
-def stop_asking() -> None:
-    if local_engine._fork_server is not None:
-        local_engine._fork_server.close()
-        local_engine._fork_server = None
 
 
 def submit(local: LocalRuns, code: str) -> Run:
@@ -103,7 +97,7 @@ def test_each_run_has_a_fork_and_slot_and_life_sign_are_free_when_it_has_ended(l
 def test_it_ends_with_whoever_asks_and_its_supervisors_go_on(local: LocalRuns, forking: int) -> None:
     run = submit(local, "say('up'); await_file('go')")
     local.read("up")
-    stop_asking()
+    stop_forking()
     eventually(lambda: is_gone(forking))
     (local.work / "go").touch()
     assert local.result(run)["exit_code"] == 0

@@ -16,7 +16,6 @@ from seedproof.ledger.run_ends import LogRead, Measured, OutputFolder, RunFinish
 from seedproof.model.metric_patterns import DEFAULT_VAL_LOSS
 from seedproof.model.refusals import Refusal
 from seedproof.model.runs import RunState
-from seedproof_mcp.host.place import ThisMachine
 from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.conductor import Conductor
@@ -505,7 +504,7 @@ async def test_an_end_that_was_read_before_the_metrics_changed_is_read_anew(proj
     conductor.step()
     engine.held = False
     engine.release()
-    end = published_end(paths, conductor._ledger.refresh(), conductor._ledger.state.runs[run_id], ThisMachine)
+    end = published_end(paths, conductor._ledger.refresh(), conductor._ledger.state.runs[run_id], engine)
     metric(project, pattern("heldout_loss"))
     service.request_run(RunRequest(seed=42, attempt=1))
     conductor._record(end)
