@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything is set up in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-hosts hosts-env test-browser browser-env ten-projects soak golden check format inspect bench calibrate threats agent-study clean
+.PHONY: help demo test test-fast test-slow test-recipes recipes-env conformance conformance-env test-hosts hosts-env test-browser browser-env ten-projects soak golden check format inspect bench calibrate threats agent-study sample clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -171,6 +171,9 @@ agent-study: $(READY) $(CONFORMANCE_READY) ## Record a study as an agent sees it
 
 threats: $(READY) ## Write docs/threats.md from the table in tests/threats
 	@$(BIN)/python -m tests.threats
+
+sample: $(READY) ## Carry out a small study, and write its reports and figures to docs/sample
+	@$(BIN)/python -m tests.sample
 
 clean: ## Remove what the targets made
 	@rm -rf $(VENV) $(RECIPES_ENV) $(CONFORMANCE)/node_modules $(HOSTS)/node_modules $(BROWSER)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache seedproof-demo

@@ -109,7 +109,7 @@ NOISES = (
     Noise("heavy tails: t with 3 degrees of freedom", _heavy),
     Noise("lucky outliers: exponential, far values are better", _lucky),
     Noise("5 % outliers: one run in 20 spreads five times as much", _outliers),
-    Noise("drift: all runs after the baseline are .5 sigma better", drift=0.5),
+    Noise("drift: all runs after the baseline are .5 true sigma better", drift=0.5),
     SAME_SEED,
 )
 

@@ -12,7 +12,7 @@ from twin import RULES
 __all__ = ["DRIFT", "DOUBLED", "Findings", "Goal", "goal_table", "goals"]
 
 DOUBLED = "experiments spread 2 times as much"
-DRIFT = "drift: all runs after the baseline are .5 sigma better"
+DRIFT = "drift: all runs after the baseline are .5 true sigma better"
 # Where a goal says "about", one percentage point more still is.
 ABOUT = 0.01
 # The simulation cannot tell on which side of a number it lies within two standard errors.
@@ -84,8 +84,8 @@ def goals(found: Findings) -> list[Goal]:
         some_in_50(some, NORMAL.name, "confirmed", 0.05, about=False),
         some_in_50(some, NORMAL.name, "screening_confirmed", 0.05, about=False),
         some_in_50("the same, experiments spread twice as much", DOUBLED, "confirmed", 0.10, about=True),
-        some_in_50("the same, drift of half a sigma", DRIFT, "confirmed", 0.12, about=True),
-        some_in_50("the same, drift of half a sigma", DRIFT, "screening_confirmed", 0.15, about=True),
+        some_in_50("the same, drift of half a true sigma", DRIFT, "confirmed", 0.12, about=True),
+        some_in_50("the same, drift of half a true sigma", DRIFT, "screening_confirmed", 0.15, about=True),
         Goal(
             "false WINNERs among experiments without effect, protocol",
             f"{100 * exact:.2f} %, the exact share",
@@ -94,7 +94,7 @@ def goals(found: Findings) -> list[Goal]:
         ),
         Goal("runs per correct decision, screening", "at most 2.70", cost, cost.value - 2.7, is_share=False),
         Goal(
-            "true improvements of 2 sigma that are WINNER and confirmed, protocol",
+            "true improvements of 2 true sigma that are WINNER and confirmed, protocol",
             "at least 51 %",
             power,
             0.51 - power.value,

@@ -52,7 +52,7 @@ The draws are seeded, so it writes the same page again.
 
 Words that this page uses:
 
-- Lengths are in *true sigmas*: a true sigma is the true standard deviation of a baseline run. The rules do not know it; their sigma is the estimate from five runs.
+- Lengths are in true sigmas: the true standard deviation of a baseline run. The rules do not know it; their sigma is its estimate from five runs.
 - A *campaign* is a number of experiments that share one baseline.
 - A *false WINNER* is an experiment that changes nothing and is called WINNER.
 - *Confirmed* is a WINNER that holds on pairs of fresh runs: one run without and one with the change at each seed, which nothing has used before.
@@ -84,7 +84,7 @@ def _rules() -> str:
 | a single run is better | an experiment whose one run is better than the baseline's one run |
 | mean of 3 is better | an experiment whose mean of 3 runs is better than the baseline's mean of 3 |
 | best is 2 MAD better | an experiment whose one run is the best so far and better than the baseline's one run by twice the MAD: the median distance from the median of all values of the session so far, from the third on |
-| protocol | 5 baseline seeds, 3 for the experiment, 2 more if its mean is within 2 estimated sigmas; WINNER from 2 on |
+| protocol | 5 baseline seeds, 3 for the experiment, 2 more if its mean is within 2 sigma; WINNER from 2 on |
 | protocol, confirmed as before | a WINNER of the protocol that held on three fresh pairs at a one-sided p of .10, with the baseline's spread pooled: the rule before this one, for comparison |
 | protocol, confirmed | a WINNER of the protocol whose fresh pairs give a one-sided p of at most .02, after three pairs or after six; above .30 it ends after three. One that spreads visibly more than the baseline needs six pairs and .002 |
 | screening | a t test that drops an idea after 1, 2 or 3 seeds if its one-sided p is above .50, .30 or .20, and claims a gain at .02 after 3 or 5 |
@@ -124,7 +124,7 @@ def _power(found: Findings) -> str:
 **Assumed:** independent normal noise; one experiment with that true improvement and a baseline of its own.
 
 {tables.power_table(found.power)}
-Screening misses {_share(missed, 0)} of improvements of 2 sigma, and the protocol {_share(1 - found.power[1.0, 2.0]["protocol"].found.value, 0)}.
+Screening misses {_share(missed, 0)} of improvements of 2 true sigma, and the protocol {_share(1 - found.power[1.0, 2.0]["protocol"].found.value, 0)}.
 A dropped idea is therefore no verdict: it was not worth more runs, which does not say that it changes nothing.
 
 {_figure("Chance of a claim by true improvement", "power")}
@@ -155,10 +155,10 @@ def _spread(found: Findings) -> str:
 The protocol measures distances in one sigma, the baseline's.
 An experiment that spreads more is then a WINNER more often than the rule says.
 A WINNER whose spread is at least {_limit(3)} times the baseline's (3 seeds; {_limit(5)} times with 5) therefore needs more: six pairs, and a p of at most .002.
-Improvements are in sigmas of the baseline.
+Improvements are in true sigmas of the baseline.
 
 {tables.spread_table(found.campaigns, found.power)}
-Where spreads are equal, the comparison costs {100 * cost:.1f} points of the improvements of 2 sigma.
+Where spreads are equal, the comparison costs {100 * cost:.1f} points of the improvements of 2 true sigma.
 Where they are not, it does not restore 5 %: three or five seeds rarely show that a spread is twice the baseline's.
 """
 
@@ -170,7 +170,7 @@ def _limit(seeds: int) -> str:
 def _cost(found: Findings) -> str:
     return f"""## The reference portfolio
 
-20 experiments in random order share 5 baseline runs: 12 without effect, 4 that are 2 sigma worse, 2 that are 1.5 and 2 that are 2.5 sigma better.
+20 experiments in random order share 5 baseline runs: 12 without effect, 4 that are 2 true sigma worse, 2 that are 1.5 and 2 that are 2.5 true sigma better.
 Correct is WINNER for what is better, no verdict but NEUTRAL for what has no effect, and anything but WINNER for what is worse.
 The runs are all of the experiments and of the shared baseline, which has one run for the single-run rules and 3 for the mean of 3.
 
@@ -195,7 +195,7 @@ The verdict stays NEUTRAL.
 
 {tables.pair_table(found.pairs)}
 "5 and 6 pairs hold" is the chance that both tests pass, whatever the verdict is.
-At 1 sigma and correlation .9, {_share(one.winner.value)} are WINNER by the means and another {_share(one.holds.value)} are found by their pairs.
+At 1 true sigma and correlation .9, {_share(one.winner.value)} are WINNER by the means and another {_share(one.holds.value)} are found by their pairs.
 "5 of 5 better" alone says little: it appears in {_share(found.pairs[NORMAL.name, 0.0].better_in_all.value, 0)} of campaigns of 50 experiments without effect.
 """
 
@@ -210,7 +210,7 @@ No experiment changes anything, and one assumption is broken at a time.
 
 {tables.noise_table(found.campaigns)}
 "Confirmed" is the rule in use.
-Experiments that all spread twice as much have {_share(some[DOUBLED])} instead of {_share(some[NORMAL.name])}, a drift of half a sigma {_share(some[DRIFT])}.
+Experiments that all spread twice as much have {_share(some[DOUBLED])} instead of {_share(some[NORMAL.name])}, a drift of half a true sigma {_share(some[DRIFT])}.
 The drift comes between the baseline and everything after it; a confirmation runs both sides in turn, so drift makes more false WINNERs, and each of them is confirmed no more easily than another.
 Screening suffers more from drift than the protocol, because it finds smaller gains.
 With the same seed on both sides, {_share(alike.value)} of campaigns of 50 have any WINNER of the protocol, confirmed or not, against {_share(apart.value)} with independent noise.

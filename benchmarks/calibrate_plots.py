@@ -63,7 +63,7 @@ def _power(power: Mapping[tuple[float, float], Mapping[str, PowerFigures]]) -> s
     ]
     return lines(
         "What each rule finds",
-        ("true improvement in sigmas", "chance of a claim in percent"),
+        ("improvement in true sigmas", "chance of a claim in percent"),
         curves,
         {0: "0", 0.5: "0.5", 1: "1", 1.5: "1.5", 2: "2", 2.5: "2.5", 3: "3"},
         {at: str(at) for at in (0, 20, 40, 60, 80, 100)},

@@ -84,7 +84,7 @@ def power_table(found: Mapping[tuple[float, float], Mapping[str, PowerFigures]])
     names = [name for name in NAMES if name in found[1.0, 1.0]]
     return table(
         "Rule",
-        [(f"{effect:g} sigma", percent) for effect in effects],
+        [(f"{effect:g} true sigma", percent) for effect in effects],
         ((NAMES[name], [found[1.0, effect][name].found for effect in effects]) for name in names),
     )
 
@@ -99,9 +99,9 @@ def confirmation_table(
     effects = (1.0, 2.0, 3.0)
     columns: list[tuple[str, Writer]] = [
         ("of false WINNERs", percent),
-        *((f"at {effect:g} sigma", percent) for effect in effects),
+        *((f"at {effect:g} true sigma", percent) for effect in effects),
     ]
-    columns += [(f"runs at {effect:g} sigma", number) for effect in (0.0, 2.0)]
+    columns += [(f"runs at {effect:g} true sigma", number) for effect in (0.0, 2.0)]
     return table(
         "Passes",
         columns,
@@ -123,7 +123,7 @@ def spread_table(
 ) -> str:
     """With and without the comparison of spreads."""
     kinds = ("plain", "confirmed")
-    heads = ("some confirmed in 50", "found at 2 sigma", "found at 3 sigma")
+    heads = ("some confirmed in 50", "found at 2 true sigma", "found at 3 true sigma")
     columns = [(f"{head}, {words}", percent) for head in heads for words in ("without", "with")]
     return table(
         "Experiments spread",
@@ -166,7 +166,7 @@ def pair_table(found: Mapping[tuple[str, float], PairFigures]) -> str:
         [(head, percent if place in (0, 4) else small) for place, head in enumerate(heads)],
         (
             (
-                f"{noise}; {effect:g} sigma",
+                f"{noise}; {effect:g} true sigma",
                 [one.winner, one.offered, one.holds, one.pairs_alone, one.better_in_all],
             )
             for (noise, effect), one in found.items()
@@ -210,7 +210,7 @@ def interval_table(found: Mapping[float, IntervalFigures]) -> str:
         [(head, percent) for head in heads],
         (
             (
-                f"{effect:g} sigma",
+                f"{effect:g} true sigma",
                 [
                     one.welch_of_winner,
                     one.before_of_confirmed,
@@ -232,7 +232,7 @@ def sign_table(found: SignFigures) -> str:
         ("spread of another size, of all experiments without effect", [found.spread_of_experiment])
     ]
     rows += [
-        (f"spread of another size, of WINNERs at {effect:g} sigma, {design}", [one])
+        (f"spread of another size, of WINNERs at {effect:g} true sigma, {design}", [one])
         for (design, effect), one in found.spread_of_winner.items()
     ]
     rows += [

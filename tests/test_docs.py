@@ -30,6 +30,9 @@ from seedproof_mcp.surface.demo.story import TRIALS
 from tests.support.callers import tools
 from tests.support.places import ROOT
 
+# What Seedproof wrote: its reports have lines of several sentences. And pages that a command writes.
+SAMPLE = {*ROOT.glob("docs/sample/*.md")} - {ROOT / "docs/sample/README.md"}
+GENERATED = {*SAMPLE, *(ROOT / "docs" / name for name in ("agents.md", "calibration.md", "threats.md"))}
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("skills/*/*.md"), *ROOT.glob("examples/*/*.md")]
 )
@@ -43,6 +46,14 @@ def page(name: str) -> str:
 def without_code(text: str) -> str:
     """Prose alone: fenced blocks and inline code are not sentences."""
     return re.sub(r"`[^`\n]+`", "`code`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def prose(text: str) -> Iterator[str]:
+    """Lines of sentences, quotes among them: no tables, headings, comments or code, and of links their words."""
+    words = re.sub(r"<!--.*?-->|!\[[^]]*\]\([^)]*\)", "", without_code(text), flags=re.DOTALL)
+    for line in re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", words).splitlines():
+        if line.strip() and not line.startswith(("|", "#")):
+            yield re.sub(r"^\s*(\d+\.|-|>) ?", "", line)
 
 
 def snippets(language: str) -> Iterator[tuple[Path, str]]:
@@ -67,13 +78,38 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(linked), target
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", sorted({*PAGES} - SAMPLE), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_line_of_prose_is_one_sentence(path: Path) -> None:
     prose = [
         line for line in without_code(path.read_text()).splitlines() if not line.startswith(("|", ">", "description: "))
     ]
     several = [line for line in prose if re.search(r"[a-z)`][.!?] [A-Z]", line) and not re.match(r"(\d+\.|-) ", line)]
     assert several == []
+
+
+@pytest.mark.parametrize("path", sorted({*PAGES} - GENERATED), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_sentence_has_fewer_than_30_words(path: Path) -> None:
+    sentences = [one for line in prose(path.read_text()) for one in re.split(r"(?<=[.!?]) ", line)]
+    assert [one for one in sentences if len(one.split()) >= 30] == []
+
+
+def test_the_readme_has_at_most_900_words_of_prose() -> None:
+    assert 300 < sum(len(line.split()) for line in prose(page("README.md"))) <= 900
+
+
+def test_every_page_stands_once_in_the_index_and_every_part_in_its_order() -> None:
+    text = page("docs/README.md")
+    parts = ["First experiment", "Recipes", "Hosts", "Protocol", "Evidence", "Trust", "Reference"]
+    assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == parts
+    listed = re.findall(r"^(?:\d\.|-) \[[^]]+\]\(([\w-]+\.md)\): .", text, flags=re.MULTILINE)
+    assert sorted([*listed, "README.md", "glossary.md"]) == sorted(path.name for path in ROOT.glob("docs/*.md"))
+
+
+def test_the_glossary_has_at_most_25_words_each_once() -> None:
+    words = re.findall(r"^\| ([a-z ]+) \|", page("docs/glossary.md"), flags=re.MULTILINE)
+    assert words == sorted({*words})
+    assert 0 < len(words) <= 25
+    assert f"the [glossary](glossary.md) has {len(words)} words" in page("docs/README.md")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -197,8 +233,10 @@ def test_every_line_of_a_verification_is_explained_with_no_other() -> None:
 
 
 def test_every_make_target_that_a_page_names_exists() -> None:
-    targets = set(re.findall(r"^(\w+):", page("Makefile"), flags=re.MULTILINE))
-    named = {name for path in PAGES for name in re.findall(r"\bmake ([a-z]+)`?$", path.read_text(), re.MULTILINE)}
+    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), flags=re.MULTILINE))
+    named = {
+        name for path in PAGES for name in re.findall(r"(?:^|`)make ([a-z-]+)(?:`|$)", path.read_text(), re.MULTILINE)
+    }
     assert named <= targets
     assert {"demo", "test"} <= named
 
@@ -226,8 +264,8 @@ def test_the_values_on_the_page_of_settings_are_read_from_the_output_above_them(
         assert got.text == value
 
 
-def test_the_client_settings_in_the_readme_are_the_example_file() -> None:
-    (code,) = (code for path, code in snippets("json") if path.name == "README.md")
+def test_the_client_settings_by_hand_are_the_example_file() -> None:
+    (code,) = (code for path, code in snippets("json") if path.name == "hosts.md")
     assert json.loads(code) == json.loads(page(".mcp.json"))
 
 
@@ -239,11 +277,11 @@ def test_the_story_of_the_readme_is_the_one_that_the_demonstration_tells() -> No
 
 
 @pytest.mark.anyio
-async def test_what_the_agent_reads_first_is_as_the_readme_says(project: Path) -> None:
+async def test_what_the_agent_reads_first_is_as_the_pages_say(project: Path) -> None:
     async with tools(project) as call:
         status = await call("check_baseline")
         refused = await call("compare", experiment="higher_lr")
-    assert f"*{status.text.splitlines()[0]}*" in page("README.md")
+    assert f"*{status.text.splitlines()[0]}*" in page("docs/hosts.md")
     assert refused.text in page("README.md")
 
 

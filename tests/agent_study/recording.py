@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
 import random
 import re
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from seedproof_mcp.host.place import Machine, ThisMachine
 
 from tests.support.callers import Caller
+from tests.support.homes import own_home
 from tests.support.in_process import InProcessEngine, Training, option, quick_tools
 from tests.support.memory import MEMORY
 from tests.support.places import ROOT
@@ -167,23 +167,10 @@ def _json(value: Any) -> str:
 @asynccontextmanager
 async def _agent() -> AsyncIterator[tuple[_Agent, SteadyEngine]]:
     """An agent in a project that no other one has left a trace of."""
-    with tempfile.TemporaryDirectory(prefix="seedproof-", dir=MEMORY) as name, _own_home(Path(name) / "home"):
+    with tempfile.TemporaryDirectory(prefix="seedproof-", dir=MEMORY) as name, own_home(Path(name) / "home"):
         folder = Path(name) / "project"
         folder.mkdir()
         (folder / "train_llm.py").touch()
         engine = SteadyEngine()
         async with quick_tools(folder, engine) as call:
             yield _Agent(call), engine
-
-
-@contextmanager
-def _own_home(home: Path) -> Iterator[None]:
-    names = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state")}
-    before = {name: os.environ.get(name) for name in names}
-    home.mkdir()
-    os.environ.update(names)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})

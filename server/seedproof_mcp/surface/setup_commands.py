@@ -42,6 +42,7 @@ def init(options: argparse.Namespace) -> int:
 
 def try_command(options: argparse.Namespace) -> int:
     """Try the baseline's command: 0 all well, 1 something must be mended."""
+    from seedproof_mcp.service.service import Service
     from seedproof_mcp.setup.trial.ask import end_cleanly, try_here
 
     told: list[str] = []
@@ -57,4 +58,4 @@ def try_command(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("The try was ended; nothing of it goes on.", file=sys.stderr)
         return INTERRUPTED
-    return show_try(options.project, tried)
+    return show_try(options.project, tried, Service(options.project).check_baseline().next)

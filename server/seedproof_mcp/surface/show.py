@@ -13,7 +13,7 @@ from seedproof_mcp.surface.next_command import in_commands, next_command, next_l
 if TYPE_CHECKING:
     from seedproof.model.refusals import Refusal
 
-    from seedproof_mcp.service.results import Result
+    from seedproof_mcp.service.results import Follow, Result
     from seedproof_mcp.service.rows import NoticeResult, TriedRow
 
 __all__ = ["TRY_AGAIN", "json_document", "json_refusal", "print_json", "show", "show_try"]
@@ -64,15 +64,16 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=True))
 
 
-def show_try(project: Path, tried: "TriedRow") -> int:
-    """Print what a try told; the exit code is 1 where something is to be mended."""
+def show_try(project: Path, tried: "TriedRow", due: "Follow | None") -> int:
+    """Print what a try told and, where all is well, what is due; the exit code is 1 where something is to be mended."""
     print("\n".join([tried.headline, *tried.lines()]))
     if tried.log_tail:
         print(f"End of the training's output:\n{tried.log_tail}")
     if tried.toml is not None:
         print(f"\nseedproof.toml, to paste:\n\n{tried.toml}", end="")
-    if not tried.is_well:
-        print(f"\nNext: {next_line(TRY_AGAIN, project)}")
+    follow = due if tried.is_well else TRY_AGAIN
+    if follow is not None:
+        print(f"\nNext: {next_line(follow, project)}")
     return DONE if tried.is_well else FAULTY
 
 

@@ -327,6 +327,15 @@ def test_a_crash_is_told_once_with_the_end_of_the_output(
     assert "run 2 of 3" not in said.err
 
 
+def test_a_try_that_went_well_names_the_first_run_of_the_baseline(
+    make: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make(HONEST)
+    assert main(["try", "--project", str(folder)]) == 0
+    assert capsys.readouterr().out.endswith(f"\nNext: seedproof run --seed 42 --project {folder}  # Runs seed 42.\n")
+    assert not ProjectPaths(folder).state.exists()
+
+
 def test_a_missing_module_names_the_interpreter_that_lacks_it(
     make: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

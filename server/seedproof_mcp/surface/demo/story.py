@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -280,6 +281,7 @@ def _leave(folder: Path, reports: Path | None, screen: Screen) -> None:
         screen.say(f"The project stays, as something still works in it: {project}", "", 0)
     elif has_reports:
         screen.say(f"The reports are in {reports}; the page on all of them is studies.md.", "", 0)
-        screen.say("All else is removed; `seedproof demo --keep` leaves the whole project.", "", 0)
+        program = "seedproof" if shutil.which("seedproof") else os.path.relpath(sys.argv[0])
+        screen.say(f"All else is removed; `{program} demo --keep` leaves the whole project.", "", 0)
     else:
         screen.say("The project is removed again.", "", 0)

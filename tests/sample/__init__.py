@@ -1,0 +1,1 @@
+"""A small study whose reports, figures and study page are docs/sample."""
