@@ -15,6 +15,7 @@ from mcp_types import (
     MISSING_REQUIRED_CLIENT_CAPABILITY,
 )
 from seedproof_mcp.surface import tools as mcp_tools
+from seedproof_mcp.surface.board_app import APPS
 from seedproof_mcp.surface.tasks.extension import TASKS
 from seedproof_mcp.surface.tools import build_server
 from seedproof_mcp.system.paths import ProjectPaths
@@ -249,7 +250,7 @@ async def test_the_older_protocol_knows_nothing_of_it_even_where_a_client_declar
 
 async def test_it_is_advertised_to_clients_that_may_declare_it_and_changes_no_tool(quick_project: Path) -> None:
     async with caller(quick_project, InProcessEngine()) as call:
-        assert call.client.server_capabilities.extensions == {TASKS: {}}
+        assert call.client.server_capabilities.extensions == {TASKS: {}, APPS: {}}
         declared = await call.client.list_tools()
     async with quick_tools(quick_project) as plain:
         assert await plain.client.list_tools() == declared
