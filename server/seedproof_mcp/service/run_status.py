@@ -38,9 +38,10 @@ from seedproof_mcp.runner.kept_output import kept_files
 from seedproof_mcp.runner.no_result import find_draw
 from seedproof_mcp.runner.trained_with import trained_by_notices
 from seedproof_mcp.service.log_follower import LogFollower, Progress
+from seedproof_mcp.service.replies.result import Follow
+from seedproof_mcp.service.replies.rows import FailedRow
+from seedproof_mcp.service.replies.run import RunResult
 from seedproof_mcp.service.reports import unverified_report
-from seedproof_mcp.service.results import Follow, RunResult
-from seedproof_mcp.service.rows import FailedRow
 from seedproof_mcp.service.views import declared_command, notice_results, remaining_seeds, waiting_words
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks

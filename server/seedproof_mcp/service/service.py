@@ -52,18 +52,14 @@ from seedproof_mcp.service.overview import (
 )
 from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.service.read_again import Rereader
+from seedproof_mcp.service.replies.baseline import BaselineStatus
+from seedproof_mcp.service.replies.comparison import ComparisonResult
+from seedproof_mcp.service.replies.experiments import ExperimentList
+from seedproof_mcp.service.replies.report import ReportResult
+from seedproof_mcp.service.replies.result import Follow, Result
+from seedproof_mcp.service.replies.rows import FailedRow, SeedRow
+from seedproof_mcp.service.replies.run import RunResult, WithdrawnResult
 from seedproof_mcp.service.reports import Reports
-from seedproof_mcp.service.results import (
-    BaselineStatus,
-    ComparisonResult,
-    ExperimentList,
-    Follow,
-    ReportResult,
-    Result,
-    RunResult,
-    WithdrawnResult,
-)
-from seedproof_mcp.service.rows import FailedRow, SeedRow
 from seedproof_mcp.service.run_status import Observer, ended_arm, waiting_arm, with_exclusions
 from seedproof_mcp.service.stop_resume import StopResume, known_run, newest_run, require_reason
 from seedproof_mcp.service.study_files import keep_earlier_baseline, study_result, write_study

@@ -26,8 +26,10 @@ from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
 
 from seedproof_mcp.runner.clean_up import CleanUp
-from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult
-from seedproof_mcp.service.rows import (
+from seedproof_mcp.service.replies.comparison import ComparisonResult
+from seedproof_mcp.service.replies.report import ReportResult
+from seedproof_mcp.service.replies.result import Follow
+from seedproof_mcp.service.replies.rows import (
     ArmSummary,
     ExperimentRow,
     MetricSummary,

@@ -19,7 +19,7 @@ from seedproof_mcp.surface.setup_commands import init, try_command
 from seedproof_mcp.surface.show import TRY_AGAIN, json_refusal, print_json, show
 
 if TYPE_CHECKING:
-    from seedproof_mcp.service.results import RunResult
+    from seedproof_mcp.service.replies.run import RunResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["main"]

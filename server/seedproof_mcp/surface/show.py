@@ -13,8 +13,8 @@ from seedproof_mcp.surface.next_command import in_commands, next_command, next_l
 if TYPE_CHECKING:
     from seedproof.model.refusals import Refusal
 
-    from seedproof_mcp.service.results import Follow, Result
-    from seedproof_mcp.service.rows import NoticeResult, TriedRow
+    from seedproof_mcp.service.replies.result import Follow, Result
+    from seedproof_mcp.service.replies.rows import NoticeResult, TriedRow
 
 __all__ = ["TRY_AGAIN", "json_document", "json_refusal", "print_json", "show", "show_try"]
 

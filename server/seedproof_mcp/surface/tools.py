@@ -22,15 +22,12 @@ from seedproof.model.refusals import BadArguments, BadSettings, Refusal
 from seedproof.model.rules import Rules
 
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.service.results import (
-    BaselineStatus,
-    ComparisonResult,
-    ExperimentList,
-    ReportResult,
-    Result,
-    RunResult,
-    StopResult,
-)
+from seedproof_mcp.service.replies.baseline import BaselineStatus
+from seedproof_mcp.service.replies.comparison import ComparisonResult
+from seedproof_mcp.service.replies.experiments import ExperimentList
+from seedproof_mcp.service.replies.report import ReportResult
+from seedproof_mcp.service.replies.result import Result
+from seedproof_mcp.service.replies.run import RunResult, StopResult
 from seedproof_mcp.surface.board_app import SHOWN, SHOWN_WITH, BoardApp
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.changes import changed, look

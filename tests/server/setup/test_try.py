@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.service.rows import TriedRow
+from seedproof_mcp.service.replies.rows import TriedRow
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import try_here
 from seedproof_mcp.setup.trial.findings import SnapshotContent

@@ -14,7 +14,8 @@ from seedproof_mcp.surface.next_command import in_commands
 from seedproof_mcp.surface.show import show
 
 if TYPE_CHECKING:
-    from seedproof_mcp.service.results import Follow, RunResult
+    from seedproof_mcp.service.replies.result import Follow
+    from seedproof_mcp.service.replies.run import RunResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["run_until_verdict"]

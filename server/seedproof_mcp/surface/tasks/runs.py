@@ -7,7 +7,8 @@ from mcp_types import CallToolResult
 from seedproof.model.refusals import BaselineRefusal, CodeRefusal, DeclarationRefusal, ExperimentRefusal, SeedRefusal
 from seedproof.model.run_key import ArmKey, Role
 
-from seedproof_mcp.service.results import TRY_ID, Result
+from seedproof_mcp.service.replies.result import Result
+from seedproof_mcp.service.replies.run import TRY_ID
 from seedproof_mcp.surface.strict_tool import refusal_result
 from seedproof_mcp.surface.tasks.extension import Task
 
