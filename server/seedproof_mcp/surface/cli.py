@@ -157,6 +157,8 @@ def _run(options: argparse.Namespace) -> int:
         if misplaced is not None:
             tell(f"seedproof run: {misplaced}")
             return USAGE
+    from seedproof_mcp.service.run_queries import is_first_of_baseline, open_runs
+
     service, request = _service(options), run_request(options)
     if options.until_verdict and not options.control:
         from seedproof_mcp.surface.commands.until_verdict import run_until_verdict
@@ -164,7 +166,7 @@ def _run(options: argparse.Namespace) -> int:
         return run_until_verdict(service, options.project, request, lambda observe: _watch(service, observe))
     told: set[str] = set()
     # What is wrong with the command or the metric is wrong for every seed: the first one of a baseline tells.
-    if request.queue_all and service.is_first_of_baseline(request):
+    if request.queue_all and is_first_of_baseline(service, request):
         code = _follow_all(service, options, [service.request_run(replace(request, queue_all=False))], told)
         if code != 0:
             return code
@@ -176,17 +178,19 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         raise
     # The queue of this moment, not `next` after each run: that may be a retry, which a person has to ask for.
-    return _follow_all(service, options, service.open_runs(run_id) if options.all else [run_id], told)
+    return _follow_all(service, options, open_runs(service, run_id) if options.all else [run_id], told)
 
 
 def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str]) -> int:
+    from seedproof_mcp.service.run_queries import goes_on_after
+
     for number, one in enumerate(run_ids, start=1):
         seen = _watch(service, partial(service.observe, one))
         show(options.project, seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
-            left = service.goes_on_after(one, run_ids[number:])
+            left = goes_on_after(service, one, run_ids[number:])
             if left:
                 print(f"{left} more of these runs go on; `seedproof stop RUN --reason REASON` ends one of them.")
             elif run_ids[number:]:
