@@ -12,8 +12,7 @@ from seedproof.model.run_key import ArmKey, Role
 from seedproof.phases.study import Study
 
 from seedproof_mcp.service.replies.result import Follow
-from seedproof_mcp.service.replies.run import RunResult
-from seedproof_mcp.service.views import waiting_words
+from seedproof_mcp.service.replies.run import RunResult, waiting_words
 
 if TYPE_CHECKING:
     from seedproof_mcp.service.service import Service

@@ -38,9 +38,9 @@ from seedproof_mcp.runner.trained_with import trained_by_notices
 from seedproof_mcp.service.log_follower import LogFollower, Progress
 from seedproof_mcp.service.replies.result import Follow
 from seedproof_mcp.service.replies.rows import FailedRow
-from seedproof_mcp.service.replies.run import RunResult
+from seedproof_mcp.service.replies.run import RunResult, waiting_words
 from seedproof_mcp.service.reports import unverified_report
-from seedproof_mcp.service.views import declared_command, notice_results, remaining_seeds, waiting_words
+from seedproof_mcp.service.views import declared_command, notice_results, remaining_seeds
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths

@@ -167,7 +167,8 @@ def _run(options: argparse.Namespace) -> int:
     told: set[str] = set()
     # What is wrong with the command or the metric is wrong for every seed: the first one of a baseline tells.
     if request.queue_all and is_first_of_baseline(service, request):
-        code = _follow_all(service, options, [service.request_run(replace(request, queue_all=False))], told)
+        first = service.request_run(replace(request, queue_all=False))
+        code = _follow_all(service, options, [first], told, goes_on=True)
         if code != 0:
             return code
         request = replace(request, new_baseline=None)
@@ -181,12 +182,16 @@ def _run(options: argparse.Namespace) -> int:
     return _follow_all(service, options, open_runs(service, run_id) if options.all else [run_id], told)
 
 
-def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str]) -> int:
+def _follow_all(
+    service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str], *, goes_on: bool = False
+) -> int:
+    """Show each run once it has ended; `Next:` only where the command itself does not go on with that."""
     from seedproof_mcp.service.run_queries import goes_on_after
 
     for number, one in enumerate(run_ids, start=1):
         seen = _watch(service, partial(service.observe, one))
-        show(options.project, seen, told)
+        is_followed = seen.state == "succeeded" and (goes_on or number < len(run_ids))
+        show(options.project, seen.model_copy(update={"next": None}) if is_followed else seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
@@ -224,7 +229,11 @@ def _gc(options: argparse.Namespace) -> int:
 
     service = _service(options)
     found = free(service.paths) if options.yes else find(service.paths)
-    for line in (*found.lines(), *service.left_by_runs(remove=options.yes)):
+    left = service.left_by_runs(remove=options.yes)
+    if options.json:
+        print_json({**asdict(found), "left_by_runs": [*left]})
+        return 0
+    for line in (*found.lines(), *left):
         print(line)
     return 0
 

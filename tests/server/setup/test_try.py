@@ -336,6 +336,15 @@ def test_a_try_that_went_well_names_the_first_run_of_the_baseline(
     assert not ProjectPaths(folder).state.exists()
 
 
+def test_a_try_as_json_is_what_it_tells_with_the_next_command(
+    make: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make(HONEST)
+    assert main(["try", "--json", "--project", str(folder)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["is_well"] is True and found["next_command"].startswith("seedproof run --seed 42 ")
+
+
 def test_a_missing_module_names_the_interpreter_that_lacks_it(
     make: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from seedproof_mcp.service.replies.plain import rounded
 from seedproof_mcp.service.replies.result import Follow, Result
 from seedproof_mcp.service.replies.rows import TriedRow
 
-__all__ = ["TRIED_BYTES", "TRY_ID", "RunResult", "StopResult", "WithdrawnResult"]
+__all__ = ["TRIED_BYTES", "TRY_ID", "RunResult", "StopResult", "WithdrawnResult", "waiting_words"]
 
 TRY_ID = "try"
 """What stands in place of a run's id in the answers of a try, which is no run of the ledger."""
@@ -191,3 +191,20 @@ class WithdrawnResult(Result):
 
 class StopResult(RootModel[RunResult | WithdrawnResult]):
     """What `stop_run` answers, for its schema."""
+
+
+def waiting_words(eta_s: float | None) -> str:
+    """When to call again for what is waited for.
+
+    Args:
+        eta_s: Seconds until it has ended; None where they are not known.
+    """
+    when = "later" if eta_s is None else "soon" if eta_s < 1 else f"in {_span(eta_s)}"
+    return f"Waits; or do other work and call {when}."
+
+
+def _span(seconds: float) -> str:
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}" if seconds < 10 * unit else f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
