@@ -134,7 +134,7 @@ class Study:
     """What was answered, in the order of the calls; a call that was refused or cut short has no part in it."""
     codes: list[str] = field(default_factory=list)
     to_remove: Call | None = None
-    """The call whose answer has just said that a folder could not be removed."""
+    """The call that removes a folder of which the last answer said that it could not be removed."""
 
     def __post_init__(self) -> None:
         self.open()
@@ -154,10 +154,11 @@ class Study:
             return call if refusal.code == "not_writable" else LOOK
         self.answers.append(result.document())
         self.to_remove = None
-        if call[0] == "write_report" and any(notice.code == "not_removed" for notice in result.notices):
-            # What a person does who has read of a folder that could not be removed, when it can be.
-            self.to_remove = call
-            return call
+        if any(notice.code == "not_removed" for notice in result.notices):
+            # What a person does who has read of a folder that could not be removed, when it can be. `compare` says it
+            # too: it writes the report of a confirmed experiment anew.
+            self.to_remove = "write_report", call[1]
+            return self.to_remove
         following = result.next
         if "experiment" in following.you_choose:
             # Another experiment is offered where this one is done, or forgotten by the server before.
@@ -281,7 +282,7 @@ def test_wherever_server_or_conductor_fail_the_study_ends_as_if_nothing_had_happ
         assert machine.faults.has_fired, (at, kind)
         assert outcome == undisturbed(), (at, points[at - 1], kind)
         assert not caplog.records, caplog.text
-    print(f"{SHOWN}{len(points)} failure points of server and conductor, {len(failures)} failures")
+    print(f"{SHOWN}{len(points)} places where server or conductor can fail, {len(failures)} failures tried")
 
 
 def adopt_request_and_stop(project: Path) -> None:
@@ -438,4 +439,4 @@ def test_wherever_the_supervisor_fails_its_run_is_published_or_recognised_as_los
         for kind in kinds if IS_SOAK else sorted({"kill", kinds[-1], kinds[at % len(kinds)]}):
             assert len(walk(at, kind)) >= at, (at, point, kind)
             walked += 1
-    print(f"{SHOWN}{len(points)} failure points of a supervisor, {walked} failures")
+    print(f"{SHOWN}{len(points)} places where a supervisor can fail, {walked} failures tried")

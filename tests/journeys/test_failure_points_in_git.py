@@ -153,4 +153,4 @@ def test_wherever_server_or_conductor_fail_a_study_in_a_repository_ends_as_if_no
         machine, outcome = edited_between(repository, at, kind, reopens)
         assert machine.faults.has_fired, (at, kind)
         assert outcome == expected, (at, points[at - 1], kind)
-    print(f"{SHOWN}{len(points)} failure points of a study in a repository, {len(failures)} failures")
+    print(f"{SHOWN}{len(points)} places where a study in a repository can fail, {len(failures)} failures tried")

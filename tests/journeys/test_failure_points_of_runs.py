@@ -52,7 +52,7 @@ Failure = tuple[int, str, bool]
 
 def told(points: Sequence[str], failures: Sequence[Failure], what: str) -> None:
     """Print how many points there are, and how many failures were tried."""
-    print(f"{SHOWN}{len(points)} failure points of {what}, {len(failures)} failures")
+    print(f"{SHOWN}{len(points)} places where {what} can fail, {len(failures)} failures tried")
 
 
 # --- confirmations ----------------------------------------------------------------------------

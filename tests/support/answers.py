@@ -10,7 +10,7 @@ from typing import Any
 
 from seedproof.ledger.event import Record
 from seedproof.ledger.records import EMPTY_HASH
-from seedproof_mcp.service.plain import rounded, trimmed
+from seedproof_mcp.service.replies.plain import rounded, trimmed
 
 from tests.support.oracle import COUNTED, attempts, expected_verdict, present_generation, results
 from tests.support.seeds import SEEDS

@@ -20,7 +20,7 @@ from seedproof.verdict.confirmation import pairs_of
 
 from seedproof_mcp.code.published import published_diff
 from seedproof_mcp.service.overview import issued_comparison
-from seedproof_mcp.service.results import Follow, Result
+from seedproof_mcp.service.replies.result import Follow, Result
 from seedproof_mcp.service.views import arm_summaries, comparison_result, experiment_row
 from seedproof_mcp.system.paths import ProjectPaths
 

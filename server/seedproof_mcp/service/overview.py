@@ -24,8 +24,12 @@ from seedproof.verdict.campaign import campaign, stored_p_values
 from seedproof.verdict.comparability import written_acceptance
 from seedproof.verdict.judge import judge
 
-from seedproof_mcp.service.results import BaselineStatus, ComparisonResult, ExperimentList, Follow, WithdrawnResult
-from seedproof_mcp.service.rows import AgainstRow, ExperimentRow, QueuedRow, SharedSeeds
+from seedproof_mcp.service.replies.baseline import BaselineStatus
+from seedproof_mcp.service.replies.comparison import ComparisonResult
+from seedproof_mcp.service.replies.experiments import ExperimentList
+from seedproof_mcp.service.replies.result import Follow
+from seedproof_mcp.service.replies.rows import AgainstRow, ExperimentRow, QueuedRow, SharedSeeds
+from seedproof_mcp.service.replies.run import WithdrawnResult
 from seedproof_mcp.service.views import (
     arm_summaries,
     comparison_result,

@@ -4,19 +4,17 @@ Over 300 lines, because all of it is read from the same files of a run in one lo
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from seedproof.admission.queue import training_now, waits_for
-from seedproof.admission.until import arm_runs, arm_values
-from seedproof.ledger.queue_times import expected_ends, expected_s
+from seedproof.ledger.queue_times import expected_ends
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST, Ending, lacks_value, outcome
 from seedproof.model.metric_rule import MetricRule
 from seedproof.model.refusals import BadSettings, Refusal
 from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
-from seedproof.model.run_key import ArmKey, Role
+from seedproof.model.run_key import Role
 from seedproof.model.runs import NoResult, Run, RunState
 from seedproof.model.untrusted import fenced, safe_tail
 from seedproof.notices.attempts import draw_words
@@ -40,15 +38,16 @@ from seedproof_mcp.runner.kept_output import kept_files
 from seedproof_mcp.runner.no_result import find_draw
 from seedproof_mcp.runner.trained_with import trained_by_notices
 from seedproof_mcp.service.log_follower import LogFollower, Progress
+from seedproof_mcp.service.replies.result import Follow
+from seedproof_mcp.service.replies.rows import FailedRow
+from seedproof_mcp.service.replies.run import RunResult, waiting_words
 from seedproof_mcp.service.reports import unverified_report
-from seedproof_mcp.service.results import Follow, RunResult
-from seedproof_mcp.service.rows import FailedRow
-from seedproof_mcp.service.views import declared_command, notice_results, remaining_seeds, waiting_words
+from seedproof_mcp.service.views import declared_command, notice_results, remaining_seeds
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
-__all__ = ["Observer", "ended_arm", "waiting_arm", "with_exclusions"]
+__all__ = ["Observer", "with_exclusions"]
 
 
 TAIL_BYTES = 256 * 1024
@@ -334,35 +333,6 @@ def _run_follow(study: Study, run: Run, status: _Status) -> Follow | None:
     if follow is None or not status.state.is_active or not is_present or run.role is Role.PROBE:
         return follow
     return follow.model_copy(update={"why": waiting_words(status.eta_s)})
-
-
-def waiting_arm(
-    study: Study, key: ArmKey, seen: RunResult, unqueued: int, ends: Mapping[str, float | None]
-) -> RunResult:
-    """The result of the run that an arm waits for, whose next call waits for the arm.
-
-    Args:
-        unqueued: How many runs the arm is known to need that were not requested.
-        ends: Seconds until each active run has ended.
-    """
-    arguments = {"experiment": key.experiment, "role": None if key.role is Role.MEASURE else key.role.value}
-    known = {name: value for name, value in arguments.items() if value is not None}
-    active = [run for run in arm_runs(study, key) if run.state.is_active]
-    last, each_s = (ends.get(active[-1].run_id), expected_s(study.state, active[-1])) if active else (None, None)
-    eta_s = None if last is None or each_s is None else last + unqueued * each_s
-    follow = Follow(tool="run_seed", arguments={**known, "until": "verdict"}, why=waiting_words(eta_s), you_choose=[])
-    return seen.model_copy(update={"next": follow})
-
-
-def ended_arm(study: Study, key: ArmKey, seen: RunResult) -> RunResult:
-    """The result of the run that ended an arm, with the values of all; a next call for the same arm waits for it."""
-    follow, own = seen.next, {"experiment": key.experiment} if key.experiment else {}
-    if follow is not None and follow.tool == "run_seed" and "experiment" not in follow.you_choose:
-        same = {name: value for name, value in follow.arguments.items() if name == "experiment"} == own
-        role = follow.arguments.get("role", Role.MEASURE.value)
-        if same and role == key.role.value:
-            follow = follow.model_copy(update={"arguments": {**follow.arguments, "until": "verdict"}})
-    return seen.model_copy(update={"next": follow, "values": arm_values(study, key)})
 
 
 def _python_of(run: Run) -> str | None:

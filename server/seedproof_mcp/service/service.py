@@ -5,29 +5,23 @@ Over 300 lines, because every use case of a project stands here.
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from seedproof.admission.gate import admit, queued_behind
+from seedproof.admission.gate import admit
 from seedproof.admission.request import RunRequest
-from seedproof.admission.until import Onward, arm_runs, first_request, onward
 from seedproof.admission.withdrawal import is_stuck, known_experiment, measured_refusal
 from seedproof.ledger.state import Experiment, State
 from seedproof.model.refusals import (
-    WHERE_WE_STAND,
     BadArguments,
-    ConfirmNotDue,
-    NothingDue,
     Refusal,
     RunEnded,
-    RunUnknown,
 )
 from seedproof.model.results import Comparison, Notice
-from seedproof.model.rules import Rules
-from seedproof.model.run_key import ArmKey, Role
+from seedproof.model.run_key import Role
 from seedproof.model.runs import TRAINED_S, Run
 from seedproof.phases.calls import is_after_reports
 from seedproof.phases.next_call import require_baseline
@@ -53,23 +47,19 @@ from seedproof_mcp.service.overview import (
 )
 from seedproof_mcp.service.project import ProjectFolder
 from seedproof_mcp.service.read_again import Rereader
+from seedproof_mcp.service.replies.baseline import BaselineStatus
+from seedproof_mcp.service.replies.comparison import ComparisonResult
+from seedproof_mcp.service.replies.experiments import ExperimentList
+from seedproof_mcp.service.replies.report import ReportResult
+from seedproof_mcp.service.replies.result import Follow, Result
+from seedproof_mcp.service.replies.rows import FailedRow
+from seedproof_mcp.service.replies.run import RunResult, WithdrawnResult
 from seedproof_mcp.service.reports import Reports
-from seedproof_mcp.service.results import (
-    BaselineStatus,
-    ComparisonResult,
-    ExperimentList,
-    Follow,
-    ReportResult,
-    Result,
-    RunResult,
-    WithdrawnResult,
-)
-from seedproof_mcp.service.rows import FailedRow, SeedRow
-from seedproof_mcp.service.run_status import Observer, ended_arm, waiting_arm, with_exclusions
-from seedproof_mcp.service.stop_resume import StopResume, known_run, newest_run, require_reason
+from seedproof_mcp.service.run_status import Observer, with_exclusions
+from seedproof_mcp.service.stop_resume import StopResume, known_run, require_reason
 from seedproof_mcp.service.study_files import keep_earlier_baseline, study_result, write_study
 from seedproof_mcp.service.verdicts import RandBelow, issue_verdict, judge_experiment
-from seedproof_mcp.service.views import comparison_result, report_result, seed_rows
+from seedproof_mcp.service.views import comparison_result, report_result
 from seedproof_mcp.system import files
 from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import ProjectPaths
@@ -131,7 +121,7 @@ class Service:
 
     def check_baseline(self) -> BaselineStatus:
         """The baseline of the present generation."""
-        with self._reading() as (study, config):
+        with self.reading() as (study, config):
             fault = command_fault(self.paths, config)
             if fault is not None and study.generation is None:
                 raise fault  # nothing has been recorded that anybody could want to read
@@ -147,7 +137,7 @@ class Service:
         Raises:
             RunUnknown: The ledger has no such run.
         """
-        with self._reading(run_id) as (study, config):
+        with self.reading(run_id) as (study, config):
             run = known_run(study.state, run_id)
             if self._ledger.state.active:  # including lost runs, which a conductor has to record
                 with writing():
@@ -156,58 +146,6 @@ class Service:
             if result.is_active:
                 return with_exclusions(result, study.state, run, config)
             return self._with_unfinished_report(study, result)
-
-    def observe_arm(self, key: ArmKey) -> RunResult:
-        """The present result of the run that answers for an arm, after what is due was queued.
-
-        It is active while the arm goes on; then it is the arm's last run with the values of all.
-
-        Raises:
-            RunUnknown: The ledger has no run of it.
-            Refusal: What is due cannot be run; with the next call.
-        """
-        while True:
-            at = self._queue_due(key)
-            if at.run is None:
-                raise RunUnknown(f"there is no run of {key.arm_id}.", WHERE_WE_STAND)
-            seen = self.observe(at.run.run_id)
-            if seen.is_active or not at.is_open:
-                break
-        with self._reading() as (study, _):
-            if not seen.is_active:
-                return ended_arm(study, key, seen)
-            return waiting_arm(study, key, seen, at.unqueued, self._observer.expected_ends(study.state))
-
-    def _queue_due(self, key: ArmKey) -> Onward:
-        """What an arm waits for, once all that is due is requested."""
-        seq = -1
-        while True:
-            with self._reading() as (study, _):
-                at, now = onward(study, key), study.state.seq
-            if at.request is None or now == seq:
-                return at
-            seq = now
-            with suppress(NothingDue, ConfirmNotDue):  # another call was quicker
-                self.request_run(at.request)
-
-    def arm_times(self, key: ArmKey) -> tuple[str, str]:
-        """When the first run of an arm was requested, and when the state of one last changed (ISO 8601, UTC).
-
-        Raises:
-            RunUnknown: The ledger has no run of it.
-        """
-        with self._reading() as (study, _):
-            runs = arm_runs(study, key)
-            if not runs:
-                raise RunUnknown(f"there is no run of {key.arm_id}.", WHERE_WE_STAND)
-            times = [time for run in runs for time in (run.requested, run.started, run.ended) if time]
-            return min(times, default=""), max(times, default="")
-
-    @contextmanager
-    def reading(self) -> Iterator[tuple[Study, Config]]:
-        """The study with the present states of running runs, and the settings; the state stays as it is meanwhile."""
-        with self._reading() as found:
-            yield found
 
     @property
     def engines(self) -> Engines:
@@ -239,74 +177,16 @@ class Service:
         watch.follow(files=[self.paths.ledger])
         return watch
 
-    def open_runs(self, run_id: str) -> list[str]:
-        """Ids of a run, then of the active runs of the same arm and role, in the order of their requests."""
-        with self._reading() as (study, _):
-            state, first = study.state, study.state.runs[run_id]
-            active = [state.runs[one] for one in state.active if one != run_id]
-            same = [run for run in active if (run.generation, run.experiment) == (first.generation, first.experiment)]
-            return [run_id, *(run.run_id for run in same if run.role is first.role)]
-
-    def goes_on_after(self, run_id: str, others: Sequence[str]) -> int:
-        """How many of these runs go on although that one has ended; those that it made pointless are not started."""
-        with self._reading() as (study, _):
-            pointless = {one for one, _ in queued_behind(study.state, run_id)}
-            return len((set(others) & study.state.active.keys()) - pointless)
-
     def failed_runs(self) -> list[FailedRow]:
         """The seeds of the present generation whose newest attempt brought no value, in the order of their runs."""
-        with self._reading() as (study, _):
+        with self.reading() as (study, _):
             return self._observer.failed_rows(study)
-
-    def active_runs(self) -> list[str]:
-        """Ids of the runs that are queued or training, in their order."""
-        with self._reading() as (study, _):
-            return list(study.state.active)
-
-    def seeds_so_far(self, run_id: str) -> list[SeedRow]:
-        """The newest attempt at each seed of the arm of a run."""
-        with self._reading() as (study, _):
-            state = study.state
-            run = known_run(state, run_id)
-            generation = state.generations[run.generation - 1]
-            named = generation.experiments.get(run.experiment or "")
-            arm = state.baseline_arm(run.generation) if named is None else state.experiment_arm(named)
-            return seed_rows(arm, generation.rules)
-
-    def newest_run(self, beginning: str = "") -> str:
-        """The id of the run that is training, else of the newest one; of those only that begin so.
-
-        Raises:
-            RunUnknown: There is none, or several begin so and none is called so.
-        """
-        with self._reading() as (study, _):
-            return newest_run(study.state, beginning)
-
-    def log_of(self, run_id: str, offset: int, limit: int) -> bytes:
-        """At most so many bytes of a run's output from a place on."""
-        folder = self.paths.run(run_id)
-        return self._engines.of(folder).read_log(str(folder.folder), offset, limit)
-
-    def rules_of(self, run_id: str) -> Rules:
-        """The rules that a run is read with."""
-        with self._lock:
-            state = self._ledger.refresh()
-            return state.rules_of(known_run(state, run_id).generation)
-
-    def is_first_of_baseline(self, request: RunRequest) -> bool:
-        """Whether a request is for a baseline of which no run has a result, and none is queued or running."""
-        if request.experiment is not None or request.role is not Role.MEASURE:
-            return False
-        with self._reading() as (study, _):
-            runs = study.baseline_phase.arm.runs
-            is_begun = any(run.state.is_counted or run.state.is_active for run in runs)
-            return request.new_baseline is not None or not is_begun
 
     def list_experiments(self, offset: int = 0, limit: int = 20) -> ExperimentList:
         """A page of all experiments of the ledger, in the order of their declaration."""
         if offset < 0 or not 1 <= limit <= 100:
             raise BadArguments("offset is at least 0 and limit is 1 to 100.")
-        with self._reading() as (study, _):
+        with self.reading() as (study, _):
             page, hints = ("list_experiments", offset, limit), self._observer.hints
             result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit, hints(study)))
             if study.state.active:
@@ -350,28 +230,6 @@ class Service:
                 self._rewrite_report(writer, config, request.experiment)
         return admission.run_id
 
-    def request_arm(self, request: RunRequest) -> ArmKey:
-        """Admit a request that goes on until its arm can be judged; return the arm.
-
-        One that can be judged already is no refusal: what was queued may have ended since the same call before.
-
-        Raises:
-            Refusal: With its code and the next allowed call.
-        """
-        with self._reading() as (study, _):
-            first = first_request(study, request)
-        try:
-            self.request_run(first)
-        except (NothingDue, ConfirmNotDue):
-            with self._reading() as (study, _):
-                number = 0 if study.generation is None else study.generation.number
-                key = ArmKey(number, request.role, request.experiment)
-                if onward(study, key).run is None:
-                    raise
-                return key
-        with self._lock:
-            return ArmKey(len(self._ledger.state.generations), request.role, request.experiment)
-
     def stop(self, run_id: str | None, experiment: str | None, reason: str) -> RunResult | WithdrawnResult:
         """Cancel a run, or withdraw an experiment.
 
@@ -403,7 +261,7 @@ class Service:
         Raises:
             ExperimentUnknown, ExperimentMeasured, BadArguments: It cannot be withdrawn, or no reason given.
         """
-        with self._reading() as (study, config):
+        with self.reading() as (study, config):
             stuck = self._stuck(config)
             running = self._stop_resume.runs_to_end(study, name, reason, stuck)
             shown = [self._observer.run_result(study, run) for run in running]
@@ -412,9 +270,9 @@ class Service:
         for run in running:
             with suppress(RunEnded):  # it has just ended by itself
                 self.stop_run(run.run_id, reason)
-        with writing(), self._reading() as (_, config):
+        with writing(), self.reading() as (_, config):
             self._stop_resume.withdraw(lambda state: self._study(state, config), name, reason, stuck)
-        with self._reading() as (study, _):
+        with self.reading() as (study, _):
             return withdrawn_result(study, known_experiment(study, name))
 
     def _stuck(self, config: Config) -> Callable[[Study, Experiment], bool]:
@@ -438,7 +296,7 @@ class Service:
             BadArguments: No reason given.
         """
         require_reason(reason, "the runs are stopped")
-        with self._reading() as (study, _):
+        with self.reading() as (study, _):
             active = list(study.state.active)
         for run_id in reversed(active):
             try:
@@ -592,7 +450,12 @@ class Service:
         return ProjectFolder(self.paths, placement(self.paths, config, slots, slots[0]).config, place, self._randbelow)
 
     @contextmanager
-    def _reading(self, awaited: str | None = None) -> Iterator[tuple[Study, Config]]:
+    def reading(self, awaited: str | None = None) -> Iterator[tuple[Study, Config]]:
+        """The study with the present states of running runs, and the settings; the state stays as it is meanwhile.
+
+        Args:
+            awaited: The run that somebody waits for, if any.
+        """
         with self._lock:
             config = load_config(self.paths.settings)
             yield self._study(self._ledger.refresh(), config, awaited), config

@@ -1,16 +1,13 @@
 """Stops a run, withdraws an experiment, or resumes after failures in a row; each needs a reason."""
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from seedproof.admission.withdrawal import admit_withdrawal, known_experiment, unended_runs
 from seedproof.ledger.run_ends import RunCancelled
 from seedproof.ledger.state import Experiment, State
 from seedproof.ledger.study_events import Resumed
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, NextCall, NothingDue, RunEnded, RunUnknown
-from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
-from seedproof.notices.declarations import list_first
 from seedproof.phases.calls import show_experiments_call, stop_call, withdraw_call
 from seedproof.phases.study import Study
 
@@ -18,7 +15,7 @@ from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["StopResume", "known_run", "newest_run", "require_reason"]
+__all__ = ["StopResume", "known_run", "require_reason"]
 
 MAX_REASON = 2000
 _SHOWS = "Shows what is running and queued."
@@ -96,31 +93,6 @@ class StopResume:
             return failures
 
 
-def newest_run(state: State, beginning: str) -> str:
-    """The id of the run that is training, else of the newest one that was started; of those only that begin so.
-
-    Raises:
-        RunUnknown: There is none, or several begin so and none is called so.
-    """
-    if beginning in state.runs:
-        return beginning
-    of = [run for run in state.runs.values() if beginning or run.role is not Role.PROBE]
-    found = [run for run in of if run.run_id.startswith(beginning)]
-    if not found or (beginning and len(found) > 1):
-        raise RunUnknown(_no_such_run(state, beginning, [run.run_id for run in found]), show_experiments_call(_SHOWS))
-    training = [run for run in found if run.state is RunState.RUNNING]
-    return (training or [run for run in found if run.state is not RunState.QUEUED] or found)[-1].run_id
-
-
-def _no_such_run(state: State, beginning: str, found: Sequence[str]) -> str:
-    if not state.runs:
-        return "there is no run yet."
-    if found:
-        return f"{len(found)} runs begin with {beginning}: {list_first(found)}."
-    close = difflib.get_close_matches(beginning, list(state.runs), 1)
-    return f"the ledger has no run {beginning!r:.80}{f'; did you mean {close[0]}?' if close else '.'}"
-
-
 def known_run(state: State, run_id: str) -> Run:
     """The run with this id.
 
@@ -152,7 +124,7 @@ def _require_active(state: State, run_id: str) -> Run:
     if not run.state.is_active:
         raise RunEnded(
             f"the run has ended already ({run.state}).",
-            show_experiments_call("Shows what is running and queued."),
+            show_experiments_call(_SHOWS),
         )
     return run
 

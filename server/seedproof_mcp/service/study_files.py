@@ -16,9 +16,10 @@ from seedproof.phases.next_call import campaign_next
 from seedproof.phases.study import Study
 
 from seedproof_mcp.ledger.file import Ledger, Writer
+from seedproof_mcp.service.replies.report import ReportResult
+from seedproof_mcp.service.replies.result import Follow
+from seedproof_mcp.service.replies.rows import NoticeResult
 from seedproof_mcp.service.reports import Files, has_hash, move_aside, render_recorded, write_files
-from seedproof_mcp.service.results import Follow, ReportResult
-from seedproof_mcp.service.rows import NoticeResult
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 

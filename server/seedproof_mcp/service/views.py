@@ -26,8 +26,10 @@ from seedproof.verdict.campaign import Campaign, Key
 from seedproof.verdict.evidence import Evidence
 
 from seedproof_mcp.runner.clean_up import CleanUp
-from seedproof_mcp.service.results import ComparisonResult, Follow, ReportResult
-from seedproof_mcp.service.rows import (
+from seedproof_mcp.service.replies.comparison import ComparisonResult
+from seedproof_mcp.service.replies.report import ReportResult
+from seedproof_mcp.service.replies.result import Follow
+from seedproof_mcp.service.replies.rows import (
     ArmSummary,
     ExperimentRow,
     MetricSummary,
@@ -50,7 +52,6 @@ __all__ = [
     "standing_report",
     "summaries",
     "verdict_notices",
-    "waiting_words",
     "written_evidence",
 ]
 
@@ -158,23 +159,6 @@ def remaining_seeds(study: Study, run: Run) -> int:
     if run.role is Role.CONTROL and run.state.is_active:
         return 1
     return len(standing.look.due)
-
-
-def waiting_words(eta_s: float | None) -> str:
-    """When to call again for what is waited for.
-
-    Args:
-        eta_s: Seconds until it has ended; None where they are not known.
-    """
-    when = "later" if eta_s is None else "soon" if eta_s < 1 else f"in {_span(eta_s)}"
-    return f"Waits; or do other work and call {when}."
-
-
-def _span(seconds: float) -> str:
-    for unit, name in ((3600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.1f} {name}" if seconds < 10 * unit else f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s"
 
 
 def declared_command(study: Study, run: Run) -> str | None:

@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add("serve", "serve the MCP tools on stdin and stdout")
     _add_init(add("init", "look at the project and write a seedproof.toml"))
-    trial = add("try", "try the command in two short runs and a repeat, outside the ledger")
+    trial = add("try", "try the command in two short runs and a repeat, outside the ledger", json=True)
     trial.add_argument(
         "--limit", type=_seconds, default=60.0, metavar="S", help="seconds after which each run is ended (60)"
     )
@@ -85,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     stop.add_argument("--reason", required=True, help="why; it is recorded in the ledger")
     resume = add("resume", "confirm that you looked at a row of failures, so that experiments may be declared again")
     resume.add_argument("--reason", required=True, help="what was wrong; it is recorded in the ledger")
-    gc = add("gc", "list stored code that no arm needs any more")
+    gc = add("gc", "list stored code that no arm needs any more", json=True)
     gc.add_argument("--yes", action="store_true", help="remove it")
     check = add("verify", "verify the ledger, its files and every published head", json=True)
     check.add_argument("--regenerate", action="store_true", help="regenerate reports and figures, byte for byte")

@@ -19,7 +19,7 @@ from seedproof_mcp.surface.setup_commands import init, try_command
 from seedproof_mcp.surface.show import TRY_AGAIN, json_refusal, print_json, show
 
 if TYPE_CHECKING:
-    from seedproof_mcp.service.results import RunResult
+    from seedproof_mcp.service.replies.run import RunResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["main"]
@@ -157,6 +157,8 @@ def _run(options: argparse.Namespace) -> int:
         if misplaced is not None:
             tell(f"seedproof run: {misplaced}")
             return USAGE
+    from seedproof_mcp.service.run_queries import is_first_of_baseline, open_runs
+
     service, request = _service(options), run_request(options)
     if options.until_verdict and not options.control:
         from seedproof_mcp.surface.commands.until_verdict import run_until_verdict
@@ -164,8 +166,9 @@ def _run(options: argparse.Namespace) -> int:
         return run_until_verdict(service, options.project, request, lambda observe: _watch(service, observe))
     told: set[str] = set()
     # What is wrong with the command or the metric is wrong for every seed: the first one of a baseline tells.
-    if request.queue_all and service.is_first_of_baseline(request):
-        code = _follow_all(service, options, [service.request_run(replace(request, queue_all=False))], told)
+    if request.queue_all and is_first_of_baseline(service, request):
+        first = service.request_run(replace(request, queue_all=False))
+        code = _follow_all(service, options, [first], told, goes_on=True)
         if code != 0:
             return code
         request = replace(request, new_baseline=None)
@@ -176,17 +179,23 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         raise
     # The queue of this moment, not `next` after each run: that may be a retry, which a person has to ask for.
-    return _follow_all(service, options, service.open_runs(run_id) if options.all else [run_id], told)
+    return _follow_all(service, options, open_runs(service, run_id) if options.all else [run_id], told)
 
 
-def _follow_all(service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str]) -> int:
+def _follow_all(
+    service: "Service", options: argparse.Namespace, run_ids: list[str], told: set[str], *, goes_on: bool = False
+) -> int:
+    """Show each run once it has ended; `Next:` only where the command itself does not go on with that."""
+    from seedproof_mcp.service.run_queries import goes_on_after
+
     for number, one in enumerate(run_ids, start=1):
         seen = _watch(service, partial(service.observe, one))
-        show(options.project, seen, told)
+        is_followed = seen.state == "succeeded" and (goes_on or number < len(run_ids))
+        show(options.project, seen.model_copy(update={"next": None}) if is_followed else seen, told)
         if seen.state == "diverged":
             break  # it decides the arm; its other runs are not needed
         if seen.state != "succeeded":
-            left = service.goes_on_after(one, run_ids[number:])
+            left = goes_on_after(service, one, run_ids[number:])
             if left:
                 print(f"{left} more of these runs go on; `seedproof stop RUN --reason REASON` ends one of them.")
             elif run_ids[number:]:
@@ -220,7 +229,11 @@ def _gc(options: argparse.Namespace) -> int:
 
     service = _service(options)
     found = free(service.paths) if options.yes else find(service.paths)
-    for line in (*found.lines(), *service.left_by_runs(remove=options.yes)):
+    left = service.left_by_runs(remove=options.yes)
+    if options.json:
+        print_json({**asdict(found), "left_by_runs": [*left]})
+        return 0
+    for line in (*found.lines(), *left):
         print(line)
     return 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seedproof.model.refusals import NextCall
 
 if TYPE_CHECKING:
-    from seedproof_mcp.service.results import Follow
+    from seedproof_mcp.service.replies.result import Follow
 
 __all__ = ["in_commands", "next_command", "next_line"]
 

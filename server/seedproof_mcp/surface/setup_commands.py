@@ -58,4 +58,5 @@ def try_command(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("The try was ended; nothing of it goes on.", file=sys.stderr)
         return INTERRUPTED
-    return show_try(options.project, tried, Service(options.project).check_baseline().next)
+    due = Service(options.project).check_baseline().next
+    return show_try(options.project, tried, due, as_json=options.json)

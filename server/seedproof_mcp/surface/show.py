@@ -13,8 +13,8 @@ from seedproof_mcp.surface.next_command import in_commands, next_command, next_l
 if TYPE_CHECKING:
     from seedproof.model.refusals import Refusal
 
-    from seedproof_mcp.service.results import Follow, Result
-    from seedproof_mcp.service.rows import NoticeResult, TriedRow
+    from seedproof_mcp.service.replies.result import Follow, Result
+    from seedproof_mcp.service.replies.rows import NoticeResult, TriedRow
 
 __all__ = ["TRY_AGAIN", "json_document", "json_refusal", "print_json", "show", "show_try"]
 
@@ -64,14 +64,18 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=True))
 
 
-def show_try(project: Path, tried: "TriedRow", due: "Follow | None") -> int:
+def show_try(project: Path, tried: "TriedRow", due: "Follow | None", *, as_json: bool = False) -> int:
     """Print what a try told and, where all is well, what is due; the exit code is 1 where something is to be mended."""
+    follow = due if tried.is_well else TRY_AGAIN
+    if as_json:
+        command = {} if follow is None else {"next_command": next_command(follow, project)}
+        print_json(tried.model_dump(mode="json") | command)
+        return DONE if tried.is_well else FAULTY
     print("\n".join([tried.headline, *tried.lines()]))
     if tried.log_tail:
         print(f"End of the training's output:\n{tried.log_tail}")
     if tried.toml is not None:
         print(f"\nseedproof.toml, to paste:\n\n{tried.toml}", end="")
-    follow = due if tried.is_well else TRY_AGAIN
     if follow is not None:
         print(f"\nNext: {next_line(follow, project)}")
     return DONE if tried.is_well else FAULTY

@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict, Field, ValidationError
 from seedproof.model.refusals import WHERE_WE_STAND, BadArguments, Refusal
 
-from seedproof_mcp.service.results import Follow
+from seedproof_mcp.service.replies.result import Follow
 from seedproof_mcp.surface.mended import mended_call
 from seedproof_mcp.surface.stdio import MAX_LINE_BYTES, TOO_LONG
 

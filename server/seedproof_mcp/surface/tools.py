@@ -1,7 +1,4 @@
-"""The MCP tools: a few lines each over the service.
-
-Over 300 lines, because every argument of every tool is described here.
-"""
+"""The MCP tools: a few lines each over the service."""
 
 import gc
 import logging
@@ -22,21 +19,33 @@ from seedproof.model.refusals import BadArguments, BadSettings, Refusal
 from seedproof.model.rules import Rules
 
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.service.results import (
-    BaselineStatus,
-    ComparisonResult,
-    ExperimentList,
-    ReportResult,
-    Result,
-    RunResult,
-    StopResult,
-)
+from seedproof_mcp.service.replies.baseline import BaselineStatus
+from seedproof_mcp.service.replies.comparison import ComparisonResult
+from seedproof_mcp.service.replies.experiments import ExperimentList
+from seedproof_mcp.service.replies.report import ReportResult
+from seedproof_mcp.service.replies.result import Result
+from seedproof_mcp.service.replies.run import RunResult, StopResult
 from seedproof_mcp.surface.board_app import SHOWN, SHOWN_WITH, BoardApp
 from seedproof_mcp.surface.catalogue import CATALOGUE, instructions
 from seedproof_mcp.surface.changes import changed, look
 from seedproof_mcp.surface.strict_tool import refusal_result, strict_tool, text_blocks
 from seedproof_mcp.surface.tasks.extension import HANDLE_AFTER_S, TaskExtension, takes_handles
 from seedproof_mcp.surface.tasks.runs import RunTasks
+from seedproof_mcp.surface.tool_arguments import (
+    LEFT_OUT,
+    Attempt,
+    CodeChange,
+    Flags,
+    Hypothesis,
+    NewBaseline,
+    QueueAll,
+    RoleName,
+    Seed,
+    ToRun,
+    TryRun,
+    Until,
+    WaitS,
+)
 from seedproof_mcp.surface.wait_s import chosen_wait_s
 from seedproof_mcp.system.paths import ProjectPaths
 
@@ -50,8 +59,6 @@ __all__ = ["build_server"]
 logger = logging.getLogger(__name__)
 
 PROGRESS_S = 2.0
-# Stands for a wait that was left out, and cannot be given; null is refused, as nan and inf are null in JSON.
-LEFT_OUT = -1.0
 # A page of 100 experiments: about 6,000 tokens.
 LIST_BYTES = 20_000
 
@@ -101,55 +108,18 @@ class _Tools:
     async def run_seed(
         self,
         ctx: Context[Any, Any],
-        experiment: Annotated[
-            str | None, Field(description="Name of the experiment (a-z, 0-9, _, -); left out: the baseline.")
-        ] = None,
-        seed: Annotated[int | None, Field(description="A seed of the protocol; left out: the next one due.")] = None,
-        flags: Annotated[
-            list[str] | None,
-            Field(description='What the experiment adds to the command, such as ["--lr", "0.01"]. First call only.'),
-        ] = None,
-        hypothesis: Annotated[
-            str | None,
-            Field(description="What you expect and why, before the first run; `null:` declares no effect."),
-        ] = None,
-        role: Annotated[
-            Literal["measure", "control", "confirm"],
-            Field(
-                description="`control`: changed code once without flags; `confirm`: the next run on a fresh seed; "
-                "where `next` asks for it."
-            ),
-        ] = "measure",
-        code_change: Annotated[
-            bool,
-            Field(description="Declares what was edited since the baseline as the experiment. First call only."),
-        ] = False,
-        attempt: Annotated[
-            int | None,
-            Field(ge=1, description="2 repeats a failed run at `seed` where `next` offers it."),
-        ] = None,
-        queue_all: Annotated[bool, Field(description="Queue all that is due.")] = False,
-        until: Annotated[
-            Literal["seed", "verdict"],
-            Field(description="`verdict`: queues what is due, answers once the arm can be judged."),
-        ] = "seed",
-        new_baseline: Annotated[
-            str | None, Field(description="The reason for a new baseline generation; earlier ones stay.")
-        ] = None,
-        wait_s: Annotated[
-            float,
-            Field(
-                ge=0,
-                le=3600,
-                allow_inf_nan=False,
-                description="Seconds to wait; by default as your host allows.",
-                json_schema_extra=lambda schema: schema.pop("default", None),
-            ),
-        ] = LEFT_OUT,
-        try_run: Annotated[
-            bool,
-            Field(description="Tries the command in short runs outside the ledger; only with `wait_s`."),
-        ] = False,
+        experiment: ToRun = None,
+        seed: Seed = None,
+        flags: Flags = None,
+        hypothesis: Hypothesis = None,
+        role: RoleName = "measure",
+        code_change: CodeChange = False,
+        attempt: Attempt = None,
+        queue_all: QueueAll = False,
+        until: Until = "seed",
+        new_baseline: NewBaseline = None,
+        wait_s: WaitS = LEFT_OUT,
+        try_run: TryRun = False,
     ) -> Annotated[CallToolResult, RunResult]:
         from seedproof.admission.request import RunRequest
         from seedproof.model.run_key import Role
@@ -182,9 +152,11 @@ class _Tools:
         """Record a request; what looks at the run that answers it, or at the arm."""
         from seedproof.model.run_key import Role
 
+        from seedproof_mcp.service.arm_runs import observe_arm, request_arm
+
         if request.until == "verdict" and request.role is not Role.CONTROL:  # of which there is one run
-            key = self.service.request_arm(request)
-            return lambda: self.service.observe_arm(key)
+            key = request_arm(self.service, request)
+            return lambda: observe_arm(self.service, key)
         run_id = self.service.request_run(request)
         return lambda: self.service.observe(run_id)
 

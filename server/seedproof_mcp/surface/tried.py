@@ -1,8 +1,8 @@
 """The answer of `run_seed(try_run=true)`."""
 
-from seedproof_mcp.service.results import TRIED_BYTES, TRY_ID, Follow, RunResult
+from seedproof_mcp.service.replies.result import Follow
+from seedproof_mcp.service.replies.run import TRIED_BYTES, TRY_ID, RunResult, waiting_words
 from seedproof_mcp.service.service import Service
-from seedproof_mcp.service.views import waiting_words
 from seedproof_mcp.setup.trial.ask import Asked
 
 __all__ = ["tried_result"]

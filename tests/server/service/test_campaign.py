@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seedproof_mcp.service.plain import trimmed
+from seedproof_mcp.service.replies.plain import trimmed
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.callers import Answer, Caller

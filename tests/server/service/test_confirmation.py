@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof.model.run_key import Role
-from seedproof_mcp.service.plain import trimmed
+from seedproof_mcp.service.replies.plain import trimmed
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface import cli
 from seedproof_mcp.system.paths import ProjectPaths

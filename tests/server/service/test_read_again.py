@@ -20,7 +20,7 @@ from seedproof_mcp.ledger.file import Ledger
 from seedproof_mcp.runner import outputs
 from seedproof_mcp.runner.conductor import Conductor
 from seedproof_mcp.runner.run_record import published_end
-from seedproof_mcp.service.plain import rounded
+from seedproof_mcp.service.replies.plain import rounded
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 from seedproof_mcp.verify.checks import Outcome
 from seedproof_mcp.verify.verify import verify

@@ -14,14 +14,12 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from seedproof_mcp.service.service import BLIND_S
-from seedproof_mcp.surface import tools as mcp_tools
 from seedproof_mcp.system import locks
-from seedproof_mcp.system.file_watch import FileWatch
 from seedproof_mcp.system.paths import RunPaths
 
 from tests.support import in_process
 from tests.support.callers import Caller, tools
+from tests.support.clock import Clock
 from tests.support.in_process import InProcessEngine, Training, in_process_service, option, quick_tools, train
 from tests.support.real_runs import records
 from tests.support.waiting import PATIENCE_S, wait_until
@@ -413,23 +411,8 @@ async def test_the_time_to_go_is_what_the_baselines_runs_took_less_what_has_pass
     assert " s to go" in answer.text
 
 
-class Clock:
-    """Time that passes by waiting only."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.to_thread = anyio.to_thread
-
-    def current_time(self) -> float:
-        return self.now_s
-
-    async def changed(self, watch: FileWatch, bound_s: float) -> None:
-        self.now_s += watch.bound_s(bound_s, BLIND_S)  # nothing changes
-        await anyio.lowlevel.checkpoint()
-
-
 async def test_progress_is_reported_at_least_every_five_seconds(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, told = Clock(), []
+    told: list[str | None] = []
     engine = InProcessEngine()
     engine.held = True
 
@@ -437,8 +420,7 @@ async def test_progress_is_reported_at_least_every_five_seconds(project: Path, m
         told.append(message)
 
     async with quick_tools(project, engine) as call:
-        monkeypatch.setattr(mcp_tools, "anyio", clock)
-        monkeypatch.setattr(mcp_tools, "changed", clock.changed)
+        clock = Clock.of_the_tools(monkeypatch)
         await call.client.call_tool("run_seed", {"wait_s": 30}, progress_callback=note)
     assert clock.now_s == pytest.approx(30)
     assert len(told) >= 30 / 5

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.service.rows import TriedRow
+from seedproof_mcp.service.replies.rows import TriedRow
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import try_here
 from seedproof_mcp.setup.trial.findings import SnapshotContent
@@ -334,6 +334,15 @@ def test_a_try_that_went_well_names_the_first_run_of_the_baseline(
     assert main(["try", "--project", str(folder)]) == 0
     assert capsys.readouterr().out.endswith(f"\nNext: seedproof run --seed 42 --project {folder}  # Runs seed 42.\n")
     assert not ProjectPaths(folder).state.exists()
+
+
+def test_a_try_as_json_is_what_it_tells_with_the_next_command(
+    make: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make(HONEST)
+    assert main(["try", "--json", "--project", str(folder)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["is_well"] is True and found["next_command"].startswith("seedproof run --seed 42 ")
 
 
 def test_a_missing_module_names_the_interpreter_that_lacks_it(

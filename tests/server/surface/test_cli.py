@@ -38,6 +38,7 @@ def test_the_protocol_from_the_command_line(here: Path, capsys: pytest.CaptureFi
     code, out, _ = run(capsys, "run", "--all")
     assert code == 0
     assert [f"baseline seed {seed} (attempt 1): succeeded" in out for seed in SEEDS] == [True] * 5
+    assert out.count("\nNext: ") == 1, "the command itself goes on with the others"
     code, out, _ = run(capsys, "report")
     assert code == 0 and (here / "docs/research/baseline_variance_1M.md").exists()
 

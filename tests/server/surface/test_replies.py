@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from seedproof.ledger.state import State
 from seedproof.verdict.campaign import campaign
-from seedproof_mcp.service.plain import in_words, rounded, trimmed
-from seedproof_mcp.service.results import ExperimentList
-from seedproof_mcp.service.rows import ExperimentRow
+from seedproof_mcp.service.replies.experiments import ExperimentList
+from seedproof_mcp.service.replies.plain import in_words, rounded, trimmed
+from seedproof_mcp.service.replies.rows import ExperimentRow
 
 from tests.support import in_process
 from tests.support.both_channels import check_both_channels

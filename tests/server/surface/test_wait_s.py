@@ -3,16 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import anyio.lowlevel
-import anyio.to_thread
 import pytest
 from mcp.client.client import Client
 from mcp_types import Implementation
-from seedproof_mcp.surface import tools as mcp_tools
 from seedproof_mcp.surface.tools import build_server
 from seedproof_mcp.surface.wait_s import TIMEOUT_VARIABLE
-from seedproof_mcp.system.file_watch import FileWatch
 
+from tests.support.clock import Clock
 from tests.support.in_process import InProcessEngine, in_process_service
 
 pytestmark = pytest.mark.anyio
@@ -20,27 +17,9 @@ pytestmark = pytest.mark.anyio
 TOKEN = {"progressToken": 7}
 
 
-class Clock:
-    """Time that passes by waiting only, in which nothing changes."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.to_thread = anyio.to_thread
-
-    def current_time(self) -> float:
-        return self.now_s
-
-    async def changed(self, watch: FileWatch, bound_s: float) -> None:
-        self.now_s += bound_s
-        await anyio.lowlevel.checkpoint()
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(mcp_tools, "anyio", clock)
-    monkeypatch.setattr(mcp_tools, "changed", clock.changed)
-    return clock
+    return Clock.of_the_tools(monkeypatch)
 
 
 async def waited_s(project: Path, clock: Clock, name: str, mode: str, **call: Any) -> float:

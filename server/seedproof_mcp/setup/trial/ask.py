@@ -18,7 +18,7 @@ from seedproof.phases.calls import check_call
 
 from seedproof_mcp.host.settings import Config, load_config
 from seedproof_mcp.service.os_errors import cure, writing
-from seedproof_mcp.service.rows import TriedRow
+from seedproof_mcp.service.replies.rows import TriedRow
 from seedproof_mcp.setup.trial.report import describe
 from seedproof_mcp.setup.trial.run import LIMIT_S, Tell, present_code, try_command
 from seedproof_mcp.setup.trial.seeds import trial_seeds

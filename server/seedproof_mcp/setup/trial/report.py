@@ -11,7 +11,7 @@ from seedproof.sources.short_runs import SeedEffect, ValuesOfRun, seed_effect, t
 
 from seedproof_mcp.host.missing_module import is_own_interpreter
 from seedproof_mcp.host.settings import load_config
-from seedproof_mcp.service.rows import TriedRow
+from seedproof_mcp.service.replies.rows import TriedRow
 from seedproof_mcp.setup.trial.findings import Suggestion, read, suggestions
 from seedproof_mcp.setup.trial.run import Tried, TriedRun
 from seedproof_mcp.setup.trial.seeds import trial_seeds

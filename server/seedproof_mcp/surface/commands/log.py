@@ -5,6 +5,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from seedproof_mcp.service.run_queries import log_of, newest_run
 from seedproof_mcp.surface.commands.output import print_bytes, tell
 from seedproof_mcp.surface.show import json_document, print_json
 
@@ -21,7 +22,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
 
 def print_log(options: argparse.Namespace, service: "Service") -> int:
     """Print the log of a run; with `--follow` until the run has ended."""
-    run_id = service.newest_run(options.run_id or "")
+    run_id = newest_run(service, options.run_id or "")
     if options.json:
         seen, log = service.observe(run_id), service.paths.run(run_id).log
         size = log.stat().st_size if log.exists() else 0
@@ -47,7 +48,7 @@ def print_log(options: argparse.Namespace, service: "Service") -> int:
 def _print_new(service: "Service", run_id: str, offset: int) -> int:
     """Print what stands behind a place of the log; return where it ends now."""
     is_terminal = sys.stdout.isatty()
-    while chunk := service.log_of(run_id, offset, CHUNK):
+    while chunk := log_of(service, run_id, offset, CHUNK):
         offset += len(chunk)
         print_bytes(_for_terminal(chunk) if is_terminal else chunk)
     return offset

@@ -9,8 +9,8 @@ from seedproof_mcp.surface.show import json_document, print_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from seedproof_mcp.service.results import ExperimentList
-    from seedproof_mcp.service.rows import ExperimentRow
+    from seedproof_mcp.service.replies.experiments import ExperimentList
+    from seedproof_mcp.service.replies.rows import ExperimentRow
     from seedproof_mcp.service.service import Service
 
 __all__ = ["status"]

@@ -10,11 +10,13 @@ from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import ConfirmNotDue
 from seedproof.model.run_key import ArmKey, Role
 
+from seedproof_mcp.service.arm_runs import observe_arm, request_arm
 from seedproof_mcp.surface.next_command import in_commands
 from seedproof_mcp.surface.show import show
 
 if TYPE_CHECKING:
-    from seedproof_mcp.service.results import Follow, RunResult
+    from seedproof_mcp.service.replies.result import Follow
+    from seedproof_mcp.service.replies.run import RunResult
     from seedproof_mcp.service.service import Service
 
 __all__ = ["run_until_verdict"]
@@ -56,7 +58,7 @@ def run_until_verdict(service: "Service", project: Path, request: RunRequest, wa
 
 def _is_judged(service: "Service", project: Path, request: RunRequest, watch: Watch, told: set[str]) -> bool:
     """Follow an arm to its end, and say whether it can be judged."""
-    seen = watch(_printing(service, service.request_arm(request)))
+    seen = watch(_printing(service, request_arm(service, request)))
     show(project, seen, told)
     return seen.state in ("succeeded", "diverged") and not seen.remaining
 
@@ -66,7 +68,7 @@ def _printing(service: "Service", key: ArmKey) -> Callable[[], "RunResult"]:
     waited: list[str] = []
 
     def observe() -> "RunResult":
-        seen = service.observe_arm(key)
+        seen = observe_arm(service, key)
         if waited and waited[-1] != seen.run_id:
             print(service.observe(waited[-1]).first_line(), flush=True)
         if seen.run_id not in waited:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from seedproof_mcp.service.run_queries import active_runs, log_of, rules_of, seeds_so_far
 from seedproof_mcp.surface.commands.watch_screen import View, draw
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class _Watched:
 
     def look(self) -> list[str]:
         """Look again; return the first line of each run that has ended since."""
-        before, self.active = self.active, self.service.active_runs()
+        before, self.active = self.active, active_runs(self.service)
         gone = [one for one in before if one not in self.active]
         told = [self.service.observe(one).first_line() for one in gone]
         self.ended += told
@@ -66,7 +67,7 @@ class _Watched:
             project=str(self.service.paths.root),
             baseline=self.service.check_baseline(),
             run=run,
-            seeds=() if now is None else tuple(self.service.seeds_so_far(now)),
+            seeds=() if now is None else tuple(seeds_so_far(self.service, now)),
             curve=tuple(self._curve_of(now)) if now is not None and run is not None and run.is_active else (),
             beside=tuple(self.service.observe(row.run_id) for row in page.also_running),
             queue=tuple(one for one in page.queue if one.run_id != now),
@@ -81,9 +82,9 @@ class _Watched:
         if of != run_id or time.monotonic() - at_s > CURVE_S:
             from seedproof.metrics.curve import CurveReader
 
-            rules = self.service.rules_of(run_id)
+            rules = rules_of(self.service, run_id)
             reader = CurveReader(rules.metrics)
-            reader.feed(self.service.log_of(run_id, -CURVE_BYTES, CURVE_BYTES))
+            reader.feed(log_of(self.service, run_id, -CURVE_BYTES, CURVE_BYTES))
             curves = reader.finish({})
             found = curves.get(rules.metric.name) or next(iter(curves.values()), [])
             values = [float("nan") if point.value is None else point.value for point in found]

@@ -9,12 +9,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from seedproof_mcp.service.plain import rounded
+from seedproof_mcp.service.replies.plain import rounded
 from seedproof_mcp.surface.commands.sparkline import sparkline
 
 if TYPE_CHECKING:
-    from seedproof_mcp.service.results import BaselineStatus, RunResult
-    from seedproof_mcp.service.rows import QueuedRow, SeedRow
+    from seedproof_mcp.service.replies.baseline import BaselineStatus
+    from seedproof_mcp.service.replies.rows import QueuedRow, SeedRow
+    from seedproof_mcp.service.replies.run import RunResult
 
 __all__ = ["View", "draw"]
 

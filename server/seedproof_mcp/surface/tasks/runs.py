@@ -7,7 +7,8 @@ from mcp_types import CallToolResult
 from seedproof.model.refusals import BaselineRefusal, CodeRefusal, DeclarationRefusal, ExperimentRefusal, SeedRefusal
 from seedproof.model.run_key import ArmKey, Role
 
-from seedproof_mcp.service.results import TRY_ID, Result
+from seedproof_mcp.service.replies.result import Result
+from seedproof_mcp.service.replies.run import TRY_ID
 from seedproof_mcp.surface.strict_tool import refusal_result
 from seedproof_mcp.surface.tasks.extension import Task
 
@@ -42,18 +43,20 @@ class RunTasks:
 
     def look(self, task_id: str) -> Task:
         """The run or the arm as `run_seed` would answer it now; what is due of an arm is queued."""
+        from seedproof_mcp.service.arm_runs import arm_times, observe_arm
+
         arm = ArmKey.parse(task_id)
         if arm is None:
             seen = self._service().observe(task_id)
             created_at, updated_at = self._service().run_times(task_id)
         else:
-            created_at, updated_at = self._service().arm_times(arm)
+            created_at, updated_at = arm_times(self._service(), arm)
             try:
-                seen = self._service().observe_arm(arm)
+                seen = observe_arm(self._service(), arm)
             except _LASTING as refusal:
                 answer = _wire(refusal_result(refusal, self._service().head()))
                 return Task(task_id, "completed", refusal.message, created_at, updated_at, {"result": answer})
-            created_at, updated_at = self._service().arm_times(arm)
+            created_at, updated_at = arm_times(self._service(), arm)
         if seen.is_active:
             message = "; ".join(part for part in (seen.progress(), seen.reason) if part)
             return Task(task_id, "working", message, created_at, updated_at)

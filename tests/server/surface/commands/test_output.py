@@ -72,7 +72,16 @@ async def test_a_narrow_terminal_cuts_nothing_that_a_person_copies(study: Path, 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("status",), ("check-baseline",), ("compare", "mom"), ("report", "mom"), ("verify",), ("log",), ("doctor",)],
+    [
+        ("status",),
+        ("check-baseline",),
+        ("compare", "mom"),
+        ("report", "mom"),
+        ("verify",),
+        ("log",),
+        ("doctor",),
+        ("gc",),
+    ],
 )
 async def test_every_reading_command_prints_one_json_object(study: Path, arguments: tuple[str, ...]) -> None:
     shown = said(study, *arguments, "--json")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from seedproof.model.results import ConfirmationState, ExperimentState, Notice
 from seedproof.model.untrusted import fenced, one_line
 
-from seedproof_mcp.service.plain import rounded
+from seedproof_mcp.service.replies.plain import rounded
 
 __all__ = [
     "AgainstRow",
