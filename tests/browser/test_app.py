@@ -109,6 +109,19 @@ def test_a_host_that_passes_no_resources_on_is_served_by_the_reading_tools_alone
         assert asked == {"tools check_baseline", "tools list_experiments"}
 
 
+def test_a_host_that_passes_no_resources_on_shows_every_run_that_trains(browser: Browser, answers: Answers) -> None:
+    training = json.loads(json.dumps(answers))
+    rows = [{"run_id": f"g2-cosine-s{seed}-a1", "experiment": "cosine", "seed": seed} for seed in (42, 137, 256)]
+    listed = training["tools"]["list_experiments"]["structuredContent"]
+    listed |= {"running": rows[0], "also_running": rows[1:]}
+    with browser.page() as page:
+        show(page, training, passes_resources=False)
+        page("click", selector="text=Now", inFrame=True)
+        page.wait("document.querySelector('main').innerText.includes('256')", in_frame=True)
+        shown = page.text("main", in_frame=True)
+        assert all(f"seed {row['seed']}" in shown for row in rows), shown
+
+
 def test_the_page_ends_when_the_host_takes_it_down(browser: Browser, answers: Answers) -> None:
     with browser.page() as page:
         show(page, answers, passes_resources=True)
