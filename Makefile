@@ -18,6 +18,7 @@ HOSTS := tests/hosts
 HOSTS_READY := $(HOSTS)/node_modules/.ready
 HAS_SSHD = PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v sshd >/dev/null
 NO_SSHD := sshd was not found. On Debian and Ubuntu: apt-get install openssh-server
+NO_TMUX := tmux was not found. On Debian and Ubuntu: apt-get install tmux
 GOLDEN := tests/golden docs/settings.md
 # The tests that write them, and no other: those may fail until it is done.
 REWRITTEN := -k "golden_one or tables_of_the_page" tests/protocol/report tests/server/host/test_settings.py
@@ -105,6 +106,7 @@ $(CONFORMANCE_READY): $(CONFORMANCE)/package.json $(CONFORMANCE)/package-lock.js
 
 test-hosts: $(READY) $(HOSTS_READY) ## Take real hosts from an empty project to a report, and reach the server over ssh
 	@$(HAS_SSHD) || { echo "$(NO_SSHD)" >&2; exit 1; }
+	@command -v tmux >/dev/null || { echo "$(NO_TMUX)" >&2; exit 1; }
 	@$(PYTEST) $(HOSTS)
 
 hosts-env: ## Install the command lines of hosts, and the Node.js that runs them (1.5 GB)
@@ -114,6 +116,9 @@ hosts-env: ## Install the command lines of hosts, and the Node.js that runs them
 	@$(HAS_SSHD) || { \
 	  echo "$(NO_SSHD). The tests over ssh are left out." >&2; \
 	  mkdir -p .ci && echo "the server over ssh (needs sshd)" >> .ci/skipped; }
+	@command -v tmux >/dev/null || { \
+	  echo "$(NO_TMUX). The test in tmux is left out." >&2; \
+	  mkdir -p .ci && echo "a training in tmux (needs tmux)" >> .ci/skipped; }
 
 # The programs are optional packages, one for each system: npm passes over those that fail, and `npm ci` over none
 # that the lock file lacks.
