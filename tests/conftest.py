@@ -1,6 +1,7 @@
 """Fixtures of all tests: projects, and a state folder of their own."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from tests.support.waiting import stop_everything
 # No example fails because the machine was busy with something else.
 settings.register_profile("seedproof", deadline=None)
 settings.load_profile("seedproof")
+
+# A shell starts what runs in its background with Ctrl-C ignored, and so would be each command that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

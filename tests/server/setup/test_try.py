@@ -271,10 +271,7 @@ def _processes_of(folder: Path) -> list[str]:
 def test_a_try_that_is_interrupted_leaves_nothing(make: Callable[..., Path], number: signal.Signals) -> None:
     folder = make(FOREVER)
     command = [SEEDPROOF, "try", "--project", folder]
-    # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    ) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         wait_until(lambda: any(ScratchPaths(folder).runs.glob("*/started.json")))
         process.send_signal(number)
         _, said = process.communicate()

@@ -356,9 +356,7 @@ def test_waiting_can_be_interrupted_and_the_run_goes_on(here: Path) -> None:
     shutil.copy(FAKE, here / "train_llm.py")
     gate = here / "gate"
     (here / "seedproof.toml").write_text(f'[settings.env]\nFAKE_GATE = "{gate}"\n')
-    # A shell starts what runs in its background with Ctrl-C ignored; here it is a person in front of it.
-    listen = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    command = [sys.executable, "-c", f"{listen}; from seedproof_mcp.surface.cli import main; sys.exit(main())", "run"]
+    command = [sys.executable, "-m", "seedproof_mcp.surface.cli", "run"]
     # In a session of its own, as the Ctrl-C of a terminal reaches its foreground group only.
     waiting = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     log = here / ".seedproof/runs/g1-baseline-s42-a1/output.log"

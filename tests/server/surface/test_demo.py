@@ -65,9 +65,7 @@ def test_a_demonstration_that_is_ended_leaves_nothing(tmp_path: Path, number: in
     here, temporary, state = folders(tmp_path)
     if has_slots:
         (state / "seedproof/slots").mkdir(parents=True)
-    # A shell starts what runs in its background with Ctrl-C ignored; here it is a person in front of it.
-    listen = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    command = [sys.executable, "-c", f"{listen}; from seedproof_mcp.surface.cli import main; sys.exit(main())", "demo"]
+    command = [sys.executable, "-m", "seedproof_mcp.surface.cli", "demo"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=here, env=variables(temporary, state), text=True, **pipes) as demo:
         assert demo.stdout is not None
