@@ -311,7 +311,8 @@ class Conductor:
             self._lose(run, engine, f"{refusal.code}: {refusal.message}")
             return
         present = setups.surroundings.fingerprint(setup.code, state.first_hash) | dict(setup.noted)
-        if {**present, "load": None} != {**run.surroundings, "load": None}:
+        told_at_end = dict.fromkeys(engine.told_at_end())
+        if {**present, **told_at_end} != {**run.surroundings, **told_at_end}:
             self._lose(run, engine, "its surroundings changed before it could be started")
             return
         engine.submit(folder.folder, slot)
