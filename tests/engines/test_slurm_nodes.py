@@ -135,6 +135,35 @@ def submit_again(project: Project) -> str:
     return number
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_job_that_was_removed_while_nobody_looked_is_not_submitted_again(
+    gated: Project, slurm: StandInCluster, is_known: bool
+) -> None:
+    gated.request()
+    gated.until(lambda: slurm.jobs("seedproof-node") and slurm.jobs("seedproof-node")[0]["state"] == "COMPLETED")
+    slurm.set("hold")
+    gated.until(lambda: slurm.jobs(FIRST))
+    slurm.remove(FIRST)
+    if not is_known:
+        slurm.set("forgets")
+    gated.replace_conductor()
+    end = gated.until_ended()
+    words = "Slurm ended job 2: CANCELLED" if is_known else "Slurm has job 2 no more, which did not begin the run"
+    assert (end["kind"], end["reason"]) == ("run_interrupted", words)
+    assert len(slurm.jobs(FIRST)) == 1
+
+
+def test_a_job_that_fails_before_the_run_begins_names_the_file_that_says_why(
+    project: Project, slurm: StandInCluster
+) -> None:
+    project.request()
+    project.until(lambda: slurm.jobs("seedproof-node") and slurm.jobs("seedproof-node")[0]["state"] == "COMPLETED")
+    slurm.set("apart", "1")
+    end = project.until_ended()
+    says = "Slurm ended job 2: FAILED (NonZeroExitCode); supervise.log in the run's folder says why"
+    assert (end["kind"], end["reason"]) == ("run_interrupted", says)
+
+
 # --- what a job waits for -------------------------------------------------------------------------
 
 

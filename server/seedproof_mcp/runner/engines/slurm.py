@@ -234,13 +234,19 @@ class SlurmEngine(Engine):
         number = self._number(run)
         if number is None:
             return None
-        job = None
+        job, is_gone = None, False
         with suppress(OSError):
             job = self._slurm.jobs().get(number)
+            is_gone = job is None
         output = _end_of(run.supervisor_log)
         told = told_end(number, None if job is None else job.state, None if job is None else job.reason, output)
+        has_begun = run.started.exists() or run.result.exists()
         if told is None:
-            return None
+            # It was taken: whoever removed it did so long ago, and it is not for us to submit it again.
+            words = f"Slurm has job {number} no more, which did not begin the run"
+            return Ending("interrupted", detail=words) if is_gone and not has_begun else None
+        if job is not None and job.state == "FAILED" and not has_begun:
+            return Ending(told.kind, detail=f"{told.words}; {run.supervisor_log.name} in the run's folder says why")
         if told.kind == "out_of_memory":
             return Ending("exited", signal="SIGKILL", detail=told.words)
         return Ending(told.kind, detail=told.words)
