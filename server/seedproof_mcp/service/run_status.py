@@ -229,7 +229,8 @@ class Observer:
     def _placed_words(self, run_id: str) -> str | None:
         """What a run that its engine has waits for; None where that says nothing."""
         folder = self._paths.run(run_id)
-        return None if folder.started.exists() else self._engines.of(folder).waits_for(str(folder.folder))
+        is_placed = folder.spec.exists() and not folder.started.exists()
+        return self._engines.of(folder).waits_for(str(folder.folder)) if is_placed else None
 
     def _wait_words(self, state: State, run: Run, position: int) -> str | None:
         """What a queued run waits for: its job, its slot, or where there are several, those that train; else None."""

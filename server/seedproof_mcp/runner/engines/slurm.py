@@ -245,11 +245,11 @@ class SlurmEngine(Engine):
             # It was taken: whoever removed it did so long ago, and it is not for us to submit it again.
             words = f"Slurm has job {number} no more, which did not begin the run"
             return Ending("interrupted", detail=words) if is_gone and not has_begun else None
-        if job is not None and job.state == "FAILED" and not has_begun:
-            return Ending(told.kind, detail=f"{told.words}; {run.supervisor_log.name} in the run's folder says why")
         if told.kind == "out_of_memory":
             return Ending("exited", signal="SIGKILL", detail=told.words)
-        return Ending(told.kind, detail=told.words)
+        has_failed = job is not None and job.state == "FAILED" and not has_begun
+        why = f"; {run.supervisor_log.name} in the run's folder says why" if has_failed else ""
+        return Ending(told.kind, detail=f"{told.words}{why}")
 
     def cancel(self, handle: str, reason: str) -> None:
         """Ask the run's supervisor to end it, and remove a job that waits."""
