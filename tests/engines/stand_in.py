@@ -1,7 +1,8 @@
 """Stands in for sbatch, squeue, scontrol and scancel: jobs are processes of this machine, words those of words.json.
 
 The first argument is the name of the program; what it knows lies in files beside the one that SLURM_CONF names. There
-tests set faults: `fault` (a key of words.json), `refuses` (words), `forgets` (ended jobs), `hold`, `gpu`, …
+tests set faults: `fault` (a key of words.json), `refuses` (words), `forgets` (ended jobs), `hold` (with why jobs
+wait), `gpu`, …
 """
 
 import fcntl
@@ -150,10 +151,13 @@ def squeue(arguments: list[str]) -> int:
         asked.write("squeue\n")
     if (code := fault("squeue")) is not None:
         return code
+    hold = HERE / "hold"
+    waits = hold.read_text() if hold.exists() else ""
     for job in every():
         if job["state"] in ENDED and (HERE / "forgets").exists():
             continue
-        print("|".join([job["number"], job["state"], job["reason"], job["node"], job["folder"]]))
+        reason = waits if waits and job["state"] == "PENDING" else job["reason"]
+        print("|".join([job["number"], job["state"], reason, job["node"], job["folder"]]))
     return 0
 
 

@@ -1,20 +1,29 @@
 """A cluster without daemons: the programs of `stand_in.py`, and the faults that a test sets."""
 
+import fcntl
 import json
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from seedproof_mcp.runner.engines.slurm import SlurmEngine
 
 from tests.support.waiting import wait_until
 
-__all__ = ["StandInCluster"]
+__all__ = ["LOOK_EVERY_S", "StandInCluster", "engine"]
 
+LOOK_EVERY_S = 0.2
 STAND_IN = Path(__file__).parent / "stand_in.py"
+
+
+def engine() -> SlurmEngine:
+    """An engine that asks the stand-ins often."""
+    return SlurmEngine(LOOK_EVERY_S)
 
 
 class StandInCluster:
@@ -38,6 +47,13 @@ class StandInCluster:
 
     def clear(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def taken(self, node: str) -> Iterator[None]:
+        """Let other users' jobs have a node, as soon as it is free."""
+        with (self.folder / f"{node}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def jobs(self, name: str | None = None) -> list[dict[str, Any]]:
         """What the cluster knows of its jobs, or of those of one name."""

@@ -5,51 +5,21 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import seedproof_mcp
 from seedproof.model.refusals import BadSettings
 from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.runner.engines.slurm import SlurmEngine
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.engines.contract_runs import Runs
-from tests.engines.stand_in_cluster import StandInCluster
+from tests.engines.stand_in_cluster import StandInCluster, engine
 from tests.engines.studies import FIRST, Project
 from tests.support.studies import records
 from tests.support.supervised import eventually
 
-LOOK_EVERY_S = 0.2
 NODE = "seedproof-node"
-
-
-def engine() -> SlurmEngine:
-    return SlurmEngine(LOOK_EVERY_S)
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInCluster]:
-    package = Path(next(iter(seedproof_mcp.__path__))).absolute()
-    monkeypatch.setenv("PYTHONPATH", os.fspath(package.parent))
-    cluster = StandInCluster(tmp_path / "cluster", monkeypatch)
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture
-def project(slurm: StandInCluster, tmp_path: Path) -> Project:
-    """A project whose trainings end at once."""
-    return Project(tmp_path / "project", engine)
-
-
-@pytest.fixture
-def gated(slurm: StandInCluster, tmp_path: Path) -> Iterator[Project]:
-    """A project whose trainings wait for the file `gate` in its folder."""
-    gate = tmp_path / "project" / "gate"
-    yield Project(tmp_path / "project", engine, f"env = {{ FAKE_GATE = {json.dumps(str(gate))} }}\n")
-    gate.touch()
 
 
 # --- a run ----------------------------------------------------------------------------------------
@@ -318,7 +288,11 @@ def test_a_result_that_comes_while_slurm_is_out_of_reach_is_recorded(gated: Proj
         ),
         ('constraint = "nope"', "allocation failure: Invalid feature specification"),
         ('gres = "gpu:1"', "Invalid generic resource (gres) specification"),
-        ('mem = "999G"', "allocation failure: Requested node configuration is not available"),
+        (
+            'mem = "999G"',
+            "allocation failure: Requested node configuration is not available "
+            "(or all such nodes are down or drained at present)",
+        ),
         ('licenses = "nope"', "allocation failure: Invalid license specification"),
         ('time = "bad"', "Invalid --time specification"),
     ],

@@ -8,7 +8,7 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.looks import has_shown_value
 
-__all__ = ["Wait", "next_to_start", "training_now", "waits_for"]
+__all__ = ["Wait", "alone_words", "next_to_start", "training_now", "waits_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ def waits_for(state: State, run: Run) -> Wait | None:
     if not training:
         return None
     for one in training:
-        why = _alone_words(state, one)
+        why = alone_words(state, one)
         if why is not None:
             return Wait(f"{one.run_id} trains alone, because {why}")
-    why = _alone_words(state, run)
+    why = alone_words(state, run)
     if why is not None:
         return Wait(f"it trains alone, because {why}")
     first = _first_of_arm(state, run, training)
     return None if first is None else Wait(f"{first.run_id} has to show the first value of its arm", False)
 
 
-def _alone_words(state: State, run: Run) -> str | None:
+def alone_words(state: State, run: Run) -> str | None:
     """Why a run trains beside no other; None where it may."""
     generation = state.generations[run.generation - 1]
     owner = generation if run.experiment is None else generation.experiments[run.experiment]

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from seedproof_mcp.host import environment
 from seedproof_mcp.host.place import ThisMachine
 from seedproof_mcp.system import files
 
@@ -35,8 +36,9 @@ def description(python: str, env: Mapping[str, str], cwd: Path) -> dict[str, Any
     document = place.environment(python, asked, cwd)
     document["gpus"] = _of_the_job(document["gpus"], os.environ.get("CUDA_VISIBLE_DEVICES"))
     path = list(place.import_path(python, asked, cwd))
-    said = {"python": python, "machine": asdict(machine), "environment": document, "import_path": path}
-    return {"time_s": time.time(), **said}
+    # A training tells the interpreter that it had, and not the wrapper that started it.
+    interpreter = {"python": python, "executable": environment.executable(python, asked, cwd), "import_path": path}
+    return {"time_s": time.time(), "machine": asdict(machine), "environment": document, **interpreter}
 
 
 def _of_the_job(gpus: Sequence[str], visible: str | None) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from seedproof_mcp.system import spawn
 
-__all__ = ["environment", "environment_sha256", "import_path", "packages_sha256"]
+__all__ = ["environment", "environment_sha256", "executable", "import_path", "packages_sha256"]
 
 # An interpreter answers in 0.1 s, one that looks at GPUs in a second or two; one that takes this long is none.
 ASK_S = 10.0
@@ -83,6 +83,7 @@ say({
     "torch": known.get("__version__"),
     "cuda": known.get("cuda"),
     "path": sys.path,
+    "executable": sys.executable,
 })
 say(gpus())
 """
@@ -103,6 +104,8 @@ class _Answer:
     driver: str | None = None
     path: tuple[str, ...] = ()
     """Where it imports from, without the folder of the script."""
+    executable: str | None = None
+    """What it is started by in the end, where the program that was asked is a wrapper."""
 
 
 _Key = tuple[str, str | None, tuple[tuple[str, str], ...]]
@@ -156,6 +159,11 @@ def import_path(python: str, env: Mapping[str, str], cwd: Path | None = None) ->
         cwd: The folder that it is started in.
     """
     return _answer(python, env, cwd).path
+
+
+def executable(python: str, env: Mapping[str, str], cwd: Path | None = None) -> str | None:
+    """The interpreter that a program such as a shim of pyenv starts; None if it cannot answer."""
+    return _answer(python, env, cwd).executable
 
 
 # --- asking -----------------------------------------------------------------------------------
@@ -243,6 +251,7 @@ def _read(said: str) -> _Answer | None:
         packages={_plain(name): _plain(one) for name, one in packages.items()} if isinstance(packages, dict) else None,
         gpus=tuple(_plain(one) for one in gpus) if isinstance(gpus, list) else None,
         path=tuple(str(one) for one in path) if isinstance(path, list) else (),
+        executable=str(parts["executable"]) if parts.get("executable") else None,
     )
 
 

@@ -25,7 +25,7 @@ from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState
 from seedproof.phases.study import Study
 
-from seedproof_mcp.host.placement import Placement, placement, require_alike
+from seedproof_mcp.host.placement import Placement, free_slots, placement, require_alike
 from seedproof_mcp.host.settings import Config, load_config, present_limits
 from seedproof_mcp.ledger.file import Ledger, Writer
 from seedproof_mcp.runner import clean_up, conductor_status, outputs
@@ -151,8 +151,7 @@ class Conductor:
         if next_to_start(self._ledger.state) is None:
             return False
         require_alike(self._paths, config, slots, engine.place())
-        taken = {run.surroundings.get("slot") for run in training_now(self._ledger.state)}
-        free = [slot for slot in slots if slot.name not in taken]
+        free = free_slots(slots, training_now(self._ledger.state), "slots" in engine.capabilities())
         for named in free:
             # The slot first: code, room on the disk and surroundings are those of the moment when the training starts.
             with engine.reserve(named.name) as slot:
@@ -311,7 +310,8 @@ class Conductor:
             self._lose(run, engine, f"{refusal.code}: {refusal.message}")
             return
         present = setups.surroundings.fingerprint(setup.code, state.first_hash) | dict(setup.noted)
-        if {**present, "load": None} != {**run.surroundings, "load": None}:
+        told_at_end = dict.fromkeys(engine.told_at_end())
+        if {**present, **told_at_end} != {**run.surroundings, **told_at_end}:
             self._lose(run, engine, "its surroundings changed before it could be started")
             return
         engine.submit(folder.folder, slot)

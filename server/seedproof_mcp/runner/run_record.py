@@ -235,7 +235,8 @@ def _told(
     told: dict[str, Any] = {"inputs": None, "placed": placed}
     if found is not None:
         place = ThisMachine if engine is None else partial(engine.ran_at, str(paths.run(run.run_id).folder))
-        observed = observe(paths, state, run, place, found.trained)
+        as_placed = replace(run, surroundings={**run.surroundings, **placed})
+        observed = observe(paths, state, as_placed, place, found.trained)
         # Maps that the ledger has are named only.
         told["inputs"] = recorded_inputs(found.inputs, state.input_maps)
         told |= {"trained_with": observed.trained_with, "environment": observed.environment}

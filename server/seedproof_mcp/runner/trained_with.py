@@ -40,7 +40,8 @@ def observe(
     """Which interpreter trained a run, and its environment if that is not the recorded one.
 
     Args:
-        place: Returns where the run was carried out, which asks the interpreter.
+        run: With the surroundings of the place where it was carried out.
+        place: Returns that place, which asks the interpreter.
         process: The process that trained; None where no Python told what it opened.
     """
     try:

@@ -1,6 +1,7 @@
 """Takes an arm to the point where it can be judged: queues what is due as it becomes due, and says where it stands."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from seedproof.admission.until import Onward, arm_runs, arm_values, first_reques
 from seedproof.ledger.queue_times import expected_s
 from seedproof.model.refusals import WHERE_WE_STAND, ConfirmNotDue, NothingDue, RunUnknown
 from seedproof.model.run_key import ArmKey, Role
+from seedproof.model.runs import Run
 from seedproof.phases.study import Study
 
 from seedproof_mcp.service.replies.result import Follow
@@ -62,7 +64,10 @@ def observe_arm(service: "Service", key: ArmKey) -> RunResult:
     with service.reading() as (study, _):
         if not seen.is_active:
             return _ended(study, key, seen)
-        return _waiting(study, key, seen, at.unqueued, service.expected_ends(study))
+        active = [run for run in arm_runs(study, key) if run.state.is_active]
+        at_once = service.side_by_side(study, active[-1]) if active else 1
+        eta_s = _ends_in_s(study, active, at.unqueued, service.expected_ends(study), at_once)
+        return _waiting(key, seen, eta_s)
 
 
 def _queue_due(service: "Service", key: ArmKey) -> Onward:
@@ -92,18 +97,32 @@ def arm_times(service: "Service", key: ArmKey) -> tuple[str, str]:
         return min(times, default=""), max(times, default="")
 
 
-def _waiting(study: Study, key: ArmKey, seen: RunResult, unqueued: int, ends: Mapping[str, float | None]) -> RunResult:
+def _ends_in_s(
+    study: Study, active: Sequence[Run], unqueued: int, ends: Mapping[str, float | None], at_once: int
+) -> float | None:
+    """Seconds until an arm can be judged; None where that is not known.
+
+    Args:
+        active: Its queued and running runs.
+        unqueued: How many runs it is known to need that were not requested.
+        ends: Seconds until each active run has ended.
+        at_once: How many of its runs may train at the same time.
+    """
+    lasts = [ends.get(run.run_id) for run in active]
+    each_s = expected_s(study.state, active[-1]) if active else None
+    if each_s is None or None in lasts:
+        return None
+    return max(one for one in lasts if one is not None) + math.ceil(unqueued / at_once) * each_s
+
+
+def _waiting(key: ArmKey, seen: RunResult, eta_s: float | None) -> RunResult:
     """The result of the run that an arm waits for, whose next call waits for the arm.
 
     Args:
-        unqueued: How many runs the arm is known to need that were not requested.
-        ends: Seconds until each active run has ended.
+        eta_s: Seconds until the arm can be judged; None where that is not known.
     """
     arguments = {"experiment": key.experiment, "role": None if key.role is Role.MEASURE else key.role.value}
     known = {name: value for name, value in arguments.items() if value is not None}
-    active = [run for run in arm_runs(study, key) if run.state.is_active]
-    last, each_s = (ends.get(active[-1].run_id), expected_s(study.state, active[-1])) if active else (None, None)
-    eta_s = None if last is None or each_s is None else last + unqueued * each_s
     follow = Follow(tool="run_seed", arguments={**known, "until": "verdict"}, why=waiting_words(eta_s), you_choose=[])
     return seen.model_copy(update={"next": follow})
 

@@ -6,8 +6,8 @@ Over 300 lines, because all of it is read from the same files of a run in one lo
 import json
 from dataclasses import dataclass, replace
 
-from seedproof.admission.queue import training_now, waits_for
-from seedproof.ledger.queue_times import expected_ends
+from seedproof.admission.queue import alone_words, training_now, waits_for
+from seedproof.ledger.queue_times import expected_ends, expected_s
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST, Ending, lacks_value, outcome
 from seedproof.model.metric_rule import MetricRule
@@ -182,12 +182,14 @@ class Observer:
             ends = self.expected_ends(state).get(run.run_id)
             return _Status(RunState.QUEUED, {}, eta_s=ends, queue_position=position, reason=reason)
         progress = self._logs.look(self._paths.run(run.run_id), rules)
+        whole_s = expected_s(state, run)
+        is_known = whole_s is not None and progress.elapsed_s is not None
         return _Status(
             RunState.RUNNING,
             {name: found.value for name, found in progress.reading.metrics.items()},
             progress.reading.step,
             progress.elapsed_s,
-            expected_ends(state, {run.run_id: progress.elapsed_s}).get(run.run_id),
+            max(0.0, whole_s - progress.elapsed_s) if is_known else None,  # type: ignore[operator]
             reason=self._conductor_problem() or _idle_words(self._paths.run(run.run_id), progress, rules),
         )
 
@@ -203,7 +205,13 @@ class Observer:
             return dict.fromkeys(state.active)
         folders = {run.run_id: self._paths.run(run.run_id) for run in running}
         elapsed = {one: self._engines.of(folder).elapsed_s(str(folder.folder)) for one, folder in folders.items()}
-        return expected_ends(state, elapsed, max(1, len(slots)))
+        elapsed |= dict.fromkeys(one for one in state.active if self._placed_words(one) is not None)
+        alone = {one for one in state.active if alone_words(state, state.runs[one]) is not None}
+        return expected_ends(state, elapsed, max(1, len(slots)), alone)
+
+    def side_by_side(self, state: State, run: Run) -> int:
+        """How many runs like this one may train at the same time, itself among them."""
+        return max(1, len(self._slots())) if alone_words(state, run) is None else 1
 
     def _slots(self) -> tuple[NamedSlot, ...]:
         """The slots that the settings give; none where these cannot be read."""
@@ -218,8 +226,17 @@ class Observer:
         problem = conductor_status.read_problem(self._paths)
         return None if problem is None else f"the conductor cannot go on: {problem}"
 
+    def _placed_words(self, run_id: str) -> str | None:
+        """What a run that its engine has waits for; None where that says nothing."""
+        folder = self._paths.run(run_id)
+        is_placed = folder.spec.exists() and not folder.started.exists()
+        return self._engines.of(folder).waits_for(str(folder.folder)) if is_placed else None
+
     def _wait_words(self, state: State, run: Run, position: int) -> str | None:
-        """What a queued run waits for: for its slot, or where there are several, for those that train; else None."""
+        """What a queued run waits for: its job, its slot, or where there are several, those that train; else None."""
+        placed = self._placed_words(run.run_id)
+        if placed is not None:
+            return placed
         try:
             settings = load_config(self._paths.settings).settings
             engine = self._engines.chosen(settings)
@@ -254,11 +271,7 @@ class Observer:
         base = state.baseline_arm(run.generation)
         declared = declared_notices(study, experiment, verdicts=False) if run.run_id == experiment.run_ids[0] else []
         controls = control_notices(standing.baseline, arm)
-        beside = [
-            *beside_baseline_notices(base, arm, rules),
-            *log_notices(state, experiment),
-            *place_notices(base, arm),
-        ]
+        beside = [*beside_baseline_notices(base, arm, rules), *log_notices(state, experiment)]
         return [*failed, *declared, *controls, *arm_notices(arm, rules, None, base), *beside, *place_notices(base, arm)]
 
     def notices(self, study: Study) -> list[Notice]:

@@ -160,6 +160,10 @@ class Service:
         """Seconds until each active run of a study from `reading` has ended; None where that is not known."""
         return self._observer.expected_ends(study.state)
 
+    def side_by_side(self, study: Study, run: Run) -> int:
+        """How many runs like this one may train at the same time, itself among them."""
+        return self._observer.side_by_side(study.state, run)
+
     def run_times(self, run_id: str) -> tuple[str, str]:
         """When a run was requested, and when its state last changed (ISO 8601, UTC).
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof.model.refusals import BadSettings
+from seedproof.model.run_key import Role, RunKey, Side
+from seedproof.model.runs import Run, RunState
 from seedproof_mcp.host.place import Machine
+from seedproof_mcp.host.placement import free_slots
 from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.host.slots import NamedSlot, visible_slots
 from seedproof_mcp.runner.conductor import Conductor
@@ -186,3 +189,27 @@ def test_a_variable_of_a_slot_that_chooses_no_device_is_told_where_slots_differ(
         "[settings.env] set RATE to another value for 2 of 5 runs of baseline than for the first run; values are "
         "recorded as hashes only."
     ]
+
+
+def run_on(slot: str, **slot_env: str) -> Run:
+    key = RunKey(1, Role.MEASURE, Side.BASELINE, None, 42, 1)
+    surroundings = {"slot": slot, **({"slot_env": slot_env} if slot_env else {})}
+    return Run(key.run_id, key, RunState.RUNNING, surroundings=surroundings)
+
+
+@pytest.mark.parametrize(
+    ("held", "share_devices", "free"),
+    [
+        (run_on("gpu0", CUDA_VISIBLE_DEVICES="0"), True, ["gpu1"]),
+        (run_on("old", CUDA_VISIBLE_DEVICES="1"), True, ["gpu0"]),
+        (run_on("gpu1", CUDA_VISIBLE_DEVICES="0"), True, []),
+        (run_on("gpu7", CUDA_VISIBLE_DEVICES="7"), True, ["gpu0", "gpu1"]),
+        (run_on("default"), True, []),  # it sees all of them
+        (run_on("default"), False, ["gpu0", "gpu1"]),  # the jobs of a cluster
+    ],
+)
+def test_a_slot_is_free_where_no_run_has_its_name_or_device(held: Run, share_devices: bool, free: list[str]) -> None:
+    slots = [NamedSlot(f"gpu{one}", {"CUDA_VISIBLE_DEVICES": str(one)}) for one in range(2)]
+    assert [slot.name for slot in free_slots(slots, [held], share_devices)] == free
+    twice = [NamedSlot(name, {"CUDA_VISIBLE_DEVICES": "0"}) for name in ("left", "right")]  # two runs on one GPU
+    assert [slot.name for slot in free_slots(twice, [run_on("left", CUDA_VISIBLE_DEVICES="0")], True)] == ["right"]

@@ -231,6 +231,26 @@ def test_two_projects_share_slots_by_name_and_count_each_other(tmp_path: Path) -
     assert (began["run_id"], began["neighbours"]) == (f"g1-baseline-s{SEEDS[0]}-a1", 1)
 
 
+def test_no_run_starts_on_the_device_of_one_whose_slot_has_another_name_since(gated: Path) -> None:
+    service, settings = Service(gated), gated / "seedproof.toml"
+    for seed in SEEDS:
+        open_gate(gated, seed)
+    queue(service)
+    settle(service)
+    for seed in SEEDS:
+        (gated.parent / f"gate-{seed}").unlink()
+    queue(service, "a")
+    begun(gated, 6)
+    settings.write_text(settings.read_text().replace('"gpu', '"other'))
+    service.request_run(RunRequest(experiment="b", flags=("--shift", "0.5"), hypothesis="it is worse"))
+    begun(gated, 7)
+    open_gate(gated)
+    settle(service)
+    first, second = turns(gated)[5:7]
+    assert (first.slot, second.slot) == ("0", "1")
+    assert [one["fingerprint"]["slot"] for one in records(gated, "run_started")[5:7]] == ["gpu0", "other1"]
+
+
 @linux
 def test_a_killed_conductor_and_a_killed_supervisor_lose_no_other_run(gated: Path) -> None:
     service = Service(gated)

@@ -251,6 +251,32 @@ async def test_the_queue_says_when_each_run_has_ended_by_the_times_of_its_own_ar
     assert "waiting, position 3 in the queue, ends in about 4.0 s" in known.text
 
 
+async def test_several_slots_take_what_is_due_side_by_side_and_fresh_runs_one_after_the_other() -> None:
+    slots = '[settings]\nslots = [{name = "one"}, {name = "two"}, {name = "three"}]\n'
+    with a_repository() as project:
+        edit(project, slots, "seedproof.toml")
+        engine = InProcessEngine(table())
+        async with quick_tools(project, engine) as call:
+            await baseline(call)
+            engine.held = True
+            begun = await call("run_seed", **first_words("a"), wait_s=0)  # seed 42 is overdue; two more take a turn
+            await call("run_seed", **{**first_words("a"), "until": "seed"}, queue_all=True, wait_s=0)
+            queued = [await call("run_seed", experiment="a", seed=seed, wait_s=0) for seed in SEEDS[1:3]]
+            await call("run_seed", **{**first_words("b"), "until": "seed"}, wait_s=0)
+            second = await call("run_seed", experiment="b", seed=42, wait_s=0)
+            engine.held = False
+            engine.release()
+            await call("run_seed", experiment="a", until="verdict")
+            await call("compare", experiment="a")
+            engine.held = True
+            confirming = await call("run_seed", **CONFIRM, until="verdict", wait_s=0)
+    assert begun.data["next"]["why"] == "Waits; or do other work and call in 2 s."
+    assert [one.data["eta_s"] for one in queued] == [2.0, 2.0]
+    assert (second.data["state"], second.data["eta_s"]) == ("running", 0.0)
+    # Six, of which the first is overdue.
+    assert confirming.data["next"]["why"] == "Waits; or do other work and call in 10 s."
+
+
 # --- as a task ------------------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,10 @@ class Engine(ABC):
         """Return where a run was carried out; a cluster's scheduler chose the node after the start was recorded."""
         return self.place()
 
+    def told_at_end(self) -> frozenset[str]:
+        """Return what of a run's fingerprint its end tells anew; a cluster chooses the node after the start."""
+        return frozenset({"load"})
+
     def told_end(self, handle: str) -> Ending | None:
         """Return why a run was ended from outside, or is lost, where a scheduler tells that; None where none does."""
         return None
@@ -134,6 +138,10 @@ class Engine(ABC):
         Raises:
             OSError, BadSettings: It cannot be known at present.
         """
+
+    def waits_for(self, handle: str) -> str | None:
+        """Return what keeps a run that was placed from its start, in words; a cluster gives its queue's reason."""
+        return None
 
     def cancel(self, handle: str, reason: str) -> None:
         """Ask the run's supervisor to end it; `poll` tells when it has. A cluster also removes a job that waits.

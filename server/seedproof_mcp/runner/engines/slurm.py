@@ -18,7 +18,7 @@ from seedproof_mcp.host.slurm_options import SlurmOptions
 from seedproof_mcp.runner.engines import Engine, RunState, Slot
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.runner.engines.slurm_commands import LOOK_EVERY_S, OutOfReach, Slurm
-from seedproof_mcp.runner.engines.slurm_nodes import Node, Nodes, job_script
+from seedproof_mcp.runner.engines.slurm_nodes import OF_THE_NODE, Node, Nodes, job_script
 from seedproof_mcp.runner.engines.slurm_words import Job, is_ended, told_end
 from seedproof_mcp.supervisor.run_contract import Spec, read_place, read_spec
 from seedproof_mcp.system import files
@@ -92,6 +92,10 @@ class SlurmEngine(Engine):
         said = read_place(RunPaths(Path(handle)).place)
         return self._known_nodes() if said is None else Node(said)
 
+    def told_at_end(self) -> frozenset[str]:
+        """Return all that depends on the node."""
+        return OF_THE_NODE
+
     def _known_nodes(self) -> Nodes:
         if self._nodes is None:  # nothing was asked of the settings yet
             return Nodes(Path(), self._slurm, ())
@@ -160,13 +164,18 @@ class SlurmEngine(Engine):
         return job is not None and not is_ended(job.state)
 
     def _job_of(self, run: RunPaths, jobs: Mapping[str, Job]) -> Job | None:
-        """The job of a run: by its number, or by its folder where the number could not be written down."""
-        number = self._number(run)
-        if number is not None:
-            return jobs.get(number)
-        folder = str(run.folder)
-        found = next((job for job in reversed(list(jobs.values())) if job.folder == folder), None)
-        if found is not None:
+        """The job of a run: by its number, or by its folder where that is not known, or another job of it goes on.
+
+        There are two where sbatch was given up, and its job came after the run was submitted again.
+        """
+        number, folder = self._number(run), str(run.folder)
+        known = None if number is None else jobs.get(number)
+        if known is not None and not is_ended(known.state):
+            return known
+        own = [job for job in reversed(list(jobs.values())) if job.folder == folder]
+        going_on = [job for job in own if not is_ended(job.state)]
+        found = next(iter(going_on or own), None) if number is None or going_on else known
+        if found is not None and found.number != number:
             with suppress(OSError):
                 files.write_atomic(run.job, json.dumps({"number": found.number}).encode())
         return found
@@ -200,8 +209,7 @@ class SlurmEngine(Engine):
             raise OutOfReach(f"{unknown}: {problem}") from None
         if job is not None and not is_ended(job.state):
             self._missed_at_s.pop(handle, None)
-            with suppress(OSError):
-                os.utime(run.job)
+            _note(run, job)
             return standing
         # A list may be older than the job, and a result reaches this machine a little later than the job's end.
         looked_at_s = self._slurm.looked_at_s
@@ -214,22 +222,34 @@ class SlurmEngine(Engine):
         self._refused.pop(handle, None)
         return "done" if run.result.exists() else "lost"
 
+    def waits_for(self, handle: str) -> str | None:
+        """Return the state of the run's job and Slurm's reason, as the conductor saw them last."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads(RunPaths(Path(handle)).job.read_bytes())["waits"])
+        return None
+
     def told_end(self, handle: str) -> Ending | None:
         """Return what Slurm says of why the run's job ended: in the job's output, and in its list while it has it."""
         run = RunPaths(Path(handle))
         number = self._number(run)
         if number is None:
             return None
-        job = None
+        job, is_gone = None, False
         with suppress(OSError):
             job = self._slurm.jobs().get(number)
+            is_gone = job is None
         output = _end_of(run.supervisor_log)
         told = told_end(number, None if job is None else job.state, None if job is None else job.reason, output)
+        has_begun = run.started.exists() or run.result.exists()
         if told is None:
-            return None
+            # It was taken: whoever removed it did so long ago, and it is not for us to submit it again.
+            words = f"Slurm has job {number} no more, which did not begin the run"
+            return Ending("interrupted", detail=words) if is_gone and not has_begun else None
         if told.kind == "out_of_memory":
             return Ending("exited", signal="SIGKILL", detail=told.words)
-        return Ending(told.kind, detail=told.words)
+        has_failed = job is not None and job.state == "FAILED" and not has_begun
+        why = f"; {run.supervisor_log.name} in the run's folder says why" if has_failed else ""
+        return Ending(told.kind, detail=f"{told.words}{why}")
 
     def cancel(self, handle: str, reason: str) -> None:
         """Ask the run's supervisor to end it, and remove a job that waits."""
@@ -242,6 +262,17 @@ class SlurmEngine(Engine):
     def capabilities(self) -> frozenset[str]:
         """Return what this engine can do beyond placing runs."""
         return super().capabilities() | {"told_end"}
+
+
+def _note(run: RunPaths, job: Job) -> None:
+    """Write down, for servers, that Slurm has told of a job, and why that waits if it does."""
+    waits = {"waits": job.waiting_words} if job.state == "PENDING" else {}
+    document = json.dumps({"number": job.number, **waits}).encode()
+    with suppress(OSError):
+        if run.job.read_bytes() == document:
+            os.utime(run.job)
+        else:
+            files.write_atomic(run.job, document)
 
 
 def _last_seen(run: RunPaths, standing: RunState) -> str:

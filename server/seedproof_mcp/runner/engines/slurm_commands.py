@@ -86,7 +86,9 @@ class Slurm:
         said = slurm_words.refusal(done.stderr.decode(errors="replace"))
         if slurm_words.is_out_of_reach(said):
             return BadSettings(f"Slurm cannot be asked: {said}.")
-        return BadSettings(f"Slurm would not take a job with {' '.join(options) or 'its defaults'}: {said}.")
+        # The same words tell that no node fits, and that those that fit are drained, where sbatch would queue the job.
+        hint = " (or all such nodes are down or drained at present)" if "configuration is not available" in said else ""
+        return BadSettings(f"Slurm would not take a job with {' '.join(options) or 'its defaults'}: {said}{hint}.")
 
     def _require_programs(self) -> None:
         missing = [name for name in _PROGRAMS if shutil.which(name) is None]

@@ -19,7 +19,7 @@ from seedproof_mcp.runner.engines.slurm_words import is_ended
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["Node", "Nodes", "job_script"]
+__all__ = ["OF_THE_NODE", "Node", "Nodes", "job_script"]
 
 # The exit codes of the first job: sysexits.h has these for a missing input and a missing program.
 _NO_FOLDER, _NO_PROGRAM = 66, 69
@@ -31,6 +31,8 @@ _UNKNOWN: Mapping[str, Any] = {
     **dict.fromkeys(("implementation", "version", "packages", "torch", "cuda", "gpus", "driver", "cpu")),
 }
 _NO_ANSWERS = ("job.json", "question.json", "seen.json")
+OF_THE_NODE = frozenset({"host", "platform", "cpu_count", "load", "environment_sha256", "packages_sha256"})
+"""What of a run's fingerprint the node that carried it out tells."""
 _DEVICE = ("cuda", "gpus", "driver", "cpu")
 
 
@@ -65,13 +67,20 @@ class Node:
     def environment(self, python: str, env: Mapping[str, str], cwd: Path) -> dict[str, Any]:
         """Return what it said of the interpreter that the settings choose; of another one, its devices alone."""
         document = dict(self.said["environment"])
-        if self.said.get("python") in (None, python):
+        if self.said.get("python") in (None, python) or _place_of(self.said.get("executable")) == _place_of(python):
             return document
         return {**_UNKNOWN, **{name: document[name] for name in _DEVICE}}
 
     def import_path(self, python: str, env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
         """Return where that interpreter imports from."""
         return tuple(self.said["import_path"])
+
+
+def _place_of(program: str | None) -> str | None:
+    """An interpreter, whatever links its folder is reached by: of one file, two environments may have a link each."""
+    if program is None:
+        return None
+    return os.path.join(os.path.realpath(os.path.dirname(program)), os.path.basename(program))
 
 
 class Nodes:

@@ -27,6 +27,11 @@ _ENDED = frozenset(
 FORMAT = "%i|%T|%r|%N|%Z"
 """What squeue is asked for: number, state, reason, nodes, and last the working folder, which may hold anything."""
 
+# squeue(1), JOB REASON CODES: those that no waiting ends.
+_STAYS = re.compile(
+    r"(?:BadConstraints|DependencyNeverSatisfied|Invalid(?:Account|QOS)|JobHeld(?:Admin|User)|JobLaunchFailure|"
+    r"launch.failed.requeued.held|Partition(?:Node|Time)Limit|(?:Assoc|QOS)Max\w*PerJob\w*)"
+)
 # What the job's output says at its end, as slurmstepd of 22.05 and 23.11 writes it.
 _CANCELLED = re.compile(r"error: \*\*\* (?:JOB|STEP) \S+ ON (\S+) CANCELLED AT \S+(?: DUE TO ([A-Z ,]+?))? \*\*\*")
 _NO_MEMORY = re.compile(r"error: .*(?:Exceeded job memory limit|exceeded memory limit|oom[_-]kill|out-of-memory)", re.I)
@@ -61,6 +66,13 @@ class Job:
         """The job in words."""
         reason = "" if self.reason in ("None", "") else f": {self.reason}"
         return f"Slurm job {self.number}, {self.state}{reason}"
+
+    @property
+    def waiting_words(self) -> str:
+        """Why the job waits, and what to do where Slurm will not start it as it is."""
+        if _STAYS.fullmatch(self.reason) is None:
+            return self.words
+        return f"{self.words}, which no waiting ends: have the job released or changed, or end it with stop_run"
 
 
 @dataclass(frozen=True, slots=True)
