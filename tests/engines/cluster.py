@@ -58,10 +58,10 @@ class Cluster:
             self.start_node(node)
         self.await_nodes()
 
-    def start_munge(self, key: str = "key") -> None:
+    def start_munge(self) -> None:
         place = self.folder / "munge"
         files = [f"--{name}-file={place / name}" for name in ("pid", "log", "seed")]
-        self._start(["munged", f"--key-file={place / key}", f"--socket={place}/socket", *files, "--force"])
+        self._start(["munged", f"--key-file={place}/key", f"--socket={place}/socket", *files, "--force"])
 
     def start_controller(self) -> None:
         self._start(["slurmctld", "-f", str(self.conf)])

@@ -76,6 +76,23 @@ def test_arms_that_trained_on_unlike_nodes_are_refused_as_on_one_machine(mixed: 
     assert main(["verify", "--project", str(mixed.folder)]) == 0
 
 
+def test_a_baseline_that_was_spread_over_unlike_nodes_gets_no_further_run(
+    mixed: Project, slurm: StandInCluster
+) -> None:
+    call(mixed, "run_seed", wait_s=0)
+    settle(mixed)
+    with slurm.taken("n1"):
+        call(mixed, "run_seed", wait_s=0)
+        settle(mixed)
+    refused = call(mixed, "run_seed", wait_s=0)
+    assert (refused.code, refused.next) == ("not_comparable", "run_seed(new_baseline=…)")
+    words = "the baseline's own runs differ in device (GPU NVIDIA H100 → NVIDIA A100 (the baseline, seed 137)). Begin a"
+    assert words in refused.text
+    with slurm.taken("n1"):
+        assert call(mixed, "run_seed", new_baseline="nodes of one kind", wait_s=0).code is None
+        settle(mixed)
+
+
 def test_a_wrapper_that_starts_the_interpreter_is_no_other_interpreter(
     slurm: StandInCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,11 +226,13 @@ def require_comparable_now(
             one that the settings choose. Called only where it matters.
 
     Raises:
-        NotComparable: Packages or device differ from those of the baseline's runs.
+        NotComparable: Packages or device differ from those of the baseline's runs, or among these.
     """
     if state.generation is None:
         return
     arm = state.baseline_arm(state.generation.number)
+    # Not known before they have ended where a scheduler chooses their nodes.
+    _require_accepted("the baseline's own runs differ in", differences(arm), kinds, "Begin")
     # Where no packages were recorded, the interpreter probably does not answer now either; waiting costs ten seconds.
     known = next((run for run in arm.counted.values() if place_of(run).packages is not None), None)
     if known is not None:
@@ -240,7 +242,12 @@ def require_comparable_now(
         _require_accepted("a run that starts now would differ from the baseline's in", found, kinds)
 
 
-def _require_accepted(message: str, found: Sequence[Difference], kinds: Collection[str]) -> None:
+def _require_accepted(
+    message: str,
+    found: Sequence[Difference],
+    kinds: Collection[str],
+    mending: str = "Bring back what the baseline had, begin",
+) -> None:
     barred = [one for one in found if one.kind not in kinds]
     if not barred:
         return
@@ -248,8 +255,8 @@ def _require_accepted(message: str, found: Sequence[Difference], kinds: Collecti
     what = " and ".join(f"{kind} ({'; '.join(one.words for one in barred if one.kind == kind)})" for kind in named)
     setting = ", ".join(f'"{kind}"' for kind in named)
     raise NotComparable(
-        f"{message} {what}. Bring back what the baseline had, begin a new baseline, "
-        f"or set accept_differences = [{setting}] in [settings] of seedproof.toml, which the headline will say.",
+        f"{message} {what}. {mending} a new baseline, or set accept_differences = [{setting}] in [settings] of "
+        "seedproof.toml, which the headline will say.",
         new_baseline_call(),
     )
 

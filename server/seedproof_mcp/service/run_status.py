@@ -182,14 +182,14 @@ class Observer:
             ends = self.expected_ends(state).get(run.run_id)
             return _Status(RunState.QUEUED, {}, eta_s=ends, queue_position=position, reason=reason)
         progress = self._logs.look(self._paths.run(run.run_id), rules)
-        whole_s = expected_s(state, run)
-        is_known = whole_s is not None and progress.elapsed_s is not None
+        whole_s, elapsed_s = expected_s(state, run), progress.elapsed_s
+        left_s = None if whole_s is None or elapsed_s is None else max(0.0, whole_s - elapsed_s)
         return _Status(
             RunState.RUNNING,
             {name: found.value for name, found in progress.reading.metrics.items()},
             progress.reading.step,
-            progress.elapsed_s,
-            max(0.0, whole_s - progress.elapsed_s) if is_known else None,  # type: ignore[operator]
+            elapsed_s,
+            left_s,
             reason=self._conductor_problem() or _idle_words(self._paths.run(run.run_id), progress, rules),
         )
 

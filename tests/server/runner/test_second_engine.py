@@ -1,6 +1,5 @@
 """Runs on an engine that is not this machine: settings choose it, and everything told of a run comes from there."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -269,20 +268,23 @@ def example() -> str:
 async def test_the_example_in_the_documents_takes_a_real_run_to_its_end(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "queue_engine.py").write_text(example())
-    spec = importlib.util.spec_from_file_location("queue_engine", tmp_path / "queue_engine.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setitem(sys.modules, "queue_engine", module)
-    monkeypatch.setitem(ENGINES, "queue", "queue_engine:QueueEngine")
+    installed = tmp_path / "site"
+    (information := installed / "queue_engine-1.dist-info").mkdir(parents=True)
+    (installed / "queue_engine.py").write_text(example())
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: queue-engine\nVersion: 1\n")
+    (information / "entry_points.txt").write_text("[seedproof.engines]\nqueue = queue_engine:QueueEngine\n")
+    monkeypatch.syspath_prepend(installed)
     queue = tmp_path / "queue"
     queue.mkdir()
     told = {"machine": {"host": "node-7", "platform": "Linux", "cpu_count": 128, "load": 0.5}}
     (queue / "node.json").write_text(json.dumps({**told, "environment": ENVIRONMENT, "import_path": []}))
-    monkeypatch.setenv("SEEDPROOF_QUEUE", str(queue))
     (project / "seedproof.toml").write_text('[settings]\nengine = "queue"\n')
     async with quick_tools_of_settings(project) as call:
+        refused = await call("run_seed", wait_s=0)
+        assert "engine_options needs queue" in refused.text
+        (project / "seedproof.toml").write_text(
+            f'[settings]\nengine = "queue"\nengine_options = {{ queue = {json.dumps(str(queue))} }}\n'
+        )
         placed = await call("run_seed", wait_s=0)
         (job,) = queue.glob("*.run")
         supervise = [sys.executable, "-P", "-m", "seedproof_mcp.supervisor.supervise", job.read_text()]

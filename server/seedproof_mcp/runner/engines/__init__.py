@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seedproof.metrics.run_state import Ending
-from seedproof.model.refusals import BadSettings
+from seedproof.model.refusals import BadSettings, Refusal
 
 from seedproof_mcp.host.place import Place
-from seedproof_mcp.host.settings import ENGINES, Settings, where_is_engine
+from seedproof_mcp.host.settings import ENGINES, Settings, load_config, where_is_engine
 from seedproof_mcp.host.slots import NamedSlot, visible_slots
 from seedproof_mcp.system import files, locks
-from seedproof_mcp.system.paths import RunPaths
+from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["Engine", "Engines", "MissingEngine", "RunState", "Slot", "engine_for", "started_of"]
 
@@ -51,6 +51,8 @@ class Engine(ABC):
 
     def configure(self, settings: Settings, root: Path) -> None:  # noqa: B027 - most have no options
         """Take over the engine's own table of the settings, before anything of the next run is asked.
+
+        Where the settings name another engine by now, a run of this one is asked for without.
 
         Args:
             settings: The settings of the project.
@@ -259,5 +261,10 @@ class Engines:
         if self._only is not None:
             return self._only
         if name not in self._made:
-            self._made[name] = engine_for(name)
+            engine = self._made[name] = engine_for(name)
+            if self._root is not None:
+                with suppress(Refusal):  # settings that cannot be read choose no engine
+                    settings = load_config(ProjectPaths(self._root).settings).settings
+                    if settings.engine == name:
+                        engine.configure(settings, self._root)
         return self._made[name]

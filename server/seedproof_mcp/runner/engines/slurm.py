@@ -259,10 +259,6 @@ class SlurmEngine(Engine):
             with suppress(OutOfReach):  # then the job starts later, and its supervisor starts nothing
                 self._slurm.remove_waiting(number)
 
-    def capabilities(self) -> frozenset[str]:
-        """Return what this engine can do beyond placing runs."""
-        return super().capabilities() | {"told_end"}
-
 
 def _note(run: RunPaths, job: Job) -> None:
     """Write down, for servers, that Slurm has told of a job, and why that waits if it does."""
