@@ -97,7 +97,10 @@ SPEAKS_OF_A_VERDICT = re.compile(
 # The world outside the ledger is in the way: not for `next` to foresee.
 OUTSIDE = frozenset({"output_exists"})
 A_PERSON = frozenset({"runaway"})
-EDITED = frozenset({"control_due", "baseline_stale", "not_comparable", "code_unchanged", "snapshot_missing"})
+# A control is due once the script is edited, and not once that is taken back.
+EDITED = frozenset(
+    {"control_due", "control_not_due", "baseline_stale", "not_comparable", "code_unchanged", "snapshot_missing"}
+)
 
 maybe_seeds = st.sampled_from((None, None, *SEEDS, 7))
 maybe_attempts = st.sampled_from((None, None, None, 1, 2, 3))
