@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from seedproof.admission.request import RunRequest
 from seedproof.model.run_key import Role
+from seedproof_mcp.board.board import Board
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.surface.cli import main
+from seedproof_mcp.surface.commands.board import words_of
 
+from tests.support.command_line import Terminal
 from tests.support.real_runs import conductors, records, started
 from tests.support.seeds import SEEDS
 from tests.support.slot_studies import SCRIPT, a_study, named, overlapping, queue, settle, turns
@@ -93,6 +96,11 @@ def test_every_surface_shows_all_that_trains(gated: Path, capsys: pytest.Capture
     listed = service.list_experiments()
     main(["status", "--project", str(gated)])
     shown = " ".join(capsys.readouterr().out.split())
+    terminal = Terminal(gated, "watch")
+    watched = terminal.until(lambda text: "q leaves" in text)
+    terminal.type("q")
+    assert terminal.ends() == 0
+    board = Board(service, words_of(gated)).now()
     open_gate(gated)
     settle(service)
     alone = service.list_experiments()
@@ -101,6 +109,8 @@ def test_every_surface_shows_all_that_trains(gated: Path, capsys: pytest.Capture
     assert f"Training now: {', '.join(trains)}" in listed.texts()[0]
     assert f"training now: {', '.join(trains)}; queued: 0" in shown
     assert "also_running" not in alone.document()
+    assert all(f"baseline seed {seed} (attempt 1): running" in watched for seed in SEEDS[1:5])
+    assert [row["run_id"] for row in board["runs"]] == trains
 
 
 def test_headline_and_report_say_that_several_trained_at_once_and_claim_no_wall_time(tmp_path: Path) -> None:
