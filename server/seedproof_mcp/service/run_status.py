@@ -3,6 +3,7 @@
 Over 300 lines, because all of it is read from the same files of a run in one look.
 """
 
+import itertools
 import json
 from dataclasses import dataclass, replace
 
@@ -305,11 +306,14 @@ class Observer:
 
     def _find_hints(self, state: State) -> list[Notice]:
         number = len(state.generations)
-        runs = [run for run in state.runs.values() if run.generation == number]
-        done = {replace(run.key, attempt=0) for run in runs if run.state.is_counted}
-        open_runs = (run for run in reversed(runs) if replace(run.key, attempt=0) not in done)
         rules = state.rules_of(number) if number else Rules()
-        return next((found for run in open_runs if (found := self._near_misses(rules, run))), [])
+        # Few runs lack a value, and there may be many runs: what costs more is asked of these alone.
+        without = (
+            run
+            for run in reversed(state.runs.values())
+            if run.generation == number and lacks_value(run, rules.metric.name) and not _has_result(state, run)
+        )
+        return next((found for run in without if (found := self._near_misses(rules, run))), [])
 
     def _near_misses(self, rules: Rules, run: Run) -> list[Notice]:
         if not lacks_value(run, rules.metric.name):
@@ -346,6 +350,13 @@ def _run_follow(study: Study, run: Run, status: _Status) -> Follow | None:
     if follow is None or not status.state.is_active or not is_present or run.role is Role.PROBE:
         return follow
     return follow.model_copy(update={"why": waiting_words(status.eta_s)})
+
+
+def _has_result(state: State, run: Run) -> bool:
+    """Whether some attempt at the seed of a run counts."""
+    ids = (replace(run.key, attempt=number).run_id for number in itertools.count(1))
+    attempts = (state.runs[run_id] for run_id in itertools.takewhile(state.runs.__contains__, ids))
+    return any(one.state.is_counted for one in attempts)
 
 
 def _python_of(run: Run) -> str | None:
