@@ -2,7 +2,7 @@
 
 The first argument is the name of the program; what it knows lies in files beside the one that SLURM_CONF names. There
 tests set faults: `fault` (a key of words.json), `refuses` (words), `forgets` (ended jobs), `hold` (with why jobs
-wait), `gpu`, …
+wait), `gpu`, … With a dash and the name of a job, `refuses`, `hold` and `apart` are of that job alone.
 """
 
 import fcntl
@@ -60,6 +60,11 @@ def fault(program: str) -> int | None:
     return None
 
 
+def said_of(name: str, job: str) -> str | None:
+    """What a test has set for all jobs, or for the one of that name; None where it has not."""
+    return next((path.read_text() for one in (name, f"{name}-{job}") if (path := HERE / one).exists()), None)
+
+
 def sbatch(arguments: list[str]) -> int:
     if "--version" in arguments:
         version = HERE / "version"
@@ -72,9 +77,9 @@ def sbatch(arguments: list[str]) -> int:
     for name, lines in WORDS["refusals"].items():
         if options.get(name) in ("nope", "gpu:1", "999G", "bad"):
             return fail(lines, 255 if name == "time" else 1)
-    refuses = HERE / "refuses"
-    if not only and refuses.exists():
-        return fail([f"sbatch: error: Batch job submission failed: {refuses.read_text().strip()}"])
+    refuses = None if only else said_of("refuses", options["job-name"])
+    if refuses is not None:
+        return fail([f"sbatch: error: Batch job submission failed: {refuses.strip()}"])
     if only:
         print("sbatch: Job 2 to start at 2026-11-30T11:57:48 using 1 processors on nodes n1 in partition main")
         return 0
@@ -100,15 +105,15 @@ def run(number: str) -> int:
     """What slurmctld and slurmstepd do with a job: give it a node, start its script, and note its end."""
     job = read(number)
     assert job is not None
-    while (HERE / "hold").exists() or not (held := take_node(job)):
+    while said_of("hold", job["name"]) is not None or not (held := take_node(job)):
         time.sleep(0.02)
         job = read(number)
         if job is None or job["state"] in ENDED:
             return 0
     node, lock = held
     script = JOBS / f"{number}.sh"
-    apart = HERE / "apart"  # a node that does not see the project's folder, or has another one
-    script.write_text(f"exit {apart.read_text()}" if apart.exists() else job["script"])
+    apart = said_of("apart", job["name"])  # a node that does not see the project's folder, or has another one
+    script.write_text(job["script"] if apart is None else f"exit {apart}")
     of_job = {"SLURM_JOB_ID": number, "SLURMD_NODENAME": node, "SLURM_JOB_NAME": job["name"]}
     if (HERE / "gpu").exists():
         of_job["CUDA_VISIBLE_DEVICES"] = node.removeprefix("n")
@@ -151,12 +156,11 @@ def squeue(arguments: list[str]) -> int:
         asked.write("squeue\n")
     if (code := fault("squeue")) is not None:
         return code
-    hold = HERE / "hold"
-    waits = hold.read_text() if hold.exists() else ""
     for job in every():
         if job["state"] in ENDED and (HERE / "forgets").exists():
             continue
-        reason = waits if waits and job["state"] == "PENDING" else job["reason"]
+        waits = said_of("hold", job["name"]) if job["state"] == "PENDING" else None
+        reason = waits or job["reason"]
         print("|".join([job["number"], job["state"], reason, job["node"], job["folder"]]))
     return 0
 

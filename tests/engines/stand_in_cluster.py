@@ -15,8 +15,10 @@ from seedproof_mcp.runner.engines.slurm import SlurmEngine
 
 from tests.support.waiting import wait_until
 
-__all__ = ["LOOK_EVERY_S", "StandInCluster", "engine"]
+__all__ = ["LIMIT", "LOOK_EVERY_S", "StandInCluster", "engine"]
 
+LIMIT = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+"""What Slurm says of a job that is one too many."""
 LOOK_EVERY_S = 0.2
 STAND_IN = Path(__file__).parent / "stand_in.py"
 
@@ -77,7 +79,8 @@ class StandInCluster:
 
     def close(self) -> None:
         """Leave no process behind."""
-        self.clear("hold")
+        for hold in self.folder.glob("hold*"):
+            hold.unlink()
         for job in self.jobs():
             if job["state"] == "PENDING":
                 self.remove(job["name"]) if len(self.jobs(job["name"])) == 1 else None

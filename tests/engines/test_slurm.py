@@ -14,7 +14,7 @@ from seedproof_mcp.runner.engines.slurm import SlurmEngine
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.engines.contract_runs import Runs
-from tests.engines.stand_in_cluster import StandInCluster, engine
+from tests.engines.stand_in_cluster import LIMIT, StandInCluster, engine
 from tests.engines.studies import FIRST, Project
 from tests.support.studies import records
 from tests.support.supervised import eventually
@@ -126,27 +126,24 @@ def test_a_job_whose_number_was_not_written_down_is_found_by_its_folder(gated: P
     assert len(slurm.jobs(FIRST)) == 1
 
 
-def await_node(project: Project, slurm: StandInCluster) -> None:
-    """Let the first job of a requested run tell of a node."""
-    project.until(lambda: slurm.jobs(NODE) and slurm.jobs(NODE)[0]["state"] == "COMPLETED")
-
-
 def test_a_run_whose_submission_was_cut_short_is_submitted_once(project: Project, slurm: StandInCluster) -> None:
+    slurm.set(
+        f"refuses-{FIRST}", "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+    )
     project.request()
-    await_node(project, slurm)
-    slurm.set("refuses", "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)")
     project.until(lambda: project.problem and project.starts())
     assert slurm.jobs(FIRST) == []
-    slurm.clear("refuses")
+    slurm.clear(f"refuses-{FIRST}")
     project.replace_conductor()
     assert project.until_ended()["state"] == "succeeded"
     assert len(slurm.jobs(FIRST)) == 1
 
 
 def test_a_limit_of_slurm_is_told_in_its_own_words_and_tried_seldom(project: Project, slurm: StandInCluster) -> None:
+    slurm.set(
+        f"refuses-{FIRST}", "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+    )
     project.request()
-    await_node(project, slurm)
-    slurm.set("refuses", "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)")
     project.until(lambda: project.problem and "QOS" in project.problem)
     state, reason = project.state()
     assert state == "queued" and "Slurm does not take the job g1-baseline-s42-a1: Batch job submission failed: " in (
@@ -201,9 +198,8 @@ def test_what_slurm_does_to_a_run_is_its_end_in_slurms_words(
 
 
 def test_a_waiting_job_that_somebody_removed_is_not_submitted_again(project: Project, slurm: StandInCluster) -> None:
+    slurm.set(f"hold-{FIRST}")
     project.request()
-    await_node(project, slurm)
-    slurm.set("hold")
     project.until(lambda: slurm.jobs(FIRST))
     slurm.remove(FIRST)
     end = project.until_ended()
@@ -212,9 +208,8 @@ def test_a_waiting_job_that_somebody_removed_is_not_submitted_again(project: Pro
 
 
 def test_stopping_a_run_removes_its_waiting_job(project: Project, slurm: StandInCluster) -> None:
+    slurm.set(f"hold-{FIRST}")
     project.request()
-    await_node(project, slurm)
-    slurm.set("hold")
     project.until(lambda: slurm.jobs(FIRST))
     project.service._stop_resume.stop(FIRST, "enough")
     end = project.until_ended()

@@ -12,12 +12,11 @@ import pytest
 from seedproof_mcp.runner.engines.slurm_words import Job
 from seedproof_mcp.surface.cli import main
 
-from tests.engines.stand_in_cluster import StandInCluster, engine
+from tests.engines.stand_in_cluster import LIMIT, StandInCluster, engine
 from tests.engines.studies import FIRST, Project
 from tests.support.callers import Answer, tools
 
 SECOND = "g1-baseline-s137-a1"
-LIMIT = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 # What nvidia-ml-py says on each node; of the three GPUs, a job sees the one that has its node's number.
 PYNVML = """
 NAMES = ["of nobody", "NVIDIA H100", "NVIDIA A100"]
@@ -156,9 +155,8 @@ def submit_again(project: Project) -> str:
 def test_a_job_that_was_removed_while_nobody_looked_is_not_submitted_again(
     gated: Project, slurm: StandInCluster, is_known: bool
 ) -> None:
+    slurm.set(f"hold-{FIRST}")
     gated.request()
-    gated.until(lambda: slurm.jobs("seedproof-node") and slurm.jobs("seedproof-node")[0]["state"] == "COMPLETED")
-    slurm.set("hold")
     gated.until(lambda: slurm.jobs(FIRST))
     slurm.remove(FIRST)
     if not is_known:
@@ -173,9 +171,8 @@ def test_a_job_that_was_removed_while_nobody_looked_is_not_submitted_again(
 def test_a_job_that_fails_before_the_run_begins_names_the_file_that_says_why(
     project: Project, slurm: StandInCluster
 ) -> None:
+    slurm.set(f"apart-{FIRST}", "1")
     project.request()
-    project.until(lambda: slurm.jobs("seedproof-node") and slurm.jobs("seedproof-node")[0]["state"] == "COMPLETED")
-    slurm.set("apart", "1")
     end = project.until_ended()
     says = "Slurm ended job 2: FAILED (NonZeroExitCode); supervise.log in the run's folder says why"
     assert (end["kind"], end["reason"]) == ("run_interrupted", says)
@@ -198,12 +195,11 @@ def test_a_job_that_fails_before_the_run_begins_names_the_file_that_says_why(
 def test_a_run_whose_job_waits_says_why_in_slurms_word_and_no_time_is_promised(
     project: Project, slurm: StandInCluster, reason: str, says: str
 ) -> None:
+    slurm.set(f"hold-{SECOND}", reason)
     project.request(queue_all=True)
-    project.until_ended()
-    slurm.set("hold", reason)
     project.until(lambda: len(slurm.jobs(SECOND)) == 1 and project.state(SECOND)[1])
     seen = project.service.observe(SECOND)
-    slurm.clear("hold")
+    slurm.clear(f"hold-{SECOND}")
     project.until_ended(SECOND)
     assert (seen.state, seen.eta_s) == ("queued", None)
     assert (seen.reason or "").replace("job 3", "job 2") == says
