@@ -39,9 +39,9 @@ def test_a_run_on_slurm_is_recorded_with_the_node_that_slurm_chose(project: Proj
 def test_the_first_job_looks_at_a_node_and_the_next_runs_need_none(project: Project, slurm: StandInCluster) -> None:
     slurm.set("hold")
     project.request(queue_all=True)
-    project.until(lambda: slurm.jobs(NODE))
-    state, reason = project.state()
-    assert state == "queued" and (reason or "").startswith("Slurm job 1, which looks at a node, holds the slot")
+    waits = "Slurm job 1, which looks at a node, holds the slot"
+    project.until(lambda: (project.state()[1] or "").startswith(waits))
+    assert project.state()[0] == "queued"
     assert records(project.folder, "run_started") == [], "nothing is recorded before a node has told what it is"
     slurm.clear("hold")
     project.until_ended("g1-baseline-s137-a1")
@@ -127,9 +127,7 @@ def test_a_job_whose_number_was_not_written_down_is_found_by_its_folder(gated: P
 
 
 def test_a_run_whose_submission_was_cut_short_is_submitted_once(project: Project, slurm: StandInCluster) -> None:
-    slurm.set(
-        f"refuses-{FIRST}", "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
-    )
+    slurm.set(f"refuses-{FIRST}", LIMIT)
     project.request()
     project.until(lambda: project.problem and project.starts())
     assert slurm.jobs(FIRST) == []
@@ -140,9 +138,7 @@ def test_a_run_whose_submission_was_cut_short_is_submitted_once(project: Project
 
 
 def test_a_limit_of_slurm_is_told_in_its_own_words_and_tried_seldom(project: Project, slurm: StandInCluster) -> None:
-    slurm.set(
-        f"refuses-{FIRST}", "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
-    )
+    slurm.set(f"refuses-{FIRST}", LIMIT)
     project.request()
     project.until(lambda: project.problem and "QOS" in project.problem)
     state, reason = project.state()
