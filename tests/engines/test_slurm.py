@@ -39,7 +39,7 @@ def test_a_run_on_slurm_is_recorded_with_the_node_that_slurm_chose(project: Proj
 def test_the_first_job_looks_at_a_node_and_the_next_runs_need_none(project: Project, slurm: StandInCluster) -> None:
     slurm.set("hold")
     project.request(queue_all=True)
-    waits = "Slurm job 1, which looks at a node, holds the slot"
+    waits = "Slurm job 1 (a first look at a node) holds the slot"
     project.until(lambda: (project.state()[1] or "").startswith(waits))
     assert project.state()[0] == "queued"
     assert records(project.folder, "run_started") == [], "nothing is recorded before a node has told what it is"

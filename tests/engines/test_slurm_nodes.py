@@ -193,16 +193,19 @@ def test_a_job_that_fails_before_the_run_begins_names_the_file_that_says_why(
     ],
 )
 def test_a_run_whose_job_waits_says_why_in_slurms_word_and_no_time_is_promised(
-    project: Project, slurm: StandInCluster, reason: str, says: str
+    project: Project, slurm: StandInCluster, capsys: pytest.CaptureFixture[str], reason: str, says: str
 ) -> None:
     slurm.set(f"hold-{SECOND}", reason)
     project.request(queue_all=True)
     project.until(lambda: len(slurm.jobs(SECOND)) == 1 and project.state(SECOND)[1])
     seen = project.service.observe(SECOND)
+    main(["status", "--project", str(project.folder)])
+    shown = capsys.readouterr().out.replace("job 3", "job 2")
     slurm.clear(f"hold-{SECOND}")
     project.until_ended(SECOND)
     assert (seen.state, seen.eta_s) == ("queued", None)
     assert (seen.reason or "").replace("job 3", "job 2") == says
+    assert f"\nThe queue waits: {says}\n" in shown
     assert project.service.observe(SECOND).reason is None
 
 

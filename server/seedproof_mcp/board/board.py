@@ -154,7 +154,7 @@ class Board:
 
     def _queue(self, study: Study, active: list[Run]) -> list[Document]:
         """The first runs that wait, each with the seconds until it has ended."""
-        ends = self._service.expected_ends(study)
+        ends = self._service.waits.expected_ends(study.state)
         return [
             {
                 "run_id": run.run_id,

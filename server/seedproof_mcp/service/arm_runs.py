@@ -65,8 +65,8 @@ def observe_arm(service: "Service", key: ArmKey) -> RunResult:
         if not seen.is_active:
             return _ended(study, key, seen)
         active = [run for run in arm_runs(study, key) if run.state.is_active]
-        at_once = service.side_by_side(study, active[-1]) if active else 1
-        eta_s = _ends_in_s(study, active, at.unqueued, service.expected_ends(study), at_once)
+        at_once = service.waits.side_by_side(study.state, active[-1]) if active else 1
+        eta_s = _ends_in_s(study, active, at.unqueued, service.waits.expected_ends(study.state), at_once)
         return _waiting(key, seen, eta_s)
 
 

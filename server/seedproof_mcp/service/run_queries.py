@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from seedproof.admission.gate import queued_behind
+from seedproof.admission.queue import training_now
 from seedproof.admission.request import RunRequest
 from seedproof.ledger.state import State
 from seedproof.model.refusals import RunUnknown
@@ -30,6 +31,7 @@ __all__ = [
     "open_runs",
     "rules_of",
     "seeds_so_far",
+    "wait_reason",
 ]
 
 
@@ -44,6 +46,14 @@ def active_runs(service: "Service") -> list[str]:
     """Ids of the runs that are queued or training, in their order."""
     with service.reading() as (study, _):
         return list(study.state.active)
+
+
+def wait_reason(service: "Service") -> str | None:
+    """What the queue waits for while nothing trains; None where something trains, or nothing is known."""
+    with service.reading() as (study, _):
+        state = study.state
+        first = next(iter(state.active), None)
+        return None if first is None or training_now(state) else service.waits.words(state, state.runs[first], 1)
 
 
 def seeds_so_far(service: "Service", run_id: str) -> list[SeedRow]:

@@ -7,12 +7,11 @@ import itertools
 import json
 from dataclasses import dataclass, replace
 
-from seedproof.admission.queue import alone_words, training_now, waits_for
-from seedproof.ledger.queue_times import expected_ends, expected_s
+from seedproof.ledger.queue_times import expected_s
 from seedproof.ledger.state import State
 from seedproof.metrics.run_state import LOST, Ending, lacks_value, outcome
 from seedproof.model.metric_rule import MetricRule
-from seedproof.model.refusals import BadSettings, Refusal
+from seedproof.model.refusals import BadSettings
 from seedproof.model.results import Notice
 from seedproof.model.rules import Rules
 from seedproof.model.run_key import Role
@@ -20,7 +19,7 @@ from seedproof.model.runs import NoResult, Run, RunState
 from seedproof.model.untrusted import fenced, safe_tail
 from seedproof.notices.attempts import draw_words
 from seedproof.notices.control import control_notices
-from seedproof.notices.declarations import declared_notices, list_first
+from seedproof.notices.declarations import declared_notices
 from seedproof.notices.environment import exclusion_notices, exclusions_of, place_notices, scripts_of
 from seedproof.notices.readings import near_miss_notices
 from seedproof.notices.repeats import log_notices
@@ -31,21 +30,20 @@ from seedproof.phases.study import Study
 from seedproof.sources.near_misses import near_misses
 
 from seedproof_mcp.host.missing_module import missing_module_words
-from seedproof_mcp.host.settings import Config, load_config
-from seedproof_mcp.host.slots import NamedSlot
+from seedproof_mcp.host.settings import Config
 from seedproof_mcp.runner import conductor_status
 from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.runner.kept_output import kept_files
 from seedproof_mcp.runner.no_result import find_draw
 from seedproof_mcp.runner.trained_with import trained_by_notices
 from seedproof_mcp.service.log_follower import LogFollower, Progress
+from seedproof_mcp.service.queue_waits import QueueWaits
 from seedproof_mcp.service.replies.result import Follow
 from seedproof_mcp.service.replies.rows import FailedRow
 from seedproof_mcp.service.replies.run import RunResult, waiting_words
 from seedproof_mcp.service.reports import unverified_report
 from seedproof_mcp.service.views import declared_command, notice_results, remaining_seeds
 from seedproof_mcp.supervisor.run_contract import read_spec
-from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 __all__ = ["Observer", "with_exclusions"]
@@ -76,9 +74,10 @@ class _Status:
 class Observer:
     """Observes the runs of one project."""
 
-    def __init__(self, paths: ProjectPaths, engines: Engines) -> None:
+    def __init__(self, paths: ProjectPaths, engines: Engines, waits: QueueWaits) -> None:
         self._paths = paths
         self._engines = engines
+        self._waits = waits
         self._logs = LogFollower(engines)
         self._hints: dict[tuple[str, MetricRule], list[Notice]] = {}
         self._newest_hints: tuple[str, list[Notice]] = ("", [])
@@ -179,8 +178,8 @@ class Observer:
     def _active_status(self, state: State, rules: Rules, run: Run) -> _Status:
         if run.state is RunState.QUEUED:
             position = list(state.active).index(run.run_id) + 1
-            reason = self._conductor_problem() or self._wait_words(state, run, position)
-            ends = self.expected_ends(state).get(run.run_id)
+            reason = self._conductor_problem() or self._waits.words(state, run, position)
+            ends = self._waits.expected_ends(state).get(run.run_id)
             return _Status(RunState.QUEUED, {}, eta_s=ends, queue_position=position, reason=reason)
         progress = self._logs.look(self._paths.run(run.run_id), rules)
         whole_s, elapsed_s = expected_s(state, run), progress.elapsed_s
@@ -194,70 +193,10 @@ class Observer:
             reason=self._conductor_problem() or _idle_words(self._paths.run(run.run_id), progress, rules),
         )
 
-    def expected_ends(self, state: State) -> dict[str, float | None]:
-        """Seconds until each active run has ended; None where that is not known, as with a slot that others hold.
-
-        Args:
-            state: A state that `with_live_states` returns.
-        """
-        running, slots = training_now(state), self._slots()
-        first = next((state.runs[run_id] for run_id in state.active), None)
-        if first is not None and not running and self._wait_words(state, first, 1) is not None:
-            return dict.fromkeys(state.active)
-        folders = {run.run_id: self._paths.run(run.run_id) for run in running}
-        elapsed = {one: self._engines.of(folder).elapsed_s(str(folder.folder)) for one, folder in folders.items()}
-        elapsed |= dict.fromkeys(one for one in state.active if self._placed_words(one) is not None)
-        alone = {one for one in state.active if alone_words(state, state.runs[one]) is not None}
-        return expected_ends(state, elapsed, max(1, len(slots)), alone)
-
-    def side_by_side(self, state: State, run: Run) -> int:
-        """How many runs like this one may train at the same time, itself among them."""
-        return max(1, len(self._slots())) if alone_words(state, run) is None else 1
-
-    def _slots(self) -> tuple[NamedSlot, ...]:
-        """The slots that the settings give; none where these cannot be read."""
-        try:
-            settings = load_config(self._paths.settings).settings
-            return self._engines.chosen(settings).slots(settings)
-        except Refusal:
-            return ()
-
     def _conductor_problem(self) -> str | None:
         """The problem that the conductor has left a message on; None where there is none."""
         problem = conductor_status.read_problem(self._paths)
         return None if problem is None else f"the conductor cannot go on: {problem}"
-
-    def _placed_words(self, run_id: str) -> str | None:
-        """What a run that its engine has waits for; None where that says nothing."""
-        folder = self._paths.run(run_id)
-        is_placed = folder.spec.exists() and not folder.started.exists()
-        return self._engines.of(folder).waits_for(str(folder.folder)) if is_placed else None
-
-    def _wait_words(self, state: State, run: Run, position: int) -> str | None:
-        """What a queued run waits for: its job, its slot, or where there are several, those that train; else None."""
-        placed = self._placed_words(run.run_id)
-        if placed is not None:
-            return placed
-        try:
-            settings = load_config(self._paths.settings).settings
-            engine = self._engines.chosen(settings)
-            slots = engine.slots(settings)
-        except Refusal:
-            return None
-        training = training_now(state)
-        if len(slots) > 1 and training:
-            wait = waits_for(state, run)
-            full = "it waits for a free slot" if len(training) >= len(slots) else None
-            said = [f"training now: {list_first(one.run_id for one in training)}", wait.reason if wait else full]
-            return "; ".join(one for one in said if one)
-        conductor = locks.signature(self._paths.conductor_lock)
-        holders = [engine.slot_holder(slot.name, conductor) for slot in slots] if position == 1 else [None]
-        if None in holders:
-            return None
-        names = list_first(slot.name for slot in slots)
-        if len(slots) > 1:
-            return f"other trainings hold the slots {names}; it starts when one of them ends"
-        return f"{holders[0]} holds the slot {names}; it starts when that one ends"
 
     def _notices(self, study: Study, rules: Rules, run: Run) -> list[Notice]:
         state = study.state

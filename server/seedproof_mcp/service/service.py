@@ -46,6 +46,7 @@ from seedproof_mcp.service.overview import (
     withdrawn_result,
 )
 from seedproof_mcp.service.project import ProjectFolder
+from seedproof_mcp.service.queue_waits import QueueWaits
 from seedproof_mcp.service.read_again import Rereader
 from seedproof_mcp.service.replies.baseline import BaselineStatus
 from seedproof_mcp.service.replies.comparison import ComparisonResult
@@ -97,7 +98,8 @@ class Service:
         self._start_conductor = start_conductor
         self._randbelow = randbelow
         self._ledger = Ledger(self.paths)
-        self._observer = Observer(self.paths, self._engines)
+        self._waits = QueueWaits(self.paths, self._engines)
+        self._observer = Observer(self.paths, self._engines, self._waits)
         self._stop_resume = StopResume(self.paths, self._ledger, self._engines)
         self._reports = Reports(self.paths, self._ledger)
         self._rereader = Rereader(self.paths, self._ledger)
@@ -152,17 +154,14 @@ class Service:
         """The engines of the project's runs."""
         return self._engines
 
+    @property
+    def waits(self) -> QueueWaits:
+        """What queued runs wait for, and when each has ended; asked with the state of a study from `reading`."""
+        return self._waits
+
     def run_now(self, study: Study, run: Run) -> RunResult:
         """The present result of a run of a study from `reading`; unlike `observe`, it starts nothing."""
         return self._observer.run_result(study, run)
-
-    def expected_ends(self, study: Study) -> dict[str, float | None]:
-        """Seconds until each active run of a study from `reading` has ended; None where that is not known."""
-        return self._observer.expected_ends(study.state)
-
-    def side_by_side(self, study: Study, run: Run) -> int:
-        """How many runs like this one may train at the same time, itself among them."""
-        return self._observer.side_by_side(study.state, run)
 
     def run_times(self, run_id: str) -> tuple[str, str]:
         """When a run was requested, and when its state last changed (ISO 8601, UTC).
@@ -194,7 +193,7 @@ class Service:
             page, hints = ("list_experiments", offset, limit), self._observer.hints
             result = self._cache.get(study, page, lambda: experiment_list(study, offset, limit, hints(study)))
             if study.state.active:
-                queue = queued_rows(study.state, self._observer.expected_ends(study.state))
+                queue = queued_rows(study.state, self._waits.expected_ends(study.state))
                 result = result.model_copy(update={"queue": queue})
             return self._with_unfinished_report(study, result)
 

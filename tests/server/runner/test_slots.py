@@ -34,6 +34,18 @@ def open_gate(project: Path, seed: int | None = None) -> None:
     (project.parent / ("gate" if seed is None else f"gate-{seed}")).touch()
 
 
+def baseline_of(project: Path) -> Service:
+    """Measure the baseline; the trainings after it wait for their gates."""
+    service = Service(project)
+    for seed in SEEDS:
+        open_gate(project, seed)
+    queue(service)
+    settle(service)
+    for seed in SEEDS:
+        (project.parent / f"gate-{seed}").unlink()
+    return service
+
+
 def begun(project: Path, count: int) -> None:
     wait_until(lambda: len(turns(project)) >= count)
 
@@ -68,13 +80,7 @@ def test_the_first_seed_of_an_arm_trains_before_the_others_which_then_train_side
 
 
 def test_arms_share_the_slots_in_the_order_of_their_requests(gated: Path) -> None:
-    service = Service(gated)
-    for seed in SEEDS:
-        open_gate(gated, seed)
-    queue(service)
-    settle(service)
-    for seed in SEEDS:
-        (gated.parent / f"gate-{seed}").unlink()
+    service = baseline_of(gated)
     began = len(records(gated, "run_started"))
     queue(service, "a", "b", "c")
     wait_until(lambda: len(records(gated, "run_started")) == began + 3)
@@ -242,13 +248,7 @@ def test_two_projects_share_slots_by_name_and_count_each_other(tmp_path: Path) -
 
 
 def test_no_run_starts_on_the_device_of_one_whose_slot_has_another_name_since(gated: Path) -> None:
-    service, settings = Service(gated), gated / "seedproof.toml"
-    for seed in SEEDS:
-        open_gate(gated, seed)
-    queue(service)
-    settle(service)
-    for seed in SEEDS:
-        (gated.parent / f"gate-{seed}").unlink()
+    service, settings = baseline_of(gated), gated / "seedproof.toml"
     queue(service, "a")
     begun(gated, 6)
     settings.write_text(settings.read_text().replace('"gpu', '"other'))

@@ -184,7 +184,7 @@ class Nodes:
         for folder in ProjectPaths(self._root).nodes.glob("*"):
             job = _read(folder / "job.json")
             if "number" in job and "why" not in job and not _told(folder):
-                return f"Slurm job {job['number']}, which looks at a node,"
+                return f"Slurm job {job['number']} (a first look at a node)"
         return None
 
     def problem(self) -> str | None:

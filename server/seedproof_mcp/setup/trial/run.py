@@ -213,8 +213,7 @@ class _Trial:
         setups = RunSetups(self._paths, config, self._engine.place())
         setups.surroundings.preload(None)
         if self._engine.is_waiting():
-            holder = self._engine.slot_holder(settings.slot, None) or "a first look at a node"
-            self._tell(f"waiting for {holder.rstrip(',')}")
+            self._tell(f"waiting for {self._engine.slot_holder(settings.slot, None) or 'a first look at a node'}")
         while self._engine.is_waiting():
             time.sleep(self._engine.look_s or _POLL_S)
         setup = setups.make(self._state, run)

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from seedproof_mcp.service.run_queries import wait_reason
 from seedproof_mcp.surface.next_command import in_commands, next_line
 from seedproof_mcp.surface.show import json_document, print_json
 
@@ -24,13 +25,14 @@ def status(options: argparse.Namespace, service: "Service") -> int:
     failed = service.failed_runs()
     is_active = page.running is not None or page.queued > 0
     problem = service.complaint() if is_active else None
+    waits = wait_reason(service) if is_active else None
     if options.json:
         found: dict[str, Any] = {
             "baseline": json_document(baseline, options.project),
             **json_document(page, options.project),
             "failed": [one.model_dump(mode="json") for one in failed],
         }
-        print_json(found | ({"problem": problem} if problem else {}))
+        print_json(found | ({"problem": problem} if problem else {}) | ({"waits_for": waits} if waits else {}))
         return 0
     console = _console()
     _print(console, baseline.first_line())
@@ -42,6 +44,8 @@ def status(options: argparse.Namespace, service: "Service") -> int:
     if is_active:
         now = ", ".join(page.training) or "nothing"
         _print(console, f"training now: {now}; queued: {page.queued}")
+    if waits:
+        _print(console, f"The queue waits: {waits}")
     for notice in dict.fromkeys((*baseline.notices, *page.notices)):
         _print(console, f"Notice ({notice.code}): {in_commands(notice.message)}")
     if problem:
