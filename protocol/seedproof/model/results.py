@@ -23,11 +23,12 @@ __all__ = [
 ]
 
 
-REPORT_FORMAT = 7
+REPORT_FORMAT = 8
 """Version of the words and numbers of verdicts and reports. 5: fresh seeds are drawn, and screening drops ideas.
 6: a report has its numbers and the text of its change in files beside it.
 7: equal logs are no remark where the metric stands in a file and differs, a question names what takes the seed in the
-command, and shell scripts count as scripts."""
+command, and shell scripts count as scripts.
+8: equal values that chance explains are no remark, whatever the step."""
 
 ExperimentState = Literal[
     "declared", "measuring", "measured", "judged", "dropped", "failed", "superseded", "withdrawn", "closed"

@@ -23,8 +23,10 @@ __all__ = ["coarse_notices", "log_notices", "repeat_notices"]
 
 # Two empty logs are no sign of a copy: the metric may be read from a file.
 _NO_LOG = hashlib.sha256(b"").hexdigest()
-# Equal values that honest seeds would print more rarely are asked about.
-_EXPECTED = 0.05
+# Equal values that fewer honest arms would show are asked about.
+_EXPECTED = 0.02
+# Where all of an arm are equal, a script that ignores its seed is the likelier reason.
+_ALL_EXPECTED = 0.05
 # Of fewer values, the common divisor is a matter of chance.
 _LEAST_VALUES = 4
 # While nothing is known of the spread, two values of so few digits may well be equal.
@@ -39,6 +41,8 @@ class _Grain:
     """As printed, or that of a share of a number of cases; 0 where it is not known."""
     spread: float | None
     """One sigma; None where it is not known."""
+    least_spread: float | None
+    """The smaller one of baseline and arm: where one spreads less than the other, its values are equal more often."""
     digits: int
     """The most significant digits of a value."""
 
@@ -54,8 +58,9 @@ class _Grain:
         step, every = printed_step([*texts, *more]), [*values, *others]
         if len(set(every)) > 1 and len(every) >= _LEAST_VALUES:
             step = share_step(every, step)
-        spread = _spread(others) or _spread(values)
-        return cls(step, spread, max(map(significant_digits, texts), default=0))
+        spreads = [spread for spread in (_spread(others), _spread(values)) if spread is not None]
+        digits = max(map(significant_digits, texts), default=0)
+        return cls(step, next(iter(spreads), None), min(spreads, default=None), digits)
 
     @property
     def is_coarse(self) -> bool:
@@ -63,15 +68,15 @@ class _Grain:
         return self.spread is not None and self.step > FINE_SHARE * self.spread
 
     def pair_chance(self) -> float:
-        """The chance that two honest results are equal; 0 where the metric is fine or its spread is not known."""
-        return agreement_chance(self.step, self.spread, 2) if self.spread is not None and self.is_coarse else 0.0
+        """The chance that two honest results are equal; 0 where their spread is not known."""
+        return agreement_chance(self.step, self.spread, 2) if self.spread is not None else 0.0
 
     def expects(self, equal: int, runs: int) -> bool:
         """Whether so many equal values among so many runs are no surprise."""
-        if self.spread is None:
+        if self.least_spread is None:
             return equal == 2 and self.digits <= _FEW_DIGITS
-        chance = math.comb(runs, equal) * agreement_chance(self.step, self.spread, equal)
-        return self.is_coarse and chance >= _EXPECTED
+        chance = math.comb(runs, equal) * agreement_chance(self.step, self.least_spread, equal)
+        return chance >= (_ALL_EXPECTED if equal == runs else _EXPECTED)
 
 
 def _printed(runs: Iterable[Run], metric: str) -> tuple[list[float], list[str]]:
@@ -106,7 +111,7 @@ def _same_values(who: str, runs: Sequence[Run], rules: Rules, grain: _Grain) -> 
 
 
 def _ties(who: str, ties: dict[float, list[int]], rules: Rules, grain: _Grain) -> list[Notice]:
-    if not ties or grain.spread is None:
+    if not ties or grain.spread is None or not grain.is_coarse:
         return []
     groups = "; ".join(f"seeds {', '.join(map(str, seeds))}: {value:.10g}" for value, seeds in ties.items())
     text = (
@@ -165,14 +170,16 @@ def coarse_notices(who: str, runs: Sequence[Run], rules: Rules, sigma: float | N
 def log_notices(state: State, experiment: Experiment) -> list[Notice]:
     """Logs of an experiment that another arm of its generation left as well, byte for byte.
 
-    Not those that hold no more than a coarse value, where others have it by chance.
+    Not those that hold no more than a value that others have by chance.
     """
     found = list(_logs_elsewhere(state, experiment))
     baseline = state.baseline_arm(experiment.generation).counted
-    pair = _Grain.of((), baseline.values(), state.rules_of(experiment.generation)).pair_chance()
+    rules = state.rules_of(experiment.generation)
+    pair = _Grain.of([run for run, _ in found], baseline.values(), rules).pair_chance()
     # At the same seed one log could be the same, at other seeds any of the baseline's or of another arm's.
     any_of_them = 1 - (1 - pair) ** len(baseline)
     chance = math.prod(pair if any(one.seed == run.seed for one in others) else any_of_them for run, others in found)
+    chance *= math.comb(sum(state.runs[run_id].state.is_counted for run_id in experiment.run_ids), len(found))
     if all(run.bare_log for run, _ in found) and chance >= _EXPECTED:
         return []
     return [

@@ -51,10 +51,11 @@ COARSE, FINE, LOSSES = (
         (["71", "72", "73"], COARSE, []),
         (["72", "72", "72"], COARSE, ["ties_expected"]),  # 0.46 of honest ones, at a step of 2.2 sigma
         (["72", "72", "72"], FINE, ["same_values"]),  # a step of a fifth of sigma: no more than 0.4 %
-        (["72", "72", "73"], FINE, ["same_values"]),
+        (["72", "72", "73"], FINE, []),  # 0.17 of honest ones, and not worth a word
         (["0.842", "0.842", "0.845", "0.839", "0.851"], [], ["ties_expected"]),  # its own spread: 0.0046
         (["0.8420", "0.8420", "0.8450", "0.8390", "0.8510"], [], ["ties_expected"]),  # shares of 1,000 cases
-        (["0.8421", "0.8421", "0.8459", "0.8392", "0.8513"], [], ["same_values"]),
+        (["0.8421", "0.8421", "0.8459", "0.8392", "0.8513"], [], []),  # 0.06, by its own spread
+        (["0.842137", "0.842137", "0.845921", "0.839214", "0.851313"], [], ["same_values"]),
         (["4.1234", "4.1234", "4.1500"], LOSSES, ["same_values"]),
         (["4.1", "4.1"], [], []),  # two values of two digits, and nothing is known of the spread
         (["4.1", "4.1", "4.1"], [], ["same_values"]),
@@ -82,6 +83,23 @@ def test_one_line_logs_of_equal_values_are_no_copies_and_longer_ones_are() -> No
 def test_one_line_logs_of_equal_fine_values_are_copies() -> None:
     runs = printed("4.1234", "4.1234", "4.1500", bare_log=True, log_sha256="a")[:2]
     assert codes(runs, LOSSES) == ["same_values", "identical_logs"]
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+@pytest.mark.parametrize(
+    ("per_sigma", "narrower"), [(1, 1), *((steps, by) for steps in (5, 10, 20, 50, 100, 1000) for by in (1, 2))]
+)
+def test_honest_seeds_are_hardly_ever_asked_about_whatever_the_step(per_sigma: int, narrower: int, runs: int) -> None:
+    """Values in steps of that part of sigma; those of the arm may spread by half as much as the baseline's."""
+    draw, asked, arms = random.Random(0), 0, 1000
+
+    def values(sigma: float, n: int) -> list[Run]:
+        return printed(*(f"{400 + round(draw.gauss(0, sigma)) / 10_000:.4f}" for _ in range(n)))
+
+    for _ in range(arms):
+        base, arm = values(per_sigma, 5), values(per_sigma / narrower, runs)
+        asked += "same_values" in codes(arm, base)
+    assert asked <= 0.025 * arms
 
 
 def test_honest_seeds_of_a_coarse_metric_are_hardly_ever_asked_about() -> None:

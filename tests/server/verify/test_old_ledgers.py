@@ -26,15 +26,15 @@ pytestmark = pytest.mark.anyio
 
 OLD = ROOT / "tests/old_ledgers"
 RECORDED = OLD / "record_format_1"
-LATER = sorted(str(path.relative_to(OLD)) for path in OLD.glob("report_format_[56]/*"))
+LATER = sorted(str(path.relative_to(OLD)) for path in OLD.glob("report_format_[567]/*"))
 RECORDED_STUDIES = [*sorted(path.name for path in RECORDED.iterdir()), *LATER]
 # The settings of this one are refused by now; it has a test of its own.
 STUDIES = [name for name in RECORDED_STUDIES if name != "given_seeds"]
 WITH_DEFAULT_RULES = ["protocol", "confirmations", "in_place"]
 LEDGER = ".seedproof/ledger.jsonl"
 MIRROR = "docs/research/ledger.jsonl"
-# c3868cf wrote 1 and 4, ff65c9d 2 and 5, 7a359c9 2 and 6.
-RECORD_FORMAT, REPORT_FORMAT = 2, 7
+# c3868cf wrote 1 and 4, ff65c9d 2 and 5, 7a359c9 2 and 6, 5900f4f 2 and 7.
+RECORD_FORMAT, REPORT_FORMAT = 2, 8
 MORE_SEEDS = "[rules]\nbaseline_seeds = [42, 137, 256, 512, 1024, 2048, 4096]\n"
 PYTHON = '[settings]\npython = "python3"\n'
 
@@ -497,10 +497,25 @@ async def test_equal_logs_beside_values_in_a_file_are_no_remark_in_the_next_form
     verify(here, capsys)
 
 
+async def test_values_that_chance_explains_are_no_remark_in_the_next_format(
+    study: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = study("report_format_7/equal_by_chance")
+    report, remark = here.project / "docs/research/experiment_better_1M.md", "gave the same val_loss, 4.0031"
+    assert remark in report.read_text()
+    async with here.tools() as call:
+        await call("write_report", experiment="better")
+    (written,) = here.added("report_written")
+    assert written["report_format"] == REPORT_FORMAT
+    assert remark not in report.read_text()
+    assert here.added("verdict_issued") == []
+    verify(here, capsys)
+
+
 async def test_an_experiment_beside_reports_of_an_older_format_is_judged_in_the_next_format(
     study: Open, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = study("report_format_6/protocol")
+    here = study("report_format_7/protocol")
     async with here.tools(noisy) as call:
         await call.measure("later", "--idea", "later")
         await call("compare", experiment="later")
