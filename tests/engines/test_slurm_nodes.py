@@ -15,6 +15,7 @@ from seedproof_mcp.surface.cli import main
 from tests.engines.stand_in_cluster import LIMIT, StandInCluster, engine
 from tests.engines.studies import FIRST, Project
 from tests.support.callers import Answer, tools
+from tests.support.real_runs import unexpected
 
 SECOND = "g1-baseline-s137-a1"
 # What nvidia-ml-py says on each node; of the three GPUs, a job sees the one that has its node's number.
@@ -105,7 +106,7 @@ def test_a_wrapper_that_starts_the_interpreter_is_no_other_interpreter(
     project.request(experiment="a", flags=["--shift", "0.1"], hypothesis="it helps", queue_all=True)
     settle(project)
     judged = project.service.compare("a")
-    assert judged.verdict == "LOSER" and judged.notices == []
+    assert judged.verdict == "LOSER" and unexpected(judged.notices) == []
     assert project.service._ledger.refresh().runs[FIRST].trained_with is None
 
 

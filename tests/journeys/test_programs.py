@@ -11,7 +11,7 @@ import pytest
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.callers import Caller, tools
-from tests.support.real_runs import records
+from tests.support.real_runs import records, unexpected
 from tests.support.repositories import make_repository, write
 from tests.support.waiting import PATIENCE_S, stop_everything
 
@@ -159,7 +159,7 @@ async def test_programs_find_the_environment_of_the_project_and_nothing_is_told(
         await run(call)
         await run(call, 3, **IDEA)
         answer = await call("compare", experiment="idea")
-    assert answer.data["notices"] == [] and answer.data["verdict"] == "LOSER", answer.text
+    assert unexpected(answer.data["notices"]) == [] and answer.data["verdict"] == "LOSER", answer.text
     assert f"trained by {project}/.venv/bin/python" in said(project, "g1-baseline-s42-a1")
     assert "kernels 0.7.1" in said(project, "g1-baseline-s42-a1")
     ends = records(project, "run_finished")

@@ -11,7 +11,7 @@ from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system.paths import ProjectPaths
 
 from tests.support.callers import tools
-from tests.support.real_runs import records
+from tests.support.real_runs import records, unexpected
 from tests.support.repositories import make_repository
 from tests.support.seeds import SEEDS
 from tests.support.waiting import PATIENCE_S, stop_everything
@@ -80,7 +80,7 @@ async def test_a_study_with_each_way_of_seeding(folder: Path, name: str) -> None
         await call("write_report")
         await call("write_report", experiment="wider")
         checked = await call("check_baseline")
-    assert checked.data["notices"] == compared.data["notices"] == []
+    assert unexpected(checked.data["notices"]) == unexpected(compared.data["notices"]) == []
     headline = compared.data["headline"]
     assert headline.startswith("LOSER (unseeded): " if name == "none" else "LOSER: "), headline
     ended = records(folder, "run_finished")
