@@ -110,8 +110,10 @@ def _void_reason(arm: Arm, look: Look, rules: Rules) -> str | None:
     values = list(arm.finite(rules.metric.name).values())
     if len(values) < 2 or summarize(values).std != 0:
         return None
-    texts = [run.metrics[rules.metric.name].text for run in arm.counted.values()]
-    if look.due and may_be_equal(texts, rules.metric):
+    runs = arm.counted.values()
+    # Trainings that began with other values are not the same one, and end alike by chance.
+    is_chance = len({(run.start_text, run.early) for run in runs}) > 1
+    if look.due and (is_chance or may_be_equal([run.metrics[rules.metric.name].text for run in runs], rules.metric)):
         return None
     which = f"{'the first' if look.due else 'all'} {len(values)} seeds"
     rest = ", so the others are not run" if look.due else ""

@@ -1,5 +1,6 @@
 """Equal values of the first seeds: which end a baseline early, and which may be chance."""
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -78,6 +79,15 @@ def test_two_equal_fine_values_void_a_baseline_and_nothing_more_is_due() -> None
 def test_coarse_or_other_values_let_it_go_on(texts: tuple[str, ...]) -> None:
     assessed = assess_baseline(baseline_arm(*runs(*texts)), RULES)
     assert (assessed.phase, assessed.look.due) == ("measuring", SEEDS[len(texts) :])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "phase"), [("4.1203", "4.1177", "measuring"), ("4.1203", "4.1203", "void")]
+)
+def test_runs_that_began_with_other_values_end_alike_by_chance(first: str, second: str, phase: str) -> None:
+    one, other = runs("3.2841", "3.2841")
+    begun = replace(one, early=((10, first),)), replace(other, early=((10, second),))
+    assert assess_baseline(baseline_arm(*begun), RULES).phase == phase
 
 
 def test_coarse_values_that_are_all_equal_void_it_in_the_end() -> None:
