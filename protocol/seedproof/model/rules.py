@@ -206,7 +206,8 @@ class Rules(BaseModel):
     budget: Literal["steps", "time", "none"] = Field(
         default="steps",
         description="What both arms get alike. `steps`: tokens, samples or epochs where both print them, else steps. "
-        "`time`: wall time. `none`: the length is part of the method, as with early stopping; reports tell it.",
+        "`time`: wall time, also where `scale` is a time such as `300 s`. "
+        "`none`: the length is part of the method, as with early stopping; reports tell it.",
     )
     accept_exit: Literal["zero", "value"] = Field(
         default="zero",
@@ -336,6 +337,11 @@ class Rules(BaseModel):
     def has_time_budget(self) -> bool:
         """Whether a training lasts for a time, by `budget` or by the unit of `scale`, so that its steps may differ."""
         return self.budget == "time" or (self.scale is not None and _TIME.search(self.scale) is not None)
+
+    @property
+    def budget_kind(self) -> Literal["steps", "time", "none"]:
+        """What both arms are given alike: `budget`, but time where it is left at steps and the scale is a time."""
+        return "time" if self.budget == "steps" and self.has_time_budget else self.budget
 
     @property
     def all_seeds(self) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from seedproof.model.rules import Rules
 from seedproof.model.runs import Run, RunState
 from seedproof.verdict.comparability import in_like_company
 
-__all__ = ["Length", "length_of", "length_remark", "took_longer"]
+__all__ = ["Length", "length_of", "length_remark", "names_batch", "took_longer"]
 
 # A script that ends by time takes a few per cent more or fewer steps depending on the machine's load, and the last
 # printed step may lie a print interval before the end. A tenth covers both.
@@ -41,7 +41,7 @@ class Length:
 
 def length_of(baseline: Arm, experiment: Arm, rules: Rules) -> Length | None:
     """What the logs say of the lengths; None where they are alike, not known, or not the budget."""
-    found = _counts(baseline, experiment) if rules.budget == "steps" else None
+    found = _counts(baseline, experiment) if rules.budget_kind == "steps" else None
     length = None if found is None else _compared(baseline, experiment, *found)
     if length is None or length.kind not in ("shorter", "stopped early") or not _has_other_batch(experiment, rules):
         return length
@@ -52,8 +52,13 @@ def length_of(baseline: Arm, experiment: Arm, rules: Rules) -> Length | None:
 
 def _has_other_batch(experiment: Arm, rules: Rules) -> bool:
     """Whether the flags name a batch, and the command tells both arms their tokens."""
+    return rules.sets_tokens and names_batch(experiment)
+
+
+def names_batch(experiment: Arm) -> bool:
+    """Whether an experiment's flags set the size of a batch, or over how many one is accumulated."""
     options = [flag.partition("=")[0] for flag in experiment.flags if flag.startswith("-") or "=" in flag]
-    return rules.sets_tokens and any(_BATCH.search(option) for option in options)
+    return any(_BATCH.search(option) for option in options)
 
 
 def _is_known(arm: Arm) -> bool:
@@ -62,16 +67,18 @@ def _is_known(arm: Arm) -> bool:
 
 def length_remark(baseline: Baseline, experiment: Arm) -> str | None:
     """What a report says of lengths where the rules have no budget of steps; None where they are alike or not known."""
-    found = None if baseline.rules.budget == "steps" else _counts(baseline.arm, experiment)
+    rules = baseline.rules
+    found = None if rules.budget_kind == "steps" else _counts(baseline.arm, experiment)
     if found is None:
         return None
     what, base, exp = found
     mean = statistics.fmean(exp.values())
     if _LESS * min(base.values()) <= mean <= _MORE * max(base.values()):
         return None
+    budget = f'rules.scale is "{rules.scale}"' if rules.budget == "steps" else f'rules.budget is "{rules.budget}"'
     return (
         f"{experiment.experiment} ended at {what} {mean:g} (mean), the baseline at {min(base.values())} to "
-        f'{max(base.values())}; rules.budget is "{baseline.rules.budget}", so that is part of the method.'
+        f"{max(base.values())}; {budget}, so that is part of the method."
     )
 
 
@@ -145,7 +152,7 @@ def took_longer(baseline: Baseline, experiment: Arm) -> str | None:
     Separate blocks of runs differ by the load of the machine as well, so once a confirmation has pairs, only these
     count.
     """
-    if baseline.rules.budget != "time":
+    if baseline.rules.budget_kind != "time":
         return None
     pairs = _whole_pairs(experiment)
     controls, runs = [control for control, _ in pairs], [run for _, run in pairs]

@@ -3,13 +3,14 @@
 Each check returns a sentence with its numbers, or None. It reads only what the supervisor measured and the log shows.
 """
 
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from seedproof.model.arms import Arm, Baseline
 from seedproof.model.runs import MetricValue, Run, RunState
 from seedproof.stats.summary import summarize
-from seedproof.verdict.length import length_of, took_longer
+from seedproof.verdict.length import length_of, names_batch, took_longer
 from seedproof.verdict.signs import equal_seeds
 
 __all__ = [
@@ -57,12 +58,19 @@ def caps_on(baseline: Baseline, arm: Arm) -> tuple[Cap, ...]:
 WALL_SHARE = 0.2
 
 
+# Counts of an evaluation that follow from the size of a batch.
+_OF_BATCHES = ("batches", "iters")
+
+
 # Below this mean, start-up and machine load dominate the wall time.
 LEAST_WALL_S = 1.0
 
 
 def did_not_train(baseline: Arm, experiment: Arm) -> str | None:
-    """Names the seeds whose run lasted less than a fifth of the baseline's mean wall time."""
+    """Names the seeds whose run lasted less than a fifth of the baseline's mean and of its median wall time.
+
+    A first run that fetches data or compiles would make the mean too long for all that follow.
+    """
     times = list(baseline.finite("wall_time_s").values())
     mean = summarize(times).mean if times else 0.0
     if mean < LEAST_WALL_S:
@@ -71,7 +79,8 @@ def did_not_train(baseline: Arm, experiment: Arm) -> str | None:
     most = max(run.neighbours for run in baseline.counted.values())
     # A run with less company than the baseline had may be as much faster.
     faster = {seed: max(1.0, (1 + most) / (1 + run.neighbours)) for seed, run in experiment.counted.items()}
-    is_short = {seed: wall < WALL_SHARE * mean / faster[seed] for seed, wall in lasted.items()}
+    usual = min(mean, statistics.median(times))
+    is_short = {seed: wall < WALL_SHARE * usual / faster[seed] for seed, wall in lasted.items()}
     short = [f"seed {seed} lasted {wall:.2f} s" for seed, wall in lasted.items() if is_short[seed]]
     if not short:
         return None
@@ -103,16 +112,24 @@ def cancelled_seeds(baseline: Arm, experiment: Arm, metric: str) -> str | None:
 
 
 def without_effect(baseline: Arm, experiment: Arm, metric: str) -> str | None:
-    """Says that every seed of an experiment gave the baseline's value, to the last digit; else None."""
-    base = {seed: run.metrics.get(metric) for seed, run in baseline.counted.items()}
-    pairs = [(base[seed], run.metrics.get(metric)) for seed, run in experiment.counted.items() if seed in base]
-    if experiment.is_null or not pairs or not all(_have_same_value(one, other) for one, other in pairs):
+    """Says that every seed of an experiment gave the baseline's value, to the last digit; else None.
+
+    Where a seed's first values differ from the baseline's, something did arrive, and the last ones agree by chance.
+    """
+    base = baseline.counted
+    pairs = [(base[seed], run) for seed, run in experiment.counted.items() if seed in base]
+    if experiment.is_null or not pairs or not all(_agree(one, other, metric) for one, other in pairs):
         return None
     idle = "flags have no effect, or do not" if experiment.flags else "change has no effect, or does not"
     return (
         f"{len(pairs)} of {len(pairs)} seeds gave the baseline's {metric} to the last digit; the {idle} arrive in the "
         "training."
     )
+
+
+def _agree(run: Run, other: Run, metric: str) -> bool:
+    is_same_beginning = (run.start_text, run.early) == (other.start_text, other.early)
+    return is_same_beginning and _have_same_value(run.metrics.get(metric), other.metrics.get(metric))
 
 
 def _have_same_value(one: MetricValue | None, other: MetricValue | None) -> bool:
@@ -122,9 +139,13 @@ def _have_same_value(one: MetricValue | None, other: MetricValue | None) -> bool
 
 
 def other_eval_sizes(baseline: Arm, experiment: Arm) -> list[str]:
-    """Sentences on evaluation sizes that differ between the arms: another validation set has another loss."""
+    """Sentences on evaluation sizes that differ between the arms: another validation set has another loss.
+
+    Where the flags name a batch, the same set has another number of batches.
+    """
     sentences = []
-    for name in sorted({name for run in experiment.counted.values() for name in run.counts}):
+    names = {name for run in experiment.counted.values() for name in run.counts}
+    for name in sorted(name for name in names if not (name.endswith(_OF_BATCHES) and names_batch(experiment))):
         known = _counts(baseline, name)
         others = {
             seed: count for seed, count in _counts(experiment, name).items() if count not in _expected(known, seed)

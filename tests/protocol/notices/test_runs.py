@@ -1,6 +1,7 @@
 """Notices: what the reader must be told beside the numbers."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from seedproof.model.metric_rule import MetricRule
@@ -227,6 +228,8 @@ def test_values_equal_to_the_baselines_seed_by_seed_say_that_the_flag_does_nothi
         "arrive in the training."
     )
     assert probed(*printed("3.5001", "3.6001", "3.7001"), base=base) == [("no_effect_flag", said)]
+    begun = [replace(run, early=((10, f"4.{run.seed}"),)) for run in printed("3.5001", "3.6001")]
+    assert probed(*begun, base=base) == []
     assert "the change has no effect" in probed(*printed("3.5001"), base=base, flags=())[0][1]
 
 
@@ -257,6 +260,24 @@ def test_fewer_steps_and_little_time_are_told_with_numbers_and_the_way_out() -> 
         "muon: seed 42 lasted 1.50 s, below a fifth of the baseline's mean, 10.00 s: did it train? Where it is that "
         "fast, measure a new baseline that is as fast.",
     )
+
+
+def test_a_first_run_that_fetched_its_data_makes_no_later_one_look_untrained() -> None:
+    base = [
+        make_run(seed, 3.1 + seed / 1e5, wall_time_s=260.0 if seed == 42 else 10.0)
+        for seed in (42, 137, 256, 512, 1024)
+    ]
+    assert probed(*measured([3.0], wall_time_s=10.0), base=base) == []
+    ((code, _),) = probed(*measured([3.0], wall_time_s=1.5), base=base)
+    assert code == "did_not_train"
+
+
+def test_a_larger_batch_evaluates_in_fewer_batches() -> None:
+    base = measured([3.1, 3.2, 3.3], counts={"val_samples": "10000", "val_batches": "157"})
+    runs = measured([3.0, 3.1], counts={"val_samples": "10000", "val_batches": "79"})
+    assert probed(*runs, base=base, flags=("--batch_size", "128")) == []
+    ((code, _),) = probed(*runs, base=base)
+    assert code == "eval_size_differs"
 
 
 def test_an_evaluation_of_another_size_is_told_with_both_sizes() -> None:

@@ -232,6 +232,14 @@ def test_without_a_budget_only_the_report_tells() -> None:
     assert length_remark(baseline, arm_of()) is None and length_remark(base_of(), arm) is None
 
 
+def test_a_scale_in_seconds_is_a_budget_of_time() -> None:
+    rules = Rules(command=("python", "train.py", "--seed", "{seed}", "{flags}"), scale="300 s")
+    baseline, faster = base_of(rules=rules), arm_of(step=300)
+    assert judge(baseline, faster).caps == ()
+    assert (length_remark(baseline, faster) or "").endswith('rules.scale is "300 s", so that is part of the method.')
+    assert judge(baseline, arm_of(step=300, wall_time_s=30.0)).caps == ("took longer",)
+
+
 # --- honest studies -------------------------------------------------------------------------------
 
 STUDIES = 200
