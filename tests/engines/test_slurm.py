@@ -87,6 +87,22 @@ def test_the_job_gives_the_training_its_gpu_and_its_own_variables(tmp_path: Path
     assert run.log.read_text() == "1 1 None\n"
 
 
+def test_a_job_has_the_users_defaults_and_none_of_what_is_ours_to_set(
+    tmp_path: Path, slurm: StandInCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node needs LD_LIBRARY_PATH to start an interpreter of a module; on another cluster no job would be found."""
+    defaults = {"SBATCH_ACCOUNT": "lab", "SBATCH_WAIT_ALL_NODES": "1", "LD_LIBRARY_PATH": str(tmp_path)}
+    ours = {"SBATCH_CLUSTERS": "other", "SBATCH_ARRAY_INX": "1-9", "SBATCH_REQUEUE": "1", "API_TOKEN": "secret"}
+    for name, value in (defaults | ours).items():
+        monkeypatch.setenv(name, value)
+    runs = Runs(engine, tmp_path, Settings(engine="slurm"))
+    code = "import os; print(open(f'/proc/{os.getppid()}/environ').read().replace(chr(0), chr(10)))"
+    run = runs.submit(argv=[sys.executable, "-c", code])
+    runs.end(run)
+    found = dict(line.split("=", 1) for line in run.log.read_text().splitlines() if "=" in line)
+    assert {name: found.get(name) for name in defaults | ours} == {**defaults, **dict.fromkeys(ours)}
+
+
 def test_one_question_is_asked_for_all_jobs(tmp_path: Path, slurm: StandInCluster) -> None:
     slurm.set("hold")
     runs = Runs(lambda: SlurmEngine(3600), tmp_path, Settings(engine="slurm"))
@@ -347,7 +363,9 @@ def test_a_node_without_the_projects_folder_is_told_before_the_first_run(
     slurm.set("apart", code)
     project.request()
     project.until(lambda: project.problem)
-    assert "Slurm job 1 could not look at a node" in (project.problem or "") and (project.problem or "").endswith(says)
+    said, _, output = (project.problem or "").partition(" Its output: ")
+    assert "Slurm job 1 could not look at a node" in said and said.endswith(says)
+    assert (project.folder / output.rstrip(".")).parent == next(project.paths.nodes.iterdir())
     assert len(slurm.jobs()) == 1 and project.starts() == []
     with pytest.raises(BadSettings, match="could not look at a node"):
         project.request(seed=137)

@@ -57,7 +57,12 @@ def mixed(slurm: StandInCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return Project(tmp_path / "project", engine)
 
 
-def test_arms_that_trained_on_unlike_nodes_are_refused_as_on_one_machine(mixed: Project, slurm: StandInCluster) -> None:
+@pytest.mark.parametrize("of_the_server", [None, "", "1"])
+def test_arms_that_trained_on_unlike_nodes_are_refused_as_on_one_machine(
+    mixed: Project, slurm: StandInCluster, monkeypatch: pytest.MonkeyPatch, of_the_server: str | None
+) -> None:
+    if of_the_server is not None:  # what it says of the server's machine says nothing of a node
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", of_the_server)
     call(mixed, "run_seed", queue_all=True, wait_s=0)
     settle(mixed)
     with slurm.taken("n1"):

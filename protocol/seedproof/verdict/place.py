@@ -163,7 +163,9 @@ def _device(surroundings: Mapping[str, Any], environment: Mapping[str, Any]) -> 
     gpus = environment.get("gpus")
     if gpus is None:
         return None
-    env = {**surroundings.get("env", {}), **surroundings.get("slot_env", {})}
+    # A place that tells which of them the run saw has read the variables itself.
+    is_seen = environment.get("gpus_visible", False)
+    env = {} if is_seen else {**surroundings.get("env", {}), **surroundings.get("slot_env", {})}
     chosen = env.get("CUDA_VISIBLE_DEVICES")
     # In this order the driver numbers them as well, so the index tells which model it is.
     is_told = "slot_env" in surroundings and env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"

@@ -20,11 +20,14 @@ __all__ = ["asked_env", "description", "main"]
 
 # What an interpreter is found by and imports from; nothing that may hold a secret.
 _ASKED = ("PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH")
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def asked_env(env: Mapping[str, str]) -> dict[str, str]:
     """The variables with which an interpreter is asked on another machine."""
-    return {name: value for name, value in sorted(env.items()) if name in _ASKED or name.startswith("PYTHON")}
+    return {
+        name: value for name, value in sorted(env.items()) if name in (*_ASKED, _VISIBLE) or name.startswith("PYTHON")
+    }
 
 
 def description(python: str, env: Mapping[str, str], cwd: Path) -> dict[str, Any]:
@@ -34,21 +37,25 @@ def description(python: str, env: Mapping[str, str], cwd: Path) -> dict[str, Any
     machine = replace(place.machine(), host=os.environ.get("SLURMD_NODENAME") or os.uname().nodename)
     asked = {"HOME": os.environ.get("HOME", "/"), **env}
     document = place.environment(python, asked, cwd)
-    document["gpus"] = _of_the_job(document["gpus"], os.environ.get("CUDA_VISIBLE_DEVICES"))
+    # What the scheduler gave the job comes before what the settings name, as in the training's environment.
+    visible = os.environ.get(_VISIBLE, env.get(_VISIBLE))
+    seen = None if visible is None else _seen(document["gpus"], visible)
+    if seen is not None:
+        document |= {"gpus": seen, "gpus_visible": True}
     path = list(place.import_path(python, asked, cwd))
     # A training tells the interpreter that it had, and not the wrapper that started it.
     interpreter = {"python": python, "executable": environment.executable(python, asked, cwd), "import_path": path}
     return {"time_s": time.time(), "machine": asdict(machine), "environment": document, **interpreter}
 
 
-def _of_the_job(gpus: Sequence[str], visible: str | None) -> list[str]:
-    """The GPUs that the scheduler gave the job; all that can be seen where it names none of them by its number."""
-    if visible is None:
-        return list(gpus)
-    numbers = [one.strip() for one in visible.split(",")]
-    if not all(one.isdigit() and int(one) < len(gpus) for one in numbers):
-        return list(gpus)
-    return [gpus[int(one)] for one in numbers]
+def _seen(gpus: Sequence[str], visible: str) -> list[str] | None:
+    """The GPUs that a training sees through that variable; None where its words do not tell which they are."""
+    named = [one.strip() for one in visible.split(",") if one.strip()]
+    if named in ([], ["NoDevFiles"], ["-1"]):
+        return []
+    if all(one.isdigit() and int(one) < len(gpus) for one in named):
+        return [gpus[int(one)] for one in named]
+    return list(gpus[: len(named)]) if len(set(gpus)) == 1 else None
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seedproof.model.refusals import BadSettings
 
+from seedproof_mcp.host.slurm_options import OURS
 from seedproof_mcp.runner.engines import slurm_words
 from seedproof_mcp.runner.engines.slurm_words import Job
 from seedproof_mcp.supervisor.processes import die_with_parent
@@ -29,8 +30,11 @@ _OLDEST = (20, 11)
 _ACCEPTED_S = 60.0
 # The user's own that Slurm's programs and the start of a job need. The rest of this process's environment, secrets
 # among it, is nothing to a job: its training has the environment that its spec names.
-_KEPT = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "SLURM_CONF", "USER", "XDG_STATE_HOME")
-_KEPT_PREFIX = "SBATCH_"
+# LD_LIBRARY_PATH: where modules load an interpreter, it starts with no library without it.
+_KEPT = ("HOME", "LANG", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "SLURM_CONF", "USER", "XDG_STATE_HOME")
+_DEFAULTS = "SBATCH_"
+# SBATCH_ and the option, but for this one.
+_OTHER_NAMES = {"array-inx": "array"}
 
 
 class OutOfReach(OSError):
@@ -186,7 +190,7 @@ class Slurm:
     def _call(
         self, argv: Sequence[str], script: bytes | None = None, dies: bool = False
     ) -> "subprocess.CompletedProcess[bytes]":
-        env = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIX)}
+        env = {name: value for name, value in os.environ.items() if name in _KEPT or _is_a_default(name)}
         try:
             process = spawn.start(
                 argv,
@@ -207,3 +211,9 @@ class Slurm:
             late = f"{argv[0]} gave no answer in {_PATIENCE_S:g} s{why}"
             raise OutOfReach(f"Slurm cannot be asked: {late}") from None
         return subprocess.CompletedProcess(list(argv), process.returncode, said, errors)
+
+
+def _is_a_default(variable: str) -> bool:
+    """Whether a variable is a default of the user's for sbatch, and of no option that Seedproof sets itself."""
+    option = variable.removeprefix(_DEFAULTS).lower().replace("_", "-")
+    return variable.startswith(_DEFAULTS) and _OTHER_NAMES.get(option, option) not in OURS

@@ -33,7 +33,7 @@ _UNKNOWN: Mapping[str, Any] = {
 _NO_ANSWERS = ("job.json", "question.json", "seen.json")
 OF_THE_NODE = frozenset({"host", "platform", "cpu_count", "load", "environment_sha256", "packages_sha256"})
 """What of a run's fingerprint the node that carried it out tells."""
-_DEVICE = ("cuda", "gpus", "driver", "cpu")
+_DEVICE = ("cuda", "gpus", "gpus_visible", "driver", "cpu")
 
 
 def job_script(steps: Sequence[Sequence[str]]) -> bytes:
@@ -69,7 +69,7 @@ class Node:
         document = dict(self.said["environment"])
         if self.said.get("python") in (None, python) or _place_of(self.said.get("executable")) == _place_of(python):
             return document
-        return {**_UNKNOWN, **{name: document[name] for name in _DEVICE}}
+        return {**_UNKNOWN, **{name: document[name] for name in _DEVICE if name in document}}
 
     def import_path(self, python: str, env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
         """Return where that interpreter imports from."""
@@ -118,7 +118,7 @@ class Nodes:
         documents = [one["environment"] for one in found]
         if not documents:
             return dict(_UNKNOWN)
-        differ = [name for name in _DEVICE if any(one[name] != documents[0][name] for one in documents)]
+        differ = [name for name in _DEVICE if any(one.get(name) != documents[0].get(name) for one in documents)]
         return {**documents[0], **dict.fromkeys(_DEVICE if differ else ())}
 
     def import_path(self, python: str, env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
@@ -238,7 +238,8 @@ class Nodes:
             "0": f"what {where} wrote into {self._root} is not there on this machine: its nodes have another folder",
         }.get(code or "", f"it ended on {where} with {'no known exit code' if code is None else f'exit code {code}'}")
         words = "" if listed is None or listed.state in ("COMPLETED", "FAILED") else f" ({listed.words})"
-        problem = f"Slurm job {job['number']} could not look at a node{words}: {why}."
+        output = os.path.relpath(folder / "job.log", self._root)
+        problem = f"Slurm job {job['number']} could not look at a node{words}: {why}. Its output: {output}."
         self._fail(folder, job, problem)
 
     def _fail(self, folder: Path, job: Mapping[str, Any], why: str) -> None:
