@@ -409,6 +409,31 @@ def test_nodes_without_features_cannot_be_chosen_and_that_is_told(tmp_path: Path
     assert slurm.jobs() == []
 
 
+def test_where_nodes_have_no_features_no_run_is_started_until_the_settings_can_be_kept(
+    project: Project, slurm: StandInCluster
+) -> None:
+    slurm.set("featureless")
+    project.write("[settings.slurm]\nsame_device_as_baseline = true\n")
+    project.request(queue_all=True)
+    project.until_ended()
+    project.until(lambda: project.problem)
+    assert "n1 has no features at Slurm" in (project.problem or "")
+    assert project.starts("g1-baseline-s137-a1") == []
+    project.write("")
+    assert project.until_ended("g1-baseline-s137-a1")["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(("constraint", "said"), [("a", "a&a"), ("a|b", "(a|b)&a")])
+def test_a_constraint_of_the_settings_holds_as_well(
+    project: Project, slurm: StandInCluster, constraint: str, said: str
+) -> None:
+    project.write(f'[settings.slurm]\nsame_device_as_baseline = true\nconstraint = "{constraint}"\n')
+    project.request(queue_all=True)
+    project.until_ended("g1-baseline-s137-a1")
+    (job,) = slurm.jobs("g1-baseline-s137-a1")
+    assert job["options"]["constraint"] == said
+
+
 def test_a_folder_with_odd_characters_is_found_again(tmp_path: Path, slurm: StandInCluster) -> None:
     folder = tmp_path / "it's 100%a |b"
     folder.mkdir()

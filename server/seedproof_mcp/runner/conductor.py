@@ -165,7 +165,7 @@ class Conductor:
         config = placed.config
         setups = RunSetups(placed.paths, config, engine.place(), placed.at_once)
         # Before the lock is taken: servers would have to wait for it.
-        self._prepare(setups)
+        self._prepare(setups, engine)
         if engine.is_waiting():
             self._look_s = engine.look_s
             return False
@@ -184,14 +184,15 @@ class Conductor:
         engine.submit(self._paths.run(run.run_id).folder, slot)
         return True
 
-    def _prepare(self, setups: RunSetups) -> None:
-        """Check out the code of the next run, and ask the interpreter that it is trained with."""
+    def _prepare(self, setups: RunSetups, engine: Engine) -> None:
+        """Check out the code of the next run, and ask the interpreter and the node that it is trained with."""
         state = self._ledger.state
         run = next_to_start(state)
         if run is not None:
             setups.surroundings.preload(state.first_hash)
             with suppress(Refusal):  # said when the run is started
                 setups.make(state, run)
+            engine.require_like(setups.like_hosts(state, run))
 
     def _start(self, writer: Writer, run: Run, config: Config, setups: RunSetups, beside: int) -> bool:
         """Write down that a run starts, and what its supervisor is told; false if it cannot start.

@@ -135,10 +135,14 @@ class RunSetups:
         settings = self._config.settings
         if settings.engine == "local":
             return {}
-        options = settings.options_of_engine
-        hosts = {one.host for one in state.baseline_arm(run.generation).counted.values() if one.host}
-        like = tuple(sorted(hosts)) if options.get("same_device_as_baseline") else ()
+        options, like = settings.options_of_engine, self.like_hosts(state, run)
         return {"engine_options": options, "asks": self.surroundings.question(), "like_hosts": like}
+
+    def like_hosts(self, state: State, run: Run) -> tuple[str, ...]:
+        """The hosts whose kind of device a run has to get; empty where it may have any."""
+        if not self._config.settings.options_of_engine.get("same_device_as_baseline"):
+            return ()
+        return tuple(sorted({one.host for one in state.baseline_arm(run.generation).counted.values() if one.host}))
 
     def _command(
         self, flags: tuple[str, ...], code: Code, folder: Path

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,6 +74,13 @@ class Engine(ABC):
             BadSettings, OSError: It cannot be found out.
         """
         return False
+
+    def require_like(self, hosts: Sequence[str]) -> None:  # noqa: B027 - this machine has one kind of device
+        """Refuse, before a run is recorded as started, that its node cannot be chosen to be like these hosts.
+
+        Raises:
+            BadSettings, OSError: It cannot be, or that is not known.
+        """
 
     def ran_at(self, handle: str) -> Place:
         """Return where a run was carried out; a cluster's scheduler chose the node after the start was recorded."""

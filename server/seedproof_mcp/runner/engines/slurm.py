@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -143,16 +143,26 @@ class SlurmEngine(Engine):
         found = [*options.arguments(), *(["--dependency=singleton"] if options.singleton else [])]
         if not spec.like_hosts:
             return found
-        features = self._slurm.features(spec.like_hosts)
-        alike = frozenset.intersection(*features.values()) if features else frozenset[str]()
-        if not alike:
-            raise BadSettings(
-                f"same_device_as_baseline cannot be kept: {', '.join(spec.like_hosts)} has no features at Slurm "
-                "(scontrol show node) that other nodes of its kind share; set constraint or gres instead."
-            )
-        wanted = [] if options.constraint is None else [f"({options.constraint})"]
+        wanted = [] if options.constraint is None else [options.constraint]
+        if "|" in (options.constraint or ""):
+            wanted = [f"({options.constraint})"]
         others = [one for one in found if not one.startswith("--constraint=")]
-        return [*others, f"--constraint={'&'.join([*wanted, *sorted(alike)])}"]
+        return [*others, f"--constraint={'&'.join([*wanted, *self._features_of(spec.like_hosts)])}"]
+
+    def require_like(self, hosts: Sequence[str]) -> None:
+        """Refuse hosts that have no feature by which Slurm could choose others of their kind."""
+        if hosts:
+            self._features_of(hosts)
+
+    def _features_of(self, hosts: Sequence[str]) -> list[str]:
+        features = self._slurm.features(hosts)
+        alike = frozenset.intersection(*features.values()) if features else frozenset[str]()
+        if alike:
+            return sorted(alike)
+        raise BadSettings(
+            f"same_device_as_baseline cannot be kept: {', '.join(hosts)} has no features at Slurm "
+            "(scontrol show node) that other nodes of its kind share; set constraint or gres instead."
+        )
 
     def _has_job(self, run: RunPaths) -> bool:
         """Whether Slurm has a job of the run that will run or runs.
