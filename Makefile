@@ -154,7 +154,7 @@ $(BROWSER_READY): $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER
 ten-projects: $(READY) recipes-env ## Measure how long ten projects take to a first verdict, besides training
 	@$(BIN)/python benchmarks/ten_projects.py
 
-soak: $(READY) ## Run the tests with the large numbers: kills, faults, hostile trainings, crowds of clients
+soak: $(READY) engines-env ## Run the tests with the large numbers: kills, faults, hostile trainings, crowds of clients
 	@SEEDPROOF_AMOUNT=soak $(PYTEST)
 
 golden: $(READY) ## Rewrite the golden files and the tables of docs/settings.md, and show the difference

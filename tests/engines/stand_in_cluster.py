@@ -82,11 +82,17 @@ class StandInCluster:
         for hold in self.folder.glob("hold*"):
             hold.unlink()
         for job in self.jobs():
-            if job["state"] == "PENDING":
-                self.remove(job["name"]) if len(self.jobs(job["name"])) == 1 else None
-            with suppress(ProcessLookupError, KeyError):
+            if job["state"] == "PENDING" and len(self.jobs(job["name"])) == 1:
+                with suppress(AssertionError):  # it has started meanwhile
+                    self.remove(job["name"])
+        wait_until(self._end_all)
+
+    def _end_all(self) -> bool:
+        running = [job for job in self.jobs() if job["state"] == "RUNNING" and not _is_gone(job["pid"])]
+        for job in running:
+            with suppress(ProcessLookupError):
                 os.killpg(job["pid"], signal.SIGTERM)
-        wait_until(lambda: all(one["state"] not in ("RUNNING",) or _is_gone(one["pid"]) for one in self.jobs()))
+        return not running
 
 
 def _is_gone(pid: int) -> bool:

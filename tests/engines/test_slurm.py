@@ -106,7 +106,10 @@ def test_a_job_has_the_users_defaults_and_none_of_what_is_ours_to_set(
 def test_one_question_is_asked_for_all_jobs(tmp_path: Path, slurm: StandInCluster) -> None:
     slurm.set("hold")
     runs = Runs(lambda: SlurmEngine(3600), tmp_path, Settings(engine="slurm"))
-    begun = [runs.submit() for _ in range(6)]
+    begun = []
+    for _ in range(6):
+        begun.append(runs.submit())
+        assert runs.poll(begun[-1]) == "queued"
     for _ in range(5):
         assert {runs.poll(run) for run in begun} == {"queued"}
     assert (slurm.folder / "asked").read_text() == "squeue\n"
@@ -432,6 +435,19 @@ def test_a_constraint_of_the_settings_holds_as_well(
     project.until_ended("g1-baseline-s137-a1")
     (job,) = slurm.jobs("g1-baseline-s137-a1")
     assert job["options"]["constraint"] == said
+
+
+def test_a_waiting_job_is_removed_once_slurm_can_be_asked_again(tmp_path: Path, slurm: StandInCluster) -> None:
+    slurm.set("hold")
+    runs = Runs(engine, tmp_path, Settings(engine="slurm"))
+    run = runs.submit()
+    slurm.set("fault", "down")
+    runs.engine.cancel(str(run.folder), "not good")
+    assert [job["state"] for job in slurm.jobs()] == ["PENDING"]
+    slurm.clear("fault")
+    eventually(lambda: runs.poll(run) != "queued" or slurm.jobs()[0]["state"] == "CANCELLED")
+    assert [job["state"] for job in slurm.jobs()] == ["CANCELLED"]
+    slurm.clear("hold")
 
 
 def test_a_folder_with_odd_characters_is_found_again(tmp_path: Path, slurm: StandInCluster) -> None:

@@ -42,9 +42,10 @@ class StopResume:
             run = _require_active(writer.state, run_id)
             if run.state is RunState.QUEUED:
                 writer.append(RunCancelled(run_id=run_id, reason=reason, metrics={}))
-            else:
-                folder = self._paths.run(run_id)
-                self._engines.of(folder).cancel(str(folder.folder), reason)
+                return
+        # Behind the lock: a cluster may take its time to answer, and others write meanwhile.
+        folder = self._paths.run(run_id)
+        self._engines.of(folder).cancel(str(folder.folder), reason)
 
     def runs_to_end(self, study: Study, name: str, reason: str, stuck: Stuck) -> list[Run]:
         """The runs that have to end before an experiment can be withdrawn or closed.

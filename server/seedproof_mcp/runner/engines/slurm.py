@@ -220,6 +220,8 @@ class SlurmEngine(Engine):
         if job is not None and not is_ended(job.state):
             self._missed_at_s.pop(handle, None)
             _note(run, job)
+            if job.state == "PENDING" and run.cancel.exists():
+                self._remove(job.number)  # Slurm could not be asked before, or its number was not known
             return standing
         # A list may be older than the job, and a result reaches this machine a little later than the job's end.
         looked_at_s = self._slurm.looked_at_s
@@ -266,8 +268,11 @@ class SlurmEngine(Engine):
         super().cancel(handle, reason)
         number = self._number(RunPaths(Path(handle)))
         if number is not None:
-            with suppress(OutOfReach):  # then the job starts later, and its supervisor starts nothing
-                self._slurm.remove_waiting(number)
+            self._remove(number)
+
+    def _remove(self, number: str) -> None:
+        with suppress(OutOfReach):  # then it is tried again; if the job starts, its supervisor starts nothing
+            self._slurm.remove_waiting(number)
 
 
 def _note(run: RunPaths, job: Job) -> None:

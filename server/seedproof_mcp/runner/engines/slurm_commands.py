@@ -153,7 +153,8 @@ class Slurm:
         done = self._call(["sbatch", *ours, *files, *options, str(script)], dies=True)
         number = slurm_words.job_number(done.stdout.decode(errors="replace"))
         if done.returncode == 0 and number is not None:
-            self._looked_at_s = None  # the list does not have it
+            # The list does not have it, and is not asked for at each of many submissions.
+            self._jobs = {**self._jobs, number: Job(number, "PENDING", "None", "", str(folder))}
             return number
         said = slurm_words.refusal(done.stderr.decode(errors="replace"))
         if slurm_words.is_out_of_reach(said):
