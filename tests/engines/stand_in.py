@@ -2,7 +2,8 @@
 
 The first argument is the name of the program; what it knows lies in files beside the one that SLURM_CONF names. There
 tests set faults: `fault` (a key of words.json), `refuses` (words), `forgets` (ended jobs), `hold` (with why jobs
-wait), `gpu`, … With a dash and the name of a job, `refuses`, `hold` and `apart` are of that job alone.
+wait), `gpu`, `needs` (an option), … With a dash and the name of a job, `refuses`, `hold` and `apart` are of that job
+alone.
 """
 
 import fcntl
@@ -77,6 +78,8 @@ def sbatch(arguments: list[str]) -> int:
     for name, lines in WORDS["refusals"].items():
         if options.get(name) in ("nope", "gpu:1", "999G", "bad"):
             return fail(lines, 255 if name == "time" else 1)
+    if (HERE / "needs").exists() and (needed := (HERE / "needs").read_text()) not in arguments:
+        return fail([f"allocation failure: Invalid {needed.lstrip('-').partition('=')[0]}"])
     refuses = None if only else said_of("refuses", options["job-name"])
     if refuses is not None:
         return fail([f"sbatch: error: Batch job submission failed: {refuses.strip()}"])
