@@ -2,7 +2,8 @@
 
 The first argument is the name of the program; what it knows lies in files beside the one that SLURM_CONF names. There
 tests set faults: `fault` (a key of words.json), `refuses` (words), `forgets` (ended jobs), `hold` (with why jobs
-wait), `gpu`, … With a dash and the name of a job, `refuses`, `hold` and `apart` are of that job alone.
+wait), `gpu`, `needs` (an option), … With a dash and the name of a job, `refuses`, `hold` and `apart` are of that job
+alone; `fault` is of one program.
 """
 
 import fcntl
@@ -54,15 +55,19 @@ def fail(lines: list[str], code: int = 1) -> int:
 
 def fault(program: str) -> int | None:
     """The exit code where the cluster has a fault that the test has set."""
-    with suppress(FileNotFoundError):
-        said = WORDS[(HERE / "fault").read_text().strip()]
-        return fail(said.get(program, said["squeue"]))
+    name = said_of("fault", program)
+    if name is None:
+        return None
+    said = WORDS[name.strip()]
+    return fail(said.get(program, said["squeue"]))
+
+
+def said_of(name: str, only: str) -> str | None:
+    """What a test has set for all, or for the job or program of that name; None where it has not."""
+    for path in (HERE / name, HERE / f"{name}-{only}"):
+        with suppress(FileNotFoundError):  # which the test may clear at any moment
+            return path.read_text()
     return None
-
-
-def said_of(name: str, job: str) -> str | None:
-    """What a test has set for all jobs, or for the one of that name; None where it has not."""
-    return next((path.read_text() for one in (name, f"{name}-{job}") if (path := HERE / one).exists()), None)
 
 
 def sbatch(arguments: list[str]) -> int:
@@ -77,6 +82,8 @@ def sbatch(arguments: list[str]) -> int:
     for name, lines in WORDS["refusals"].items():
         if options.get(name) in ("nope", "gpu:1", "999G", "bad"):
             return fail(lines, 255 if name == "time" else 1)
+    if (HERE / "needs").exists() and (needed := (HERE / "needs").read_text()) not in arguments:
+        return fail([f"allocation failure: Invalid {needed.lstrip('-').partition('=')[0]}"])
     refuses = None if only else said_of("refuses", options["job-name"])
     if refuses is not None:
         return fail([f"sbatch: error: Batch job submission failed: {refuses.strip()}"])

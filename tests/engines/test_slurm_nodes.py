@@ -78,7 +78,8 @@ def test_arms_that_trained_on_unlike_nodes_are_refused_as_on_one_machine(
     assert refused.code == "not_comparable"
     assert "the runs of a and its baseline differ in device (GPU NVIDIA H100 → NVIDIA A100)." in refused.text
     assert refused.next == "run_seed(new_baseline=…)"
-    assert main(["verify", "--project", str(mixed.folder)]) == 0
+    for command in ("verify", "doctor"):
+        assert main([command, "--project", str(mixed.folder)]) == 0
 
 
 def test_a_baseline_that_was_spread_over_unlike_nodes_gets_no_further_run(

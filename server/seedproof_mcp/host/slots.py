@@ -4,9 +4,11 @@ import csv
 import difflib
 import functools
 import json
+import math
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +25,16 @@ _KEYS = ("name", "env")
 # What Seedproof, an interpreter or a loader sets or reads: it decides what is run, and not where.
 _PROTECTED_PREFIXES = ("SEEDPROOF_", "PYTHON", "LD_", "DYLD_", "UV_")
 _PROTECTED = frozenset({"PATH", "HOME", "VIRTUAL_ENV", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"})
-_ASK_S = 10.0
+# Without persistence mode, nvidia-smi first wakes every GPU, which takes half a minute on large machines.
+_ASK_S = 60.0
+# For so long a program that gave no answer counts as silent: one call asks for the slots several times.
+_SILENT_S = 10.0
+_silent_at_s: dict[tuple[tuple[str, ...], str | None], float] = {}
+# Exit codes that tell of no GPU. nvidia-smi(1): none found, no driver loaded, no library; 127 is the loader's own.
+# Those of rocm-smi mean nothing certain.
+_NONE_THERE = {"nvidia-smi": (6, 9, 12, 127)}
+# What to do about a program that is slow.
+_QUICKER = {"nvidia-smi": "turn on persistence mode (nvidia-smi -pm 1), or "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +115,14 @@ def visible_slots(env: Mapping[str, str]) -> tuple[NamedSlot, ...]:
     """One slot for each GPU that a training with this environment would see; one for the machine without any.
 
     Raises:
-        BadSettings: The variable that chooses devices names one that the driver's program does not list.
+        BadSettings: The variable that chooses devices names one that the driver's program does not list, or that
+            program cannot tell which GPUs there are.
     """
-    for gpus, variables, more in (
-        (_nvidia(), ("CUDA_VISIBLE_DEVICES",), {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}),
-        (_amd(), ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"), {}),
+    for list_gpus, variables, more in (
+        (_nvidia, ("CUDA_VISIBLE_DEVICES",), {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}),
+        (_amd, ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"), {}),
     ):
+        gpus = list_gpus()
         chosen = next((name for name in variables if name in env), variables[0])
         seen = gpus if chosen not in env else _chosen(gpus, env[chosen], chosen) if gpus else []
         if seen:
@@ -156,6 +169,15 @@ def _model(card: Mapping[str, Any]) -> str:
 
 @functools.lru_cache(maxsize=4)
 def _said_by(command: tuple[str, ...], path: str | None) -> str:
+    """What it prints, remembered; a refusal is not, as a program that is late tells of its GPUs the next time.
+
+    Raises:
+        BadSettings: It cannot tell which GPUs there are.
+    """
+    name, asked_s = command[0], time.monotonic()
+    late = _unknown(f"{name} gave no answer in {_ASK_S:g} s", _QUICKER.get(name, ""))
+    if asked_s - _silent_at_s.get((command, path), -math.inf) < _SILENT_S:
+        raise late
     try:
         process = spawn.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except OSError:
@@ -165,10 +187,19 @@ def _said_by(command: tuple[str, ...], path: str | None) -> str:
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        return ""
-    return os.fsdecode(said) if process.returncode == 0 else ""
+        _silent_at_s[command, path] = time.monotonic()
+        raise late from None
+    code = process.returncode
+    if code != 0 and code not in _NONE_THERE.get(name, (code,)):
+        raise _unknown(f"{name} failed with exit code {code}", "mend that, or ")
+    return os.fsdecode(said) if code == 0 else ""
+
+
+def _unknown(why: str, remedy: str) -> BadSettings:
+    says = f"{why}, so it is not known which GPUs there are; {remedy}name the slots yourself."
+    return BadSettings(f'settings.slots = "auto": {says}')
 
 
 def _said(*command: str) -> str:
-    """What a program of a driver prints; empty where there is none. Asked once: devices do not come and go."""
+    """What a program of a driver prints; empty where there is none, or no GPU. Devices do not come and go."""
     return _said_by(command, os.environ.get("PATH"))

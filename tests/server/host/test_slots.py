@@ -20,7 +20,7 @@ from seedproof_mcp.service.service import Service
 
 from tests.support.in_process import InProcessEngine, train
 from tests.support.real_runs import records
-from tests.support.repositories import make_repository
+from tests.support.repositories import make_repository, write
 
 # As nvidia-smi 580 and rocm-smi of ROCm 6.3 print them.
 NVIDIA = """\
@@ -29,6 +29,7 @@ NVIDIA = """\
 2, GPU-8c302cbe-15c6-4051-8f7f-306d4c8e9f23, NVIDIA H100 80GB HBM3
 """
 AMD = '{"card0": {"Card Series": "AMD Instinct MI300X"}, "card1": {"Card Series": "AMD Instinct MI300X"}}'
+MODULE = "seedproof_mcp.host.slots"
 UUID = "GPU-7b2f1bad-04b5-4f40-9e6e-2f5c3b7d8e12"
 
 
@@ -85,6 +86,39 @@ def test_auto_makes_one_slot_where_no_gpu_is_listed(programs: Path, says: str, c
     stand_in(programs, "nvidia-smi", says, code)
     stand_in(programs, "rocm-smi", says, code)
     assert visible_slots({"PATH": os.environ["PATH"]}) == (NamedSlot("default"),)
+
+
+def test_a_list_that_comes_too_late_is_refused_and_asked_for_again(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{MODULE}._ASK_S", 0.2)
+    monkeypatch.setattr(f"{MODULE}._SILENT_S", 60.0)
+    project = tmp_path / "project"
+    write(project, {"train_llm.py": "", "seedproof.toml": '[settings]\nslots = "auto"\n'})
+    asked = tmp_path / "asked"
+    (programs / "nvidia-smi").write_text(f"#!/bin/sh\necho >> '{asked}'\nexec /bin/sleep 60\n")
+    (programs / "nvidia-smi").chmod(0o755)
+    for _ in range(2):  # one call asks several times, and waits once
+        with pytest.raises(BadSettings) as refused:
+            Service(project, start_conductor=lambda _: None).request_run(RunRequest())
+    assert refused.value.message == (
+        'settings.slots = "auto": nvidia-smi gave no answer in 0.2 s, so it is not known which GPUs there are; turn on '
+        "persistence mode (nvidia-smi -pm 1), or name the slots yourself."
+    )
+    assert asked.read_text().count("\n") == 1
+    assert not (project / ".seedproof").exists()
+    monkeypatch.setattr(f"{MODULE}._SILENT_S", 0.0)
+    stand_in(programs, "nvidia-smi", NVIDIA)
+    assert visible_slots({}) == gpu(0, 1, 2)
+
+
+def test_a_list_that_fails_is_refused_and_asked_for_again(programs: Path) -> None:
+    stand_in(programs, "nvidia-smi", "Failed to initialize NVML: Unknown Error", 255)
+    with pytest.raises(BadSettings, match=r"nvidia-smi failed with exit code 255, so .*; mend that, or name the slots"):
+        visible_slots({})
+    stand_in(programs, "nvidia-smi", NVIDIA)
+    stand_in(programs, "rocm-smi", AMD)  # is not asked where there are others
+    assert visible_slots({}) == gpu(0, 1, 2)
 
 
 @pytest.mark.parametrize("named", ["7", "GPU-", "MIG-1"])

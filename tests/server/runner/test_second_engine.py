@@ -21,6 +21,7 @@ from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.service.stop_resume import StopResume
 from seedproof_mcp.supervisor import processes
+from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
@@ -285,6 +286,7 @@ async def test_the_example_in_the_documents_takes_a_real_run_to_its_end(
         (project / "seedproof.toml").write_text(
             f'[settings]\nengine = "queue"\nengine_options = {{ queue = {json.dumps(str(queue))} }}\n'
         )
+        assert main(["doctor", "--project", str(project)]) == 0
         placed = await call("run_seed", wait_s=0)
         (job,) = queue.glob("*.run")
         supervise = [sys.executable, "-P", "-m", "seedproof_mcp.supervisor.supervise", job.read_text()]

@@ -11,17 +11,20 @@ from pathlib import Path
 
 import pytest
 from seedproof.admission.request import RunRequest
-from seedproof_mcp.host.settings import load_config
+from seedproof_mcp.host.settings import ENGINES, load_config
+from seedproof_mcp.runner.engines import RunState
+from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.service.replies.rows import TriedRow
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.trial.ask import try_here
 from seedproof_mcp.setup.trial.findings import SnapshotContent
+from seedproof_mcp.setup.trial.folder import clean_up
 from seedproof_mcp.setup.trial.words import snapshot_line
 from seedproof_mcp.surface.cli import main
 from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, ScratchPaths, registry_folder, slot_lock
 
-from tests.support.repositories import git, make_repository, state_of
+from tests.support.repositories import git, make_repository, state_of, write
 from tests.support.servers import SEEDPROOF
 from tests.support.waiting import wait_until
 
@@ -251,11 +254,12 @@ def test_a_long_training_is_ended_with_all_its_processes_and_its_length_is_told(
     assert row.headline == "Tried: val_loss was not seen within 1.5 s; the rest is well"
     assert line(row, "Time: reached the limit of 1.5 s at step ").count(" of 1000, so a run takes about ") == 1
     assert "the training loss differs between seeds" in line(row, "Seed:")
-    assert _processes_of(folder) == []
+    assert processes_of(folder) == []
     assert not locks.is_locked(slot_lock("default"))
 
 
-def _processes_of(folder: Path) -> list[str]:
+def processes_of(folder: Path) -> list[str]:
+    """The processes that were started with something of a folder in their environment."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -278,7 +282,38 @@ def test_a_try_that_is_interrupted_leaves_nothing(make: Callable[..., Path], num
     assert process.returncode == 130
     assert said.decode().splitlines()[-1] == "The try was ended; nothing of it goes on."
     assert not (folder / ".seedproof").exists()
-    assert _processes_of(folder) == []
+    assert processes_of(folder) == []
+
+
+_calls: list[str] = []
+
+
+class Silent(LocalEngine):
+    """Cannot be asked the first time; the job that it then has waits until it is cancelled once more."""
+
+    def poll(self, handle: str) -> RunState:
+        _calls.append("poll")
+        if _calls.count("poll") == 1:
+            raise OSError("the scheduler gave no answer")
+        return "done" if _calls.count("cancel") == 2 else "queued"
+
+    def cancel(self, handle: str, reason: str) -> None:
+        _calls.append("cancel")
+
+    def sweep(self, handle: str) -> None:
+        _calls.append("sweep")
+
+
+def test_a_run_is_ended_before_anybody_is_asked_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENGINES, "silent", f"{__name__}:Silent")
+    scratch = ScratchPaths(tmp_path)
+    write(scratch.run("a-run").folder, {"spec.json": '{"engine": "silent"}'})
+    _calls.clear()
+    clean_up(scratch)
+    assert _calls == ["cancel", "poll", "poll", "cancel", "poll", "sweep"]
+    assert not scratch.state.exists()
 
 
 def test_the_next_try_cleans_up_after_one_that_was_killed(make: Callable[..., Path]) -> None:
@@ -289,7 +324,7 @@ def test_the_next_try_cleans_up_after_one_that_was_killed(make: Callable[..., Pa
     assert (folder / ".seedproof").exists()
     (folder / "train.py").write_text(HEAD + HONEST)
     assert tried(folder).is_well
-    assert _processes_of(folder) == []
+    assert processes_of(folder) == []
     assert git(folder, "worktree", "list").count("\n") == 1
 
 

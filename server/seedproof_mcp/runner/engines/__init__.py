@@ -100,7 +100,7 @@ class Engine(ABC):
         A cluster returns as many as it may hand over at once, whatever their names.
 
         Raises:
-            BadSettings: What the settings name is not there.
+            BadSettings: What the settings name is not there, or nobody can tell what there is.
         """
         if settings.slots is None:
             return (NamedSlot(settings.slot),)

@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from seedproof.ledger.state import State
 from seedproof.model.refusals import Refusal
 
 from seedproof_mcp.host.settings import Config, load_config
-from seedproof_mcp.runner.engines import engine_for
+from seedproof_mcp.runner.engines import Engines
 from seedproof_mcp.service.service import Service
 from seedproof_mcp.setup.doctor.finding import Finding, fault, fine, note
 from seedproof_mcp.setup.doctor.hosts import look_at_hosts
@@ -41,12 +42,7 @@ def examine(root: Path) -> Iterator[Finding]:
         config = None
     if config is not None:
         yield from _settings(paths, config)
-        engine = engine_for(config.settings.engine)
-        try:
-            yield from look_at_training(paths, config, engine.place())
-            yield from look_at_slot(paths, config.settings.slot, engine, state)
-        except Refusal as refusal:
-            yield fault("settings", refusal.message, "Mend that; docs/settings.md has every setting.")
+        yield from _next_run(paths, config, state)
         if is_readable:
             yield from look_at_metric(Service(root), state, config)
         yield from look_at_git(paths, config.settings)
@@ -54,6 +50,21 @@ def examine(root: Path) -> Iterator[Finding]:
     yield from look_at_hosts(root, os.environ)
     yield from said
     yield from look_at_state(paths)
+
+
+def _next_run(paths: ProjectPaths, config: Config, state: State) -> Iterator[Finding]:
+    """Where the next run would start, as the engine says it that is chosen and configured as for that run."""
+    settings = config.settings
+    try:
+        engine = Engines(None, paths.root).chosen(settings)
+        yield from look_at_training(paths, config, engine.place())
+        yield from look_at_slot(paths, settings.slot, engine, state)
+    except Refusal as refusal:
+        yield fault("settings", refusal.message, "Mend that; docs/settings.md has every setting.")
+    except OSError as problem:
+        why = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
+        text = f'engine = "{settings.engine}" cannot tell where runs would start: {why}.'
+        yield fault("settings", text, "Mend that, or choose another engine in [settings].")
 
 
 def _settings(paths: ProjectPaths, config: Config) -> Iterator[Finding]:

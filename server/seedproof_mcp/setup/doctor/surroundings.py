@@ -91,6 +91,8 @@ def look_at_slot(paths: ProjectPaths, name: str, engine: Engine, state: State) -
     elif holder.startswith("another"):
         remedy = 'Runs wait for it. On another device, slot = "gpu1" in [settings] lets both train at once.'
         yield note("slot", f"{holder} holds the slot {name}.", remedy)
+    elif engine.slot_file(name) is None:  # a scheduler's, with nothing on this machine to be ended
+        yield note("slot", f"{holder} holds the slot {name}.", "Runs wait for it; it ends by itself.")
     else:
         yield fault("slot", f"{holder} holds the slot {name}.", "Find it with `ps`, and end it; then runs start.")
 

@@ -55,6 +55,9 @@ def _interpreter(paths: ProjectPaths, config: Config, place: Place, script: str 
     around = Surroundings(paths, config, place)
     is_used = any("{python}" in part for part in config.rules.command)
     known = place.environment(around.python, around.env, paths.root)
+    if known["version"] is None and place.machine().platform is None:  # no node of a cluster was looked at yet
+        yield fine("interpreter", f"{around.python}, which the first run looks at where it starts")
+        return
     if known["version"] is None:
         if is_used:
             yield fault(
@@ -79,7 +82,9 @@ def _interpreter(paths: ProjectPaths, config: Config, place: Place, script: str 
 
 def _devices(known: Mapping[str, object], config: Config) -> Iterator[Finding]:
     gpus = known["gpus"]
-    assert isinstance(gpus, list)
+    if not isinstance(gpus, list):
+        yield fine("GPU", "unlike on the nodes that were seen; each run records that of its own")
+        return
     chosen = [f"{name}={value}" for name, value in config.settings.env.items() if name in DEVICE_VARIABLES]
     named = f"{', '.join(gpus)}{', driver ' + str(known['driver']) if known['driver'] else ''}"
     yield fine("GPU", "; ".join([named if gpus else "none found", *chosen]))

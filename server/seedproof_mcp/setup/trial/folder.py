@@ -13,7 +13,7 @@ from seedproof.model.refusals import Refusal
 from seedproof_mcp.code import worktree
 from seedproof_mcp.code.git import GitFailed
 from seedproof_mcp.code.project_repository import ProjectRepository
-from seedproof_mcp.runner.engines import Engines
+from seedproof_mcp.runner.engines import Engine, Engines, RunState
 from seedproof_mcp.supervisor.run_contract import read_spec
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths, ScratchPaths, prepare_state
@@ -65,13 +65,29 @@ def clean_up(scratch: ScratchPaths) -> None:
 def _end(run: RunPaths) -> None:
     """End a run that is still going on: its supervisor ends the whole tree, and where that is gone the engine does."""
     engine, handle = Engines().of(run), str(run.folder)
-    with suppress(OSError, Refusal):
-        if engine.poll(handle) in ("queued", "running"):
-            engine.cancel(handle, "the try was ended")
-        deadline_s = time.monotonic() + _grace_s(run) + _END_S
-        while engine.poll(handle) in ("queued", "running") and time.monotonic() < deadline_s:
-            time.sleep(_POLL_S)
+    # Before anybody is asked where it stands: a scheduler that is out of reach keeps no run from being ended.
+    if not run.result.exists():
+        _cancel(engine, handle)
+    deadline_s, is_removed = time.monotonic() + _grace_s(run) + _END_S, False
+    while (state := _standing(engine, handle)) not in ("done", "lost") and time.monotonic() < deadline_s:
+        if state == "queued" and not is_removed:  # its job may have been out of reach the first time
+            _cancel(engine, handle)
+            is_removed = True
+        time.sleep(_POLL_S)
     engine.sweep(handle)
+
+
+def _cancel(engine: Engine, handle: str) -> None:
+    with suppress(OSError, Refusal):
+        engine.cancel(handle, "the try was ended")
+
+
+def _standing(engine: Engine, handle: str) -> RunState | None:
+    """Where a run stands; None where that is not known at present."""
+    try:
+        return engine.poll(handle)
+    except (OSError, Refusal):
+        return None
 
 
 def _grace_s(run: RunPaths) -> float:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from seedproof.admission.guards import check_room
 from seedproof.admission.request import Admission
@@ -24,6 +25,7 @@ from seedproof.ledger.run_events import RunRequested, RunStarted
 from seedproof.ledger.state import State
 from seedproof.ledger.study_events import GenerationStarted
 from seedproof.model.code import Code
+from seedproof.model.refusals import BadSettings
 from seedproof.model.run_key import Role, RunKey, Side
 from seedproof.model.runs import Run, RunState
 
@@ -53,7 +55,11 @@ LIMIT_S = 60.0
 # How often it looks where changes of files are not told of.
 _POLL_S = 0.05
 _TELL_S = 2.0
+# How much longer than a run may take its engine may be out of reach: one that trained has ended by then, and its
+# folder tells so without the engine.
+_BEYOND_S = 30.0
 
+T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
@@ -146,6 +152,8 @@ class _Trial:
         self._paths, self._config, self._limit_s, self._tell = paths, config, limit_s, tell
         self._engine = engine_for(config.settings.engine)
         self._engine.configure(config.settings, paths.root)
+        self._unknown_since_s: float | None = None
+        """Since when the engine cannot be asked; None while it can."""
         self._code, self._own = code, set[str]()
         self._state = State()
         self._note(GenerationStarted(generation=1, rules=config.rules, reason=None, code=code))
@@ -212,10 +220,12 @@ class _Trial:
         settings, run = config.settings, self._state.runs[key.run_id]
         setups = RunSetups(self._paths, config, self._engine.place())
         setups.surroundings.preload(None)
-        if self._engine.is_waiting():
+        is_waiting = self._ask(self._engine.is_waiting)
+        if is_waiting:
             self._tell(f"waiting for {self._engine.slot_holder(settings.slot, None) or 'a first look at a node'}")
-        while self._engine.is_waiting():
+        while is_waiting is not False:
             time.sleep(self._engine.look_s or _POLL_S)
+            is_waiting = self._ask(self._engine.is_waiting)
         setup = setups.make(self._state, run)
         check_room(State(), present_limits(self._paths, settings))
         run_paths = self._paths.run(run.run_id)
@@ -232,12 +242,31 @@ class _Trial:
         handle, told_s = str(run_paths.folder), 0.0
         with FileWatch() as watch:
             watch.follow(files=[run_paths.alive], folders=[run_paths.folder])
-            while self._engine.poll(handle) not in ("done", "lost"):
+            while self._ask(lambda: self._engine.poll(handle)) not in ("done", "lost"):
                 elapsed_s = self._engine.elapsed_s(handle) or 0.0
                 if elapsed_s - told_s >= _TELL_S:
                     told_s = elapsed_s
                     self._tell(f"run {number} of 3: {elapsed_s:.0f} s of at most {self._limit_s:g} s")
                 watch.wait(math.inf, _POLL_S)
+
+    def _ask(self, question: Callable[[], T]) -> T | None:
+        """What the engine answers; None where it cannot be asked at present, as a scheduler that is restarted.
+
+        Raises:
+            BadSettings: That has lasted longer than a run may take.
+        """
+        try:
+            answer = question()
+        except OSError as problem:
+            now_s = time.monotonic()
+            if self._unknown_since_s is None:
+                self._unknown_since_s = now_s
+                self._tell(f"waiting: {problem}")
+            if now_s - self._unknown_since_s > self._limit_s + self._config.settings.grace_s + _BEYOND_S:
+                raise BadSettings(f"the try was given up: {problem}.") from problem
+            return None
+        self._unknown_since_s = None
+        return answer
 
     def _look(self, run: Run) -> TriedRun:
         """What a run left, before the next one begins."""

@@ -1,9 +1,14 @@
 """`seedproof doctor`: what is wrong is found with its remedy, and honest projects get no finding."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
+from seedproof_mcp.host.place import Place
+from seedproof_mcp.host.settings import ENGINES
+from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.surface.cli import main
 
 from tests.journeys.test_honest_studies import STUDIES, begin
@@ -52,6 +57,23 @@ def test_each_fault_is_told_with_its_remedy(project: Path, capsys: pytest.Captur
     assert code == 1
     (fault,) = [one for one in faults if one["state"] == "mend"]
     assert fault["topic"] == topic and told in fault["text"] and fault["remedy"]
+
+
+class Unreadable(LocalEngine):
+    """Is described by a file that is not there."""
+
+    def place(self) -> Place:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "node.json")
+
+
+def test_an_engine_whose_files_are_missing_is_told_in_one_sentence(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENGINES, "queue", f"{__name__}:Unreadable")
+    write(project, {"seedproof.toml": '[settings]\nengine = "queue"\n'})
+    code, (fault,) = found(project, capsys)
+    told = 'engine = "queue" cannot tell where runs would start: node.json: No such file or directory.'
+    assert (code, fault["state"], fault["text"]) == (1, "mend", told) and fault["remedy"]
 
 
 def test_modules_that_a_script_may_do_without_are_not_missed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
