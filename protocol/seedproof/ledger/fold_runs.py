@@ -12,7 +12,7 @@ from seedproof.metrics.numbers import printed_step
 from seedproof.model.arms import FreshPlan
 from seedproof.model.run_key import Role
 from seedproof.model.runs import Run, RunState, TrainedWith
-from seedproof.stats.coincidence import FINE_SHARE
+from seedproof.stats.coincidence import FINE_SHARE, share_step
 from seedproof.stats.summary import summarize
 
 __all__ = ["APPLY_TO_RUNS"]
@@ -168,7 +168,8 @@ def _tells_repeats(state: State, run: Run) -> bool:
     if text is None or len(values) < 2 or values.get(run.seed) != text.value:
         return True
     spread = summarize(list(values.values())).std
-    return spread is not None and printed_step([text.text]) <= FINE_SHARE * spread
+    # An accuracy over 200 cases comes in steps of a case, however many digits are printed.
+    return spread is not None and share_step(list(values.values()), printed_step([text.text])) <= FINE_SHARE * spread
 
 
 def _count_outcome(state: State, run: Run, event: RunEnded) -> None:

@@ -230,6 +230,20 @@ async def test_what_an_exact_repeat_shows_is_asked_of_a_control_as_well(project:
         assert "asked was exactly" in passed["message"]
 
 
+async def test_an_exact_repeat_of_a_share_of_few_cases_asks_no_exact_control(project: Path) -> None:
+    def counts(argv: Sequence[str]) -> Training:
+        right = {42: 183, 137: 181, 256: 186, 512: 184, 1024: 182}[int(option(argv, "--seed"))]
+        return Training(f"Step 100 | val_loss: {(200 - right) / 200:.4f}\n", wall_time_s=10.0)
+
+    async with quick_tools(project, InProcessEngine(counts)) as call:
+        await call.measure_baseline()
+        (project / "evaluate.py").write_text("exact = False\n")
+        await call("run_seed", experiment="a", flags=["--shift", "1"], hypothesis="it hurts", wait_s=0)
+        answer = await call("run_seed", experiment="a", role="control")
+    (passed,) = [one for one in answer.data["notices"] if one["code"] == "control_passed"]
+    assert "asked was exactly" not in passed["message"]
+
+
 # --- real processes -------------------------------------------------------------------------------
 
 SCRIPT = """
