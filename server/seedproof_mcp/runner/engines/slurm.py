@@ -18,16 +18,15 @@ from seedproof_mcp.host.slurm_options import SlurmOptions
 from seedproof_mcp.runner.engines import Engine, RunState, Slot
 from seedproof_mcp.runner.engines.local import LocalEngine
 from seedproof_mcp.runner.engines.slurm_commands import LOOK_EVERY_S, OutOfReach, Slurm
-from seedproof_mcp.runner.engines.slurm_nodes import OF_THE_NODE, Node, Nodes, job_script
-from seedproof_mcp.runner.engines.slurm_words import Job, is_ended, told_end
+from seedproof_mcp.runner.engines.slurm_nodes import OF_THE_NODE, Node, Nodes
+from seedproof_mcp.runner.engines.slurm_words import Job, is_ended, job_script, told_end
 from seedproof_mcp.supervisor.run_contract import Spec, read_place, read_spec
 from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import RunPaths
 
 __all__ = ["SlurmEngine"]
 
-# The name that jobs share of which one runs at a time.
-_SHARED_NAME = "seedproof"
+_SHARED_NAME = "seedproof"  # of jobs of which one runs at a time
 # How much of the end of a job's output is searched for why it ended.
 _OUTPUT_BYTES = 16 << 10
 
@@ -143,10 +142,8 @@ class SlurmEngine(Engine):
         found = [*options.arguments(), *(["--dependency=singleton"] if options.singleton else [])]
         if not spec.like_hosts:
             return found
-        wanted = [] if options.constraint is None else [options.constraint]
-        if "|" in (options.constraint or ""):
-            wanted = [f"({options.constraint})"]
-        others = [one for one in found if not one.startswith("--constraint=")]
+        own, others = options.constraint, [one for one in found if not one.startswith("--constraint=")]
+        wanted = [] if own is None else [f"({own})" if "|" in own else own]
         return [*others, f"--constraint={'&'.join([*wanted, *self._features_of(spec.like_hosts)])}"]
 
     def require_like(self, hosts: Sequence[str]) -> None:
@@ -220,8 +217,8 @@ class SlurmEngine(Engine):
         if job is not None and not is_ended(job.state):
             self._missed_at_s.pop(handle, None)
             _note(run, job)
-            if job.state == "PENDING" and run.cancel.exists():
-                self._remove(job.number)  # Slurm could not be asked before, or its number was not known
+            if job.state == "PENDING" and run.cancel.exists():  # it was out of reach, or its number not known
+                self._remove(job.number)
             return standing
         # A list may be older than the job, and a result reaches this machine a little later than the job's end.
         looked_at_s = self._slurm.looked_at_s
@@ -266,13 +263,12 @@ class SlurmEngine(Engine):
     def cancel(self, handle: str, reason: str) -> None:
         """Ask the run's supervisor to end it, and remove a job that waits."""
         super().cancel(handle, reason)
-        number = self._number(RunPaths(Path(handle)))
-        if number is not None:
-            self._remove(number)
+        self._remove(self._number(RunPaths(Path(handle))))
 
-    def _remove(self, number: str) -> None:
+    def _remove(self, number: str | None) -> None:
         with suppress(OutOfReach):  # then it is tried again; if the job starts, its supervisor starts nothing
-            self._slurm.remove_waiting(number)
+            if number is not None:
+                self._slurm.remove_waiting(number)
 
 
 def _note(run: RunPaths, job: Job) -> None:

@@ -12,14 +12,14 @@ from typing import Any
 
 from seedproof.model.refusals import BadSettings
 
-from seedproof_mcp.host.describe import asked_env
+from seedproof_mcp.host.describe import LOCK, asked_env
 from seedproof_mcp.host.place import Machine
 from seedproof_mcp.runner.engines.slurm_commands import Slurm
-from seedproof_mcp.runner.engines.slurm_words import is_ended
-from seedproof_mcp.system import files
+from seedproof_mcp.runner.engines.slurm_words import is_ended, job_script, quoted
+from seedproof_mcp.system import files, locks
 from seedproof_mcp.system.paths import ProjectPaths
 
-__all__ = ["OF_THE_NODE", "Node", "Nodes", "job_script"]
+__all__ = ["OF_THE_NODE", "Node", "Nodes"]
 
 # The exit codes of the first job: sysexits.h has these for a missing input and a missing program.
 _NO_FOLDER, _NO_PROGRAM = 66, 69
@@ -34,23 +34,6 @@ _NO_ANSWERS = ("job.json", "question.json", "seen.json")
 OF_THE_NODE = frozenset({"host", "platform", "cpu_count", "load", "environment_sha256", "packages_sha256"})
 """What of a run's fingerprint the node that carried it out tells."""
 _DEVICE = ("cuda", "gpus", "gpus_visible", "driver", "cpu")
-
-
-def job_script(steps: Sequence[Sequence[str]]) -> bytes:
-    """A job's script: its steps one after the other, the last one in the place of the shell.
-
-    Args:
-        steps: Modules of Seedproof with their arguments.
-    """
-    lines = ["#!/bin/sh", "# Written by Seedproof."]
-    for step in steps:
-        command = " ".join(map(_quoted, (sys.executable, "-P", "-m", *step)))
-        lines.append(f"exec {command}" if step is steps[-1] else f"{command} || exit $?")
-    return "\n".join(lines).encode(errors="surrogateescape") + b"\n"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
 @dataclass(frozen=True)
@@ -99,6 +82,8 @@ class Nodes:
         self._question: Mapping[str, Any] = {}
         self._refused: tuple[float, BadSettings | OSError] | None = None
         """When the first job could not be submitted, and why; it is tried again a little later."""
+        self._lock: locks.Lock | None = None
+        """Held while the first job that this process submitted looks whether locks reach its node."""
 
     # --- what a fingerprint asks --------------------------------------------------------------
 
@@ -159,7 +144,8 @@ class Nodes:
             if _is_current(folder):
                 return True
             if not (folder / "seen.json").exists():
-                why = _clock_fault(found[0], float(job.get("submitted_s", 0.0)), time.time())
+                why = self._lock_fault(found[0])
+                why = why or _clock_fault(found[0], float(job.get("submitted_s", 0.0)), time.time())
                 if why is not None:
                     self._fail(folder, job, why)
                     raise BadSettings(why)
@@ -178,6 +164,19 @@ class Nodes:
         else:
             self._look(folder, job)
         return False
+
+    def _lock_fault(self, said: Mapping[str, Any]) -> str | None:
+        """What is wrong with the node's file locks, if anything: two jobs of a run would both train without them."""
+        if self._lock is None:  # another process submitted the job, and may have ended before it looked
+            return None
+        self._lock.release()
+        self._lock = None
+        if said.get("sees_lock", True):
+            return None
+        return (
+            f"file locks of this machine do not reach node {said['machine']['host']}: {self._root} has to lie on a "
+            "file system that has them across nodes, such as NFS 4."
+        )
 
     def waits_for(self) -> str | None:
         """The job that has to tell of a node before the first run, in words; None where there is none."""
@@ -200,15 +199,16 @@ class Nodes:
         files.make_folder(folder)
         question = folder / "question.json"
         files.write_atomic(question, json.dumps(self._question).encode())
-        program = _quoted(sys.executable)
+        program = quoted(sys.executable)
         checks = [
-            f"[ -f {_quoted(str(question))} ] || exit {_NO_FOLDER}",
+            f"[ -f {quoted(str(question))} ] || exit {_NO_FOLDER}",
             f"[ -x {program} ] || exit {_NO_PROGRAM}",
         ]
         head, _, rest = job_script([("seedproof_mcp.host.describe", str(question), str(folder))]).partition(b"\n")
         script = folder / "job.sh"
         files.write_atomic(script, b"\n".join([head, *map(str.encode, checks), rest]))
         submitted_s = time.time()
+        self._lock = self._lock or locks.try_lock(folder / LOCK)
         if self._refused is not None and abs(submitted_s - self._refused[0]) < self._slurm.look_every_s:
             raise self._refused[1]
         try:

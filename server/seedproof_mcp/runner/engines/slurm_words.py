@@ -1,7 +1,8 @@
-"""What Slurm's programs and its job's own output say, read: text in, values out."""
+"""What Slurm's programs and its jobs' own output say, and what a job's script says to its node."""
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,9 @@ __all__ = [
     "is_ended",
     "is_out_of_reach",
     "job_number",
+    "job_script",
     "node_features",
+    "quoted",
     "read_jobs",
     "refusal",
     "told_end",
@@ -149,3 +152,24 @@ def node_features(text: str, nodes: Iterable[str]) -> dict[str, frozenset[str]]:
         if name and name[1] in wanted and said:
             found[name[1]] = frozenset() if said[1] == "(null)" else frozenset(said[1].split(","))
     return found
+
+
+# --- what a node is told --------------------------------------------------------------------------
+
+
+def job_script(steps: Sequence[Sequence[str]]) -> bytes:
+    """A job's script: its steps one after the other, the last one in the place of the shell.
+
+    Args:
+        steps: Modules of Seedproof with their arguments.
+    """
+    lines = ["#!/bin/sh", "# Written by Seedproof."]
+    for step in steps:
+        command = " ".join(map(quoted, (sys.executable, "-P", "-m", *step)))
+        lines.append(f"exec {command}" if step is steps[-1] else f"{command} || exit $?")
+    return "\n".join(lines).encode(errors="surrogateescape") + b"\n"
+
+
+def quoted(text: str) -> str:
+    """A text as one word of a shell."""
+    return "'" + text.replace("'", "'\"'\"'") + "'"
