@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 from seedproof.model.refusals import BadSettings
-from seedproof_mcp.host.describe import LOCK
 from seedproof_mcp.host.settings import Settings
 from seedproof_mcp.runner.engines.slurm import SlurmEngine
-from seedproof_mcp.system import locks
 from seedproof_mcp.system.paths import ProjectPaths, RunPaths
 
 from tests.engines.contract_runs import Runs
@@ -389,30 +387,6 @@ def test_a_node_whose_clock_is_off_is_told_before_the_first_run(
     (question.parent / "n1.json").write_text(json.dumps(said))
     project.until(lambda: project.problem)
     assert f"the clock of node n1 is {abs(off_s)} s {which} this machine's; set it." in (project.problem or "")
-    assert project.starts() == []
-    slurm.clear("hold")
-
-
-def test_the_first_job_sees_the_locks_of_this_machine(project: Project) -> None:
-    project.request()
-    project.until(project.starts)
-    (answer,) = project.paths.nodes.glob("*/n1.json")
-    assert json.loads(answer.read_text())["sees_lock"] is True
-    assert not locks.is_locked(answer.parent / LOCK)
-
-
-def test_a_node_that_file_locks_do_not_reach_is_told_before_the_first_run(
-    project: Project, slurm: StandInCluster
-) -> None:
-    slurm.set("hold")
-    project.request()
-    (question,) = project.until(lambda: list(project.paths.nodes.glob("*/question.json")))
-    project.until(lambda: (question.parent / "job.json").exists())
-    machine = {"host": "n1", "platform": "Linux", "cpu_count": 4, "load": 0.0}
-    said = {"time_s": time.time(), "machine": machine, "environment": {}, "import_path": [], "sees_lock": False}
-    (question.parent / "n1.json").write_text(json.dumps(said))
-    project.until(lambda: project.problem)
-    assert "file locks of this machine do not reach node n1" in (project.problem or "")
     assert project.starts() == []
     slurm.clear("hold")
 

@@ -14,12 +14,9 @@ from typing import Any
 
 from seedproof_mcp.host import environment
 from seedproof_mcp.host.place import ThisMachine
-from seedproof_mcp.system import files, locks
+from seedproof_mcp.system import files
 
-__all__ = ["LOCK", "asked_env", "description", "main"]
-
-LOCK = "lock"
-"""The file in a folder of answers that is locked while the first job looks whether locks reach its node."""
+__all__ = ["asked_env", "description", "main"]
 
 # What an interpreter is found by and imports from; nothing that may hold a secret.
 _ASKED = ("PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH")
@@ -61,14 +58,6 @@ def _seen(gpus: Sequence[str], visible: str) -> list[str] | None:
     return list(gpus[: len(named)]) if len(set(gpus)) == 1 else None
 
 
-def _sees_lock(path: Path) -> bool:
-    """Whether a lock is seen here; a file system without locks shows none."""
-    try:
-        return locks.is_locked(path)
-    except OSError:
-        return False
-
-
 def main(arguments: Sequence[str]) -> int:
     """Describe this machine; the exit code is 0 where it could be written."""
     question, *answers = map(Path, arguments)
@@ -76,11 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     asked = asked.get("asks", asked)
     said = description(asked["python"], asked["env"], Path(asked["cwd"]))
     for answer in answers:
-        if not answer.is_dir():
-            files.write_atomic(answer, json.dumps(said).encode())
-            continue
-        of_folder = {**said, "sees_lock": _sees_lock(answer / LOCK)}
-        files.write_atomic(answer / f"{said['machine']['host']}.json", json.dumps(of_folder).encode())
+        place = answer / f"{said['machine']['host']}.json" if answer.is_dir() else answer
+        files.write_atomic(place, json.dumps(said).encode())
     return 0
 
 

@@ -273,7 +273,7 @@ class SlurmEngine(Engine):
 
 def _note(run: RunPaths, job: Job) -> None:
     """Write down, for servers, that Slurm has told of a job, and why that waits if it does."""
-    waits = {"waits": job.waiting_words} if job.state == "PENDING" else {}
+    waits = {"waits": job.waiting_words} if job.state == "PENDING" and job.reason else {}
     document = json.dumps({"number": job.number, **waits}).encode()
     with suppress(OSError):
         if run.job.read_bytes() == document:

@@ -154,7 +154,7 @@ class Slurm:
         number = slurm_words.job_number(done.stdout.decode(errors="replace"))
         if done.returncode == 0 and number is not None:
             # The list does not have it, and is not asked for at each of many submissions.
-            self._jobs = {**self._jobs, number: Job(number, "PENDING", "None", "", str(folder))}
+            self._jobs = {**self._jobs, number: Job(number, "PENDING", "", "", str(folder))}
             return number
         said = slurm_words.refusal(done.stderr.decode(errors="replace"))
         if slurm_words.is_out_of_reach(said):

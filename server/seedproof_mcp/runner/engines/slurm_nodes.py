@@ -12,11 +12,11 @@ from typing import Any
 
 from seedproof.model.refusals import BadSettings
 
-from seedproof_mcp.host.describe import LOCK, asked_env
+from seedproof_mcp.host.describe import asked_env
 from seedproof_mcp.host.place import Machine
 from seedproof_mcp.runner.engines.slurm_commands import Slurm
 from seedproof_mcp.runner.engines.slurm_words import is_ended, job_script, quoted
-from seedproof_mcp.system import files, locks
+from seedproof_mcp.system import files
 from seedproof_mcp.system.paths import ProjectPaths
 
 __all__ = ["OF_THE_NODE", "Node", "Nodes"]
@@ -82,8 +82,6 @@ class Nodes:
         self._question: Mapping[str, Any] = {}
         self._refused: tuple[float, BadSettings | OSError] | None = None
         """When the first job could not be submitted, and why; it is tried again a little later."""
-        self._lock: locks.Lock | None = None
-        """Held while the first job that this process submitted looks whether locks reach its node."""
 
     # --- what a fingerprint asks --------------------------------------------------------------
 
@@ -144,8 +142,7 @@ class Nodes:
             if _is_current(folder):
                 return True
             if not (folder / "seen.json").exists():
-                why = self._lock_fault(found[0])
-                why = why or _clock_fault(found[0], float(job.get("submitted_s", 0.0)), time.time())
+                why = _clock_fault(found[0], float(job.get("submitted_s", 0.0)), time.time())
                 if why is not None:
                     self._fail(folder, job, why)
                     raise BadSettings(why)
@@ -164,19 +161,6 @@ class Nodes:
         else:
             self._look(folder, job)
         return False
-
-    def _lock_fault(self, said: Mapping[str, Any]) -> str | None:
-        """What is wrong with the node's file locks, if anything: two jobs of a run would both train without them."""
-        if self._lock is None:  # another process submitted the job, and may have ended before it looked
-            return None
-        self._lock.release()
-        self._lock = None
-        if said.get("sees_lock", True):
-            return None
-        return (
-            f"file locks of this machine do not reach node {said['machine']['host']}: {self._root} has to lie on a "
-            "file system that has them across nodes, such as NFS 4."
-        )
 
     def waits_for(self) -> str | None:
         """The job that has to tell of a node before the first run, in words; None where there is none."""
@@ -208,7 +192,6 @@ class Nodes:
         script = folder / "job.sh"
         files.write_atomic(script, b"\n".join([head, *map(str.encode, checks), rest]))
         submitted_s = time.time()
-        self._lock = self._lock or locks.try_lock(folder / LOCK)
         if self._refused is not None and abs(submitted_s - self._refused[0]) < self._slurm.look_every_s:
             raise self._refused[1]
         try:

@@ -58,7 +58,7 @@ class Job:
     state: str
     """Its state in Slurm's word, such as PENDING."""
     reason: str
-    """Why it waits or has ended, in Slurm's word; `None` where Slurm gives none."""
+    """Why it waits or has ended, in Slurm's word; `None` where Slurm gives none, empty where it was not asked yet."""
     nodes: str
     """The nodes that it has; empty while it waits."""
     folder: str
