@@ -22,8 +22,6 @@ MOST_POINTS = 2000
 _ANYWHERE = Place(0)
 # More values than these are never equal by chance.
 _MOST_BARE_LINES = 3
-# Losses and times have one, and names of devices and of saved files have none.
-_DECIMAL = re.compile(rb"[0-9][.,][0-9]")
 # Lines that hold a metric's fixed text and no value; after so many, ever fewer of them are tried.
 _MANY_MISSES = 20_000
 # Blocks at the end in which the last value is looked for; before them, its step is not known.
@@ -163,9 +161,7 @@ class CurveReader:
 
 
 def is_bare(log: bytes, rules: Sequence[MetricRule]) -> bool:
-    """Whether a log is one line, or has one to three with a value of a metric and no decimal number in all others.
-
-    Then honest logs are equal wherever their values are.
+    """Whether a log is one line, or two or three that each hold a value of a metric: then it is no more than that.
 
     Args:
         log: All of it.
@@ -175,9 +171,9 @@ def is_bare(log: bytes, rules: Sequence[MetricRule]) -> bool:
     readers = [LineReader(pattern) for rule in rules if (pattern := _pattern(rule)) is not None]
     if len(lines) <= 1:
         return bool(lines)
-    others = [line for line in lines if not any(_point(reader, decode_segment(line)) is not None for reader in readers)]
-    has_few_values = 0 < len(lines) - len(others) <= _MOST_BARE_LINES
-    return has_few_values and not any(_DECIMAL.search(line) for line in others)
+    return len(lines) <= _MOST_BARE_LINES and all(
+        any(_point(reader, decode_segment(line)) is not None for reader in readers) for line in lines
+    )
 
 
 def thin(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:

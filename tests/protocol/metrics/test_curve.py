@@ -120,9 +120,7 @@ def test_thinning_keeps_order_and_both_ends(n: int, most: int) -> None:
         (b"INFO Test set: loss 0.2, acc=71 (71/100)\n", True),
         (b"acc=71", True),
         (b"acc=70\n\nacc=71\n", True),
-        (b"device: cpu\nepoch 1\nacc=71\nsaved model.pt\n", True),
-        (b"train_loss 0.4251\nacc=71\n", False),
-        (b"epoch 1\nepoch 2\n", False),
+        (b"epoch 1\nacc=71\n", False),
         (b"acc=70\nacc=71\nacc=72\nacc=71\n", False),  # so much is not equal by chance
         (b"", False),
         (b"\n\n", False),

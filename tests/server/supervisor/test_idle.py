@@ -105,7 +105,7 @@ def test_a_real_supervisor_writes_down_that_its_training_hangs(
     run = local.submit(
         "print('step 100/100', flush=True)\nawait_file('go')\nprint('on', flush=True)\nawait_file('end')"
     )
-    eventually(run.paths.idle.exists)
+    eventually(lambda: run.paths.idle.exists() and run.paths.idle.read_bytes())
     assert 0 <= json.loads(run.paths.idle.read_bytes())["since_elapsed_s"] < 600
     (local.work / "go").touch()
     (local.work / "end").touch()
