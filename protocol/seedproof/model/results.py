@@ -28,7 +28,8 @@ REPORT_FORMAT = 8
 6: a report has its numbers and the text of its change in files beside it.
 7: equal logs are no remark where the metric stands in a file and differs, a question names what takes the seed in the
 command, and shell scripts count as scripts.
-8: equal values that chance explains are no remark, whatever the step."""
+8: equal values that chance explains are no remark, whatever the step; a scale that is a time is the budget, and a run
+did not train where it is short beside the median as well."""
 
 ExperimentState = Literal[
     "declared", "measuring", "measured", "judged", "dropped", "failed", "superseded", "withdrawn", "closed"
