@@ -6,12 +6,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic.config import JsonDict
 
-__all__ = ["OURS", "SlurmOptions"]
+__all__ = ["RESERVED", "SlurmOptions"]
 
 _Word = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\s\x00-\x1f]+$")]
 _WORD: JsonDict = {"allowed": "a text without spaces, as sbatch takes it"}
 # What a job has by the engine itself: its name and files, its one place in the queue, and how sbatch answers.
-OURS = frozenset(
+RESERVED = frozenset(
     {
         *("array", "begin", "chdir", "clusters", "comment", "dependency", "error", "export", "export-file"),
         *("get-user-env", "help", "hold", "input", "job-name", "no-requeue", "open-mode", "output", "parsable"),
@@ -100,7 +100,7 @@ class SlurmOptions(BaseModel):
             if not re.fullmatch(r"--[a-z][a-z-]*(=[^\x00-\x1f]*)?", option):
                 raise ValueError(f"{option!r:.60} is no option of the form --name or --name=value")
             # sbatch takes a long option by any beginning of its name that fits one only.
-            ours = next((one for one in sorted(OURS) if one.startswith(name)), None)
+            ours = next((one for one in sorted(RESERVED) if one.startswith(name)), None)
             if ours is not None:
                 raise ValueError(f"{option!r:.60} is Seedproof's own to set (--{ours})")
             known = next((one for one in _SETTINGS if one.startswith(name)), None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seedproof.model.refusals import BadSettings
 
-from seedproof_mcp.host.slurm_options import OURS
+from seedproof_mcp.host.slurm_options import RESERVED
 from seedproof_mcp.runner.engines import slurm_words
 from seedproof_mcp.runner.engines.slurm_words import Job
 from seedproof_mcp.supervisor.processes import die_with_parent
@@ -217,4 +217,4 @@ class Slurm:
 def _is_a_default(variable: str) -> bool:
     """Whether a variable is a default of the user's for sbatch, and of no option that Seedproof sets itself."""
     option = variable.removeprefix(_DEFAULTS).lower().replace("_", "-")
-    return variable.startswith(_DEFAULTS) and _OTHER_NAMES.get(option, option) not in OURS
+    return variable.startswith(_DEFAULTS) and _OTHER_NAMES.get(option, option) not in RESERVED
