@@ -254,6 +254,11 @@ class Run:
         return self.surroundings.get("slot") if "slot_env" in self.surroundings else None
 
     @property
+    def beginning(self) -> tuple[str | None, tuple[tuple[int | None, str], ...]]:
+        """Its value at step 0 and its first ones after that: trainings in which they differ are not the same one."""
+        return self.start_text, self.early
+
+    @property
     def host(self) -> str | None:
         """The machine that it ran on; None before its start."""
         return self.surroundings.get("host")

@@ -24,9 +24,9 @@ __all__ = ["coarse_notices", "log_notices", "repeat_notices"]
 # Two empty logs are no sign of a copy: the metric may be read from a file.
 _NO_LOG = hashlib.sha256(b"").hexdigest()
 # Equal values that fewer honest arms would show are asked about.
-_EXPECTED = 0.02
-# Where all of an arm are equal, a script that ignores its seed is the likelier reason.
-_ALL_EXPECTED = 0.05
+_EXPECTED = 0.005
+# Trainings whose first values differ did use their seeds, so equal last values have to be a greater surprise.
+_EXPECTED_OF_OWN = 0.0005
 # Of fewer values, the common divisor is a matter of chance.
 _LEAST_VALUES = 4
 # While nothing is known of the spread, two values of so few digits may well be equal.
@@ -71,12 +71,13 @@ class _Grain:
         """The chance that two honest results are equal; 0 where their spread is not known."""
         return agreement_chance(self.step, self.spread, 2) if self.spread is not None else 0.0
 
-    def expects(self, equal: int, runs: int) -> bool:
-        """Whether so many equal values among so many runs are no surprise."""
+    def expects(self, equal: Sequence[Run], runs: int) -> bool:
+        """Whether the equal values of some among so many runs are no surprise."""
+        are_own = len({run.beginning for run in equal}) == len(equal)
         if self.least_spread is None:
-            return equal == 2 and self.digits <= _FEW_DIGITS
-        chance = math.comb(runs, equal) * agreement_chance(self.step, self.least_spread, equal)
-        return chance >= (_ALL_EXPECTED if equal == runs else _EXPECTED)
+            return len(equal) == 2 and (are_own or self.digits <= _FEW_DIGITS)
+        chance = math.comb(runs, len(equal)) * agreement_chance(self.step, self.least_spread, len(equal))
+        return chance >= (_EXPECTED_OF_OWN if are_own else _EXPECTED)
 
 
 def _printed(runs: Iterable[Run], metric: str) -> tuple[list[float], list[str]]:
@@ -99,14 +100,16 @@ def repeat_notices(who: str, runs: Sequence[Run], rules: Rules, beside: Sequence
 
 
 def _same_values(who: str, runs: Sequence[Run], rules: Rules, grain: _Grain) -> list[Notice]:
-    by_value: dict[float, list[int]] = defaultdict(list)
+    by_value: dict[float, list[Run]] = defaultdict(list)
     for run in runs:
         value = run.value(rules.metric.name)
         if value is not None:
-            by_value[value].append(run.seed)
-    same = {value: seeds for value, seeds in by_value.items() if len(seeds) > 1}
-    ties = {value: seeds for value, seeds in same.items() if grain.expects(len(seeds), len(runs))}
-    odd = {value: seeds for value, seeds in same.items() if value not in ties}
+            by_value[value].append(run)
+    ties: dict[float, list[int]] = {}
+    odd: dict[float, list[int]] = {}
+    for value, equal in by_value.items():
+        if len(equal) > 1:
+            (ties if grain.expects(equal, len(runs)) else odd)[value] = [run.seed for run in equal]
     return [*_ties(who, ties, rules, grain), *_odd_values(who, odd, rules, is_only_value=len(by_value) == 1)]
 
 
@@ -145,7 +148,7 @@ def _same_logs(who: str, runs: Sequence[Run], rules: Rules, grain: _Grain) -> li
     return [
         Notice("identical_logs", f"{who}: the logs of seeds {', '.join(str(run.seed) for run in same)} are identical.")
         for same in by_hash.values()
-        if len(same) > 1 and not (same[0].bare_log and grain.expects(len(same), len(runs)))
+        if len(same) > 1 and not (same[0].bare_log and grain.expects(same, len(runs)))
     ]
 
 

@@ -112,7 +112,7 @@ def _void_reason(arm: Arm, look: Look, rules: Rules) -> str | None:
         return None
     runs = arm.counted.values()
     # Trainings that began with other values are not the same one, and end alike by chance.
-    is_chance = len({(run.start_text, run.early) for run in runs}) > 1
+    is_chance = len({run.beginning for run in runs}) > 1
     if look.due and (is_chance or may_be_equal([run.metrics[rules.metric.name].text for run in runs], rules.metric)):
         return None
     which = f"{'the first' if look.due else 'all'} {len(values)} seeds"

@@ -128,8 +128,7 @@ def without_effect(baseline: Arm, experiment: Arm, metric: str) -> str | None:
 
 
 def _agree(run: Run, other: Run, metric: str) -> bool:
-    is_same_beginning = (run.start_text, run.early) == (other.start_text, other.early)
-    return is_same_beginning and _have_same_value(run.metrics.get(metric), other.metrics.get(metric))
+    return run.beginning == other.beginning and _have_same_value(run.metrics.get(metric), other.metrics.get(metric))
 
 
 def _have_same_value(one: MetricValue | None, other: MetricValue | None) -> bool:

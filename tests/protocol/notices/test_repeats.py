@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from seedproof.model.metric_rule import MetricRule
@@ -51,12 +52,14 @@ COARSE, FINE, LOSSES = (
         (["71", "72", "73"], COARSE, []),
         (["72", "72", "72"], COARSE, ["ties_expected"]),  # 0.46 of honest ones, at a step of 2.2 sigma
         (["72", "72", "72"], FINE, ["same_values"]),  # a step of a fifth of sigma: no more than 0.4 %
+        (["72", "72"], FINE, []),  # 8 %
         (["72", "72", "73"], FINE, []),  # 0.17 of honest ones, and not worth a word
         (["0.842", "0.842", "0.845", "0.839", "0.851"], [], ["ties_expected"]),  # its own spread: 0.0046
         (["0.8420", "0.8420", "0.8450", "0.8390", "0.8510"], [], ["ties_expected"]),  # shares of 1,000 cases
         (["0.8421", "0.8421", "0.8459", "0.8392", "0.8513"], [], []),  # 0.06, by its own spread
         (["0.842137", "0.842137", "0.845921", "0.839214", "0.851313"], [], ["same_values"]),
-        (["4.1234", "4.1234", "4.1500"], LOSSES, ["same_values"]),
+        (["4.1234", "4.1234", "4.1500"], LOSSES, []),  # 0.6 % of honest ones
+        (["4.12341", "4.12341", "4.15007"], LOSSES, ["same_values"]),
         (["4.1", "4.1"], [], []),  # two values of two digits, and nothing is known of the spread
         (["4.1", "4.1", "4.1"], [], ["same_values"]),
         (["4.1234", "4.1234"], [], ["same_values"]),
@@ -67,6 +70,31 @@ def test_equal_values_are_asked_about_where_they_are_a_surprise(
     texts: list[str], beside: list[Run], said: list[str]
 ) -> None:
     assert codes(printed(*texts), beside) == said
+
+
+@pytest.mark.parametrize(
+    ("texts", "beside", "said"),
+    [
+        (["4.1234", "4.1234"], [], []),  # nothing is known of the spread
+        (["4.1234", "4.1234", "4.1234"], [], ["same_values"]),
+        (["4.1234", "4.1234"], LOSSES, []),  # 0.2 % of honest ones
+        (["4.1234", "4.1234", "4.1500"], LOSSES, []),
+        (["4.1234", "4.1234", "4.1234"], LOSSES, ["same_values"]),
+        (["4.12341", "4.12341", "4.15007"], LOSSES, []),
+        (["4.123456", "4.123456", "4.150123"], LOSSES, ["same_values"]),
+    ],
+)
+def test_trainings_that_began_with_other_values_may_end_alike(
+    texts: list[str], beside: list[Run], said: list[str]
+) -> None:
+    runs = [replace(run, early=((2, f"9.{run.seed}"),)) for run in printed(*texts)]
+    assert codes(runs, beside) == said
+
+
+def test_a_beginning_that_two_of_the_equal_ones_share_is_no_evidence_for_them() -> None:
+    runs = [replace(run, start_text="9.2103") for run in printed("4.12341", "4.12341", "4.15007")]
+    assert codes(runs, LOSSES) == ["same_values"]
+    assert codes([replace(run, early=((2, f"8.{run.seed}"),)) for run in runs], LOSSES) == []
 
 
 def test_one_line_logs_of_equal_values_are_no_copies_and_longer_ones_are() -> None:
@@ -99,7 +127,7 @@ def test_honest_seeds_are_hardly_ever_asked_about_whatever_the_step(per_sigma: i
     for _ in range(arms):
         base, arm = values(per_sigma, 5), values(per_sigma / narrower, runs)
         asked += "same_values" in codes(arm, base)
-    assert asked <= 0.025 * arms
+    assert asked <= 0.012 * arms
 
 
 def test_honest_seeds_of_a_coarse_metric_are_hardly_ever_asked_about() -> None:
@@ -108,4 +136,4 @@ def test_honest_seeds_of_a_coarse_metric_are_hardly_ever_asked_about() -> None:
     for _ in range(arms):
         base, texts = ([f"{round(draw.gauss(0.84, 0.005) * 200) / 200:.3f}" for _ in range(5)] for _ in range(2))
         asked += "same_values" in codes(printed(*texts), printed(*base))
-    assert asked <= 0.05 * arms
+    assert asked <= 0.01 * arms

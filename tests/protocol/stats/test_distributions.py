@@ -71,10 +71,11 @@ def test_the_tail_of_students_t_is_that_of_the_printed_tables(df: int, p: float,
     assert t_tail(-t, df) == pytest.approx(1 - p, abs=2e-5)
 
 
-@given(st.floats(-1e9, 1e9), st.integers(1, 400))
+@given(st.floats(-1e9, 1e9) | st.floats(-1e-4, 1e-4), st.integers(1, 400))
 def test_the_tail_of_students_t_agrees_with_scipy(t: float, df: int) -> None:
-    # scipy itself is off by up to 1e-12 near 0.
-    assert t_tail(t, df) == pytest.approx(float(special.stdtr(df, -t)), abs=1e-11)
+    # Within 2e-6 of 0, scipy's stdtr is off by up to 3e-9; the density is level there.
+    expected = 0.5 - t * stats.t.pdf(0.0, df) if abs(t) < 1e-5 else special.stdtr(df, -t)
+    assert t_tail(t, df) == pytest.approx(float(expected), abs=1e-11)
 
 
 @pytest.mark.parametrize("df", [1, 2, 7, 8])
