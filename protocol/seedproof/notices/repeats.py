@@ -24,7 +24,9 @@ __all__ = ["coarse_notices", "log_notices", "repeat_notices"]
 # Two empty logs are no sign of a copy: the metric may be read from a file.
 _NO_LOG = hashlib.sha256(b"").hexdigest()
 # Equal values that fewer honest arms would show are asked about.
-_EXPECTED = 0.005
+_EXPECTED = 0.02
+# Where all of an arm are equal, a script that ignores its seed is the likelier reason.
+_ALL_EXPECTED = 0.05
 # Trainings whose first values differ did use their seeds, so equal last values have to be a greater surprise.
 _EXPECTED_OF_OWN = 0.0005
 # Of fewer values, the common divisor is a matter of chance.
@@ -77,7 +79,9 @@ class _Grain:
         if self.least_spread is None:
             return len(equal) == 2 and (are_own or self.digits <= _FEW_DIGITS)
         chance = math.comb(runs, len(equal)) * agreement_chance(self.step, self.least_spread, len(equal))
-        return chance >= (_EXPECTED_OF_OWN if are_own else _EXPECTED)
+        if are_own:
+            return chance >= _EXPECTED_OF_OWN
+        return chance >= (_ALL_EXPECTED if len(equal) == runs else _EXPECTED)
 
 
 def _printed(runs: Iterable[Run], metric: str) -> tuple[list[float], list[str]]:
