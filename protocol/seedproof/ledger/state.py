@@ -350,6 +350,13 @@ class State:
                 return generation.experiments[name]
         return None
 
+    def no_such_experiment(self, name: str) -> str:
+        """Says that no experiment has this name, and which one is called nearly so."""
+        import difflib
+
+        close = difflib.get_close_matches(name, [one.name for one in self.experiments], 1)
+        return f"no experiment {name:.64} has been declared{f'; did you mean {close[0]}?' if close else '.'}"
+
     def interrupt_active(self, reason: str) -> None:
         """Treat every active run as interrupted without a record; no record may be applied afterwards."""
         for run_id in self.active:

@@ -117,7 +117,7 @@ class Rules(BaseModel):
         pattern=r"^[0-9][0-9.]{0,11} ?[A-Za-z][A-Za-z-]{0,19}$",
         description="How long every run trains, in words, where no {train_tokens} says it: `300 s`, `20 epochs`. It "
         "stands in reports and in file names, as 300s or 20epochs, and sets nothing.",
-        json_schema_extra={"allowed": 'a number and its unit, such as "300 s"'},
+        json_schema_extra={"allowed": 'a number and its unit, such as "300 s" or "1490 steps"'},
         examples=["20 epochs"],
     )
     train_tokens: int = Field(

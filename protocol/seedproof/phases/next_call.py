@@ -266,5 +266,7 @@ def _next_run(arm: Arm, look: Look, rules: Rules, experiment: Experiment | None)
             if ended_without_value(last, metric):
                 return mend_baseline_call(arm, last, metric)
             retry = {**name, "seed": seed, "attempt": last.attempt + 1}
-            return NextCall("run_seed", f"Tries seed {seed} again; the last attempt {last.state}.", retry)
+            # Its seeds are compared with each other, so a file that was mended since would not be the same experiment.
+            code = "" if experiment is None else " on the code that the experiment began with"
+            return NextCall("run_seed", f"Tries seed {seed} again{code}; the last attempt {last.state}.", retry)
     return None

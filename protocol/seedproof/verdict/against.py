@@ -79,7 +79,7 @@ def _find(study: Study, name: str, with_the_baseline: NextCall | None) -> Experi
         return found
     if name == "baseline" and with_the_baseline is not None:
         raise BadArguments("against names an experiment; without it, compare takes the baseline.", with_the_baseline)
-    raise ExperimentUnknown(f"no experiment {name:.64} has been declared.", declare_unknown_call(name))
+    raise ExperimentUnknown(study.state.no_such_experiment(name), declare_unknown_call(name))
 
 
 def _of_two_generations(study: Study, found: list[Experiment]) -> ExperimentUnknown:

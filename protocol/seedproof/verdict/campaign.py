@@ -197,7 +197,7 @@ def choose_primary(state: State, rules: Rules) -> tuple[Primary, str]:
     side: Primary = "paired" if pooled >= PAIRED_FROM else "unpaired"
     return (
         side,
-        f"the correlation of the seeds over {arms} earlier arms is {pooled:.2f} ({PAIRED_FROM:g} or more: paired)",
+        f"as the correlation of the seeds over {arms} earlier arms is {pooled:.2f} ({PAIRED_FROM:g} or more: paired)",
     )
 
 

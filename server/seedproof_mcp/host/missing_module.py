@@ -23,4 +23,4 @@ def missing_module_words(last_line: str | None, python: str | None, root: Path) 
     if python is None or not (last_line or "").startswith("ModuleNotFoundError"):
         return None
     own = ", which Seedproof itself runs in" if is_own_interpreter(os.path.join(root, python)) else ""
-    return f"it was run by {python}{own}; settings.python in seedproof.toml names another interpreter"
+    return f"it was run by {python}{own}; name another interpreter with settings.python in seedproof.toml"

@@ -99,7 +99,10 @@ def is_first_of_baseline(service: "Service", request: RunRequest) -> bool:
 
 
 def newest_run(service: "Service", beginning: str = "") -> str:
-    """The id of the run that is training, else of the newest one that was started; of those only that begin so.
+    """The id of the run that is training, else of the newest one that was started.
+
+    Args:
+        beginning: The name of an experiment, or how the id begins; only such runs are looked at.
 
     Raises:
         RunUnknown: There is none, or several begin so and none is called so.
@@ -109,8 +112,9 @@ def newest_run(service: "Service", beginning: str = "") -> str:
     if beginning in state.runs:
         return beginning
     of = [run for run in state.runs.values() if beginning or run.role is not Role.PROBE]
-    found = [run for run in of if run.run_id.startswith(beginning)]
-    if not found or (beginning and len(found) > 1):
+    named = [run for run in of if beginning and run.experiment == beginning]
+    found = named or [run for run in of if run.run_id.startswith(beginning)]
+    if not found or (beginning and len(found) > 1 and not named):
         raise RunUnknown(
             _no_such_run(state, beginning, [run.run_id for run in found]),
             show_experiments_call("Shows what is running and queued."),

@@ -144,7 +144,7 @@ def _unknown_experiment(study: Study, name: str) -> ExperimentUnknown:
     if name == "baseline" and earlier is None:
         message = "the baseline is no experiment: check_baseline shows it, and write_report without a name writes it."
         return ExperimentUnknown(message, check_call("Shows the baseline."))
-    message = f"no experiment {name} has been declared."
+    message = study.state.no_such_experiment(name)
     if earlier is not None:
         message = (
             f"{name} was declared against baseline generation {earlier.generation}, not the present one; "

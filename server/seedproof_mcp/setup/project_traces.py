@@ -49,10 +49,14 @@ class ProjectTraces:
         self._repository: Repository | None = self._git.find()
 
     @property
-    def is_at_work(self) -> bool:
-        """Whether a conductor or a training uses the state folder now."""
-        alive = [self._paths.run(name).alive for name in _names(self._paths.runs)]
-        return any(map(locks.is_locked, [self._paths.conductor_lock, *alive]))
+    def has_conductor(self) -> bool:
+        """Whether a conductor is there, at work or waiting for some."""
+        return locks.is_locked(self._paths.conductor_lock)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a training writes into the state folder now."""
+        return any(locks.is_locked(self._paths.run(name).alive) for name in _names(self._paths.runs))
 
     def found(self, variables: Mapping[str, str]) -> Iterator[Trace]:
         """Each of them.

@@ -230,7 +230,7 @@ def test_the_seeds_of_three_earlier_arms_that_move_together_make_the_fourth_pair
     told.declare("fourth")
     assert told.of("fourth").primary == "paired"
     assert told.of("fourth").primary_reason == (
-        "the correlation of the seeds over 3 earlier arms is 1.00 (0.4 or more: paired)"
+        "as the correlation of the seeds over 3 earlier arms is 1.00 (0.4 or more: paired)"
     )
     # What was declared before stays as it was declared.
     assert [told.of(f"d{number}").primary for number in range(3)] == ["unpaired"] * 3
@@ -257,7 +257,7 @@ def test_the_pooled_correlation_is_the_one_worked_by_hand() -> None:
     told.experiment("d", [4.5, 4.51, 4.49])  # one more of correlation 1: 4 / 8
     assert choose_primary(told.state, told.rules) == (
         "paired",
-        "the correlation of the seeds over 4 earlier arms is 0.50 (0.4 or more: paired)",
+        "as the correlation of the seeds over 4 earlier arms is 0.50 (0.4 or more: paired)",
     )
 
 

@@ -269,7 +269,7 @@ async def test_three_earlier_arms_that_move_with_the_baseline_make_the_fourth_pa
         first = [await follow(call, name) for name in ("one", "two", "three", "four")]
         assert [said.data["evidence"]["primary"] for said in first] == ["unpaired"] * 3 + ["paired"]
         reason = first[3].data["evidence"]["primary_reason"]
-        assert reason.startswith("the correlation of the seeds over 3 earlier arms is 1.00")
+        assert reason.startswith("as the correlation of the seeds over 3 earlier arms is 1.00")
         assert first[3].data["campaign"]["p_better"] == first[3].data["evidence"]["paired"]["p_better"]
         assert first[2].data["campaign"]["p_better"] == first[2].data["evidence"]["unpaired"]["p_better"]
         for name in ("five", "six", "seven"):

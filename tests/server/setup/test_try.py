@@ -382,8 +382,8 @@ def test_a_missing_module_names_the_interpreter_that_lacks_it(
 ) -> None:
     folder = make("import no_such_module_of_this_test", f"[settings]\npython = {json.dumps(sys.executable)}\n")
     words = (
-        f"it was run by {sys.executable}, which Seedproof itself runs in; settings.python in seedproof.toml names "
-        "another interpreter"
+        f"it was run by {sys.executable}, which Seedproof itself runs in; name another interpreter with "
+        "settings.python in seedproof.toml"
     )
     assert tried(folder).mend == [
         "seed 1: failed, exit code 1: ModuleNotFoundError: No module named 'no_such_module_of_this_test'; " + words

@@ -20,8 +20,14 @@ def uninstall_project(options: argparse.Namespace) -> int:
         if not found:
             print("Seedproof has left nothing in this project.")
             return DONE
-        if options.yes and traces.is_at_work:
-            tell("seedproof: runs are queued or training here; `seedproof stop --all --reason …` ends them first.")
+        if options.yes and traces.is_training:
+            tell("seedproof: a run is training here; `seedproof stop --all --reason …` ends it, and what is queued.")
+            return REFUSED
+        if options.yes and traces.has_conductor:
+            tell(
+                "seedproof: the conductor is still there: it leaves half a minute after the last run, or takes what is "
+                "queued, which `seedproof stop --all --reason …` ends. Call again then."
+            )
             return REFUSED
         verb = "removed" if options.yes else "would remove"
         if options.yes:

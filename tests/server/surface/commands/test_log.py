@@ -14,6 +14,7 @@ async def test_the_newest_run_or_the_one_that_is_named_is_printed_as_it_is(study
     assert said(study, "log").stdout == "Traceback: no such package\n"
     shown = said(study, "log", "g1-baseline-s42")
     assert (shown.returncode, shown.stderr) == (0, "")
+    assert said(study, "log", "bad").stdout == "Traceback: no such package\n"
     assert shown.stdout == (study / ".seedproof/runs/g1-baseline-s42-a1/output.log").read_text()
 
 

@@ -11,6 +11,7 @@ from seedproof_mcp.surface.commands.exit_codes import EXIT_CODES
 from seedproof_mcp.surface.commands.own_options import misplaced_words, script_knows
 from seedproof_mcp.surface.commands.tree import commands_of
 
+from tests.support.command_line import said
 from tests.support.places import ROOT
 from tests.support.repositories import write
 
@@ -23,6 +24,14 @@ def wrong_usage(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         parse(arguments)
     assert caught.value.code == 2
     return capsys.readouterr().err
+
+
+@pytest.mark.anyio
+async def test_a_misspelt_experiment_is_told_with_the_one_that_is_meant(study: Path) -> None:
+    for typed in (("compare", "mo"), ("report", "mo"), ("compare", "mom", "--against", "badd")):
+        meant = "bad" if "badd" in typed else "mom"
+        assert f"no experiment {typed[-1]} has been declared; did you mean {meant}?" in said(study, *typed).stderr
+    assert "no experiment zzz has been declared. " in said(study, "compare", "zzz").stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

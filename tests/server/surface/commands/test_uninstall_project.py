@@ -39,8 +39,9 @@ def test_snapshots_leave_the_repository_and_branches_stay(tmp_path: Path) -> Non
     assert said(project, "run").returncode == 0
     subprocess.run([*COMMAND, "stop", "--all", "--reason", "enough"], cwd=project, check=True, capture_output=True)
     assert git(project, "for-each-ref", "refs/seedproof")
-    while said(project, "uninstall-project", "--yes").returncode == 3:
-        pass  # until the conductor has left
+    while (shown := said(project, "uninstall-project", "--yes")).returncode == 3:
+        # Until the last of them has left.
+        assert "a run is training here" in shown.stderr or "the conductor is still there" in shown.stderr
     assert git(project, "for-each-ref", "refs/seedproof") == ""
     assert len(git(project, "worktree", "list").splitlines()) == 1
     assert git(project, "for-each-ref", "refs/heads")
@@ -52,7 +53,7 @@ def test_a_project_in_use_is_left_alone(project: Path, gate: Path) -> None:
         while not log.exists():
             assert running.poll() is None
         shown = said(project, "uninstall-project", "--yes")
-        assert shown.returncode == 3 and "runs are queued or training here" in shown.stderr
+        assert shown.returncode == 3 and "a run is training here" in shown.stderr
         gate.touch()
         running.communicate(timeout=60)
     assert running.returncode == 0
