@@ -60,7 +60,7 @@ def require_declared(study: Study, request: RunRequest) -> Experiment:
     experiment = study.find(request.experiment)
     if experiment is None:
         next_call = declare_unknown_call(request.experiment)
-        raise ExperimentUnknown(f"no experiment {request.experiment} has been declared.", next_call)
+        raise ExperimentUnknown(study.state.no_such_experiment(request.experiment), next_call)
     require_not_withdrawn(experiment)
     return experiment
 

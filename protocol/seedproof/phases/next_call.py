@@ -266,7 +266,8 @@ def _next_run(arm: Arm, look: Look, rules: Rules, experiment: Experiment | None)
             if ended_without_value(last, metric):
                 return mend_baseline_call(arm, last, metric)
             retry = {**name, "seed": seed, "attempt": last.attempt + 1}
-            # Its seeds are compared with each other, so a file that was mended since would not be the same experiment.
-            code = "" if experiment is None else " on the code that the experiment began with"
+            # The first value has fixed the code, so a file that was mended since is not trained.
+            is_fixed = experiment is not None and not arm.is_without_value(metric)
+            code = " on the code that the experiment began with" if is_fixed else ""
             return NextCall("run_seed", f"Tries seed {seed} again{code}; the last attempt {last.state}.", retry)
     return None

@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("check-baseline", "show where the baseline stands", json=True)
     add("watch", "show the runs in flight, live; without a terminal a line for each change, until nothing runs")
     log = add("log", "print the output of a run", json=True)
-    log.add_argument("run_id", nargs="?", metavar="RUN", help="id of the run, or its beginning (the newest one)")
+    log.add_argument("run_id", nargs="?", metavar="RUN", help="run id, its beginning, or experiment (the newest run)")
     log.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
     _add_board(add("board", "show the study in the browser, live; read-only"))
     _add_export(add("export", "write the loss curves of all runs, with every value of their logs"))

@@ -129,6 +129,23 @@ def test_honest_seeds_are_hardly_ever_asked_about_whatever_the_step(per_sigma: i
     assert asked <= 0.025 * arms
 
 
+@pytest.mark.parametrize(("begins", "most"), [(True, 0.002), (False, 0.06)])
+def test_an_honest_study_in_four_decimals_is_hardly_ever_asked_about(begins: bool, most: float) -> None:
+    """Looked at after every run of a baseline and of an arm of three, as docs/recipes/modded-nanogpt.md is."""
+    draw, asked, studies = random.Random(0), 0, 1000
+
+    def values(mean: float, sigma: float, n: int) -> list[Run]:
+        runs = printed(*(f"{draw.gauss(mean, sigma):.4f}" for _ in range(n)))
+        return [replace(run, early=((2, f"{draw.gauss(403.8, 0.01):.4f}"),)) for run in runs] if begins else runs
+
+    for _ in range(studies):
+        base, arm = values(403.13, 0.006, 5), values(403.02, 0.002, 3)
+        looks = [codes(base[:n]) for n in range(2, 6)] + [codes(arm[:n], base) for n in (2, 3)]
+        asked += any("same_values" in look for look in looks)
+    print(f"{asked} of {studies} honest studies are asked about equal values; first values shown: {begins}")
+    assert asked <= most * studies
+
+
 def test_honest_seeds_of_a_coarse_metric_are_hardly_ever_asked_about() -> None:
     """Accuracies over 200 samples, printed in three decimals, that spread by as much as a step."""
     draw, asked, arms = random.Random(0), 0, 1000

@@ -291,6 +291,20 @@ def test_another_attempt_comes_before_the_seeds_that_follow() -> None:
     assert shown(baseline_next(Study(story.state, RULES))) == "run_seed(seed=137)"
 
 
+def test_another_attempt_of_an_arm_with_a_value_says_which_code_it_trains() -> None:
+    story = Story().baseline().declare().request(42, "muon").finish(42, 4.0, "muon", state="failed")
+    study = Study(story.state, RULES)
+    again = experiment_next(study, study.find("muon"))
+    assert again.why == "Tries seed 42 again on the code that the experiment began with; the last attempt failed."
+
+
+def test_an_attempt_that_showed_nothing_does_not_fix_the_code() -> None:
+    story = Story().baseline().declare().request(42, "muon").start(42, "muon")
+    story.add("run_interrupted", run_id=run_key("muon", 42, 1).run_id, reason="the machine was restarted")
+    study = Study(story.state, RULES)
+    assert experiment_next(study, study.find("muon")).why == "Tries seed 42 again; the last attempt interrupted."
+
+
 def test_a_void_baseline_asks_for_the_reason_of_a_new_one() -> None:
     state = Story().generation().request(42).finish(42, None, state="diverged").state
     assert shown(baseline_next(Study(state, RULES))) == "run_seed(new_baseline=…)"
